@@ -1,0 +1,35 @@
+# make bench: environment, default preset, leaderboard.   make test: environment, all checks.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: bench test lint types speed clean
+
+bench: $(VENV)/run.done
+	$(BIN)/python run_bench.py run
+
+test: lint types
+	$(BIN)/pytest
+
+lint: $(VENV)/check.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/check.done
+	$(BIN)/mypy
+
+speed: $(VENV)/run.done
+	$(BIN)/python tests/speed.py
+
+$(VENV)/run.done: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/check.done: requirements-dev.txt $(VENV)/run.done
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The engine: knows cells, never a particular method or dataset."""

@@ -1,0 +1,19 @@
+"""Mistakes of the user: one line each, exit status 2, never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(Exception):
+    """What is wrong, where, and the nearest right name."""
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """'; did you mean …?' or the list of names, to end an error message with."""
+    known = sorted(names)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {', '.join(known)}" if known else ""

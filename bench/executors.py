@@ -1,0 +1,178 @@
+"""Where tasks run: here, or each in a process of its own; both are `concurrent.futures` executors.
+
+A process per task costs about ten milliseconds and makes the hard cases simple: a worker that is
+killed takes one task with it, a timeout is a kill, and memory is given back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from bench.workplace import WORKER
+
+
+class TaskFailed(Exception):
+    """The task raised; carries one line and the traceback as text."""
+
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.details = details
+
+
+class WorkerDied(Exception):
+    """The process was killed or ended without an answer."""
+
+
+class TimedOut(Exception):
+    """The task took longer than allowed and was killed."""
+
+
+def prepare_process() -> None:
+    """One thread, and memory that stays mapped: for a process that trains.
+
+    With a thread each, workers neither disturb one another nor change a bit of the figures; large
+    tensors are kept on the heap because a fresh mapping faults on every page, every step.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        trim_threshold, top_pad, mmap_max = -1, -2, -4
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(top_pad, 64 * 2**20)
+
+
+def describe_failure(error: BaseException) -> tuple[str, str]:
+    """One line and the traceback."""
+    text = " ".join(str(error).split())
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return line, "".join(traceback.format_exception(error))
+
+
+class InProcess(Executor):
+    """Runs each task at once in this process; its future is done when `submit` returns."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(TaskFailed(*describe_failure(error)))
+        return future
+
+    def stop(self) -> None:
+        """Nothing is running."""
+
+
+class ProcessPerTask(Executor):
+    """A fresh process for each task, forked from a server that has torch loaded.
+
+    Args:
+        jobs: tasks at a time.
+        timeout: seconds that a task may take; none: for ever.
+    """
+
+    def __init__(self, jobs: int, timeout: float | None = None) -> None:
+        self.timeout = timeout
+        self._threads = ThreadPoolExecutor(jobs)
+        self._lock = threading.Lock()
+        self._running: set[BaseProcess] = set()
+        self._stopped = False
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([WORKER])
+        # It loads torch while the plan is being made.
+        forkserver.ensure_running()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return self._threads.submit(self._run, fn, args)
+
+    def _run(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        here, there = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(there, function, arguments))
+        # multiprocessing reaps finished children whenever one is started: one thread at a time.
+        with self._lock:
+            if self._stopped:
+                raise WorkerDied("stopped")
+            process.start()
+            self._running.add(process)
+        there.close()
+        try:
+            if not here.poll(self.timeout):
+                raise TimedOut(f"took longer than {self.timeout:g} s")
+            succeeded, answer = here.recv()
+        except (EOFError, ConnectionResetError):
+            succeeded, answer = None, None
+        finally:
+            here.close()
+            self._end(process)
+        if succeeded is None:
+            raise WorkerDied(_cause_of_death(process.exitcode))
+        if not succeeded:
+            raise TaskFailed(*answer)
+        return answer
+
+    def _end(self, process: BaseProcess) -> None:
+        with self._lock:
+            if process.exitcode is None:
+                process.join(0.05)
+                process.kill()
+            process.join()
+            self._running.discard(process)
+
+    def stop(self) -> None:
+        """Kill what is running; nothing more starts."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.kill()
+        self._threads.shutdown(cancel_futures=True)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _cause_of_death(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"the worker was killed by {name}{hint}"
+    return f"the worker ended with status {code}"
+
+
+def _serve(
+    connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    """Run one task and answer; end at once if the parent is gone."""
+    # Ctrl-C reaches the whole group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_watch, args=(connection,), daemon=True).start()
+    try:
+        answer = (True, function(*arguments))
+    except Exception as error:
+        answer = (False, describe_failure(error))
+    connection.send(answer)
+    # Nothing is left to do; the interpreter's own farewell takes tens of milliseconds.
+    os._exit(0)
+
+
+def _watch(connection: Connection) -> None:
+    try:
+        connection.recv()
+    except (EOFError, OSError):
+        os._exit(1)

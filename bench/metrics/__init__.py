@@ -1,0 +1,1 @@
+"""Figures of predictions: pure functions on arrays, and the registry that names them."""

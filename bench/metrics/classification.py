@@ -1,0 +1,282 @@
+"""Accuracy, calibration and selective prediction of class probabilities.
+
+N examples, C classes; logarithms are natural. A nan in the input makes a figure nan: a network
+that diverged has no accuracy. No figure depends on the order of the examples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bench.metrics.arrays import (
+    Array,
+    Integers,
+    class_targets,
+    numbers,
+    probability_table,
+    require_shape,
+    top_class,
+)
+from bench.metrics.ood import NAN, auroc
+from bench.metrics.ranks import averaged_over_ties
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+# Slope of the NLL in 1/T, in nats, below which T is not worth moving: the whole interval of 1/T
+# is 20 wide, so no other T in bounds has an NLL lower by more than 20 times this.
+FLAT = 1e-12
+
+
+def accuracy(probabilities: ArrayLike, targets: ArrayLike) -> float:
+    """Share of examples whose most probable class is the target, 0 to 1.
+
+    Of equally probable classes the first counts.
+
+    Args:
+        probabilities: [N, C]; any scores that order classes alike will do.
+        targets: classes [N].
+
+    Raises:
+        ValueError: empty input, shapes that do not match, or targets outside [0, C).
+    """
+    _, correct = _top1(probabilities, targets)
+    return float(correct.mean())
+
+
+def brier(probabilities: ArrayLike, targets: ArrayLike) -> float:
+    """Squared error summed over classes: mean of Σ_c (p_c − y_c)², 0 to 2 (Brier 1950).
+
+    Args:
+        probabilities: [N, C].
+        targets: classes [N].
+
+    Raises:
+        ValueError: empty input, probabilities outside [0, 1], shapes that do not match, or
+            targets outside [0, C).
+    """
+    table = probability_table(probabilities)
+    truth = class_targets(targets, *table.shape)
+    # Σ p² − 2 p_y + 1 would need no copy, but loses the digits of a small error.
+    error = table.copy()
+    error[np.arange(len(error)), truth] -= 1
+    return float((error * error).sum() / len(error))
+
+
+def nll(log_likelihood: ArrayLike) -> float:
+    """Negative log-likelihood −mean ln p(target), nats; inf if a target had probability 0.
+
+    Args:
+        log_likelihood: ln p(target) [N].
+
+    Raises:
+        ValueError: the array is empty or not one-dimensional.
+    """
+    return float(-numbers("log_likelihood", log_likelihood, 1).mean())
+
+
+def ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
+    """Expected calibration error of the top-1 class over bins of equal width, 0 to 1.
+
+    Σ_b (n_b / N) |accuracy_b − confidence_b| over B bins ((b − 1)/B, b/B] of the highest
+    probability (Guo et al. 2017); 0 belongs to the first bin.
+
+    Args:
+        probabilities: [N, C].
+        targets: classes [N].
+        bins: B.
+
+    Raises:
+        ValueError: empty input, probabilities outside [0, 1], shapes that do not match, targets
+            outside [0, C), or no bins.
+    """
+    _require_bins(bins)
+    confidence, correct = _top1(probability_table(probabilities), targets)
+    inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
+    gaps = np.bincount(np.searchsorted(inner_edges, confidence), weights=correct - confidence)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def adaptive_ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
+    """Expected calibration error of the top-1 class over bins of equal mass, 0 to 1.
+
+    As `ece`, with the examples sorted by confidence and cut into B bins whose sizes differ by one
+    at most, the larger first (Nguyen & O'Connor 2015). Where a cut falls between equal
+    confidences, each of them has their mean correctness, so row order does not matter. Fewer than
+    B examples get a bin each.
+
+    Args:
+        probabilities: [N, C].
+        targets: classes [N].
+        bins: B.
+
+    Raises:
+        ValueError: as `ece`.
+    """
+    _require_bins(bins)
+    confidence, correct = averaged_over_ties(*_top1(probability_table(probabilities), targets))
+    size, larger = divmod(len(confidence), bins)
+    sizes = size + (np.arange(min(bins, len(confidence))) < larger)
+    gaps = np.add.reduceat(correct - confidence, sizes.cumsum() - sizes)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def misclassification_auroc(
+    uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike
+) -> float:
+    """Probability that a wrong example is more uncertain than a right one; ties count half.
+
+    nan where there are no errors, or only errors (Hendrycks & Gimpel 2017).
+
+    Args:
+        uncertainty: [N], high where an error is likely.
+        probabilities: [N, C]; any scores that order classes alike will do.
+        targets: classes [N].
+
+    Raises:
+        ValueError: empty input, shapes that do not match, or targets outside [0, C).
+    """
+    values, wrong = _uncertain_errors(uncertainty, probabilities, targets)
+    # A nan marks an example that is neither right nor wrong.
+    if np.isnan(wrong).any() or wrong.min() == wrong.max():
+        return NAN
+    return auroc(values[wrong == 0], values[wrong == 1])
+
+
+def aurc(uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike) -> float:
+    """Area under the risk-coverage curve, 0 to 1, lower is better (Geifman et al. 2019).
+
+    (1/N) Σ_k r_k, where r_k is the share of errors among the k least uncertain examples. Equal
+    uncertainties count in expectation over a random order of them.
+
+    Args:
+        uncertainty: [N], high where an error is likely.
+        probabilities: [N, C]; any scores that order classes alike will do.
+        targets: classes [N].
+
+    Raises:
+        ValueError: empty input, shapes that do not match, or targets outside [0, C).
+    """
+    values, wrong = _uncertain_errors(uncertainty, probabilities, targets)
+    if np.isnan(values).any():
+        return NAN
+    _, expected = averaged_over_ties(values, wrong)
+    risk = expected.cumsum() / np.arange(1, len(expected) + 1)
+    return float(risk.mean())
+
+
+def temper(log_probabilities: ArrayLike, temperature: float) -> Array:
+    """ln of p^(1/T), normalised over classes [N, C] (Guo et al. 2017; Ashukha et al. 2020).
+
+    A probability of 0 remains 0.
+
+    Args:
+        log_probabilities: ln p [N, C]; −inf for p = 0.
+        temperature: T; a nan gives nan.
+
+    Raises:
+        ValueError: empty input, not a table, or T not above 0.
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    scaled = _shifted(numbers("log_probabilities", log_probabilities, 2)) / temperature
+    return scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
+
+
+def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
+    """The temperature T in [0.05, 20] of least NLL after `temper` on these examples.
+
+    The NLL is convex in 1/T, so its slope has one change of sign, found by Newton's method kept
+    within a bracket. An example whose target has probability 0 has an infinite NLL at every T and
+    is left out. Where no T matters (uniform predictions, nothing left) it is 1. A nan in the input
+    gives nan. At a bound of the interval there is no optimum within: calibration failed.
+
+    Args:
+        log_probabilities: ln p [N, C]; −inf for p = 0.
+        targets: classes [N].
+
+    Raises:
+        ValueError: empty input, shapes that do not match, or targets outside [0, C).
+    """
+    table = numbers("log_probabilities", log_probabilities, 2)
+    truth = class_targets(targets, *table.shape)
+    if np.isnan(table).any():
+        return NAN
+    reached = table[np.arange(len(table)), truth] > -np.inf
+    if not reached.any():
+        return 1.0
+    return 1 / _best_inverse(_NllSlope(table[reached], truth[reached]))
+
+
+class _NllSlope:
+    """First and second derivative of the mean tempered NLL in b = 1/T.
+
+    With p_b ∝ p^b they are E_{p_b}[ln p] − ln p_y and Var_{p_b}[ln p], averaged over examples.
+    """
+
+    def __init__(self, log_probabilities: Array, targets: Integers) -> None:
+        self._shifted = _shifted(log_probabilities)
+        self._target = self._shifted[np.arange(len(targets)), targets].mean()
+        # Impossible classes weigh 0, but 0 · −inf is nan.
+        self._values = np.where(np.isneginf(self._shifted), 0.0, self._shifted)
+
+    def __call__(self, inverse: float) -> tuple[float, float]:
+        weights = np.exp(inverse * self._shifted)
+        total = weights.sum(1)
+        weighted = weights * self._values
+        mean = weighted.sum(1) / total
+        square = np.einsum("nc,nc->n", weighted, self._values) / total
+        return float(mean.mean() - self._target), float((square - mean * mean).mean())
+
+
+def _best_inverse(derivatives: _NllSlope) -> float:
+    """Where the rising slope crosses 0 between 1 / HIGHEST and 1 / LOWEST, or the nearer bound."""
+    at, (slope, curvature) = 1.0, derivatives(1.0)
+    if abs(slope) <= FLAT:
+        return at
+    low, high = 1 / HIGHEST_TEMPERATURE, 1 / LOWEST_TEMPERATURE
+    bound = low if slope > 0 else high
+    if derivatives(bound)[0] * slope >= 0:
+        return bound
+    halved = True
+    # A step that does not halve the slope is followed by one that halves the bracket.
+    for _ in range(200):
+        low, high = (low, at) if slope > 0 else (at, high)
+        newton = at - slope / curvature if halved and curvature > 0 else low
+        following = newton if low < newton < high else (low + high) / 2
+        step, before = abs(following - at), abs(slope)
+        at = following
+        slope, curvature = derivatives(at)
+        if abs(slope) <= FLAT or step <= 1e-14 * at:
+            break
+        halved = abs(slope) <= before / 2
+    return at
+
+
+def _shifted(log_probabilities: Array) -> Array:
+    """Each row less its maximum, so that no exponential overflows; nan if all are −inf."""
+    with np.errstate(invalid="ignore"):
+        result: Array = log_probabilities - log_probabilities.max(1, keepdims=True)
+    return result
+
+
+def _require_bins(bins: int) -> None:
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}")
+
+
+def _top1(scores: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+    """The top-1 score [N] and whether its class is the target: 1, 0, or nan for rows with nan."""
+    table = numbers("probabilities", scores, 2)
+    truth = class_targets(targets, *table.shape)
+    confidence, classes = top_class(table)
+    return confidence, np.where(np.isnan(confidence), np.nan, classes == truth)
+
+
+def _uncertain_errors(
+    uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike
+) -> tuple[Array, Array]:
+    """The uncertainties [N] and whether each example is wrong: 1, 0, or nan."""
+    values = numbers("uncertainty", uncertainty, 1)
+    _, correct = _top1(probabilities, targets)
+    require_shape("uncertainty", values, correct.shape)
+    return values, 1 - correct

@@ -1,0 +1,83 @@
+"""How much S members or heads differ at N examples; nan where S < 2, as there are no pairs.
+
+Logarithms are natural. A nan in the input makes a figure nan.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bench.metrics.arrays import divergence, numbers, top_class, variances_of
+from bench.metrics.ood import NAN
+
+
+def disagreement(probabilities: ArrayLike) -> float:
+    """Share of unordered pairs with different top-1 classes, averaged over examples, 0 to 1.
+
+    1 − Σ_c n_c (n_c − 1) / (S (S − 1)), where n_c members have class c on top (Fort et al. 2019).
+    Of equally probable classes the first counts.
+
+    Args:
+        probabilities: [S, N, C]; any scores that order classes alike will do.
+
+    Raises:
+        ValueError: the array is empty or not three-dimensional.
+    """
+    table = numbers("probabilities", probabilities, 3)
+    members, examples, classes = table.shape
+    if members < 2:
+        return NAN
+    top, chosen = top_class(table)
+    if np.isnan(top).any():
+        return NAN
+    cells = chosen + classes * np.arange(examples)
+    votes = np.bincount(cells.ravel(), minlength=examples * classes)
+    agreeing = (votes * (votes - 1)).sum()
+    return float(1 - agreeing / (examples * members * (members - 1)))
+
+
+def pairwise_kl(log_probabilities: ArrayLike) -> float:
+    """Mean of KL(p_i‖p_j) over ordered pairs i ≠ j and examples, nats (Malinin et al. 2021).
+
+    inf if a member rules out a class that another does not. Since ln p_j enters linearly, the sum
+    over j needs only its mean: Σ_i KL(p_i ‖ exp(mean_j ln p_j)) / (S − 1).
+
+    Args:
+        log_probabilities: ln p [S, N, C]; −inf for 0.
+
+    Raises:
+        ValueError: the array is empty or not three-dimensional.
+    """
+    log_p = numbers("log_probabilities", log_probabilities, 3)
+    members = len(log_p)
+    if members < 2:
+        return NAN
+    return float(divergence(log_p, log_p.mean(0)).sum(0).mean() / (members - 1))
+
+
+def pairwise_kl_gaussian(means: ArrayLike, variances: ArrayLike) -> float:
+    """Mean of KL(N_i‖N_j) over ordered pairs i ≠ j and examples, nats.
+
+    The logarithms of the variances cancel over ordered pairs; what remains is
+    ½ (v_i + (m_i − m_j)²) / v_j − ½, whose sum over i needs only the moments of all i. inf if a
+    member has no variance, unless all are the same point mass.
+
+    Args:
+        means, variances: [S, N].
+
+    Raises:
+        ValueError: empty input, not two-dimensional, shapes that differ, or a negative variance.
+    """
+    mean = numbers("means", means, 2)
+    variance = variances_of("variances", variances, mean.shape)
+    members = len(mean)
+    if members < 2:
+        return NAN
+    gaps = mean - mean.mean(0)
+    # Σ_i v_i + (m_i − m_j)², for each j.
+    spread = (variance + gaps * gaps).sum(0) + members * gaps * gaps
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pairs = ((spread / variance).sum(0) - members**2) / 2
+    same = (mean == mean[0]).all(0) & (variance == variance[0]).all(0)
+    return float(np.where(same, 0.0, pairs).mean() / (members * (members - 1)))

@@ -1,0 +1,239 @@
+"""Every metric by name: what it applies to, which direction is better, and its function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.metrics import classification, diversity, fidelity, ood, regression
+from bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
+
+Kind = Literal["labelled", "unlabelled", "ood", "fidelity"]
+Direction = Literal["higher", "lower", ""]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a prediction.
+
+    Attributes:
+        name: in columns and options.
+        task: "classification", "regression" or "any".
+        kind: what `function` takes. "labelled": an outcome with targets; "unlabelled": any
+            outcome; "ood": the scores of the test set and of an OOD set; "fidelity": the
+            student's outcome and the teacher's on the same set.
+        better: the better direction; empty where there is none.
+        function: gives a float; nan or inf are shown as such.
+        headline: whether it is a column of results.csv and of the leaderboard.
+        summary: one line.
+    """
+
+    name: str
+    task: Literal["classification", "regression", "any"]
+    kind: Kind
+    better: Direction
+    function: Callable[..., float]
+    headline: bool = False
+    summary: str = ""
+
+    def applies(self, task: str) -> bool:
+        """Whether it is defined for a task."""
+        return self.task in (task, "any")
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def _origin(metric: Metric) -> tuple[str, str]:
+    return metric.function.__module__, metric.function.__qualname__
+
+
+def register(metric: Metric) -> Metric:
+    """Add a metric.
+
+    Raises:
+        ValueError: another one has the name.
+    """
+    known = METRICS.get(metric.name)
+    if known is not None and _origin(known) != _origin(metric):
+        raise ValueError(f"a metric named {metric.name!r} exists already")
+    METRICS[metric.name] = metric
+    return metric
+
+
+def metric(
+    task: Literal["classification", "regression", "any"],
+    better: Direction,
+    kind: Kind = "labelled",
+    headline: bool = False,
+) -> Callable[[Callable[..., float]], Callable[..., float]]:
+    """Register a function as a metric of the function's name; for plugins.
+
+    Example: `@metric(task="classification", better="higher", headline=True)`.
+    """
+
+    def decorate(function: Callable[..., float]) -> Callable[..., float]:
+        summary = (function.__doc__ or "").strip().split("\n")[0]
+        register(Metric(function.__name__, task, kind, better, function, headline, summary))
+        return function
+
+    return decorate
+
+
+def _add(name: str, task: Any, kind: Kind, better: Direction, function: Any, summary: str) -> None:
+    register(Metric(name, task, kind, better, function, name in _HEADLINES, summary))
+
+
+_HEADLINES = ("ood_auroc", "teacher_tv_epistemic")
+
+
+@metric("classification", "higher", headline=True)
+def accuracy(outcome: ClassOutcome) -> float:
+    """Share of right top-1 classes."""
+    return classification.accuracy(outcome.probabilities, outcome.targets)
+
+
+@metric("any", "lower", headline=True)
+def nll(outcome: Outcome) -> float:
+    """Negative log-likelihood of the mixture, nats."""
+    return classification.nll(outcome.log_likelihood)
+
+
+@metric("classification", "lower", headline=True)
+def ece(outcome: ClassOutcome) -> float:
+    """Expected calibration error, 15 equal-width bins."""
+    return classification.ece(outcome.probabilities, outcome.targets)
+
+
+@metric("classification", "lower", headline=True)
+def brier(outcome: ClassOutcome) -> float:
+    """Squared error of the probabilities, summed over classes, 0 to 2."""
+    return classification.brier(outcome.probabilities, outcome.targets)
+
+
+@metric("regression", "lower", headline=True)
+def rmse(outcome: ValueOutcome) -> float:
+    """Root mean squared error of the mean."""
+    return regression.rmse(outcome.mean, outcome.targets)
+
+
+@metric("regression", "lower", headline=True)
+def crps(outcome: ValueOutcome) -> float:
+    """Continuous ranked probability score of the mixture."""
+    return regression.crps_mixture(outcome.means, outcome.variances, outcome.targets)
+
+
+@metric("regression", "lower")
+def mae(outcome: ValueOutcome) -> float:
+    """Mean absolute error of the mean."""
+    return regression.mae(outcome.mean, outcome.targets)
+
+
+@metric("classification", "lower")
+def adaptive_ece(outcome: ClassOutcome) -> float:
+    """Expected calibration error, 15 bins of equal mass."""
+    return classification.adaptive_ece(outcome.probabilities, outcome.targets)
+
+
+@metric("classification", "lower")
+def nll_tempered(outcome: ClassOutcome) -> float:
+    """NLL after a temperature fitted on validation, nats."""
+    log_p = classification.temper(outcome.log_mean, outcome.temperature)
+    return classification.nll(log_p[np.arange(len(log_p)), outcome.targets])
+
+
+@metric("classification", "lower")
+def ece_tempered(outcome: ClassOutcome) -> float:
+    """ECE after a temperature fitted on validation."""
+    log_p = classification.temper(outcome.log_mean, outcome.temperature)
+    return classification.ece(np.exp(log_p), outcome.targets)
+
+
+@metric("classification", "higher")
+def misclassification_auroc(outcome: ClassOutcome) -> float:
+    """Errors told from right answers by total uncertainty."""
+    return classification.misclassification_auroc(
+        outcome.total, outcome.probabilities, outcome.targets
+    )
+
+
+@metric("classification", "lower")
+def aurc(outcome: ClassOutcome) -> float:
+    """Area under risk against coverage, by total uncertainty."""
+    return classification.aurc(outcome.total, outcome.probabilities, outcome.targets)
+
+
+@metric("classification", "", kind="unlabelled")
+def disagreement(outcome: ClassOutcome) -> float:
+    """Share of pairs of heads with other top-1 classes."""
+    if outcome.log_members is None:
+        return float("nan")
+    return diversity.disagreement(outcome.log_members)
+
+
+@metric("any", "", kind="unlabelled")
+def pairwise_kl(outcome: Any) -> float:
+    """KL between heads, mean over ordered pairs, nats."""
+    if isinstance(outcome, ValueOutcome):
+        return diversity.pairwise_kl_gaussian(outcome.means, outcome.variances)
+    if outcome.log_members is None:
+        return float("nan")
+    return diversity.pairwise_kl(outcome.log_members)
+
+
+@metric("any", "lower", kind="fidelity", headline=True)
+def teacher_kl(student: Any, teacher: Any) -> float:
+    """KL from the teacher's mean to the student's, nats; between Gaussians in regression."""
+    if isinstance(student, ValueOutcome):
+        return fidelity.kl_of_gaussians(teacher.mean, teacher.total, student.mean, student.total)
+    return fidelity.kl_of_means(teacher.log_mean, student.log_mean)
+
+
+@metric("classification", "higher", kind="fidelity")
+def teacher_agreement(student: ClassOutcome, teacher: ClassOutcome) -> float:
+    """Share of examples with the teacher's top-1 class."""
+    return fidelity.agreement(teacher.probabilities, student.probabilities)
+
+
+@metric("any", "higher", kind="fidelity")
+def teacher_spearman(student: Outcome, teacher: Outcome) -> float:
+    """Rank correlation of epistemic uncertainty with the teacher's."""
+    return fidelity.spearman(teacher.epistemic, student.epistemic)
+
+
+def _coverage(level: float) -> Callable[[ValueOutcome], float]:
+    return lambda outcome: regression.coverage(
+        outcome.means, outcome.variances, outcome.targets, level
+    )
+
+
+def _mean(uncertainty: str) -> Callable[[Outcome], float]:
+    return lambda outcome: float(getattr(outcome, uncertainty).mean())
+
+
+def _total_variation(uncertainty: str) -> Callable[[Any, Any], float]:
+    def distance(student: Any, teacher: Any) -> float:
+        reference, values = getattr(teacher, uncertainty), getattr(student, uncertainty)
+        if isinstance(teacher, ClassOutcome):
+            upper = float(np.log(teacher.log_mean.shape[1]))
+        else:
+            # A variance has no largest value: the teacher's own range sets the scale.
+            upper = float(reference.max()) or 1.0
+        return fidelity.histogram_distance(reference, values, upper)
+
+    return distance
+
+
+_add("ood_auroc", "any", "ood", "higher", ood.auroc, "OOD detection, AUROC; mean over OOD sets")
+_add("ood_aupr", "any", "ood", "higher", ood.aupr, "OOD detection, average precision")
+_add("ood_fpr95", "any", "ood", "lower", ood.fpr95, "test flagged where 95 % of OOD are found")
+for _level in (50, 90, 95):
+    _summary = f"share of targets within the central {_level} % interval"
+    _add(f"coverage{_level}", "regression", "labelled", "", _coverage(_level / 100), _summary)
+for _name in ("total", "aleatoric", "epistemic"):
+    _add(_name, "any", "unlabelled", "", _mean(_name), f"mean {_name} uncertainty")
+    _summary = f"total variation of {_name} histograms to the teacher's, 0 to 1"
+    _add(f"teacher_tv_{_name}", "any", "fidelity", "lower", _total_variation(_name), _summary)

@@ -1,0 +1,203 @@
+"""What commands say: plans, states, leaderboards, listings. From files alone, without torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from tabulate import tabulate
+
+from bench.cache import Cache
+from bench.config import PRESETS, preset_names
+from bench.estimate import Estimate, clock
+from bench.metrics.registry import METRICS
+from bench.plan import Cell
+from bench.recipe import Recipe
+from bench.store import Run
+from bench.tables import make_boards, render
+from datasets import DATASETS
+from methods import METHODS
+
+
+def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int) -> str:
+    """Each cell's state, the teachers, and the time that the rest will take."""
+    estimate = Estimate({cell.id: cell for cell in cells})
+    states, rows = Counter[str](), []
+    waiting = []
+    for cell in cells:
+        record = run.record(cell.id)
+        state = "to run" if record is None else record["status"].replace("ok", "done")
+        if record is None and cell.skip:
+            state = "to skip"
+        reason = cell.skip or (record["reason"] if record else "")
+        states[state] += 1
+        rows.append([cell.dataset, cell.label, cell.seed, state, _short(reason)])
+        if state == "done" and record is not None:
+            estimate.learn(cell.id, record["timings"]["seconds"])
+        if state == "to run":
+            waiting.append(cell)
+    lines = [_table(rows, ["dataset", "method", "seed", "state", "reason"]), ""]
+    lines += _teacher_lines(cells, waiting, cache)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    lines += ["", f"{len(cells)} cells: {counts}"]
+    if waiting:
+        lines.append(_time_line(estimate, [cell.id for cell in waiting], jobs))
+    return "\n".join(lines)
+
+
+def _teacher_lines(cells: Sequence[Cell], waiting: Sequence[Cell], cache: Cache) -> list[str]:
+    users = Counter(cell.teacher.key for cell in cells if not cell.skip)
+    needed = {cell.teacher.key for cell in waiting}
+    rows = []
+    for key, plan in {cell.teacher.key: cell.teacher for cell in cells}.items():
+        state = "cached" if cache.has(key) else "to train" if key in needed else "not needed"
+        rows.append([plan.dataset, plan.seed, plan.recipe.members, users[key], state])
+    return [_table(rows, ["teacher of", "seed", "members", "shared by cells", "state"])]
+
+
+def _time_line(estimate: Estimate, waiting: Sequence[str], jobs: int) -> str:
+    known = [name for name in waiting if estimate.guess(name) is not None]
+    if not known:
+        return "time: not known before something has run in this folder"
+    seconds = estimate.total(known) / jobs
+    return f"time: about {clock(seconds)} with {jobs} jobs, teachers not counted"
+
+
+def status_text(run: Run) -> str:
+    """Counts by dataset and method, and the reason of each failure."""
+    manifest = run.existing_manifest()
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    failures = []
+    for cell_id, cell in manifest["cells"].items():
+        record = run.record(cell_id)
+        state = "not run" if record is None else record["status"].replace("ok", "done")
+        counts.setdefault((cell["dataset"], cell["label"]), Counter())[state] += 1
+        if record is not None and state == "failed":
+            name = f"{cell['dataset']} {cell['label']} seed {cell['seed']}"
+            failures.append(f"FAILED {name}: {record['reason']}")
+    states = ["done", "failed", "skipped", "not run"]
+    rows = [
+        [*name, *(count[state] or "" for state in states)] for name, count in sorted(counts.items())
+    ]
+    total = sum(counts.values(), Counter[str]())
+    summary = ", ".join(f"{total[state]} {state}" for state in states if total[state])
+    holder = run.folder / ".driver"
+    running = [f"running now: {holder.read_text().strip()}"] if holder.exists() else []
+    lines = [_table(rows, ["dataset", "method", *states]), "", *sorted(failures), *running]
+    return "\n".join([*lines, f"{len(manifest['cells'])} cells: {summary}"])
+
+
+def board_text(run: Run, markdown: bool) -> str:
+    """The leaderboard; failed, skipped and missing cells are noted beside their method."""
+    manifest = run.existing_manifest()
+    results = run.results()
+    reasons: dict[tuple[str, str], str] = {}
+    bad = {
+        (row["dataset"], row["label"], int(row["seed"]))
+        for row in results
+        if row["status"] in ("failed", "skipped")
+    }
+    for cell_id, cell in manifest["cells"].items():
+        if bad and (cell["dataset"], cell["label"], cell["seed"]) in bad:
+            record = run.record(cell_id)
+            reason = record["reason"] if record else ""
+            reasons.setdefault((cell["dataset"], cell["label"]), _short(reason))
+    return render(make_boards(manifest, results, reasons), markdown)
+
+
+def _short(text: str, length: int = 90) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _table(rows: Iterable[Sequence[Any]], headers: Sequence[str]) -> str:
+    return tabulate(list(rows), headers, tablefmt="simple", disable_numparse=True)
+
+
+def list_methods() -> str:
+    """Each method with its tasks, paper and parameters."""
+    parts = []
+    for method in METHODS.values():
+        tasks = [task for task in ("classification", "regression") if task not in method.refuses]
+        lines = [f"{method.name}: {method.summary}", f"  paper: {method.paper}"]
+        lines.append(f"  tasks: {', '.join(tasks)}")
+        lines += [f"  not {task}: {reason}" for task, reason in method.refuses.items()]
+        lines += _field_lines(method.Parameters)
+        parts.append("\n".join(lines))
+    note = "* a dataset may give its own default (list datasets)"
+    return "\n\n".join([*parts, note])
+
+
+def _field_lines(model: type[BaseModel]) -> list[str]:
+    rows = []
+    for name, field in model.model_fields.items():
+        extra = field.json_schema_extra
+        star = "*" if isinstance(extra, dict) and extra.get("dataset") else ""
+        default = field.get_default(call_default_factory=True)
+        shown = (
+            "none"
+            if default is None
+            else str(default).lower()
+            if isinstance(default, bool)
+            else default
+        )
+        rows.append([f"  {name}", f"{shown}{star}", field.description])
+    return [tabulate(rows, tablefmt="plain", disable_numparse=True)] if rows else []
+
+
+def list_datasets() -> str:
+    """Each dataset with its task, recipe, defaults, shifts and OOD sets."""
+    parts = []
+    for dataset in DATASETS.values():
+        ood = ", ".join(f"{name} ({group})" for name, group in dataset.ood_groups.items())
+        lines = [
+            f"{dataset.name}: {dataset.summary}",
+            f"  source: {dataset.source}",
+            f"  task: {dataset.task}, {dataset.inputs} inputs, {dataset.outputs} outputs",
+            f"  network: {_pairs(dataset.network)}",
+            f"  recipe: {_pairs(dataset.recipe)}",
+            f"  parameters: {_pairs(dataset.defaults)}",
+            f"  shifts: {', '.join(dataset.shifts) or 'none'}",
+            f"  OOD sets: {ood or 'none'}",
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _pairs(values: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def list_metrics() -> str:
+    """Each metric with its task, direction and meaning."""
+    rows = [
+        [m.name + (" *" if m.headline else ""), m.task, m.better or "–", m.summary]
+        for m in METRICS.values()
+    ]
+    return _table(rows, ["metric", "task", "better", "meaning"]) + "\n\n* on the leaderboard"
+
+
+def list_presets() -> str:
+    """Each preset with the comment that it begins with."""
+    rows = []
+    for name in preset_names():
+        first = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8").split("\n", 1)[0]
+        rows.append([name, first.removeprefix("#").strip()])
+    return _table(rows, ["preset", "what it runs"])
+
+
+def list_recipe() -> str:
+    """The values that `--set` takes."""
+    return "\n".join(
+        ["values for --set; a dataset may give its own default", *_field_lines(Recipe)]
+    )
+
+
+LISTINGS: dict[str, Callable[[], str]] = {
+    "methods": list_methods,
+    "datasets": list_datasets,
+    "metrics": list_metrics,
+    "presets": list_presets,
+    "recipe": list_recipe,
+}

@@ -1,0 +1,82 @@
+"""Code from outside the repository: files named by `--plugin`, and installed entry points.
+
+A plugin is a Python file (or an entry point of the group `distillation_bench`) that, when it is
+imported, registers methods, datasets or metrics. It is code and is run as such: trust it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.fingerprint import file_digest
+
+GROUP = "distillation_bench"
+
+
+def plugin_path(text: str) -> str:
+    """The plugin's absolute path.
+
+    Raises:
+        UsageError: no such Python file.
+    """
+    path = Path(text).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"--plugin {text}: no such file")
+    if path.suffix != ".py":
+        raise UsageError(f"--plugin {text}: not a Python file")
+    return str(path)
+
+
+def load_plugins(paths: Iterable[str]) -> None:
+    """Import each plugin once.
+
+    Raises:
+        UsageError: it can't be imported; with its line and reason.
+    """
+    for path in paths:
+        _load_file(Path(path))
+    for entry in entry_points(group=GROUP):
+        try:
+            entry.load()
+        except Exception as error:
+            raise UsageError(f"plugin {entry.name} ({entry.value}): {_reason(error)}") from None
+
+
+def _load_file(path: Path) -> None:
+    # The name holds the content, so that an edited file is a new module.
+    try:
+        name = f"plugin_{path.stem}_{file_digest(path)[:8]}"
+    except SyntaxError as error:
+        raise UsageError(f"{path}:{error.lineno}: {error.msg}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: {error}") from None
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{path}{_line_in(error, path)}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _line_in(error: Exception, path: Path) -> str:
+    line = ""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f":{trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

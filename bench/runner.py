@@ -1,0 +1,294 @@
+"""A run from cells to tables: what is done already, the graph of the rest, records as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bench.cache import Cache
+from bench.errors import UsageError
+from bench.estimate import Estimate
+from bench.executors import InProcess, ProcessPerTask
+from bench.fingerprint import ROOT
+from bench.metrics.registry import METRICS
+from bench.plan import Cell, TeacherPlan
+from bench.progress import Progress
+from bench.scheduler import Ended, Scheduler, Task
+from bench.store import FORMAT, Run
+from bench.workplace import Workplace, in_worker
+from methods import METHODS
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; none of it changes a figure."""
+
+    jobs: int
+    cache: Path
+    plugins: tuple[str, ...] = ()
+    timeout: float | None = None
+    fail_fast: bool = False
+    retry_failed: bool = False
+    force: bool = False
+    command: str = ""
+
+
+def state_of(run: Run, cell: Cell) -> str:
+    """`done`, `failed`, `skipped` or `to run`."""
+    record = run.record(cell.id)
+    if record is None:
+        return "to run"
+    return {"ok": "done"}.get(record["status"], str(record["status"]))
+
+
+def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
+    """Run what is not done yet; returns whether every cell asked for is well.
+
+    Raises:
+        UsageError: the folder can't be written, is in use, or holds another recipe's cells.
+        KeyboardInterrupt: interrupted; what was finished is on disk and in the tables.
+    """
+    with _locked(run):
+        _check_recipes(run, cells)
+        _describe(run, cells, options)
+        # Skipped cells are recorded at once; failed ones stay, unless told otherwise.
+        pending = [cell for cell in cells if _is_due(run, cell, options)]
+        try:
+            _skip(run, [cell for cell in pending if cell.skip])
+            _run_pending(run, [cell for cell in pending if not cell.skip], options)
+        finally:
+            run.derive()
+    return all(state_of(run, cell) in ("done", "skipped") for cell in cells)
+
+
+def _is_due(run: Run, cell: Cell, options: Options) -> bool:
+    state = state_of(run, cell)
+    return state == "to run" or options.force or (options.retry_failed and state == "failed")
+
+
+def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
+    if not cells:
+        return
+    by_task = {f"cell {cell.id}": cell for cell in cells}
+    tasks = make_tasks(cells, options)
+    executor = _executor(options)
+    with Progress(by_task, options.jobs, Estimate(by_task)) as progress:
+        recorder = _Recorder(run, by_task, progress)
+        scheduler = Scheduler(tasks, executor, options.jobs, recorder, fail_fast=options.fail_fast)
+        try:
+            scheduler.run()
+        finally:
+            executor.stop()
+
+
+def _executor(options: Options) -> InProcess | ProcessPerTask:
+    # A timeout is a kill: it needs a process.
+    if options.jobs == 1 and options.timeout is None:
+        return InProcess()
+    return ProcessPerTask(options.jobs, options.timeout)
+
+
+def make_tasks(cells: Sequence[Cell], options: Options) -> list[Task]:
+    """The graph: data, pieces of teachers, teachers, cells; sound cache entries are left out.
+
+    Teachers come first, those that most cells wait for before others; then cells as asked for.
+    """
+    cache = Cache(options.cache)
+    workplace = Workplace(str(options.cache), options.plugins)
+    tasks: dict[str, Task] = {}
+
+    def add(name: str, key: str, rank: tuple[int, ...], needs: Sequence[str], *call: Any) -> str:
+        if name not in tasks and not cache.sound(key):
+            function, *arguments = call
+            call_of = (function, workplace, *arguments)
+            tasks[name] = Task(name, in_worker, call_of, tuple(needs), rank)
+        return name
+
+    waiting = Counter(cell.teacher.key for cell in cells)
+    teachers = {cell.teacher.key: cell.teacher for cell in cells}
+    for key, plan in teachers.items():
+        rank = (0, -waiting[key])
+        data = add(_data_task(plan), plan.data_key, rank, (), "prepare_data", plan)
+        if cache.sound(key):
+            continue
+        name = _teacher_task(plan)
+        pieces = [
+            add(
+                f"{name} members {members.start}-{members.stop - 1}",
+                plan.piece_key(index),
+                rank,
+                (data,),
+                "train_piece",
+                plan,
+                index,
+            )
+            for index, members in enumerate(plan.pieces)
+        ]
+        add(name, key, rank, (data, *pieces), "finish_teacher", plan)
+    for cell in cells:
+        name = f"cell {cell.id}"
+        needs = (_data_task(cell.teacher), _teacher_task(cell.teacher))
+        tasks[name] = Task(name, in_worker, ("run_cell", workplace, cell), needs, (1,))
+    return list(tasks.values())
+
+
+def _data_task(plan: TeacherPlan) -> str:
+    return f"data {plan.dataset} seed {plan.data_seed} ({plan.data_key[-6:]})"
+
+
+def _teacher_task(plan: TeacherPlan) -> str:
+    return f"teacher {plan.dataset} seed {plan.seed} ({plan.key[-6:]})"
+
+
+class _Recorder:
+    """Writes the record of each cell that ends, then tells the progress."""
+
+    def __init__(self, run: Run, cells: dict[str, Cell], progress: Progress) -> None:
+        self.run = run
+        self.cells = cells
+        self.progress = progress
+        self.commit = _commit()
+
+    def started(self, task: Task) -> None:
+        self.progress.started(task)
+
+    def ended(self, ended: Ended) -> None:
+        cell = self.cells.get(ended.task.name)
+        if cell is not None:
+            body, history = ended.value if ended.value is not None else ({}, [])
+            record = _record(cell, "failed" if ended.failed else "ok", ended.reason, self.commit)
+            record |= body
+            record["details"] = ended.details
+            record["timings"] = {**record["timings"], "attempts": ended.attempts}
+            self.run.write_record(record, history)
+        self.progress.ended(ended)
+
+
+def _record(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]:
+    return {
+        "id": cell.id,
+        "dataset": cell.dataset,
+        "method": cell.method,
+        "seed": cell.seed,
+        "status": status,
+        "reason": reason,
+        "parameters": dict(cell.parameters),
+        "recipe": cell.recipe.model_dump(),
+        "teacher": cell.teacher.key,
+        "commit": commit,
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "headline": {},
+        "sets": [],
+        "timings": {},
+        "environment": {},
+    }
+
+
+def _skip(run: Run, cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        run.write_record(_record(cell, "skipped", cell.skip, ""), [])
+
+
+def _check_recipes(run: Run, cells: Sequence[Cell]) -> None:
+    """One folder, one recipe a dataset: else its tables would compare what is not alike."""
+    known = run.manifest().get("recipes", {})
+    for cell in cells:
+        recipe = cell.recipe.training()
+        old = known.get(cell.dataset, recipe)
+        if old != recipe:
+            names = sorted(name for name in recipe if old.get(name) != recipe[name])
+            values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
+            raise UsageError(
+                f"{run.folder}: {cell.dataset} was run with {values}; "
+                "give another folder with --results"
+            )
+
+
+def _describe(run: Run, cells: Sequence[Cell], options: Options) -> None:
+    manifest = run.manifest()
+    asked = {cell.id: cell.described() for cell in cells}
+    slots = {_slot(cell) for cell in asked.values()}
+    kept = {k: v for k, v in manifest.get("cells", {}).items() if _slot(v) not in slots}
+    recipes = manifest.get("recipes", {}) | {c.dataset: c.recipe.training() for c in cells}
+    metrics = {
+        m.name: {"better": m.better, "headline": m.headline, "task": m.task, "summary": m.summary}
+        for m in METRICS.values()
+    }
+    run.write_manifest(
+        {
+            "format": FORMAT,
+            "command": options.command,
+            "cells": kept | asked,
+            "recipes": recipes,
+            "metrics": metrics,
+            "methods": {name: {"reference": m.reference} for name, m in METHODS.items()},
+        }
+    )
+
+
+def _slot(cell: dict[str, Any]) -> tuple[Any, ...]:
+    """A place in the table: a cell of changed code takes the place of its older self."""
+    return cell["dataset"], cell["label"], cell["seed"]
+
+
+@contextlib.contextmanager
+def _locked(run: Run) -> Iterator[None]:
+    """One driver a folder; the lock is the system's, so a dead driver's is gone with it."""
+    holder = run.folder / ".driver"
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(run.folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        who = holder.read_text().strip() if holder.exists() else "another process"
+        raise UsageError(f"{run.folder}: in use by {who}") from None
+    except OSError as error:
+        raise UsageError(f"{run.folder}: can't be written ({error.strerror})") from None
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _commit() -> str:
+    """The repository's commit, with a + if files differ from it; empty outside git."""
+    try:
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def interruptible() -> None:
+    """SIGTERM ends a run as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def command_line() -> str:
+    """The command as it was typed."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def resume_command() -> str:
+    """The same command, less what would run finished cells again."""
+    arguments = [each for each in sys.argv[1:] if each != "--force"]
+    return shlex.join(["python", Path(sys.argv[0]).name, *arguments])

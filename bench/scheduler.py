@@ -1,0 +1,155 @@
+"""Runs a graph of tasks on an executor: order, retries, what a failure takes with it."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bench.executors import InProcess, ProcessPerTask, TaskFailed, TimedOut, WorkerDied
+
+
+@dataclass(frozen=True)
+class Task:
+    """A unit of work.
+
+    Attributes:
+        name: among all tasks of the graph.
+        function, arguments: what is called; both can be pickled.
+        needs: names of tasks that come first; one that is not in the graph is already done.
+        rank: lower ranks are started first.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    needs: tuple[str, ...] = ()
+    rank: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a task ended: its value, or the reason of its failure with the traceback."""
+
+    task: Task
+    value: Any = None
+    reason: str = ""
+    details: str = ""
+    attempts: int = 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is a reason."""
+        return bool(self.reason)
+
+
+class Observer(Protocol):
+    """Who is told what happens; both calls come from the scheduler's thread."""
+
+    def started(self, task: Task) -> None: ...
+
+    def ended(self, ended: Ended) -> None: ...
+
+
+class Scheduler:
+    """One run of a graph.
+
+    Args:
+        tasks: the graph.
+        executor: where they run.
+        jobs: how many at a time.
+        observer: who is told.
+        retries: how often a task is tried again after its worker died. A task that raised or took
+            too long would do so again and is not.
+        fail_fast: start nothing after the first failure.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        executor: InProcess | ProcessPerTask,
+        jobs: int,
+        observer: Observer,
+        retries: int = 1,
+        fail_fast: bool = False,
+    ) -> None:
+        self._executor = executor
+        self._jobs = jobs
+        self._observer = observer
+        self._retries = retries
+        self._fail_fast = fail_fast
+        self._tasks = {task.name: task for task in tasks}
+        self._dependants: dict[str, list[str]] = defaultdict(list)
+        self._missing: dict[str, int] = {}
+        self._ready: list[tuple[tuple[Any, ...], int, Task]] = []
+        self._numbers = {task.name: number for number, task in enumerate(tasks)}
+        self._attempts: dict[str, int] = defaultdict(int)
+        self._running: dict[Future[Any], Task] = {}
+        for task in tasks:
+            needs = [name for name in task.needs if name in self._tasks]
+            self._missing[task.name] = len(needs)
+            for name in needs:
+                self._dependants[name].append(task.name)
+            if not needs:
+                self._push(task)
+
+    def run(self) -> bool:
+        """Run all; returns whether every task succeeded. On an interrupt, workers are ended."""
+        succeeded = True
+        try:
+            while self._ready or self._running:
+                self._start()
+                for ended in self._finished():
+                    succeeded &= not ended.failed
+                    self._settle(ended)
+                    if ended.failed and self._fail_fast:
+                        self._ready.clear()
+        except BaseException:
+            self._executor.stop()
+            raise
+        return succeeded
+
+    def _push(self, task: Task) -> None:
+        heapq.heappush(self._ready, (task.rank, self._numbers[task.name], task))
+
+    def _start(self) -> None:
+        while self._ready and len(self._running) < self._jobs:
+            _, _, task = heapq.heappop(self._ready)
+            self._attempts[task.name] += 1
+            self._observer.started(task)
+            self._running[self._executor.submit(task.function, *task.arguments)] = task
+
+    def _finished(self) -> Iterable[Ended]:
+        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        for future in done:
+            task = self._running.pop(future)
+            attempts = self._attempts[task.name]
+            try:
+                yield Ended(task, future.result(), attempts=attempts)
+            except TaskFailed as error:
+                yield Ended(task, None, error.reason, error.details, attempts)
+            except TimedOut as error:
+                yield Ended(task, None, str(error), attempts=attempts)
+            except WorkerDied as error:
+                if attempts <= self._retries:
+                    self._push(task)
+                else:
+                    yield Ended(task, None, f"{error}, {attempts} times", attempts=attempts)
+
+    def _settle(self, ended: Ended) -> None:
+        """Tell the observer; release what waited for the task, or fail it too."""
+        self._observer.ended(ended)
+        for name in self._dependants[ended.task.name]:
+            task = self._tasks[name]
+            if ended.failed:
+                if self._missing[name] >= 0:
+                    self._missing[name] = -1
+                    reason = f"{ended.task.name} failed: {ended.reason}"
+                    self._settle(Ended(task, None, reason, ended.details, attempts=0))
+                continue
+            self._missing[name] -= 1
+            if self._missing[name] == 0:
+                self._push(task)

@@ -1,0 +1,191 @@
+"""The run's folder: a record a finished cell, and the tables derived from the records.
+
+    run.json                what was asked for: cells, recipes, metrics, the last command
+    cells/<id>.json         the record of a cell
+    cells/<id>/history.csv  its training, a row an epoch
+    results.csv             a row a cell, headline figures     } derived, whole and atomic
+    metrics.csv             a row a figure                     }
+    timings.csv             what may differ between equal runs }
+
+Records are written once, by the driver, before a cell counts as finished.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.files import write_atomically
+from bench.fingerprint import digest
+
+Record = dict[str, Any]
+FORMAT = 1
+RESULT_COLUMNS = ("dataset", "method", "label", "seed", "status")
+METRIC_COLUMNS = (
+    *("dataset", "method", "label", "seed"),
+    *("set", "shift", "severity", "metric", "score", "value"),
+)
+
+
+def encode(value: Any) -> Any:
+    """Plain JSON: non-finite numbers as the text that `float` reads back."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return {key: encode(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(each) for each in value]
+    return value
+
+
+class Run:
+    """A run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells = folder / "cells"
+
+    # What was asked for
+
+    def manifest(self) -> dict[str, Any]:
+        """run.json; empty where there is none yet.
+
+        Raises:
+            UsageError: it can't be read.
+        """
+        path = self.folder / "run.json"
+        try:
+            manifest = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: not readable as JSON ({error})") from None
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("cells"), dict):
+            raise UsageError(f"{path}: not a run's description")
+        return manifest
+
+    def existing_manifest(self) -> dict[str, Any]:
+        """run.json of a folder that must be a run.
+
+        Raises:
+            UsageError: it isn't.
+        """
+        if not self.folder.is_dir():
+            raise UsageError(f"{self.folder}: no such folder")
+        manifest = self.manifest()
+        if not manifest:
+            raise UsageError(f"{self.folder}: not a run (it has no run.json)")
+        return manifest
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replace run.json."""
+        text = json.dumps(encode(manifest), indent=1, sort_keys=True, allow_nan=False)
+        write_atomically(self.folder / "run.json", text.encode())
+
+    # Records
+
+    def record(self, cell_id: str) -> Record | None:
+        """A finished cell's record; None if there is none or it is damaged."""
+        try:
+            record = json.loads((self.cells / f"{cell_id}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            return None
+        body = {key: value for key, value in record.items() if key != "sum"}
+        return record if record.get("sum") == digest(body)[:16] else None
+
+    def write_record(self, record: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
+        """Write a cell's history, then its record."""
+        if history:
+            path = self.cells / str(record["id"]) / "history.csv"
+            names = list(dict.fromkeys(name for row in history for name in row))
+            write_atomically(path, _csv(names, history))
+        body = encode({"format": FORMAT, **record})
+        text = json.dumps({**body, "sum": digest(body)[:16]}, sort_keys=True, allow_nan=False)
+        write_atomically(self.cells / f"{record['id']}.json", text.encode())
+
+    def records(self, cell_ids: Iterable[str]) -> Iterator[tuple[str, Record | None]]:
+        """The record, or None, of each cell."""
+        return ((cell_id, self.record(cell_id)) for cell_id in cell_ids)
+
+    # Derived tables
+
+    def derive(self, everything: bool = True) -> None:
+        """Write the tables of all cells that were asked for; results.csv alone if told so.
+
+        Rows are sorted by dataset, method, label and seed, so that equal runs are equal files.
+        """
+        cells = sorted(self.manifest()["cells"].items(), key=lambda item: _order(item[1]))
+        rows = [(cell, record) for cell, record in self._planned(cells) if record is not None]
+        state = self._state()
+        results = [_result_row(cell, record) for cell, record in rows]
+        figures = sorted({name for row in results for name in row} - set(RESULT_COLUMNS))
+        write_atomically(self.folder / "results.csv", _csv([*RESULT_COLUMNS, *figures], results))
+        if everything:
+            metrics = (row for cell, record in rows for row in _metric_rows(cell, record))
+            write_atomically(self.folder / "metrics.csv", _csv(METRIC_COLUMNS, metrics))
+            timings = [_timing_row(cell, record) for cell, record in rows]
+            names = list(dict.fromkeys(name for row in timings for name in row))
+            write_atomically(self.folder / "timings.csv", _csv(names, timings))
+        write_atomically(self.folder / "derived.json", json.dumps({"state": state}).encode())
+
+    def results(self) -> list[dict[str, str]]:
+        """The rows of results.csv, derived anew if a record is newer."""
+        try:
+            fresh = json.loads((self.folder / "derived.json").read_bytes())["state"]
+        except (OSError, ValueError, KeyError, TypeError):
+            fresh = None
+        path = self.folder / "results.csv"
+        if fresh != self._state() or not path.exists():
+            self.derive(everything=False)
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _planned(self, cells: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Record | None]]:
+        return ((cell, self.record(cell_id)) for cell_id, cell in cells)
+
+    def _state(self) -> str:
+        """Changes whenever a record or the description does."""
+        paths = [*self.cells.glob("*.json"), self.folder / "run.json"]
+        stats = ((path.name, path.stat()) for path in paths)
+        return digest(sorted([name, stat.st_mtime_ns, stat.st_size] for name, stat in stats))
+
+
+def _order(cell: Mapping[str, Any]) -> tuple[str, str, str, int]:
+    return cell["dataset"], cell["method"], cell["label"], cell["seed"]
+
+
+def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _name_columns(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: cell[name] for name in ("dataset", "method", "label", "seed")}
+
+
+def _result_row(cell: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    return {**_name_columns(cell), "status": record["status"], **record["headline"]}
+
+
+def _metric_rows(cell: Mapping[str, Any], record: Record) -> Iterator[dict[str, Any]]:
+    names = _name_columns(cell)
+    for entry in record["sets"]:
+        where = {name: entry[name] for name in ("set", "shift", "severity")}
+        for key, value in sorted(entry["figures"].items()):
+            metric, _, score = key.partition(":")
+            yield {**names, **where, "metric": metric, "score": score, "value": value}
+
+
+def _timing_row(cell: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    return {**_name_columns(cell), "cell": record["id"], **record["timings"]}

@@ -1,0 +1,167 @@
+"""The one training loop: batches of teacher members and students alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from bench.optimizer import Adam
+from bench.recipe import Recipe
+
+Indices = Tensor | slice
+Row = dict[str, float | int | str]
+
+
+class NonFinite(ArithmeticError):
+    """A loss term or the gradient is no longer a number; the message names epoch and term."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch minimises.
+
+    Attributes:
+        terms: named loss terms of the examples at some indices, [B] or, batched, [M, B]; each a
+            scalar or, batched, [M].
+        order: the order [N] or [M, N] in which the epoch visits the examples.
+        weights: the weight of each term; 1 where none is given.
+    """
+
+    terms: Callable[[Indices], Mapping[str, Tensor]]
+    order: Callable[[], Tensor]
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is trained.
+
+    Attributes:
+        stage: its name in the history.
+        network: the module whose parameters are trained.
+        examples: number of training examples.
+        epoch: the epoch of a number, counted from 0.
+        validation: loss on the validation split, [1] or [M]; asked only to select an epoch.
+        batched: whether the parameters' first axis counts independent networks.
+        undecayed: parameters without weight decay.
+    """
+
+    stage: str
+    network: nn.Module
+    examples: int
+    epoch: Callable[[int], Epoch]
+    validation: Callable[[], Tensor]
+    batched: bool = False
+    undecayed: Iterable[nn.Parameter] = field(default=())
+
+
+def cosine_rate(rate: float, epoch: int, epochs: int) -> float:
+    """Half a cosine from `rate` at epoch 0 to 0 at the end."""
+    return rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def train(problem: Problem, recipe: Recipe, epochs: int, decay: float) -> list[Row]:
+    """Train in place; one row of the history an epoch.
+
+    Raises:
+        NonFinite: with the epoch and the term, at the end of the epoch in which it happened.
+    """
+    parameters = [p for p in problem.network.parameters() if p.requires_grad]
+    free = {id(parameter) for parameter in problem.undecayed}
+    decays = [0.0 if id(parameter) in free else decay for parameter in parameters]
+    optimizer = Adam(parameters, decays, recipe.clip, problem.batched)
+    best = _Best(parameters, problem) if recipe.select == "validation" else None
+    history = []
+    problem.network.train()
+    for epoch in range(epochs):
+        rate = cosine_rate(recipe.learning_rate, epoch, epochs)
+        history.append(_epoch(problem, optimizer, parameters, recipe.batch_size, epoch, rate))
+        if best is not None:
+            history[-1]["validation"] = best.keep()
+    if best is not None:
+        best.restore()
+    problem.network.eval()
+    return history
+
+
+def _epoch(
+    problem: Problem,
+    optimizer: Adam,
+    parameters: list[nn.Parameter],
+    batch_size: int,
+    epoch: int,
+    rate: float,
+) -> Row:
+    current = problem.epoch(epoch)
+    weights = current.weights
+    sizes, steps = [], []
+    for indices, size in _batches(current, problem.examples, batch_size):
+        terms = current.terms(indices)
+        loss = sum(weights.get(name, 1.0) * term.sum() for name, term in terms.items())
+        assert isinstance(loss, Tensor)
+        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        norm = optimizer.step(gradients, rate)
+        means = [term.detach().mean() for term in terms.values()]
+        steps.append(torch.stack([*means, norm.mean()]).double())
+        sizes.append(size)
+    names = [*terms, "gradient_norm"]
+    values = torch.stack(steps)
+    _check_finite(values, names, problem.stage, epoch)
+    share = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    means_of_epoch = dict(zip(names, (share @ values.cpu()).tolist(), strict=True))
+    total = sum(weights.get(name, 1.0) * means_of_epoch[name] for name in terms)
+    start: Row = {"stage": problem.stage, "epoch": epoch, "learning_rate": rate, "loss": total}
+    return start | means_of_epoch
+
+
+def _batches(current: Epoch, examples: int, batch_size: int) -> Iterable[tuple[Indices, int]]:
+    if examples <= batch_size:
+        yield slice(None), examples
+        return
+    order = current.order()
+    for start in range(0, examples, batch_size):
+        indices = order[..., start : start + batch_size]
+        yield indices, indices.shape[-1]
+
+
+def _check_finite(values: Tensor, names: list[str], stage: str, epoch: int) -> None:
+    finite = values.isfinite()
+    if bool(finite.all()):
+        return
+    step = int((~finite).any(1).nonzero()[0])
+    bad = [name for name, ok in zip(names, finite[step].tolist(), strict=True) if not ok]
+    # A bad term makes the gradient bad too: name the cause.
+    name = bad[0]
+    shown = "gradient" if name == "gradient_norm" else f"term {name!r}"
+    value = values[step, names.index(name)].item()
+    raise NonFinite(f"{shown} is {value} in epoch {epoch}, step {step}, of stage {stage!r}")
+
+
+class _Best:
+    """The parameters of the epoch that was best on validation, for each network of a batch."""
+
+    def __init__(self, parameters: list[nn.Parameter], problem: Problem) -> None:
+        self.parameters = [parameter.detach() for parameter in parameters]
+        self.kept = [parameter.clone() for parameter in self.parameters]
+        self.problem = problem
+        self.lowest = torch.tensor(torch.inf)
+
+    @torch.no_grad()
+    def keep(self) -> float:
+        self.problem.network.eval()
+        loss = self.problem.validation()
+        self.problem.network.train()
+        better = loss < self.lowest
+        self.lowest = torch.where(better, loss, self.lowest)
+        for kept, parameter in zip(self.kept, self.parameters, strict=True):
+            shape = (-1, *[1] * (parameter.dim() - 1)) if self.problem.batched else ()
+            kept.copy_(torch.where(better.view(shape), parameter, kept))
+        return loss.mean().item()
+
+    def restore(self) -> None:
+        for kept, parameter in zip(self.kept, self.parameters, strict=True):
+            parameter.copy_(kept)

@@ -1,0 +1,128 @@
+"""What a dataset is: the contract that every source of data, built in or plugged in, fulfils.
+
+A dataset describes itself in class attributes, so that listing it costs nothing, and makes its
+arrays in ``load``. Heavy libraries (torch, scikit-learn) are imported inside ``load`` alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+Task = Literal["classification", "regression"]
+Group = Literal["near", "far"]
+
+Stream = Callable[[str], np.random.Generator]
+"""A named random stream: the same name gives the same numbers for one data seed.
+
+Every call starts the stream anew, so ask for each name once, and give each purpose its own name
+(``"train"``, ``"test"``, ``"ood/plane"``): then adding a set never moves the others.
+"""
+
+_RECIPE = frozenset(
+    ("epochs", "batch_size", "learning_rate", "weight_decay", "student_weight_decay", "clip")
+)
+_NETWORK = frozenset(("family", "member", "core", "head"))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs and targets, row by row; both arrays C-contiguous.
+
+    x: [N, *shape] float32, or uint8 for images.
+    y: [N] int64 class indices, or [N] float32 targets.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y):
+            raise ValueError(
+                f"a split needs a target per input, not {len(self.y)} for {len(self.x)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Data:
+    """All arrays of a dataset for one data seed.
+
+    shifted: (shift, severity 1..5) -> the test split with its inputs shifted, rows in test order.
+    ood: set name -> inputs [N, *shape] from outside the training distribution.
+    canvas: what a figure draws (a grid of the plane, a noiseless curve), or None.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    shifted: Mapping[tuple[str, int], Split]
+    ood: Mapping[str, np.ndarray]
+    canvas: Split | None
+
+
+class Dataset(ABC):
+    """A source of data. Fill in every attribute below and write ``load``.
+
+    name: as on the command line.
+    summary: one line for listings.
+    source: the paper or the origin of the data.
+    task: "classification" or "regression".
+    inputs: features of one flattened input.
+    outputs: number of classes, or 2 for regression (mean and log variance).
+    network: "family", and the hidden widths of a teacher "member" and of a student's "core" and
+        "head", e.g. {"family": "mlp", "member": [50, 50], "core": [50], "head": [50]}.
+    recipe: training defaults: "epochs", "batch_size", "learning_rate", "weight_decay" (of the
+        teacher), "student_weight_decay" (both w in w/2 * ||parameters||^2) and "clip" (the
+        largest norm of the gradient).
+    defaults: values for the method parameters of these names, e.g. "temperature", "a", "b".
+    ood_groups: OOD set name -> "near" or "far" from the training distribution.
+    shifts: names of the shifts in ``Data.shifted``, in order.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    task: ClassVar[Task]
+    inputs: ClassVar[int]
+    outputs: ClassVar[int]
+    network: ClassVar[Mapping[str, Any]]
+    recipe: ClassVar[Mapping[str, Any]]
+    defaults: ClassVar[Mapping[str, Any]]
+    ood_groups: ClassVar[Mapping[str, Group]]
+    shifts: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        problem = _problem(cls)
+        if problem:
+            raise TypeError(f"dataset class {cls.__qualname__}: {problem}")
+
+    @abstractmethod
+    def load(self, stream: Stream) -> Data:
+        """Make the arrays; the same stream gives the same bits."""
+
+
+def _problem(cls: type[Dataset]) -> str | None:
+    """What a plugin's author forgot or mistook, in one line; None if nothing."""
+    missing = [attribute for attribute in Dataset.__annotations__ if not hasattr(cls, attribute)]
+    if cls.load is Dataset.load:
+        missing.append("load()")
+    if missing:
+        return f"missing {', '.join(missing)}"
+    if cls.task not in get_args(Task):
+        return f"task is {cls.task!r}, not one of {', '.join(get_args(Task))}"
+    for attribute, expected in (("network", _NETWORK), ("recipe", _RECIPE)):
+        absent = sorted(expected - set(getattr(cls, attribute)))
+        if absent:
+            return f"{attribute} lacks {', '.join(absent)}"
+    for ood_set, group in cls.ood_groups.items():
+        if group not in get_args(Group):
+            return f"ood_groups[{ood_set!r}] is {group!r}, not near or far"
+    return None

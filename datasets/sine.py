@@ -1,0 +1,89 @@
+"""A noisy curve on the line, the toy regression task of Hydra and Hydra+."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from datasets.base import Data, Dataset, Group, Split, Stream
+
+EDGE = 6.0  # inputs are seen on [-6, 6]
+FAR_EDGE = 12.0
+TRAIN, VALIDATION, TEST = 240, 30, 1000
+OOD_POINTS = 1000
+CANVAS_POINTS = 1000
+
+
+class Sine(Dataset):
+    """y = sin x - 0.1 x + 0.1 x^2 + 0.01 x^3 + N(0, 1), x uniform on [-6, 6].
+
+    240 points train, 30 validate, 1,000 test, all with their noise: a test set without it (the
+    seed system's 30 points on a grid) would reward a variance that is too small.
+
+    OOD set "outside": x uniform on 6 < |x| <= 12.
+    Canvas: 1,000 grid points on [-12, 12] with the noiseless curve.
+    """
+
+    name = "sine"
+    summary = "a noisy curve on the line, 240 training points"
+    source = "Ferianc & Rodrigues 2022, arXiv 2205.09526 (hydra_plus, there 'regress')"
+    task = "regression"
+    inputs = 1
+    outputs = 2
+    network: ClassVar[Mapping[str, Any]] = {
+        "family": "mlp",
+        "member": [50, 50, 50],
+        "core": [50],
+        "head": [50],
+    }
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "epochs": 200,
+        "batch_size": 256,
+        "learning_rate": 0.05,
+        "weight_decay": 1e-5,
+        "student_weight_decay": 1e-8,
+        "clip": 5.0,
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {"temperature": 1.0, "a": 0.9, "b": 0.5}
+    ood_groups: ClassVar[Mapping[str, Group]] = {"outside": "far"}
+    shifts = ()
+
+    def load(self, stream: Stream) -> Data:
+        return Data(
+            train=_noisy(TRAIN, stream("train")),
+            validation=_noisy(VALIDATION, stream("validation")),
+            test=_noisy(TEST, stream("test")),
+            shifted={},
+            ood={"outside": _outside(stream("ood/outside"))},
+            canvas=_canvas(),
+        )
+
+
+def curve(x: np.ndarray) -> np.ndarray:
+    """The mean of y at x, same shape."""
+    return np.asarray(np.sin(x) - 0.1 * x + 0.1 * x**2 + 0.01 * x**3)
+
+
+def _noisy(count: int, rng: np.random.Generator) -> Split:
+    x = rng.uniform(-EDGE, EDGE, count)
+    return _split(x, curve(x) + rng.standard_normal(count))
+
+
+def _outside(rng: np.random.Generator) -> np.ndarray:
+    """Inputs [1000, 1], both sides alike."""
+    distance = FAR_EDGE - (FAR_EDGE - EDGE) * rng.random(OOD_POINTS)  # in (6, 12]
+    # The first float32 beyond 6, lest rounding puts a point on the edge itself.
+    beyond = np.nextafter(np.float32(EDGE), np.float32(FAR_EDGE))
+    side = rng.choice(np.array((-1.0, 1.0), np.float32), OOD_POINTS)
+    return (side * np.maximum(distance.astype(np.float32), beyond))[:, None]
+
+
+def _canvas() -> Split:
+    x = np.linspace(-FAR_EDGE, FAR_EDGE, CANVAS_POINTS)
+    return _split(x, curve(x))
+
+
+def _split(x: np.ndarray, y: np.ndarray) -> Split:
+    return Split(x[:, None].astype(np.float32), y.astype(np.float32))

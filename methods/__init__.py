@@ -1,0 +1,67 @@
+"""The registry of methods: built-in ones are imported here, plugins call `register`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from methods.base import Batch, Method, Parameters, Setting, Stage, parameter
+from methods.endd import EnDD
+from methods.ensemble import Ensemble
+from methods.gauss import Gauss
+from methods.hydra import Hydra
+from methods.hydra_plus import HydraPlus
+from methods.kd import KD
+from methods.mc_dropout import MCDropout
+from methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
+from methods.single import Single
+
+__all__ = [
+    "METHODS",
+    "Batch",
+    "Coefficient",
+    "Cosine",
+    "Linear",
+    "Method",
+    "Parameters",
+    "Setting",
+    "Share",
+    "Stage",
+    "Temperature",
+    "parameter",
+    "register",
+]
+
+METHODS: dict[str, type[Method]] = {}
+"""By name, in the order of tables: references first, then by year."""
+
+AnyMethod = TypeVar("AnyMethod", bound=type[Method])
+
+
+def register(method: AnyMethod) -> AnyMethod:
+    """Add a method; usable as a decorator.
+
+    Raises:
+        TypeError: it lacks something of the contract.
+        ValueError: another method has the name.
+    """
+    absent = [name for name in ("name", "summary", "paper") if not hasattr(method, name)]
+    absent += sorted(getattr(method, "__abstractmethods__", ()))
+    if absent:
+        raise TypeError(f"method {method.__name__} lacks {', '.join(absent)}")
+    known = METHODS.get(method.name)
+    if known is not None and (known.__module__, known.__qualname__) != (
+        method.__module__,
+        method.__qualname__,
+    ):
+        raise ValueError(f"a method named {method.name!r} exists already ({known.__module__})")
+    METHODS[method.name] = method
+    return method
+
+
+def _register_all(methods: Iterable[type[Method]]) -> None:
+    for method in methods:
+        register(method)
+
+
+_register_all([Ensemble, Single, KD, EnDD, Hydra, HydraPlus, MCDropout, Gauss])

@@ -1,0 +1,29 @@
+"""The teacher itself: the upper reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from methods.base import Batch, Method, Parameters, Stage
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+class Ensemble(Method):
+    """Deep ensemble: the mean of M members' predictions, nothing is trained."""
+
+    name = "ensemble"
+    summary = "the teacher itself, the upper reference"
+    reference = True
+    paper = "Lakshminarayanan et al. 2017, arXiv 1612.01474"
+
+    def build(self, generator: Generator) -> nn.Module:
+        return self.setting.teacher()
+
+    def loss(self, outputs: Tensor, batch: Batch, now: Parameters) -> Mapping[str, Tensor]:
+        return {"correctness": self.task.correctness(outputs, batch.y)}
+
+    def stages(self, student: nn.Module, generator: Generator) -> Sequence[Stage]:
+        return []

@@ -1,0 +1,49 @@
+"""Hydra: a shared core with one light head per member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import methods.base as base
+from methods.base import Batch, Method, Stage, parameter
+from methods.lazy import heads
+from methods.schedules import Temperature
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+class Hydra(Method):
+    """(T²/M) Σ_m KL(softmax(t_m/T) ‖ softmax(z_m/T)).
+
+    In two phases as in the paper: core and one head on the ensemble's mean (the "Hinton head"),
+    then M new heads on their members, the core trained on. The seed system has the second alone.
+    """
+
+    name = "hydra"
+    summary = "one head per member on a shared core"
+    paper = "Tran et al. 2020, arXiv 2001.04694"
+
+    class Parameters(base.Parameters):
+        heads: int | None = parameter(None, "number of heads; none: one per member", ge=1)
+        temperature: Temperature = parameter(4.0, "T of members and heads", dataset=True)
+        phases: Literal[1, 2] = parameter(2, "2 as in the paper, 1 as in the seed system")
+        first: float = parameter(0.5, "share of the epochs in the first of 2 phases", gt=0, lt=1)
+
+    def build(self, generator: Generator) -> nn.Module:
+        count = self.parameters.heads or self.setting.members
+        return heads.core_and_heads(self.setting.networks, count, generator)
+
+    def stages(self, student: nn.Module, generator: Generator) -> Sequence[Stage]:
+        if self.parameters.phases == 1:
+            return [Stage("train", student)]
+        assert isinstance(student, heads.CoreAndHeads)
+        hinton = heads.CoreAndHeads(student.core, self.setting.networks.heads(1, generator))
+        share = self.parameters.first
+        return [Stage("hinton", hinton, share), Stage("train", student, 1 - share)]
+
+    def loss(self, outputs: Tensor, batch: Batch, now: Parameters) -> Mapping[str, Tensor]:
+        if batch.stage == "hinton":
+            return {"aggregation": self.task.aggregation(outputs, batch.teacher, now.temperature)}
+        return {"individuality": self.task.individuality(outputs, batch.teacher, now.temperature)}

@@ -1,0 +1,72 @@
+"""Hydra+: heads that are right, together as the ensemble, each as a member, and diverse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import methods.base as base
+from methods.base import Batch, Method, parameter
+from methods.lazy import heads
+from methods.schedules import Coefficient, Share, Temperature
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+def similarity(rows: Tensor) -> Tensor:
+    """½(1 + cos) between each head's row and the mean head's: [S, R, F] -> [S, R] within [0, 1]."""
+    mean = rows.mean(0)
+    lengths = rows.square().sum(-1).sqrt() * mean.square().sum(-1).sqrt()
+    cosine = (rows * mean).sum(-1) / lengths.clamp(min=1e-12)
+    return (1 + cosine) / 2
+
+
+def diversity(layers: Iterable[Tensor], normalise: bool = True) -> Tensor:
+    """L4 of the heads' layers, each [S, R, F]; 1 where all heads point the same way.
+
+    Normalised: the mean over layers of the mean over heads and rows, so that λ means the same at
+    every width, depth and head count. Otherwise the seed system's plain sum. Biases are rows of
+    one element, whose cosine is a sign without a gradient: the sum has them, the mean has not.
+    """
+    if normalise:
+        terms = [similarity(rows).mean() for rows in layers if rows.shape[-1] > 1]
+        return sum(terms[1:], terms[0]) / len(terms)
+    terms = [similarity(rows).sum() for rows in layers]
+    return sum(terms[1:], terms[0])
+
+
+class HydraPlus(Method):
+    """a[(1 − b) aggregation + b individuality] + (1 − a) correctness + λ diversity."""
+
+    name = "hydra+"
+    summary = "Hydra with correctness, aggregation and a regulariser of the heads' diversity"
+    paper = "Ferianc & Rodrigues 2022, arXiv 2205.09526"
+
+    class Parameters(base.Parameters):
+        heads: int | None = parameter(None, "number of heads; none: one per member", ge=1)
+        temperature: Temperature = parameter(4.0, "T of individuality", dataset=True)
+        a: Share = parameter(0.9, "weight of the teacher against the labels", dataset=True)
+        b: Share = parameter(0.5, "weight of individuality against aggregation", dataset=True)
+        lam: Coefficient = parameter(1.0, "λ, weight of diversity", dataset=True)
+        normalise: bool = parameter(True, "diversity as a mean; false: the seed system's sum")
+
+    def build(self, generator: Generator) -> nn.Module:
+        count = self.parameters.heads or self.setting.members
+        return heads.core_and_heads(self.setting.networks, count, generator)
+
+    def loss(self, outputs: Tensor, batch: Batch, now: Parameters) -> Mapping[str, Tensor]:
+        return {
+            "correctness": self.task.correctness(outputs, batch.y),
+            "aggregation": self.task.aggregation(outputs, batch.teacher),
+            "individuality": self.task.individuality(outputs, batch.teacher, now.temperature),
+            "diversity": diversity(heads.rows(batch.network), now.normalise),
+        }
+
+    def weights(self, now: Parameters) -> Mapping[str, float]:
+        return {
+            "correctness": 1 - now.a,
+            "aggregation": now.a * (1 - now.b),
+            "individuality": now.a * now.b,
+            "diversity": now.lam,
+        }

@@ -1,0 +1,45 @@
+"""Monte Carlo dropout before the student's last layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import methods.base as base
+from methods.base import Batch, Method, parameter
+from methods.lazy import heads
+from methods.schedules import Share, Temperature
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+class MCDropout(Method):
+    """(1 − a) correctness + a individuality, with pass i in the place of head i."""
+
+    name = "mc-dropout"
+    summary = "dropout before the last layer, always on, passes matched to members"
+    paper = "Gal & Ghahramani 2016, arXiv 1506.02142; as a student, arXiv 2205.09526"
+
+    class Parameters(base.Parameters):
+        samples: int | None = parameter(None, "passes; none: one per member", ge=1)
+        rate: float = parameter(0.5, "probability of dropping a feature", ge=0, lt=1)
+        temperature: Temperature = parameter(4.0, "T of individuality", dataset=True)
+        a: Share = parameter(0.9, "weight of the teacher against the labels", dataset=True)
+
+    def build(self, generator: Generator) -> nn.Module:
+        return heads.DropoutLast(self.setting.networks, self.parameters.rate, generator)
+
+    def forward(self, network: nn.Module, x: Tensor, generator: Generator) -> Tensor:
+        samples = self.parameters.samples or self.setting.members
+        outputs: Tensor = network(x, samples, generator)
+        return outputs
+
+    def loss(self, outputs: Tensor, batch: Batch, now: Parameters) -> Mapping[str, Tensor]:
+        return {
+            "correctness": self.task.correctness(outputs, batch.y),
+            "individuality": self.task.individuality(outputs, batch.teacher, now.temperature),
+        }
+
+    def weights(self, now: Parameters) -> Mapping[str, float]:
+        return {"correctness": 1 - now.a, "individuality": now.a}

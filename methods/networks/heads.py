@@ -1,0 +1,96 @@
+"""Students' ends: many heads, dropout before the last layer, a Gaussian last layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor, nn
+
+from methods.networks.base import Networks
+from methods.networks.mlp import BatchedLinear
+
+
+class CoreAndHeads(nn.Module):
+    """A shared core with S heads: one pass gives all heads, [S, B, K]."""
+
+    def __init__(self, core: nn.Module, heads: nn.Module) -> None:
+        super().__init__()
+        self.core = core
+        self.heads = heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.heads(self.core(x))
+        return outputs
+
+
+def core_and_heads(networks: Networks, heads: int, generator: Generator) -> CoreAndHeads:
+    """A student with so many heads; with one head, the plain network."""
+    return CoreAndHeads(networks.core(generator), networks.heads(heads, generator))
+
+
+def rows(student: nn.Module) -> Iterator[Tensor]:
+    """Of each layer of the heads weights and biases, a row per output: [S, outputs, inputs]."""
+    assert isinstance(student, CoreAndHeads)
+    for parameter in student.heads.parameters():
+        yield parameter.transpose(-1, -2)
+
+
+class DropoutLast(nn.Module):
+    """Inverted dropout, always on, before the last layer: S passes of it on one pass of the trunk.
+
+    Gal & Ghahramani 2016 (arXiv 1506.02142), with dropout in this one place as in 2205.09526.
+    """
+
+    def __init__(self, networks: Networks, rate: float, generator: Generator) -> None:
+        super().__init__()
+        self.rate = rate
+        self.trunk, width = networks.trunk(generator)
+        self.last = BatchedLinear(width, networks.outputs, [generator])
+
+    def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
+        """[B, ...] -> [samples, B, K]; masks are independent per pass and example."""
+        features: Tensor = self.trunk(x)
+        shape = (samples, *features.shape[1:])
+        kept = torch.rand(shape, generator=generator, device=features.device) >= self.rate
+        dropped = features * kept / (1 - self.rate)
+        outputs: Tensor = self.last(dropped.flatten(0, 1)[None])
+        return outputs.view(samples, -1, outputs.shape[-1])
+
+
+class GaussianLast(nn.Module):
+    """A last layer with a Gaussian over each weight, sampled by local reparameterisation.
+
+    Kingma et al. 2015 (arXiv 1506.02557): a ~ N(x μ, x² σ²) per example and pass. Prior N(0, 1).
+    """
+
+    def __init__(self, networks: Networks, log_variance: float, generator: Generator) -> None:
+        super().__init__()
+        self.trunk, width = networks.trunk(generator)
+        self.last = BatchedLinear(width, networks.outputs, [generator])
+        self.log_variances = nn.ParameterList(
+            torch.full_like(parameter, log_variance) for parameter in self.last.parameters()
+        )
+
+    def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
+        """[B, ...] -> [samples, B, K]."""
+        features: Tensor = self.trunk(x)
+        mean: Tensor = self.last(features)
+        weight, bias = (log_variance.exp() for log_variance in self.log_variances)
+        deviation = torch.baddbmm(bias, features.square(), weight).sqrt()
+        shape = (samples, *mean.shape[1:])
+        noise = torch.randn(shape, generator=generator, device=mean.device)
+        return mean + deviation * noise
+
+    def posterior(self) -> Iterator[nn.Parameter]:
+        """The parameters of the weights' distribution."""
+        yield from self.last.parameters()
+        yield from self.log_variances
+
+    def divergence(self) -> Tensor:
+        """KL from the weights' distribution to N(0, 1), in nats."""
+        total = torch.zeros((), device=self.last.weight.device)
+        for mean, log_variance in zip(self.last.parameters(), self.log_variances, strict=True):
+            parts = log_variance.exp() + mean.square() - 1 - log_variance
+            total = total + 0.5 * parts.sum()
+        return total

@@ -1,0 +1,134 @@
+"""Coefficients that change during training: a number, or a ramp between two epochs.
+
+The notation is the same in presets, on the command line and in code's `str()`:
+`0.5`, `linear(0, 4, 50, 150)`, `cosine(10, 1, 33%, 67%)`. Before the first epoch named the value
+is the first one, after the last epoch named it is the second one; `%` is a share of training.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """From `start` to `end` between the epochs `first` and `last`.
+
+    With `relative`, `first` and `last` are per cent of the epochs, else epochs counted from 0.
+    """
+
+    start: float
+    end: float
+    first: float
+    last: float
+    relative: bool = False
+
+    def at(self, epoch: int, epochs: int) -> float:
+        """The value at an epoch (counted from 0) of a training of `epochs`."""
+        unit = epochs / 100 if self.relative else 1.0
+        first, last = self.first * unit, self.last * unit
+        progress = (epoch - first) / (last - first) if last > first else float(epoch >= first)
+        return self.start + (self.end - self.start) * self._shape(min(1.0, max(0.0, progress)))
+
+    def _shape(self, progress: float) -> float:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        sign = "%" if self.relative else ""
+        values = f"{self.start:g}, {self.end:g}, {self.first:g}{sign}, {self.last:g}{sign}"
+        return f"{type(self).__name__.lower()}({values})"
+
+
+class Linear(Ramp):
+    """A straight line."""
+
+    def _shape(self, progress: float) -> float:
+        return progress
+
+
+class Cosine(Ramp):
+    """Half a cosine: flat at both ends."""
+
+    def _shape(self, progress: float) -> float:
+        return (1 - math.cos(math.pi * progress)) / 2
+
+
+_RAMPS: dict[str, type[Ramp]] = {"linear": Linear, "cosine": Cosine}
+_NOTATION = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
+_USAGE = "a number, constant(x), or linear(from, to, first, last) or cosine(...) in epochs or %"
+
+
+def parse(value: Any) -> float | Ramp:
+    """A number or a ramp from a number, a ramp or its notation.
+
+    Raises:
+        ValueError: neither.
+    """
+    if isinstance(value, Ramp):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ValueError("must be finite")
+        return float(value)
+    match = _NOTATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not {_USAGE}")
+    return _ramp(match[1], [argument.strip() for argument in match[2].split(",")])
+
+
+def _ramp(name: str, arguments: list[str]) -> float | Ramp:
+    values, epochs = arguments[:2], arguments[2:]
+    relative = bool(epochs) and all(epoch.endswith("%") for epoch in epochs)
+    if relative:
+        epochs = [epoch.removesuffix("%") for epoch in epochs]
+    try:
+        numbers = [float(number) for number in values + epochs]
+    except ValueError:
+        numbers = []
+    if all(map(math.isfinite, numbers)):
+        if name == "constant" and len(numbers) == 1:
+            return numbers[0]
+        if name in _RAMPS and len(numbers) == 4 and 0 <= numbers[2] <= numbers[3]:
+            start, end, first, last = numbers
+            return _RAMPS[name](start, end, first, last, relative)
+    raise ValueError(f"{name}({', '.join(arguments)}) is not {_USAGE}")
+
+
+def value_at(value: Any, epoch: int, epochs: int) -> Any:
+    """A ramp's value at an epoch; anything else as it is."""
+    return value.at(epoch, epochs) if isinstance(value, Ramp) else value
+
+
+def _within(lowest: float, highest: float, open_below: bool = False) -> Callable[[Any], Any]:
+    def validate(value: Any) -> float | Ramp:
+        parsed = parse(value)
+        ends = [parsed.start, parsed.end] if isinstance(parsed, Ramp) else [parsed]
+        for end in ends:
+            if not lowest <= end <= highest or (open_below and end == lowest):
+                bound = f"{'above' if open_below else 'at least'} {lowest:g}"
+                bound += f" and at most {highest:g}" if math.isfinite(highest) else ""
+                raise ValueError(f"must be {bound}, not {end:g}")
+        return parsed
+
+    return validate
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Ramp) else value
+
+
+# To a type checker these are numbers, which they are once an epoch is given.
+Coefficient = Annotated[float, PlainValidator(_within(0, math.inf)), PlainSerializer(_plain)]
+"""A weight: at least 0; a number or a schedule."""
+Share = Annotated[float, PlainValidator(_within(0, 1)), PlainSerializer(_plain)]
+"""Between 0 and 1; a number or a schedule."""
+Temperature = Annotated[
+    float, PlainValidator(_within(0, math.inf, open_below=True)), PlainSerializer(_plain)
+]
+"""Above 0; a number or a schedule."""

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import datasets
+from datasets import DATASETS, Dataset, UnknownDataset, get, names, register
+from datasets.spiral import Spiral
+
+ATTRIBUTES: dict[str, Any] = {
+    name: getattr(Spiral, name) for name in (*Dataset.__annotations__, "load")
+}
+
+
+def plugin(**changes: Any) -> type[Dataset]:
+    """A class Plugin of this module with Spiral's attributes; a change to None removes one."""
+    body = {**ATTRIBUTES, "__module__": __name__, **changes}
+    return type("Plugin", (Dataset,), {k: v for k, v in body.items() if v is not None})
+
+
+def test_built_in_names() -> None:
+    assert names()[:4] == ("spiral", "sine", "digits", "digits-0-7")
+    assert all(get(name).name == name for name in names())
+
+
+def test_unknown_name_gives_the_nearest_and_the_list() -> None:
+    with pytest.raises(KeyError) as caught:
+        get("spirl")
+    assert isinstance(caught.value, UnknownDataset)
+    message = str(caught.value)
+    assert "no dataset 'spirl'; did you mean 'spiral'?" in message
+    assert message.endswith(", ".join(names()))
+
+
+def test_unknown_name_near_to_none() -> None:
+    with pytest.raises(UnknownDataset) as caught:
+        get("zzz")
+    assert "did you mean" not in str(caught.value)
+
+
+def test_register_is_a_decorator_and_takes_a_reloaded_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(datasets, "DATASETS", dict(DATASETS))
+    first, again = plugin(name="plugin"), plugin(name="plugin")
+    assert register(first) is first
+    assert get("plugin") is first
+    assert register(again) is again
+    assert get("plugin") is again
+
+
+def test_register_refuses_a_taken_name() -> None:
+    with pytest.raises(ValueError, match=r"'spiral' of .*Plugin is taken by datasets\.spiral"):
+        register(plugin())
+    assert get("spiral") is Spiral
+
+
+@pytest.mark.parametrize("attribute", [*Dataset.__annotations__, "load"])
+def test_a_missing_attribute_is_named(attribute: str) -> None:
+    with pytest.raises(TypeError, match=f"^dataset class Plugin: missing {attribute}"):
+        plugin(**{attribute: None})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"task": "clustering"}, "task is 'clustering', not one of classification, regression"),
+        ({"recipe": {"epochs": 1}}, "recipe lacks batch_size, clip"),
+        ({"network": {"family": "mlp"}}, "network lacks core, head, member"),
+        ({"ood_groups": {"noise": "close"}}, r"ood_groups\['noise'\] is 'close', not near or far"),
+    ],
+)
+def test_a_mistaken_attribute_is_explained(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        plugin(**changes)
+
+
+def test_import_and_listing_are_light() -> None:
+    code = (
+        "import sys, time, numpy.random; start = time.perf_counter()\n"
+        "import datasets; [datasets.get(n).summary for n in datasets.names()]\n"
+        "spent = time.perf_counter() - start\n"
+        "heavy = {'torch', 'sklearn', 'scipy', 'PIL'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "print(spent)"
+    )
+    root = Path(datasets.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.0  # about 0.01 s when idle; a machine under load is slower

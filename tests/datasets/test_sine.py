@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from datasets import Data, Split, Stream
+from datasets.sine import Sine
+
+
+@pytest.fixture(scope="module")
+def data(streams: Callable[[int], Stream]) -> Data:
+    return Sine().load(streams(0))
+
+
+def residuals(split: Split) -> np.ndarray:
+    x = split.x[:, 0].astype(np.float64)
+    return np.asarray(split.y - np.sin(x) - np.polyval([0.01, 0.1, -0.1, 0.0], x))
+
+
+def test_sizes_and_ranges(data: Data) -> None:
+    for split, size in ((data.train, 240), (data.validation, 30), (data.test, 1000)):
+        assert split.x.shape == (size, 1)
+        assert split.y.shape == (size,)
+        assert np.abs(split.x).max() <= 6
+
+
+def test_inputs_are_uniform(data: Data) -> None:
+    counts = np.histogram(data.test.x, bins=4, range=(-6, 6))[0]
+    assert np.abs(counts - 250).max() < 4 * np.sqrt(1000 * 0.25 * 0.75)
+
+
+@pytest.mark.parametrize(("split", "size"), [("train", 240), ("test", 1000)])
+def test_noise_is_standard(data: Data, split: str, size: int) -> None:
+    noise = residuals(getattr(data, split))
+    assert abs(noise.mean()) < 4 / np.sqrt(size)
+    assert abs(noise.var(ddof=1) - 1) < 4 * np.sqrt(2 / (size - 1))
+
+
+def test_outside_is_on_both_sides_beyond_the_edge(data: Data) -> None:
+    x = data.ood["outside"]
+    assert x.shape == (1000, 1)
+    assert np.abs(x).min() > 6
+    assert np.abs(x).max() <= 12
+    assert abs((x > 0).mean() - 0.5) < 4 * 0.5 / np.sqrt(1000)
+    assert abs(np.abs(x).mean() - 9) < 4 * (6 / np.sqrt(12)) / np.sqrt(1000)
+
+
+def test_canvas_is_the_curve_without_noise(data: Data) -> None:
+    assert data.canvas is not None
+    np.testing.assert_array_equal(
+        data.canvas.x[:, 0], np.linspace(-12, 12, 1000).astype(np.float32)
+    )
+    np.testing.assert_allclose(residuals(data.canvas), 0, atol=1e-5)
