@@ -17,8 +17,12 @@ REPEATS = 5
 
 
 class _FlopCounter(TorchDispatchMode):
-    """Adds up torch's own formulas; without FlopCounterMode's tracking of modules, which imports
-    the compiler and takes a second."""
+    """Adds up torch's own formulas, as FlopCounterMode does, which first takes a second to import
+    the compiler in order to keep it away."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
 
     def __init__(self) -> None:
         super().__init__()

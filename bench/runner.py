@@ -234,7 +234,7 @@ def _describe(run: Run, cells: Sequence[Cell], options: Options) -> None:
             "cells": kept | asked,
             "recipes": recipes,
             "metrics": metrics,
-            "methods": {name: {"reference": m.reference} for name, m in METHODS.items()},
+            "methods": [{"name": m.name, "reference": m.reference} for m in METHODS.values()],
         }
     )
 

@@ -54,14 +54,14 @@ def _problem(
     seed: int,
     dataset: str,
 ) -> Problem:
+    names = (seed, dataset, "student", stage.name)
+    seed_global_streams(*names)
     x, y = data.train
     outputs = teacher.outputs["train"]
-    names = (seed, dataset, "student", stage.name)
 
     def epoch(number: int) -> Epoch:
         now = method.parameters.at(number, epochs)
         noise = torch_stream(*names, "noise", number)
-        seed_global_streams(*names, "noise", number)
 
         def terms(indices: Indices) -> Mapping[str, Tensor]:
             batch = Batch(x[indices], y[indices], outputs[:, indices], stage.network, stage.name)

@@ -97,7 +97,7 @@ def make_boards(
     references = frozenset(
         cell["label"]
         for cell in manifest["cells"].values()
-        if manifest["methods"].get(cell["method"], {}).get("reference")
+        if cell["method"] in _method_names(manifest, only_references=True)
     )
     boards = []
     for dataset, labels in sorted(planned.items()):
@@ -114,9 +114,14 @@ def make_boards(
     return boards
 
 
+def _method_names(manifest: Mapping[str, Any], only_references: bool = False) -> list[str]:
+    methods = manifest["methods"]
+    return [each["name"] for each in methods if each["reference"] or not only_references]
+
+
 def _table_order(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
     """By label: the place of its method in the registry, then the label."""
-    places = {method: place for place, method in enumerate(manifest["methods"])}
+    places = {method: place for place, method in enumerate(_method_names(manifest))}
     return {
         cell["label"]: (places.get(cell["method"], len(places)), cell["label"])
         for cell in manifest["cells"].values()

@@ -108,6 +108,6 @@ def divergence(log_p: Array, log_q: Array) -> Array:
     p = np.exp(log_p)
     with np.errstate(invalid="ignore"):  # −inf − −inf and 0 · inf, which the mask sets to 0
         terms = p * (log_p - log_q)
-    terms[p == 0] = 0.0
+    terms[(p == 0) & ~np.isnan(log_q)] = 0.0
     result: Array = terms.sum(-1)
     return result

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.metrics.arrays import (
-    Array,
     Integers,
     class_targets,
     numbers,
@@ -19,6 +18,7 @@ from bench.metrics.arrays import (
     top_class,
 )
 from bench.metrics.ood import NAN, auroc
+from bench.metrics.outcome import Array
 from bench.metrics.ranks import averaged_over_ties
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
@@ -174,12 +174,13 @@ def temper(log_probabilities: ArrayLike, temperature: float) -> Array:
         temperature: T; a nan gives nan.
 
     Raises:
-        ValueError: empty input, not a table, or T not above 0.
+        ValueError: empty input, not a table, or T infinite or not above 0.
     """
-    if temperature <= 0:
-        raise ValueError(f"temperature must be above 0, got {temperature}")
+    if temperature <= 0 or np.isinf(temperature):
+        raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
     scaled = _shifted(numbers("log_probabilities", log_probabilities, 2)) / temperature
-    return scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
+    result: Array = scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
+    return result
 
 
 def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
@@ -187,8 +188,8 @@ def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
 
     The NLL is convex in 1/T, so its slope has one change of sign, found by Newton's method kept
     within a bracket. An example whose target has probability 0 has an infinite NLL at every T and
-    is left out. Where no T matters (uniform predictions, nothing left) it is 1. A nan in the input
-    gives nan. At a bound of the interval there is no optimum within: calibration failed.
+    is left out. Where no T matters (uniform predictions, nothing left) it is 1. A nan or +inf in
+    the input gives nan. A result at a bound says that the optimum lies there or beyond.
 
     Args:
         log_probabilities: ln p [N, C]; −inf for p = 0.
@@ -199,7 +200,7 @@ def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
     """
     table = numbers("log_probabilities", log_probabilities, 2)
     truth = class_targets(targets, *table.shape)
-    if np.isnan(table).any():
+    if not (table < np.inf).all():  # so that nan is caught, too
         return NAN
     reached = table[np.arange(len(table)), truth] > -np.inf
     if not reached.any():
@@ -241,10 +242,10 @@ def _best_inverse(derivatives: _NllSlope) -> float:
     # A step that does not halve the slope is followed by one that halves the bracket.
     for _ in range(200):
         low, high = (low, at) if slope > 0 else (at, high)
-        newton = at - slope / curvature if halved and curvature > 0 else low
-        following = newton if low < newton < high else (low + high) / 2
-        step, before = abs(following - at), abs(slope)
-        at = following
+        following = at - slope / curvature if halved and curvature > 0 else np.nan
+        if not low < following < high:
+            following = (low + high) / 2
+        step, before, at = abs(following - at), abs(slope), following
         slope, curvature = derivatives(at)
         if abs(slope) <= FLAT or step <= 1e-14 * at:
             break

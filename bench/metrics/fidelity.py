@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.metrics.arrays import (
-    Array,
     divergence,
     equal_shapes,
     numbers,
@@ -17,6 +16,7 @@ from bench.metrics.arrays import (
     variances_of,
 )
 from bench.metrics.ood import NAN
+from bench.metrics.outcome import Array
 from bench.metrics.ranks import midranks
 
 
@@ -59,7 +59,8 @@ def kl_of_gaussians(
     with np.errstate(divide="ignore", invalid="ignore"):
         regular = (np.log(spread) - np.log(variance) + (variance + gap * gap) / spread - 1) / 2
     same = (gap == 0) & (variance == spread)
-    singular = (variance == 0) | (spread == 0)
+    # Where the teacher alone has no variance, the formula gives inf by itself.
+    singular = (spread == 0) & ~np.isnan(gap + variance)
     return float(np.where(same, 0.0, np.where(singular, np.inf, regular)).mean())
 
 
@@ -76,13 +77,10 @@ def agreement(teacher_probabilities: ArrayLike, student_probabilities: ArrayLike
         ValueError: empty input, or shapes that differ.
     """
     teacher, student = equal_shapes(teacher_probabilities, student_probabilities, 2)
-    (teacher_top, teacher_class), (student_top, student_class) = (
-        top_class(teacher),
-        top_class(student),
-    )
-    if np.isnan(teacher_top).any() or np.isnan(student_top).any():
+    score, classes = top_class(np.stack((teacher, student)))
+    if np.isnan(score).any():
         return NAN
-    return float((teacher_class == student_class).mean())
+    return float((classes[0] == classes[1]).mean())
 
 
 def histogram_distance(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics.arrays import Array, numbers
+from bench.metrics.arrays import numbers
+from bench.metrics.outcome import Array
 from bench.metrics.ranks import midranks, tie_groups
 
 NAN = float("nan")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics.arrays import Array, Integers, numbers
+from bench.metrics.arrays import Integers, numbers
+from bench.metrics.outcome import Array
 
 
 def tie_groups(ordered: Array) -> tuple[Integers, Integers]:
