@@ -42,7 +42,7 @@ def evaluate(
     entries = []
     for each in data.sets:
         outcome = outcomes[each.key]
-        reference = _outcome(method.task.prediction(teacher.outputs[each.key]), each)
+        reference = outcome_of(method.task.prediction(teacher.outputs[each.key]), each)
         figures = _set_figures(outcome, reference, test, dataset.task, each)
         entries.append(_entry(each.name, each.shift, each.severity, figures))
     entries += _group_entries(entries, dataset)
@@ -61,7 +61,7 @@ def _outcomes(
 ) -> dict[str, Outcome]:
     def outcome(each: EvaluationSet, temperature: float) -> Outcome:
         stream = torch_stream(seed, dataset, "evaluation", each.key)
-        return _outcome(predict(method, student, each.x, stream), each, temperature)
+        return outcome_of(predict(method, student, each.x, stream), each, temperature)
 
     validation = outcome(data.validation, 1.0)
     temperature = 1.0
@@ -70,7 +70,9 @@ def _outcomes(
     return {each.key: outcome(each, temperature) for each in data.sets}
 
 
-def _outcome(prediction: Prediction, each: EvaluationSet, temperature: float = 1.0) -> Outcome:
+def outcome_of(prediction: Prediction, each: EvaluationSet, temperature: float = 1.0) -> Outcome:
+    """The prediction as arrays."""
+
     def array(tensor: Tensor | None) -> Any:
         return None if tensor is None else tensor.cpu().numpy()
 

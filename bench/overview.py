@@ -142,8 +142,9 @@ def _field_lines(model: type[BaseModel]) -> list[str]:
             if isinstance(default, bool)
             else default
         )
-        rows.append([f"  {name}", f"{shown}{star}", field.description])
-    return [tabulate(rows, tablefmt="plain", disable_numparse=True)] if rows else []
+        rows.append([name, f"{shown}{star}", field.description])
+    table = tabulate(rows, tablefmt="plain", disable_numparse=True)
+    return [f"    {line}" for line in table.splitlines()]
 
 
 def list_datasets() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import methods.base as base
 from methods.base import Batch, Method, parameter
-from methods.lazy import heads
+from methods.lazy import heads, torch
 from methods.schedules import Coefficient, Share, Temperature
 
 if TYPE_CHECKING:
@@ -25,15 +25,13 @@ def similarity(rows: Tensor) -> Tensor:
 def diversity(layers: Iterable[Tensor], normalise: bool = True) -> Tensor:
     """L4 of the heads' layers, each [S, R, F]; 1 where all heads point the same way.
 
-    Normalised: the mean over layers of the mean over heads and rows, so that λ means the same at
-    every width, depth and head count. Otherwise the seed system's plain sum. Biases are rows of
-    one element, whose cosine is a sign without a gradient: the sum has them, the mean has not.
+    Normalised: the mean over all heads and rows, so that λ means the same at every width, depth
+    and head count. Otherwise the seed system's plain sum. Biases are rows of one element, whose
+    cosine is a sign without a gradient: the sum has them, the mean has not.
     """
-    if normalise:
-        terms = [similarity(rows).mean() for rows in layers if rows.shape[-1] > 1]
-        return sum(terms[1:], terms[0]) / len(terms)
-    terms = [similarity(rows).sum() for rows in layers]
-    return sum(terms[1:], terms[0])
+    terms = [similarity(rows) for rows in layers if rows.shape[-1] > 1 or not normalise]
+    together = torch.cat([term.flatten() for term in terms])
+    return together.mean() if normalise else together.sum()
 
 
 class HydraPlus(Method):
@@ -48,7 +46,7 @@ class HydraPlus(Method):
         temperature: Temperature = parameter(4.0, "T of individuality", dataset=True)
         a: Share = parameter(0.9, "weight of the teacher against the labels", dataset=True)
         b: Share = parameter(0.5, "weight of individuality against aggregation", dataset=True)
-        lam: Coefficient = parameter(1.0, "λ, weight of diversity", dataset=True)
+        lam: Coefficient = parameter(10.0, "λ, weight of diversity", dataset=True)
         normalise: bool = parameter(True, "diversity as a mean; false: the seed system's sum")
 
     def build(self, generator: Generator) -> nn.Module:

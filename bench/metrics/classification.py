@@ -6,6 +6,8 @@ that diverged has no accuracy. No figure depends on the order of the examples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -229,7 +231,7 @@ class _NllSlope:
         return float(mean.mean() - self._target), float((square - mean * mean).mean())
 
 
-def _best_inverse(derivatives: _NllSlope) -> float:
+def _best_inverse(derivatives: Callable[[float], tuple[float, float]]) -> float:
     """Where the rising slope crosses 0 between 1 / HIGHEST and 1 / LOWEST, or the nearer bound."""
     at, (slope, curvature) = 1.0, derivatives(1.0)
     if abs(slope) <= FLAT:
@@ -238,18 +240,16 @@ def _best_inverse(derivatives: _NllSlope) -> float:
     bound = low if slope > 0 else high
     if derivatives(bound)[0] * slope >= 0:
         return bound
-    halved = True
-    # A step that does not halve the slope is followed by one that halves the bracket.
+    # Where Newton's step leaves the bracket, halve the bracket.
     for _ in range(200):
         low, high = (low, at) if slope > 0 else (at, high)
-        following = at - slope / curvature if halved and curvature > 0 else np.nan
+        following = at - slope / curvature if curvature > 0 else np.nan
         if not low < following < high:
             following = (low + high) / 2
-        step, before, at = abs(following - at), abs(slope), following
+        step, at = abs(following - at), following
         slope, curvature = derivatives(at)
         if abs(slope) <= FLAT or step <= 1e-14 * at:
             break
-        halved = abs(slope) <= before / 2
     return at
 
 

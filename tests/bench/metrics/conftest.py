@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from numpy.typing import NDArray
+
+# A busy machine must not decide whether a test passes.
+settings.register_profile(
+    "metrics", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("metrics")
+
+
+@pytest.fixture(scope="session")
+def torchmetrics() -> Any:
+    """torchmetrics.functional as a second opinion."""
+    reason = "torchmetrics is not installed: its figures were not compared"
+    try:
+        pytest.importorskip("torchmetrics", reason=reason)
+    except RuntimeError as error:  # a torchvision built for another torch
+        pytest.skip(f"torchmetrics cannot be imported, its figures were not compared: {error}")
+    import torchmetrics.functional
+
+    return torchmetrics.functional
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240229)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Functions by name; arrays are told apart by their shape."""
+    if isinstance(val, np.ndarray):
+        array: NDArray[Any] = val
+        return f"{argname}{array.shape}"
+    return getattr(val, "__name__", None)

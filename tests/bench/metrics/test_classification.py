@@ -1,0 +1,520 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
+
+from bench.metrics.classification import (
+    _best_inverse,
+    _NllSlope,
+    accuracy,
+    adaptive_ece,
+    aurc,
+    brier,
+    ece,
+    fit_temperature,
+    misclassification_auroc,
+    nll,
+    temper,
+)
+
+Array = NDArray[np.float64]
+Targets = NDArray[np.int64]
+Case = tuple[Array, Targets]
+Metric = Callable[[Any, Any], float]
+
+CALIBRATION = (ece, adaptive_ece)
+PROBABILITIES = (accuracy, brier, ece, adaptive_ece)
+SELECTIVE = (misclassification_auroc, aurc)
+
+
+def table(kind: str, examples: int, classes: int, seed: int = 0) -> Case:
+    """Probabilities and targets: smooth, tied (multiples of 1/4), or sure (0 and 1)."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, classes, examples)
+    if kind == "smooth":
+        return rng.dirichlet(np.full(classes, 0.3), examples), targets
+    draws = 4 if kind == "tied" else 1
+    return rng.multinomial(draws, np.full(classes, 1 / classes), examples) / draws, targets
+
+
+SHAPES = [
+    (kind, examples, classes)
+    for kind in ("smooth", "tied", "sure")
+    for examples, classes in ((1, 3), (2, 1), (10, 2), (500, 10))
+]
+CASES = [pytest.param(*table(*shape), id="-".join(map(str, shape))) for shape in SHAPES]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    kind = draw(st.sampled_from(["smooth", "tied", "sure"]))
+    return table(kind, draw(st.integers(1, 60)), draw(st.integers(1, 5)), draw(st.integers(0, 999)))
+
+
+def random_uncertainty(size: int, levels: int, seed: int = 1) -> Array:
+    """Values with many ties; infinite ones among them."""
+    values = np.random.default_rng(seed).integers(0, levels, size).astype(np.float64)
+    values[values == levels - 1] = np.inf
+    return values
+
+
+def gap(confidence: Array, correct: Array) -> float:
+    return abs(float(correct.mean()) - float(confidence.mean())) * len(confidence)
+
+
+def top1(probabilities: Array, targets: Targets) -> tuple[Array, Array]:
+    return probabilities.max(1), (probabilities.argmax(1) == targets).astype(np.float64)
+
+
+def ece_by_loop(probabilities: Array, targets: Targets, bins: int) -> float:
+    confidence, correct = top1(probabilities, targets)
+    edges, total = np.linspace(0, 1, bins + 1), 0.0
+    for b in range(bins):
+        chosen = (confidence > edges[b]) & (confidence <= edges[b + 1])
+        total += gap(confidence[chosen], correct[chosen]) if chosen.any() else 0.0
+    return total / len(targets)
+
+
+def adaptive_ece_by_loop(probabilities: Array, targets: Targets, bins: int) -> float:
+    confidence, correct = top1(probabilities, targets)
+    shared = np.array([correct[confidence == each].mean() for each in confidence])
+    pieces = np.array_split(np.argsort(confidence), bins)
+    return sum(gap(confidence[p], shared[p]) for p in pieces if len(p)) / len(targets)
+
+
+def aurc_in_order(wrong: list[float]) -> float:
+    return float(np.mean([np.mean(wrong[: k + 1]) for k in range(len(wrong))]))
+
+
+# Against scikit-learn
+
+
+@pytest.mark.parametrize(("probabilities", "targets"), CASES)
+def test_accuracy(probabilities: Array, targets: Targets) -> None:
+    expected = accuracy_score(targets, probabilities.argmax(1))
+    assert accuracy(probabilities, targets) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize(("probabilities", "targets"), CASES)
+def test_brier(probabilities: Array, targets: Targets) -> None:
+    classes = probabilities.shape[1]
+    truth = np.eye(classes)[targets]
+    value = brier(probabilities, targets)
+    assert value == pytest.approx(np.mean(np.sum((probabilities - truth) ** 2, 1)), abs=1e-12)
+    if classes > 2:
+        labels = range(classes)
+        expected = brier_score_loss(targets, probabilities, labels=labels, scale_by_half=False)
+        assert value == pytest.approx(expected, abs=1e-12)
+
+
+def test_brier_keeps_the_digits_of_a_small_error() -> None:
+    assert brier([[1 - 1e-12, 1e-12]], [0]) == pytest.approx(2e-24, rel=1e-3)
+
+
+def test_nll() -> None:
+    probabilities, targets = table("smooth", 500, 10)
+    probabilities = probabilities * 0.9 + 0.01
+    log_likelihood = np.log(probabilities[np.arange(500), targets])
+    expected = log_loss(targets, probabilities, labels=range(10))
+    assert nll(log_likelihood) == pytest.approx(expected, abs=1e-12)
+
+
+def test_nll_is_never_clipped() -> None:
+    assert nll([0.0, -np.inf]) == np.inf
+    assert nll([-1e5]) == 1e5
+
+
+@pytest.mark.parametrize(("probabilities", "targets"), CASES)
+def test_misclassification_auroc(probabilities: Array, targets: Targets) -> None:
+    uncertainty = random_uncertainty(len(targets), 6)
+    wrong = probabilities.argmax(1) != targets
+    value = misclassification_auroc(uncertainty, probabilities, targets)
+    if wrong.all() or not wrong.any():
+        assert np.isnan(value)
+    else:
+        # scikit-learn takes no infinite scores.
+        expected = roc_auc_score(wrong, np.minimum(uncertainty, 99))
+        assert value == pytest.approx(expected, abs=1e-12)
+
+
+# Against torchmetrics
+
+
+@pytest.mark.parametrize("bins", [1, 10, 15])
+def test_second_opinion(torchmetrics: Any, bins: int) -> None:
+    import torch
+
+    probabilities, targets = table("smooth", 1000, 10)
+    # In torchmetrics an edge opens a bin, and 1 has one to itself; here it closes a bin.
+    probabilities = 0.999 * probabilities + 1e-4
+    p, y = torch.from_numpy(probabilities), torch.from_numpy(targets)
+    options = {"task": "multiclass", "num_classes": 10}
+    expected = torchmetrics.calibration_error(p, y, n_bins=bins, norm="l1", **options)
+    # It computes in float32.
+    assert ece(probabilities, targets, bins) == pytest.approx(float(expected), abs=1e-6)
+    expected = torchmetrics.accuracy(p, y, average="micro", **options)
+    assert accuracy(probabilities, targets) == pytest.approx(float(expected), abs=1e-7)
+
+
+def test_second_opinion_on_sure_predictions(torchmetrics: Any) -> None:
+    import torch
+
+    probabilities, targets = table("sure", 100, 5)
+    expected = torchmetrics.calibration_error(
+        torch.from_numpy(probabilities),
+        torch.from_numpy(targets),
+        task="multiclass",
+        num_classes=5,
+        n_bins=15,
+        norm="l1",
+    )
+    assert ece(probabilities, targets) == pytest.approx(float(expected), abs=1e-6)
+
+
+# Against the definitions
+
+
+@pytest.mark.parametrize("bins", [1, 2, 4, 15, 600])
+@pytest.mark.parametrize(("probabilities", "targets"), CASES)
+def test_calibration_errors(probabilities: Array, targets: Targets, bins: int) -> None:
+    expected = ece_by_loop(probabilities, targets, bins)
+    assert ece(probabilities, targets, bins) == pytest.approx(expected, abs=1e-12)
+    expected = adaptive_ece_by_loop(probabilities, targets, bins)
+    assert adaptive_ece(probabilities, targets, bins) == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_edge_belongs_to_the_lower_bin() -> None:
+    # (0.5, 0.75] holds the first two, (0.75, 1] the third.
+    probabilities = [[0.75, 0.25], [0.6, 0.4], [0.8, 0.2]]
+    assert ece(probabilities, [0, 1, 0], bins=4) == pytest.approx((0.35 + 0.2) / 3, abs=1e-15)
+
+
+def test_a_confidence_rounded_above_1_is_in_the_last_bin() -> None:
+    value = ece([[0.99, 0.01], [1 + 1e-7, 0.0]], [0, 1])
+    assert value == pytest.approx((0.99 + 1e-7) / 2, abs=1e-15)
+
+
+def test_calibration_error_by_hand() -> None:
+    assert ece([[1.0, 0.0]] * 4, [0, 0, 0, 1]) == 0.25
+    assert ece([[0.0, 1.0]], [1]) == 0
+    # Sorted: .6 (wrong), .7 (right) | .8 (right), .9 (wrong).
+    probabilities = [[0.9, 0.1], [0.7, 0.3], [0.6, 0.4], [0.8, 0.2]]
+    value = adaptive_ece(probabilities, [1, 0, 1, 0], bins=2)
+    assert value == pytest.approx((0.3 + 0.7) / 4, abs=1e-15)
+
+
+def test_aurc_by_hand() -> None:
+    probabilities = [[1.0, 0.0]] * 4
+    # In order of uncertainty: right, wrong, right, wrong.
+    value = aurc([0.1, 0.2, 0.3, 0.4], probabilities, [0, 1, 0, 1])
+    assert value == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "uncertainty", [[0, 0, 0, 0, 0, 0], [2, 1, 1, 1, 0, 2], [np.inf, 1, np.inf, 1, -np.inf, 3]]
+)
+def test_aurc_is_the_mean_over_all_orders_of_ties(uncertainty: list[float]) -> None:
+    probabilities, targets = np.tile([0.7, 0.3], (6, 1)), np.array([0, 1, 1, 0, 0, 1])
+    ascending = sorted(uncertainty)
+    orders = [p for p in permutations(range(6)) if [uncertainty[i] for i in p] == ascending]
+    areas = [aurc_in_order([float(targets[i]) for i in order]) for order in orders]
+    value = aurc(uncertainty, probabilities, targets)
+    assert value == pytest.approx(np.mean(areas), abs=1e-12)
+
+
+def test_aurc_of_a_blind_uncertainty_is_the_error() -> None:
+    probabilities, targets = table("smooth", 300, 4)
+    value = aurc(np.zeros(300), probabilities, targets)
+    assert value == pytest.approx(1 - accuracy(probabilities, targets), abs=1e-12)
+
+
+def test_first_of_equal_classes_counts() -> None:
+    assert accuracy([[0.5, 0.5], [0.2, 0.4]], [0, 1]) == 1
+    assert accuracy([[0.5, 0.5]], [1]) == 0
+
+
+# Properties
+
+
+@pytest.mark.parametrize("metric", PROBABILITIES)
+@given(case=cases(), seed=st.integers(0, 99))
+def test_row_order_does_not_matter(metric: Metric, case: Case, seed: int) -> None:
+    probabilities, targets = case
+    order = np.random.default_rng(seed).permutation(len(targets))
+    value = metric(probabilities[order], targets[order])
+    assert value == pytest.approx(metric(probabilities, targets), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", SELECTIVE)
+@given(case=cases(), seed=st.integers(0, 99))
+def test_row_order_of_uncertainties_does_not_matter(
+    metric: Callable[..., float], case: Case, seed: int
+) -> None:
+    probabilities, targets = case
+    uncertainty = random_uncertainty(len(targets), 4, seed)
+    order = np.random.default_rng(seed).permutation(len(targets))
+    value = metric(uncertainty[order], probabilities[order], targets[order])
+    expected = metric(uncertainty, probabilities, targets)
+    assert value == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("metric", PROBABILITIES)
+@given(case=cases(), seed=st.integers(0, 99))
+def test_names_of_classes_do_not_matter(metric: Metric, case: Case, seed: int) -> None:
+    probabilities, targets = case
+    ordered = np.sort(probabilities, 1)
+    # With two classes on top, the first of them counts.
+    assume(probabilities.shape[1] == 1 or (ordered[:, -1] > ordered[:, -2]).all())
+    renamed = np.random.default_rng(seed).permutation(probabilities.shape[1])
+    value = metric(probabilities[:, np.argsort(renamed)], renamed[targets])
+    assert value == pytest.approx(metric(probabilities, targets), abs=1e-12)
+
+
+@given(cases())
+def test_ranges(case: Case) -> None:
+    assert 0 <= accuracy(*case) <= 1
+    assert 0 <= brier(*case) <= 2
+    assert 0 <= ece(*case) <= 1
+    # More bins can only uncover more.
+    assert ece(*case, bins=1) <= ece(*case, bins=6) + 1e-12
+    assert ece(*case, bins=1) == pytest.approx(adaptive_ece(*case, bins=1), abs=1e-12)
+
+
+@given(case=cases(), seed=st.integers(0, 99))
+def test_aurc_lies_between_the_best_and_the_worst_order(case: Case, seed: int) -> None:
+    probabilities, targets = case
+    _, correct = top1(probabilities, targets)
+    value = aurc(random_uncertainty(len(targets), 5, seed), probabilities, targets)
+    best, worst = (aurc(sign * correct, probabilities, targets) for sign in (-1, 1))
+    assert best - 1e-12 <= value <= worst + 1e-12
+
+
+@pytest.mark.parametrize("kind", ["float32", "list"])
+def test_any_array_will_do(kind: str) -> None:
+    probabilities, targets = table("smooth", 50, 4)
+    rounded = probabilities.astype(np.float32)
+    given_as: Any = rounded if kind == "float32" else rounded.tolist()
+    for metric in PROBABILITIES:
+        assert metric(given_as, targets.tolist()) == metric(rounded.astype(np.float64), targets)
+
+
+# Temperature
+
+
+def tempered_nll(log_p: Array, targets: Targets, temperature: float) -> float:
+    return nll(temper(log_p, temperature)[np.arange(len(targets)), targets])
+
+
+def drawn(log_p: Array, seed: int = 0) -> Targets:
+    """A class from each row's distribution."""
+    noise = np.random.default_rng(seed).gumbel(size=log_p.shape)
+    return np.asarray((log_p + noise).argmax(1))
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.3, 1.0, 2.5, 20.0])
+def test_temper(rng: np.random.Generator, temperature: float) -> None:
+    log_p = log_softmax(rng.normal(0, 5, (50, 6)), axis=1)
+    expected = log_softmax(log_p / temperature, axis=1)
+    np.testing.assert_allclose(temper(log_p, temperature), expected, rtol=0, atol=1e-11)
+
+
+def test_temper_keeps_zeros() -> None:
+    value = temper([[np.log(0.8), np.log(0.2), -np.inf]], 0.5)
+    np.testing.assert_allclose(np.exp(value), [[16 / 17, 1 / 17, 0]], rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(temper([[0.0, -np.inf]], 3.0), [[0.0, -np.inf]])
+
+
+@pytest.mark.parametrize("true", [0.1, 0.5, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_fitted_temperature_is_that_of_a_search(
+    rng: np.random.Generator, true: float, scale: float
+) -> None:
+    log_p = log_softmax(rng.normal(0, scale, (400, 5)), axis=1)
+    targets = drawn(log_softmax(log_p / true, axis=1))
+    value = fit_temperature(log_p, targets)
+    found = minimize_scalar(
+        lambda inverse: tempered_nll(log_p, targets, 1 / inverse),
+        bounds=(0.05, 20),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    # The NLL is flat at its minimum: half of the digits are all that values can tell.
+    assert value == pytest.approx(np.clip(1 / found.x, 0.05, 20), rel=1e-5)
+    assert tempered_nll(log_p, targets, value) <= found.fun + 1e-12
+
+
+@pytest.mark.parametrize("right", [55, 60, 75, 90, 99])
+def test_fitted_temperature_in_closed_form(right: int) -> None:
+    # One pair of probabilities for all: the best are the shares, so T is a ratio of log odds.
+    log_p = np.log(np.tile([0.9, 0.1], (100, 1)))
+    targets = np.repeat([0, 1], [right, 100 - right])
+    expected = np.log(9) / np.log(right / (100 - right))
+    assert fit_temperature(log_p, targets) == pytest.approx(expected, rel=1e-11)
+
+
+def test_temperature_of_bounds() -> None:
+    log_p = np.log(np.tile([0.6, 0.4], (10, 1)))
+    assert fit_temperature(log_p, np.zeros(10, int)) == 0.05
+    assert fit_temperature(log_p, np.ones(10, int)) == 20
+
+
+def test_temperature_of_far_apart_scales() -> None:
+    # Newton's steps alone would crawl or leave the bracket.
+    log_p = log_softmax(np.repeat([[0.0, -0.01], [0.0, -80.0]], [5000, 100], axis=0), axis=1)
+    targets = np.zeros(5100, int)
+    targets[-1] = 1
+    value = fit_temperature(log_p, targets)
+    assert 1 < value < 20
+    around = [tempered_nll(log_p, targets, value * factor) for factor in (0.999, 1, 1.001)]
+    assert around[1] < min(around[0], around[2])
+
+
+@pytest.mark.parametrize("root", [0.06, 0.9, 5.0, 19.9])
+@pytest.mark.parametrize("power", [1 / 9, 1 / 3, 1, 3])
+@pytest.mark.parametrize("steepness", [1e-3, 1, 1e3])
+def test_search_of_awkward_slopes(root: float, power: float, steepness: float) -> None:
+    calls = []
+
+    def derivatives(inverse: float) -> tuple[float, float]:
+        calls.append(inverse)
+        gap = inverse - root
+        size = abs(gap) + 1e-300
+        return steepness * np.sign(gap) * size**power, steepness * power * size ** (power - 1)
+
+    found = _best_inverse(derivatives)
+    assert len(calls) <= 100
+    assert min(calls) >= 0.05
+    assert max(calls) <= 20
+    slope, _ = derivatives(found)
+    assert abs(slope) <= 1e-12 or found == pytest.approx(root, rel=1e-13)
+
+
+def test_search_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    evaluate = _NllSlope.__call__
+
+    def counted(self: _NllSlope, inverse: float) -> tuple[float, float]:
+        calls.append(inverse)
+        return evaluate(self, inverse)
+
+    monkeypatch.setattr(_NllSlope, "__call__", counted)
+    log_p = log_softmax(np.random.default_rng(0).normal(0, 3, (500, 10)), axis=1)
+    value = fit_temperature(log_p, drawn(log_softmax(log_p / 2, axis=1)))
+    assert value == pytest.approx(2, rel=0.1)
+    assert len(calls) <= 12
+
+
+@pytest.mark.parametrize(
+    ("log_p", "targets"),
+    [
+        (np.full((4, 3), -np.log(3)), [0, 1, 2, 0]),
+        (np.array([[0.0, -np.inf]]), [0]),
+        (np.array([[0.0, -np.inf]]), [1]),
+        (np.zeros((3, 1)), [0, 0, 0]),
+    ],
+)
+def test_temperature_is_1_where_none_matters(log_p: Array, targets: list[int]) -> None:
+    assert fit_temperature(log_p, targets) == 1
+
+
+def test_impossible_classes_do_not_disturb_the_temperature(rng: np.random.Generator) -> None:
+    log_p = log_softmax(rng.normal(0, 3, (200, 4)), axis=1)
+    targets = drawn(log_softmax(log_p / 2, axis=1))
+    expected = fit_temperature(log_p, targets)
+    impossible = np.full((200, 1), -np.inf)
+    assert fit_temperature(np.hstack((log_p, impossible)), targets) == pytest.approx(
+        expected, rel=1e-12
+    )
+    # An example at infinity for every T is left out.
+    more = np.vstack((log_p, [[0.0, -np.inf, -np.inf, -np.inf]]))
+    assert fit_temperature(more, np.append(targets, 2)) == pytest.approx(expected, rel=1e-12)
+
+
+@given(case=cases(), seed=st.integers(0, 99), scale=st.floats(0.01, 100))
+def test_no_temperature_in_bounds_is_better(case: Case, seed: int, scale: float) -> None:
+    probabilities, targets = case
+    log_p = log_softmax(scale * np.log(probabilities + 1e-3), axis=1)
+    value = fit_temperature(log_p, targets)
+    assert 0.05 <= value <= 20
+    best = tempered_nll(log_p, targets, value)
+    others = [0.05, 0.5, 1.0, 5.0, 20.0, 1.01 * value, 0.99 * value]
+    rounding = 1e-12 * max(1.0, scale)
+    for other in others:
+        if 0.05 <= other <= 20:
+            assert best <= tempered_nll(log_p, targets, other) + rounding
+    order = np.random.default_rng(seed).permutation(len(targets))
+    again = fit_temperature(log_p[order], targets[order])
+    assert tempered_nll(log_p, targets, again) == pytest.approx(best, abs=rounding)
+
+
+# What is wrong is said
+
+
+@pytest.mark.parametrize("metric", PROBABILITIES)
+def test_nan_is_passed_on(metric: Metric) -> None:
+    assert np.isnan(metric([[0.5, 0.5], [np.nan, 0.3]], [0, 1]))
+    assert np.isnan(metric([[np.nan, np.nan]], [0]))
+
+
+def test_nan_is_passed_on_elsewhere() -> None:
+    probabilities, void = [[0.9, 0.1], [0.8, 0.2]], [[np.nan, np.nan], [0.8, 0.2]]
+    for metric in SELECTIVE:
+        assert np.isnan(metric([0.1, np.nan], probabilities, [0, 1]))
+        assert np.isnan(metric([0.1, 0.2], void, [0, 1]))
+    assert np.isnan(nll([0.0, np.nan]))
+    assert np.isnan(fit_temperature(void, [0, 1]))
+    assert np.isnan(fit_temperature([[np.inf, 0.0]], [0]))
+    assert np.isnan(temper(probabilities, np.nan)).all()
+
+
+@pytest.mark.parametrize("metric", PROBABILITIES)
+@pytest.mark.parametrize(
+    ("probabilities", "targets", "message"),
+    [
+        (np.empty((0, 3)), [], "non-empty"),
+        ([0.5, 0.5], [0, 1], "2 dimension"),
+        ([[0.5, 0.5]], [0, 1], "targets must have shape"),
+        ([[0.5, 0.5]], [[0]], "targets must have shape"),
+        ([[0.5, 0.5]], [2], r"\[0, 2\)"),
+        ([[0.5, 0.5]], [-1], r"\[0, 2\)"),
+        ([[0.5, 0.5]], [0.0], "integers"),
+    ],
+)
+def test_bad_input(metric: Metric, probabilities: Any, targets: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metric(probabilities, targets)
+
+
+@pytest.mark.parametrize("metric", [brier, *CALIBRATION])
+def test_logits_are_not_taken_for_probabilities(metric: Metric) -> None:
+    for wrong in (1.5, -0.5):
+        with pytest.raises(ValueError, match=r"\[0, 1\]"):
+            metric([[wrong, 1 - wrong]], [0])
+
+
+@pytest.mark.parametrize("metric", CALIBRATION)
+def test_bins_are_needed(metric: Callable[..., float]) -> None:
+    with pytest.raises(ValueError, match="bins"):
+        metric([[0.5, 0.5]], [0], bins=0)
+
+
+@pytest.mark.parametrize("metric", SELECTIVE)
+def test_one_uncertainty_for_each_example(metric: Callable[..., float]) -> None:
+    with pytest.raises(ValueError, match="uncertainty must have shape"):
+        metric([0.1], [[0.5, 0.5], [0.5, 0.5]], [0, 1])
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.inf])
+def test_temperature_is_above_zero(temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature"):
+        temper([[0.0, 0.0]], temperature)

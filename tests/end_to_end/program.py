@@ -1,0 +1,36 @@
+"""Runs the program as a user does: as a process of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+GRID = (
+    *("-m", "kd", "-m", "hydra+[heads=2,4]", "-m", "mc-dropout", "-m", "ensemble"),
+    *("-d", "spiral", "-d", "digits-0-7", "-s", "0-1"),
+    *("--set", "epochs=3", "--set", "members=3"),
+)
+"""20 cells of 2 teachers a dataset, in seconds."""
+
+Bench = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    """The program, running."""
+    command = [sys.executable, str(ROOT / "run_bench.py"), *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def places(name: str) -> tuple[str, ...]:
+    """Options for the run's folder and a cache of its own beside it."""
+    return "--results", name, "--cache", f"{name}-cache"
+
+
+def tables(run: Path) -> tuple[bytes, bytes]:
+    """What equal runs have equal to the bit."""
+    return (run / "results.csv").read_bytes(), (run / "metrics.csv").read_bytes()
