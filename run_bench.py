@@ -1,6 +1,7 @@
 """Entry point: `python run_bench.py --help`."""
 
-from bench.cli import main
-
 if __name__ == "__main__":
+    # Not at the top: worker processes import this file too, and need nothing of it.
+    from bench.cli import main
+
     main()

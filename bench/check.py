@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def method_checks(method: type[Method]) -> Iterator[Check]:
     for task in TASKS:
         start = f"{method.name}, {task}:"
         if task in method.refuses:
-            yield f"{start} refused with a reason", lambda t=task: _gives_reason(method, t)
+            yield f"{start} refused with a reason", partial(_gives_reason, method, task)
             continue
         bed = TestBed(method, task)
         yield f"{start} gives outputs [S, B, K]", bed.outputs_have_shape
@@ -317,7 +318,7 @@ def metric_checks(metric: Metric) -> Iterator[Check]:
     for task in TASKS:
         if metric.applies(task):
             name = f"{metric.name}, {task}: gives a number, the same one for any order of rows"
-            yield name, lambda task=task: _metric_is_function(metric, task)
+            yield name, partial(_metric_is_function, metric, task)
 
 
 def _metric_is_function(metric: Metric, task: str) -> None:

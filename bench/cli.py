@@ -148,11 +148,9 @@ def list_(
 ) -> None:
     """List what there is, with parameters, defaults and help."""
     from bench.overview import LISTINGS
-    from bench.plugins import load_plugins, plugin_path
-
     if what not in LISTINGS:
         raise UsageError(f"list {what}: unknown{nearest(what, LISTINGS)}")
-    load_plugins([plugin_path(each) for each in plugin or []])
+    _load_plugins(plugin)
     _page(LISTINGS[what]())
 
 
@@ -195,10 +193,8 @@ def _configure(
     from dataclasses import replace
 
     from bench import config as configuration
-    from bench.plugins import load_plugins, plugin_path
 
-    paths = tuple(plugin_path(each) for each in plugins or [])
-    load_plugins(paths)
+    paths = _load_plugins(plugins)
     config = configuration.load_preset(preset or configuration.DEFAULT_PRESET)
     changes: dict[str, Any] = {}
     if methods:
@@ -215,6 +211,15 @@ def _configure(
             for name, values in config.recipes.items()
         }
     return replace(config, **changes), paths
+
+
+def _load_plugins(plugins: list[str] | None) -> tuple[str, ...]:
+    from bench.plugins import load_installed, load_plugins, plugin_path
+
+    paths = tuple(plugin_path(each) for each in plugins or [])
+    load_installed()
+    load_plugins(paths)
+    return paths
 
 
 def _cells(config: Config) -> list[Cell]:

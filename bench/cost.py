@@ -16,7 +16,7 @@ from methods.base import Method
 REPEATS = 5
 
 
-class _FlopCounter(TorchDispatchMode):
+class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
     """Adds up torch's own formulas, as FlopCounterMode does, which first takes a second to import
     the compiler in order to keep it away."""
 
@@ -25,7 +25,7 @@ class _FlopCounter(TorchDispatchMode):
         return False
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -6,19 +6,21 @@ killed takes one task with it, a timeout is a kill, and memory is given back.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from bench.fingerprint import ROOT
 from bench.workplace import WORKER
 
 
@@ -96,7 +98,8 @@ class ProcessPerTask(Executor):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([WORKER])
         # It loads torch while the plan is being made.
-        forkserver.ensure_running()
+        with _importable_everywhere():
+            forkserver.ensure_running()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return self._threads.submit(self._run, fn, args)
@@ -144,6 +147,20 @@ class ProcessPerTask(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+@contextlib.contextmanager
+def _importable_everywhere() -> Iterator[None]:
+    """Let the fork server find this repository: it begins without this process's sys.path."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def _cause_of_death(code: int | None) -> str:

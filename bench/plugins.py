@@ -33,13 +33,21 @@ def plugin_path(text: str) -> str:
 
 
 def load_plugins(paths: Iterable[str]) -> None:
-    """Import each plugin once.
+    """Import each file once.
 
     Raises:
         UsageError: it can't be imported; with its line and reason.
     """
     for path in paths:
         _load_file(Path(path))
+
+
+def load_installed() -> None:
+    """Import the plugins of installed packages.
+
+    Raises:
+        UsageError: one can't be imported.
+    """
     for entry in entry_points(group=GROUP):
         try:
             entry.load()

@@ -191,7 +191,7 @@ def _render_board(board: Board, markdown: bool) -> str:
     for label, row in board.rows.items():
         cells = [_mark(row.get(name), label, marks[name], markdown) for name in board.metrics]
         note = [board.notes[label]] if noted else []
-        table.append([label, *cells, board.counts[label], *note])
+        table.append([label, *cells, str(board.counts[label]), *note])
     header = [f"{name} {ARROWS[better]}".strip() for name, better in board.metrics.items()]
     headers = ["method", *header, "n", *(["cells"] if noted else [])]
     title = f"### {board.dataset}" if markdown else board.dataset

@@ -18,12 +18,14 @@ import datasets
 from bench import cost, data, evaluation, student, teacher
 from bench.executors import prepare_process
 from bench.plan import Cell, TeacherPlan
+from bench.plugins import load_installed
 from bench.workplace import Workplace
 from methods import METHODS, Setting
 from methods.networks import Networks, build_networks
 from methods.tasks import TASKS
 
 prepare_process()
+load_installed()
 
 
 def prepare_data(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Parameters(BaseModel):
     def at(self, epoch: int, epochs: int) -> Self:
         """The same parameters with every schedule replaced by its value at an epoch."""
         values = {name: value_at(value, epoch, epochs) for name, value in self}
-        return type(self).model_construct(**values)
+        return self.model_copy(update=values)
 
 
 def parameter(default: Any, help: str, *, dataset: bool = False, **limits: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,9 @@ class Outcome:
     aleatoric: Array
     epistemic: Array
     scores: Mapping[str, Array]
-    targets: NDArray[np.generic] | None
-    log_likelihood: Array | None
+    # Any: a labelled metric, which alone reads them, always finds arrays.
+    targets: Any
+    log_likelihood: Any
 
 
 @dataclass(frozen=True)

@@ -85,11 +85,8 @@ def coverage(means: ArrayLike, variances: ArrayLike, targets: ArrayLike, level: 
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
-    # Here, as scipy takes longer to import than most metrics to compute.
-    from scipy.special import ndtr
-
     mean, variance, truth = _mixture(means, variances, targets)
-    below = ndtr(_standardised(truth - mean, np.sqrt(variance))).mean(0)
+    below = 0.5 * (1 + _erf(_standardised(truth - mean, np.sqrt(variance)))).mean(0)
     if np.isnan(below).any():
         return NAN
     tail = (1 - level) / 2
@@ -113,10 +110,16 @@ def _standardised(gap: Array, deviation: Array) -> Array:
 
 def _absolute_moment(mean: Array, variance: Array) -> Array:
     """E|X| of X ~ N(mean, variance): 2 σ φ(μ/σ) + μ (2 Φ(μ/σ) − 1)."""
-    from scipy.special import erf
-
     deviation = np.sqrt(variance)
     ratio = _standardised(mean, deviation)
     density = np.exp(-0.5 * ratio * ratio)
-    moment: Array = np.sqrt(2 / np.pi) * deviation * density + mean * erf(ratio / np.sqrt(2))
+    moment: Array = np.sqrt(2 / np.pi) * deviation * density + mean * _erf(ratio)
     return moment
+
+
+def _erf(ratio: Array) -> Array:
+    """erf(x/√2) = 2 Φ(x) − 1, by torch: it is there wherever predictions are made."""
+    import torch
+
+    values: Array = torch.erf(torch.from_numpy(np.ascontiguousarray(ratio)) / 2**0.5).numpy()
+    return values

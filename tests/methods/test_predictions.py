@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.integrate import quad
+from scipy.special import log_softmax, logsumexp, softmax, xlogy
+from scipy.stats import norm
+from torch import Tensor
+
+from methods.predictions import Dirichlet, GaussianMixture, Prediction, Samples
+
+Array = NDArray[np.float64]
+Draw = Callable[..., Tensor]
+
+CONCENTRATIONS = [
+    pytest.param([1.0, 1.0, 1.0], id="flat"),
+    pytest.param([0.3, 0.7], id="spread"),
+    pytest.param([9.0, 3.0, 0.5, 1.5], id="leaning"),
+    pytest.param([400.0, 300.0, 300.0], id="sure"),
+]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240229)
+
+
+def entropies(p: Array) -> Array:
+    return np.asarray(-xlogy(p, p).sum(-1))
+
+
+def divergences(p: Array, q: Array) -> Array:
+    return np.asarray((xlogy(p, p) - xlogy(p, q)).sum(-1))
+
+
+def assert_mean(draws: Array, expected: float) -> None:
+    """The mean of independent draws is as expected, within five standard errors."""
+    error = draws.std(ddof=1) / math.sqrt(len(draws))
+    assert abs(draws.mean() - expected) <= 5 * error + 1e-12
+
+
+def dirichlet(alpha: list[float]) -> Dirichlet:
+    return Dirichlet(torch.tensor([alpha], dtype=torch.float64).log())
+
+
+def assert_close(actual: Tensor, expected: Any, tolerance: float = 1e-12) -> None:
+    assert actual.dtype == torch.float64
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=tolerance, atol=tolerance)
+
+
+# --- Samples -------------------------------------------------------------------------------------
+
+
+def test_samples_are_the_mean_of_probabilities_with_its_entropies(draw: Draw) -> None:
+    logits = draw(5, 6, 4, scale=2)
+    predicted = Samples(logits)
+    for n in range(6):
+        members = [softmax(logits[s, n].numpy()) for s in range(5)]
+        mean = sum(members) / 5
+        total = -sum(p * math.log(p) for p in mean)
+        aleatoric = sum(-sum(p * math.log(p) for p in member) for member in members) / 5
+        gaps = [sum(p * math.log(p / q) for p, q in zip(m, mean, strict=True)) for m in members]
+        assert_close(predicted.mean[n], mean)
+        assert_close(predicted.total[n], total)
+        assert_close(predicted.aleatoric[n], aleatoric)
+        assert_close(predicted.epistemic[n], sum(gaps) / 5)
+        y = torch.full((6,), n % 4)
+        assert_close(predicted.log_prob(y)[n], math.log(mean[n % 4]))
+
+
+def test_samples_uncertainties_are_expectations_over_members_and_classes(
+    draw: Draw, rng: np.random.Generator
+) -> None:
+    logits = draw(4, 1, 3, scale=2)
+    predicted = Samples(logits)
+    log_p = log_softmax(logits[:, 0].numpy(), axis=-1)
+    log_mean = logsumexp(log_p, axis=0) - math.log(4)
+    s = rng.integers(0, 4, 200_000)
+    y = (np.exp(log_p)[s].cumsum(-1) < rng.random((len(s), 1))).sum(-1)
+    assert_mean(-log_mean[y], predicted.total.item())
+    assert_mean(-log_p[s, y], predicted.aleatoric.item())
+    assert_mean(log_p[s, y] - log_mean[y], predicted.epistemic.item())
+    for c in range(3):
+        assert_mean((y == c).astype(float), predicted.mean[0, c].item())
+
+
+def test_pairwise_divergence_of_samples_is_both_gaps_to_the_mean(draw: Draw) -> None:
+    """Over ordered pairs i ≠ j, (S − 1)/S times the mean KL is EU plus mean KL(p̄ ‖ p_s)."""
+    logits = draw(5, 6, 4, scale=2)
+    p = softmax(logits.numpy(), axis=-1)
+    pairs = [divergences(p[i], p[j]) for i, j in permutations(range(5), 2)]
+    back = divergences(p.mean(0), p).mean(0)
+    assert_close(Samples(logits).epistemic, 4 / 5 * np.mean(pairs, axis=0) - back)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 1e4])
+def test_a_point_has_no_epistemic_uncertainty_at_all(draw: Draw, scale: float) -> None:
+    logits = draw(1, 50, 4, scale=scale)
+    point = Samples(logits)
+    assert torch.equal(point.epistemic, torch.zeros(50, dtype=torch.float64))
+    assert torch.equal(point.total, point.aleatoric)
+    assert_close(point.mean, softmax(logits[0].numpy(), axis=-1))
+
+
+def test_equal_members_have_no_epistemic_uncertainty(draw: Draw) -> None:
+    logits = draw(1, 50, 4, scale=3)
+    repeated = Samples(logits.repeat(7, 1, 1))
+    assert_close(repeated.epistemic, np.zeros(50), 1e-14)
+    assert_close(repeated.total, Samples(logits).total, 1e-14)
+
+
+def test_samples_that_are_sure_of_other_classes_have_nothing_but_epistemic() -> None:
+    predicted = Samples(1e4 * torch.eye(4)[:, None])
+    assert_close(predicted.total, [math.log(4)])
+    assert_close(predicted.aleatoric, [0.0])
+    assert_close(predicted.epistemic, [math.log(4)])
+
+
+# --- Dirichlet -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", CONCENTRATIONS)
+def test_dirichlet_is_the_mean_of_its_draws(alpha: list[float], rng: np.random.Generator) -> None:
+    predicted = dirichlet(alpha)
+    draws = rng.dirichlet(alpha, 200_000)
+    mean = np.array(alpha) / sum(alpha)
+    assert_close(predicted.mean[0], mean)
+    assert_close(predicted.total[0], entropies(mean))
+    assert_mean(entropies(draws), predicted.aleatoric.item())
+    assert_mean(divergences(draws, mean), predicted.epistemic.item())
+    for c in range(len(alpha)):
+        assert_mean(draws[:, c], predicted.mean[0, c].item())
+        assert_close(predicted.log_prob(torch.tensor([c]))[0], math.log(mean[c]))
+
+
+@pytest.mark.parametrize("alpha", [[1.5, 2.5, 2.0], [9.0, 3.0, 2.5, 4.0], [400.0, 300.0]])
+def test_pairwise_divergence_of_a_dirichlet(alpha: list[float], rng: np.random.Generator) -> None:
+    """EPKL = (C − 1)/α0 = MI + E KL(p̄ ‖ p); α0 is in the precision score."""
+    predicted = dirichlet(alpha)
+    expected = (len(alpha) - 1) * predicted.scores["precision"].exp().item()
+    one, other = rng.dirichlet(alpha, 200_000), rng.dirichlet(alpha, 200_000)
+    assert_mean(divergences(one, other), expected)
+    back = divergences(np.array(alpha) / sum(alpha), one)
+    assert_mean(back, expected - predicted.epistemic.item())
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_the_flat_dirichlet_has_harmonic_entropy(classes: int) -> None:
+    """All α = 1: E H(p) = 1/2 + 1/3 + … + 1/C."""
+    predicted = Dirichlet(torch.zeros(1, classes))
+    aleatoric = sum(1 / k for k in range(2, classes + 1))
+    assert_close(predicted.aleatoric, [aleatoric])
+    assert_close(predicted.epistemic, [math.log(classes) - aleatoric])
+    assert_close(predicted.scores["precision"], [-math.log(classes)])
+
+
+def test_a_precise_dirichlet_is_its_mean(draw: Draw) -> None:
+    """α0 → ∞: EU vanishes as (C − 1)/(2 α0)."""
+    mean = draw(20, 4).log_softmax(-1)
+    for log_precision in (math.log(1e4), math.log(1e6)):
+        predicted = Dirichlet(mean + log_precision)
+        scaled = predicted.epistemic * math.exp(log_precision) * 2 / 3
+        assert_close(scaled, np.ones(20), 5e-3)
+        assert_close(predicted.aleatoric, predicted.total, 1e-3)
+        assert_close(predicted.total, entropies(mean.exp().numpy()))
+
+
+def test_an_imprecise_dirichlet_is_sure_of_a_random_class(draw: Draw) -> None:
+    """α0 → 0: all the entropy of the mean is epistemic."""
+    predicted = Dirichlet(draw(20, 4) - 25)
+    assert_close(predicted.aleatoric, np.zeros(20), 1e-9)
+    assert_close(predicted.epistemic, predicted.total, 1e-9)
+    assert (predicted.total > 0.1).all()
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        [31.0, 40.0, 0.0],
+        [1e4, 9e3, -1e4],
+        [0.0, -31.0, -40.0],
+        [-1e4, -9e3, -9e3],
+        [60.0, 0.0, 0.0],
+    ],
+)
+def test_the_dirichlet_mean_is_softmax_however_extreme(logits: list[float]) -> None:
+    predicted = Dirichlet(torch.tensor([logits]))
+    assert_close(predicted.mean, softmax([logits], axis=-1))
+    for c in range(3):
+        expected = log_softmax(logits)[c]
+        assert_close(predicted.log_prob(torch.tensor([c])), [expected])
+
+
+# --- all over classes ----------------------------------------------------------------------------
+
+
+def extreme(kind: str) -> Prediction:
+    """Logits of every sign, 1e4 in size, in float32, all combinations of three classes."""
+    ends = torch.tensor([-1e4, 0.0, 1e4])
+    logits = torch.cartesian_prod(ends, ends, ends)
+    if kind == "dirichlet":
+        return Dirichlet(logits)
+    heads = 3 if kind == "samples" else 1
+    return Samples(torch.stack([logits.roll(shift, 1) for shift in range(heads)]))
+
+
+@pytest.mark.parametrize("kind", ["point", "samples", "dirichlet"])
+def test_extreme_logits_leave_figures(kind: str) -> None:
+    predicted = extreme(kind)
+    for value in (predicted.total, predicted.aleatoric, predicted.epistemic):
+        assert value.isfinite().all()
+        assert (value >= -1e-12).all()
+        assert (value <= math.log(3) + 1e-12).all()
+    assert_close(predicted.total, predicted.aleatoric + predicted.epistemic)
+    assert_close(predicted.mean.sum(-1), np.ones(27))
+    for c in range(3):
+        log_prob = predicted.log_prob(torch.full((27,), c))
+        assert not log_prob.isnan().any()
+        assert (log_prob <= 1e-12).all()
+    assert not any(score.isnan().any() for score in predicted.scores.values())
+
+
+def test_total_is_aleatoric_plus_epistemic(draw: Draw) -> None:
+    logits = draw(5, 500, 4, scale=4)
+    for predicted in (Samples(logits), Dirichlet(logits[0]), GaussianMixture(logits[0], logits[1])):
+        assert_close(predicted.total, predicted.aleatoric + predicted.epistemic)
+        assert (predicted.epistemic >= 0).all()
+
+
+def test_float32_outputs_are_judged_in_float64(draw: Draw) -> None:
+    single = draw(5, 20, 4).float()
+    pairs: list[tuple[Prediction, Prediction]] = [
+        (Samples(single), Samples(single.double())),
+        (Dirichlet(single[0]), Dirichlet(single[0].double())),
+        (
+            GaussianMixture(single[..., 0], single[..., 1]),
+            GaussianMixture(*single.double()[..., :2].unbind(-1)),
+        ),
+    ]
+    for predicted, exact in pairs:
+        for name in ("mean", "total", "aleatoric", "epistemic"):
+            assert torch.equal(getattr(predicted, name), getattr(exact, name))
+        assert predicted.total.dtype == torch.float64
+
+
+# --- Gaussian mixture ----------------------------------------------------------------------------
+
+
+def test_mixture_has_the_moments_of_its_draws(draw: Draw, rng: np.random.Generator) -> None:
+    means, log_variances = draw(4, 3, scale=2), draw(4, 3)
+    predicted = GaussianMixture(means, log_variances)
+    component = rng.integers(0, 4, 200_000)
+    for n in range(3):
+        mean, variance = means[:, n].numpy(), np.exp(log_variances[:, n].numpy())
+        draws = rng.normal(mean[component], np.sqrt(variance)[component])
+        centre = predicted.mean[n].item()
+        assert_mean(draws, centre)
+        assert_mean((draws - centre) ** 2, predicted.total[n].item())
+        assert_mean(variance[component], predicted.aleatoric[n].item())
+        assert_mean((mean[component] - centre) ** 2, predicted.epistemic[n].item())
+
+
+def test_mixture_density_is_the_mean_density(draw: Draw) -> None:
+    means, log_variances, y = draw(4, 9, scale=2), draw(4, 9), draw(9, scale=3)
+    parts = norm.logpdf(y.numpy(), means.numpy(), np.exp(log_variances.numpy() / 2))
+    expected = logsumexp(parts, axis=0) - math.log(4)
+    assert_close(GaussianMixture(means, log_variances).log_prob(y), expected)
+
+
+def test_mixture_density_integrates_to_one(draw: Draw) -> None:
+    predicted = GaussianMixture(draw(3, 1), draw(3, 1))
+
+    def density(y: float) -> float:
+        return predicted.log_prob(torch.tensor([y])).exp().item()
+
+    assert quad(density, -30, 30, limit=200)[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_one_gaussian_has_no_epistemic_uncertainty_at_all(draw: Draw) -> None:
+    predicted = GaussianMixture(draw(1, 9, scale=1e4), draw(1, 9))
+    assert torch.equal(predicted.epistemic, torch.zeros(9, dtype=torch.float64))
+    assert torch.equal(predicted.total, predicted.aleatoric)
+
+
+@pytest.mark.parametrize("log_variance", [-15.0, 15.0])
+def test_extreme_means_leave_figures(log_variance: float) -> None:
+    means = torch.tensor([[-1e4, 1e4], [1e4, 1e4]])
+    predicted = GaussianMixture(means, torch.full((2, 2), log_variance))
+    assert_close(predicted.epistemic, [1e8, 0])
+    assert predicted.log_prob(torch.tensor([0.0, -1e4])).isfinite().all()

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+import methods
+from methods import METHODS, Method, Parameters, register
+from methods.kd import KD
+
+NAMES = pytest.mark.parametrize("name", list(METHODS))
+FIELDS = [
+    pytest.param(name, field, id=f"{name}-{field}")
+    for name, method in METHODS.items()
+    for field in method.Parameters.model_fields
+]
+ROOT = Path(methods.__file__).parents[1]
+
+
+@pytest.fixture
+def registry() -> Iterator[dict[str, type[Method]]]:
+    """The registry, as it was again afterwards."""
+    before = dict(METHODS)
+    yield before
+    METHODS.clear()
+    METHODS.update(before)
+
+
+def kinds(field: FieldInfo) -> tuple[Any, ...]:
+    """The types that a field may have."""
+    return get_args(field.annotation) or (field.annotation,)
+
+
+def refuse(name: str, **given: Any) -> None:
+    with pytest.raises(ValidationError):
+        METHODS[name].Parameters.model_validate(given)
+
+
+def test_the_registry_has_the_methods_in_the_order_of_tables() -> None:
+    names = ["ensemble", "single", "kd", "endd", "hydra", "hydra+", "mc-dropout", "gauss"]
+    assert list(METHODS) == names
+    assert all(method.name == name for name, method in METHODS.items())
+
+
+@NAMES
+def test_a_method_says_what_it_is(name: str) -> None:
+    method = METHODS[name]
+    for text in (method.summary, method.paper):
+        assert text == text.strip() != ""
+        assert "\n" not in text
+    assert "arXiv" in method.paper or method.paper == "none"
+    for task, reason in method.refuses.items():
+        assert task in ("classification", "regression")
+        assert reason.strip()
+    assert len(method.refuses) < 2
+
+
+@pytest.mark.parametrize("name, field", FIELDS)
+def test_a_parameter_is_documented(name: str, field: str) -> None:
+    info = METHODS[name].Parameters.model_fields[field]
+    assert info.description and "\n" not in info.description
+    assert not info.is_required()
+
+
+@NAMES
+def test_defaults_are_valid_and_frozen(name: str) -> None:
+    parameters = METHODS[name].Parameters()
+    again = METHODS[name].Parameters.model_validate(parameters.model_dump(mode="json"))
+    assert again == parameters
+    for field in METHODS[name].Parameters.model_fields:
+        with pytest.raises(ValidationError):
+            setattr(parameters, field, getattr(parameters, field))
+
+
+@NAMES
+def test_an_unknown_parameter_is_refused(name: str) -> None:
+    refuse(name, temprature=1.0)
+
+
+@pytest.mark.parametrize("name, field", FIELDS)
+def test_true_is_no_number_and_text_is_nothing(name: str, field: str) -> None:
+    if bool in kinds(METHODS[name].Parameters.model_fields[field]):
+        wrong: list[Any] = [1, 0, 1.0, "true", None]
+    else:
+        wrong = [True, False]
+    for value in [*wrong, "1", "text", [1], {}]:
+        refuse(name, **{field: value})
+
+
+@pytest.mark.parametrize("name, field", FIELDS)
+def test_a_number_is_finite_and_an_integer_whole(name: str, field: str) -> None:
+    for value in (math.nan, math.inf, -math.inf):
+        refuse(name, **{field: value})
+    allowed = kinds(METHODS[name].Parameters.model_fields[field])
+    if float not in allowed:
+        refuse(name, **{field: 2.0})
+        refuse(name, **{field: 1.5})
+
+
+@pytest.mark.parametrize("field", ["heads", "samples"])
+def test_a_count_is_at_least_one(field: str) -> None:
+    owners = [name for name, m in METHODS.items() if field in m.Parameters.model_fields]
+    assert len(owners) == 2
+    for name in owners:
+        refuse(name, **{field: 0})
+        refuse(name, **{field: -1})
+        for value in (1, 7, None):
+            parameters = METHODS[name].Parameters.model_validate({field: value})
+            assert getattr(parameters, field) == value
+
+
+def test_importing_methods_leaves_torch_alone() -> None:
+    code = (
+        "import sys, methods; methods.METHODS['kd'].Parameters();"
+        "heavy = {'torch', 'bench', 'datasets'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_new_method_is_registered_last(registry: dict[str, type[Method]]) -> None:
+    class Other(KD):
+        name = "other"
+
+    assert register(Other) is Other
+    assert list(METHODS) == [*registry, "other"]
+    assert register(Other) is Other
+    assert list(METHODS) == [*registry, "other"]
+
+
+def test_a_name_is_given_once(registry: dict[str, type[Method]]) -> None:
+    class Other(KD):
+        pass
+
+    with pytest.raises(ValueError, match=r"'kd' exists already \(methods\.kd\)"):
+        register(Other)
+    assert METHODS == registry
+
+
+def test_half_a_method_is_refused(registry: dict[str, type[Method]]) -> None:
+    class Half(Method):
+        name = "half"
+        summary = "no paper, nothing to build or learn"
+
+    with pytest.raises(TypeError, match=r"Half lacks paper, build, loss"):
+        register(Half)
+    assert METHODS == registry
+
+
+def test_at_replaces_schedules_and_nothing_else() -> None:
+    class Some(Parameters):
+        weight: float = 0.0
+        ramp: methods.Coefficient = methods.parameter(
+            "linear(0, 2, 0, 10)", "a ramp", validate_default=True
+        )
+
+    given = Some(weight=3.0)
+    now = given.at(5, 100)
+    assert (now.weight, now.ramp) == (3.0, 1.0)
+    assert isinstance(given.ramp, methods.Linear)
+    assert Some.model_fields["ramp"].description == "a ramp"
