@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from methods.networks import build_networks
 from methods.tasks import TASKS
 
 Row = Sequence[float]
-Part = Any
+Part = Sequence[float]
 """A class distribution (list of probabilities) or a Gaussian (mean, variance)."""
 
 

@@ -144,7 +144,7 @@ def test_a_name_is_given_once(registry: dict[str, type[Method]]) -> None:
 
     with pytest.raises(ValueError, match=r"'kd' exists already \(methods\.kd\)"):
         register(Other)
-    assert METHODS == registry
+    assert registry == METHODS
 
 
 def test_half_a_method_is_refused(registry: dict[str, type[Method]]) -> None:
@@ -154,7 +154,7 @@ def test_half_a_method_is_refused(registry: dict[str, type[Method]]) -> None:
 
     with pytest.raises(TypeError, match=r"Half lacks paper, build, loss"):
         register(Half)
-    assert METHODS == registry
+    assert registry == METHODS
 
 
 def test_at_replaces_schedules_and_nothing_else() -> None:
