@@ -148,6 +148,7 @@ def list_(
 ) -> None:
     """List what there is, with parameters, defaults and help."""
     from bench.overview import LISTINGS
+
     if what not in LISTINGS:
         raise UsageError(f"list {what}: unknown{nearest(what, LISTINGS)}")
     _load_plugins(plugin)

@@ -56,15 +56,15 @@ def counts(method: Method, network: nn.Module, x: Tensor) -> dict[str, float]:
 
 
 def latencies(method: Method, network: nn.Module, x: Tensor) -> dict[str, float]:
-    """Seconds of one forward pass for batches of 1 and 256 examples, the fastest of 5."""
+    """Seconds an example of a forward pass, in batches of 1 and of 256; the fastest of 5."""
     stream = torch.Generator()
 
     def seconds(size: int) -> float:
         batch = x[torch.arange(size) % len(x)]
-        return _fastest(lambda: method.forward(network, batch, stream))
+        return _fastest(lambda: method.forward(network, batch, stream)) / size
 
     with torch.no_grad():
-        return {f"latency_{size}_seconds": seconds(size) for size in (1, 256)}
+        return {f"latency_seconds_batch_{size}": seconds(size) for size in (1, 256)}
 
 
 def _fastest(function: Callable[[], object]) -> float:

@@ -85,6 +85,9 @@ def status_text(run: Run) -> str:
     summary = ", ".join(f"{total[state]} {state}" for state in states if total[state])
     holder = run.folder / ".driver"
     running = [f"running now: {holder.read_text().strip()}"] if holder.exists() else []
+    older = len(list(run.cells.glob("*.json"))) - (total.total() - total["not run"])
+    if older:
+        running.append(f"{older} records of cells no longer asked for, or of older code, are kept")
     lines = [_table(rows, ["dataset", "method", *states]), "", *sorted(failures), *running]
     return "\n".join([*lines, f"{len(manifest['cells'])} cells: {summary}"])
 

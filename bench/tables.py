@@ -212,7 +212,8 @@ def _mark(summary: Summary | None, label: str, best: Sequence[str], markdown: bo
 def _render_ranks(boards: Sequence[Board], markdown: bool) -> str:
     metrics = list(dict.fromkeys(name for board in boards for name in board.metrics))
     columns = {name: average_ranks(boards, name) for name in metrics}
-    columns = {name: ranks for name, ranks in columns.items() if ranks}
+    shared = {n for n in metrics if sum(n in board.metrics for board in boards) > 1}
+    columns = {n: ranks for n, ranks in columns.items() if ranks and n in shared}
     labels = list(dict.fromkeys(label for board in boards for label in board.rows))
     labels = [label for label in labels if any(label in ranks for ranks in columns.values())]
     if len(boards) < 2 or not labels:
@@ -221,7 +222,7 @@ def _render_ranks(boards: Sequence[Board], markdown: bool) -> str:
         [label, *(f"{ranks[label]:.2f}" if label in ranks else "–" for ranks in columns.values())]
         for label in labels
     ]
-    title = "average rank over datasets (1 is best; only methods on all datasets with the metric)"
+    title = "average rank over datasets with the metric (1 is best; methods that have it on all)"
     title = f"### {title}" if markdown else title
     return f"{title}\n\n{_table(table, ['method', *columns], markdown)}"
 
