@@ -69,8 +69,12 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
         try:
             _skip(run, [cell for cell in pending if cell.skip])
             _run_pending(run, [cell for cell in pending if not cell.skip], options)
-        finally:
-            run.derive()
+        except BaseException:
+            # The tables can be derived again at any time; what went wrong is the news.
+            with contextlib.suppress(OSError):
+                run.derive()
+            raise
+        run.derive()
     return all(state_of(run, cell) in ("done", "skipped") for cell in cells)
 
 

@@ -147,7 +147,9 @@ class Scheduler:
             if ended.failed:
                 if self._missing[name] >= 0:
                     self._missing[name] = -1
-                    reason = f"{ended.task.name} failed: {ended.reason}"
+                    # Attempts 0: it failed with what it needed, which the reason names already.
+                    first = ended.attempts > 0
+                    reason = f"{ended.task.name} failed: {ended.reason}" if first else ended.reason
                     self._settle(Ended(task, None, reason, ended.details, attempts=0))
                 continue
             self._missing[name] -= 1

@@ -13,6 +13,7 @@ Records are written once, by the driver, before a cell counts as finished.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -22,7 +23,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.files import write_atomically
-from bench.fingerprint import digest
+from bench.fingerprint import canonical, digest
 
 Record = dict[str, Any]
 FORMAT = 1
@@ -31,6 +32,14 @@ METRIC_COLUMNS = (
     *("dataset", "method", "label", "seed"),
     *("set", "shift", "severity", "metric", "score", "value"),
 )
+
+
+# A record's last entry is the hash of the text before it: checked without writing JSON again.
+_SUM = b',"sum":"'
+
+
+def _sum_of(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:16].encode()
 
 
 def encode(value: Any) -> Any:
@@ -93,13 +102,14 @@ class Run:
     def record(self, cell_id: str) -> Record | None:
         """A finished cell's record; None if there is none or it is damaged."""
         try:
-            record = json.loads((self.cells / f"{cell_id}.json").read_bytes())
-        except (OSError, ValueError):
+            text = (self.cells / f"{cell_id}.json").read_bytes()
+        except OSError:
             return None
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
+        body, _, end = text.rpartition(_SUM)
+        if end != _sum_of(body + b"}") + b'"}':
             return None
-        body = {key: value for key, value in record.items() if key != "sum"}
-        return record if record.get("sum") == digest(body)[:16] else None
+        record: Record = json.loads(text)
+        return record if record.get("format") == FORMAT else None
 
     def write_record(self, record: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
         """Write a cell's history, then its record."""
@@ -107,9 +117,9 @@ class Run:
             path = self.cells / str(record["id"]) / "history.csv"
             names = list(dict.fromkeys(name for row in history for name in row))
             write_atomically(path, _csv(names, history))
-        body = encode({"format": FORMAT, **record})
-        text = json.dumps({**body, "sum": digest(body)[:16]}, sort_keys=True, allow_nan=False)
-        write_atomically(self.cells / f"{record['id']}.json", text.encode())
+        body = canonical(encode({"format": FORMAT, **record})).encode()
+        text = body[:-1] + _SUM + _sum_of(body) + b'"}'
+        write_atomically(self.cells / f"{record['id']}.json", text)
 
     def records(self, cell_ids: Iterable[str]) -> Iterator[tuple[str, Record | None]]:
         """The record, or None, of each cell."""
