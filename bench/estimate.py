@@ -21,6 +21,11 @@ class Estimate:
         for group in self._groups(name):
             self._known[group].append(seconds)
 
+    @property
+    def knows_something(self) -> bool:
+        """Whether any cell has been learned from."""
+        return () in self._known
+
     def guess(self, name: str) -> float | None:
         """Seconds; None before anything is known."""
         for group in self._groups(name):

@@ -85,12 +85,15 @@ class Progress:
         running = sum(name in self.cells for name in self._running)
         passed = clock(time.monotonic() - self._start)
         teachers = len(self._running) - running
-        also = f", {teachers} of teachers" if teachers else ""
+        also = f" and {teachers} for teachers" if teachers else ""
         return (
             f"{self.done}/{len(self.cells)} cells done, {running} running{also}, "
             f"{self.failed} failed, {passed} passed, {self._left()}"
         )
 
     def _left(self) -> str:
-        seconds = self.estimate.total(self._waiting) / self.jobs
-        return f"about {clock(seconds)} left" if self._waiting else "none left"
+        if not self._waiting:
+            return "none left"
+        if not self.estimate.knows_something:
+            return "time left not known yet"
+        return f"about {clock(self.estimate.total(self._waiting) / self.jobs)} left"

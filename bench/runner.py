@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,13 @@ from bench.errors import UsageError
 from bench.estimate import Estimate
 from bench.executors import InProcess, ProcessPerTask
 from bench.fingerprint import ROOT
+from bench.graph import cell_task, make_tasks
 from bench.metrics.registry import METRICS
-from bench.plan import Cell, TeacherPlan
+from bench.plan import Cell
 from bench.progress import Progress
 from bench.scheduler import Ended, Scheduler, Task
 from bench.store import FORMAT, Run
-from bench.workplace import Workplace, in_worker
+from bench.workplace import Workplace
 from methods import METHODS
 
 
@@ -86,9 +86,11 @@ def _is_due(run: Run, cell: Cell, options: Options) -> bool:
 def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
     if not cells:
         return
-    by_task = {f"cell {cell.id}": cell for cell in cells}
-    tasks = make_tasks(cells, options)
+    # First, as its server loads torch while the graph is being made.
     executor = _executor(options)
+    by_task = {cell_task(cell): cell for cell in cells}
+    workplace = Workplace(str(options.cache), options.plugins)
+    tasks = make_tasks(cells, Cache(options.cache), workplace)
     with Progress(by_task, options.jobs, Estimate(by_task)) as progress:
         recorder = _Recorder(run, by_task, progress)
         scheduler = Scheduler(tasks, executor, options.jobs, recorder, fail_fast=options.fail_fast)
@@ -103,58 +105,6 @@ def _executor(options: Options) -> InProcess | ProcessPerTask:
     if options.jobs == 1 and options.timeout is None:
         return InProcess()
     return ProcessPerTask(options.jobs, options.timeout)
-
-
-def make_tasks(cells: Sequence[Cell], options: Options) -> list[Task]:
-    """The graph: data, pieces of teachers, teachers, cells; sound cache entries are left out.
-
-    Teachers come first, those that most cells wait for before others; then cells as asked for.
-    """
-    cache = Cache(options.cache)
-    workplace = Workplace(str(options.cache), options.plugins)
-    tasks: dict[str, Task] = {}
-
-    def add(name: str, key: str, rank: tuple[int, ...], needs: Sequence[str], *call: Any) -> str:
-        if name not in tasks and not cache.sound(key):
-            function, *arguments = call
-            call_of = (function, workplace, *arguments)
-            tasks[name] = Task(name, in_worker, call_of, tuple(needs), rank)
-        return name
-
-    waiting = Counter(cell.teacher.key for cell in cells)
-    teachers = {cell.teacher.key: cell.teacher for cell in cells}
-    for key, plan in teachers.items():
-        rank = (0, -waiting[key])
-        data = add(_data_task(plan), plan.data_key, rank, (), "prepare_data", plan)
-        if cache.sound(key):
-            continue
-        name = _teacher_task(plan)
-        pieces = [
-            add(
-                f"{name} members {members.start}-{members.stop - 1}",
-                plan.piece_key(index),
-                rank,
-                (data,),
-                "train_piece",
-                plan,
-                index,
-            )
-            for index, members in enumerate(plan.pieces)
-        ]
-        add(name, key, rank, (data, *pieces), "finish_teacher", plan)
-    for cell in cells:
-        name = f"cell {cell.id}"
-        needs = (_data_task(cell.teacher), _teacher_task(cell.teacher))
-        tasks[name] = Task(name, in_worker, ("run_cell", workplace, cell), needs, (1,))
-    return list(tasks.values())
-
-
-def _data_task(plan: TeacherPlan) -> str:
-    return f"data {plan.dataset} seed {plan.data_seed} ({plan.data_key[-6:]})"
-
-
-def _teacher_task(plan: TeacherPlan) -> str:
-    return f"teacher {plan.dataset} seed {plan.seed} ({plan.key[-6:]})"
 
 
 class _Recorder:
