@@ -1,0 +1,281 @@
+"""Seeds, the notation of methods, and presets; a mistake is one line with its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bench.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Config,
+    load_preset,
+    parse_seeds,
+    parse_settings,
+    parse_variant,
+    preset_names,
+)
+from bench.errors import UsageError
+
+Mistake = Callable[..., str]
+thorough = settings(max_examples=300, deadline=None)
+
+LONG = "1" * 5000
+NOT_YAML = ["{", "*x", "[1", "'x", "@", "%", "2024-13-45", "!!float x", "a: b: c", "\x01"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "seeds"),
+    [
+        (["0"], (0,)),
+        (["0-2"], (0, 1, 2)),
+        (["7-7"], (7,)),
+        (["3", "1"], (1, 3)),
+        (["5,0-2", "1-3"], (0, 1, 2, 3, 5)),
+        ([" 1 , 2 "], (1, 2)),
+    ],
+)
+def test_seeds_add_up_sorted_each_once(texts: list[str], seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(texts) == seeds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,", "a", "3-1", "-1", "1-2-3", "1.5", "0-100000", "0 1", LONG, f"0-{LONG}"]
+)
+def test_what_is_no_seed_is_named(text: str, mistake: Mistake) -> None:
+    assert mistake(parse_seeds, [text], "here").startswith("here: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "values"),
+    [
+        ("kd", "kd", {}),
+        (" kd ", "kd", {}),
+        ("kd[]", "kd", {}),
+        ("hydra+[heads=5]", "hydra+", {"heads": [5]}),
+        ("hydra+[heads=5,10]", "hydra+", {"heads": [5, 10]}),
+        ("hydra+[heads=5,10,b=0,1]", "hydra+", {"heads": [5, 10], "b": [0, 1]}),
+        ("hydra+[ heads = 5 , b = 1 ]", "hydra+", {"heads": [5], "b": [1]}),
+        ("m[lam=linear(0, 4, 50, 150)]", "m", {"lam": ["linear(0, 4, 50, 150)"]}),
+        (
+            "m[lam=0,linear(0,4,50,150),cosine(1,0,0%,50%),b=0.5]",
+            "m",
+            {"lam": [0, "linear(0,4,50,150)", "cosine(1,0,0%,50%)"], "b": [0.5]},
+        ),
+    ],
+)
+def test_notation_of_a_method(text: str, method: str, values: dict[str, list[Any]]) -> None:
+    variant = parse_variant(text, "here")
+    assert (variant.method, variant.values, variant.place) == (method, values, "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("5", 5), ("-5", -5), ("0.5", 0.5), ("5e-4", 5e-4), ("1.0", 1.0)),
+        *(("true", True), ("false", False), ("null", None), ("last", "last"), ("1x", "1x")),
+    ],
+)
+def test_values_are_typed_as_in_yaml(text: str, value: Any) -> None:
+    (parsed,) = parse_variant(f"m[p={text}]").values["p"]
+    assert parsed == value and type(parsed) is type(value)
+    assert parse_settings([f"p={text}"]) == {"p": value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "kd[", "kd]", "kd[a=1]x", "a b", "[a=1]", "kd[5]", "kd[=1]", "kd[a=]"),
+        *("kd[a=1,]", "kd[,a=1]", "kd[a=1,,2]", "kd[a=1,a=2]", "kd[a=1][b=2]"),
+        *(f"kd[a={value}]" for value in [*NOT_YAML, "[1,2]"]),
+    ],
+)
+def test_what_is_no_method_is_named(text: str, mistake: Mistake) -> None:
+    assert mistake(parse_variant, text, "here").startswith("here: ")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "epochs", "=2", "epochs=", " =2", *(f"epochs={value}" for value in NOT_YAML)]
+)
+def test_what_is_no_setting_is_named(text: str, mistake: Mistake) -> None:
+    assert mistake(parse_settings, [text]).startswith("--set: ")
+
+
+@thorough
+@given(st.one_of(st.text(), st.text(alphabet="kd[]()=,{}*&!%@'\"#:-\\ \n09.", max_size=25)))
+def test_any_text_is_a_variant_or_a_mistake(text: str) -> None:
+    _answers(parse_variant, text)
+    _answers(parse_variant, f"kd[a={text}]")
+
+
+@thorough
+@given(st.one_of(st.text(), st.text(alphabet="0123456789-, ²٣", max_size=25)))
+@example(LONG)
+def test_any_text_is_seeds_or_a_mistake(text: str) -> None:
+    _answers(parse_seeds, [text])
+
+
+def _answers(function: Callable[[Any], Any], argument: Any) -> None:
+    """A result or a UsageError of one line."""
+    try:
+        function(argument)
+    except UsageError as error:
+        assert len(str(error).splitlines()) == 1
+
+
+# Presets
+
+
+def test_the_default_preset_is_one_of_the_repository() -> None:
+    assert DEFAULT_PRESET in preset_names()
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_by_name_and_by_path(name: str) -> None:
+    by_name, by_path = load_preset(name), load_preset(str(PRESETS / f"{name}.yaml"))
+    assert by_name == by_path
+    assert by_name.datasets and by_name.variants and by_name.seeds
+
+
+@pytest.fixture
+def preset(tmp_path: Path) -> Callable[[str], Config]:
+    """Loads a preset from its text."""
+
+    def load(text: str) -> Config:
+        path = tmp_path / "preset.yaml"
+        path.write_bytes(text.encode())
+        return load_preset(str(path))
+
+    return load
+
+
+def test_all_that_a_preset_can_say(preset: Callable[[str], Config]) -> None:
+    config = preset(
+        "datasets: [spiral, sine]\n"
+        "seeds: [3, 0]\n"
+        "recipe: {epochs: 5, learning_rate: 0.5}\n"
+        "recipes:\n"
+        "  sine: {clip: 1}\n"
+        "methods:\n"
+        "  - kd[a=0.5]\n"
+        "  - method: hydra\n"
+        "    label: mine\n"
+        "    datasets: [sine]\n"
+        "    parameters: {heads: [2, 3], phases: 1}\n"
+    )
+    assert (config.datasets, config.seeds) == (("spiral", "sine"), (0, 3))
+    assert config.recipe == {"epochs": 5, "learning_rate": 0.5}
+    assert config.recipes == {"sine": {"clip": 1}}
+    short, long = config.variants
+    assert (short.method, short.values) == ("kd", {"a": [0.5]})
+    assert replace(long, place="") == replace(
+        long, method="hydra", values={"heads": [2, 3], "phases": [1]}, label="mine", place=""
+    )
+    assert long.datasets == ("sine",)
+    assert [each.place.rpartition("preset.yaml")[2] for each in (short, long)] == [":7:5", ":8:5"]
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("0-2", (0, 1, 2)), ("3", (3,)), ("[3, 0]", (0, 3))])
+def test_each_form_of_seeds(
+    text: str, seeds: tuple[int, ...], preset: Callable[[str], Config]
+) -> None:
+    assert preset(f"seeds: {text}").seeds == seeds
+
+
+@pytest.mark.parametrize("value", [True, 5, 0.5, "x", None])
+def test_anchors_and_quotes_leave_plain_types(value: Any, preset: Callable[[str], Config]) -> None:
+    text = {True: "true", None: "null"}.get(value, f"{value}")
+    config = preset(f"recipe: {{x: &anchor {text}, y: *anchor}}")
+    assert config.recipe == {"x": value, "y": value}
+    assert all(type(each) is type(value) for each in config.recipe.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        ("seeds:\t0", "1:7", "'\\t'"),
+        ("seeds: 0\ndatasets:\n\t- spiral", "3:1", "'\\t'"),
+        ("seeds: 0\nseeds: 1", "2:1", 'duplicate key "seeds"'),
+        ("recipe:\n  epochs: 1\n  epochs: 2", "3:3", 'duplicate key "epochs"'),
+        ("seeds: [", "1:9", ""),
+        ("datasets: [*x]", "1:12", "'x'"),
+        ("seeds: 0\nmethds: [kd]", "2:1", "did you mean 'methods'?"),
+        ("seeds: 0\ndatasets: spiral", "2:1", "datasets: input should be a valid list"),
+        ("datasets:\n  - spiral\n  - 3", "3:5", "not 3"),
+        ("recipe: [1]", "1:1", "recipe: input should be a valid dictionary"),
+        ("seeds: true", "1:1", "True"),
+        ("seeds: 3-1", "1:1", "'3-1' is not a seed"),
+        ("seeds:\n  - 0\n  - x", "3:5", "'x'"),
+        ("methods:\n  - kd\n  - kd[a=", "3:5", "'kd[a=' is not name"),
+        ("methods:\n  - kd\n  - kd[a={]", "3:5", "kd[a={]"),
+        ("methods:\n  - method: kd\n    lable: x", "3:5", "did you mean 'label'?"),
+        ("methods:\n  - method: kd\n    datasets: spiral", "3:5", "input should be a valid list"),
+        ("methods:\n  - label: x", "2:5", "method"),
+        ("recipe:\n  epochs: 2024-99-99", "2:11", "month"),
+        ("recipe:\n  epochs: \x01", "2:11", "special characters"),
+        ("- kd", "1:1", "not a preset"),
+        ("", "1:1", "not a preset"),
+        ("datasets: [a]\n---\nseeds: 0", "2:1", "another document"),
+    ],
+)
+def test_a_mistake_in_yaml_has_its_place(
+    text: str, place: str, reason: str, preset: Callable[[str], Config], mistake: Mistake
+) -> None:
+    message = mistake(preset, text)
+    assert f"preset.yaml:{place}: " in message
+    assert reason in message
+
+
+@pytest.mark.parametrize("name", ["quik", "", "../quick", "quick\n", "x" * 300])
+def test_an_unknown_preset_is_named(name: str, mistake: Mistake) -> None:
+    assert mistake(load_preset, name)
+    assert "did you mean 'quick'?" in mistake(load_preset, "quik")
+
+
+def test_a_file_that_is_no_preset(tmp_path: Path, mistake: Mistake) -> None:
+    path = tmp_path / "x.yaml"
+    assert mistake(load_preset, str(path)) == f"{path}: No such file or directory"
+    path.mkdir()
+    assert mistake(load_preset, str(path)) == f"{path}: Is a directory"
+    binary = tmp_path / "y.yaml"
+    binary.write_bytes(bytes(range(256)))
+    assert mistake(load_preset, str(binary)) == f"{binary}: not text in UTF-8"
+
+
+FRAGMENTS = [
+    *("datasets", "methods", "seeds", "recipe", "recipes", "method", "label", "parameters"),
+    *(": ", ":\n  ", "\n", "\n  - ", "- ", "[", "]", "{", "}", ", ", "&a ", "*a", "<<: ", "? "),
+    *("kd", "kd[a=", "0-2", "1", "true", "~", ".nan", "'", '"', "|\n", ">", "!", "!!int ", "!x "),
+    *("2024-99-99", "# ", "---\n", "%YAML 1.1\n", "\t", "\x00", "\\", "é", "-_"),
+]
+
+
+@thorough
+@given(st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)))
+@example("datasets: &a [*a]")
+@example("recipe: &a {x: *a}")
+@example("recipe: {x: " + "[" * 2000)
+@example("seeds: -_")
+@example(f"seeds: {LONG}")
+@example('recipes: {"a\\nb": 3}')
+@example("? [a]\n: 3")
+@example("recipe: !x y")
+def test_any_text_is_a_preset_or_a_mistake(
+    text: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_bytes(text.encode())
+    _answers(load_preset, str(path))
+
+
+def test_numbers_that_json_has_not_reach_the_plan_as_they_are(
+    preset: Callable[[str], Config],
+) -> None:
+    assert math.isnan(preset("recipe: {clip: .nan}").recipe["clip"])

@@ -1,0 +1,53 @@
+"""Counts are exact against hand counts."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from bench import cost
+from bench.randomness import torch_stream
+from datasets.spiral import Spiral
+from methods import METHODS, Setting
+from methods.networks import build_networks
+from methods.tasks import TASKS
+
+
+def layers(*widths: int) -> tuple[int, int]:
+    """Parameters and multiply-accumulates of a perceptron."""
+    pairs = list(pairwise(widths))
+    return sum((a + 1) * b for a, b in pairs), sum(a * b for a, b in pairs)
+
+
+CORE, HEAD, MEMBER = layers(2, 100, 100), layers(100, 100, 3), layers(2, 100, 100, 100, 100, 3)
+TRUNK, LAST = layers(2, 100, 100, 100), layers(100, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiplications"),
+    [
+        ("ensemble", 20 * MEMBER[0], 20 * MEMBER[1]),
+        ("kd", CORE[0] + HEAD[0], CORE[1] + HEAD[1]),
+        ("hydra+", CORE[0] + 20 * HEAD[0], CORE[1] + 20 * HEAD[1]),
+        ("mc-dropout", TRUNK[0] + LAST[0], TRUNK[1] + 20 * LAST[1]),
+        ("gauss", TRUNK[0] + 2 * LAST[0], TRUNK[1] + 2 * LAST[1]),
+    ],
+)
+def test_counts_of_the_seed_systems_networks(
+    name: str, parameters: int, multiplications: int
+) -> None:
+    networks = build_networks(Spiral.network, Spiral.inputs, Spiral.outputs)
+    setting = Setting(
+        task=TASKS["classification"],
+        members=20,
+        examples=240,
+        networks=networks,
+        teacher=lambda: networks.members([torch_stream(0, m) for m in range(20)]),
+    )
+    method = METHODS[name](METHODS[name].Parameters(), setting)
+    counts = cost.counts(method, method.build(torch_stream(0)), torch.zeros(4, 2))
+    assert counts["parameters"] == parameters
+    assert counts["flops"] == 2 * multiplications
+    assert counts["bytes"] == 4 * parameters
