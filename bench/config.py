@@ -9,15 +9,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from bench.errors import UsageError, nearest
 
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "quick"
-_NAME = re.compile(r"\s*([^\[\]\s]+)\s*(?:\[(.*)\])?\s*", re.DOTALL)
+_NAME = re.compile(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*)\])?\s*")
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class _PresetMethod(BaseModel):
 class _Preset(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     datasets: list[str] = []
-    methods: list[str | _PresetMethod] = []
-    seeds: str | int | list[int] = "0-2"
+    # Of two forms each, told apart below: a union's messages name them both.
+    methods: list[Any] = []
+    seeds: Any = "0-2"
     recipe: dict[str, Any] = {}
     recipes: dict[str, dict[str, Any]] = {}
 
@@ -80,7 +86,7 @@ def parse_seeds(texts: Iterable[str], place: str = "-s") -> tuple[int, ...]:
     """
     seeds: set[int] = set()
     for part in (part.strip() for text in texts for part in text.split(",")):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if last < first:
             raise UsageError(f"{place}: {part!r} is not a seed or a range such as 0-2")
@@ -110,7 +116,7 @@ def parse_variant(text: str, place: str = "-m") -> Variant:
             values[parameter] = []
         if not parameter or not (value if equals else part).strip():
             raise UsageError(f"{place}: {text!r}: {part.strip()!r} is not parameter=value")
-        values[parameter].append(parse_value(value if equals else part))
+        values[parameter].append(parse_value(value if equals else part, f"{place}: {text!r}"))
     return Variant(match[1], values, place=place)
 
 
@@ -119,9 +125,19 @@ def _split(text: str) -> list[str]:
     return re.split(r",(?![^()]*\))", text) if text.strip() else []
 
 
-def parse_value(text: str) -> Any:
-    """A YAML scalar: 5 is an integer, 5e-4 a float, true a boolean, anything else text."""
-    return _yaml("safe").load(text.strip())
+def parse_value(text: str, place: str) -> Any:
+    """A YAML scalar: 5 is an integer, 5e-4 a float, true a boolean, anything else text.
+
+    Raises:
+        UsageError: not a scalar.
+    """
+    try:
+        value = _yaml().load(text.strip())
+    except (YAMLError, ValueError, RecursionError):
+        value = [text]
+    if isinstance(value, (list, dict, set)):
+        raise UsageError(f"{place}: {text.strip()!r} is not a single value")
+    return value
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -135,14 +151,21 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise UsageError(f"--set: {text!r} is not name=value")
-        settings[name.strip()] = parse_value(value)
+        settings[name.strip()] = parse_value(value, "--set")
     return settings
 
 
-def _yaml(kind: str) -> Any:
-    from ruamel.yaml import YAML
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _PlainValues
+    return yaml
 
-    return YAML(typ=kind)
+
+class _PlainValues(SafeConstructor):
+    """Text, numbers, booleans, null; a date is text."""
+
+
+_PlainValues.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def load_preset(name: str) -> Config:
@@ -161,86 +184,121 @@ def load_preset(name: str) -> Config:
         raise UsageError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not text in UTF-8") from None
-    return _config(_tree(path, text), path)
-
-
-def _tree(path: Path, text: str) -> Any:
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
-        tree = _yaml("rt").load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = " ".join(str(error.problem or error.context).split())
-        raise UsageError(f"{path}{where}: {problem}") from None
-    except (YAMLError, ValueError) as error:
-        raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise UsageError(f"{path}: not a preset: datasets, methods, seeds, recipe")
-    return tree
+        return _config(_Document(path, text))
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply") from None
 
 
-def _config(tree: Any, path: Path) -> Config:
-    try:
-        preset = _Preset.model_validate(plain(tree))
-    except ValidationError as error:
-        location, reason = explain(error, _Preset)
-        raise UsageError(f"{_place(tree, location, path)}: {reason}") from None
-    variants = []
-    for index, entry in enumerate(preset.methods):
-        place = _place(tree, ("methods", index), path)
-        if isinstance(entry, str):
-            variants.append(parse_variant(entry, place))
-            continue
-        values = {
-            name: value if isinstance(value, list) else [value]
-            for name, value in entry.parameters.items()
-        }
-        variants.append(Variant(entry.method, values, tuple(entry.datasets), entry.label, place))
-    seeds = preset.seeds if isinstance(preset.seeds, list) else [preset.seeds]
+class _Document:
+    """A YAML file: its value, and the place of each part of it.
+
+    Raises:
+        UsageError: it is not YAML; with file, line and column.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        try:
+            self._root = _yaml().compose(text)
+            self.value = _yaml().load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise UsageError(f"{self._at(mark)}: {_one_line(error.problem)}") from None
+        except ReaderError as error:
+            before = text[: error.position].split("\n")
+            where = f"{path}:{len(before)}:{len(before[-1]) + 1}"
+            raise UsageError(f"{where}: {_one_line(error.reason)}") from None
+        except (YAMLError, ValueError) as error:
+            raise UsageError(f"{path}: {_one_line(error)}") from None
+
+    def place(self, *location: str | int) -> str:
+        """file:line:column of a location, as far down as the document goes."""
+        mark, node = None, self._root
+        for step in location:
+            found = _child(node, step)
+            if found is None:
+                break
+            mark, node = found
+        return self._at(mark)
+
+    def _at(self, mark: Any) -> str:
+        line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+        return f"{self.path}:{line + 1}:{column + 1}"
+
+
+def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
+    """The mark and the node of a key or an index."""
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return key.start_mark, value
+    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step].start_mark, node.value[step]
+    return None
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _config(document: _Document) -> Config:
+    if not isinstance(document.value, dict):
+        raise UsageError(f"{document.place()}: not a preset: datasets, methods, seeds, recipe")
+    preset = _validated(_Preset, document.value, document)
     places = {
-        f"{top}.{name}": _place(tree, (top, name), path)
+        f"{top}.{name}": document.place(top, name)
         for top in ("recipe", "recipes")
         for name in getattr(preset, top)
     }
     places |= {
-        f"datasets.{name}": _place(tree, ("datasets", index), path)
+        f"datasets.{name}": document.place("datasets", index)
         for index, name in enumerate(preset.datasets)
     }
     return Config(
         datasets=tuple(preset.datasets),
-        variants=tuple(variants),
-        seeds=parse_seeds(map(str, seeds), _place(tree, ("seeds",), path)),
+        variants=tuple(
+            _variant(entry, document, index) for index, entry in enumerate(preset.methods)
+        ),
+        seeds=_seeds(preset.seeds, document),
         recipe=preset.recipe,
         recipes=preset.recipes,
         places=places,
     )
 
 
-def plain(tree: Any) -> Any:
-    """ruamel's commented types as dicts, lists and scalars."""
-    if isinstance(tree, dict):
-        return {str(key): plain(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [plain(value) for value in tree]
-    for kind in (bool, int, float, str):
-        if isinstance(tree, kind):
-            return kind(tree)
-    return tree
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
-def _place(tree: Any, location: Sequence[str | int], path: Path) -> str:
-    """file:line:column of a location, as far down as the tree goes."""
-    line = column = 0
-    for step in location:
-        marks: Any = getattr(tree, "lc", None)
-        try:
-            line, column = marks.key(step) if isinstance(tree, dict) else marks.item(step)
-            tree = tree[step]
-        except (AttributeError, KeyError, IndexError, TypeError):
-            break
-    return f"{path}:{line + 1}:{column + 1}"
+def _validated(
+    model: type[AnyModel], value: Any, document: _Document, *location: str | int
+) -> AnyModel:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        inner, reason = explain(error, model)
+        raise UsageError(f"{document.place(*location, *inner)}: {_one_line(reason)}") from None
+
+
+def _variant(entry: Any, document: _Document, index: int) -> Variant:
+    place = document.place("methods", index)
+    if isinstance(entry, str):
+        return parse_variant(entry, place)
+    method = _validated(_PresetMethod, entry, document, "methods", index)
+    values = {
+        name: value if isinstance(value, list) else [value]
+        for name, value in method.parameters.items()
+    }
+    return Variant(method.method, values, tuple(method.datasets), method.label, place)
+
+
+def _seeds(value: Any, document: _Document) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        return parse_seeds([str(value)], document.place("seeds"))
+    parsed = [
+        parse_seeds([str(each)], document.place("seeds", index)) for index, each in enumerate(value)
+    ]
+    return tuple(sorted(set().union(*parsed)))
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> tuple[tuple[Any, ...], str]:

@@ -28,7 +28,7 @@ Mistake = Callable[..., str]
 thorough = settings(max_examples=300, deadline=None)
 
 LONG = "1" * 5000
-NOT_YAML = ["{", "*x", "[1", "'x", "@", "%", "2024-13-45", "!!float x", "a: b: c", "\x01"]
+NOT_YAML = ["{", "*x", "[1", "'x", "@", "%", "!!float x", "a: b: c", "\x01"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,7 @@ def test_notation_of_a_method(text: str, method: str, values: dict[str, list[Any
     [
         *(("5", 5), ("-5", -5), ("0.5", 0.5), ("5e-4", 5e-4), ("1.0", 1.0)),
         *(("true", True), ("false", False), ("null", None), ("last", "last"), ("1x", "1x")),
+        ("2024-13-45", "2024-13-45"),
     ],
 )
 def test_values_are_typed_as_in_yaml(text: str, value: Any) -> None:
@@ -218,7 +219,6 @@ def test_anchors_and_quotes_leave_plain_types(value: Any, preset: Callable[[str]
         ("methods:\n  - method: kd\n    lable: x", "3:5", "did you mean 'label'?"),
         ("methods:\n  - method: kd\n    datasets: spiral", "3:5", "input should be a valid list"),
         ("methods:\n  - label: x", "2:5", "method"),
-        ("recipe:\n  epochs: 2024-99-99", "2:11", "month"),
         ("recipe:\n  epochs: \x01", "2:11", "special characters"),
         ("- kd", "1:1", "not a preset"),
         ("", "1:1", "not a preset"),
@@ -258,15 +258,15 @@ FRAGMENTS = [
 
 
 @thorough
-@given(st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)))
-@example("datasets: &a [*a]")
-@example("recipe: &a {x: *a}")
-@example("recipe: {x: " + "[" * 2000)
-@example("seeds: -_")
-@example(f"seeds: {LONG}")
-@example('recipes: {"a\\nb": 3}')
-@example("? [a]\n: 3")
-@example("recipe: !x y")
+@given(text=st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)))
+@example(text="datasets: &a [*a]")
+@example(text="recipe: &a {x: *a}")
+@example(text="recipe: {x: " + "[" * 2000)
+@example(text="seeds: -_")
+@example(text=f"seeds: {LONG}")
+@example(text='recipes: {"a\\nb": 3}')
+@example(text="? [a]\n: 3")
+@example(text="recipe: !x y")
 def test_any_text_is_a_preset_or_a_mistake(
     text: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -1,0 +1,69 @@
+"""Plans, records and mistakes, as the tests of the engine need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from bench.config import Config, Variant, parse_variant
+from bench.errors import UsageError
+from bench.executors import ProcessPerTask
+from bench.plan import Cell, make_cells
+
+
+@pytest.fixture(scope="session")
+def mistake() -> Callable[..., str]:
+    """mistake(function, *arguments): the message of its UsageError, which is one line."""
+
+    def message(function: Callable[..., Any], *arguments: Any) -> str:
+        with pytest.raises(UsageError) as caught:
+            function(*arguments)
+        text = str(caught.value)
+        assert len(text.splitlines()) == 1, text
+        return text
+
+    return message
+
+
+@pytest.fixture(scope="session")
+def cells() -> Callable[..., list[Cell]]:
+    """cells("kd", "hydra[heads=2,3]", datasets=["sine"], recipe={"epochs": 5}): the plan."""
+
+    def plan(
+        *methods: str | Variant,
+        datasets: Sequence[str] = ("spiral",),
+        seeds: Sequence[int] = (0,),
+        recipe: Mapping[str, Any] | None = None,
+        recipes: Mapping[str, Mapping[str, Any]] | None = None,
+        places: Mapping[str, str] | None = None,
+    ) -> list[Cell]:
+        variants = tuple(
+            parse_variant(each) if isinstance(each, str) else each for each in methods or ["kd"]
+        )
+        config = Config(
+            datasets=tuple(datasets),
+            variants=variants,
+            seeds=tuple(seeds),
+            recipe=recipe or {},
+            recipes=recipes or {},
+            places=places or {},
+        )
+        return make_cells(config)
+
+    return plan
+
+
+@pytest.fixture
+def processes() -> Iterator[Callable[..., ProcessPerTask]]:
+    """processes(jobs, timeout): an executor whose workers are ended with the test."""
+    made: list[ProcessPerTask] = []
+
+    def make(jobs: int = 4, timeout: float | None = None) -> ProcessPerTask:
+        made.append(ProcessPerTask(jobs, timeout))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.stop()
