@@ -163,5 +163,7 @@ class _Best:
         return loss.mean().item()
 
     def restore(self) -> None:
+        if not bool(self.lowest.isfinite().all()):
+            raise NonFinite(f"no finite validation loss in stage {self.problem.stage!r}")
         for kept, parameter in zip(self.kept, self.parameters, strict=True):
             parameter.copy_(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import methods.base as base
 from methods.base import Batch, Method, Stage, parameter
@@ -28,7 +28,7 @@ class Hydra(Method):
     class Parameters(base.Parameters):
         heads: int | None = parameter(None, "number of heads; none: one per member", ge=1)
         temperature: Temperature = parameter(4.0, "T of members and heads", dataset=True)
-        phases: Literal[1, 2] = parameter(2, "2 as in the paper, 1 as in the seed system")
+        phases: int = parameter(2, "2 as in the paper, 1 as in the seed system", ge=1, le=2)
         first: float = parameter(0.5, "share of the epochs in the first of 2 phases", gt=0, lt=1)
 
     def build(self, generator: Generator) -> nn.Module:

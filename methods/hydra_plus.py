@@ -17,21 +17,28 @@ if TYPE_CHECKING:
 def similarity(rows: Tensor) -> Tensor:
     """½(1 + cos) between each head's row and the mean head's: [S, R, F] -> [S, R] within [0, 1]."""
     mean = rows.mean(0)
-    lengths = rows.square().sum(-1).sqrt() * mean.square().sum(-1).sqrt()
-    cosine = (rows * mean).sum(-1) / lengths.clamp(min=1e-12)
+    squares = rows.square().sum(-1) * mean.square().sum(-1)
+    # Without a direction (a head or the mean is 0) there is no angle: ½, with a finite gradient.
+    lengths = torch.where(squares > 1e-24, squares, 1.0).sqrt()
+    cosine = (rows * mean).sum(-1) / lengths
     return (1 + cosine) / 2
 
 
 def diversity(layers: Iterable[Tensor], normalise: bool = True) -> Tensor:
     """L4 of the heads' layers, each [S, R, F]; 1 where all heads point the same way.
 
-    Normalised: the mean over all heads and rows, so that λ means the same at every width, depth
-    and head count. Otherwise the seed system's plain sum. Biases are rows of one element, whose
-    cosine is a sign without a gradient: the sum has them, the mean has not.
+    Normalised: the mean over layers of the mean over heads and rows, so that λ means the same at
+    every width, depth and head count. Otherwise the seed system's plain sum. Biases are rows of
+    one element, whose cosine is a sign without a gradient: the sum has them, the mean has not.
+
+    Raises:
+        ValueError: no layer has rows of more than one element.
     """
     terms = [similarity(rows) for rows in layers if rows.shape[-1] > 1 or not normalise]
-    together = torch.cat([term.flatten() for term in terms])
-    return together.mean() if normalise else together.sum()
+    if not terms:
+        raise ValueError("diversity needs heads with more than one input")
+    parts = torch.stack([term.mean() if normalise else term.sum() for term in terms])
+    return parts.mean() if normalise else parts.sum()
 
 
 class HydraPlus(Method):
@@ -46,7 +53,7 @@ class HydraPlus(Method):
         temperature: Temperature = parameter(4.0, "T of individuality", dataset=True)
         a: Share = parameter(0.9, "weight of the teacher against the labels", dataset=True)
         b: Share = parameter(0.5, "weight of individuality against aggregation", dataset=True)
-        lam: Coefficient = parameter(10.0, "λ, weight of diversity", dataset=True)
+        lam: Coefficient = parameter(3.0, "λ, weight of diversity", dataset=True)
         normalise: bool = parameter(True, "diversity as a mean; false: the seed system's sum")
 
     def build(self, generator: Generator) -> nn.Module:

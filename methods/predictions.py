@@ -73,8 +73,6 @@ class Samples(Categorical):
     def __init__(self, logits: Tensor) -> None:
         self.log_members = functional.log_softmax(logits.double(), dim=-1)
         self.log_mean = self.log_members.logsumexp(0) - math.log(len(logits))
-        if len(logits) == 1:
-            self.log_mean = self.log_members[0]
         self.total = entropy(self.log_mean)
         self.aleatoric = entropy(self.log_members).mean(0)
         self.epistemic = (self.total - self.aleatoric).clamp(min=0)
@@ -88,17 +86,16 @@ class Dirichlet(Categorical):
     """
 
     def __init__(self, log_concentration: Tensor) -> None:
-        bounded = log_concentration.double().clamp(
-            -LOG_CONCENTRATION_LIMIT, LOG_CONCENTRATION_LIMIT
-        )
-        alpha = bounded.exp()
-        precision = alpha.sum(-1, keepdim=True)
-        self.log_mean = functional.log_softmax(bounded, dim=-1)
+        exact = log_concentration.double()
+        log_precision = exact.logsumexp(-1, keepdim=True)
+        self.log_mean = functional.log_softmax(exact, dim=-1)
+        precision = log_precision.clamp(max=LOG_CONCENTRATION_LIMIT).exp()
+        alpha = self.log_mean.exp() * precision
         self.total = entropy(self.log_mean)
         expected = (alpha + 1).digamma() - (precision + 1).digamma()
         self.aleatoric = -(self.log_mean.exp() * expected).sum(-1)
         self.epistemic = (self.total - self.aleatoric).clamp(min=0)
-        self.scores = {"precision": -precision[:, 0].log()}
+        self.scores = {"precision": -log_precision[:, 0]}
 
 
 class GaussianMixture(Prediction):

@@ -16,6 +16,12 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, PlainValidator
 
 
+def _short(value: float) -> str:
+    """As short as can be, and the same number when read."""
+    text = f"{value:g}"
+    return text if float(text) == value else repr(value)
+
+
 @dataclass(frozen=True)
 class Ramp:
     """From `start` to `end` between the epochs `first` and `last`.
@@ -34,15 +40,16 @@ class Ramp:
         unit = epochs / 100 if self.relative else 1.0
         first, last = self.first * unit, self.last * unit
         progress = (epoch - first) / (last - first) if last > first else float(epoch >= first)
-        return self.start + (self.end - self.start) * self._shape(min(1.0, max(0.0, progress)))
+        share = self._shape(min(1.0, max(0.0, progress)))
+        return self.start * (1 - share) + self.end * share
 
     def _shape(self, progress: float) -> float:
         raise NotImplementedError
 
     def __str__(self) -> str:
         sign = "%" if self.relative else ""
-        values = f"{self.start:g}, {self.end:g}, {self.first:g}{sign}, {self.last:g}{sign}"
-        return f"{type(self).__name__.lower()}({values})"
+        start, end, first, last = map(_short, (self.start, self.end, self.first, self.last))
+        return f"{type(self).__name__.lower()}({start}, {end}, {first}{sign}, {last}{sign})"
 
 
 class Linear(Ramp):
