@@ -116,32 +116,32 @@ class ProcessPerTask(Executor):
         there.close()
         try:
             if not here.poll(self.timeout):
+                self._end(process)
                 raise TimedOut(f"took longer than {self.timeout:g} s")
             succeeded, answer = here.recv()
         except (EOFError, ConnectionResetError):
-            succeeded, answer = None, None
+            # Its pipe is closed a moment before its exit status can be read.
+            self._end(process, patience=1.0)
+            raise WorkerDied(_cause_of_death(process.exitcode)) from None
         finally:
             here.close()
-            self._end(process)
-        if succeeded is None:
-            raise WorkerDied(_cause_of_death(process.exitcode))
+            # One that has answered ends by itself, while the next one starts.
+            self._running.discard(process)
         if not succeeded:
             raise TaskFailed(*answer)
         return answer
 
-    def _end(self, process: BaseProcess) -> None:
+    def _end(self, process: BaseProcess, patience: float = 0.0) -> None:
         with self._lock:
-            if process.exitcode is None:
-                process.join(0.05)
-                process.kill()
+            process.join(patience)
+            process.kill()
             process.join()
-            self._running.discard(process)
 
     def stop(self) -> None:
         """Kill what is running; nothing more starts."""
         with self._lock:
             self._stopped = True
-            for process in self._running:
+            for process in list(self._running):
                 process.kill()
         self._threads.shutdown(cancel_futures=True)
 

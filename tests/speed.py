@@ -35,7 +35,7 @@ def seconds_of(*arguments: str) -> float:
 
 def shown(times: Sequence[float], unit: str = "s") -> str:
     """Median with the range."""
-    return f"{statistics.median(times):.2f} {unit} ({min(times):.2f} to {max(times):.2f})"
+    return f"{statistics.median(times):.3g} {unit} ({min(times):.3g} to {max(times):.3g})"
 
 
 def seed_spiral(folder: Path, runs: int = 5) -> Row:
