@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
@@ -133,7 +133,7 @@ def parse_value(text: str, place: str) -> Any:
     """
     try:
         value = _yaml().load(text.strip())
-    except (YAMLError, ValueError, RecursionError):
+    except Exception:  # The parser has failures of its own beside YAMLError.
         value = [text]
     if isinstance(value, (list, dict, set)):
         raise UsageError(f"{place}: {text.strip()!r} is not a single value")
@@ -209,8 +209,11 @@ class _Document:
             before = text[: error.position].split("\n")
             where = f"{path}:{len(before)}:{len(before[-1]) + 1}"
             raise UsageError(f"{where}: {_one_line(error.reason)}") from None
-        except (YAMLError, ValueError) as error:
-            raise UsageError(f"{path}: {_one_line(error)}") from None
+        except RecursionError:
+            raise
+        except Exception as error:
+            # The parser has failures of its own for tags that contradict their values.
+            raise UsageError(f"{path}: not YAML ({_one_line(error)})") from None
 
     def place(self, *location: str | int) -> str:
         """file:line:column of a location, as far down as the document goes."""

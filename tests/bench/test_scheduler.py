@@ -1,0 +1,122 @@
+"""The graph's laws, on an executor that the test plays itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from bench.executors import InProcess, TaskFailed, TimedOut, WorkerDied
+from bench.scheduler import Ended, Scheduler, Task
+
+
+class Played(InProcess):
+    """Answers each call by a script: what to raise, by name and attempt; counts what runs."""
+
+    def __init__(self, script: dict[str, list[BaseException]] | None = None) -> None:
+        self.script = script or {}
+        self.calls: list[str] = []
+        self.stopped = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        (name,) = args
+        self.calls.append(name)
+        future: Future[Any] = Future()
+        left = self.script.get(name)
+        if left:
+            error = left.pop(0)
+            if isinstance(error, KeyboardInterrupt):
+                raise error
+            future.set_exception(error)
+        else:
+            future.set_result(name.upper())
+        return future
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.ends: dict[str, Ended] = {}
+
+    def started(self, task: Task) -> None: ...
+
+    def ended(self, ended: Ended) -> None:
+        assert ended.task.name not in self.ends, "told twice"
+        self.ends[ended.task.name] = ended
+
+
+def task(name: str, *needs: str, rank: int = 0) -> Task:
+    return Task(name, str, (name,), needs, (rank,))
+
+
+def play(
+    tasks: list[Task], script: dict[str, list[BaseException]] | None = None, **options: Any
+) -> tuple[Played, Notes, bool]:
+    executor, notes = Played(script), Notes()
+    well = Scheduler(tasks, executor, options.pop("jobs", 1), notes, **options).run()
+    return executor, notes, well
+
+
+DIAMOND = [task("d", "b", "c"), task("b", "a"), task("c", "a"), task("a")]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 9])
+def test_a_diamond_runs_in_order_each_once(jobs: int) -> None:
+    executor, notes, well = play(DIAMOND, jobs=jobs)
+    assert well and sorted(executor.calls) == ["a", "b", "c", "d"]
+    assert executor.calls[0] == "a" and executor.calls[-1] == "d"
+    assert {name: ended.value for name, ended in notes.ends.items()} == {
+        name: name.upper() for name in "abcd"
+    }
+
+
+def test_a_need_outside_the_graph_is_done() -> None:
+    assert play([task("b", "cached")])[0].calls == ["b"]
+
+
+def test_lower_ranks_first_then_as_asked() -> None:
+    tasks = [task("cell", rank=1), task("late", rank=1), task("teacher"), task("other")]
+    assert play(tasks)[0].calls == ["teacher", "other", "cell", "late"]
+
+
+def test_a_failure_takes_its_dependants_and_nothing_else() -> None:
+    failure: BaseException = TaskFailed("ValueError: no", "trace")
+    executor, notes, well = play([*DIAMOND, task("e")], {"b": [failure]})
+    assert not well
+    assert sorted(executor.calls) == ["a", "b", "c", "e"]
+    assert {name for name, ended in notes.ends.items() if ended.failed} == {"b", "d"}
+    assert notes.ends["d"].reason == "b failed: ValueError: no"
+    assert notes.ends["d"].details == "trace"
+
+
+def test_only_a_dead_worker_is_tried_again() -> None:
+    script: dict[str, list[BaseException]] = {
+        "once": [WorkerDied("killed")],
+        "always": [WorkerDied("killed"), WorkerDied("killed"), WorkerDied("killed")],
+        "slow": [TimedOut("took longer")],
+        "wrong": [TaskFailed("ValueError", "")],
+    }
+    executor, notes, _ = play([task(name) for name in script] + [task("well")], script)
+    counts = {name: executor.calls.count(name) for name in [*script, "well"]}
+    assert counts == {"once": 2, "always": 2, "slow": 1, "wrong": 1, "well": 1}
+    assert notes.ends["once"].value == "ONCE" and notes.ends["once"].attempts == 2
+    assert notes.ends["always"].reason == "killed, 2 times"
+
+
+def test_fail_fast_starts_nothing_more() -> None:
+    failure: BaseException = TaskFailed("ValueError", "")
+    executor, notes, well = play(
+        [task("a"), task("b"), task("c")], {"a": [failure]}, fail_fast=True
+    )
+    assert not well and executor.calls == ["a"] and set(notes.ends) == {"a"}
+
+
+def test_an_interrupt_stops_the_workers() -> None:
+    executor, notes = Played({"b": [KeyboardInterrupt()]}), Notes()
+    with pytest.raises(KeyboardInterrupt):
+        Scheduler([task("a"), task("b"), task("c")], executor, 1, notes).run()
+    assert executor.stopped and set(notes.ends) == {"a"}

@@ -1,0 +1,112 @@
+"""Records are whole or missing; tables are derived from them in one order."""
+
+from __future__ import annotations
+
+import csv
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import UsageError
+from bench.store import Run
+
+STRANGE = ["NA", "00012", "a,b", 'q"q', "new\nline", "ünï ± λ", "=1+1"]
+
+
+def record(cell_id: str, **changes: Any) -> dict[str, Any]:
+    figures = {"nll": 0.25, "ece": math.nan, "kl": math.inf}
+    return {
+        "id": cell_id,
+        "status": "ok",
+        "headline": figures,
+        "sets": [{"set": "test", "shift": "", "severity": 0, "figures": figures}],
+        "timings": {"seconds": 1.5},
+        **changes,
+    }
+
+
+def make_run(folder: Path, labels: list[str], order: random.Random | None = None) -> Run:
+    run = Run(folder)
+    cells = {
+        f"c{index}": {"dataset": "d", "method": "m", "label": label, "seed": seed}
+        for index, (label, seed) in enumerate((label, s) for label in labels for s in (10, 9))
+    }
+    run.write_manifest({"cells": cells, "methods": [], "metrics": {}})
+    ids = list(cells)
+    if order is not None:
+        order.shuffle(ids)
+    for cell_id in ids:
+        run.write_record(record(cell_id), [])
+    return run
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_record_comes_back(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_record(record("c"), [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "other": 2.0}])
+    found = run.record("c")
+    assert found is not None and found["headline"] == {"nll": 0.25, "ece": "nan", "kl": "inf"}
+    assert rows(tmp_path / "cells/c/history.csv") == [
+        {"epoch": "0", "loss": "1.0", "other": ""},
+        {"epoch": "1", "loss": "", "other": "2.0"},
+    ]
+
+
+def test_a_damaged_record_is_missing_never_wrong(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_record(record("c"), [])
+    path = tmp_path / "cells/c.json"
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        assert run.record("c") is None
+    for position in range(len(content)):
+        changed = bytearray(content)
+        changed[position] ^= 4
+        path.write_bytes(changed)
+        assert run.record("c") is None
+    path.write_bytes(content)
+    assert run.record("c") is not None
+
+
+def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(i), ["b", "a"], random.Random(i)) for i in range(3)]
+    for run in runs:
+        run.derive()
+    for table in ("results.csv", "metrics.csv"):
+        contents = {(run.folder / table).read_bytes() for run in runs}
+        assert len(contents) == 1
+    found = rows(runs[0].folder / "results.csv")
+    assert [(row["label"], row["seed"]) for row in found] == [
+        *(("a", "9"), ("a", "10"), ("b", "9"), ("b", "10"))
+    ]
+    assert found[0]["ece"] == "nan" and found[0]["kl"] == "inf"
+
+
+def test_strange_labels_survive(tmp_path: Path) -> None:
+    run = make_run(tmp_path, STRANGE)
+    run.derive()
+    for table in ("results.csv", "metrics.csv", "timings.csv"):
+        assert {row["label"] for row in rows(tmp_path / table)} == set(STRANGE)
+
+
+def test_results_follow_a_new_record(tmp_path: Path) -> None:
+    run = make_run(tmp_path, ["a"])
+    assert {row["status"] for row in run.results()} == {"ok"}
+    run.write_record(record("c0", status="failed", headline={}), [])
+    assert sorted(row["status"] for row in run.results()) == ["failed", "ok"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}', "\x00"])
+def test_a_damaged_description_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        Run(tmp_path).existing_manifest()
+    assert len(str(caught.value).splitlines()) == 1 and "run.json" in str(caught.value)
