@@ -1,17 +1,31 @@
-"""Datasets by name. Importing this package loads neither torch nor scikit-learn."""
+"""Datasets by name. Importing this package loads neither torch nor any reader of data."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from typing import TypeVar
 
-from datasets.base import Data, Dataset, Group, Split, Stream, Task
+from datasets.base import (
+    BadData,
+    Data,
+    Dataset,
+    Group,
+    Split,
+    Stream,
+    Task,
+    UnknownDataset,
+)
+from datasets.cifar import CIFAR10, CIFAR100
 from datasets.digits import Digits, DigitsWithout89
+from datasets.folder import folder_dataset
+from datasets.mnist import KMNIST, MNIST, EMNISTLetters, FashionMNIST
 from datasets.sine import Sine
 from datasets.spiral import Spiral
+from datasets.svhn import SVHN
 
 __all__ = [
     "DATASETS",
+    "BadData",
     "Data",
     "Dataset",
     "Group",
@@ -27,13 +41,6 @@ __all__ = [
 DATASETS: dict[str, type[Dataset]] = {}
 
 D = TypeVar("D", bound=type[Dataset])
-
-
-class UnknownDataset(KeyError):
-    """No dataset has this name; the message gives the nearest right one and the list."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])  # KeyError would show the quoted repr of its message
 
 
 def register(cls: D) -> D:
@@ -52,11 +59,19 @@ def register(cls: D) -> D:
 
 
 def get(name: str) -> type[Dataset]:
-    """The dataset class of this name; UnknownDataset if there is none."""
+    """The dataset class of this name, or of a spec folder:PATH[size=32,colour=rgb].
+
+    Raises:
+        UnknownDataset: there is none; the message gives the nearest name, or says what of the spec
+            is wrong.
+        BadData: the folder's layout is wrong.
+    """
+    if name.startswith("folder:"):
+        return folder_dataset(name)
     if name not in DATASETS:
         nearest = get_close_matches(name, DATASETS, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
-        raise UnknownDataset(f"no dataset {name!r}{hint} known: {', '.join(names())}")
+        raise UnknownDataset(f"no dataset {name!r}{hint} known: {', '.join(names())}, folder:PATH")
     return DATASETS[name]
 
 
@@ -69,5 +84,9 @@ def _origin(cls: type[Dataset]) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-for _cls in (Spiral, Sine, Digits, DigitsWithout89):
+for _cls in (
+    *(Spiral, Sine, Digits, DigitsWithout89),
+    *(MNIST, FashionMNIST, KMNIST, EMNISTLetters),
+    *(CIFAR10, CIFAR100, SVHN),
+):
     register(_cls)

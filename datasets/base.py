@@ -1,7 +1,7 @@
 """What a dataset is: the contract that every source of data, built in or plugged in, fulfils.
 
 A dataset describes itself in class attributes, so that listing it costs nothing, and makes its
-arrays in ``load``. Heavy libraries (torch, scikit-learn) are imported inside ``load`` alone.
+arrays in ``load``. Heavy libraries (torch, torchvision, scikit-learn) are imported inside methods.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -26,14 +27,25 @@ Every call starts the stream anew, so ask for each name once, and give each purp
 _RECIPE = frozenset(
     ("epochs", "batch_size", "learning_rate", "weight_decay", "student_weight_decay", "clip")
 )
-_NETWORK = frozenset(("family", "member", "core", "head"))
+_NETWORK = frozenset(("family",))
+
+
+class BadData(Exception):
+    """Data that can't be used: one line that names the file or folder."""
+
+
+class UnknownDataset(KeyError):
+    """No dataset has this name; the message gives the nearest right one and the list."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show the quoted repr of its message
 
 
 @dataclass(frozen=True)
 class Split:
     """Inputs and targets, row by row; both arrays C-contiguous.
 
-    x: [N, *shape] float32, or uint8 for images.
+    x: [N, *shape] float32, or uint8 [N, C, H, W] for images.
     y: [N] int64 class indices, or [N] float32 targets.
     """
 
@@ -55,8 +67,11 @@ class Data:
     """All arrays of a dataset for one data seed.
 
     shifted: (shift, severity 1..5) -> the test split with its inputs shifted, rows in test order.
-    ood: set name -> inputs [N, *shape] from outside the training distribution.
+        Of images the engine makes them, from ``Dataset.shifts``: leave it empty.
+    ood: set name -> inputs [N, *shape] from outside the training distribution. Of images the engine
+        loads them (``datasets.ood``): leave it empty.
     canvas: what a figure draws (a grid of the plane, a noiseless curve), or None.
+    mean, std: of each channel of images in [0, 1], by which the engine normalises; else None.
     """
 
     train: Split
@@ -65,6 +80,8 @@ class Data:
     shifted: Mapping[tuple[str, int], Split]
     ood: Mapping[str, np.ndarray]
     canvas: Split | None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 class Dataset(ABC):
@@ -74,39 +91,79 @@ class Dataset(ABC):
     summary: one line for listings.
     source: the paper or the origin of the data.
     task: "classification" or "regression".
-    inputs: features of one flattened input.
+    shape: of one input; three sides, [C, H, W], make it a dataset of uint8 images.
     outputs: number of classes, or 2 for regression (mean and log variance).
-    network: "family", and the hidden widths of a teacher "member" and of a student's "core" and
-        "head", e.g. {"family": "mlp", "member": [50, 50], "core": [50], "head": [50]}.
+    examples: number of training examples, for estimates before anything is loaded.
+    network: "family", and the parts of a teacher "member" and of a student's "core" and "head",
+        e.g. {"family": "mlp", "member": [50, 50], "core": [50], "head": [50]}; a part that is left
+        out is the family's default.
     recipe: training defaults: "epochs", "batch_size", "learning_rate", "weight_decay" (of the
         teacher), "student_weight_decay" (both w in w/2 * ||parameters||^2) and "clip" (the
         largest norm of the gradient).
     defaults: values for the method parameters of these names, e.g. "temperature", "a", "b".
-    ood_groups: OOD set name -> "near" or "far" from the training distribution.
-    shifts: names of the shifts in ``Data.shifted``, in order.
+    ood_groups: OOD set name -> "near" or "far" from the training distribution; of images, what
+        ``datasets.ood`` knows by name.
+    shifts: names of the shifts of the test set, in order.
+
+    Derived:
+    images: whether inputs are images.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
     task: ClassVar[Task]
-    inputs: ClassVar[int]
+    shape: ClassVar[tuple[int, ...]]
     outputs: ClassVar[int]
+    examples: ClassVar[int]
     network: ClassVar[Mapping[str, Any]]
     recipe: ClassVar[Mapping[str, Any]]
     defaults: ClassVar[Mapping[str, Any]]
     ood_groups: ClassVar[Mapping[str, Group]]
     shifts: ClassVar[tuple[str, ...]]
+    images: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, unfinished: bool = False, **kwargs: Any) -> None:
+        """Check the attributes, unless the class is an unfinished one for others to fill in."""
         super().__init_subclass__(**kwargs)
+        if unfinished:
+            return
         problem = _problem(cls)
         if problem:
             raise TypeError(f"dataset class {cls.__qualname__}: {problem}")
+        cls.images = len(cls.shape) == 3
+
+    def __init__(self, root: Path | None = None) -> None:
+        """root: the folder that files of datasets lie in; the current one by default."""
+        self.root = Path() if root is None else root
+
+    def missing(self) -> str:
+        """Which file is not there and where it was looked for, in a line; empty if all are."""
+        return ""
+
+    def download(self) -> None:
+        """Fetch what is missing into the root.
+
+        Raises:
+            BadData: it could not be fetched.
+        """
+        raise BadData(f"{self.name}: there is nowhere to fetch it from")
+
+    def identity(self) -> Any:
+        """A plain value that tells two contents of one name apart; None if the name does."""
+        return None
 
     @abstractmethod
     def load(self, stream: Stream) -> Data:
-        """Make the arrays; the same stream gives the same bits."""
+        """Make the arrays; the same stream gives the same bits.
+
+        Raises:
+            BadData: a file is broken.
+        """
+
+    def test_inputs(self, stream: Stream) -> np.ndarray:
+        """The inputs of the test split alone, whatever is cheapest to read."""
+        return self.load(stream).test.x
 
 
 def _problem(cls: type[Dataset]) -> str | None:

@@ -32,8 +32,9 @@ class Digits(Dataset):
     summary = "scikit-learn's 8x8 handwritten digits, about 900 training images"
     source = "Alpaydin & Kaynak 1998, UCI optical digits (test part), from scikit-learn"
     task = "classification"
-    inputs = SIDE * SIDE
+    shape = (SIDE * SIDE,)
     outputs = 10
+    examples = 898
     network: ClassVar[Mapping[str, Any]] = {
         "family": "mlp",
         "member": [128, 128],
@@ -66,12 +67,13 @@ class Digits(Dataset):
 class DigitsWithout89(Digits):
     """The same, trained and tested on 0 to 7 alone; every 8 and 9 is the OOD set "digits-8-9".
 
-    For one data seed its splits are those of "digits" without the 8s and 9s.
+    Its splits are drawn by its own streams: they are not those of "digits" less the 8s and 9s.
     """
 
     name = "digits-0-7"
     summary = "digits 0 to 7, with 8 and 9 held out as near out-of-distribution"
     outputs = 8
+    examples = 721
     ood_groups: ClassVar[Mapping[str, Group]] = {"digits-8-9": "near", "patches": "far"}
 
 

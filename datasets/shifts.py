@@ -20,6 +20,8 @@ LEVELS: Mapping[str, tuple[float, float, float, float, float]] = {
 }
 """Shift -> its level at severity 1..5."""
 
+CHUNK = 128  # images at a time: as floats they stay in the processor's cache
+
 
 def shifted(images: torch.Tensor, shift: str, severity: int) -> torch.Tensor:
     """The images under a shift of LEVELS at a severity 1..5, same shape and dtype.
@@ -31,9 +33,13 @@ def shifted(images: torch.Tensor, shift: str, severity: int) -> torch.Tensor:
     if severity not in range(1, len(LEVELS[shift]) + 1):
         raise ValueError(f"severity of {shift} is 1 to {len(LEVELS[shift])}, not {severity}")
     level = LEVELS[shift][severity - 1]
-    if images.dtype == torch.uint8:
-        return _apply(images.float() / 255, shift, level).mul(255).round().to(torch.uint8)
-    return _apply(images, shift, level)
+    if images.dtype != torch.uint8:
+        return _apply(images, shift, level)
+    moved = torch.empty_like(images)
+    for start in range(0, len(images), CHUNK):
+        part = images[start : start + CHUNK].float() / 255
+        moved[start : start + CHUNK] = _apply(part, shift, level).mul(255).round()
+    return moved
 
 
 def _apply(images: torch.Tensor, shift: str, level: float) -> torch.Tensor:

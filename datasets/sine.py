@@ -30,8 +30,9 @@ class Sine(Dataset):
     summary = "a noisy curve on the line, 240 training points"
     source = "Ferianc & Rodrigues 2022, arXiv 2205.09526 (hydra_plus, there 'regress')"
     task = "regression"
-    inputs = 1
+    shape = (1,)
     outputs = 2
+    examples = TRAIN
     network: ClassVar[Mapping[str, Any]] = {
         "family": "mlp",
         "member": [50, 50, 50],

@@ -35,8 +35,9 @@ class Spiral(Dataset):
     summary = "three spiral arms in the plane, 240 training points"
     source = "Ferianc & Rodrigues 2022, arXiv 2205.09526 (hydra_plus)"
     task = "classification"
-    inputs = 2
+    shape = (2,)
     outputs = ARMS
+    examples = TRAIN
     network: ClassVar[Mapping[str, Any]] = {
         "family": "mlp",
         "member": [100] * 4,

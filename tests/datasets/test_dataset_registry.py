@@ -12,7 +12,7 @@ from datasets import DATASETS, Dataset, UnknownDataset, get, names, register
 from datasets.spiral import Spiral
 
 ATTRIBUTES: dict[str, Any] = {
-    name: getattr(Spiral, name) for name in (*Dataset.__annotations__, "load")
+    name: getattr(Spiral, name) for name in (*Dataset.__annotations__, "load") if name != "images"
 }
 
 
@@ -24,6 +24,8 @@ def plugin(**changes: Any) -> type[Dataset]:
 
 def test_built_in_names() -> None:
     assert names()[:4] == ("spiral", "sine", "digits", "digits-0-7")
+    assert names()[4:8] == ("mnist", "fashion-mnist", "kmnist", "emnist-letters")
+    assert names()[8:11] == ("cifar10", "cifar100", "svhn")
     assert all(get(name).name == name for name in names())
 
 
@@ -33,13 +35,18 @@ def test_unknown_name_gives_the_nearest_and_the_list() -> None:
     assert isinstance(caught.value, UnknownDataset)
     message = str(caught.value)
     assert "no dataset 'spirl'; did you mean 'spiral'?" in message
-    assert message.endswith(", ".join(names()))
+    assert message.endswith(", ".join((*names(), "folder:PATH")))
 
 
 def test_unknown_name_near_to_none() -> None:
     with pytest.raises(UnknownDataset) as caught:
         get("zzz")
     assert "did you mean" not in str(caught.value)
+
+
+def test_images_are_known_by_their_shape() -> None:
+    assert not plugin().images
+    assert plugin(shape=(3, 8, 8)).images
 
 
 def test_register_is_a_decorator_and_takes_a_reloaded_class(
@@ -59,7 +66,7 @@ def test_register_refuses_a_taken_name() -> None:
     assert get("spiral") is Spiral
 
 
-@pytest.mark.parametrize("attribute", [*Dataset.__annotations__, "load"])
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_a_missing_attribute_is_named(attribute: str) -> None:
     with pytest.raises(TypeError, match=f"^dataset class Plugin: missing {attribute}"):
         plugin(**{attribute: None})
@@ -70,7 +77,7 @@ def test_a_missing_attribute_is_named(attribute: str) -> None:
     [
         ({"task": "clustering"}, "task is 'clustering', not one of classification, regression"),
         ({"recipe": {"epochs": 1}}, "recipe lacks batch_size, clip"),
-        ({"network": {"family": "mlp"}}, "network lacks core, head, member"),
+        ({"network": {"member": [8]}}, "network lacks family"),
         ({"ood_groups": {"noise": "close"}}, r"ood_groups\['noise'\] is 'close', not near or far"),
     ],
 )
@@ -84,7 +91,7 @@ def test_import_and_listing_are_light() -> None:
         "import sys, time, numpy.random; start = time.perf_counter()\n"
         "import datasets; [datasets.get(n).summary for n in datasets.names()]\n"
         "spent = time.perf_counter() - start\n"
-        "heavy = {'torch', 'sklearn', 'scipy', 'PIL'} & set(sys.modules)\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'PIL'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "print(spent)"
     )

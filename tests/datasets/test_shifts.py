@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datasets import shifts
 from datasets.shifts import LEVELS, brighten, rotate, shifted, translate
 
 
@@ -92,6 +93,15 @@ def test_shifted_keeps_shape_dtype_and_range(shift: str, severity: int) -> None:
     assert rounded.dtype == torch.uint8
     exact = shifted(whole.double() / 255, shift, severity) * 255
     assert float((rounded.double() - exact).abs().max()) < 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("shift", LEVELS)
+def test_chunks_do_not_show(shift: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    images = torch.from_numpy(rng.integers(256, size=(7, 3, 12, 12), dtype=np.uint8))
+    at_once = shifted(images, shift, 4)
+    monkeypatch.setattr(shifts, "CHUNK", 3)
+    assert torch.equal(shifted(images, shift, 4), at_once)
 
 
 def test_shifted_takes_the_level_of_the_severity() -> None:

@@ -1,0 +1,85 @@
+"""CIFAR-10-C and CIFAR-100-C: the test set under corruptions, from a folder of .npy files.
+
+Hendrycks & Dietterich 2019, arXiv 1903.12261. Every NAME.npy is [5 N, 32, 32, 3] uint8: the N test
+images at severity 1, then at 2, to 5. labels.npy is the test set's labels, five times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.base import BadData, Dataset
+from datasets.pictures import contents
+from datasets.vision import one_line
+
+SEVERITIES = 5
+LABELS = "labels.npy"
+
+
+def corruption_names(folder: Path, dataset: type[Dataset]) -> dict[str, Path]:
+    """Corruption -> its file, by name: gaussian_noise.npy is "c-gaussian-noise".
+
+    The c- keeps CIFAR-10-C's brightness apart from this suite's.
+
+    Raises:
+        BadData: there are none, no labels, or the dataset's images are of another shape.
+    """
+    if dataset.shape != (3, 32, 32):
+        raise BadData(f"{folder}: corrupted images are 3x32x32, those of {dataset.name} are not")
+    if not (folder / LABELS).is_file():
+        raise BadData(f"no {LABELS} in {folder}")
+    files = sorted(file for file in folder.glob("[!.]*.npy") if file.name != LABELS)
+    if not files:
+        raise BadData(f"no .npy files of corrupted images in {folder}")
+    return {f"c-{file.stem.replace('_', '-')}": file for file in files}
+
+
+def corruptions_identity(folder: Path, dataset: type[Dataset]) -> Any:
+    """A plain value that tells two contents of a folder apart.
+
+    Raises:
+        BadData: as `corruption_names`.
+    """
+    files = corruption_names(folder, dataset)
+    return contents(folder, [folder / LABELS, *files.values()])
+
+
+def corrupted(
+    folder: Path, dataset: type[Dataset], labels: np.ndarray, rows: np.ndarray | None = None
+) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
+    """(corruption, severity 1..5), images [N, 3, 32, 32] uint8 in the order of the test set.
+
+    Args:
+        folder: of the .npy files.
+        dataset: whose test set was corrupted.
+        labels: of the whole test set, [N].
+        rows: of the test set that are wanted; all by default.
+
+    Raises:
+        BadData: a file is broken or not of this test set.
+    """
+    names = corruption_names(folder, dataset)
+    given = _array(folder / LABELS)
+    if not np.array_equal(given, np.tile(labels, SEVERITIES)):
+        raise BadData(f"{folder / LABELS}: not the labels of {dataset.name}'s test set, five times")
+    chosen = np.arange(len(labels)) if rows is None else rows
+    for name, file in names.items():
+        images = _array(file)
+        expected = (SEVERITIES * len(labels), 32, 32, 3)
+        if images.dtype != np.uint8 or images.shape != expected:
+            raise BadData(f"{file}: {images.dtype} {images.shape}, not uint8 {expected}")
+        for severity in range(1, SEVERITIES + 1):
+            taken = images[(severity - 1) * len(labels) + chosen]
+            yield (name, severity), np.ascontiguousarray(taken.transpose(0, 3, 1, 2))
+
+
+def _array(file: Path) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:
+        raise BadData(f"{file}: not a whole .npy file ({one_line(error)})") from error
+    return array

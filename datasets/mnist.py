@@ -1,0 +1,150 @@
+"""MNIST and the sets made like it: 28 x 28 grey images, 0 the background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from datasets.base import Group, Split
+from datasets.images import SYNTHETIC, Images, Part, labelled
+from datasets.vision import fetching, reading, torchvision_datasets
+
+
+def _idx(folder: str, train: str, test: str) -> tuple[str, ...]:
+    """Images and labels of both parts, as torchvision lays them out."""
+    kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
+    return tuple(f"{folder}/raw/{part}-{kind}" for part in (train, test) for kind in kinds)
+
+
+class MNIST(Images):
+    """70,000 handwritten digits: 54,000 train, 6,000 validate, 10,000 test.
+
+    The recipe is this suite's own.
+    """
+
+    name = "mnist"
+    summary = "handwritten digits, 28x28 grey, 54,000 training images"
+    source = "LeCun, Bottou, Bengio & Haffner 1998"
+    shape = (1, 28, 28)
+    outputs = 10
+    examples = 54_000
+    network: ClassVar[Mapping[str, Any]] = {"family": "lenet"}
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "epochs": 20,
+        "batch_size": 256,
+        "learning_rate": 0.001,
+        "weight_decay": 1e-4,
+        "student_weight_decay": 1e-7,
+        "clip": 5.0,
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {"temperature": 5.0, "a": 0.95, "b": 0.9}
+    ood_groups: ClassVar[Mapping[str, Group]] = {
+        "emnist-letters": "near",
+        "fashion-mnist": "far",
+        "kmnist": "far",
+        **SYNTHETIC,
+    }
+    files = _idx("MNIST", "train", "t10k")
+    mean = (0.1307,)
+    std = (0.3081,)
+
+    def read(self, part: Part) -> Split:
+        images, labels = (self.root / name for name in _of(part, self.files))
+        x, y = _array(images, "image"), _array(labels, "label")
+        return labelled(x[:, None], y, type(self), images)
+
+    def download(self) -> None:
+        with fetching(self.name, self.root):
+            torchvision_datasets().MNIST(self.root, download=True)
+
+
+class FashionMNIST(MNIST):
+    """70,000 pieces of clothing, split like MNIST."""
+
+    name = "fashion-mnist"
+    summary = "pieces of clothing, 28x28 grey, 54,000 training images"
+    source = "Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747"
+    ood_groups: ClassVar[Mapping[str, Group]] = {
+        "mnist": "far",
+        "kmnist": "far",
+        "emnist-letters": "far",
+        **SYNTHETIC,
+    }
+    files = _idx("FashionMNIST", "train", "t10k")
+    mean = (0.2860,)
+    std = (0.3530,)
+
+    def download(self) -> None:
+        with fetching(self.name, self.root):
+            torchvision_datasets().FashionMNIST(self.root, download=True)
+
+
+class KMNIST(MNIST):
+    """70,000 cursive Japanese characters of 10 kinds, split like MNIST."""
+
+    name = "kmnist"
+    summary = "cursive Japanese characters, 28x28 grey, 54,000 training images"
+    source = "Clanuwat et al. 2018, arXiv 1812.01718"
+    ood_groups: ClassVar[Mapping[str, Group]] = {
+        "mnist": "far",
+        "fashion-mnist": "far",
+        "emnist-letters": "far",
+        **SYNTHETIC,
+    }
+    files = _idx("KMNIST", "train", "t10k")
+    mean = (0.1918,)
+    std = (0.3483,)
+
+    def download(self) -> None:
+        with fetching(self.name, self.root):
+            torchvision_datasets().KMNIST(self.root, download=True)
+
+
+class EMNISTLetters(MNIST):
+    """145,600 handwritten letters, upper and lower case as one: 112,320 train, 20,800 test.
+
+    The source's images are transposed and its classes count from 1; here letters stand upright and
+    a is 0.
+    """
+
+    name = "emnist-letters"
+    summary = "handwritten letters, 28x28 grey, 112,320 training images"
+    source = "Cohen, Afshar, Tapson & van Schaik 2017, arXiv 1702.05373"
+    outputs = 26
+    examples = 112_320
+    ood_groups: ClassVar[Mapping[str, Group]] = {
+        "mnist": "near",
+        "fashion-mnist": "far",
+        "kmnist": "far",
+        **SYNTHETIC,
+    }
+    files = _idx("EMNIST", "emnist-letters-train", "emnist-letters-test")
+    mean = (0.1722,)
+    std = (0.3309,)
+
+    def read(self, part: Part) -> Split:
+        images, labels = (self.root / name for name in _of(part, self.files))
+        x, y = _array(images, "image"), _array(labels, "label")
+        return labelled(x.swapaxes(1, 2)[:, None], y - 1, type(self), images)
+
+    def download(self) -> None:
+        with fetching(self.name, self.root):
+            torchvision_datasets().EMNIST(self.root, split="letters", download=True)
+
+
+def _of(part: Part, files: tuple[str, ...]) -> tuple[str, ...]:
+    return files[:2] if part == "train" else files[2:]
+
+
+def _array(file: Path, kind: str) -> np.ndarray:
+    """Images [N, H, W] uint8 or labels [N] int64 of an IDX file.
+
+    torchvision's readers rather than its classes, which would take a `processed/*.pt` beside it.
+    """
+    reader = getattr(torchvision_datasets().mnist, f"read_{kind}_file")
+    with reading(file, f"a whole IDX file of {kind}s"):
+        array: np.ndarray = reader(str(file)).numpy()
+    return array

@@ -1,0 +1,54 @@
+"""Street View House Numbers: 32 x 32 digits in colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from datasets.base import Group, Split
+from datasets.images import SYNTHETIC, Images, Part, labelled
+from datasets.vision import check_original, fetching, reading, torchvision_datasets
+
+
+class SVHN(Images):
+    """99,289 house numbers' digits: 65,932 train, 7,325 validate, 26,032 test; none of "extra"."""
+
+    name = "svhn"
+    summary = "digits of house numbers, 32x32 in colour, 65,932 training images"
+    source = "Netzer et al. 2011; recipe of Ferianc & Rodrigues 2022, arXiv 2205.09526 (hydra_plus)"
+    shape = (3, 32, 32)
+    outputs = 10
+    examples = 65_932
+    network: ClassVar[Mapping[str, Any]] = {"family": "lenet"}
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "epochs": 200,
+        "batch_size": 256,
+        "learning_rate": 0.001,
+        "weight_decay": 1e-4,
+        "student_weight_decay": 1e-7,
+        "clip": 5.0,
+    }
+    defaults: ClassVar[Mapping[str, Any]] = {"temperature": 5.0, "a": 0.95, "b": 0.9}
+    ood_groups: ClassVar[Mapping[str, Group]] = {
+        "cifar10": "far",
+        "cifar100": "far",
+        "mnist": "far",
+        **SYNTHETIC,
+    }
+    files = ("train_32x32.mat", "test_32x32.mat")
+    mean = (0.4377, 0.4438, 0.4728)
+    std = (0.1980, 0.2010, 0.1970)
+
+    def read(self, part: Part) -> Split:
+        reader = torchvision_datasets().SVHN
+        _, name, checksum = reader.split_list[part]
+        file = self.root / name
+        check_original(file, checksum)
+        with reading(file, "a whole .mat file"):
+            source = reader(self.root, split=part)
+        return labelled(source.data, source.labels, type(self), file)
+
+    def download(self) -> None:
+        with fetching(self.name, self.root):
+            for part in ("train", "test"):
+                torchvision_datasets().SVHN(self.root, split=part, download=True)

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import datasets
+from datasets import BadData, Stream, UnknownDataset, get
+from datasets.folder import folder_dataset, parse, statistics
+from tests.datasets.files import pixels, write_classes, write_images
+
+Streams = Callable[[int], Stream]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_classes(tmp_path)
+    return tmp_path
+
+
+def test_twenty_tiny_images(root: Path, streams: Streams) -> None:
+    cls = get(f"folder:{root}[size=8]")
+    data = cls().load(streams(0))
+    assert (cls.shape, cls.outputs, cls.examples) == ((3, 8, 8), 2, 11)
+    assert [len(s) for s in (data.train, data.validation, data.test)] == [11, 1, 8]
+    assert data.test.y.tolist() == [0] * 4 + [1] * 4
+    expected = np.concatenate([pixels((4, 8, 8, 3), seed) for seed in (10, 11)])
+    np.testing.assert_array_equal(data.test.x, expected.transpose(0, 3, 1, 2))
+    assert data.test.x.flags.c_contiguous
+    assert data.mean == pytest.approx(data.train.x.mean((0, 2, 3)) / 255)
+    assert data.std == pytest.approx(data.train.x.std((0, 2, 3)) / 255)
+
+
+def test_name_is_the_spec_as_given_and_the_class_is_made_once(root: Path) -> None:
+    for name in (f"folder:{root}", f"folder:{root}[colour=grey,size=12]"):
+        assert get(name).name == name
+        assert get(name) is get(name)
+
+
+def test_defaults_follow_the_colour(root: Path) -> None:
+    rgb, grey = get(f"folder:{root}"), get(f"folder:{root}[colour=grey]")
+    assert (rgb.shape, grey.shape) == ((3, 32, 32), (1, 32, 32))
+    assert (rgb.network["family"], grey.network["family"]) == ("resnet", "lenet")
+
+
+def test_grey_and_scaling_are_pillows(root: Path, streams: Streams) -> None:
+    data = get(f"folder:{root}[size=16,colour=grey]")().load(streams(0))
+    with Image.open(root / "test" / "cat" / "02.png") as image:
+        expected = image.convert("L").resize((16, 16), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(data.test.x[2, 0], np.asarray(expected))
+
+
+def test_val_is_used_whole_where_there_is_one(root: Path, streams: Streams) -> None:
+    for name in ("cat", "dog"):
+        write_images(root / "val" / name, 2, seed=30)
+    cls = get(f"folder:{root}[size=8]")
+    data = cls().load(streams(0))
+    assert cls.examples == len(data.train) == 12
+    assert data.validation.y.tolist() == [0, 0, 1, 1]
+
+
+def test_hidden_files_are_left_out(root: Path, streams: Streams) -> None:
+    (root / "train" / ".git").mkdir()
+    (root / "test" / "cat" / ".DS_Store").write_text("no image")
+    assert len(get(f"folder:{root}")().load(streams(0)).test) == 8
+
+
+def test_a_text_file_named_png_is_named(root: Path, streams: Streams) -> None:
+    file = root / "train" / "dog" / "03.png"
+    file.write_text("not an image at all")
+    with pytest.raises(BadData, match=r"train/dog/03\.png: not a whole image"):
+        get(f"folder:{root}")().load(streams(0))
+
+
+def test_a_cut_image_is_named(root: Path, streams: Streams) -> None:
+    file = root / "test" / "cat" / "00.png"
+    file.write_bytes(file.read_bytes()[:120])
+    with pytest.raises(BadData, match=r"test/cat/00\.png: not a whole image"):
+        get(f"folder:{root}")().load(streams(0))
+
+
+def test_deep_images_are_refused_not_cut_off(root: Path, streams: Streams) -> None:
+    Image.fromarray(np.full((8, 8), 4000, np.uint16)).save(root / "test" / "cat" / "00.png")
+    with pytest.raises(BadData, match=r"00\.png: more than 8 bits a channel"):
+        get(f"folder:{root}")().load(streams(0))
+
+
+def test_formats_that_run_programs_are_not_opened(root: Path, streams: Streams) -> None:
+    (root / "test" / "cat" / "00.png").write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n"
+    )
+    with pytest.raises(BadData, match="cannot identify"):
+        get(f"folder:{root}")().load(streams(0))
+
+
+def test_images_without_contrast_can_not_be_normalised(tmp_path: Path, streams: Streams) -> None:
+    write_classes(tmp_path)
+    for file in (tmp_path / "train").rglob("*.png"):
+        Image.new("RGB", (8, 8)).save(file)
+    with pytest.raises(BadData, match="train: a channel is the same in every pixel"):
+        get(f"folder:{tmp_path}")().load(streams(0))
+
+
+def break_layout(root: Path, how: str) -> None:
+    match how:
+        case "no train" | "no test":
+            shutil.rmtree(root / how.removeprefix("no "))
+        case "no classes":
+            shutil.rmtree(root / "train")
+            write_images(root / "train", 12)
+        case "empty class":
+            for file in (root / "train" / "dog").iterdir():
+                file.unlink()
+        case "missing in test":
+            shutil.rmtree(root / "test" / "dog")
+        case "unknown in test":
+            write_images(root / "test" / "cow", 2)
+        case "missing in val":
+            write_images(root / "val" / "cat", 2)
+        case "nested":
+            write_images(root / "train" / "cat" / "more", 2)
+        case "few":
+            for number in range(4):
+                (root / "train" / "dog" / f"{number:02}.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no train", "{root}: no folder train/ of class folders in it"),
+        ("no test", "{root}: no folder test/ of class folders in it"),
+        ("no classes", "{root}/train: needs at least two class folders"),
+        ("empty class", "{root}/train/dog: no images in it"),
+        ("missing in test", "{root}/test: no folder dog/, a class of train/"),
+        ("unknown in test", "{root}/test/cow: no class of train/"),
+        ("missing in val", "{root}/val: no folder dog/, a class of train/"),
+        ("nested", "{root}/train/cat/more: a folder where images are expected"),
+        ("few", "{root}/train: fewer than 10 images and no val/ beside it"),
+    ],
+)
+def test_wrong_layouts_are_named_before_anything_is_decoded(
+    root: Path, how: str, message: str
+) -> None:
+    break_layout(root, how)
+    with pytest.raises(BadData) as caught:
+        get(f"folder:{root}")
+    assert str(caught.value) == message.format(root=root)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder:nowhere", "'folder:nowhere': no folder nowhere"),
+        ("folder:", "is not folder:PATH or folder:PATH[size=N,colour=rgb|grey]"),
+        ("folder:x[size=4]", "'size=4' is not size=N (at least 8) or colour=rgb|grey"),
+        ("folder:x[color=red]", "'color=red' is not size=N (at least 8) or colour=rgb|grey"),
+    ],
+)
+def test_wrong_specs_are_explained(name: str, message: str) -> None:
+    with pytest.raises(UnknownDataset) as caught:
+        get(name)
+    assert message in str(caught.value)
+
+
+def test_spec_may_have_spaces_and_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse("folder:~[ size = 9 , colour = grey ]").shape == (1, 9, 9)
+
+
+def test_identity_follows_files_and_decoding_but_not_the_place(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    here = get(f"folder:{root}")().identity()
+    assert str(root) not in str(here)
+    moved = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(root, moved)  # with times of change
+    assert get(f"folder:{moved}")().identity() == here
+    assert get(f"folder:{moved}[size=16]")().identity() != here
+    assert get(f"folder:{moved}[colour=grey]")().identity() != here
+    os.utime(moved / "test" / "cat" / "00.png", ns=(0, 1))
+    assert get(f"folder:{moved}")().identity() != here
+
+
+def test_another_process_knows_the_name(root: Path) -> None:
+    code = (
+        "import sys, datasets; cls = datasets.get(sys.argv[1])\n"
+        "print(cls.examples, cls.__module__)\n"
+        "assert not {'torch', 'torchvision', 'PIL'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"folder:{root}"],
+        cwd=Path(datasets.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["11", folder_dataset.__module__]
+
+
+def test_statistics_are_numpys() -> None:
+    images = pixels((5, 3, 6, 7))
+    mean, std = statistics(images)
+    assert mean == pytest.approx(images.mean((0, 2, 3)) / 255)
+    assert std == pytest.approx(images.std((0, 2, 3)) / 255)
