@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -43,12 +44,14 @@ def register(method: AnyMethod) -> AnyMethod:
 
     Raises:
         TypeError: it lacks something of the contract.
-        ValueError: another method has the name.
+        ValueError: another method has the name, or it can't be written on a command line.
     """
     absent = [name for name in ("name", "summary", "paper") if not hasattr(method, name)]
     absent += sorted(getattr(method, "__abstractmethods__", ()))
     if absent:
         raise TypeError(f"method {method.__name__} lacks {', '.join(absent)}")
+    if not re.fullmatch(r"[^\s\[\],=]+", method.name):
+        raise ValueError(f"method {method.name!r}: a name has no spaces, commas, brackets or =")
     known = METHODS.get(method.name)
     if known is not None and (known.__module__, known.__qualname__) != (
         method.__module__,

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 class Parameters(BaseModel):
     """A method's parameters: typed, documented, frozen; an unknown name is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
+    )
 
     def at(self, epoch: int, epochs: int) -> Self:
         """The same parameters with every schedule replaced by its value at an epoch."""
@@ -72,7 +74,7 @@ class Batch:
 
     Attributes:
         x: inputs [B, ...].
-        y: classes [B] (int64) or targets [B] (float32).
+        y: classes [B] (int64), class probabilities [B, C] (mixed up), or targets [B] (float32).
         teacher: the members' outputs on x [M, B, K]; K is the classes, or (mean, log variance).
         network: what gave the outputs, for terms on its weights.
         stage: name of the training stage.
@@ -104,6 +106,8 @@ class Method(ABC):
     """Tasks that the method can't do, each with the reason."""
     reference: ClassVar[bool] = False
     """Whether it is what students are measured against, and no rival for the best figure."""
+    is_teacher: ClassVar[bool] = False
+    """Whether its outputs are the teacher's, which are stored: they are not computed again."""
     recipe: ClassVar[Literal["student", "teacher"]] = "student"
     """Whose weight decay the training uses."""
 

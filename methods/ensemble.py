@@ -17,6 +17,7 @@ class Ensemble(Method):
     name = "ensemble"
     summary = "the teacher itself, the upper reference"
     reference = True
+    is_teacher = True
     paper = "Lakshminarayanan et al. 2017, arXiv 1612.01474"
 
     def build(self, generator: Generator) -> nn.Module:

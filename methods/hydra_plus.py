@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
 
+EPSILON = 1e-8
+
+
 def similarity(rows: Tensor) -> Tensor:
-    """½(1 + cos) between each head's row and the mean head's: [S, R, F] -> [S, R] within [0, 1]."""
+    """½(1 + cos) between each head's row and the mean head's: [S, R, F] -> [S, R] within [0, 1].
+
+    ε keeps the gradient finite where a row has no direction: it stands where the seed system has
+    it, under both roots and beside their product.
+    """
     mean = rows.mean(0)
-    squares = rows.square().sum(-1) * mean.square().sum(-1)
-    # Without a direction (a head or the mean is 0) there is no angle: ½, with a finite gradient.
-    lengths = torch.where(squares > 1e-24, squares, 1.0).sqrt()
-    cosine = (rows * mean).sum(-1) / lengths
+    lengths = (rows.square().sum(-1) + EPSILON).sqrt() * (mean.square().sum(-1) + EPSILON).sqrt()
+    cosine = (rows * mean).sum(-1) / (lengths + EPSILON)
     return (1 + cosine) / 2
 
 

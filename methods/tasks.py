@@ -35,8 +35,15 @@ class Task(ABC):
     name: ClassVar[str]
 
     @abstractmethod
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Negative log-likelihood [S] of each head on targets y [B] or, per head, [S, B].
+
+        Classes may be given as probabilities, [B, C] or [S, B, C] of the outputs' type.
+        """
+
     def correctness(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """L1: mean over heads of the negative log-likelihood of y [B] or, per head, [S, B]."""
+        """L1: the mean over heads of `losses`, per head and not on the mean."""
+        return self.losses(outputs, y).mean()
 
     @abstractmethod
     def aggregation(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -66,10 +73,13 @@ class Classification(Task):
 
     name = "classification"
 
-    def correctness(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """(1/S) Σ_s CE(y, softmax z_s), per head and not on the mean."""
-        targets = y.expand(outputs.shape[:2])
-        return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """CE(y, softmax z_s) of each head."""
+        soft = y.is_floating_point()
+        targets = y.expand(outputs.shape if soft else outputs.shape[:2])
+        targets = targets.mT if soft else targets
+        losses = functional.cross_entropy(outputs.mT, targets, reduction="none")
+        return losses.mean(1)
 
     def aggregation(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """T² KL( mean_m softmax(t_m/T) ‖ mean_s softmax(z_s/T) )."""
@@ -117,11 +127,11 @@ class Regression(Task):
 
     name = "regression"
 
-    def correctness(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """(1/S) Σ_s of the Gaussian negative log-likelihood, with its constant ½ ln 2π."""
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The Gaussian negative log-likelihood of each head, with its constant ½ ln 2π."""
         mean, log_variance = gaussian(outputs)
         error = (y - mean).square() * (-log_variance).exp()
-        return 0.5 * (error + log_variance + math.log(2 * math.pi)).mean()
+        return 0.5 * (error + log_variance + math.log(2 * math.pi)).mean(1)
 
     def aggregation(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """KL between the Gaussians that have the mixtures' means and variances."""

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from methods.networks.base import Networks
-from methods.networks.mlp import MLPNetworks
+from methods.networks.options import options_of
 
-__all__ = ["FAMILIES", "Networks", "build_networks"]
-
-FAMILIES: dict[str, Callable[..., Networks]] = {"mlp": MLPNetworks}
+__all__ = ["Networks", "build_networks"]
 
 
-def build_networks(description: Mapping[str, Any], inputs: int, outputs: int) -> Networks:
-    """The builders for a dataset's `network` description, whose `family` names them.
+def build_networks(
+    description: Mapping[str, Any], shape: tuple[int, ...], outputs: int
+) -> Networks:
+    """The builders for a dataset's `network` description.
+
+    Args:
+        description: `family` and its options; what is not given has its default.
+        shape: of one input, [channels, side, side] of images.
+        outputs: of each network, K.
 
     Raises:
-        KeyError: an unknown family.
+        ValueError: an unknown family, or inputs that it can't take.
+        pydantic.ValidationError: an unknown option or a wrong value.
     """
-    options = {name: value for name, value in description.items() if name != "family"}
-    return FAMILIES[description["family"]](inputs=inputs, outputs=outputs, **options)
+    # Not at the top: options are read without torch.
+    from methods.networks.families import FAMILIES
+
+    options = options_of(description)
+    return FAMILIES[options.family](options, shape, outputs)

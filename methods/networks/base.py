@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from torch import Generator, nn
+if TYPE_CHECKING:
+    from torch import Generator, nn
+
+    from methods.networks.batched import Stacked
 
 
 class Networks(ABC):
@@ -23,10 +27,10 @@ class Networks(ABC):
 
     @abstractmethod
     def core(self, generator: Generator) -> nn.Module:
-        """A student's shared part: features [1, B, F]."""
+        """A student's shared part: features [1, B, ...]."""
 
     @abstractmethod
-    def heads(self, count: int, generator: Generator) -> nn.Module:
+    def heads(self, count: int, generator: Generator) -> Stacked:
         """A student's separate parts on the core's features: [count, B, K]."""
 
     @abstractmethod

@@ -8,16 +8,22 @@ import torch
 from torch import Generator, Tensor, nn
 
 from methods.networks.base import Networks
+from methods.networks.batched import Stacked
 from methods.networks.mlp import BatchedLinear
 
 
 class CoreAndHeads(nn.Module):
     """A shared core with S heads: one pass gives all heads, [S, B, K]."""
 
-    def __init__(self, core: nn.Module, heads: nn.Module) -> None:
+    def __init__(self, core: nn.Module, heads: Stacked) -> None:
         super().__init__()
         self.core = core
         self.heads = heads
+
+    @property
+    def shared(self) -> nn.Module:
+        """What one pass of is enough for all outputs."""
+        return self.core
 
     def forward(self, x: Tensor) -> Tensor:
         outputs: Tensor = self.heads(self.core(x))
@@ -32,8 +38,16 @@ def core_and_heads(networks: Networks, heads: int, generator: Generator) -> Core
 def rows(student: nn.Module) -> Iterator[Tensor]:
     """Of each layer of the heads weights and biases, a row per output: [S, outputs, inputs]."""
     assert isinstance(student, CoreAndHeads)
-    for parameter in student.heads.parameters():
-        yield parameter.transpose(-1, -2)
+    return student.heads.rows()
+
+
+def shared_part(student: nn.Module) -> nn.Module | None:
+    """What all outputs of a student have in common: its attribute `shared`; an ensemble has none.
+
+    It takes the student's inputs [B, ...].
+    """
+    shared: nn.Module | None = getattr(student, "shared", None)
+    return shared
 
 
 class DropoutLast(nn.Module):
@@ -47,6 +61,11 @@ class DropoutLast(nn.Module):
         self.rate = rate
         self.trunk, width = networks.trunk(generator)
         self.last = BatchedLinear(width, networks.outputs, [generator])
+
+    @property
+    def shared(self) -> nn.Module:
+        """What one pass of is enough for all outputs."""
+        return self.trunk
 
     def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
         """[B, ...] -> [samples, B, K]; masks are independent per pass and example."""
@@ -71,6 +90,11 @@ class GaussianLast(nn.Module):
         self.log_variances = nn.ParameterList(
             torch.full_like(parameter, log_variance) for parameter in self.last.parameters()
         )
+
+    @property
+    def shared(self) -> nn.Module:
+        """What one pass of is enough for all outputs."""
+        return self.trunk
 
     def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
         """[B, ...] -> [samples, B, K]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -11,6 +11,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from methods.networks.base import Networks
+from methods.networks.batched import Stacked
+from methods.networks.options import MLP
+
+ALIGNMENT = 4
+"""Each network's slice of a product is padded to a multiple of so many numbers, 16 bytes: kernels
+choose the order of sums by where a slice begins, and a network must have the same bits anywhere."""
 
 
 class BatchedLinear(nn.Module):
@@ -31,29 +37,44 @@ class BatchedLinear(nn.Module):
         self.bias = uniform(1, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x, self.weight)
+        examples, (inputs, outputs) = x.shape[-2], self.weight.shape[1:]
+        slices = (inputs * outputs, examples * inputs, examples * outputs)
+        if not any(size % ALIGNMENT for size in slices):
+            return torch.baddbmm(self.bias, x, self.weight)
+        more_inputs, more_outputs = -inputs % ALIGNMENT, -outputs % ALIGNMENT
+        x = functional.pad(x, (0, more_inputs))
+        weight = functional.pad(self.weight, (0, more_outputs, 0, more_inputs))
+        bias = functional.pad(self.bias, (0, more_outputs))
+        return torch.baddbmm(bias, x, weight)[..., :outputs]
 
 
-class BatchedMLP(nn.Module):
-    """n perceptrons with ReLU between layers: [B, D] or [n, B, D] -> [n, B, widths[-1]].
+class BatchedMLP(Stacked):
+    """n perceptrons with ReLU between layers: [B, ...] or [n, B, ...] -> [n, B, widths[-1]].
 
     Args:
-        widths: of input, hidden layers and output.
+        widths: of the flat input, hidden layers and output.
         generators: n of them, one per network; the same one may stand in several places.
         activated: whether a ReLU follows the last layer too.
+        rank: dimensions of one example.
     """
 
     def __init__(
-        self, widths: Sequence[int], generators: Sequence[Generator], activated: bool = False
+        self,
+        widths: Sequence[int],
+        generators: Sequence[Generator],
+        activated: bool = False,
+        rank: int = 1,
     ) -> None:
         super().__init__()
         self.count = len(generators)
         self.activated = activated
+        self.rank = rank
         self.layers = nn.ModuleList(
             BatchedLinear(inputs, outputs, generators) for inputs, outputs in pairwise(widths)
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(-self.rank)
         x = x.expand(self.count, *x.shape[-2:])
         for index, layer in enumerate(self.layers):
             x = layer(x)
@@ -61,32 +82,31 @@ class BatchedMLP(nn.Module):
                 x = functional.relu_(x)
         return x
 
+    def rows(self) -> Iterator[Tensor]:
+        for parameter in self.parameters():
+            yield parameter.transpose(-1, -2)
+
 
 class MLPNetworks(Networks):
-    """Perceptrons with the given hidden widths of member, core and head."""
+    """Perceptrons on inputs of any shape, with the given hidden widths."""
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        member: Sequence[int],
-        core: Sequence[int],
-        head: Sequence[int],
-    ) -> None:
+    def __init__(self, options: MLP, shape: tuple[int, ...], outputs: int) -> None:
+        inputs = math.prod(shape)
         self.outputs = outputs
-        self._member = [inputs, *member, outputs]
-        self._core = [inputs, *core]
-        self._head = [self._core[-1], *head, outputs]
+        self._rank = len(shape)
+        self._member = [inputs, *options.member, outputs]
+        self._core = [inputs, *options.core]
+        self._head = [self._core[-1], *options.head, outputs]
 
     def members(self, generators: Sequence[Generator]) -> nn.Module:
-        return BatchedMLP(self._member, generators)
+        return BatchedMLP(self._member, generators, rank=self._rank)
 
     def core(self, generator: Generator) -> nn.Module:
-        return BatchedMLP(self._core, [generator], activated=True)
+        return BatchedMLP(self._core, [generator], activated=True, rank=self._rank)
 
-    def heads(self, count: int, generator: Generator) -> nn.Module:
+    def heads(self, count: int, generator: Generator) -> Stacked:
         return BatchedMLP(self._head, [generator] * count)
 
     def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
         widths = self._core + self._head[1:-1]
-        return BatchedMLP(widths, [generator], activated=True), widths[-1]
+        return BatchedMLP(widths, [generator], activated=True, rank=self._rank), widths[-1]

@@ -1,0 +1,20 @@
+"""Which builders each family has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from methods.networks.base import Networks
+from methods.networks.lenet import LeNetNetworks
+from methods.networks.mlp import MLPNetworks
+from methods.networks.resnet import ResNetNetworks
+from methods.networks.wide_resnet import WideResNetNetworks
+
+FAMILIES: dict[str, Callable[..., Networks]] = {
+    "mlp": MLPNetworks,
+    "lenet": LeNetNetworks,
+    "resnet": ResNetNetworks,
+    "resnet18": ResNetNetworks,
+    "wide-resnet": WideResNetNetworks,
+}
+"""By name: builders from options, the shape of one input, and the number of outputs."""

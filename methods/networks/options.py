@@ -1,0 +1,134 @@
+"""What can be chosen of each family of networks; without torch.
+
+In every family `member` is the teacher's networks, `core` a student's shared part and `head` its
+separate ones, so the teacher depends on neither of the last two.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Size = Annotated[int, Field(ge=1)]
+Sizes = list[Size]
+Batching = Literal["turn", "vmap"]
+
+
+class Options(BaseModel):
+    """A family's options: typed, documented, frozen; an unknown name is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    family: ClassVar[str]
+
+
+class MLP(Options):
+    """Perceptrons with ReLU between layers."""
+
+    family = "mlp"
+
+    member: Sizes = Field(description="hidden widths of a member")
+    core: Sizes = Field(description="hidden widths of the core")
+    head: Sizes = Field(description="hidden widths of a head")
+
+
+class _Convolutional(Options):
+    batching: Batching = Field(
+        "turn", description="networks one after another, or vmap: as one grouped convolution"
+    )
+
+
+class _Scaled(_Convolutional):
+    width: float = Field(1.0, gt=0, description="factor on every number of planes and width")
+
+    def scaled(self, sizes: Sizes) -> Sizes:
+        """Sizes times `width`, rounded, at least 1."""
+        return [max(1, round(size * self.width)) for size in sizes]
+
+
+class LeNet(_Scaled):
+    """3×3 convolutions, each with a max pool, then dense layers on 4×4."""
+
+    family = "lenet"
+
+    # Images have 8 pixels a side at least: room for three pools.
+    member: Sizes = Field(
+        [32, 64], min_length=1, max_length=3, description="planes of a member's convolutions"
+    )
+    dense: Sizes = Field([128], description="hidden widths of a member's dense layers")
+    core: Sizes = Field(
+        [128, 32], min_length=1, max_length=3, description="planes of the core's convolutions"
+    )
+    head: Sizes = Field([128, 128], description="hidden widths of a head, which is dense")
+
+
+class ResNet(_Scaled):
+    """Basic residual blocks with batch normalisation, in stages of halved sides."""
+
+    family = "resnet"
+
+    member: Sizes = Field([32, 64, 128, 256], min_length=1, description="planes of stages")
+    core: Sizes = Field([96, 192, 256], min_length=1, description="planes of the core's stages")
+    head: Sizes = Field([128], description="planes of a head's stages; none: a linear layer alone")
+    blocks: int = Field(2, ge=1, description="residual blocks in every stage")
+
+
+class ResNet18(ResNet):
+    """The ResNet-18 of CIFAR: a student is a member whose last stage is the head."""
+
+    family = "resnet18"
+
+    member: Sizes = Field([64, 128, 256, 512], min_length=1, description="planes of stages")
+    core: Sizes = Field([64, 128, 256], min_length=1, description="planes of the core's stages")
+    head: Sizes = Field([512], description="planes of a head's stages; none: a linear layer alone")
+
+
+class WideResNet(_Convolutional):
+    """Pre-activated wide residual networks: a student is a member whose last group is the head."""
+
+    family = "wide-resnet"
+
+    widen: int = Field(2, ge=1, description="w: planes are 16w, 32w, 64w")
+    depth: int = Field(28, ge=10, description="layers: 4 + 6 times the blocks of a group")
+
+    @field_validator("depth")
+    @classmethod
+    def _whole_blocks(cls, value: int) -> int:
+        if (value - 4) % 6:
+            raise ValueError(f"{value} is not 4 + 6 times the blocks of a group: 10, 16, 22, 28, …")
+        return value
+
+
+OPTIONS: dict[str, type[Options]] = {
+    options.family: options for options in (MLP, LeNet, ResNet, ResNet18, WideResNet)
+}
+
+
+def options_of(description: Mapping[str, Any]) -> Options:
+    """The options that a `network` description gives, whose `family` names their kind.
+
+    Raises:
+        ValueError: an unknown family.
+        pydantic.ValidationError: an unknown option or a wrong value.
+    """
+    family = description.get("family")
+    if family not in OPTIONS:
+        close = difflib.get_close_matches(str(family), OPTIONS, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(OPTIONS)}"
+        raise ValueError(f"unknown network family {family!r}{hint}")
+    values = {name: value for name, value in description.items() if name != "family"}
+    return OPTIONS[family](**values)
+
+
+def describe(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The complete description, as plain values: what is not given has its default.
+
+    Raises:
+        ValueError: an unknown family.
+        pydantic.ValidationError: an unknown option or a wrong value.
+    """
+    options = options_of(description)
+    return {"family": options.family, **options.model_dump()}

@@ -1,0 +1,146 @@
+"""Residual networks for small images (He et al. 2015, arXiv 1512.03385), as in arXiv 2205.09526."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from methods.networks.base import Networks
+from methods.networks.batched import Batched, Stacked
+from methods.networks.options import ResNet
+
+
+def channels_of(shape: tuple[int, ...]) -> int:
+    """The channels of images [channels, height, width].
+
+    Raises:
+        ValueError: other inputs, or images that are too small.
+    """
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        size = "×".join(map(str, shape))
+        raise ValueError(f"convolutional networks take images of 8×8 and more, not inputs {size}")
+    return shape[0]
+
+
+def convolution(inputs: int, outputs: int, stride: int = 1, side: int = 3) -> nn.Conv2d:
+    """Without a bias: a normalisation follows."""
+    return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation as `torch.nn.BatchNorm2d`, without its count of batches.
+
+    That count is a buffer that every step would add to, and means nothing at a fixed momentum.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, planes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(planes))
+        self.bias = nn.Parameter(torch.zeros(planes))
+        self.register_buffer("running_mean", torch.zeros(planes))
+        self.register_buffer("running_var", torch.ones(planes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        statistics = self.running_mean, self.running_var
+        return functional.batch_norm(x, *statistics, self.weight, self.bias, self.training)
+
+
+class Normalised(nn.Module):
+    """A convolution with its batch normalisation."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, side: int = 3) -> None:
+        super().__init__()
+        self.convolution = convolution(inputs, outputs, stride, side)
+        self.norm = BatchNorm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.norm(self.convolution(x))
+        return output
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions beside the input or, where its shape changes, a 1×1 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = Normalised(inputs, outputs, stride)
+        self.second = Normalised(outputs, outputs)
+        changed = stride > 1 or inputs != outputs
+        self.shortcut = Normalised(inputs, outputs, stride, 1) if changed else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.second(functional.relu_(self.first(x)))
+        return functional.relu_(inner.add_(self.shortcut(x)))
+
+
+class GlobalPool(nn.Module):
+    """The mean over an image: [B, planes, H, W] -> [B, planes]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((-2, -1))
+
+
+def stem(channels: int, planes: int) -> list[nn.Module]:
+    return [Normalised(channels, planes), nn.ReLU(inplace=True)]
+
+
+def stages(inputs: int, planes: Sequence[int], blocks: int, stride: int = 2) -> list[nn.Module]:
+    """Blocks by stage; `stride` is the first stage's, the others have 2."""
+    layers: list[nn.Module] = []
+    for outputs in planes:
+        layers.append(Block(inputs, outputs, stride))
+        layers += [Block(outputs, outputs, 1) for _ in range(blocks - 1)]
+        inputs, stride = outputs, 2
+    return layers
+
+
+class ResNetNetworks(Networks):
+    """A member or core is a stem and stages of strides 1-2-2-…; a head is further stages."""
+
+    def __init__(self, options: ResNet, shape: tuple[int, ...], outputs: int) -> None:
+        self.outputs = outputs
+        self._batching = options.batching
+        self._blocks = options.blocks
+        self._channels = channels_of(shape)
+        self._member = options.scaled(options.member)
+        self._core = options.scaled(options.core)
+        self._head = options.scaled(options.head)
+
+    def members(self, generators: Sequence[Generator]) -> nn.Module:
+        def member() -> nn.Module:
+            last = nn.Linear(self._member[-1], self.outputs)
+            return nn.Sequential(*self._start(self._member), GlobalPool(), last)
+
+        return Batched(member, generators, self._batching)
+
+    def core(self, generator: Generator) -> nn.Module:
+        return Batched(lambda: nn.Sequential(*self._start(self._core)), [generator])
+
+    def heads(self, count: int, generator: Generator) -> Stacked:
+        def head() -> nn.Module:
+            return nn.Sequential(*self._end(), nn.Linear(self._features, self.outputs))
+
+        return Batched(head, [generator] * count, self._batching)
+
+    def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
+        def trunk() -> nn.Module:
+            return nn.Sequential(*self._start(self._core), *self._end())
+
+        return Batched(trunk, [generator]), self._features
+
+    @property
+    def _features(self) -> int:
+        return [*self._core, *self._head][-1]
+
+    def _start(self, planes: Sequence[int]) -> list[nn.Module]:
+        first = planes[0]
+        return [*stem(self._channels, first), *stages(first, planes, self._blocks, stride=1)]
+
+    def _end(self) -> list[nn.Module]:
+        return [*stages(self._core[-1], self._head, self._blocks), GlobalPool()]

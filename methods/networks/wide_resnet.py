@@ -1,0 +1,87 @@
+"""Wide residual networks, pre-activated (Zagoruyko & Komodakis 2016, arXiv 1605.07146)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from methods.networks.base import Networks
+from methods.networks.batched import Batched, Stacked
+from methods.networks.options import WideResNet
+from methods.networks.resnet import BatchNorm, GlobalPool, channels_of, convolution
+
+STEM = 16
+"""Planes of the first convolution."""
+
+
+class Block(nn.Module):
+    """Normalisation, ReLU, convolution, twice, beside the input; activations come first.
+
+    Where the shape changes, a 1×1 convolution of the activated input stands in its place.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first_norm = BatchNorm(inputs)
+        self.first = convolution(inputs, outputs, stride)
+        self.second_norm = BatchNorm(outputs)
+        self.second = convolution(outputs, outputs)
+        changed = stride > 1 or inputs != outputs
+        self.shortcut = convolution(inputs, outputs, stride, 1) if changed else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = functional.relu_(self.first_norm(x))
+        inner: Tensor = self.second(functional.relu_(self.second_norm(self.first(active))))
+        return inner + (x if self.shortcut is None else self.shortcut(active))
+
+
+def group(inputs: int, outputs: int, blocks: int, stride: int) -> list[nn.Module]:
+    others = [Block(outputs, outputs, 1) for _ in range(blocks - 1)]
+    return [Block(inputs, outputs, stride), *others]
+
+
+class WideResNetNetworks(Networks):
+    """A core is the stem and two groups, a head the third group and a linear layer."""
+
+    def __init__(self, options: WideResNet, shape: tuple[int, ...], outputs: int) -> None:
+        self.outputs = outputs
+        self._batching = options.batching
+        self._channels = channels_of(shape)
+        self._blocks = (options.depth - 4) // 6
+        self._planes = [STEM * options.widen * factor for factor in (1, 2, 4)]
+
+    def members(self, generators: Sequence[Generator]) -> nn.Module:
+        def member() -> nn.Module:
+            return nn.Sequential(*self._start(), *self._end(), self._last())
+
+        return Batched(member, generators, self._batching)
+
+    def core(self, generator: Generator) -> nn.Module:
+        return Batched(lambda: nn.Sequential(*self._start()), [generator])
+
+    def heads(self, count: int, generator: Generator) -> Stacked:
+        def head() -> nn.Module:
+            return nn.Sequential(*self._end(), self._last())
+
+        return Batched(head, [generator] * count, self._batching)
+
+    def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
+        def trunk() -> nn.Module:
+            return nn.Sequential(*self._start(), *self._end())
+
+        return Batched(trunk, [generator]), self._planes[-1]
+
+    def _start(self) -> list[nn.Module]:
+        one, two, _ = self._planes
+        first, second = group(STEM, one, self._blocks, 1), group(one, two, self._blocks, 2)
+        return [convolution(self._channels, STEM), *first, *second]
+
+    def _end(self) -> list[nn.Module]:
+        _, two, three = self._planes
+        after = [BatchNorm(three), nn.ReLU(inplace=True), GlobalPool()]
+        return [*group(two, three, self._blocks, 2), *after]
+
+    def _last(self) -> nn.Module:
+        return nn.Linear(self._planes[-1], self.outputs)
