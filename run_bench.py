@@ -2,6 +2,8 @@
 
 if __name__ == "__main__":
     # Not at the top: worker processes import this file too, and need nothing of it.
-    from bench.cli import main
-
+    try:
+        from bench.cli import main
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     main()

@@ -1,23 +1,28 @@
-"""Arrays by content: prepared data, teachers' weights and outputs.
+"""Arrays by content: prepared data, teachers' weights and outputs, checkpoints.
 
 An entry is a safetensors file and a JSON file with what the key was made of and the SHA-256 of
 the arrays. The JSON comes last, so an entry without it never was; an entry whose sum is wrong
 counts as missing and is made again. Nothing that is read can run code.
+
+Files are mapped into memory, not read: processes that load the same entry share its pages.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load, save
 
-from bench.files import write_atomically
+from bench.files import atomic_file, write_atomically
 from bench.fingerprint import digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Damaged(Exception):
@@ -49,28 +54,36 @@ class Cache:
     def sound(self, key: str) -> bool:
         """Whether the entry is there and its sum is right."""
         try:
-            self._bytes(key)
+            self._verify(key)
         except Damaged:
             return False
         return True
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray], note: Mapping[str, Any]) -> None:
         """Write an entry; a reader sees all of it or nothing."""
-        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-        sums = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        from safetensors.numpy import save_file
+
         arrays_path, note_path = self._paths(key)
-        write_atomically(arrays_path, content)
+        with atomic_file(arrays_path) as part:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
+            sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part)}
         text = json.dumps({**sums, **note}, indent=1, sort_keys=True)
         write_atomically(note_path, text.encode())
 
-    def load(self, key: str) -> dict[str, np.ndarray]:
-        """The entry's arrays.
+    def load(self, key: str) -> dict[str, Tensor]:
+        """The entry's arrays, mapped from the file: pages are private once written to.
 
         Raises:
             Damaged: it is missing, incomplete or changed.
         """
-        arrays: dict[str, np.ndarray] = load(self._bytes(key))
-        return arrays
+        from safetensors import SafetensorError, safe_open
+
+        self._verify(key)
+        try:
+            with safe_open(self._paths(key)[0], framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise Damaged(f"cache entry {key}: {error}") from None
 
     def remove(self, key: str) -> None:
         """Remove an entry, if it is there."""
@@ -85,11 +98,22 @@ class Cache:
             return {}
         return note if isinstance(note, dict) else {}
 
-    def _bytes(self, key: str) -> bytes:
+    def _verify(self, key: str) -> None:
         try:
-            content = self._paths(key)[0].read_bytes()
-        except OSError as error:
-            raise Damaged(f"cache entry {key}: {error.strerror}") from None
-        if hashlib.sha256(content).hexdigest() != self.note(key).get("sha256"):
+            found = _sum_of(self._paths(key)[0])
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise Damaged(f"cache entry {key}: {reason}") from None
+        if found != self.note(key).get("sha256"):
             raise Damaged(f"cache entry {key}: its SHA-256 is not the one noted")
-        return content
+
+
+def _sum_of(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is empty.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return hashlib.sha256(content).hexdigest()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import random
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -16,16 +19,20 @@ from torch import Tensor, nn
 from bench import cost, evaluation, student
 from bench.data import EvaluationSet, Prepared
 from bench.errors import UsageError
+from bench.executors import ProcessPerTask, TaskFailed, TimedOut, WorkerDied, describe_failure
 from bench.metrics.outcome import Outcome
 from bench.metrics.registry import METRICS, Metric
 from bench.plugins import load_plugins
 from bench.randomness import numpy_stream, torch_stream
 from bench.recipe import Recipe
+from bench.sources import DATA_ROOT
 from bench.teacher import Teacher, outputs_on
 from datasets import DATASETS
-from datasets.base import Dataset, Split
+from datasets.base import Data, Dataset, Split
+from datasets.shifts import LEVELS
 from methods import METHODS, Batch, Method, Setting
 from methods.networks import build_networks
+from methods.networks.options import describe
 from methods.predictions import Categorical
 from methods.tasks import TASKS
 
@@ -34,12 +41,32 @@ OUTPUTS = {"classification": 3, "regression": 2}
 NETWORK = {"family": "mlp", "member": [8, 8], "core": [8], "head": [8]}
 RECIPE = Recipe(members=MEMBERS, epochs=4, batch_size=16, network=NETWORK)
 EXTREME = 1e4
+CHECK_SECONDS, CHECKING_SECONDS = 10, 120.0
+"""That one check and all of them may take."""
 
 Check = tuple[str, Callable[[], None]]
 
 
 class Broken(Exception):
     """A promise of the contract is not kept; the message says which."""
+
+
+def check_apart(path: str) -> bool:
+    """`check_plugin` in a process of its own, which the plugin may kill or hang.
+
+    Raises:
+        UsageError: it can't be loaded or registers nothing.
+    """
+    executor = ProcessPerTask(1, CHECKING_SECONDS)
+    try:
+        return bool(executor.submit(check_plugin, path).result())
+    except TaskFailed as error:
+        raise UsageError(error.reason.removeprefix("UsageError: ")) from None
+    except (TimedOut, WorkerDied) as error:
+        print(f"\nverdict: does not fit: after the last line above, {error}", flush=True)
+        return False
+    finally:
+        executor.stop()
 
 
 def check_plugin(path: str) -> bool:
@@ -63,19 +90,28 @@ def check_plugin(path: str) -> bool:
     failures = sum(not _passes(name, check) for name, check in checks)
     names = ", ".join(repr(each.name) for each in [*methods, *datasets, *metrics])
     verdict = f"does not fit: {failures} of {len(checks)} checks failed" if failures else "fits"
-    print(f"\nverdict: {names} {verdict}" + ("" if failures else f" ({len(checks)} checks)"))
+    count = "" if failures else f" ({len(checks)} checks)"
+    print(f"\nverdict: {names} {verdict}{count}", flush=True)
     return not failures
 
 
 def _passes(name: str, check: Callable[[], None]) -> bool:
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(CHECK_SECONDS)
     try:
         check()
-    except Exception as error:
-        reason = str(error) if isinstance(error, Broken) else f"{type(error).__name__}: {error}"
-        print(f"FAIL  {name}: {' '.join(reason.split())}")
+    except (Exception, SystemExit, GeneratorExit) as error:
+        reason = str(error) if isinstance(error, Broken) else describe_failure(error)[0]
+        print(f"FAIL  {name}: {' '.join(reason.split())}", flush=True)
         return False
-    print(f"ok    {name}")
+    finally:
+        signal.alarm(0)
+    print(f"ok    {name}", flush=True)
     return True
+
+
+def _too_long(number: int, frame: object) -> None:
+    raise Broken(f"took longer than {CHECK_SECONDS} s")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -95,14 +131,14 @@ def method_checks(method: type[Method]) -> Iterator[Check]:
         if task in method.refuses:
             yield f"{start} refused with a reason", partial(_gives_reason, method, task)
             continue
-        bed = TestBed(method, task)
-        yield f"{start} gives outputs [S, B, K]", bed.outputs_have_shape
-        yield f"{start} finite terms and a gradient for every parameter", bed.gradients_reach_all
-        yield f"{start} terms are finite at extreme outputs", bed.terms_are_robust
-        yield f"{start} weights name terms of the loss", bed.weights_name_terms
-        yield f"{start} the prediction is a distribution", bed.predicts_distribution
-        yield f"{start} the same figures twice", bed.repeats
-        yield f"{start} the same after save and load", bed.survives_saving
+        # Made within the first check: a method that can't be made fails that, not the program.
+        bed = functools.cache(partial(TestBed, method, task))
+        for promise, check in PROMISES.items():
+            yield f"{start} {promise}", partial(_kept, bed, check)
+
+
+def _kept(bed: Callable[[], TestBed], check: Callable[[TestBed], None]) -> None:
+    check(bed())
 
 
 def _documented(method: type[Method]) -> None:
@@ -130,11 +166,11 @@ class TestBed:
 
     def __init__(self, method: type[Method], task: str) -> None:
         self.task = task
-        networks = build_networks(NETWORK, INPUTS, OUTPUTS[task])
+        networks = build_networks(describe(NETWORK), (INPUTS,), OUTPUTS[task])
         members = networks.members([torch_stream(0, "member", m) for m in range(MEMBERS)])
         self.data = _small_data(task)
         inputs = {"train": self.data.train[0], "test": self.data.sets[0].x}
-        outputs = {name: outputs_on(members, x) for name, x in inputs.items()}
+        outputs = {name: outputs_on(members, self.data, x) for name, x in inputs.items()}
         self.teacher = Teacher(outputs, dict(members.state_dict()))
         setting = Setting(
             task=TASKS[task],
@@ -228,8 +264,21 @@ class TestBed:
         _require(log_prob.shape == (EXAMPLES,), f"log_prob is {list(log_prob.shape)}")
 
     def repeats(self) -> None:
-        first, second = self.outputs(self.trained()), self.outputs(self.trained())
-        _require(torch.equal(first, second), "trained twice, the outputs differ")
+        # Streams that the engine does not seed stand elsewhere each time.
+        random.seed(1)
+        first = self.method.predict(self.outputs(self.trained()))
+        random.seed(2)
+        second = self.method.predict(self.outputs(self.trained()))
+        for name in ("mean", "total", "aleatoric", "epistemic"):
+            same = torch.equal(getattr(first, name), getattr(second, name))
+            _require(same, f"trained twice, the predictions' {name} differs")
+
+    def learns(self) -> None:
+        _, stages = self.stages()
+        weights = self.method.weights(self.method.parameters.at(0, RECIPE.epochs))
+        for stage in stages:
+            names = self.terms(stage.network, stage.name)
+            _require(any(weights.get(name, 1.0) for name in names), "every term has weight 0")
 
     def survives_saving(self) -> None:
         network, fresh = self.trained(), self.build()
@@ -239,6 +288,18 @@ class TestBed:
             torch.equal(self.outputs(network), self.outputs(fresh)), "loaded, the outputs differ"
         )
         cost.counts(self.method, fresh, self.data.sets[0].x)
+
+
+PROMISES: dict[str, Callable[[TestBed], None]] = {
+    "gives outputs [S, B, K]": TestBed.outputs_have_shape,
+    "finite terms and a gradient for every parameter": TestBed.gradients_reach_all,
+    "terms are finite at extreme outputs": TestBed.terms_are_robust,
+    "weights name terms of the loss": TestBed.weights_name_terms,
+    "some term has a weight": TestBed.learns,
+    "the prediction is a distribution": TestBed.predicts_distribution,
+    "the same figures twice": TestBed.repeats,
+    "the same after save and load": TestBed.survives_saving,
+}
 
 
 def _small_data(task: str) -> Prepared:
@@ -264,8 +325,8 @@ def dataset_checks(dataset: type[Dataset]) -> Iterator[Check]:
     yield f"{dataset.name}: its networks can be built", lambda: _buildable(dataset)
 
 
-def _load(dataset: type[Dataset]) -> Any:
-    return dataset().load(lambda name: numpy_stream(0, "data", dataset.name, name))
+def _load(dataset: type[Dataset]) -> Data:
+    return dataset(DATA_ROOT).load(lambda name: numpy_stream(0, "data", dataset.name, name))
 
 
 def _splits(dataset: type[Dataset]) -> None:
@@ -276,10 +337,11 @@ def _splits(dataset: type[Dataset]) -> None:
 
 
 def _check_split(name: str, split: Split, dataset: type[Dataset]) -> None:
-    features = int(np.prod(split.x.shape[1:]))
+    shape = split.x.shape[1:]
     _require(len(split.x) > 0, f"{name} is empty")
-    _require(features == dataset.inputs, f"{name}: {features} features, not {dataset.inputs}")
-    _require(split.x.dtype in (np.float32, np.uint8), f"{name}: x is {split.x.dtype}")
+    _require(shape == dataset.shape, f"{name}: inputs are {shape}, not {dataset.shape}")
+    expected = np.uint8 if dataset.images else np.float32
+    _require(split.x.dtype == expected, f"{name}: x is {split.x.dtype}, not {np.dtype(expected)}")
     _require(bool(np.isfinite(split.x).all()), f"{name}: x is not finite")
     kind = np.int64 if dataset.task == "classification" else np.float32
     _require(split.y.dtype == kind, f"{name}: y is {split.y.dtype}, not {np.dtype(kind)}")
@@ -290,6 +352,11 @@ def _check_split(name: str, split: Split, dataset: type[Dataset]) -> None:
 
 def _sets(dataset: type[Dataset]) -> None:
     data = _load(dataset)
+    if dataset.images:
+        unknown = set(dataset.shifts) - set(LEVELS)
+        _require(not unknown, f"no such shifts: {', '.join(sorted(unknown))}")
+        _require(data.mean is not None and data.std is not None, "mean and std are not given")
+        return
     ood, shifts = set(data.ood), {shift for shift, _ in data.shifted}
     _require(ood == set(dataset.ood_groups), f"OOD sets {ood}, announced {dataset.ood_groups}")
     _require(shifts == set(dataset.shifts), f"shifts {shifts}, announced {dataset.shifts}")
@@ -304,8 +371,8 @@ def _deterministic(dataset: type[Dataset]) -> None:
 
 
 def _buildable(dataset: type[Dataset]) -> None:
-    networks = build_networks(dataset.network, dataset.inputs, dataset.outputs)
-    x = torch.zeros(2, dataset.inputs)
+    networks = build_networks(describe(dataset.network), dataset.shape, dataset.outputs)
+    x = torch.zeros(2, *dataset.shape)
     shape = networks.members([torch_stream(0, m) for m in range(2)])(x).shape
     _require(shape == (2, 2, dataset.outputs), f"outputs of two members are {list(shape)}")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from typer.exceptions import TyperException
 
 from bench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from bench.config import Config
-    from bench.plan import Cell
 
 app = typer.Typer(
     add_completion=False,
@@ -47,6 +47,19 @@ Plugins = Annotated[
 CacheFolder = Annotated[
     Path, typer.Option("--cache", help="data and teachers, shared by runs", envvar="BENCH_CACHE")
 ]
+DataRoot = Annotated[
+    Path, typer.Option("--data-root", help="where datasets find their files", envvar="BENCH_DATA")
+]
+DATA = Path(__file__).resolve().parent.parent / "data"
+OODSets = Annotated[
+    list[str] | None,
+    typer.Option("--ood", help="OOD set instead of a dataset's own, or near:SET; repeatable"),
+]
+Corruptions = Annotated[
+    str | None, typer.Option("--corruptions", help="folder of CIFAR-10-C or CIFAR-100-C")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:0,1")]
+CellsPerGPU = Annotated[int, typer.Option("--cells-per-gpu", min=1, help="tasks that share a GPU")]
 CACHE = Path(__file__).resolve().parent.parent / "results" / "cache"
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="tasks at a time; else one per core")
@@ -64,22 +77,49 @@ def run(
     results: Results = None,
     plugin: Plugins = None,
     cache: CacheFolder = CACHE,
+    data_root: DataRoot = DATA,
+    ood: OODSets = None,
+    corruptions: Corruptions = None,
+    device: Device = "auto",
+    cells_per_gpu: CellsPerGPU = 1,
     jobs: Jobs = None,
-    timeout: Annotated[float | None, typer.Option(help="seconds a task may take", min=0.1)] = None,
-    fail_fast: Annotated[bool, typer.Option(help="start nothing after a failure")] = False,
-    retry_failed: Annotated[bool, typer.Option(help="run failed cells again")] = False,
-    force: Annotated[bool, typer.Option(help="run finished cells again too")] = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="fetch datasets that are not there")
+    ] = False,
+    checkpoint: Annotated[
+        float, typer.Option(help="seconds between checkpoints of a training", min=0)
+    ] = 120,
+    timeout: Annotated[
+        float | None, typer.Option(help="seconds a cell may take", min=0.1, max=1e7)
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="start nothing after a failure")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="run failed cells again")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="run finished cells again too")] = False,
 ) -> None:
     """Run what is not done yet; the default preset without arguments."""
     from bench import runner
+    from bench.devices import parse_devices
+    from bench.plan import make_cells
+    from bench.sources import fetch_missing
     from bench.store import Run
 
-    config, plugins = _configure(method, dataset, seeds, preset, settings, plugin)
-    cells = _cells(config)
+    selected = Selected(method, dataset, seeds, preset, settings, ood, corruptions)
+    config, plugins = _configure(selected, plugin)
+    if download:
+        fetch_missing(config, data_root)
+    cells = make_cells(config, data_root)
     folder = results or _default_results(preset)
+    devices = parse_devices(device)
     options = runner.Options(
-        jobs=jobs or _cores(),
+        jobs=jobs or _slots(devices, cells_per_gpu),
         cache=cache.resolve(),
+        data_root=data_root.resolve(),
+        devices=tuple(devices),
+        checkpoint=checkpoint,
         plugins=plugins,
         timeout=timeout,
         fail_fast=fail_fast,
@@ -96,7 +136,8 @@ def run(
         raise typer.Exit(130) from None
     _print_board(folder, markdown=False)
     if not succeeded:
-        print(f"some cells failed: python run_bench.py status {folder}", file=sys.stderr)
+        command = runner.this_program("status", str(folder))
+        print(f"some cells failed: {command}", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -110,17 +151,36 @@ def plan(
     results: Results = None,
     plugin: Plugins = None,
     cache: CacheFolder = CACHE,
+    data_root: DataRoot = DATA,
+    ood: OODSets = None,
+    corruptions: Corruptions = None,
+    device: Device = "auto",
+    cells_per_gpu: CellsPerGPU = 1,
     jobs: Jobs = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="time steps of every cell here, and extrapolate")
+    ] = False,
 ) -> None:
     """Say what `run` with the same selectors would do, cell by cell."""
     from bench.cache import Cache
+    from bench.devices import parse_devices
     from bench.overview import plan_text
+    from bench.plan import make_cells
+    from bench.runner import check_recipes
     from bench.store import Run
 
-    config, _ = _configure(method, dataset, seeds, preset, settings, plugin)
+    selected = Selected(method, dataset, seeds, preset, settings, ood, corruptions)
+    config, _ = _configure(selected, plugin)
+    cells = make_cells(config, data_root)
     folder = results or _default_results(preset)
-    cells = _cells(config)
-    _page(plan_text(Run(folder), cells, Cache(cache.resolve()), jobs or _cores()))
+    check_recipes(Run(folder), cells)
+    devices = parse_devices(device) if estimate else ["cpu"]
+    slots = jobs or _slots(devices, cells_per_gpu)
+    _page(plan_text(Run(folder), cells, Cache(cache.resolve()), slots, data_root))
+    if estimate:
+        from bench.forecast import forecast_text
+
+        _page(forecast_text(cells, devices, slots))
 
 
 @app.command()
@@ -143,7 +203,9 @@ def board(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="methods, datasets, metrics, presets or recipe")],
+    what: Annotated[
+        str, typer.Argument(help="methods, datasets, networks, metrics, presets or recipe")
+    ],
     plugin: Plugins = None,
 ) -> None:
     """List what there is, with parameters, defaults and help."""
@@ -160,17 +222,21 @@ def check(
     plugin: Annotated[str, typer.Argument(help="a Python file with methods, datasets or metrics")],
 ) -> None:
     """Test a plugin against the contract."""
-    from bench.check import check_plugin
+    from bench.check import check_apart
     from bench.plugins import plugin_path
 
-    if not check_plugin(plugin_path(plugin)):
+    if not check_apart(plugin_path(plugin, place="check")):
         raise typer.Exit(1)
 
 
 def main() -> None:
     """The program; exit status 0 all fine, 1 some cell failed, 2 wrong usage, 130 interrupted."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        # Of an option that does not exist or has a wrong value.
+        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+        sys.exit(2)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -182,40 +248,44 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}; finished cells are kept", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
 
 
-def _configure(
-    methods: list[str] | None,
-    datasets: list[str] | None,
-    seeds: list[str] | None,
-    preset: str | None,
-    settings: list[str] | None,
-    plugins: list[str] | None,
-) -> tuple[Config, tuple[str, ...]]:
+class Selected(NamedTuple):
+    """What of a run was asked for by options; None where the preset decides."""
+
+    methods: list[str] | None
+    datasets: list[str] | None
+    seeds: list[str] | None
+    preset: str | None
+    settings: list[str] | None
+    ood: list[str] | None
+    corruptions: str | None
+
+
+def _configure(selected: Selected, plugins: list[str] | None) -> tuple[Config, tuple[str, ...]]:
     """The preset with the options over it: what is given replaces what the preset says."""
     from dataclasses import replace
 
     from bench import config as configuration
 
     paths = _load_plugins(plugins)
-    config = configuration.load_preset(preset or configuration.DEFAULT_PRESET)
+    config = configuration.load_preset(selected.preset or configuration.DEFAULT_PRESET)
     changes: dict[str, Any] = {}
-    if methods:
-        changes["variants"] = tuple(configuration.parse_variant(text) for text in methods)
-    if datasets:
-        changes["datasets"] = tuple(datasets)
-    if seeds:
-        changes["seeds"] = configuration.parse_seeds(seeds)
-    if settings:
-        given = configuration.parse_settings(settings)
-        changes["recipe"] = {**config.recipe, **given}
-        changes["recipes"] = {
-            name: {k: v for k, v in values.items() if k not in given}
-            for name, values in config.recipes.items()
-        }
-    return replace(config, **changes), paths
+    if selected.methods:
+        variants = (configuration.parse_variant(text) for text in selected.methods)
+        changes["variants"] = tuple(variants)
+    if selected.datasets:
+        changes["datasets"] = tuple(selected.datasets)
+    if selected.seeds:
+        changes["seeds"] = configuration.parse_seeds(selected.seeds)
+    if selected.ood:
+        changes["ood"] = tuple(selected.ood)
+    if selected.corruptions:
+        changes["corruptions"] = selected.corruptions
+    given = configuration.parse_settings(selected.settings or [])
+    return replace(config, **changes).with_settings(given), paths
 
 
 def _load_plugins(plugins: list[str] | None) -> tuple[str, ...]:
@@ -227,14 +297,10 @@ def _load_plugins(plugins: list[str] | None) -> tuple[str, ...]:
     return paths
 
 
-def _cells(config: Config) -> list[Cell]:
-    from bench.plan import make_cells
-
-    return make_cells(config)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
+def _slots(devices: list[str], cells_per_gpu: int) -> int:
+    """Tasks at a time: one per core that this process may use, or so many a GPU."""
+    if devices != ["cpu"]:
+        return len(devices) * cells_per_gpu
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

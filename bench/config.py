@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ class Variant:
         datasets: the only datasets that it runs on; none: all.
         label: its name in tables; empty: made from method and parameters.
         place: where it was asked for, for messages.
+        places: by parameter, where it was given.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Variant:
     datasets: tuple[str, ...] = ()
     label: str = ""
     place: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,29 @@ class Config:
     recipe: Mapping[str, Any]
     recipes: Mapping[str, Mapping[str, Any]]
     places: Mapping[str, str]
+    ood: tuple[str, ...] = ()
+    corruptions: str = ""
+
+    def with_settings(self, given: Mapping[str, Any]) -> Config:
+        """With values of the recipe that go before every other."""
+        network = given.get("network", {})
+        recipes = {
+            name: {
+                **{key: value for key, value in values.items() if key not in given},
+                **({"network": {**values["network"], **network}} if "network" in values else {}),
+            }
+            for name, values in self.recipes.items()
+        }
+        recipe = {**self.recipe, **given}
+        if network:
+            recipe["network"] = {**self.recipe.get("network", {}), **network}
+        # What is wrong with them is no longer the preset's fault.
+        places = {
+            place: where
+            for place, where in self.places.items()
+            if not (place.startswith("recipe") and place.rpartition(".")[2] in given)
+        }
+        return replace(self, recipe=recipe, recipes=recipes, places=places)
 
 
 class _PresetMethod(BaseModel):
@@ -71,6 +96,8 @@ class _Preset(BaseModel):
     seeds: Any = "0-2"
     recipe: dict[str, Any] = {}
     recipes: dict[str, dict[str, Any]] = {}
+    ood: list[str] = []
+    corruptions: str = ""
 
 
 def preset_names() -> list[str]:
@@ -141,17 +168,21 @@ def parse_value(text: str, place: str) -> Any:
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """`--set name=value`, repeatable.
+    """`--set name=value`, repeatable; `network.width=0.5` is an option of the network.
 
     Raises:
         UsageError: not of this form.
     """
-    settings = {}
+    settings: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise UsageError(f"--set: {text!r} is not name=value")
-        settings[name.strip()] = parse_value(value, "--set")
+        part, dot, option = name.strip().partition(".")
+        if dot and part == "network" and option:
+            settings.setdefault(part, {})[option] = parse_value(value, "--set")
+        else:
+            settings[name.strip()] = parse_value(value, "--set")
     return settings
 
 
@@ -255,6 +286,20 @@ def _config(document: _Document) -> Config:
         for name in getattr(preset, top)
     }
     places |= {
+        f"recipes.{dataset}.{name}": document.place("recipes", dataset, name)
+        for dataset, values in preset.recipes.items()
+        for name in values
+    }
+    places |= {
+        f"recipe.network.{name}": document.place("recipe", "network", name)
+        for name in _names(preset.recipe.get("network"))
+    }
+    places |= {
+        f"recipes.{dataset}.network.{name}": document.place("recipes", dataset, "network", name)
+        for dataset, values in preset.recipes.items()
+        for name in _names(values.get("network"))
+    }
+    places |= {
         f"datasets.{name}": document.place("datasets", index)
         for index, name in enumerate(preset.datasets)
     }
@@ -267,7 +312,13 @@ def _config(document: _Document) -> Config:
         recipe=preset.recipe,
         recipes=preset.recipes,
         places=places,
+        ood=tuple(preset.ood),
+        corruptions=preset.corruptions,
     )
+
+
+def _names(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, dict) else []
 
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
@@ -287,15 +338,30 @@ def _variant(entry: Any, document: _Document, index: int) -> Variant:
     place = document.place("methods", index)
     if isinstance(entry, str):
         return parse_variant(entry, place)
+    if not isinstance(entry, dict):
+        raise UsageError(
+            f"{place}: {entry!r} is neither a method's name nor method: NAME with more"
+        )
     method = _validated(_PresetMethod, entry, document, "methods", index)
     values = {
         name: value if isinstance(value, list) else [value]
         for name, value in method.parameters.items()
     }
-    return Variant(method.method, values, tuple(method.datasets), method.label, place)
+    if "label" in entry and not re.fullmatch(r"\S(.*\S)?", method.label):
+        line = document.place("methods", index, "label")
+        raise UsageError(f"{line}: {method.label!r} can't be a label: blank, or of several lines")
+    where = {
+        name: document.place("methods", index, "parameters", name) for name in method.parameters
+    }
+    for name, each in values.items():
+        if not each:
+            raise UsageError(f"{where[name]}: no value for {name!r}")
+    return Variant(method.method, values, tuple(method.datasets), method.label, place, where)
 
 
 def _seeds(value: Any, document: _Document) -> tuple[int, ...]:
+    if value == []:
+        raise UsageError(f"{document.place('seeds')}: no seeds")
     if not isinstance(value, list):
         return parse_seeds([str(value)], document.place("seeds"))
     parsed = [

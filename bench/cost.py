@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from bench.compute import CPU, Compute
 from methods.base import Method
+from methods.networks.heads import shared_part
 
 REPEATS = 5
 
@@ -37,31 +39,58 @@ class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-i
 
 
 def counts(method: Method, network: nn.Module, x: Tensor) -> dict[str, float]:
-    """Exact figures: parameters, FLOPs per example and bytes of the weights.
+    """Exact figures: parameters and FLOPs per example, in all and of each part, and bytes.
 
-    A multiply-accumulate counts as 2 FLOPs; the tables of arXiv 2205.09526 count it once.
+    The core is what all heads share, the heads are the rest: of an ensemble, everything. A
+    multiply-accumulate counts as 2 FLOPs; the tables of arXiv 2205.09526 count it once.
 
     Args:
-        x: inputs; the first is used.
+        x: inputs as networks see them; the first is used.
     """
-    counter = _FlopCounter()
-    with torch.no_grad(), counter:
-        method.forward(network, x[:1], torch.Generator())
-    tensors = list(network.parameters()) + list(network.buffers())
+    x, stream = x[:1], torch.Generator(x.device)
+    shared = shared_part(network)
+    flops = _flops(lambda: method.forward(network, x, stream))
+    core_flops = _flops(lambda: shared(x)) if shared is not None else 0
+    parameters = _parameters(network)
+    core = _parameters(shared) if shared is not None else 0
+    tensors = [*network.parameters(), *network.buffers()]
     return {
-        "parameters": float(sum(parameter.numel() for parameter in network.parameters())),
-        "flops": float(counter.total),
+        "parameters": float(parameters),
+        "parameters_core": float(core),
+        "parameters_heads": float(parameters - core),
+        "flops": float(flops),
+        "flops_core": float(core_flops),
+        "flops_heads": float(flops - core_flops),
         "bytes": float(sum(tensor.numel() * tensor.element_size() for tensor in tensors)),
     }
 
 
-def latencies(method: Method, network: nn.Module, x: Tensor) -> dict[str, float]:
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _flops(function: Callable[[], object]) -> int:
+    counter = _FlopCounter()
+    with torch.no_grad(), counter:
+        function()
+    return counter.total
+
+
+def latencies(
+    method: Method, network: nn.Module, x: Tensor, compute: Compute = CPU
+) -> dict[str, float]:
     """Seconds an example of a forward pass, in batches of 1 and of 256; the fastest of 5."""
-    stream = torch.Generator()
+    stream = torch.Generator(x.device)
 
     def seconds(size: int) -> float:
-        batch = x[torch.arange(size) % len(x)]
-        return _fastest(lambda: method.forward(network, batch, stream)) / size
+        batch = x[torch.arange(size, device=x.device) % len(x)]
+
+        def forward() -> None:
+            compute.outputs(lambda: method.forward(network, batch, stream))
+            if x.is_cuda:
+                torch.cuda.synchronize(x.device)
+
+        return _fastest(forward) / size
 
     with torch.no_grad():
         return {f"latency_seconds_batch_{size}": seconds(size) for size in (1, 256)}

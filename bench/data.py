@@ -1,18 +1,24 @@
-"""A dataset's arrays, made once per (dataset, data seed) and kept in the cache."""
+"""A dataset's arrays, made once per (dataset, data seed) and kept in the cache.
+
+Two entries: the splits, which teachers are trained on, and the evaluation sets (the test set
+shifted, and OOD sets), so that another OOD set leaves the teachers alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.cache import Cache
+from bench.keys import DataPlan, stream_name
 from bench.randomness import numpy_stream
 from datasets import get
-from datasets.base import Data, Split
+from datasets.base import Data, Dataset, Split, Stream
 
 
 @dataclass(frozen=True)
@@ -36,51 +42,162 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """Normalisation of uint8 images [..., C, H, W] by statistics of channels in [0, 1]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(x / 255 − mean) / std, with channels last in memory."""
+        factor, offset = 1 / (255 * self.std), self.mean / self.std
+        scaled = images.float() * factor[:, None, None] - offset[:, None, None]
+        return _channels_last(scaled)
+
+    def to(self, device: torch.device) -> Scaling:
+        """The same on a device."""
+        return Scaling(self.mean.to(device), self.std.to(device))
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """The same [..., C, H, W] with channels next to one another in memory."""
+    if images.shape[-3] == 1:
+        # Of one channel torch calls any layout right and chooses the slower convolution.
+        images = images.contiguous()
+        strides = (*images.stride()[:-3], 1, images.shape[-1], 1)
+        return images.as_strided(images.shape, strides)
+    return images.movedim(-3, -1).contiguous().movedim(-1, -3)
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """What one cell or teacher reads: training and validation splits, evaluation sets."""
+    """What one cell or teacher reads: training and validation splits, evaluation sets.
+
+    `scaling` is None where inputs are not images; `classes` has a meaning in classification.
+    """
 
     train: tuple[Tensor, Tensor]
     validation: EvaluationSet
     sets: tuple[EvaluationSet, ...]
+    scaling: Scaling | None = None
+    classes: int = 0
 
     @property
     def examples(self) -> int:
         """Number of training examples."""
         return len(self.train[0])
 
+    def inputs(self, x: Tensor, device: torch.device | None = None) -> Tensor:
+        """What networks see of x [..., *shape]: float32, images normalised, on a device."""
+        x = x.to(device or x.device, non_blocking=True)
+        return x if self.scaling is None else self.scaling(x)
 
-def prepare(cache: Cache, key: str, dataset: str, data_seed: int) -> None:
-    """Load a dataset and put its arrays into the cache."""
-    data = get(dataset)().load(lambda name: numpy_stream(data_seed, "data", dataset, name))
-    cache.save(key, dict(_flatten(data)), {"dataset": dataset, "data_seed": data_seed})
+    def to(self, device: torch.device) -> Prepared:
+        """The training split on a device; evaluation sets follow chunk by chunk."""
+        if device.type == "cpu":
+            return self
+        x, y = self.train
+        scaling = self.scaling and Scaling(
+            self.scaling.mean.to(device), self.scaling.std.to(device)
+        )
+        return replace(self, train=(x.to(device), y.to(device)), scaling=scaling)
 
 
-def load(cache: Cache, key: str) -> Prepared:
+def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
+    """Load a dataset and put its arrays into the cache.
+
+    Raises:
+        datasets.base.BadData: a file is broken.
+    """
+    dataset = get(plan.dataset)
+
+    def stream(name: str) -> np.random.Generator:
+        return numpy_stream(plan.seed, "data", stream_name(plan.dataset), name)
+
+    data = dataset(root).load(stream)
+    rows = _rows(len(data.train), plan.examples, stream("examples"))
+    tested = _rows(len(data.test), plan.test_examples, stream("test examples"))
+    corrupted = _corrupted(data, dataset, plan, tested)
+    data = replace(data, train=_some(data.train, rows), test=_some(data.test, tested))
+    note = {"dataset": plan.dataset, "data_seed": plan.seed}
+    arrays = dict(_flatten({"train": data.train, "validation": data.validation}))
+    if data.mean is not None and data.std is not None:
+        arrays |= {"mean": np.array(data.mean, np.float32), "std": np.array(data.std, np.float32)}
+    cache.save(plan.splits_key, arrays, note)
+    data = replace(data, shifted={**data.shifted, **corrupted})
+    cache.save(plan.sets_key, _evaluation_arrays(data, dataset, plan, root, stream), note)
+
+
+def _rows(count: int, limit: int | None, rng: np.random.Generator) -> np.ndarray:
+    """As many rows as the recipe allows, ascending."""
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.sort(rng.permutation(count)[:limit])
+
+
+def _some(split: Split, rows: np.ndarray) -> Split:
+    return split if len(rows) == len(split) else Split(split.x[rows], split.y[rows])
+
+
+def _corrupted(
+    data: Data, dataset: type[Dataset], plan: DataPlan, rows: np.ndarray
+) -> dict[tuple[str, int], Split]:
+    if not plan.sources.corruptions:
+        return {}
+    from datasets.corruptions import corrupted
+
+    folder, y = Path(plan.sources.corruptions), data.test.y
+    return {name: Split(x, y[rows]) for name, x in corrupted(folder, dataset, y, rows)}
+
+
+def _evaluation_arrays(
+    data: Data, dataset: type[Dataset], plan: DataPlan, root: Path, stream: Stream
+) -> dict[str, np.ndarray]:
+    shifted, ood = dict(data.shifted), dict(data.ood)
+    if dataset.images:
+        from datasets.ood import load_ood
+
+        shifted |= _shifted(data.test, dataset.shifts)
+        for each in plan.sources.present:
+            ood[each.name] = load_ood(each.name, dataset, root, stream, plan.test_examples)
+    splits = {"test": data.test}
+    if data.canvas is not None:
+        splits["canvas"] = data.canvas
+    splits |= {f"test/{shift}/{level}": split for (shift, level), split in shifted.items()}
+    return dict(_flatten(splits)) | {f"ood:{name}.x": x for name, x in ood.items()}
+
+
+def _shifted(test: Split, names: Sequence[str]) -> dict[tuple[str, int], Split]:
+    from datasets.shifts import LEVELS, shifted
+
+    images = torch.from_numpy(test.x)
+    return {
+        (name, level): Split(shifted(images, name, level).numpy(), test.y)
+        for name in names
+        for level in range(1, len(LEVELS[name]) + 1)
+    }
+
+
+def _flatten(splits: Mapping[str, Split]) -> Iterator[tuple[str, np.ndarray]]:
+    for name, split in splits.items():
+        yield f"{name}.x", split.x
+        yield f"{name}.y", split.y
+
+
+def load(cache: Cache, plan: DataPlan) -> Prepared:
     """The arrays as tensors.
 
     Raises:
-        bench.cache.Damaged: the entry is missing or damaged.
+        bench.cache.Damaged: an entry is missing or damaged.
     """
-    arrays = {name: torch.from_numpy(array) for name, array in cache.load(key).items()}
-    validation = EvaluationSet("validation", arrays["validation.x"], arrays["validation.y"])
-    sets = tuple(sorted(_sets(arrays), key=lambda each: (each.name != "test", each.key)))
-    return Prepared((arrays["train.x"], arrays["train.y"]), validation, sets)
-
-
-def _flatten(data: Data) -> Iterator[tuple[str, np.ndarray]]:
-    splits = {"train": data.train, "validation": data.validation, "test": data.test}
-    splits |= {f"test/{shift}/{level}": split for (shift, level), split in data.shifted.items()}
-    if data.canvas is not None:
-        splits["canvas"] = data.canvas
-    for name, split in splits.items():
-        yield from _arrays(name, split)
-    for name, x in data.ood.items():
-        yield f"ood:{name}.x", x
-
-
-def _arrays(name: str, split: Split) -> Iterator[tuple[str, np.ndarray]]:
-    yield f"{name}.x", split.x
-    yield f"{name}.y", split.y
+    splits, sets = cache.load(plan.splits_key), cache.load(plan.sets_key)
+    return Prepared(
+        train=(splits["train.x"], splits["train.y"]),
+        validation=EvaluationSet("validation", splits["validation.x"], splits["validation.y"]),
+        sets=tuple(sorted(_sets(sets), key=lambda each: (each.name != "test", each.key))),
+        scaling=Scaling(splits["mean"], splits["std"]) if "mean" in splits else None,
+        classes=get(plan.dataset).outputs,
+    )
 
 
 def _sets(arrays: Mapping[str, Tensor]) -> Iterator[EvaluationSet]:
@@ -88,5 +205,8 @@ def _sets(arrays: Mapping[str, Tensor]) -> Iterator[EvaluationSet]:
         key = name.removesuffix(".x")
         if key == name or not key.startswith(("test", "ood:")):
             continue
+        if key.startswith("ood:"):
+            yield EvaluationSet(key, x)
+            continue
         kind, shift, severity = key.split("/") if "/" in key else (key, "", "0")
-        yield EvaluationSet(kind, x, arrays.get(f"{key}.y"), shift, int(severity))
+        yield EvaluationSet(kind, x, arrays[f"{key}.y"], shift, int(severity))

@@ -13,7 +13,9 @@ class UsageError(Exception):
 def nearest(word: str, names: Iterable[str]) -> str:
     """'; did you mean …?' or the list of names, to end an error message with."""
     known = sorted(names)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    # Capitals are the commonest mistake, and far apart to a comparison of letters.
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
     if close:
-        return f"; did you mean {close[0]!r}?"
+        return f"; did you mean {lower[close[0]]!r}?"
     return f"; there is {', '.join(known)}" if known else ""

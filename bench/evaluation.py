@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
+from bench.compute import CPU, Compute
 from bench.data import EvaluationSet, Prepared
+from bench.keys import Sources
 from bench.metrics.classification import fit_temperature
 from bench.metrics.outcome import Array, ClassOutcome, Outcome, ValueOutcome
 from bench.metrics.registry import METRICS, Kind, Metric
 from bench.randomness import torch_stream
-from bench.teacher import CHUNK, Teacher
-from datasets.base import Dataset
+from bench.student import predict
+from bench.teacher import Teacher
 from methods.base import Method
 from methods.predictions import Categorical, GaussianMixture, Prediction
 
@@ -28,8 +29,10 @@ def evaluate(
     student: nn.Module,
     data: Prepared,
     teacher: Teacher,
-    dataset: type[Dataset],
+    sources: Sources,
     seed: int,
+    dataset: str,
+    compute: Compute = CPU,
 ) -> tuple[Figures, list[SetFigures]]:
     """All figures of one student.
 
@@ -37,37 +40,35 @@ def evaluate(
         The headline figures, and one entry per evaluation set: `set`, `shift`, `severity` and
         `figures` by metric or "metric:score".
     """
-    outcomes = _outcomes(method, student, data, dataset.name, seed)
-    test = outcomes["test"]
-    entries = []
-    for each in data.sets:
-        outcome = outcomes[each.key]
-        reference = outcome_of(method.task.prediction(teacher.outputs[each.key]), each)
-        figures = _set_figures(outcome, reference, test, dataset.task, each)
-        entries.append(_entry(each.name, each.shift, each.severity, figures))
-    entries += _group_entries(entries, dataset)
-    return _headline(entries, dataset.task), entries
 
-
-@torch.no_grad()
-def predict(method: Method, student: nn.Module, x: Tensor, stream: torch.Generator) -> Prediction:
-    """The prediction on x [N, ...], in chunks of fixed size."""
-    outputs = [method.forward(student, chunk, stream) for chunk in torch.split(x, CHUNK)]
-    return method.predict(torch.cat(outputs, dim=1))
-
-
-def _outcomes(
-    method: Method, student: nn.Module, data: Prepared, dataset: str, seed: int
-) -> dict[str, Outcome]:
     def outcome(each: EvaluationSet, temperature: float) -> Outcome:
-        stream = torch_stream(seed, dataset, "evaluation", each.key)
-        return outcome_of(predict(method, student, each.x, stream), each, temperature)
+        if method.is_teacher:
+            prediction = method.predict(teacher.outputs[each.key])
+        else:
+            stream = torch_stream(seed, dataset, "evaluation", each.key, device=compute.device)
+            prediction = predict(method, student, data, each.x, stream, compute)
+        return outcome_of(prediction, each, temperature)
 
-    validation = outcome(data.validation, 1.0)
-    temperature = 1.0
-    if isinstance(validation, ClassOutcome):
-        temperature = fit_temperature(validation.log_mean, validation.targets)
-    return {each.key: outcome(each, temperature) for each in data.sets}
+    task = method.task.name
+    temperature = _temperature(outcome(data.validation, 1.0))
+    test, *others = data.sets
+    inside = outcome(test, temperature)
+    entries = []
+    for each in (test, *others):
+        # One set at a time: those of all sets would not fit beside one another.
+        seen = inside if each is test else outcome(each, temperature)
+        reference = outcome_of(method.task.prediction(teacher.outputs[each.key]), each)
+        figures = _set_figures(seen, reference, inside, task, each)
+        entries.append(_entry(each.name, each.shift, each.severity, figures))
+    entries += _group_entries(entries, sources, task)
+    return _headline(entries, task), entries
+
+
+def _temperature(validation: Outcome) -> float:
+    """The temperature fitted on the validation split; 1 in regression."""
+    if not isinstance(validation, ClassOutcome):
+        return 1.0
+    return fit_temperature(validation.log_mean, validation.targets)
 
 
 def outcome_of(prediction: Prediction, each: EvaluationSet, temperature: float = 1.0) -> Outcome:
@@ -130,23 +131,24 @@ def _entry(name: str, shift: str, severity: int, figures: Figures) -> SetFigures
     return {"set": name, "shift": shift, "severity": severity, "figures": figures}
 
 
-def _group_entries(entries: list[SetFigures], dataset: type[Dataset]) -> list[SetFigures]:
-    """Unweighted means of the OOD figures over all OOD sets, and over the near and far ones."""
+def _group_entries(entries: list[SetFigures], sources: Sources, task: str) -> list[SetFigures]:
+    """Unweighted means of the OOD figures over all OOD sets, and over the near and far ones.
+
+    `sets` counts them; a set that is absent has an entry that says so.
+    """
     by_set = {e["set"]: e["figures"] for e in entries if e["set"].startswith("ood:")}
-    groups = {"ood": list(by_set)}
-    for name in by_set:
-        group = f"ood-{dataset.ood_groups[name.removeprefix('ood:')]}"
-        groups.setdefault(group, []).append(name)
-    metrics = {metric.name for metric in _metrics("ood", dataset.task)}
+    groups: dict[str, list[str]] = {}
+    for each in sources.present:
+        for group in ("ood", f"ood-{each.group}"):
+            groups.setdefault(group, []).append(f"ood:{each.name}")
+    metrics = {metric.name for metric in _metrics("ood", task)}
     result = []
     for group, names in sorted(groups.items()):
-        keys = (
-            [key for key in by_set[names[0]] if key.partition(":")[0] in metrics] if names else []
-        )
+        keys = [key for key in by_set[names[0]] if key.partition(":")[0] in metrics]
         means = {key: float(np.mean([by_set[name][key] for name in names])) for key in keys}
-        if means:
-            result.append(_entry(group, "", 0, means))
-    return result
+        result.append(_entry(group, "", 0, {"sets": float(len(names)), **means}))
+    absent = [each.name for each in sources.ood if each.absent]
+    return result + [_entry(f"ood:{name}", "", 0, {"absent": 1.0}) for name in absent]
 
 
 def _headline(entries: list[SetFigures], task: str) -> Figures:

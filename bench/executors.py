@@ -13,24 +13,27 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any
 
+from bench.devices import DEVICE
 from bench.fingerprint import ROOT
 from bench.workplace import WORKER
 
 
 class TaskFailed(Exception):
-    """The task raised; carries one line and the traceback as text."""
+    """The task raised; carries one line, the traceback as text, and the number of an OSError."""
 
-    def __init__(self, reason: str, details: str) -> None:
+    def __init__(self, reason: str, details: str, number: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.details = details
+        self.number = number
 
 
 class WorkerDied(Exception):
@@ -51,6 +54,8 @@ def prepare_process() -> None:
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    # What the recipe calls float32 is that on a GPU too.
+    torch.backends.cudnn.allow_tf32 = False
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         trim_threshold, top_pad, mmap_max = -1, -2, -4
@@ -59,21 +64,31 @@ def prepare_process() -> None:
         libc.mallopt(top_pad, 64 * 2**20)
 
 
-def describe_failure(error: BaseException) -> tuple[str, str]:
-    """One line and the traceback."""
-    text = " ".join(str(error).split())
+def describe_failure(error: BaseException) -> tuple[str, str, int | None]:
+    """One line, the traceback and, of an OSError, its number."""
+    try:
+        text = " ".join(str(error).split())
+        trace = "".join(traceback.format_exception(error))
+    except Exception:
+        text, trace = "its message can't be shown", ""
+    number = error.errno if isinstance(error, OSError) else None
+    if type(error).__name__ == "OutOfMemoryError":
+        text = f"lower --cells-per-gpu or --set batch_size ({text})"
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return line, "".join(traceback.format_exception(error))
+    return line, trace, number
 
 
 class InProcess(Executor):
     """Runs each task at once in this process; its future is done when `submit` returns."""
 
+    def __init__(self, device: str = "cpu") -> None:
+        os.environ[DEVICE] = device
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
+            future.set_result(fn(*args))
+        except (Exception, SystemExit, GeneratorExit) as error:
             future.set_exception(TaskFailed(*describe_failure(error)))
         return future
 
@@ -87,10 +102,16 @@ class ProcessPerTask(Executor):
     Args:
         jobs: tasks at a time.
         timeout: seconds that a task may take; none: for ever.
+        devices: taken in turn by the tasks that run side by side.
     """
 
-    def __init__(self, jobs: int, timeout: float | None = None) -> None:
+    def __init__(
+        self, jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)
+    ) -> None:
         self.timeout = timeout
+        self._slots: SimpleQueue[str] = SimpleQueue()
+        for job in range(jobs):
+            self._slots.put(devices[job % len(devices)])
         self._threads = ThreadPoolExecutor(jobs)
         self._lock = threading.Lock()
         self._running: set[BaseProcess] = set()
@@ -102,22 +123,23 @@ class ProcessPerTask(Executor):
             forkserver.ensure_running()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return self._threads.submit(self._run, fn, args)
+        return self._threads.submit(self._run_on_a_device, fn, args, kwargs.get("timed", True))
 
-    def _run(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        here, there = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(there, function, arguments))
-        # multiprocessing reaps finished children whenever one is started: one thread at a time.
-        with self._lock:
-            if self._stopped:
-                raise WorkerDied("stopped")
-            process.start()
-            self._running.add(process)
-        there.close()
+    def _run_on_a_device(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], timed: bool
+    ) -> Any:
+        device = self._slots.get()
         try:
-            if not here.poll(self.timeout):
+            return self._run((device, function, arguments), self.timeout if timed else None)
+        finally:
+            self._slots.put(device)
+
+    def _run(self, call: tuple[Any, ...], timeout: float | None) -> Any:
+        process, here = self._start(call)
+        try:
+            if not here.poll(timeout):
                 self._end(process)
-                raise TimedOut(f"took longer than {self.timeout:g} s")
+                raise TimedOut(f"took longer than {timeout:g} s")
             succeeded, answer = here.recv()
         except (EOFError, ConnectionResetError):
             # Its pipe is closed a moment before its exit status can be read.
@@ -130,6 +152,28 @@ class ProcessPerTask(Executor):
         if not succeeded:
             raise TaskFailed(*answer)
         return answer
+
+    def _start(self, call: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
+        # multiprocessing reaps finished children whenever one is started: one thread at a time.
+        with self._lock, _importable_everywhere():
+            for attempt in (1, 2):
+                if self._stopped:
+                    raise WorkerDied("stopped")
+                here, there = self._context.Pipe()
+                process = self._context.Process(target=_serve, args=(there, *call))
+                try:
+                    process.start()
+                except (EOFError, OSError) as error:
+                    # The fork server was killed: multiprocessing starts another the next time.
+                    here.close()
+                    if attempt == 2:
+                        raise WorkerDied(f"no process could be started ({error})") from None
+                    continue
+                finally:
+                    there.close()
+                self._running.add(process)
+                return process, here
+        raise AssertionError("unreachable")
 
     def _end(self, process: BaseProcess, patience: float = 0.0) -> None:
         with self._lock:
@@ -172,18 +216,18 @@ def _cause_of_death(code: int | None) -> str:
 
 
 def _serve(
-    connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
+    connection: Connection, device: str, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
-    """Run one task and answer; end at once if the parent is gone."""
+    """Run one task on a device and answer; end at once if the parent is gone."""
+    os.environ[DEVICE] = device
     # Ctrl-C reaches the whole group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_watch, args=(connection,), daemon=True).start()
     try:
-        answer = (True, function(*arguments))
-    except Exception as error:
-        answer = (False, describe_failure(error))
-    connection.send(answer)
+        connection.send((True, function(*arguments)))
+    except BaseException as error:
+        connection.send((False, describe_failure(error)))
     # Nothing is left to do; the interpreter's own farewell takes tens of milliseconds.
     os._exit(0)
 

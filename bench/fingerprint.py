@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,12 @@ def _is_docstring(node: ast.stmt) -> bool:
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     )
+
+
+@functools.cache
+def versions(*libraries: str) -> dict[str, str]:
+    """Of installed libraries, without the build's name; read from their metadata alone."""
+    return {name: version(name).partition("+")[0] for name in libraries}
 
 
 @functools.cache

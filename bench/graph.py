@@ -8,17 +8,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.cache import Cache
-from bench.plan import Cell, TeacherPlan
+from bench.keys import DataPlan, TeacherPlan
+from bench.plan import Cell
 from bench.scheduler import Task
 from bench.workplace import Workplace, in_worker
 
 
+def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
+    """The tasks that make what data is not in the cache and sound; they come before all others."""
+    plans = {cell.teacher.data.sets_key: cell.teacher.data for cell in cells}
+    return [
+        Task(_data_task(plan), in_worker, ("prepare_data", workplace, plan), timed=False)
+        for plan in plans.values()
+        if not (cache.sound(plan.splits_key) and cache.sound(plan.sets_key))
+    ]
+
+
 def make_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
-    """All tasks but those whose result is in the cache and sound.
+    """Teachers and cells, but those teachers that are in the cache and sound.
 
     Teachers come first, those that most cells wait for before others; then cells as asked for.
     """
-    graph = _Graph(cache, workplace, Counter(cell.teacher.key for cell in cells))
+    graph = _Graph(cache, workplace, Counter(cell.teacher.outputs_key for cell in cells))
     for cell in cells:
         graph.add_teacher(cell.teacher)
     for cell in cells:
@@ -31,12 +42,12 @@ def cell_task(cell: Cell) -> str:
     return f"cell {cell.id}"
 
 
-def _data_task(plan: TeacherPlan) -> str:
-    return f"data {plan.dataset} seed {plan.data_seed} ({plan.data_key[-6:]})"
+def _data_task(plan: DataPlan) -> str:
+    return f"data {plan.dataset} seed {plan.seed} ({plan.sets_key[-6:]})"
 
 
 def _teacher_task(plan: TeacherPlan) -> str:
-    return f"teacher {plan.dataset} seed {plan.seed} ({plan.key[-6:]})"
+    return f"teacher {plan.dataset} seed {plan.seed} ({plan.outputs_key[-6:]})"
 
 
 class _Graph:
@@ -47,22 +58,22 @@ class _Graph:
         self._waiting = waiting
 
     def add_cell(self, cell: Cell) -> None:
-        needs = (_data_task(cell.teacher), _teacher_task(cell.teacher))
-        self._add(cell_task(cell), "run_cell", (cell,), needs, (1,))
+        needs = (_teacher_task(cell.teacher),)
+        self._add(cell_task(cell), "run_cell", (cell,), needs, (1,), timed=True)
 
     def add_teacher(self, plan: TeacherPlan) -> None:
-        rank = (0, -self._waiting[plan.key])
-        data, teacher = _data_task(plan), _teacher_task(plan)
-        if not self._sound(plan.data_key):
-            self._add(data, "prepare_data", (plan,), (), rank)
-        if self._sound(plan.key):
+        name = _teacher_task(plan)
+        weights = [self._sound(key) for key in plan.member_keys]
+        if name in self.tasks or (all(weights) and self._sound(plan.outputs_key)):
             return
+        rank = (0, -self._waiting[plan.outputs_key])
         pieces = []
         for index, members in enumerate(plan.pieces):
-            pieces.append(f"{teacher} members {members.start}-{members.stop - 1}")
-            if not self._sound(plan.piece_key(index)):
-                self._add(pieces[-1], "train_piece", (plan, index), (data,), rank)
-        self._add(teacher, "finish_teacher", (plan,), (data, *pieces), rank)
+            pieces.append(f"{name} members {members.start}-{members.stop - 1}")
+            whole = all(weights[member] for member in members)
+            if not (whole and self._sound(plan.piece_key(index))):
+                self._add(pieces[-1], "make_piece", (plan, index), (), rank)
+        self._add(name, "finish_teacher", (plan,), tuple(pieces), rank)
 
     def _add(
         self,
@@ -71,6 +82,7 @@ class _Graph:
         arguments: tuple[Any, ...],
         needs: tuple[str, ...],
         rank: tuple[int, ...],
+        timed: bool = False,
     ) -> None:
         call = (function, self._workplace, *arguments)
-        self.tasks.setdefault(name, Task(name, in_worker, call, needs, rank))
+        self.tasks.setdefault(name, Task(name, in_worker, call, needs, rank, timed))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 from tabulate import tabulate
 
@@ -17,12 +19,25 @@ from bench.plan import Cell
 from bench.recipe import Recipe
 from bench.store import Run
 from bench.tables import make_boards, render
-from datasets import DATASETS
+from datasets import DATASETS, get
 from methods import METHODS
+from methods.networks.options import OPTIONS
 
 
-def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int) -> str:
-    """Each cell's state, the teachers, and the time that the rest will take."""
+def driver_of(run: Run) -> str:
+    """Who holds the folder's lock; empty if nobody does, whatever a dead one left behind."""
+    lock = FileLock(run.folder / ".lock", timeout=0)
+    try:
+        with lock:
+            return ""
+    except Timeout:
+        return run.driver()
+    except OSError:
+        return ""
+
+
+def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Path) -> str:
+    """Each cell's state, the teachers, what is absent, and the time that the rest will take."""
     estimate = Estimate({cell.id: cell for cell in cells})
     states, rows = Counter[str](), []
     waiting = []
@@ -39,7 +54,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int) -> str:
         if state == "to run":
             waiting.append(cell)
     lines = [_table(rows, ["dataset", "method", "seed", "state", "reason"]), ""]
-    lines += _teacher_lines(cells, waiting, cache)
+    lines += [*_teacher_lines(cells, waiting, cache), *_source_lines(cells, root)]
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     lines += ["", f"{len(cells)} cells: {counts}"]
     if waiting:
@@ -48,13 +63,32 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int) -> str:
 
 
 def _teacher_lines(cells: Sequence[Cell], waiting: Sequence[Cell], cache: Cache) -> list[str]:
-    users = Counter(cell.teacher.key for cell in cells if not cell.skip)
-    needed = {cell.teacher.key for cell in waiting}
+    users = Counter(cell.teacher.outputs_key for cell in cells if not cell.skip)
+    needed = {cell.teacher.outputs_key for cell in waiting}
     rows = []
-    for key, plan in {cell.teacher.key: cell.teacher for cell in cells}.items():
-        state = "cached" if cache.has(key) else "to train" if key in needed else "not needed"
+    for key, plan in {cell.teacher.outputs_key: cell.teacher for cell in cells}.items():
+        weights = all(cache.has(each) for each in plan.member_keys)
+        known = "cached" if cache.has(key) else "trained, new sets to see" if weights else ""
+        state = known or ("to train" if key in needed else "not needed")
         rows.append([plan.dataset, plan.seed, plan.recipe.members, users[key], state])
     return [_table(rows, ["teacher of", "seed", "members", "shared by cells", "state"])]
+
+
+def _source_lines(cells: Sequence[Cell], root: Path) -> list[str]:
+    """Data that is not there, OOD sets that are absent, and what augmentation costs."""
+    lines = []
+    for name, plan in {cell.dataset: cell.teacher for cell in cells}.items():
+        if reason := get(name)(root).missing():
+            lines.append(f"{name}: {reason}; give --data-root, or run --download to fetch it")
+        for each in plan.data.sources.ood:
+            if each.absent:
+                lines.append(f"{name}: OOD set {each.name} is absent: {each.absent}")
+        if plan.recipe.views:
+            lines.append(
+                f"{name}: augment={plan.recipe.augment}: instead of stored outputs, the teacher's "
+                f"{plan.recipe.members} members are run on every batch of every student"
+            )
+    return ["", *lines] if lines else []
 
 
 def _time_line(estimate: Estimate, waiting: Sequence[str], jobs: int) -> str:
@@ -83,8 +117,8 @@ def status_text(run: Run) -> str:
     ]
     total = sum(counts.values(), Counter[str]())
     summary = ", ".join(f"{total[state]} {state}" for state in states if total[state])
-    holder = run.folder / ".driver"
-    running = [f"running now: {holder.read_text().strip()}"] if holder.exists() else []
+    holder = driver_of(run)
+    running = [f"running now: {holder}"] if holder else []
     older = len(list(run.cells.glob("*.json"))) - (total.total() - total["not run"])
     if older:
         running.append(f"{older} records of cells no longer asked for, or of older code, are kept")
@@ -158,7 +192,7 @@ def list_datasets() -> str:
         lines = [
             f"{dataset.name}: {dataset.summary}",
             f"  source: {dataset.source}",
-            f"  task: {dataset.task}, {dataset.inputs} inputs, {dataset.outputs} outputs",
+            f"  task: {dataset.task}, inputs {_shape(dataset.shape)}, {dataset.outputs} outputs",
             f"  network: {_pairs(dataset.network)}",
             f"  recipe: {_pairs(dataset.recipe)}",
             f"  parameters: {_pairs(dataset.defaults)}",
@@ -167,6 +201,10 @@ def list_datasets() -> str:
         ]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _pairs(values: Any) -> str:
@@ -191,6 +229,13 @@ def list_presets() -> str:
     return _table(rows, ["preset", "what it runs"])
 
 
+def list_networks() -> str:
+    """Each family of networks with its options."""
+    note = "--set network.family=NAME chooses another, --set network.OPTION=VALUE changes it"
+    parts = ["\n".join([name, *_field_lines(model)]) for name, model in OPTIONS.items()]
+    return "\n\n".join([*parts, note])
+
+
 def list_recipe() -> str:
     """The values that `--set` takes."""
     return "\n".join(
@@ -202,6 +247,7 @@ LISTINGS: dict[str, Callable[[], str]] = {
     "methods": list_methods,
     "datasets": list_datasets,
     "metrics": list_metrics,
+    "networks": list_networks,
     "presets": list_presets,
     "recipe": list_recipe,
 }

@@ -1,14 +1,10 @@
-"""From a configuration to cells and the graph of tasks, all of it checked; without torch.
-
-Data and teacher keys are made of content alone: names, values, hashes of code. No path, no order.
-"""
+"""From a configuration to cells, all of it checked; without torch."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,49 +12,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.cache import key_of
+import datasets
 from bench.config import Config, Variant, explain
 from bench.errors import UsageError, nearest
-from bench.fingerprint import code_digest, digest, file_digest
+from bench.fingerprint import code_digest, digest, versions
+from bench.keys import Planner, TeacherPlan, class_code, modules_code, stream_name
 from bench.metrics.registry import METRICS
 from bench.recipe import Recipe, recipe_for
-from datasets import DATASETS
-from datasets.base import Dataset
+from bench.sources import DATA_ROOT, sources_of
+from datasets.base import BadData, Dataset
 from methods import METHODS
 from methods.base import Method
+from methods.networks.options import OPTIONS, describe
 
-DATA_CODE = ("datasets/base.py", "bench/data.py", "bench/randomness.py")
-TEACHER_CODE = (
-    *("bench/training.py", "bench/optimizer.py", "bench/teacher.py", "bench/randomness.py"),
-    *("methods/tasks.py", "methods/networks/*.py"),
-)
 CELL_CODE = (
     *("bench/student.py", "bench/evaluation.py", "bench/cost.py", "bench/metrics/*.py"),
     *("bench/worker.py", "methods/base.py", "methods/schedules.py", "methods/predictions.py"),
 )
-
-
-@dataclass(frozen=True)
-class TeacherPlan:
-    """A teacher to be: what it is trained on and how, and its key in the cache."""
-
-    dataset: str
-    seed: int
-    data_seed: int
-    recipe: Recipe
-    data_key: str
-    key: str
-
-    @property
-    def pieces(self) -> list[range]:
-        """Members that are trained as one batch."""
-        members, size = self.recipe.members, self.recipe.piece
-        return [range(i, min(i + size, members)) for i in range(0, members, size)]
-
-    def piece_key(self, piece: int) -> str:
-        """The key of a piece's weights, kept until the teacher is whole."""
-        members = self.pieces[piece]
-        return f"{self.key}.{members.start}-{members.stop - 1}"
 
 
 @dataclass(frozen=True)
@@ -84,8 +54,12 @@ class Cell:
         return {name: getattr(self, name) for name in names} | {"teacher": self.teacher.key}
 
 
-def make_cells(config: Config) -> list[Cell]:
+def make_cells(config: Config, root: Path = DATA_ROOT) -> list[Cell]:
     """Every cell of a configuration, each once, in the order asked for.
+
+    Args:
+        config: what to run.
+        root: where datasets find their files.
 
     Raises:
         UsageError: an unknown name, a wrong value or an impossible combination; with its place.
@@ -93,22 +67,34 @@ def make_cells(config: Config) -> list[Cell]:
     chosen = [(name, _dataset(name, config)) for name in dict.fromkeys(config.datasets)]
     if not chosen or not config.variants:
         raise UsageError("nothing to run: give at least one method (-m) and one dataset (-d)")
+    _check_recipe_names(config)
+    if config.ood and not any(dataset.images for _, dataset in chosen):
+        raise UsageError("--ood: none of the datasets has images; theirs bring their own OOD sets")
     recipes = {name: _recipe(dataset, config) for name, dataset in chosen}
-    _check_recipe_names(config, recipes)
+    planner = Planner(root, {name: sources_of(dataset, config, root) for name, dataset in chosen})
     cells: dict[str, Cell] = {}
+    rows: dict[tuple[str, str, int], str] = {}
     for variant in config.variants:
         method = _method(variant)
         for name in variant.datasets:
-            _known(name, DATASETS, "dataset", variant.place)
+            if name not in config.datasets:
+                _known(name, datasets.DATASETS, "dataset", variant.place)
         for (name, dataset), values in itertools.product(chosen, _combinations(variant)):
             if variant.datasets and name not in variant.datasets:
                 continue
-            for cell in _cells_of(dataset, method, variant, values, recipes[name], config.seeds):
+            teachers = [planner.teacher(dataset, recipes[name], seed) for seed in config.seeds]
+            for cell in _cells_of(dataset, method, variant, values, teachers):
                 known = cells.setdefault(cell.id, cell)
                 if known.label != cell.label:
                     raise UsageError(
                         f"{variant.place}: on {name}, {cell.label!r} is the same as {known.label!r}"
                     )
+                if rows.setdefault((name, cell.label, cell.seed), cell.id) != cell.id:
+                    raise UsageError(
+                        f"{variant.place}: another variant has the label {cell.label!r}"
+                    )
+    if not cells:
+        raise UsageError("nothing to run: no method is asked for on any of the datasets")
     if all(cell.skip for cell in cells.values()):
         reasons = sorted({f"{c.method} on {c.dataset}: {c.skip}" for c in cells.values()})
         raise UsageError(f"nothing can be run: {'; '.join(reasons)}")
@@ -121,8 +107,11 @@ def _known(name: str, names: Mapping[str, Any], what: str, place: str) -> None:
 
 
 def _dataset(name: str, config: Config) -> type[Dataset]:
-    _known(name, DATASETS, "dataset", config.places.get(f"datasets.{name}", "-d"))
-    return DATASETS[name]
+    try:
+        return datasets.get(name)
+    except (datasets.UnknownDataset, BadData) as error:
+        place = config.places.get(f"datasets.{name}", "-d")
+        raise UsageError(f"{place}: {error}") from None
 
 
 def _method(variant: Variant) -> type[Method]:
@@ -133,23 +122,63 @@ def _method(variant: Variant) -> type[Method]:
 def _recipe(dataset: type[Dataset], config: Config) -> Recipe:
     given = {**config.recipe, **config.recipes.get(dataset.name, {})}
     try:
-        return recipe_for(dataset.recipe, dataset.network, given)
+        network = _network(dataset, given.pop("network", {}))
+        recipe = recipe_for(dataset.recipe, network, given)
     except ValidationError as error:
         location, reason = explain(error, Recipe)
-        places = (f"recipe.{location[0]}", f"recipes.{dataset.name}")
-        place = next((config.places[each] for each in places if each in config.places), "--set")
-        raise UsageError(f"{place}: {reason}") from None
+        raise UsageError(f"{_place(config, dataset.name, str(location[0]))}: {reason}") from None
+    except _BadNetwork as error:
+        place = _place(config, dataset.name, "network", str(error.option))
+        raise UsageError(f"{place}: {error}") from None
+    if recipe.views and not dataset.images:
+        place = _place(config, dataset.name, "augment")
+        raise UsageError(f"{place}: augment: the inputs of {dataset.name} are no images")
+    return recipe
 
 
-def _check_recipe_names(config: Config, recipes: Mapping[str, Recipe]) -> None:
+def _place(config: Config, dataset: str, *names: str) -> str:
+    """Where a value of the recipe was given, as exactly as is known."""
+    paths = [".".join(names[:depth]) for depth in range(len(names), 0, -1)]
+    places = [f"{start}.{path}" for path in paths for start in (f"recipes.{dataset}", "recipe")]
+    places.append(f"recipes.{dataset}")
+    return next((config.places[each] for each in places if each in config.places), "--set")
+
+
+class _BadNetwork(Exception):
+    """What is wrong with a network's description, and which of its options."""
+
+    def __init__(self, message: str, option: str = "") -> None:
+        super().__init__(message)
+        self.option = option
+
+
+def _network(dataset: type[Dataset], given: Any) -> dict[str, Any]:
+    """The dataset's network with the given options over it, or another family's.
+
+    Raises:
+        _BadNetwork: an unknown family or option, or a wrong value.
+    """
+    if not isinstance(given, dict):
+        raise _BadNetwork(f"network: options such as network.width=0.5, not {given!r}")
+    family = given.get("family", dataset.network["family"])
+    base = dataset.network if family == dataset.network["family"] else {}
+    if not isinstance(family, str) or family not in OPTIONS:
+        message = f"unknown network family {family!r}{nearest(str(family), OPTIONS)}"
+        raise _BadNetwork(message, "family")
+    if family != "mlp" and not dataset.images:
+        message = f"network {family!r} needs images, which {dataset.name} has not"
+        raise _BadNetwork(message, "family")
+    try:
+        return describe({**base, **given, "family": family})
+    except ValidationError as error:
+        location, reason = explain(error, OPTIONS[family])
+        raise _BadNetwork(f"network {reason}", str(location[0]) if location else "") from None
+
+
+def _check_recipe_names(config: Config) -> None:
     for name in config.recipes:
-        _known(name, DATASETS, "dataset", config.places.get(f"recipes.{name}", "recipes"))
-    for name, recipe in recipes.items():
-        known = set(DATASETS[name].network)
-        for part in recipe.network:
-            if part not in known:
-                place = config.places.get("recipe.network", "--set network")
-                raise UsageError(f"{place}: unknown network part {part!r}{nearest(part, known)}")
+        if name not in config.datasets:
+            _dataset(name, config)
 
 
 def _combinations(variant: Variant) -> Iterator[dict[str, Any]]:
@@ -163,24 +192,23 @@ def _cells_of(
     method: type[Method],
     variant: Variant,
     given: Mapping[str, Any],
-    recipe: Recipe,
-    seeds: Iterable[int],
+    teachers: Iterable[TeacherPlan],
 ) -> Iterator[Cell]:
-    parameters = resolve(method, dataset, given, variant.place)
+    parameters = resolve(method, dataset, given, variant)
     label = label_of(variant, {name: parameters[name] for name in given})
     code = _cell_code(method, dataset.task)
     skip = method.refuses.get(dataset.task, "")
-    for seed in seeds:
-        teacher = _teacher(dataset, recipe, seed)
+    for teacher in teachers:
+        recipe, seed = teacher.recipe, teacher.seed
         content = {
             "method": method.name,
             "parameters": parameters,
             "recipe": recipe.training(),
             "seed": seed,
-            "teacher": teacher.key,
+            "teacher": teacher.outputs_key,
             "code": code,
         }
-        stem = re.sub(r"[^\w.+-]+", "_", f"{dataset.name}.{method.name}.s{seed}")
+        stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}.s{seed}")
         cell_id = f"{stem}.{digest(content)[:12]}"
         yield Cell(
             cell_id, dataset.name, method.name, label, seed, parameters, recipe, teacher, skip
@@ -188,7 +216,7 @@ def _cells_of(
 
 
 def resolve(
-    method: type[Method], dataset: type[Dataset], given: Mapping[str, Any], place: str = "-m"
+    method: type[Method], dataset: type[Dataset], given: Mapping[str, Any], variant: Variant
 ) -> dict[str, Any]:
     """All parameters of a method on a dataset: given, else the dataset's, else the default.
 
@@ -206,7 +234,8 @@ def resolve(
     try:
         return method.Parameters(**{**values, **given}).model_dump()
     except ValidationError as error:
-        _, reason = explain(error, method.Parameters)
+        location, reason = explain(error, method.Parameters)
+        place = variant.places.get(str(location[0]) if location else "", variant.place)
         raise UsageError(f"{place}: method {method.name!r}: {reason}") from None
 
 
@@ -229,45 +258,13 @@ def _shown(value: Any) -> str:
 
 
 @functools.cache
-def _class_code(cls: type, base: type) -> str:
-    """A hash of the files that a class and its ancestors below the base are defined in."""
-    classes = [each for each in cls.__mro__ if issubclass(each, base) and each is not base]
-    return _files_code(each.__module__ for each in classes)
-
-
-def _files_code(modules: Iterable[str]) -> str:
-    files = {sys.modules[module].__file__ for module in modules}
-    return digest(sorted(file_digest(Path(file)) for file in files if file))
-
-
-@functools.cache
 def _cell_code(method: type[Method], task: str) -> str:
     applying = [metric for metric in METRICS.values() if metric.applies(task)]
     return digest(
         {
             "engine": code_digest(*CELL_CODE),
-            "method": _class_code(method, Method),
-            "metrics": _files_code(metric.function.__module__ for metric in applying),
+            "versions": versions("numpy", "torch"),
+            "method": class_code(method, Method),
+            "metrics": modules_code(metric.function.__module__ for metric in applying),
         }
     )
-
-
-@functools.cache
-def _data_key(dataset: type[Dataset], data_seed: int) -> str:
-    shared = (*DATA_CODE, "datasets/shifts.py") if dataset.shifts else DATA_CODE
-    code = [code_digest(*shared), _class_code(dataset, Dataset)]
-    content = {"dataset": dataset.name, "data_seed": data_seed, "code": code}
-    return key_of("data", content)
-
-
-def _teacher(dataset: type[Dataset], recipe: Recipe, seed: int) -> TeacherPlan:
-    data_seed = seed if recipe.data_seed is None else recipe.data_seed
-    data_key = _data_key(dataset, data_seed)
-    content = {
-        "data": data_key,
-        "recipe": recipe.for_teacher(),
-        "seed": seed,
-        "code": code_digest(*TEACHER_CODE),
-    }
-    key = key_of("teacher", content)
-    return TeacherPlan(dataset.name, seed, data_seed, recipe, data_key, key)

@@ -12,23 +12,26 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from bench.errors import UsageError
+from bench.errors import UsageError, nearest
 from bench.fingerprint import file_digest
 
 GROUP = "distillation_bench"
 
 
-def plugin_path(text: str) -> str:
+def plugin_path(text: str, place: str = "--plugin") -> str:
     """The plugin's absolute path.
 
     Raises:
         UsageError: no such Python file.
     """
     path = Path(text).expanduser().resolve()
+    if path.is_dir():
+        raise UsageError(f"{place} {text}: a folder, not a Python file")
     if not path.is_file():
-        raise UsageError(f"--plugin {text}: no such file")
+        near = nearest(path.name, [each.name for each in path.parent.glob("*.py")])
+        raise UsageError(f"{place} {text}: no such file{near}")
     if path.suffix != ".py":
-        raise UsageError(f"--plugin {text}: not a Python file")
+        raise UsageError(f"{place} {text}: not a Python file")
     return str(path)
 
 
@@ -42,6 +45,18 @@ def load_plugins(paths: Iterable[str]) -> None:
         _load_file(Path(path))
 
 
+def load_planned(plugins: Iterable[tuple[str, str]]) -> None:
+    """Import files whose digests were taken when the cells were planned.
+
+    Raises:
+        UsageError: one has changed since: its figures would stand under another code's name.
+    """
+    for path, digest in plugins:
+        if file_digest(Path(path)) != digest:
+            raise UsageError(f"{path} was changed during the run; run the same command again")
+        _load_file(Path(path))
+
+
 def load_installed() -> None:
     """Import the plugins of installed packages.
 
@@ -51,7 +66,7 @@ def load_installed() -> None:
     for entry in entry_points(group=GROUP):
         try:
             entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(f"plugin {entry.name} ({entry.value}): {_reason(error)}") from None
 
 
@@ -71,16 +86,16 @@ def _load_file(path: Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"{path}{_line_in(error, path)}: {_reason(error)}") from None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _line_in(error: Exception, path: Path) -> str:
+def _line_in(error: BaseException, path: Path) -> str:
     line = ""
     trace = error.__traceback__
     while trace is not None:

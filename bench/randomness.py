@@ -26,11 +26,13 @@ def numpy_stream(seed: int, *names: str | int) -> np.random.Generator:
     return np.random.default_rng(stream_seed(seed, *names))
 
 
-def torch_stream(seed: int, *names: str | int) -> torch.Generator:
-    """A torch stream on the CPU."""
+def torch_stream(
+    seed: int, *names: str | int, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """A torch stream on a device; another kind of device gives other numbers."""
     import torch
 
-    return torch.Generator().manual_seed(stream_seed(seed, *names))
+    return torch.Generator(device).manual_seed(stream_seed(seed, *names))
 
 
 def seed_global_streams(seed: int, *names: str | int) -> None:

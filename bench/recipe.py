@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+VIEWS = ("crop", "flip", "mixup")
+"""Augmentations, in the order in which they are applied."""
 
 
 class Recipe(BaseModel):
@@ -22,20 +25,65 @@ class Recipe(BaseModel):
     select: Literal["last", "validation"] = Field(
         "last", description="weights kept: the last epoch's, or those best on validation"
     )
-    data_seed: int | None = Field(None, ge=0, description="seed of the splits; none: the cell's")
-    piece: int = Field(
-        10, ge=1, description="members trained as one batch; no figure depends on it"
+    augment: str = Field("", description="views of images: crop, flip, mixup, joined by +")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of convolutions and products"
     )
-    network: dict[str, Any] = Field(default_factory=dict, description="family and widths")
+    examples: int | None = Field(None, ge=1, description="training examples used; none: all")
+    test_examples: int | None = Field(
+        None, ge=1, description="of the test split, of each shift of it and each OOD set; none: all"
+    )
+    data_seed: int | None = Field(None, ge=0, description="seed of the splits; none: the cell's")
+    piece: int | None = Field(
+        None,
+        ge=1,
+        description="members trained as one task; none: 10 perceptrons, 1 convolutional network",
+    )
+    network: dict[str, Any] = Field(
+        default_factory=dict, description="family and its options: network.width=0.5"
+    )
+
+    @field_validator("augment")
+    @classmethod
+    def _known_views(cls, value: str) -> str:
+        views = value.split("+") if value else []
+        unknown = [view for view in views if view not in VIEWS]
+        if unknown or len(set(views)) < len(views):
+            raise ValueError(f"{value!r} is not some of {', '.join(VIEWS)} joined by +")
+        return "+".join(view for view in VIEWS if view in views)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The augmentations, in order."""
+        return tuple(self.augment.split("+")) if self.augment else ()
+
+    @property
+    def members_a_piece(self) -> int:
+        """Members that one task trains."""
+        if self.piece is not None:
+            return self.piece
+        if self._stacked:
+            return self.members
+        return 10 if self.network.get("family") == "mlp" else 1
+
+    @property
+    def _stacked(self) -> bool:
+        return self.network.get("batching") == "vmap"
 
     def training(self) -> dict[str, Any]:
-        """What figures depend on, as plain values."""
-        return self.model_dump(exclude={"piece"})
+        """What figures depend on, as plain values.
+
+        How members are cut into pieces is no part of it, except for convolutional networks that
+        are computed as one grouped convolution: its sums have another order in other groups.
+        """
+        values = self.model_dump(exclude={"piece"})
+        return values | {"piece": self.members_a_piece} if self._stacked else values
 
     def for_teacher(self) -> dict[str, Any]:
-        """What the teacher depends on: none of the students' own values."""
+        """What the teacher depends on: none of the students' or the evaluation's own values."""
         values = self.training()
-        del values["student_weight_decay"]
+        for name in ("student_weight_decay", "examples", "test_examples", "data_seed"):
+            del values[name]
         values["network"] = {k: v for k, v in self.network.items() if k not in ("core", "head")}
         return values
 

@@ -10,23 +10,26 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+import datasets
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import Estimate
 from bench.executors import InProcess, ProcessPerTask
-from bench.fingerprint import ROOT
-from bench.graph import cell_task, make_tasks
+from bench.fingerprint import ROOT, canonical, file_digest
+from bench.graph import cell_task, data_tasks, make_tasks
 from bench.metrics.registry import METRICS
 from bench.plan import Cell
 from bench.progress import Progress
 from bench.scheduler import Ended, Scheduler, Task
+from bench.sources import DATA_ROOT
 from bench.store import FORMAT, Run
 from bench.workplace import Workplace
 from methods import METHODS
@@ -38,6 +41,9 @@ class Options:
 
     jobs: int
     cache: Path
+    data_root: Path = DATA_ROOT
+    devices: tuple[str, ...] = ("cpu",)
+    checkpoint: float = 120.0
     plugins: tuple[str, ...] = ()
     timeout: float | None = None
     fail_fast: bool = False
@@ -61,8 +67,10 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
         UsageError: the folder can't be written, is in use, or holds another recipe's cells.
         KeyboardInterrupt: interrupted; what was finished is on disk and in the tables.
     """
+    require_data(cells, options)
+    _require_writable(options.cache)
     with _locked(run):
-        _check_recipes(run, cells)
+        check_recipes(run, cells)
         _describe(run, cells, options)
         # Skipped cells are recorded at once; failed ones stay, unless told otherwise.
         pending = [cell for cell in cells if _is_due(run, cell, options)]
@@ -83,28 +91,68 @@ def _is_due(run: Run, cell: Cell, options: Options) -> bool:
     return state == "to run" or options.force or (options.retry_failed and state == "failed")
 
 
+def require_data(cells: Sequence[Cell], options: Options) -> None:
+    """Find every dataset's files.
+
+    Raises:
+        UsageError: which dataset's files are not there, where they were looked for, what to do.
+    """
+    for name in dict.fromkeys(cell.dataset for cell in cells):
+        if reason := datasets.get(name)(options.data_root).missing():
+            raise UsageError(f"{name}: {reason}; give --data-root, or --download to fetch it")
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be written ({error.strerror})") from None
+
+
 def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
     if not cells:
         return
     # First, as its server loads torch while the graph is being made.
     executor = _executor(options)
     by_task = {cell_task(cell): cell for cell in cells}
-    workplace = Workplace(str(options.cache), options.plugins)
-    tasks = make_tasks(cells, Cache(options.cache), workplace)
-    with Progress(by_task, options.jobs, Estimate(by_task)) as progress:
-        recorder = _Recorder(run, by_task, progress)
-        scheduler = Scheduler(tasks, executor, options.jobs, recorder, fail_fast=options.fail_fast)
-        try:
-            scheduler.run()
-        finally:
-            executor.stop()
+    plugins = tuple((path, file_digest(Path(path))) for path in options.plugins)
+    workplace = Workplace(str(options.cache), plugins, str(options.data_root), options.checkpoint)
+    cache = Cache(options.cache)
+    try:
+        # Before anything trains: a broken file is the user's to mend.
+        _prepare(data_tasks(cells, cache, workplace), executor, options)
+        with Progress(by_task, options.jobs, Estimate(by_task)) as progress:
+            tasks = make_tasks(cells, cache, workplace)
+            recorder = _Recorder(run, by_task, progress)
+            fail_fast = options.fail_fast
+            Scheduler(tasks, executor, options.jobs, recorder, fail_fast=fail_fast).run()
+    finally:
+        executor.stop()
+
+
+def _prepare(tasks: list[Task], executor: InProcess | ProcessPerTask, options: Options) -> None:
+    failures: list[Ended] = []
+
+    class Watch:
+        def started(self, task: Task) -> None:
+            print(f"preparing {task.name}", file=sys.stderr, flush=True)
+
+        def ended(self, ended: Ended) -> None:
+            if ended.failed:
+                failures.append(ended)
+
+    Scheduler(tasks, executor, options.jobs, Watch(), fail_fast=True).run()
+    if failures:
+        raise UsageError(f"{failures[0].task.name}: {failures[0].reason}")
 
 
 def _executor(options: Options) -> InProcess | ProcessPerTask:
     # A timeout is a kill: it needs a process.
     if options.jobs == 1 and options.timeout is None:
-        return InProcess()
-    return ProcessPerTask(options.jobs, options.timeout)
+        return InProcess(options.devices[0])
+    return ProcessPerTask(options.jobs, options.timeout, options.devices)
 
 
 class _Recorder:
@@ -141,7 +189,7 @@ def _record(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]
         "reason": reason,
         "parameters": dict(cell.parameters),
         "recipe": cell.recipe.model_dump(),
-        "teacher": cell.teacher.key,
+        "teacher": cell.teacher.outputs_key,
         "commit": commit,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "headline": {},
@@ -156,17 +204,21 @@ def _skip(run: Run, cells: Sequence[Cell]) -> None:
         run.write_record(_record(cell, "skipped", cell.skip, ""), [])
 
 
-def _check_recipes(run: Run, cells: Sequence[Cell]) -> None:
-    """One folder, one recipe a dataset: else its tables would compare what is not alike."""
+def check_recipes(run: Run, cells: Sequence[Cell]) -> None:
+    """One folder, one recipe a dataset: else its tables would compare what is not alike.
+
+    Raises:
+        UsageError: the folder holds cells of another recipe.
+    """
     known = run.manifest().get("recipes", {})
-    for cell in cells:
+    for dataset, cell in {cell.dataset: cell for cell in cells}.items():
         recipe = cell.recipe.training()
-        old = known.get(cell.dataset, recipe)
-        if old != recipe:
+        old = known.get(dataset, recipe)
+        if canonical(old) != canonical(recipe):
             names = sorted(name for name in recipe if old.get(name) != recipe[name])
             values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
             raise UsageError(
-                f"{run.folder}: {cell.dataset} was run with {values}; "
+                f"{run.folder}: {dataset} was run with {values}; "
                 "give another folder with --results"
             )
 
@@ -176,21 +228,37 @@ def _describe(run: Run, cells: Sequence[Cell], options: Options) -> None:
     asked = {cell.id: cell.described() for cell in cells}
     slots = {_slot(cell) for cell in asked.values()}
     kept = {k: v for k, v in manifest.get("cells", {}).items() if _slot(v) not in slots}
-    recipes = manifest.get("recipes", {}) | {c.dataset: c.recipe.training() for c in cells}
-    metrics = {
+    of_datasets = {cell.dataset: cell for cell in cells}
+    recipes = {name: cell.recipe.training() for name, cell in of_datasets.items()}
+    # What cells that stay were made with, plugins too, is kept.
+    metrics = manifest.get("metrics", {}) | {
         m.name: {"better": m.better, "headline": m.headline, "task": m.task, "summary": m.summary}
         for m in METRICS.values()
     }
+    methods = {m["name"]: m for m in manifest.get("methods", [])}
+    methods |= {m.name: {"name": m.name, "reference": m.reference} for m in METHODS.values()}
     run.write_manifest(
         {
             "format": FORMAT,
             "command": options.command,
             "cells": kept | asked,
-            "recipes": recipes,
+            "recipes": manifest.get("recipes", {}) | recipes,
+            "ood": manifest.get("ood", {}) | _ood_sets(of_datasets.values()),
             "metrics": metrics,
-            "methods": [{"name": m.name, "reference": m.reference} for m in METHODS.values()],
+            "methods": list(methods.values()),
         }
     )
+
+
+def _ood_sets(cells: Iterable[Cell]) -> dict[str, dict[str, str]]:
+    """By dataset, each OOD set's group, or why it is absent."""
+    return {
+        cell.dataset: {
+            each.name: f"absent: {each.absent}" if each.absent else each.group
+            for each in cell.teacher.data.sources.ood
+        }
+        for cell in cells
+    }
 
 
 def _slot(cell: dict[str, Any]) -> tuple[Any, ...]:
@@ -207,8 +275,7 @@ def _locked(run: Run) -> Iterator[None]:
         lock = FileLock(run.folder / ".lock", timeout=0)
         lock.acquire()
     except Timeout:
-        who = holder.read_text().strip() if holder.exists() else "another process"
-        raise UsageError(f"{run.folder}: in use by {who}") from None
+        raise UsageError(f"{run.folder}: in use by {run.driver()}") from None
     except OSError as error:
         raise UsageError(f"{run.folder}: can't be written ({error.strerror})") from None
     try:
@@ -229,20 +296,28 @@ def _commit() -> str:
 
 
 def interruptible() -> None:
-    """SIGTERM ends a run as Ctrl-C does."""
+    """SIGTERM and a closed terminal end a run as Ctrl-C does."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def command_line() -> str:
-    """The command as it was typed."""
+    """The command as it was typed, less the folders of Python and of the program."""
     return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def this_program(*arguments: str) -> str:
+    """A command that works where this one was typed."""
+    python = sys.executable
+    with contextlib.suppress(ValueError):
+        python = str(Path(python).relative_to(Path.cwd()))
+    return shlex.join([python, sys.argv[0], *arguments])
 
 
 def resume_command() -> str:
     """The same command, less what would run finished cells again."""
-    arguments = [each for each in sys.argv[1:] if each != "--force"]
-    return shlex.join(["python", Path(sys.argv[0]).name, *arguments])
+    return this_program(*(each for each in sys.argv[1:] if each != "--force"))

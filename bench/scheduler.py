@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -10,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.executors import InProcess, ProcessPerTask, TaskFailed, TimedOut, WorkerDied
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Task:
         function, arguments: what is called; both can be pickled.
         needs: names of tasks that come first; one that is not in the graph is already done.
         rank: lower ranks are started first.
+        timed: whether the executor's timeout is meant for it.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Task:
     arguments: tuple[Any, ...]
     needs: tuple[str, ...] = ()
     rank: tuple[Any, ...] = ()
+    timed: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,11 @@ class Scheduler:
                 self._push(task)
 
     def run(self) -> bool:
-        """Run all; returns whether every task succeeded. On an interrupt, workers are ended."""
+        """Run all; returns whether every task succeeded. On an interrupt, workers are ended.
+
+        Raises:
+            OSError: the disk has no room.
+        """
         succeeded = True
         try:
             while self._ready or self._running:
@@ -120,7 +131,8 @@ class Scheduler:
             _, _, task = heapq.heappop(self._ready)
             self._attempts[task.name] += 1
             self._observer.started(task)
-            self._running[self._executor.submit(task.function, *task.arguments)] = task
+            future = self._executor.submit(task.function, *task.arguments, timed=task.timed)
+            self._running[future] = task
 
     def _finished(self) -> Iterable[Ended]:
         done, _ = wait(self._running, return_when=FIRST_COMPLETED)
@@ -130,6 +142,8 @@ class Scheduler:
             try:
                 yield Ended(task, future.result(), attempts=attempts)
             except TaskFailed as error:
+                if error.number in NO_ROOM:
+                    raise OSError(error.number, os.strerror(error.number), "cache") from None
                 yield Ended(task, None, error.reason, error.details, attempts)
             except TimedOut as error:
                 yield Ended(task, None, str(error), attempts=attempts)

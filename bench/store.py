@@ -27,11 +27,9 @@ from bench.fingerprint import canonical, digest
 
 Record = dict[str, Any]
 FORMAT = 1
-RESULT_COLUMNS = ("dataset", "method", "label", "seed", "status")
-METRIC_COLUMNS = (
-    *("dataset", "method", "label", "seed"),
-    *("set", "shift", "severity", "metric", "score", "value"),
-)
+CELL_NAMES = ("dataset", "method", "label", "seed")
+RESULT_COLUMNS = (*CELL_NAMES, "status")
+METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
 
 
 # A record's last entry is the hash of the text before it: checked without writing JSON again.
@@ -75,9 +73,9 @@ class Run:
             return {}
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: not readable as JSON ({error})") from None
-        if not isinstance(manifest, dict) or not isinstance(manifest.get("cells"), dict):
+        if not _is_manifest(manifest):
             raise UsageError(f"{path}: not a run's description")
-        return manifest
+        return dict(manifest)
 
     def existing_manifest(self) -> dict[str, Any]:
         """run.json of a folder that must be a run.
@@ -97,6 +95,13 @@ class Run:
         text = json.dumps(encode(manifest), indent=1, sort_keys=True, allow_nan=False)
         write_atomically(self.folder / "run.json", text.encode())
 
+    def driver(self) -> str:
+        """Who runs it, as noted by the holder of the folder's lock."""
+        try:
+            return (self.folder / ".driver").read_text().strip()
+        except OSError:
+            return "another process"
+
     # Records
 
     def record(self, cell_id: str) -> Record | None:
@@ -109,7 +114,7 @@ class Run:
         if end != _sum_of(body + b"}") + b'"}':
             return None
         record: Record = json.loads(text)
-        return record if record.get("format") == FORMAT else None
+        return record if (record.get("format"), record.get("id")) == (FORMAT, cell_id) else None
 
     def write_record(self, record: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
         """Write a cell's history, then its record."""
@@ -127,36 +132,39 @@ class Run:
 
     # Derived tables
 
-    def derive(self, everything: bool = True) -> None:
-        """Write the tables of all cells that were asked for; results.csv alone if told so.
+    def derive(self) -> None:
+        """Write the tables of all cells that were asked for.
 
         Rows are sorted by dataset, method, label and seed, so that equal runs are equal files.
         """
-        cells = sorted(self.manifest()["cells"].items(), key=lambda item: _order(item[1]))
-        rows = [(cell, record) for cell, record in self._planned(cells) if record is not None]
         state = self._state()
-        results = [_result_row(cell, record) for cell, record in rows]
-        figures = sorted({name for row in results for name in row} - set(RESULT_COLUMNS))
-        write_atomically(self.folder / "results.csv", _csv([*RESULT_COLUMNS, *figures], results))
-        if everything:
-            metrics = (row for cell, record in rows for row in _metric_rows(cell, record))
-            write_atomically(self.folder / "metrics.csv", _csv(METRIC_COLUMNS, metrics))
-            timings = [_timing_row(cell, record) for cell, record in rows]
-            names = list(dict.fromkeys(name for row in timings for name in row))
-            write_atomically(self.folder / "timings.csv", _csv(names, timings))
-        write_atomically(self.folder / "derived.json", json.dumps({"state": state}).encode())
+        rows = self._finished()
+        results = _results_csv(rows)
+        write_atomically(self.folder / "results.csv", results)
+        metrics = (row for cell, record in rows for row in _metric_rows(cell, record))
+        write_atomically(self.folder / "metrics.csv", _csv(METRIC_COLUMNS, metrics))
+        timings = [_timing_row(cell, record) for cell, record in rows]
+        names = list(dict.fromkeys(name for row in timings for name in row))
+        write_atomically(self.folder / "timings.csv", _csv(names, timings))
+        derived = {"state": state, "results": hashlib.sha256(results).hexdigest()}
+        write_atomically(self.folder / "derived.json", json.dumps(derived).encode())
 
     def results(self) -> list[dict[str, str]]:
-        """The rows of results.csv, derived anew if a record is newer."""
+        """The rows of results.csv; of the records, where they are newer or it was changed."""
         try:
-            fresh = json.loads((self.folder / "derived.json").read_bytes())["state"]
+            derived = json.loads((self.folder / "derived.json").read_bytes())
+            content = (self.folder / "results.csv").read_bytes()
+            fresh = derived["state"] == self._state()
+            fresh &= derived["results"] == hashlib.sha256(content).hexdigest()
         except (OSError, ValueError, KeyError, TypeError):
-            fresh = None
-        path = self.folder / "results.csv"
-        if fresh != self._state() or not path.exists():
-            self.derive(everything=False)
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            fresh = False
+        if not fresh:
+            content = _results_csv(self._finished())
+        return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+    def _finished(self) -> list[tuple[Any, Record]]:
+        cells = sorted(self.manifest()["cells"].items(), key=lambda item: _order(item[1]))
+        return [(cell, record) for cell, record in self._planned(cells) if record is not None]
 
     def _planned(self, cells: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Record | None]]:
         return ((cell, self.record(cell_id)) for cell_id, cell in cells)
@@ -168,8 +176,29 @@ class Run:
         return digest(sorted([name, stat.st_mtime_ns, stat.st_size] for name, stat in stats))
 
 
+def _is_manifest(value: Any) -> bool:
+    kinds = {"cells": dict, "recipes": dict, "metrics": dict, "methods": list}
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        return False
+    if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
+        return False
+    rows = [*value["cells"].values(), *value["methods"], *value["metrics"].values()]
+    names = [*[CELL_NAMES] * len(value["cells"]), *[("name", "reference")] * len(value["methods"])]
+    names += [("better", "headline")] * len(value["metrics"])
+    return all(
+        isinstance(row, dict) and set(expected) <= set(row)
+        for row, expected in zip(rows, names, strict=True)
+    )
+
+
 def _order(cell: Mapping[str, Any]) -> tuple[str, str, str, int]:
     return cell["dataset"], cell["method"], cell["label"], cell["seed"]
+
+
+def _results_csv(rows: Sequence[tuple[Any, Record]]) -> bytes:
+    results = [_result_row(cell, record) for cell, record in rows]
+    figures = sorted({name for row in results for name in row} - set(RESULT_COLUMNS))
+    return _csv([*RESULT_COLUMNS, *figures], results)
 
 
 def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -181,7 +210,7 @@ def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _name_columns(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: cell[name] for name in ("dataset", "method", "label", "seed")}
+    return {name: cell[name] for name in CELL_NAMES}
 
 
 def _result_row(cell: Mapping[str, Any], record: Record) -> dict[str, Any]:

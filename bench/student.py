@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from bench.augmentation import Views
+from bench.checkpoint import Checkpoint, Row
+from bench.compute import CPU, Compute
 from bench.data import Prepared
 from bench.randomness import seed_global_streams, torch_stream
 from bench.recipe import Recipe
-from bench.teacher import Teacher
-from bench.training import Epoch, Indices, Problem, Row, train
+from bench.teacher import CHUNK, Teacher
+from bench.training import Epoch, Indices, Problem, train
 from methods.base import Batch, Method, Stage
+from methods.predictions import Prediction
 
 
 def build(method: Method, seed: int, dataset: str) -> nn.Module:
@@ -29,61 +34,113 @@ def train_student(
     recipe: Recipe,
     seed: int,
     dataset: str,
+    compute: Compute = CPU,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Row]:
     """Train in place, stage by stage; returns the history."""
     stages = method.stages(student, torch_stream(seed, dataset, "student", "stages"))
     decay = recipe.weight_decay if method.recipe == "teacher" else recipe.student_weight_decay
+    training = _Training(method, data.to(compute.device), teacher, recipe, (seed, dataset), compute)
     history: list[Row] = []
     done = 0.0
     for stage in stages:
         # Rounded at the ends, so that the stages' epochs sum to the recipe's.
-        epochs = round((done + stage.share) * recipe.epochs) - round(done * recipe.epochs)
+        start = round(done * recipe.epochs)
         done += stage.share
-        problem = _problem(method, stage, epochs, data, teacher, seed, dataset)
-        history += train(problem, recipe, epochs, decay)
-    student.eval()
+        epochs = round(done * recipe.epochs) - start
+        rows = checkpoint.finished(stage.name) if checkpoint else []
+        if not rows and epochs:
+            stage.network.to(compute.device)
+            problem = training.problem(stage, start)
+            rows = train(problem, recipe, epochs, decay, checkpoint, history)
+        history += rows
+    student.to(compute.device).eval()
     return history
 
 
-def _problem(
+@torch.no_grad()
+def predict(
     method: Method,
-    stage: Stage,
-    epochs: int,
+    network: nn.Module,
     data: Prepared,
-    teacher: Teacher,
-    seed: int,
-    dataset: str,
-) -> Problem:
-    names = (seed, dataset, "student", stage.name)
-    seed_global_streams(*names)
-    x, y = data.train
-    outputs = teacher.outputs["train"]
+    x: Tensor,
+    stream: torch.Generator,
+    compute: Compute = CPU,
+) -> Prediction:
+    """The prediction on raw inputs x [N, ...], in chunks of fixed size."""
+    chunks = (data.inputs(chunk, compute.device) for chunk in torch.split(x, CHUNK))
+    outputs = [compute.outputs(partial(method.forward, network, each, stream)) for each in chunks]
+    return method.predict(torch.cat(outputs, dim=1))
 
-    def epoch(number: int) -> Epoch:
-        now = method.parameters.at(number, epochs)
-        noise = torch_stream(*names, "noise", number)
 
-        def terms(indices: Indices) -> Mapping[str, Tensor]:
-            batch = Batch(x[indices], y[indices], outputs[:, indices], stage.network, stage.name)
-            return method.loss(method.forward(stage.network, batch.x, noise), batch, now)
+class _Training:
+    """What the stages of a student's training have in common."""
 
-        def order() -> Tensor:
-            return torch.randperm(len(x), generator=torch_stream(*names, "order", number))
+    def __init__(
+        self,
+        method: Method,
+        data: Prepared,
+        teacher: Teacher,
+        recipe: Recipe,
+        names: tuple[int, str],
+        compute: Compute,
+    ) -> None:
+        self.method = method
+        self.data = data
+        self.recipe = recipe
+        self.names = names
+        self.compute = compute
+        self.outputs = teacher.outputs["train"].to(compute.device)
+        # With augmented inputs the teacher is run on the very same view.
+        self.teacher = method.setting.teacher().to(compute.device) if recipe.views else None
 
-        return Epoch(terms, order, method.weights(now))
+    def problem(self, stage: Stage, start: int) -> Problem:
+        """What a stage minimises; it begins after `start` epochs of training."""
+        method, (seed, dataset), compute = self.method, self.names, self.compute
+        names = (dataset, "student", stage.name)
+        x, y = self.data.train
 
-    def validation() -> Tensor:
-        held_out = data.validation
-        assert held_out.y is not None
-        stream = torch_stream(*names, "validation")
-        predicted = method.forward(stage.network, held_out.x, stream)
-        return -method.predict(predicted).log_prob(held_out.y).mean()[None]
+        def epoch(number: int) -> Epoch:
+            seed_global_streams(seed, *names, number)
+            # Schedules run over the whole training, whatever its stages.
+            now = method.parameters.at(start + number, self.recipe.epochs)
+            noise = torch_stream(seed, *names, "noise", number, device=compute.device)
+            stream = torch_stream(seed, *names, "views", number, device=compute.device)
+            view = Views(self.recipe.views, self.data, stream)
 
-    return Problem(
-        stage=stage.name,
-        network=stage.network,
-        examples=len(x),
-        epoch=epoch,
-        validation=validation,
-        undecayed=method.undecayed(stage.network),
-    )
+            def terms(indices: Indices) -> Mapping[str, Tensor]:
+                inputs, targets = view(x[indices], y[indices])
+                taught = self.taught(inputs, indices)
+                batch = Batch(inputs, targets, taught, stage.network, stage.name)
+                outputs = compute.outputs(lambda: method.forward(stage.network, inputs, noise))
+                return method.loss(outputs, batch, now)
+
+            def order() -> Tensor:
+                stream = torch_stream(seed, *names, "order", number)
+                return torch.randperm(len(x), generator=stream).to(compute.device)
+
+            return Epoch(terms, order, method.weights(now))
+
+        def validation() -> Tensor:
+            held_out = self.data.validation
+            assert held_out.y is not None
+            stream = torch_stream(seed, *names, "validation", device=compute.device)
+            prediction = predict(method, stage.network, self.data, held_out.x, stream, compute)
+            return -prediction.log_prob(held_out.y.to(compute.device)).mean()[None]
+
+        return Problem(
+            stage=stage.name,
+            network=stage.network,
+            examples=len(x),
+            epoch=epoch,
+            validation=validation,
+            undecayed=method.undecayed(stage.network),
+        )
+
+    @torch.no_grad()
+    def taught(self, inputs: Tensor, indices: Indices) -> Tensor:
+        """The members' outputs [M, B, K] on a batch."""
+        if self.teacher is None:
+            return self.outputs[:, indices]
+        teacher = self.teacher
+        return self.compute.outputs(lambda: teacher(inputs))

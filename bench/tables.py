@@ -52,6 +52,7 @@ class Board:
         counts: by label, the number of cells in the means.
         notes: by label, what is failed, missing or skipped; empty if all is well.
         references: labels that are no rivals for best and second.
+        footnote: what the OOD figures are means over, and which sets are absent.
     """
 
     dataset: str
@@ -60,6 +61,7 @@ class Board:
     counts: Mapping[str, int]
     notes: Mapping[str, str]
     references: frozenset[str] = frozenset()
+    footnote: str = ""
 
     def ranked(self, metric: str) -> list[str]:
         """Labels from best to worst by mean; those without a number or a direction are left out."""
@@ -110,8 +112,18 @@ def make_boards(
         }
         summaries = {label: _summaries(rows[label], metrics) for label in ordered}
         counts = {label: sum(row["status"] == "ok" for row in rows[label]) for label in ordered}
-        boards.append(Board(dataset, metrics, summaries, counts, notes, references))
+        footnote = _ood_footnote(manifest.get("ood", {}).get(dataset, {}))
+        boards.append(Board(dataset, metrics, summaries, counts, notes, references, footnote))
     return boards
+
+
+def _ood_footnote(sets: Mapping[str, str]) -> str:
+    """Over which OOD sets the headline figure is a mean; absent ones are named."""
+    present = [f"{name} ({group})" for name, group in sets.items() if "absent" not in group]
+    absent = [name for name, group in sets.items() if "absent" in group]
+    text = f"ood_auroc: mean over {', '.join(present)}, by total uncertainty" if present else ""
+    missing = f"absent OOD sets: {', '.join(absent)}" if absent else ""
+    return "; ".join(part for part in (text, missing) if part)
 
 
 def _method_names(manifest: Mapping[str, Any], only_references: bool = False) -> list[str]:
@@ -178,8 +190,7 @@ def render(boards: Sequence[Board], markdown: bool = False) -> str:
     best = "**bold** best, _italic_ second" if markdown else "* best, ' second"
     parts.append(
         f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
-        "mean, which few seeds may not tell apart.\n"
-        "ood_auroc: mean over OOD sets, by total uncertainty."
+        "mean, which few seeds may not tell apart."
     )
     return "\n\n".join(part for part in parts if part)
 
@@ -195,7 +206,8 @@ def _render_board(board: Board, markdown: bool) -> str:
     header = [f"{name} {ARROWS[better]}".strip() for name, better in board.metrics.items()]
     headers = ["method", *header, "n", *(["cells"] if noted else [])]
     title = f"### {board.dataset}" if markdown else board.dataset
-    return f"{title}\n\n{_table(table, headers, markdown)}"
+    footnote = f"\n\n{board.footnote}" if board.footnote else ""
+    return f"{title}\n\n{_table(table, headers, markdown)}{footnote}"
 
 
 def _mark(summary: Summary | None, label: str, best: Sequence[str], markdown: bool) -> str:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional
 
+from bench.augmentation import Views
 from bench.cache import Cache
+from bench.checkpoint import Checkpoint, Row
+from bench.compute import CPU, Compute
 from bench.data import Prepared
+from bench.keys import TeacherPlan
 from bench.randomness import torch_stream
 from bench.recipe import Recipe
-from bench.training import Epoch, Indices, Problem, Row, train
+from bench.training import Epoch, Indices, Problem, train
 from methods.networks import Networks
-from methods.tasks import Task, gaussian
+from methods.tasks import Task
 
-CHUNK = 1024
+CHUNK = 256
 """Examples that an evaluation takes at a time."""
 
 
@@ -38,17 +41,6 @@ class Teacher:
         return module.eval()
 
 
-def member_losses(task: Task, outputs: Tensor, y: Tensor) -> Tensor:
-    """Negative log-likelihood of each member [M] on its own targets y [M, B] or [B]."""
-    if task.name == "classification":
-        targets = y.expand(outputs.shape[:2])
-        losses = functional.cross_entropy(outputs.mT, targets, reduction="none")
-        return losses.mean(1)
-    mean, log_variance = gaussian(outputs)
-    error = (y - mean).square() * (-log_variance).exp()
-    return 0.5 * (error + log_variance).mean(1)
-
-
 def train_members(
     members: Sequence[int],
     data: Prepared,
@@ -57,77 +49,113 @@ def train_members(
     recipe: Recipe,
     seed: int,
     dataset: str,
-) -> tuple[dict[str, np.ndarray], list[Row]]:
+    compute: Compute = CPU,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[nn.Module, list[Row]]:
     """Train some members as one batch; each is the same to the bit in any company.
 
     Returns:
-        Weights by name, each [members, ...], and the history.
+        The members as one module, and the history.
     """
     streams = [torch_stream(seed, dataset, "teacher", m, "weights") for m in members]
-    network = networks.members(streams)
+    network = networks.members(streams).to(compute.device)
+    data = data.to(compute.device)
     x, y = data.train
     # Each member's own order of examples needs its own rows.
-    rows = torch.arange(len(members))[:, None]
+    rows = torch.arange(len(members), device=compute.device)[:, None]
     x_rows, y_rows = x.expand(len(members), *x.shape), y.expand(len(members), *y.shape)
 
-    def order(epoch: int) -> Tensor:
-        streams = [torch_stream(seed, dataset, "teacher", m, "order", epoch) for m in members]
-        return torch.stack([torch.randperm(len(x), generator=stream) for stream in streams])
+    def draws(purpose: str, epoch: int) -> list[Generator]:
+        device = compute.device if purpose == "views" else torch.device("cpu")
+        names = [(seed, dataset, "teacher", m, purpose, epoch) for m in members]
+        return [torch_stream(*each, device=device) for each in names]
 
-    def terms(indices: Indices) -> Mapping[str, Tensor]:
-        if isinstance(indices, slice):
-            return {"correctness": member_losses(task, network(x), y)}
-        outputs = network(x_rows[rows, indices])
-        return {"correctness": member_losses(task, outputs, y_rows[rows, indices])}
+    def order(epoch: int) -> Tensor:
+        orders = [torch.randperm(len(x), generator=each) for each in draws("order", epoch)]
+        return torch.stack(orders).to(compute.device)
+
+    def losses(inputs: Tensor, targets: Tensor) -> Tensor:
+        return task.losses(compute.outputs(lambda: network(inputs)), targets)
+
+    def batch(indices: Indices, views: Sequence[Views]) -> tuple[Tensor, Tensor]:
+        whole = isinstance(indices, slice)
+        if not recipe.views:
+            seen = (x, y) if whole else (x_rows[rows, indices], y_rows[rows, indices])
+            return data.inputs(seen[0]), seen[1]
+        # Each member has views of its own.
+        order = [indices] * len(members) if isinstance(indices, slice) else [*indices]
+        pairs = [view(x[row], y[row]) for view, row in zip(views, order, strict=True)]
+        return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
+
+    def epoch(number: int) -> Epoch:
+        views = [Views(recipe.views, data, stream) for stream in draws("views", number)]
+
+        def terms(indices: Indices) -> Mapping[str, Tensor]:
+            inputs, targets = batch(indices, views)
+            return {"correctness": losses(inputs, targets)}
+
+        return Epoch(terms, lambda: order(number))
 
     def validation() -> Tensor:
-        assert data.validation.y is not None
-        return member_losses(task, network(data.validation.x), data.validation.y)
+        held_out = data.validation
+        assert held_out.y is not None
+        outputs = outputs_on(network, data, held_out.x, compute)
+        return task.losses(outputs, held_out.y.to(compute.device))
 
     problem = Problem(
         stage="teacher",
         network=network,
         examples=len(x),
-        epoch=lambda epoch: Epoch(terms, lambda: order(epoch)),
+        epoch=epoch,
         validation=validation,
         batched=True,
     )
-    history = train(problem, recipe, recipe.epochs, recipe.weight_decay)
-    return {name: value.numpy() for name, value in network.state_dict().items()}, history
+    history = train(problem, recipe, recipe.epochs, recipe.weight_decay, checkpoint)
+    return network, history
 
 
 @torch.no_grad()
-def outputs_on(network: nn.Module, x: Tensor) -> Tensor:
-    """The members' outputs [M, N, K], in chunks of fixed size."""
-    return torch.cat([network(chunk) for chunk in torch.split(x, CHUNK)], dim=1)
+def outputs_on(network: nn.Module, data: Prepared, x: Tensor, compute: Compute = CPU) -> Tensor:
+    """The members' outputs [M, N, K] on raw inputs x, in chunks of fixed size."""
+    inputs = (data.inputs(chunk, compute.device) for chunk in torch.split(x, CHUNK))
+    return torch.cat([compute.outputs(partial(network, each)) for each in inputs], dim=1)
 
 
-def save(
-    cache: Cache,
-    key: str,
-    weights: Mapping[str, np.ndarray],
-    data: Prepared,
-    networks: Networks,
-    note: Mapping[str, Any],
+def save_outputs(
+    cache: Cache, key: str, network: nn.Module, data: Prepared, compute: Compute
 ) -> None:
-    """Compute the outputs on every split and set and put them into the cache with the weights."""
-    tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
-    network = Teacher({}, tensors).network(networks)
+    """Put the members' outputs on every split and set into the cache."""
     inputs = {"train": data.train[0], "validation": data.validation.x}
     inputs |= {each.key: each.x for each in data.sets}
-    arrays = {f"outputs {name}": outputs_on(network, x).numpy() for name, x in inputs.items()}
-    arrays |= {f"weights {name}": array for name, array in weights.items()}
-    cache.save(key, arrays, note)
+    outputs = {
+        name: outputs_on(network, data, x, compute).cpu().numpy() for name, x in inputs.items()
+    }
+    cache.save(key, outputs, {})
 
 
-def load(cache: Cache, key: str) -> Teacher:
+def load(cache: Cache, plan: TeacherPlan) -> Teacher:
     """A teacher from the cache.
 
     Raises:
-        bench.cache.Damaged: the entry is missing or damaged.
+        bench.cache.Damaged: an entry is missing or damaged.
     """
-    parts: dict[str, dict[str, Tensor]] = {"outputs": {}, "weights": {}}
-    for name, array in cache.load(key).items():
-        kind, _, rest = name.partition(" ")
-        parts[kind][rest] = torch.from_numpy(array)
-    return Teacher(parts["outputs"], parts["weights"])
+    return Teacher(cache.load(plan.outputs_key), load_weights(cache, plan.member_keys))
+
+
+def load_weights(cache: Cache, keys: Sequence[str]) -> dict[str, Tensor]:
+    """The weights of some members, stacked.
+
+    Raises:
+        bench.cache.Damaged: an entry is missing or damaged.
+    """
+    members = [cache.load(key) for key in keys]
+    return {name: torch.stack([each[name] for each in members]) for name in members[0]}
+
+
+def save_weights(
+    cache: Cache, keys: Sequence[str], network: nn.Module, note: Mapping[str, Any]
+) -> None:
+    """Put each member's weights into the cache."""
+    stacked = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    for member, key in enumerate(keys):
+        cache.save(key, {name: array[member] for name, array in stacked.items()}, note)

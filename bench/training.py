@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from bench.checkpoint import Checkpoint, Row
 from bench.optimizer import Adam
 from bench.recipe import Recipe
 
 Indices = Tensor | slice
-Row = dict[str, float | int | str]
 
 
 class NonFinite(ArithmeticError):
@@ -64,8 +64,23 @@ def cosine_rate(rate: float, epoch: int, epochs: int) -> float:
     return rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-def train(problem: Problem, recipe: Recipe, epochs: int, decay: float) -> list[Row]:
+def train(
+    problem: Problem,
+    recipe: Recipe,
+    epochs: int,
+    decay: float,
+    checkpoint: Checkpoint | None = None,
+    earlier: Sequence[Row] = (),
+) -> list[Row]:
     """Train in place; one row of the history an epoch.
+
+    Args:
+        problem: what is trained.
+        recipe: how.
+        epochs: how long.
+        decay: weight decay.
+        checkpoint: where the state is kept, and gone on from.
+        earlier: the history of the stages before.
 
     Raises:
         NonFinite: with the epoch and the term, at the end of the epoch in which it happened.
@@ -74,15 +89,18 @@ def train(problem: Problem, recipe: Recipe, epochs: int, decay: float) -> list[R
     free = {id(parameter) for parameter in problem.undecayed}
     decays = [0.0 if id(parameter) in free else decay for parameter in parameters]
     optimizer = Adam(parameters, decays, recipe.clip, problem.batched)
-    best = _Best(parameters, problem) if recipe.select == "validation" else None
-    history = []
+    best = _Best(problem) if recipe.select == "validation" else None
+    state = {**problem.network.state_dict(), **optimizer.state(), **(best.state() if best else {})}
+    history = checkpoint.restore(problem.stage, state) if checkpoint else []
     problem.network.train()
-    for epoch in range(epochs):
+    for epoch in range(len(history), epochs):
         rate = cosine_rate(recipe.learning_rate, epoch, epochs)
         history.append(_epoch(problem, optimizer, parameters, recipe.batch_size, epoch, rate))
         if best is not None:
             history[-1]["validation"] = best.keep()
-    if best is not None:
+        if checkpoint is not None:
+            checkpoint.keep(state, [*earlier, *history])
+    if best is not None and history:
         best.restore()
     problem.network.eval()
     return history
@@ -142,13 +160,19 @@ def _check_finite(values: Tensor, names: list[str], stage: str, epoch: int) -> N
 
 
 class _Best:
-    """The parameters of the epoch that was best on validation, for each network of a batch."""
+    """The state of the epoch that was best on validation, for each network of a batch."""
 
-    def __init__(self, parameters: list[nn.Parameter], problem: Problem) -> None:
-        self.parameters = [parameter.detach() for parameter in parameters]
-        self.kept = [parameter.clone() for parameter in self.parameters]
+    def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.lowest = torch.tensor(torch.inf)
+        self.current: dict[str, Tensor] = problem.network.state_dict()
+        self.kept = {name: tensor.clone() for name, tensor in self.current.items()}
+        first = next(problem.network.parameters())
+        count = len(first) if problem.batched else 1
+        self.lowest = torch.full((count,), torch.inf, device=first.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """What the choice depends on, by name; the live tensors."""
+        return {"lowest": self.lowest} | {f"best.{name}": kept for name, kept in self.kept.items()}
 
     @torch.no_grad()
     def keep(self) -> float:
@@ -156,14 +180,14 @@ class _Best:
         loss = self.problem.validation()
         self.problem.network.train()
         better = loss < self.lowest
-        self.lowest = torch.where(better, loss, self.lowest)
-        for kept, parameter in zip(self.kept, self.parameters, strict=True):
-            shape = (-1, *[1] * (parameter.dim() - 1)) if self.problem.batched else ()
-            kept.copy_(torch.where(better.view(shape), parameter, kept))
+        self.lowest.copy_(torch.where(better, loss, self.lowest))
+        for name, kept in self.kept.items():
+            shape = (-1, *[1] * (kept.dim() - 1)) if self.problem.batched else ()
+            kept.copy_(torch.where(better.view(shape), self.current[name], kept))
         return loss.mean().item()
 
     def restore(self) -> None:
         if not bool(self.lowest.isfinite().all()):
             raise NonFinite(f"no finite validation loss in stage {self.problem.stage!r}")
-        for kept, parameter in zip(self.kept, self.parameters, strict=True):
-            parameter.copy_(kept)
+        for name, kept in self.kept.items():
+            self.current[name].copy_(kept)

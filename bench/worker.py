@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import datasets
 from bench import cost, data, evaluation, student, teacher
+from bench.cache import Cache, Damaged
+from bench.checkpoint import Checkpoint, Row
+from bench.compute import Compute, device_here
 from bench.executors import prepare_process
-from bench.plan import Cell, TeacherPlan
+from bench.keys import DataPlan, TeacherPlan, stream_name
+from bench.plan import Cell
 from bench.plugins import load_installed
 from bench.workplace import Workplace
 from methods import METHODS, Setting
@@ -28,84 +33,135 @@ prepare_process()
 load_installed()
 
 
-def prepare_data(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
+def prepare_data(workplace: Workplace, plan: DataPlan) -> dict[str, Any]:
     """Put a dataset's arrays into the cache."""
     with _measured() as timings:
-        data.prepare(workplace.open(), plan.data_key, plan.dataset, plan.data_seed)
+        data.prepare(workplace.open(), plan, Path(workplace.data_root))
     return timings
 
 
-def train_piece(workplace: Workplace, plan: TeacherPlan, piece: int) -> dict[str, Any]:
-    """Train some of a teacher's members and put their weights into the cache."""
+def make_piece(workplace: Workplace, plan: TeacherPlan, piece: int) -> dict[str, Any]:
+    """Some of a teacher's members, trained or found, and their outputs on every set."""
     with _measured() as timings:
-        cache = workplace.open()
-        weights, history = teacher.train_members(
-            plan.pieces[piece],
-            data.load(cache, plan.data_key),
-            TASKS[datasets.get(plan.dataset).task],
-            _networks(plan),
-            plan.recipe,
-            plan.seed,
-            plan.dataset,
-        )
-        cache.save(plan.piece_key(piece), weights, {"history": history})
+        _make_piece(workplace, workplace.open(), plan, piece)
     return timings
+
+
+def _make_piece(workplace: Workplace, cache: Cache, plan: TeacherPlan, piece: int) -> None:
+    prepared = data.load(cache, plan.data)
+    compute = Compute(device_here(), plan.recipe.precision)
+    try:
+        weights = teacher.load_weights(cache, [plan.member_keys[m] for m in plan.pieces[piece]])
+        network = teacher.Teacher({}, weights).network(_networks(plan)).to(compute.device)
+    except Damaged:
+        network = _train_piece(workplace, cache, plan, piece, prepared, compute)
+    teacher.save_outputs(cache, plan.piece_key(piece), network, prepared, compute)
+
+
+def _train_piece(
+    workplace: Workplace,
+    cache: Cache,
+    plan: TeacherPlan,
+    piece: int,
+    prepared: data.Prepared,
+    compute: Compute,
+) -> nn.Module:
+    members = plan.pieces[piece]
+    name = f"{plan.key}.{members.start}-{members.stop - 1}"
+    checkpoint = Checkpoint(cache, name, workplace.checkpoint)
+    network, history = teacher.train_members(
+        members,
+        prepared,
+        TASKS[datasets.get(plan.dataset).task],
+        _networks(plan),
+        plan.recipe,
+        plan.seed,
+        stream_name(plan.dataset),
+        compute,
+        checkpoint,
+    )
+    note = {"members": [members.start, members.stop - 1], "history": history}
+    teacher.save_weights(cache, [plan.member_keys[member] for member in members], network, note)
+    checkpoint.remove()
+    return network
 
 
 def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
-    """Join a teacher's pieces and compute its outputs on every set."""
+    """Join the outputs of a teacher's pieces."""
     with _measured() as timings:
         cache = workplace.open()
-        keys = [plan.piece_key(piece) for piece in range(len(plan.pieces))]
-        pieces = [cache.load(key) for key in keys]
-        weights = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-        note = {
-            "dataset": plan.dataset,
-            "seed": plan.seed,
-            "members": plan.recipe.members,
-            "histories": [cache.note(key)["history"] for key in keys],
-        }
-        prepared = data.load(cache, plan.data_key)
-        teacher.save(cache, plan.key, weights, prepared, _networks(plan), note)
-        for key in keys:
-            cache.remove(key)
+        # Another run with the same cache may have finished it, and removed its pieces.
+        if not cache.sound(plan.outputs_key):
+            pieces = [_outputs_of(workplace, cache, plan, i) for i in range(len(plan.pieces))]
+            outputs = {name: torch.cat([each[name] for each in pieces]) for name in pieces[0]}
+            arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+            note = {"dataset": plan.dataset, "seed": plan.seed, "members": plan.recipe.members}
+            cache.save(plan.outputs_key, arrays, note)
+        for piece in range(len(plan.pieces)):
+            cache.remove(plan.piece_key(piece))
     return timings
+
+
+def _outputs_of(
+    workplace: Workplace, cache: Cache, plan: TeacherPlan, piece: int
+) -> dict[str, torch.Tensor]:
+    try:
+        return cache.load(plan.piece_key(piece))
+    except Damaged:
+        _make_piece(workplace, cache, plan, piece)
+        return cache.load(plan.piece_key(piece))
 
 
 def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Train and measure one student; returns the record's figures and timings, and the history."""
     with _measured() as timings:
         cache = workplace.open()
-        plan, dataset = cell.teacher, datasets.get(cell.dataset)
-        trained = teacher.load(cache, plan.key)
-        prepared = data.load(cache, plan.data_key)
-        networks = _networks(plan, cell.recipe.network)
+        plan, recipe = cell.teacher, cell.recipe
+        compute = Compute(device_here(), recipe.precision)
+        dataset, names = datasets.get(cell.dataset), stream_name(cell.dataset)
+        trained, prepared = teacher.load(cache, plan), data.load(cache, plan.data)
+        networks = _networks(plan)
         setting = Setting(
             task=TASKS[dataset.task],
-            members=cell.recipe.members,
+            members=recipe.members,
             examples=prepared.examples,
             networks=networks,
             teacher=lambda: trained.network(networks),
         )
         method_class = METHODS[cell.method]
         method = method_class(method_class.Parameters(**cell.parameters), setting)
-        network = student.build(method, cell.seed, cell.dataset)
+        network = student.build(method, cell.seed, names)
+        checkpoint = Checkpoint(cache, cell.id, workplace.checkpoint)
         start = time.perf_counter()
         history = student.train_student(
-            method, network, prepared, trained, cell.recipe, cell.seed, cell.dataset
+            method, network, prepared, trained, recipe, cell.seed, names, compute, checkpoint
         )
         timings["train_seconds"] = time.perf_counter() - start
-        headline, sets = evaluation.evaluate(method, network, prepared, trained, dataset, cell.seed)
-        inputs = prepared.validation.x
+        headline, sets = evaluation.evaluate(
+            method, network, prepared, trained, plan.data.sources, cell.seed, names, compute
+        )
+        inputs = prepared.inputs(prepared.validation.x[:256], compute.device)
         costs = cost.counts(method, network, inputs)
-        timings |= cost.latencies(method, network, inputs)
+        timings |= cost.latencies(method, network, inputs, compute)
+        checkpoint.remove()
     figures = {
         "headline": headline | {name: costs[name] for name in ("parameters", "flops")},
         "sets": [*sets, {"set": "cost", "shift": "", "severity": 0, "figures": costs}],
         "timings": timings,
         "environment": environment(),
     }
-    return figures, history
+    return figures, history or _members_history(cache, plan)
+
+
+def _members_history(cache: Cache, plan: TeacherPlan) -> list[Row]:
+    """The teacher's own training, piece by piece: the history of the ensemble's cell."""
+    notes = [cache.note(key) for key in plan.member_keys]
+    pieces = {tuple(note.get("members", ())): note.get("history", []) for note in notes}
+    return [
+        {**row, "stage": f"members {'-'.join(map(str, members))}"}
+        for members, rows in pieces.items()
+        for row in rows
+    ]
 
 
 def environment() -> dict[str, Any]:
@@ -117,8 +173,13 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "threads": torch.get_num_threads(),
-        "device": "cpu",
+        "device": _device_name(),
     }
+
+
+def _device_name() -> str:
+    device = device_here()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def _processor() -> str:
@@ -141,6 +202,6 @@ def _measured() -> Iterator[dict[str, Any]]:
     timings["peak_memory_bytes"] = peak * unit
 
 
-def _networks(plan: TeacherPlan, network: dict[str, Any] | None = None) -> Networks:
+def _networks(plan: TeacherPlan) -> Networks:
     dataset = datasets.get(plan.dataset)
-    return build_networks(network or plan.recipe.network, dataset.inputs, dataset.outputs)
+    return build_networks(plan.recipe.network, dataset.shape, dataset.outputs)

@@ -1,4 +1,4 @@
-"""What a task finds wherever it runs: the cache and the plugins."""
+"""What a task finds wherever it runs: the cache, the datasets' files and the plugins."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import Cache
-from bench.plugins import load_plugins
+from bench.plugins import load_planned
 
 WORKER = "bench.worker"
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """The cache's folder and the plugins' files."""
+    """The folders of the cache and of the datasets' files, and the plugins' files and digests.
+
+    `checkpoint` is the least number of seconds between two checkpoints of a training.
+    """
 
     cache: str
-    plugins: tuple[str, ...] = ()
+    plugins: tuple[tuple[str, str], ...] = ()
+    data_root: str = ""
+    checkpoint: float = 120.0
 
     def open(self) -> Cache:
         """The cache, with the plugins loaded."""
-        load_plugins(self.plugins)
+        load_planned(self.plugins)
         return Cache(Path(self.cache))
 
 

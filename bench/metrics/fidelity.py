@@ -19,6 +19,9 @@ from bench.metrics.ood import NAN
 from bench.metrics.outcome import Array
 from bench.metrics.ranks import midranks
 
+BINS = 50
+"""Of the histograms of uncertainty, as in the seed system."""
+
 
 def kl_of_means(teacher_log: ArrayLike, student_log: ArrayLike) -> float:
     """Mean KL(teacher‖student) of the predictive distributions, nats (Hinton et al. 2015).
@@ -84,7 +87,7 @@ def agreement(teacher_probabilities: ArrayLike, student_probabilities: ArrayLike
 
 
 def histogram_distance(
-    teacher: ArrayLike, student: ArrayLike, upper: float, bins: int = 50
+    teacher: ArrayLike, student: ArrayLike, upper: float, bins: int = BINS
 ) -> float:
     """Total variation ½ Σ_b |h_b − h'_b| between two histograms of equal bins on [0, upper].
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from bench.errors import nearest
 from bench.metrics import classification, diversity, fidelity, ood, regression
 from bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 
 Kind = Literal["labelled", "unlabelled", "ood", "fidelity"]
 Direction = Literal["higher", "lower", ""]
+TASKS = ("classification", "regression", "any")
+RESERVED = frozenset(
+    (
+        *("dataset", "method", "label", "seed", "status", "set", "shift", "severity", "metric"),
+        *("score", "value", "parameters", "flops", "n", "cells"),
+    )
+)
+"""Columns that are no metric's."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,19 @@ def register(metric: Metric) -> Metric:
     """Add a metric.
 
     Raises:
-        ValueError: another one has the name.
+        ValueError: another one has the name, the name is a column's, or a value is none of those
+            that there are.
     """
+    if not metric.name.isidentifier() or metric.name in RESERVED:
+        raise ValueError(f"metric {metric.name!r}: not a name that a column can have")
+    for field, values in (
+        ("task", TASKS),
+        ("kind", get_args(Kind)),
+        ("better", get_args(Direction)),
+    ):
+        value = getattr(metric, field)
+        if value not in values:
+            raise ValueError(f"metric {metric.name}: {field} {value!r}{nearest(value, values)}")
     known = METRICS.get(metric.name)
     if known is not None and _origin(known) != _origin(metric):
         raise ValueError(f"a metric named {metric.name!r} exists already")
@@ -138,17 +158,27 @@ def adaptive_ece(outcome: ClassOutcome) -> float:
     return classification.adaptive_ece(outcome.probabilities, outcome.targets)
 
 
+@metric("classification", "", kind="unlabelled")
+def temperature(outcome: ClassOutcome) -> float:
+    """The temperature fitted on validation; nan where the fit ends at a bound, 0.05 or 20."""
+    at_bound = outcome.temperature in (
+        classification.LOWEST_TEMPERATURE,
+        classification.HIGHEST_TEMPERATURE,
+    )
+    return float("nan") if at_bound else outcome.temperature
+
+
 @metric("classification", "lower")
 def nll_tempered(outcome: ClassOutcome) -> float:
-    """NLL after a temperature fitted on validation, nats."""
-    log_p = classification.temper(outcome.log_mean, outcome.temperature)
+    """NLL after a temperature fitted on validation, nats; nan where none fits."""
+    log_p = classification.temper(outcome.log_mean, temperature(outcome))
     return classification.nll(log_p[np.arange(len(log_p)), outcome.targets])
 
 
 @metric("classification", "lower")
 def ece_tempered(outcome: ClassOutcome) -> float:
-    """ECE after a temperature fitted on validation."""
-    log_p = classification.temper(outcome.log_mean, outcome.temperature)
+    """ECE after a temperature fitted on validation; nan where none fits."""
+    log_p = classification.temper(outcome.log_mean, temperature(outcome))
     return classification.ece(np.exp(log_p), outcome.targets)
 
 
@@ -172,6 +202,14 @@ def disagreement(outcome: ClassOutcome) -> float:
     if outcome.log_members is None:
         return float("nan")
     return diversity.disagreement(outcome.log_members)
+
+
+@metric("any", "", kind="unlabelled")
+def epistemic_unbiased(outcome: Any) -> float:
+    """Mean epistemic uncertainty of S samples times S / (S − 1); a Dirichlet's as it is."""
+    samples = outcome.means if isinstance(outcome, ValueOutcome) else outcome.log_members
+    count = len(samples) if samples is not None else 1
+    return float(outcome.epistemic.mean() * (count / (count - 1) if count > 1 else 1.0))
 
 
 @metric("any", "", kind="unlabelled")
@@ -214,17 +252,23 @@ def _mean(uncertainty: str) -> Callable[[Outcome], float]:
     return lambda outcome: float(getattr(outcome, uncertainty).mean())
 
 
+def _largest(uncertainty: str, teacher: Any) -> float:
+    """The end of a histogram: ln C or, as a variance has no largest value, the teacher's range."""
+    if isinstance(teacher, ClassOutcome):
+        return float(np.log(teacher.log_mean.shape[1]))
+    return float(getattr(teacher, uncertainty).max()) or 1.0
+
+
 def _total_variation(uncertainty: str) -> Callable[[Any, Any], float]:
     def distance(student: Any, teacher: Any) -> float:
         reference, values = getattr(teacher, uncertainty), getattr(student, uncertainty)
-        if isinstance(teacher, ClassOutcome):
-            upper = float(np.log(teacher.log_mean.shape[1]))
-        else:
-            # A variance has no largest value: the teacher's own range sets the scale.
-            upper = float(reference.max()) or 1.0
-        return fidelity.histogram_distance(reference, values, upper)
+        return fidelity.histogram_distance(reference, values, _largest(uncertainty, teacher))
 
     return distance
+
+
+def _bin_width(uncertainty: str) -> Callable[[Any, Any], float]:
+    return lambda student, teacher: _largest(uncertainty, teacher) / fidelity.BINS
 
 
 _add("ood_auroc", "any", "ood", "higher", ood.auroc, "OOD detection, AUROC; mean over OOD sets")
@@ -237,3 +281,5 @@ for _name in ("total", "aleatoric", "epistemic"):
     _add(_name, "any", "unlabelled", "", _mean(_name), f"mean {_name} uncertainty")
     _summary = f"total variation of {_name} histograms to the teacher's, 0 to 1"
     _add(f"teacher_tv_{_name}", "any", "fidelity", "lower", _total_variation(_name), _summary)
+    _summary = f"width of the bins of teacher_tv_{_name}"
+    _add(f"teacher_tv_{_name}_bin", "any", "fidelity", "", _bin_width(_name), _summary)

@@ -1,0 +1,157 @@
+"""How long a grid will take, from steps of its own networks timed here on made-up data."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+import torch
+from tabulate import tabulate
+from torch import Tensor
+
+import datasets
+from bench import student, teacher
+from bench.compute import Compute
+from bench.data import EvaluationSet, Prepared, Scaling
+from bench.devices import DEVICE
+from bench.estimate import clock
+from bench.executors import prepare_process
+from bench.keys import TeacherPlan
+from bench.plan import Cell
+from bench.recipe import Recipe
+from datasets.base import Dataset
+from datasets.shifts import LEVELS
+from methods import METHODS, Setting
+from methods.networks import Networks, build_networks
+from methods.tasks import TASKS
+
+SET_SIZE = 10_000
+"""Images that an evaluation set is taken to have, unless the recipe says less."""
+CPU_BATCH = 32
+"""Examples a timed step on a CPU, where time is in proportion to them."""
+
+
+def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> str:
+    """Hours for every teacher and cell that can be run, finished ones too, and for them all."""
+    prepare_process()
+    os.environ[DEVICE] = devices[0]
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
+    for dataset in dict.fromkeys(cell.dataset for cell in cells):
+        chosen = [cell for cell in cells if cell.dataset == dataset and not cell.skip]
+        if not chosen:
+            continue
+        bench = _Bench(datasets.get(dataset), chosen[0].teacher, torch.device(devices[0]))
+        teachers = len({cell.teacher.outputs_key for cell in chosen})
+        seconds[dataset, f"{teachers} teachers"] = teachers * bench.teacher_seconds()
+        labels = Counter(cell.label for cell in chosen)
+        for cell in {cell.label: cell for cell in chosen}.values():
+            each = bench.cell_seconds(cell)
+            seconds[dataset, f"{labels[cell.label]} x {cell.label}"] = labels[cell.label] * each
+    rows = [[*name, clock(value)] for name, value in seconds.items()]
+    table = tabulate(rows, ["dataset", "what", "on one of them"], disable_numparse=True)
+    total = clock(sum(seconds.values()) / jobs)
+    where = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
+    return f"\n{table}\n\nfrom nothing: about {total} with {jobs} at a time on {where}"
+
+
+class _Bench:
+    """A dataset's networks, on random inputs of its shape."""
+
+    def __init__(self, dataset: type[Dataset], plan: TeacherPlan, device: torch.device) -> None:
+        self.dataset = dataset
+        self.plan = plan
+        self.task = TASKS[dataset.task]
+        self.compute = Compute(device, plan.recipe.precision)
+        size = min(plan.recipe.batch_size, CPU_BATCH if device.type == "cpu" else 10**6)
+        # Two epochs of two steps: a method of two phases gets one of each.
+        self.count = 2 * size
+        self.recipe = plan.recipe.model_copy(update={"epochs": 2, "batch_size": size})
+        self.data = _random_data(dataset, self.count)
+        self.networks: Networks = build_networks(
+            plan.recipe.network, dataset.shape, dataset.outputs
+        )
+        self.outputs = torch.randn(plan.recipe.members, self.count, dataset.outputs)
+
+    def teacher_seconds(self) -> float:
+        """Training of all members and their outputs on every set."""
+        piece = self.plan.pieces[0]
+
+        def train() -> torch.nn.Module:
+            arguments = (piece, self.data, self.task, self.networks, self.recipe, 0, "forecast")
+            return teacher.train_members(*arguments, self.compute)[0]
+
+        network = train()
+        train_seconds = _timed(train, self.compute)
+        forward = _timed(
+            lambda: teacher.outputs_on(network, self.data, self.data.train[0], self.compute),
+            self.compute,
+        )
+        a_member = self._training(train_seconds) + self._evaluation(forward)
+        return a_member * self.recipe.members / len(piece)
+
+    def cell_seconds(self, cell: Cell) -> float:
+        """Training and evaluation of one student."""
+        setting = Setting(
+            task=self.task,
+            members=self.recipe.members,
+            examples=self.count,
+            networks=self.networks,
+            teacher=lambda: self.networks.members([torch.Generator()] * self.recipe.members),
+        )
+        parameters = METHODS[cell.method].Parameters(**cell.parameters)
+        method = METHODS[cell.method](parameters, setting)
+        taught = teacher.Teacher({"train": self.outputs}, {})
+
+        def train() -> torch.nn.Module:
+            network = student.build(method, 0, "forecast")
+            arguments = (method, network, self.data, taught, self.recipe, 0, "forecast")
+            student.train_student(*arguments, self.compute)
+            return network
+
+        network = train()
+        train_seconds = _timed(train, self.compute)
+        stream = torch.Generator(self.compute.device)
+        x = self.data.train[0]
+        forward = _timed(
+            lambda: student.predict(method, network, self.data, x, stream, self.compute),
+            self.compute,
+        )
+        return self._training(train_seconds) + self._evaluation(forward)
+
+    def _training(self, seconds: float) -> float:
+        """From two epochs of `count` examples to the recipe's."""
+        planned: Recipe = self.plan.recipe
+        examples = min(planned.examples or self.dataset.examples, self.dataset.examples)
+        return seconds / (2 * self.count) * planned.epochs * examples
+
+    def _evaluation(self, seconds: float) -> float:
+        """From `count` examples to all evaluation sets."""
+        shifts = sum(len(LEVELS.get(name, ())) for name in self.dataset.shifts)
+        sets = 1 + shifts + len(self.plan.data.sources.present)
+        size = min(self.plan.recipe.test_examples or SET_SIZE, SET_SIZE)
+        return seconds / self.count * sets * size
+
+
+def _random_data(dataset: type[Dataset], count: int) -> Prepared:
+    if dataset.images:
+        x = torch.randint(256, (count, *dataset.shape), dtype=torch.uint8)
+        scaling = Scaling(
+            torch.full((dataset.shape[0],), 0.5), torch.full((dataset.shape[0],), 0.25)
+        )
+    else:
+        x, scaling = torch.randn(count, *dataset.shape), None
+    y: Tensor = torch.randn(count)
+    if dataset.task == "classification":
+        y = torch.arange(count) % dataset.outputs
+    held_out = EvaluationSet("validation", x, y)
+    return Prepared((x, y), held_out, (), scaling, dataset.outputs)
+
+
+def _timed(function: Callable[[], object], compute: Compute) -> float:
+    start = time.perf_counter()
+    function()
+    if compute.device.type == "cuda":
+        torch.cuda.synchronize(compute.device)
+    return time.perf_counter() - start

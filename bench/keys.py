@@ -1,0 +1,194 @@
+"""What data and teachers are made of, and the cache keys that follow from it; without torch.
+
+Keys are made of content alone: names, values, hashes of code and of files. No path, no order.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.cache import key_of
+from bench.fingerprint import code_digest, digest, file_digest, versions
+from bench.recipe import Recipe
+from datasets.base import Dataset
+
+DATA_CODE = (
+    *("datasets/base.py", "datasets/images.py", "datasets/pictures.py", "datasets/vision.py"),
+    *("bench/data.py", "bench/randomness.py"),
+)
+SETS_CODE = (*DATA_CODE, "datasets/shifts.py", "datasets/ood.py", "datasets/corruptions.py")
+TEACHER_CODE = (
+    *("bench/training.py", "bench/optimizer.py", "bench/teacher.py", "bench/randomness.py"),
+    *("bench/compute.py", "bench/augmentation.py", "methods/tasks.py", "methods/networks/*.py"),
+)
+
+
+@dataclass(frozen=True)
+class OODSet:
+    """A set of a dataset's out-of-distribution inputs.
+
+    Attributes:
+        name: in tables.
+        group: near or far.
+        own: whether the dataset itself makes it; else it comes from `datasets.ood`.
+        absent: why it can't be had, in a line; empty if it can.
+        identity: what of its source goes into keys.
+    """
+
+    name: str
+    group: str
+    own: bool = True
+    absent: str = ""
+    identity: Any = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a dataset is evaluated on beside its test split.
+
+    Attributes:
+        ood: the OOD sets asked for, those that are absent too.
+        corruptions: a folder of corrupted test sets; empty: none.
+        identity: what of that folder goes into keys.
+    """
+
+    ood: tuple[OODSet, ...] = ()
+    corruptions: str = ""
+    identity: Any = None
+
+    @property
+    def present(self) -> list[OODSet]:
+        """The OOD sets that can be had."""
+        return [each for each in self.ood if not each.absent]
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """A dataset's arrays to be, and their keys in the cache."""
+
+    dataset: str
+    seed: int
+    examples: int | None
+    test_examples: int | None
+    sources: Sources
+    splits_key: str
+    sets_key: str
+
+
+@dataclass(frozen=True)
+class TeacherPlan:
+    """A teacher to be: what it is trained on and how, and its keys in the cache."""
+
+    dataset: str
+    seed: int
+    recipe: Recipe
+    data: DataPlan
+    key: str
+    outputs_key: str
+
+    @property
+    def pieces(self) -> list[range]:
+        """Members that are trained as one batch."""
+        members, size = self.recipe.members, self.recipe.members_a_piece
+        return [range(i, min(i + size, members)) for i in range(0, members, size)]
+
+    @property
+    def member_keys(self) -> list[str]:
+        """The key of each member's weights."""
+        return [f"{self.key}.{member}" for member in range(self.recipe.members)]
+
+    def piece_key(self, piece: int) -> str:
+        """The key of a piece's outputs, kept until the teacher is whole."""
+        members = self.pieces[piece]
+        return f"{self.outputs_key}.{members.start}-{members.stop - 1}"
+
+
+@dataclass
+class Planner:
+    """Plans of data and teachers, each made once.
+
+    Attributes:
+        root: where datasets find their files.
+        sources: by dataset, what it is evaluated on.
+    """
+
+    root: Path
+    sources: Mapping[str, Sources]
+    _teachers: dict[tuple[str, int], TeacherPlan] = field(default_factory=dict)
+    _data: dict[tuple[str, int], DataPlan] = field(default_factory=dict)
+    _identities: dict[str, Any] = field(default_factory=dict)
+
+    def teacher(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> TeacherPlan:
+        """The teacher of a dataset and seed; one recipe a dataset."""
+        known = self._teachers.get((dataset.name, seed))
+        if known is None:
+            known = self._teachers[dataset.name, seed] = self._teacher(dataset, recipe, seed)
+        return known
+
+    def _teacher(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> TeacherPlan:
+        data_seed = seed if recipe.data_seed is None else recipe.data_seed
+        data = self._data.get((dataset.name, data_seed))
+        if data is None:
+            data = self._data[dataset.name, data_seed] = self._plan_data(dataset, recipe, data_seed)
+        code = code_digest(*TEACHER_CODE)
+        trained = {"data": data.splits_key, "recipe": recipe.for_teacher(), "seed": seed}
+        key = key_of("weights", {**trained, "code": code, "versions": versions("torch")})
+        outputs_key = key_of("outputs", {"weights": key, "sets": data.sets_key})
+        return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key)
+
+    def _plan_data(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> DataPlan:
+        sources = self.sources[dataset.name]
+        source = {
+            "dataset": stream_name(dataset.name),
+            "identity": self._identity(dataset),
+            "data_seed": seed,
+            "code": class_code(dataset, Dataset),
+            "versions": versions("numpy", "pillow", "scikit-learn", "torch"),
+        }
+        splits = {**source, "examples": recipe.examples, "engine": code_digest(*DATA_CODE)}
+        sets = {
+            **source,
+            "examples": recipe.test_examples,
+            "engine": code_digest(*SETS_CODE),
+            "ood": [[each.name, each.identity] for each in sources.present],
+            "corruptions": sources.identity,
+        }
+        return DataPlan(
+            dataset=dataset.name,
+            seed=seed,
+            examples=recipe.examples,
+            test_examples=recipe.test_examples,
+            sources=sources,
+            splits_key=key_of("data", splits),
+            sets_key=key_of("sets", sets),
+        )
+
+    def _identity(self, dataset: type[Dataset]) -> Any:
+        # Of a folder it takes a second: once a dataset, not once a seed.
+        if dataset.name not in self._identities:
+            self._identities[dataset.name] = dataset(self.root).identity()
+        return self._identities[dataset.name]
+
+
+def stream_name(dataset: str) -> str:
+    """What random streams call a dataset: its name, less the path of a folder."""
+    return dataset.partition(":")[0]
+
+
+@functools.cache
+def class_code(cls: type, base: type) -> str:
+    """A hash of the files that a class and its ancestors below the base are defined in."""
+    return modules_code(
+        [each.__module__ for each in cls.__mro__ if issubclass(each, base) and each is not base]
+    )
+
+
+def modules_code(modules: Iterable[str] | Sequence[str]) -> str:
+    """One hash of the source files of modules, whatever their order."""
+    files = {sys.modules[module].__file__ for module in modules}
+    return digest(sorted(file_digest(Path(file)) for file in files if file))
