@@ -14,6 +14,7 @@ from torch.utils.flop_counter import flop_registry
 from bench.compute import CPU, Compute
 from methods.base import Method
 from methods.networks.heads import shared_part
+from methods.networks.mlp import unpadded
 
 REPEATS = 5
 
@@ -71,7 +72,7 @@ def _parameters(module: nn.Module) -> int:
 
 def _flops(function: Callable[[], object]) -> int:
     counter = _FlopCounter()
-    with torch.no_grad(), counter:
+    with torch.no_grad(), counter, unpadded():
         function()
     return counter.total
 

@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
 
-EPSILON = 1e-8
+SEED_EPSILON = 1e-8
+"""The seed system's ε, under both roots of a cosine and beside their product."""
 
 
-def similarity(rows: Tensor) -> Tensor:
-    """½(1 + cos) between each head's row and the mean head's: [S, R, F] -> [S, R] within [0, 1].
-
-    ε keeps the gradient finite where a row has no direction: it stands where the seed system has
-    it, under both roots and beside their product.
-    """
+def similarity(rows: Tensor, epsilon: float = 0.0) -> Tensor:
+    """½(1 + cos) between each head's row and the mean head's: [S, R, F] -> [S, R] within [0, 1]."""
     mean = rows.mean(0)
-    lengths = (rows.square().sum(-1) + EPSILON).sqrt() * (mean.square().sum(-1) + EPSILON).sqrt()
-    cosine = (rows * mean).sum(-1) / (lengths + EPSILON)
+    squares = (rows.square().sum(-1) + epsilon) * (mean.square().sum(-1) + epsilon)
+    # Without a direction (a head or the mean is 0) there is no angle: ½, with a finite gradient.
+    lengths = torch.where(squares > 1e-24, squares, 1.0).sqrt() + epsilon
+    cosine = (rows * mean).sum(-1) / lengths
     return (1 + cosine) / 2
 
 
@@ -33,13 +32,15 @@ def diversity(layers: Iterable[Tensor], normalise: bool = True) -> Tensor:
     """L4 of the heads' layers, each [S, R, F]; 1 where all heads point the same way.
 
     Normalised: the mean over layers of the mean over heads and rows, so that λ means the same at
-    every width, depth and head count. Otherwise the seed system's plain sum. Biases are rows of
-    one element, whose cosine is a sign without a gradient: the sum has them, the mean has not.
+    every width, depth and head count. Otherwise the seed system's plain sum, with its ε. Biases are
+    rows of one element, whose cosine is a sign with hardly a gradient: the sum has them, the mean
+    has not.
 
     Raises:
         ValueError: no layer has rows of more than one element.
     """
-    terms = [similarity(rows) for rows in layers if rows.shape[-1] > 1 or not normalise]
+    epsilon = 0.0 if normalise else SEED_EPSILON
+    terms = [similarity(rows, epsilon) for rows in layers if rows.shape[-1] > 1 or not normalise]
     if not terms:
         raise ValueError("diversity needs heads with more than one input")
     parts = torch.stack([term.mean() if normalise else term.sum() for term in terms])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -17,6 +18,17 @@ from methods.networks.options import MLP
 ALIGNMENT = 4
 """Each network's slice of a product is padded to a multiple of so many numbers, 16 bytes: kernels
 choose the order of sums by where a slice begins, and a network must have the same bits anywhere."""
+
+
+@contextmanager
+def unpadded() -> Iterator[None]:
+    """Within, products have their own sides: for counting what a layer is, not how it is stored."""
+    global ALIGNMENT
+    before, ALIGNMENT = ALIGNMENT, 1
+    try:
+        yield
+    finally:
+        ALIGNMENT = before
 
 
 class BatchedLinear(nn.Module):

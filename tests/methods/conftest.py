@@ -151,7 +151,7 @@ def setting() -> Callable[..., Setting]:
     ) -> Setting:
         described = {"family": "mlp", "member": [6], "core": [5], "head": list(head)}
         outputs = outputs if task == "classification" else 2
-        networks = build_networks(described, 3, outputs)
+        networks = build_networks(described, (3,), outputs)
 
         def teacher() -> nn.Module:
             return networks.members([torch.Generator().manual_seed(m) for m in range(members)])

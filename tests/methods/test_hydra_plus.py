@@ -17,19 +17,23 @@ MakeSetting = Callable[..., Setting]
 MakeBatch = Callable[..., Batch]
 
 
-def cosine(one: list[float], other: list[float]) -> float:
+def cosine(one: list[float], other: list[float], epsilon: float) -> float:
     product = sum(a * b for a, b in zip(one, other, strict=True))
-    return product / math.sqrt(sum(a * a for a in one)) / math.sqrt(sum(b * b for b in other))
+    roots = [math.sqrt(sum(value * value for value in row) + epsilon) for row in (one, other)]
+    return product / (roots[0] * roots[1] + epsilon)
 
 
-def plain_diversity(layers: Iterable[Tensor]) -> list[float]:
+SEED_EPSILON = 1e-8
+
+
+def plain_diversity(layers: Iterable[Tensor], epsilon: float = 0.0) -> list[float]:
     """½(1 + cos) of each head's row to the mean row, one by one; layers are [S, inputs, rows]."""
     terms = []
     for layer in layers:
         for row in range(layer.shape[-1]):
             heads = layer[..., row].tolist()
             mean = [sum(column) / len(heads) for column in zip(*heads, strict=True)]
-            terms += [(1 + cosine(head, mean)) / 2 for head in heads]
+            terms += [(1 + cosine(head, mean, epsilon)) / 2 for head in heads]
     return terms
 
 
@@ -77,7 +81,7 @@ def test_the_loss_is_the_papers(
         cosines = plain_diversity(matrices)
         l4 = sum(cosines) / len(cosines)
     else:
-        l4 = sum(plain_diversity([*matrices, *biases]))
+        l4 = sum(plain_diversity([*matrices, *biases], SEED_EPSILON))
     expected = {
         "correctness": loops.correctness(outputs, data.y),
         "aggregation": loops.aggregation(outputs, data.teacher, 1.0),
@@ -94,7 +98,7 @@ def test_the_sum_has_every_layer_and_bias(setting: MakeSetting, generator: torch
     method = HydraPlus(HydraPlus.Parameters(), setting(head=[6, 7]))
     student = method.build(generator).double()
     weights, biases = weights_and_biases(student)
-    terms = plain_diversity([*weights, *biases])
+    terms = plain_diversity([*weights, *biases], SEED_EPSILON)
     assert len(terms) == 3 * 2 * (6 + 7 + 4)
     assert diversity(rows(student), normalise=False).item() == pytest.approx(sum(terms), rel=1e-12)
 
