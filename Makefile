@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench test lint types speed clean
+.PHONY: bench test lint types speed speed-images clean
 
 bench: $(VENV)/run.done
 	$(BIN)/python run_bench.py run
@@ -20,7 +20,11 @@ types: $(VENV)/check.done
 	$(BIN)/mypy
 
 speed: $(VENV)/run.done
-	$(BIN)/python tests/speed.py
+	$(BIN)/python -m tests.speed toy
+
+# MNIST below the folder DATA; else random images.
+speed-images: $(VENV)/run.done
+	$(BIN)/python -m tests.speed images $(if $(DATA),--data-root $(DATA))
 
 $(VENV)/run.done: requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -65,7 +65,7 @@ class Cache:
 
         arrays_path, note_path = self._paths(key)
         with atomic_file(arrays_path) as part:
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
+            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part)
             sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part)}
         text = json.dumps({**sums, **note}, indent=1, sort_keys=True)
         write_atomically(note_path, text.encode())

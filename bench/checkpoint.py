@@ -33,7 +33,7 @@ class Checkpoint:
         self._last = time.monotonic()
         try:
             self._arrays = cache.load(self._key)
-            self.history: list[Row] = list(cache.note(self._key)["history"])
+            self.history: list[Row] = [dict(row) for row in cache.note(self._key)["history"]]
         except Damaged:
             self._arrays, self.history = {}, []
 
@@ -56,7 +56,7 @@ class Checkpoint:
         if time.monotonic() - self._last < self._seconds:
             return
         arrays: dict[str, Any] = {name: tensor.cpu().numpy() for name, tensor in state.items()}
-        self._cache.save(self._key, arrays, {"history": list(history)})
+        self._cache.save(self._key, arrays, {"history": [list(row.items()) for row in history]})
         self._last = time.monotonic()
 
     def remove(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 VIEWS = ("crop", "flip", "mixup")
 """Augmentations, in the order in which they are applied."""
@@ -51,6 +51,14 @@ class Recipe(BaseModel):
         if unknown or len(set(views)) < len(views):
             raise ValueError(f"{value!r} is not some of {', '.join(VIEWS)} joined by +")
         return "+".join(view for view in VIEWS if view in views)
+
+    @field_validator("network")
+    @classmethod
+    def _precise_together(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        # Under vmap torch's autocast does not reach convolutions.
+        if value.get("batching") == "vmap" and info.data.get("precision") == "bfloat16":
+            raise ValueError("batching=vmap computes in float32 alone; give batching=turn")
+        return value
 
     @property
     def views(self) -> tuple[str, ...]:

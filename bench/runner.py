@@ -218,8 +218,7 @@ def check_recipes(run: Run, cells: Sequence[Cell]) -> None:
             names = sorted(name for name in recipe if old.get(name) != recipe[name])
             values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
             raise UsageError(
-                f"{run.folder}: {dataset} was run with {values}; "
-                "give another folder with --results"
+                f"{run.folder}: {dataset} was run with {values}; give another folder with --results"
             )
 
 

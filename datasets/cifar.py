@@ -9,7 +9,7 @@ import numpy as np
 
 from datasets.base import Group, Split
 from datasets.images import SYNTHETIC, Images, Part, labelled
-from datasets.vision import check_original, fetching, reading, torchvision_datasets
+from datasets.vision import check_original, reading, torchvision_datasets
 
 
 class CIFAR10(Images):
@@ -41,6 +41,7 @@ class CIFAR10(Images):
         "mnist": "far",
         **SYNTHETIC,
     }
+    torchvision = "CIFAR10"
     files = (
         *(f"cifar-10-batches-py/data_batch_{number}" for number in range(1, 6)),
         "cifar-10-batches-py/test_batch",
@@ -50,11 +51,7 @@ class CIFAR10(Images):
     std = (0.2023, 0.1994, 0.2010)
 
     def read(self, part: Part) -> Split:
-        return _read(self, torchvision_datasets().CIFAR10, part)
-
-    def download(self) -> None:
-        with fetching(self.name, self.root):
-            torchvision_datasets().CIFAR10(self.root, download=True)
+        return _read(self, getattr(torchvision_datasets(), self.torchvision), part)
 
 
 class CIFAR100(CIFAR10):
@@ -70,16 +67,10 @@ class CIFAR100(CIFAR10):
         "mnist": "far",
         **SYNTHETIC,
     }
+    torchvision = "CIFAR100"
     files = tuple(f"cifar-100-python/{name}" for name in ("train", "test", "meta"))
     mean = (0.5071, 0.4865, 0.4409)
     std = (0.2673, 0.2564, 0.2762)
-
-    def read(self, part: Part) -> Split:
-        return _read(self, torchvision_datasets().CIFAR100, part)
-
-    def download(self) -> None:
-        with fetching(self.name, self.root):
-            torchvision_datasets().CIFAR100(self.root, download=True)
 
 
 def _read(dataset: CIFAR10, reader: Any, part: Part) -> Split:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from datasets.base import BadData, Data, Dataset, Group, Split, Stream
+from datasets.vision import fetching, torchvision_datasets
 
 Part = Literal["train", "test"]
 
@@ -30,6 +31,10 @@ class Images(Dataset, unfinished=True):
     task = "classification"
     shifts = ("rotation", "horizontal-shift", "vertical-shift", "brightness")
     files: ClassVar[tuple[str, ...]]
+    torchvision: ClassVar[str] = ""
+    """The torchvision class that fetches them; empty: they can't be fetched."""
+    fetched: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
+    """What it is given, beside the root, each time that it is called."""
     mean: ClassVar[tuple[float, ...]]
     std: ClassVar[tuple[float, ...]]
 
@@ -44,6 +49,14 @@ class Images(Dataset, unfinished=True):
     def missing(self) -> str:
         absent = [name for name in self.files if not (self.root / name).is_file()]
         return f"no {absent[0]} in {self.root}" if absent else ""
+
+    def download(self) -> None:
+        if not self.torchvision:
+            super().download()
+        with fetching(self.name, self.root):
+            for options in self.fetched:
+                source = getattr(torchvision_datasets(), self.torchvision)
+                source(self.root, download=True, **options)
 
     def load(self, stream: Stream) -> Data:
         train, validation = held_out(self.read("train"), stream("split"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from datasets.base import Group, Split
 from datasets.images import SYNTHETIC, Images, Part, labelled
-from datasets.vision import fetching, reading, torchvision_datasets
+from datasets.vision import reading, torchvision_datasets
 
 
 def _idx(folder: str, train: str, test: str) -> tuple[str, ...]:
@@ -47,6 +47,7 @@ class MNIST(Images):
         "kmnist": "far",
         **SYNTHETIC,
     }
+    torchvision = "MNIST"
     files = _idx("MNIST", "train", "t10k")
     mean = (0.1307,)
     std = (0.3081,)
@@ -55,10 +56,6 @@ class MNIST(Images):
         images, labels = (self.root / name for name in _of(part, self.files))
         x, y = _array(images, "image"), _array(labels, "label")
         return labelled(x[:, None], y, type(self), images)
-
-    def download(self) -> None:
-        with fetching(self.name, self.root):
-            torchvision_datasets().MNIST(self.root, download=True)
 
 
 class FashionMNIST(MNIST):
@@ -73,13 +70,10 @@ class FashionMNIST(MNIST):
         "emnist-letters": "far",
         **SYNTHETIC,
     }
+    torchvision = "FashionMNIST"
     files = _idx("FashionMNIST", "train", "t10k")
     mean = (0.2860,)
     std = (0.3530,)
-
-    def download(self) -> None:
-        with fetching(self.name, self.root):
-            torchvision_datasets().FashionMNIST(self.root, download=True)
 
 
 class KMNIST(MNIST):
@@ -94,13 +88,10 @@ class KMNIST(MNIST):
         "emnist-letters": "far",
         **SYNTHETIC,
     }
+    torchvision = "KMNIST"
     files = _idx("KMNIST", "train", "t10k")
     mean = (0.1918,)
     std = (0.3483,)
-
-    def download(self) -> None:
-        with fetching(self.name, self.root):
-            torchvision_datasets().KMNIST(self.root, download=True)
 
 
 class EMNISTLetters(MNIST):
@@ -121,6 +112,8 @@ class EMNISTLetters(MNIST):
         "kmnist": "far",
         **SYNTHETIC,
     }
+    torchvision = "EMNIST"
+    fetched = ({"split": "letters"},)
     files = _idx("EMNIST", "emnist-letters-train", "emnist-letters-test")
     mean = (0.1722,)
     std = (0.3309,)
@@ -129,10 +122,6 @@ class EMNISTLetters(MNIST):
         images, labels = (self.root / name for name in _of(part, self.files))
         x, y = _array(images, "image"), _array(labels, "label")
         return labelled(x.swapaxes(1, 2)[:, None], y - 1, type(self), images)
-
-    def download(self) -> None:
-        with fetching(self.name, self.root):
-            torchvision_datasets().EMNIST(self.root, split="letters", download=True)
 
 
 def _of(part: Part, files: tuple[str, ...]) -> tuple[str, ...]:

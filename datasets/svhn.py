@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from datasets.base import Group, Split
 from datasets.images import SYNTHETIC, Images, Part, labelled
-from datasets.vision import check_original, fetching, reading, torchvision_datasets
+from datasets.vision import check_original, reading, torchvision_datasets
 
 
 class SVHN(Images):
@@ -35,6 +35,8 @@ class SVHN(Images):
         "mnist": "far",
         **SYNTHETIC,
     }
+    torchvision = "SVHN"
+    fetched = ({"split": "train"}, {"split": "test"})
     files = ("train_32x32.mat", "test_32x32.mat")
     mean = (0.4377, 0.4438, 0.4728)
     std = (0.1980, 0.2010, 0.1970)
@@ -47,8 +49,3 @@ class SVHN(Images):
         with reading(file, "a whole .mat file"):
             source = reader(self.root, split=part)
         return labelled(source.data, source.labels, type(self), file)
-
-    def download(self) -> None:
-        with fetching(self.name, self.root):
-            for part in ("train", "test"):
-                torchvision_datasets().SVHN(self.root, split=part, download=True)

@@ -1,13 +1,13 @@
-"""The suite's speed, as a table: `make speed`. Nothing here is a test; machines differ.
+"""The toy data, the engine and its tables.
 
 Whole processes are timed from outside; rates are compared with a matrix product measured in turn
-with them in the same process. Run it on a machine that does nothing else.
+with them in the same process.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,13 +16,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-Row = tuple[str, str, str]
+from bench import runner, teacher
+from bench.cache import Cache
+from bench.config import load_preset, parse_variant
+from bench.data import Prepared, load, prepare
+from bench.executors import ProcessPerTask, prepare_process
+from bench.fingerprint import ROOT
+from bench.keys import DataPlan, Sources
+from bench.plan import make_cells
+from bench.recipe import Recipe, recipe_for
+from bench.scheduler import Ended, Scheduler, Task
+from bench.store import Run
+from bench.workplace import in_worker
+from datasets.spiral import Spiral
+from methods.networks import build_networks
+from methods.predictions import Samples
+from methods.tasks import TASKS
+from tests.speed.measure import Row, product_rate, shown, timed
+
 SEEDS = range(3)
+
+
+def rows() -> list[Row]:
+    """All parts, one after another."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        return [seed_spiral(folder), overhead(folder), *tables(folder), *teacher_rate()]
+    finally:
+        shutil.rmtree(folder)
 
 
 def seconds_of(*arguments: str) -> float:
@@ -31,11 +57,6 @@ def seconds_of(*arguments: str) -> float:
     command = [sys.executable, str(ROOT / "run_bench.py"), *arguments]
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
-
-
-def shown(times: Sequence[float], unit: str = "s") -> str:
-    """Median with the range."""
-    return f"{statistics.median(times):.3g} {unit} ({min(times):.3g} to {max(times):.3g})"
 
 
 def seed_spiral(folder: Path, runs: int = 5) -> Row:
@@ -50,33 +71,25 @@ def seed_spiral(folder: Path, runs: int = 5) -> Row:
 
 def teacher_rate() -> list[Row]:
     """(b) The batched teacher step against the matrix product's peak; and against plain torch."""
-    import torch
+    prepare_process()
+    recipe = recipe_for(Spiral.recipe, Spiral.network, {"members": 10, "epochs": 50})
+    networks = build_networks(recipe.network, Spiral.shape, Spiral.outputs)
+    data = _prepared(Spiral.name)
+    task = TASKS[Spiral.task]
 
-    from bench import teacher, worker
-    from bench.recipe import recipe_for
-    from datasets import get
-    from methods.networks import build_networks
-    from methods.tasks import TASKS
-
-    dataset = get("spiral")
-    recipe = recipe_for(dataset.recipe, dataset.network, {"members": 10, "epochs": 50})
-    networks = build_networks(recipe.network, dataset.inputs, dataset.outputs)
-    data = _prepared(worker, dataset.name)
-    task = TASKS[dataset.task]
-
-    def batched(seed: int = 0, recipe: Any = recipe) -> Any:
+    def batched(seed: int = 0, recipe: Recipe = recipe) -> nn.Module:
         return teacher.train_members(range(10), data, task, networks, recipe, seed, "spiral")[0]
 
     multiplications = sum(a * b for a, b in _layers(recipe.network["member"], 2, 3))
     operations = 6 * multiplications * data.examples * recipe.members * recipe.epochs
     shares, rates, ratios = [], [], []
     for _ in range(7):
-        peak = _peak(torch)
-        rate = operations / _timed(batched)
+        peak = product_rate(1024, torch.float32, torch.device("cpu"))
+        rate = operations / timed(batched)
         rates.append(rate / 1e9)
         shares.append(100 * rate / peak)
-        ratios.append(_timed(lambda: _plain_members(torch, data, 10, 50)) * rate / operations)
-    figures = _quality(torch, data, batched, replace_epochs(recipe))
+        ratios.append(timed(lambda: _plain_members(data, 10, 50)) * rate / operations)
+    figures = _quality(data, batched, recipe.model_copy(update={"epochs": 200}))
     return [
         ("batched teacher step, 10 members, one thread", shown(rates, "GFLOP/s"), ""),
         ("  of the matrix product's peak", shown(shares, "%"), "45 %"),
@@ -85,22 +98,13 @@ def teacher_rate() -> list[Row]:
     ]
 
 
-def replace_epochs(recipe: Any) -> Any:
-    """The recipe at its full length."""
-    return recipe.model_copy(update={"epochs": 200})
-
-
-def _quality(torch: Any, data: Any, batched: Callable[..., Any], recipe: Any) -> list[Row]:
+def _quality(data: Prepared, batched: Callable[..., nn.Module], recipe: Recipe) -> list[Row]:
     """Test error and NLL of ensembles trained batched and plainly, over seeds."""
-    from bench.teacher import Teacher, outputs_on
-    from methods.networks import build_networks
-    from methods.predictions import Samples
-
-    networks = build_networks(recipe.network, 2, 3)
     test = data.sets[0]
 
-    def figures(logits: Any) -> tuple[float, float]:
+    def figures(logits: Tensor) -> tuple[float, float]:
         prediction = Samples(logits)
+        assert test.y is not None
         error = (prediction.mean.argmax(1) != test.y).double().mean().item()
         return 100 * error, -prediction.log_prob(test.y).mean().item()
 
@@ -109,11 +113,10 @@ def _quality(torch: Any, data: Any, batched: Callable[..., Any], recipe: Any) ->
         errors, nlls = [], []
         for seed in SEEDS:
             if name == "batched":
-                weights = {k: torch.from_numpy(v) for k, v in batched(seed, recipe).items()}
-                logits = outputs_on(Teacher({}, weights).network(networks), test.x)
+                logits = teacher.outputs_on(batched(seed, recipe), data, test.x)
             else:
                 torch.manual_seed(seed)
-                members = _plain_members(torch, data, 10, 200)
+                members = _plain_members(data, 10, 200)
                 with torch.no_grad():
                     logits = torch.stack([member(test.x) for member in members])
             error, nll = figures(logits)
@@ -124,11 +127,10 @@ def _quality(torch: Any, data: Any, batched: Callable[..., Any], recipe: Any) ->
     return rows
 
 
-def _plain_members(torch: Any, data: Any, members: int, epochs: int) -> list[Any]:
+def _plain_members(data: Prepared, members: int, epochs: int) -> list[nn.Module]:
     """The same ensemble the usual way: modules, torch.optim, one member after another."""
-    nn = torch.nn
     x, y = data.train
-    trained = []
+    trained: list[nn.Module] = []
     for _ in range(members):
         layers = [nn.Linear(a, b) for a, b in _layers([100] * 4, 2, 3)]
         parts = [part for layer in layers for part in (layer, nn.ReLU())][:-1]
@@ -136,10 +138,11 @@ def _plain_members(torch: Any, data: Any, members: int, epochs: int) -> list[Any
         optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
         for _ in range(epochs):
-            decay = 0.5e-4 * sum(p.square().sum() for p in network.parameters())
-            loss = nn.functional.cross_entropy(network(x), y) + decay
+            squares = [parameter.square().sum() for parameter in network.parameters()]
+            decay = 0.5e-4 * torch.stack(squares).sum()
+            loss = functional.cross_entropy(network(x), y) + decay
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             schedule.step()
@@ -152,35 +155,16 @@ def _layers(hidden: Sequence[int], inputs: int, outputs: int) -> list[tuple[int,
     return list(pairwise(widths))
 
 
-def _prepared(worker: Any, dataset: str) -> Any:
-    from bench import data
-    from bench.cache import Cache
-
+def _prepared(dataset: str) -> Prepared:
+    plan = DataPlan(dataset, 0, None, None, Sources(), "splits", "sets")
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
-        data.prepare(cache, "data", dataset, 0)
-        return data.load(cache, "data")
-
-
-def _timed(function: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def _peak(torch: Any, size: int = 1024) -> float:
-    """FLOP/s of a square product, the fastest of some."""
-    a, b = torch.randn(2, size, size)
-    return 2 * size**3 / min(_timed(lambda: a @ b) for _ in range(12))
+        prepare(cache, plan, Path(folder))
+        return load(cache, plan)
 
 
 def overhead(folder: Path, cells: int = 1000) -> Row:
     """(c) Tasks that do nothing, each in a process of its own, each with its record on disk."""
-    from bench.executors import ProcessPerTask
-    from bench.scheduler import Ended, Scheduler, Task
-    from bench.store import Run
-    from bench.workplace import in_worker
-
     run = Run(folder / "overhead")
 
     class Recorder:
@@ -204,18 +188,8 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
 def tables(folder: Path, cells: int = 10_000) -> list[Row]:
     """(d) What must be quick on a large run: help, board and plan."""
     run = _generated(folder / "large", cells)
-    selectors = (
-        "-m",
-        "kd",
-        "-m",
-        "hydra+[heads=5,10]",
-        "-m",
-        "gauss",
-        "-d",
-        "spiral",
-        "-d",
-        "sine",
-    )
+    methods = ("-m", "kd", "-m", "hydra+[heads=5,10]", "-m", "gauss")
+    selectors = (*methods, "-d", "spiral", "-d", "sine")
     seeds = ("-s", f"0-{cells // 8 - 1}")
     commands = {
         "--help": ("--help",),
@@ -233,13 +207,6 @@ def tables(folder: Path, cells: int = 10_000) -> list[Row]:
 
 def _generated(folder: Path, cells: int) -> Path:
     """A run of so many cells, with records like real ones, written without waiting for the disk."""
-    import os
-
-    from bench import runner
-    from bench.config import load_preset, parse_variant
-    from bench.plan import make_cells
-    from bench.store import Run
-
     os.fsync = lambda handle: None  # type: ignore[assignment]
     variants = [parse_variant(text) for text in ("kd", "hydra+[heads=5,10]", "gauss")]
     config = replace(
@@ -261,19 +228,3 @@ def _generated(folder: Path, cells: int) -> Path:
         run.write_record(record, [])
     run.derive()
     return folder
-
-
-def main() -> None:
-    """Print the table."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        rows = [seed_spiral(folder), *tables(folder), overhead(folder), *teacher_rate()]
-    finally:
-        shutil.rmtree(folder)
-    from tabulate import tabulate
-
-    print(tabulate(rows, ["what", "median (range)", "goal"], tablefmt="pipe"))
-
-
-if __name__ == "__main__":
-    main()

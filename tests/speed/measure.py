@@ -1,0 +1,114 @@
+"""What every part measures with: things with a rate, taken in turn, as rows of a table."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import torch
+from tabulate import tabulate
+
+from bench.executors import ProcessPerTask
+from bench.workplace import in_worker
+
+Row = tuple[str, str, str]
+"""What, the median with its range, the goal."""
+JOBS = 2
+"""Our processes of one thread, or the usual way's threads."""
+
+
+class Measured(Protocol):
+    """Something that can be done again and again."""
+
+    def rate(self) -> float:
+        """How much of it is done in a second, measured now."""
+
+
+def in_turn(things: Sequence[Measured], rounds: int) -> list[list[float]]:
+    """The rates of each thing, round by round: A B A B, so that both meet the same machine."""
+    rates = [[thing.rate() for thing in things] for _ in range(rounds)]
+    return [list(each) for each in zip(*rates, strict=True)]
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Ratios within each round."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def shown(values: Sequence[float], unit: str = "s") -> str:
+    """Median with the range and, of more than one value, their number."""
+    low, high = (f"{each:,.3g}" for each in (min(values), max(values)))
+    median = f"{statistics.median(values):,.3g} {unit}"
+    return f"{median} ({low} to {high}, n = {len(values)})" if len(values) > 1 else median
+
+
+def shown_whole(values: Sequence[float], unit: str) -> str:
+    """The same for large numbers, with no digit after the point."""
+    median, low, high = statistics.median(values), min(values), max(values)
+    return f"{median:,.0f} {unit} ({low:,.0f} to {high:,.0f}, n = {len(values)})"
+
+
+def print_table(rows: Sequence[Row], hardware: str) -> None:
+    """The rows below the name of what they were measured on."""
+    table = tabulate(rows, ["what", "median (range)", "goal"], tablefmt="pipe")
+    print(f"{hardware}\n\n{table}\n", flush=True)
+
+
+def timed(function: Callable[[], object], device: torch.device | None = None) -> float:
+    """Seconds of one call, until the device is done too."""
+    start = time.perf_counter()
+    function()
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def product_rate(size: int, dtype: torch.dtype, device: torch.device) -> float:
+    """FLOP/s of a square matrix product, the fastest of some: what the device can do."""
+    a, b = torch.randn(2, size, size, device=device, dtype=dtype)
+    return 2 * size**3 / min(timed(lambda: a @ b, device) for _ in range(12))
+
+
+class Pool:
+    """Tasks in processes of one thread each, as the scheduler runs them."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        jobs = JOBS if device == "cpu" else 1
+        self._executor = ProcessPerTask(jobs, devices=(device,))
+        environment = self.call(in_worker, "environment")
+        where = environment["device"] if device != "cpu" else environment["processor"]
+        self.hardware = f"{where}, {os.cpu_count()} cores, torch {environment['torch']}"
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a task gives, alone in one process."""
+        return self._executor.submit(function, *arguments).result()
+
+    def all(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+        """What tasks give, so many at a time as there are processes."""
+        futures: list[Future[Any]] = [self._executor.submit(function, each) for each in arguments]
+        return [future.result() for future in futures]
+
+    def stop(self) -> None:
+        """End the processes."""
+        self._executor.stop()
+
+
+class AtOnce:
+    """The same thing in every process at once, some times each: the rate of all together."""
+
+    def __init__(self, pool: Pool, thing: Measured, times: int = 1) -> None:
+        self._pool = pool
+        self._things = [thing] * (JOBS * times)
+
+    def rate(self) -> float:
+        rates: list[float] = self._pool.all(rate_of, self._things)
+        return JOBS * statistics.harmonic_mean(rates)
+
+
+def rate_of(thing: Measured) -> float:
+    """A task: one measurement."""
+    return thing.rate()

@@ -1,0 +1,186 @@
+"""What the engine does in a task, as things with a rate, each measured where it is called.
+
+They are plain values, to be sent to the processes that a run would use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench import cost, evaluation, student, teacher
+from bench.compute import Compute, device_here
+from bench.data import EvaluationSet, Prepared, Scaling
+from bench.keys import OODSet, Sources
+from bench.recipe import Recipe, recipe_for
+from datasets import get
+from datasets.base import Dataset
+from methods import METHODS, Method, Setting
+from methods.networks import Networks, build_networks
+from methods.tasks import TASKS
+from tests.speed.measure import product_rate, timed
+
+START = 2
+"""Steps of the run whose time is taken off: weights, workspaces, the first step's choices."""
+SHIFTS, OOD_SETS = 20, 4
+
+
+@dataclass(frozen=True)
+class Product:
+    """The matrix product that other rates are a share of: FLOP/s."""
+
+    precision: str
+
+    def rate(self) -> float:
+        device = device_here()
+        size = 2048 if device.type == "cpu" else 8192
+        return product_rate(size, getattr(torch, self.precision), device)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Steps of a teacher's members or of a student: images × members a second.
+
+    Attributes:
+        dataset: whose shape, network and recipe it has; the images are random.
+        images: how many are seen.
+        batch: images a step.
+        precision: of convolutions and products.
+        members: networks in the teacher, trained in one task if there is no method.
+        method, parameters: of a student, which learns from random teacher outputs.
+        network: options that replace the dataset's.
+        root: where the dataset's files are; empty: random images.
+    """
+
+    dataset: str
+    images: int
+    batch: int
+    precision: str = "float32"
+    members: int = 1
+    method: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    root: str = ""
+
+    def rate(self) -> float:
+        """A run of all steps less one of a few, which is done twice: first to warm up."""
+        first = replace(self, images=START * self.batch)
+        device = device_here()
+        start = min(timed(first.runner(), device) for _ in range(2))
+        seconds = timed(self.runner(), device) - start
+        networks = 1 if self.method else self.members
+        return (self.images - first.images) * networks / seconds
+
+    def runner(self) -> Any:
+        """The training, ready to be called."""
+        data, networks, recipe = self.data(), self.networks(), self.recipe()
+        compute = Compute(device_here(), self.precision)
+        names = (recipe, 0, self.dataset, compute)
+        if not self.method:
+            members, task = range(self.members), TASKS["classification"]
+            return lambda: teacher.train_members(members, data, task, networks, *names)
+        method = self.student()
+        taught = teacher.Teacher({"train": torch.randn(self.members, self.images, 10)}, {})
+
+        def train() -> None:
+            network = student.build(method, 0, self.dataset)
+            student.train_student(method, network, data, taught, *names)
+
+        return train
+
+    def data(self) -> Prepared:
+        """The images in memory as a run has them."""
+        dataset = get(self.dataset)
+        if self.root:
+            split = dataset(Path(self.root)).load(lambda name: np.random.default_rng(0)).train
+            x, y = torch.from_numpy(split.x[: self.images]), torch.from_numpy(split.y)
+            y = y[: self.images]
+        else:
+            x, y = random_images(dataset, self.images), torch.arange(self.images) % 10
+        scaling = Scaling(*torch.full((2, dataset.shape[0]), 0.3))
+        return Prepared((x, y), EvaluationSet("validation", x, y), (), scaling, dataset.outputs)
+
+    def networks(self) -> Networks:
+        """The builders of members, cores and heads."""
+        dataset = get(self.dataset)
+        description = {**dataset.network, **self.network}
+        return build_networks(description, dataset.shape, dataset.outputs)
+
+    def recipe(self) -> Recipe:
+        """One epoch of the dataset's recipe."""
+        dataset = get(self.dataset)
+        given = {"members": self.members, "epochs": 1, "batch_size": self.batch}
+        return recipe_for(dataset.recipe, dataset.network, {**given, "precision": self.precision})
+
+    def student(self) -> Method:
+        """The method, for this teacher."""
+        return made(self.method, self.parameters, self.networks(), self.members, self.images)
+
+    def flops(self) -> float:
+        """Of one image through one member or the student and back: three times the forward pass."""
+        networks = self.networks()
+        method = self.student() if self.method else made("ensemble", {}, networks, 1, self.images)
+        x = torch.zeros(1, *get(self.dataset).shape)
+        network = method.build(torch.Generator())
+        return 3 * cost.counts(method, network.eval(), x)["flops"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A student measured on the test set, 20 shifts of it and 4 OOD sets: times a second."""
+
+    training: Training
+    images: int
+
+    def rate(self) -> float:
+        method = self.training.student()
+        network = method.build(torch.Generator()).to(device_here()).eval()
+        data, taught = self._data(), self._teacher()
+        compute = Compute(device_here(), self.training.precision)
+        arguments = (method, network, data, taught, _sources(), 0, "speed", compute)
+        return 1 / timed(lambda: evaluation.evaluate(*arguments), compute.device)
+
+    def _data(self) -> Prepared:
+        data = self.training.data()
+        dataset = get(self.training.dataset)
+        x, y = random_images(dataset, self.images), torch.arange(self.images) % 10
+        shifts = [EvaluationSet("test", x, y, "rotation", i + 1) for i in range(SHIFTS)]
+        others = [EvaluationSet(f"ood:{each.name}", x) for each in _sources().ood]
+        # A tenth of the training part is held out: 6,000 images beside test sets of 10,000.
+        held_out = EvaluationSet("validation", x[: self.images * 6 // 10], y[: len(y) * 6 // 10])
+        sets = (EvaluationSet("test", x, y), *shifts, *others)
+        return replace(data, validation=held_out, sets=sets)
+
+    def _teacher(self) -> teacher.Teacher:
+        members = self.training.members
+        outputs = {each.key: torch.randn(members, self.images, 10) for each in self._data().sets}
+        return teacher.Teacher(outputs, {})
+
+
+def _sources() -> Sources:
+    return Sources(tuple(OODSet(f"set {number}", "far") for number in range(OOD_SETS)))
+
+
+def random_images(dataset: type[Dataset], count: int) -> Tensor:
+    """uint8 noise of a dataset's shape."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(256, (count, *dataset.shape), dtype=torch.uint8, generator=generator)
+
+
+def made(
+    method: str, parameters: Mapping[str, Any], networks: Networks, members: int, examples: int
+) -> Method:
+    """A method in its setting; its teacher is untrained."""
+
+    def untrained() -> nn.Module:
+        return networks.members([torch.Generator()] * members)
+
+    chosen = METHODS[method]
+    setting = Setting(TASKS["classification"], members, examples, networks, untrained)
+    return chosen(chosen.Parameters(**parameters), setting)
