@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock
 
 from bench.files import atomic_file, write_atomically
 from bench.fingerprint import digest
@@ -82,8 +83,13 @@ class Cache:
         try:
             with safe_open(self._paths(key)[0], framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
+        except (SafetensorError, OSError) as error:
             raise Damaged(f"cache entry {key}: {error}") from None
+
+    def lock(self, key: str) -> FileLock:
+        """Held while an entry is made, so that runs that share the cache make it once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / f"{key}.lock")
 
     def remove(self, key: str) -> None:
         """Remove an entry, if it is there."""

@@ -22,10 +22,10 @@ from bench.errors import UsageError
 from bench.executors import ProcessPerTask, TaskFailed, TimedOut, WorkerDied, describe_failure
 from bench.metrics.outcome import Outcome
 from bench.metrics.registry import METRICS, Metric
+from bench.places import DATA_ROOT
 from bench.plugins import load_plugins
 from bench.randomness import numpy_stream, torch_stream
 from bench.recipe import Recipe
-from bench.sources import DATA_ROOT
 from bench.teacher import Teacher, outputs_on
 from datasets import DATASETS
 from datasets.base import Data, Dataset, Split

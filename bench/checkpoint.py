@@ -34,7 +34,7 @@ class Checkpoint:
         try:
             self._arrays = cache.load(self._key)
             self.history: list[Row] = [dict(row) for row in cache.note(self._key)["history"]]
-        except Damaged:
+        except (Damaged, KeyError):
             self._arrays, self.history = {}, []
 
     def finished(self, stage: str) -> list[Row]:

@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from bench.errors import UsageError, nearest
+from bench.places import CACHE, DATA_ROOT
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -50,7 +51,6 @@ CacheFolder = Annotated[
 DataRoot = Annotated[
     Path, typer.Option("--data-root", help="where datasets find their files", envvar="BENCH_DATA")
 ]
-DATA = Path(__file__).resolve().parent.parent / "data"
 OODSets = Annotated[
     list[str] | None,
     typer.Option("--ood", help="OOD set instead of a dataset's own, or near:SET; repeatable"),
@@ -60,7 +60,6 @@ Corruptions = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:0,1")]
 CellsPerGPU = Annotated[int, typer.Option("--cells-per-gpu", min=1, help="tasks that share a GPU")]
-CACHE = Path(__file__).resolve().parent.parent / "results" / "cache"
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="tasks at a time; else one per core")
 ]
@@ -77,7 +76,7 @@ def run(
     results: Results = None,
     plugin: Plugins = None,
     cache: CacheFolder = CACHE,
-    data_root: DataRoot = DATA,
+    data_root: DataRoot = DATA_ROOT,
     ood: OODSets = None,
     corruptions: Corruptions = None,
     device: Device = "auto",
@@ -102,7 +101,7 @@ def run(
 ) -> None:
     """Run what is not done yet; the default preset without arguments."""
     from bench import runner
-    from bench.devices import parse_devices
+    from bench.devices import device_kind, parse_devices
     from bench.plan import make_cells
     from bench.sources import fetch_missing
     from bench.store import Run
@@ -111,9 +110,9 @@ def run(
     config, plugins = _configure(selected, plugin)
     if download:
         fetch_missing(config, data_root)
-    cells = make_cells(config, data_root)
-    folder = results or _default_results(preset)
     devices = parse_devices(device)
+    cells = make_cells(config, data_root, device_kind(devices))
+    folder = results or _default_results(preset)
     options = runner.Options(
         jobs=jobs or _slots(devices, cells_per_gpu),
         cache=cache.resolve(),
@@ -151,7 +150,7 @@ def plan(
     results: Results = None,
     plugin: Plugins = None,
     cache: CacheFolder = CACHE,
-    data_root: DataRoot = DATA,
+    data_root: DataRoot = DATA_ROOT,
     ood: OODSets = None,
     corruptions: Corruptions = None,
     device: Device = "auto",
@@ -163,7 +162,7 @@ def plan(
 ) -> None:
     """Say what `run` with the same selectors would do, cell by cell."""
     from bench.cache import Cache
-    from bench.devices import parse_devices
+    from bench.devices import device_kind, parse_devices
     from bench.overview import plan_text
     from bench.plan import make_cells
     from bench.runner import check_recipes
@@ -171,10 +170,10 @@ def plan(
 
     selected = Selected(method, dataset, seeds, preset, settings, ood, corruptions)
     config, _ = _configure(selected, plugin)
-    cells = make_cells(config, data_root)
+    devices = parse_devices(device)
+    cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
     check_recipes(Run(folder), cells)
-    devices = parse_devices(device) if estimate else ["cpu"]
     slots = jobs or _slots(devices, cells_per_gpu)
     _page(plan_text(Run(folder), cells, Cache(cache.resolve()), slots, data_root))
     if estimate:

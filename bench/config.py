@@ -60,24 +60,29 @@ class Config:
 
     def with_settings(self, given: Mapping[str, Any]) -> Config:
         """With values of the recipe that go before every other."""
-        network = given.get("network", {})
-        recipes = {
-            name: {
-                **{key: value for key, value in values.items() if key not in given},
-                **({"network": {**values["network"], **network}} if "network" in values else {}),
-            }
-            for name, values in self.recipes.items()
-        }
-        recipe = {**self.recipe, **given}
-        if network:
-            recipe["network"] = {**self.recipe.get("network", {}), **network}
+        recipes = {name: _overridden(values, given) for name, values in self.recipes.items()}
+        recipe = {**_overridden(self.recipe, given), **given}
+        if "network" in given:
+            recipe["network"] = _networks(self.recipe.get("network", {}), given["network"])
         # What is wrong with them is no longer the preset's fault.
-        places = {
-            place: where
-            for place, where in self.places.items()
-            if not (place.startswith("recipe") and place.rpartition(".")[2] in given)
-        }
-        return replace(self, recipe=recipe, recipes=recipes, places=places)
+        paths = [name for name in given if name != "network"]
+        paths += [f"network.{option}" for option in given.get("network", {})]
+        starts = ["recipe", *(f"recipes.{name}" for name in recipes)]
+        places = {f"{start}.{path}": "--set" for start in starts for path in paths}
+        return replace(self, recipe=recipe, recipes=recipes, places={**self.places, **places})
+
+
+def _overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A dataset's values less those that are given for all; options of its network are joined."""
+    kept = {name: value for name, value in values.items() if name not in given}
+    if "network" in values and "network" in given:
+        kept["network"] = _networks(values["network"], given["network"])
+    return kept
+
+
+def _networks(options: Any, given: Mapping[str, Any]) -> Any:
+    # Options that are none are left for the planner to refuse, with their place.
+    return {**options, **given} if isinstance(options, dict) else options
 
 
 class _PresetMethod(BaseModel):
@@ -152,17 +157,17 @@ def _split(text: str) -> list[str]:
     return re.split(r",(?![^()]*\))", text) if text.strip() else []
 
 
-def parse_value(text: str, place: str) -> Any:
+def parse_value(text: str, place: str, lists: bool = False) -> Any:
     """A YAML scalar: 5 is an integer, 5e-4 a float, true a boolean, anything else text.
 
     Raises:
-        UsageError: not a scalar.
+        UsageError: not a scalar, nor a list where lists are allowed.
     """
     try:
         value = _yaml().load(text.strip())
     except Exception:  # The parser has failures of its own beside YAMLError.
         value = [text]
-    if isinstance(value, (list, dict, set)):
+    if isinstance(value, (dict, set)) or (isinstance(value, list) and not lists):
         raise UsageError(f"{place}: {text.strip()!r} is not a single value")
     return value
 
@@ -178,9 +183,11 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise UsageError(f"--set: {text!r} is not name=value")
-        part, dot, option = name.strip().partition(".")
-        if dot and part == "network" and option:
-            settings.setdefault(part, {})[option] = parse_value(value, "--set")
+        part, _, option = name.strip().partition(".")
+        if part == "network":
+            if not option:
+                raise UsageError(f"--set: {text!r} is not network.OPTION=VALUE (list networks)")
+            settings.setdefault(part, {})[option] = parse_value(value, "--set", lists=True)
         else:
             settings[name.strip()] = parse_value(value, "--set")
     return settings

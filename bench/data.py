@@ -6,19 +6,22 @@ shifted, and OOD sets), so that another OOD set leaves the teachers alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.cache import Cache
+from bench.cache import Cache, Damaged
+from bench.fingerprint import digest
 from bench.keys import DataPlan, stream_name
 from bench.randomness import numpy_stream
 from datasets import get
 from datasets.base import Data, Dataset, Split, Stream
+from datasets.pictures import Decoder
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def _channels_last(images: Tensor) -> Tensor:
 class Prepared:
     """What one cell or teacher reads: training and validation splits, evaluation sets.
 
-    `scaling` is None where inputs are not images; `classes` has a meaning in classification.
+    `scaling` is None where inputs are not images; `classes` has a meaning in classification;
+    `device` is where batches are needed.
     """
 
     train: tuple[Tensor, Tensor]
@@ -81,6 +85,7 @@ class Prepared:
     sets: tuple[EvaluationSet, ...]
     scaling: Scaling | None = None
     classes: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def examples(self) -> int:
@@ -89,18 +94,20 @@ class Prepared:
 
     def inputs(self, x: Tensor, device: torch.device | None = None) -> Tensor:
         """What networks see of x [..., *shape]: float32, images normalised, on a device."""
-        x = x.to(device or x.device, non_blocking=True)
-        return x if self.scaling is None else self.scaling(x)
+        x = x.to(device or self.device, non_blocking=True)
+        return x if self.scaling is None else self.scaling.to(x.device)(x)
 
     def to(self, device: torch.device) -> Prepared:
-        """The training split on a device; evaluation sets follow chunk by chunk."""
-        if device.type == "cpu":
-            return self
+        """For training on a device: there as a whole, or batch by batch where it doesn't fit."""
         x, y = self.train
-        scaling = self.scaling and Scaling(
-            self.scaling.mean.to(device), self.scaling.std.to(device)
-        )
-        return replace(self, train=(x.to(device), y.to(device)), scaling=scaling)
+        if device.type == "cuda" and x.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
+            x, y = x.to(device), y.to(device)
+        return replace(self, train=(x, y), device=device)
+
+    def batch(self, indices: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Raw training inputs and targets at some indices (where the split is), on the device."""
+        x, y = self.train
+        return x[indices].to(self.device), y[indices].to(self.device)
 
 
 def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
@@ -110,6 +117,7 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
         datasets.base.BadData: a file is broken.
     """
     dataset = get(plan.dataset)
+    Decoder.memo = staticmethod(partial(_remembered, cache))
 
     def stream(name: str) -> np.random.Generator:
         return numpy_stream(plan.seed, "data", stream_name(plan.dataset), name)
@@ -126,6 +134,18 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
     cache.save(plan.splits_key, arrays, note)
     data = replace(data, shifted={**data.shifted, **corrupted})
     cache.save(plan.sets_key, _evaluation_arrays(data, dataset, plan, root, stream), note)
+
+
+def _remembered(cache: Cache, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Images that were decoded for another seed or set are in the cache."""
+    key = f"decoded-{digest(key)[:32]}"
+    with cache.lock(key):
+        try:
+            return cache.load(key)["images"].numpy()
+        except Damaged:
+            images = make()
+            cache.save(key, {"images": images}, {})
+            return images
 
 
 def _rows(count: int, limit: int | None, rng: np.random.Generator) -> np.ndarray:
@@ -159,7 +179,7 @@ def _evaluation_arrays(
 
         shifted |= _shifted(data.test, dataset.shifts)
         for each in plan.sources.present:
-            ood[each.name] = load_ood(each.name, dataset, root, stream, plan.test_examples)
+            ood[each.name] = load_ood(each.source, dataset, root, stream, plan.test_examples)
     splits = {"test": data.test}
     if data.canvas is not None:
         splits["canvas"] = data.canvas

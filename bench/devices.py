@@ -32,6 +32,11 @@ def parse_devices(text: str) -> list[str]:
     return [f"cuda:{number}" for number in dict.fromkeys(numbers)]
 
 
+def device_kind(devices: list[str]) -> str:
+    """`cpu` or `cuda`: figures of one kind are not those of the other."""
+    return devices[0].partition(":")[0]
+
+
 def _gpus() -> int:
     """GPUs that torch can use; asks the driver alone, so that workers may still be forked."""
     import torch

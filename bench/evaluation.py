@@ -83,7 +83,7 @@ def outcome_of(prediction: Prediction, each: EvaluationSet, temperature: float =
         "epistemic": array(prediction.epistemic),
         "scores": {name: array(score) for name, score in prediction.scores.items()},
         "targets": array(each.y),
-        "log_likelihood": None if each.y is None else array(prediction.log_prob(each.y)),
+        "log_likelihood": None if each.y is None else array(_log_likelihood(prediction, each.y)),
     }
     if isinstance(prediction, Categorical):
         log_members = array(prediction.log_members)
@@ -97,6 +97,10 @@ def outcome_of(prediction: Prediction, each: EvaluationSet, temperature: float =
     return ValueOutcome(
         **common, means=array(prediction.means), variances=array(prediction.variances)
     )
+
+
+def _log_likelihood(prediction: Prediction, y: Tensor) -> Tensor:
+    return prediction.log_prob(y.to(prediction.total.device))
 
 
 def _metrics(kind: Kind, task: str) -> Iterator[Metric]:

@@ -7,11 +7,11 @@ killed takes one task with it, a timeout is a kill, and memory is given back.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -22,8 +22,11 @@ from queue import SimpleQueue
 from typing import Any
 
 from bench.devices import DEVICE
-from bench.fingerprint import ROOT
+from bench.places import ROOT
 from bench.workplace import WORKER
+
+STARTS = 20
+"""Attempts to start a process, a tenth of a second apart."""
 
 
 class TaskFailed(Exception):
@@ -44,26 +47,6 @@ class TimedOut(Exception):
     """The task took longer than allowed and was killed."""
 
 
-def prepare_process() -> None:
-    """One thread, and memory that stays mapped: for a process that trains.
-
-    With a thread each, workers neither disturb one another nor change a bit of the figures; large
-    tensors are kept on the heap because a fresh mapping faults on every page, every step.
-    """
-    import torch
-
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    # What the recipe calls float32 is that on a GPU too.
-    torch.backends.cudnn.allow_tf32 = False
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        trim_threshold, top_pad, mmap_max = -1, -2, -4
-        libc.mallopt(mmap_max, 0)
-        libc.mallopt(trim_threshold, 2**31 - 1)
-        libc.mallopt(top_pad, 64 * 2**20)
-
-
 def describe_failure(error: BaseException) -> tuple[str, str, int | None]:
     """One line, the traceback and, of an OSError, its number."""
     try:
@@ -72,7 +55,7 @@ def describe_failure(error: BaseException) -> tuple[str, str, int | None]:
     except Exception:
         text, trace = "its message can't be shown", ""
     number = error.errno if isinstance(error, OSError) else None
-    if type(error).__name__ == "OutOfMemoryError":
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text.lower():
         text = f"lower --cells-per-gpu or --set batch_size ({text})"
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return line, trace, number
@@ -156,7 +139,7 @@ class ProcessPerTask(Executor):
     def _start(self, call: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
         # multiprocessing reaps finished children whenever one is started: one thread at a time.
         with self._lock, _importable_everywhere():
-            for attempt in (1, 2):
+            for attempt in range(STARTS):
                 if self._stopped:
                     raise WorkerDied("stopped")
                 here, there = self._context.Pipe()
@@ -164,10 +147,11 @@ class ProcessPerTask(Executor):
                 try:
                     process.start()
                 except (EOFError, OSError) as error:
-                    # The fork server was killed: multiprocessing starts another the next time.
+                    # The fork server was killed: once it is gone, multiprocessing starts another.
                     here.close()
-                    if attempt == 2:
+                    if attempt + 1 == STARTS:
                         raise WorkerDied(f"no process could be started ({error})") from None
+                    time.sleep(0.1)
                     continue
                 finally:
                     there.close()

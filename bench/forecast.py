@@ -13,11 +13,10 @@ from torch import Tensor
 
 import datasets
 from bench import student, teacher
-from bench.compute import Compute
+from bench.compute import Compute, prepare_process
 from bench.data import EvaluationSet, Prepared, Scaling
 from bench.devices import DEVICE
 from bench.estimate import clock
-from bench.executors import prepare_process
 from bench.keys import TeacherPlan
 from bench.plan import Cell
 from bench.recipe import Recipe
@@ -84,12 +83,15 @@ class _Bench:
 
         network = train()
         train_seconds = _timed(train, self.compute)
-        forward = _timed(
-            lambda: teacher.outputs_on(network, self.data, self.data.train[0], self.compute),
-            self.compute,
-        )
-        a_member = self._training(train_seconds) + self._evaluation(forward)
-        return a_member * self.recipe.members / len(piece)
+        x = self.data.train[0]
+
+        def see() -> Tensor:
+            return teacher.outputs_on(network, self.data, x, self.compute)
+
+        forward = _timed(see, self.compute)
+        seen = self._evaluated() + self._examples()
+        a_piece = self._training(train_seconds) + forward / self.count * seen
+        return a_piece * self.recipe.members / len(piece)
 
     def cell_seconds(self, cell: Cell) -> float:
         """Training and evaluation of one student."""
@@ -104,34 +106,38 @@ class _Bench:
         method = METHODS[cell.method](parameters, setting)
         taught = teacher.Teacher({"train": self.outputs}, {})
 
-        def train() -> torch.nn.Module:
-            network = student.build(method, 0, "forecast")
-            arguments = (method, network, self.data, taught, self.recipe, 0, "forecast")
-            student.train_student(*arguments, self.compute)
-            return network
+        if method.is_teacher:
+            return 0.0
+        network = student.build(method, 0, "forecast")
+        arguments = (method, network, self.data, taught, self.recipe, 0, "forecast")
 
-        network = train()
+        def train() -> object:
+            return student.train_student(*arguments, self.compute)
+
+        train()
         train_seconds = _timed(train, self.compute)
         stream = torch.Generator(self.compute.device)
         x = self.data.train[0]
-        forward = _timed(
-            lambda: student.predict(method, network, self.data, x, stream, self.compute),
-            self.compute,
-        )
-        return self._training(train_seconds) + self._evaluation(forward)
+
+        def see() -> object:
+            return student.predict(method, network, self.data, x, stream, self.compute)
+
+        forward = _timed(see, self.compute)
+        return self._training(train_seconds) + forward / self.count * self._evaluated()
+
+    def _examples(self) -> int:
+        planned: Recipe = self.plan.recipe
+        return min(planned.examples or self.dataset.examples, self.dataset.examples)
 
     def _training(self, seconds: float) -> float:
         """From two epochs of `count` examples to the recipe's."""
-        planned: Recipe = self.plan.recipe
-        examples = min(planned.examples or self.dataset.examples, self.dataset.examples)
-        return seconds / (2 * self.count) * planned.epochs * examples
+        return seconds / (2 * self.count) * self.plan.recipe.epochs * self._examples()
 
-    def _evaluation(self, seconds: float) -> float:
-        """From `count` examples to all evaluation sets."""
+    def _evaluated(self) -> int:
+        """Examples in all evaluation sets."""
         shifts = sum(len(LEVELS.get(name, ())) for name in self.dataset.shifts)
         sets = 1 + shifts + len(self.plan.data.sources.present)
-        size = min(self.plan.recipe.test_examples or SET_SIZE, SET_SIZE)
-        return seconds / self.count * sets * size
+        return sets * min(self.plan.recipe.test_examples or SET_SIZE, SET_SIZE)
 
 
 def _random_data(dataset: type[Dataset], count: int) -> Prepared:

@@ -21,7 +21,10 @@ DATA_CODE = (
     *("datasets/base.py", "datasets/images.py", "datasets/pictures.py", "datasets/vision.py"),
     *("bench/data.py", "bench/randomness.py"),
 )
-SETS_CODE = (*DATA_CODE, "datasets/shifts.py", "datasets/ood.py", "datasets/corruptions.py")
+SETS_CODE = (
+    *DATA_CODE,
+    *("datasets/corruptions.py", "datasets/folder.py", "datasets/ood.py", "datasets/shifts.py"),
+)
 TEACHER_CODE = (
     *("bench/training.py", "bench/optimizer.py", "bench/teacher.py", "bench/randomness.py"),
     *("bench/compute.py", "bench/augmentation.py", "methods/tasks.py", "methods/networks/*.py"),
@@ -33,16 +36,16 @@ class OODSet:
     """A set of a dataset's out-of-distribution inputs.
 
     Attributes:
-        name: in tables.
+        name: in tables: of a folder the last part of its path.
         group: near or far.
-        own: whether the dataset itself makes it; else it comes from `datasets.ood`.
+        source: what `datasets.ood` calls it; empty if the dataset itself makes it.
         absent: why it can't be had, in a line; empty if it can.
         identity: what of its source goes into keys.
     """
 
     name: str
     group: str
-    own: bool = True
+    source: str = ""
     absent: str = ""
     identity: Any = None
 
@@ -115,10 +118,12 @@ class Planner:
     Attributes:
         root: where datasets find their files.
         sources: by dataset, what it is evaluated on.
+        device: the kind that trains; another kind has other random numbers and other sums.
     """
 
     root: Path
     sources: Mapping[str, Sources]
+    device: str = "cpu"
     _teachers: dict[tuple[str, int], TeacherPlan] = field(default_factory=dict)
     _data: dict[tuple[str, int], DataPlan] = field(default_factory=dict)
     _identities: dict[str, Any] = field(default_factory=dict)
@@ -137,6 +142,7 @@ class Planner:
             data = self._data[dataset.name, data_seed] = self._plan_data(dataset, recipe, data_seed)
         code = code_digest(*TEACHER_CODE)
         trained = {"data": data.splits_key, "recipe": recipe.for_teacher(), "seed": seed}
+        trained |= {"device": self.device}
         key = key_of("weights", {**trained, "code": code, "versions": versions("torch")})
         outputs_key = key_of("outputs", {"weights": key, "sets": data.sets_key})
         return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key)
@@ -155,7 +161,7 @@ class Planner:
             **source,
             "examples": recipe.test_examples,
             "engine": code_digest(*SETS_CODE),
-            "ood": [[each.name, each.identity] for each in sources.present],
+            "ood": sorted(([each.name, each.identity] for each in sources.present), key=str),
             "corruptions": sources.identity,
         }
         return DataPlan(

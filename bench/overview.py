@@ -17,7 +17,7 @@ from bench.estimate import Estimate, clock
 from bench.metrics.registry import METRICS
 from bench.plan import Cell
 from bench.recipe import Recipe
-from bench.store import Run
+from bench.store import Run, state_of
 from bench.tables import make_boards, render
 from datasets import DATASETS, get
 from methods import METHODS
@@ -43,7 +43,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Pa
     waiting = []
     for cell in cells:
         record = run.record(cell.id)
-        state = "to run" if record is None else record["status"].replace("ok", "done")
+        state = state_of(record)
         if record is None and cell.skip:
             state = "to skip"
         reason = cell.skip or (record["reason"] if record else "")
@@ -106,7 +106,7 @@ def status_text(run: Run) -> str:
     failures = []
     for cell_id, cell in manifest["cells"].items():
         record = run.record(cell_id)
-        state = "not run" if record is None else record["status"].replace("ok", "done")
+        state = state_of(record, missing="not run")
         counts.setdefault((cell["dataset"], cell["label"]), Counter())[state] += 1
         if record is not None and state == "failed":
             name = f"{cell['dataset']} {cell['label']} seed {cell['seed']}"

@@ -18,9 +18,11 @@ from bench.errors import UsageError, nearest
 from bench.fingerprint import code_digest, digest, versions
 from bench.keys import Planner, TeacherPlan, class_code, modules_code, stream_name
 from bench.metrics.registry import METRICS
+from bench.places import DATA_ROOT
 from bench.recipe import Recipe, recipe_for
-from bench.sources import DATA_ROOT, sources_of
+from bench.sources import sources_of
 from datasets.base import BadData, Dataset
+from datasets.corruptions import CORRUPTED_SHAPE
 from methods import METHODS
 from methods.base import Method
 from methods.networks.options import OPTIONS, describe
@@ -51,15 +53,21 @@ class Cell:
     def described(self) -> dict[str, Any]:
         """What a run's description keeps of it."""
         names = ("dataset", "method", "label", "seed", "parameters", "skip")
-        return {name: getattr(self, name) for name in names} | {"teacher": self.teacher.key}
+        return {name: getattr(self, name) for name in names} | {"measured": self.measured}
+
+    @property
+    def measured(self) -> str:
+        """What rows of one table have in common: the teacher, and the sets that it was seen on."""
+        return self.teacher.outputs_key
 
 
-def make_cells(config: Config, root: Path = DATA_ROOT) -> list[Cell]:
+def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> list[Cell]:
     """Every cell of a configuration, each once, in the order asked for.
 
     Args:
         config: what to run.
         root: where datasets find their files.
+        device: the kind that trains, "cpu" or "cuda".
 
     Raises:
         UsageError: an unknown name, a wrong value or an impossible combination; with its place.
@@ -70,8 +78,11 @@ def make_cells(config: Config, root: Path = DATA_ROOT) -> list[Cell]:
     _check_recipe_names(config)
     if config.ood and not any(dataset.images for _, dataset in chosen):
         raise UsageError("--ood: none of the datasets has images; theirs bring their own OOD sets")
+    if config.corruptions and not any(d.shape == CORRUPTED_SHAPE for _, d in chosen):
+        raise UsageError("--corruptions: none of the datasets has images of 3x32x32")
     recipes = {name: _recipe(dataset, config) for name, dataset in chosen}
-    planner = Planner(root, {name: sources_of(dataset, config, root) for name, dataset in chosen})
+    sources = {name: sources_of(dataset, config, root) for name, dataset in chosen}
+    planner = Planner(root, sources, device)
     cells: dict[str, Cell] = {}
     rows: dict[tuple[str, str, int], str] = {}
     for variant in config.variants:
@@ -206,6 +217,7 @@ def _cells_of(
             "recipe": recipe.training(),
             "seed": seed,
             "teacher": teacher.outputs_key,
+            "ood": sorted([s.name, s.group, bool(s.absent)] for s in teacher.data.sources.ood),
             "code": code,
         }
         stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}.s{seed}")

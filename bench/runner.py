@@ -23,14 +23,14 @@ from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import Estimate
 from bench.executors import InProcess, ProcessPerTask
-from bench.fingerprint import ROOT, canonical, file_digest
+from bench.fingerprint import canonical, file_digest
 from bench.graph import cell_task, data_tasks, make_tasks
 from bench.metrics.registry import METRICS
+from bench.places import DATA_ROOT, ROOT
 from bench.plan import Cell
 from bench.progress import Progress
 from bench.scheduler import Ended, Scheduler, Task
-from bench.sources import DATA_ROOT
-from bench.store import FORMAT, Run
+from bench.store import FORMAT, Run, state_of
 from bench.workplace import Workplace
 from methods import METHODS
 
@@ -50,14 +50,6 @@ class Options:
     retry_failed: bool = False
     force: bool = False
     command: str = ""
-
-
-def state_of(run: Run, cell: Cell) -> str:
-    """`done`, `failed`, `skipped` or `to run`."""
-    record = run.record(cell.id)
-    if record is None:
-        return "to run"
-    return {"ok": "done"}.get(record["status"], str(record["status"]))
 
 
 def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
@@ -83,11 +75,11 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
                 run.derive()
             raise
         run.derive()
-    return all(state_of(run, cell) in ("done", "skipped") for cell in cells)
+    return all(state_of(run.record(cell.id)) in ("done", "skipped") for cell in cells)
 
 
 def _is_due(run: Run, cell: Cell, options: Options) -> bool:
-    state = state_of(run, cell)
+    state = state_of(run.record(cell.id))
     return state == "to run" or options.force or (options.retry_failed and state == "failed")
 
 
@@ -219,6 +211,20 @@ def check_recipes(run: Run, cells: Sequence[Cell]) -> None:
             values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
             raise UsageError(
                 f"{run.folder}: {dataset} was run with {values}; give another folder with --results"
+            )
+    _check_teachers(run, cells)
+
+
+def _check_teachers(run: Run, cells: Sequence[Cell]) -> None:
+    """One folder, one teacher a dataset and seed, and the same sets: differences are paired."""
+    now = {(cell.dataset, cell.seed): cell.measured for cell in cells}
+    replaced = {_slot(cell.described()) for cell in cells}
+    for old in run.manifest().get("cells", {}).values():
+        key = now.get((old["dataset"], old["seed"]))
+        if key not in (None, old.get("measured")) and _slot(old) not in replaced:
+            raise UsageError(
+                f"{run.folder}: {old['dataset']} {old['label']} was measured with another teacher, "
+                "or on other sets; run it again too, or give another folder with --results"
             )
 
 

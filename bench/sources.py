@@ -8,13 +8,11 @@ from typing import Any
 
 from bench.config import Config
 from bench.errors import UsageError
-from bench.fingerprint import ROOT
 from bench.keys import OODSet, Sources, class_code
 from datasets import DATASETS, UnknownDataset, get
 from datasets.base import BadData, Dataset
-
-DATA_ROOT = ROOT / "data"
-"""Where datasets find their files, unless told otherwise."""
+from datasets.corruptions import CORRUPTED_SHAPE, corruptions_identity
+from datasets.ood import ood_group, ood_identity, ood_missing, without_group
 
 
 def fetch_missing(config: Config, root: Path) -> None:
@@ -31,7 +29,7 @@ def fetch_missing(config: Config, root: Path) -> None:
         except (UnknownDataset, BadData) as error:
             raise UsageError(f"{name}: {error}") from None
         for each in config.ood or dataset.ood_groups:
-            _fetch_ood(each.removeprefix("near:").removeprefix("far:"), root)
+            _fetch_ood(without_group(each), root)
 
 
 def _fetch_ood(name: str, root: Path) -> None:
@@ -51,26 +49,29 @@ def sources_of(dataset: type[Dataset], config: Config, root: Path) -> Sources:
     """
     if not dataset.images:
         return Sources(tuple(OODSet(name, group) for name, group in dataset.ood_groups.items()))
-    asked = config.ood or tuple(dataset.ood_groups)
-    # A set asked for by several datasets is no OOD set of its own one.
-    others = (
-        text for text in asked if text.removeprefix("near:").removeprefix("far:") != dataset.name
-    )
+    asked = dict.fromkeys(config.ood or dataset.ood_groups)
+    # A set asked for by several datasets is no OOD set of itself.
+    others = (text for text in asked if without_group(text) != dataset.name)
     sets = tuple(_ood_set(text, dataset, root) for text in others)
     absent = [each for each in sets if each.absent]
     if config.ood and absent:
         raise UsageError(f"--ood {absent[0].name}: {absent[0].absent}")
-    return Sources(sets, config.corruptions, _corruptions(dataset, config.corruptions))
+    names = [each.name for each in sets]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--ood: two sets are called {name!r}")
+    return Sources(sets, *_corruptions(dataset, config.corruptions))
 
 
 def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
-    from datasets.ood import ood_group, ood_identity, ood_missing
-
     try:
-        name, group = ood_group(text, dataset)
-        absent = ood_missing(name, root)
-        identity = None if absent else [ood_identity(name, root), _reader_code(name)]
-        return OODSet(name, group, False, absent, identity)
+        source, group = ood_group(text, dataset)
+        absent = ood_missing(source, root)
+        identity = None if absent else [ood_identity(source, root), _reader_code(source)]
+        # Where a folder lies is nobody's business but this machine's.
+        kind, _, path = source.partition(":")
+        name = f"{kind}:{Path(path).resolve().name}" if path else source
+        return OODSet(name, group, source, absent, identity)
     except (UnknownDataset, BadData) as error:
         raise UsageError(f"--ood {text}: {error}") from None
 
@@ -80,12 +81,11 @@ def _reader_code(name: str) -> str:
     return class_code(DATASETS[name], Dataset) if name in DATASETS else ""
 
 
-def _corruptions(dataset: type[Dataset], folder: str) -> Any:
-    if not folder:
-        return None
-    from datasets.corruptions import corruptions_identity
-
+def _corruptions(dataset: type[Dataset], folder: str) -> tuple[str, Any]:
+    """The folder and what tells its contents apart; nothing for images of another shape."""
+    if not folder or dataset.shape != CORRUPTED_SHAPE:
+        return "", None
     try:
-        return corruptions_identity(Path(folder), dataset)
+        return folder, corruptions_identity(Path(folder), dataset)
     except BadData as error:
         raise UsageError(f"--corruptions {folder}: {error}") from None

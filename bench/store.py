@@ -26,7 +26,7 @@ from bench.files import write_atomically
 from bench.fingerprint import canonical, digest
 
 Record = dict[str, Any]
-FORMAT = 1
+FORMAT = 2
 CELL_NAMES = ("dataset", "method", "label", "seed")
 RESULT_COLUMNS = (*CELL_NAMES, "status")
 METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
@@ -126,10 +126,6 @@ class Run:
         text = body[:-1] + _SUM + _sum_of(body) + b'"}'
         write_atomically(self.cells / f"{record['id']}.json", text)
 
-    def records(self, cell_ids: Iterable[str]) -> Iterator[tuple[str, Record | None]]:
-        """The record, or None, of each cell."""
-        return ((cell_id, self.record(cell_id)) for cell_id in cell_ids)
-
     # Derived tables
 
     def derive(self) -> None:
@@ -176,11 +172,19 @@ class Run:
         return digest(sorted([name, stat.st_mtime_ns, stat.st_size] for name, stat in stats))
 
 
+def state_of(record: Record | None, missing: str = "to run") -> str:
+    """`done`, `failed` or `skipped`; what is missing as told."""
+    status = missing if record is None else str(record["status"])
+    return {"ok": "done"}.get(status, status)
+
+
 def _is_manifest(value: Any) -> bool:
     kinds = {"cells": dict, "recipes": dict, "metrics": dict, "methods": list}
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         return False
     if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
+        return False
+    if not all(isinstance(recipe, dict) for recipe in value["recipes"].values()):
         return False
     rows = [*value["cells"].values(), *value["methods"], *value["metrics"].values()]
     names = [*[CELL_NAMES] * len(value["cells"]), *[("name", "reference")] * len(value["methods"])]

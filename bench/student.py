@@ -40,6 +40,10 @@ def train_student(
     """Train in place, stage by stage; returns the history."""
     stages = method.stages(student, torch_stream(seed, dataset, "student", "stages"))
     decay = recipe.weight_decay if method.recipe == "teacher" else recipe.student_weight_decay
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        raise ValueError(f"stages of one name: {', '.join(names)}")
+    student.to(compute.device)
     training = _Training(method, data.to(compute.device), teacher, recipe, (seed, dataset), compute)
     history: list[Row] = []
     done = 0.0
@@ -51,10 +55,10 @@ def train_student(
         rows = checkpoint.finished(stage.name) if checkpoint else []
         if not rows and epochs:
             stage.network.to(compute.device)
-            problem = training.problem(stage, start)
+            problem = training.problem(stage, start, student)
             rows = train(problem, recipe, epochs, decay, checkpoint, history)
         history += rows
-    student.to(compute.device).eval()
+    student.eval()
     return history
 
 
@@ -92,13 +96,14 @@ class _Training:
         self.compute = compute
         self.outputs = teacher.outputs["train"].to(compute.device)
         # With augmented inputs the teacher is run on the very same view.
-        self.teacher = method.setting.teacher().to(compute.device) if recipe.views else None
+        again = recipe.views and method.taught
+        self.teacher = method.setting.teacher().to(compute.device) if again else None
 
-    def problem(self, stage: Stage, start: int) -> Problem:
-        """What a stage minimises; it begins after `start` epochs of training."""
+    def problem(self, stage: Stage, start: int, student: nn.Module) -> Problem:
+        """What a stage of the student minimises; it begins after `start` epochs of training."""
         method, (seed, dataset), compute = self.method, self.names, self.compute
         names = (dataset, "student", stage.name)
-        x, y = self.data.train
+        x = self.data.train[0]
 
         def epoch(number: int) -> Epoch:
             seed_global_streams(seed, *names, number)
@@ -109,7 +114,7 @@ class _Training:
             view = Views(self.recipe.views, self.data, stream)
 
             def terms(indices: Indices) -> Mapping[str, Tensor]:
-                inputs, targets = view(x[indices], y[indices])
+                inputs, targets = view(*self.data.batch(indices))
                 taught = self.taught(inputs, indices)
                 batch = Batch(inputs, targets, taught, stage.network, stage.name)
                 outputs = compute.outputs(lambda: method.forward(stage.network, inputs, noise))
@@ -117,7 +122,7 @@ class _Training:
 
             def order() -> Tensor:
                 stream = torch_stream(seed, *names, "order", number)
-                return torch.randperm(len(x), generator=stream).to(compute.device)
+                return torch.randperm(len(x), generator=stream).to(x.device)
 
             return Epoch(terms, order, method.weights(now))
 
@@ -135,6 +140,7 @@ class _Training:
             epoch=epoch,
             validation=validation,
             undecayed=method.undecayed(stage.network),
+            student=student if student is not stage.network else None,
         )
 
     @torch.no_grad()

@@ -62,17 +62,17 @@ def train_members(
     data = data.to(compute.device)
     x, y = data.train
     # Each member's own order of examples needs its own rows.
-    rows = torch.arange(len(members), device=compute.device)[:, None]
+    rows = torch.arange(len(members), device=x.device)[:, None]
     x_rows, y_rows = x.expand(len(members), *x.shape), y.expand(len(members), *y.shape)
 
-    def draws(purpose: str, epoch: int) -> list[Generator]:
-        device = compute.device if purpose == "views" else torch.device("cpu")
+    def draws(purpose: str, epoch: int, device: torch.device) -> list[Generator]:
         names = [(seed, dataset, "teacher", m, purpose, epoch) for m in members]
         return [torch_stream(*each, device=device) for each in names]
 
     def order(epoch: int) -> Tensor:
-        orders = [torch.randperm(len(x), generator=each) for each in draws("order", epoch)]
-        return torch.stack(orders).to(compute.device)
+        streams = draws("order", epoch, torch.device("cpu"))
+        orders = [torch.randperm(len(x), generator=stream) for stream in streams]
+        return torch.stack(orders).to(x.device)
 
     def losses(inputs: Tensor, targets: Tensor) -> Tensor:
         return task.losses(compute.outputs(lambda: network(inputs)), targets)
@@ -81,14 +81,15 @@ def train_members(
         whole = isinstance(indices, slice)
         if not recipe.views:
             seen = (x, y) if whole else (x_rows[rows, indices], y_rows[rows, indices])
-            return data.inputs(seen[0]), seen[1]
+            return data.inputs(seen[0]), seen[1].to(compute.device)
         # Each member has views of its own.
         order = [indices] * len(members) if isinstance(indices, slice) else [*indices]
-        pairs = [view(x[row], y[row]) for view, row in zip(views, order, strict=True)]
+        pairs = [view(*data.batch(row)) for view, row in zip(views, order, strict=True)]
         return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
 
     def epoch(number: int) -> Epoch:
-        views = [Views(recipe.views, data, stream) for stream in draws("views", number)]
+        streams = draws("views", number, compute.device)
+        views = [Views(recipe.views, data, stream) for stream in streams]
 
         def terms(indices: Indices) -> Mapping[str, Tensor]:
             inputs, targets = batch(indices, views)
@@ -121,16 +122,11 @@ def outputs_on(network: nn.Module, data: Prepared, x: Tensor, compute: Compute =
     return torch.cat([compute.outputs(partial(network, each)) for each in inputs], dim=1)
 
 
-def save_outputs(
-    cache: Cache, key: str, network: nn.Module, data: Prepared, compute: Compute
-) -> None:
-    """Put the members' outputs on every split and set into the cache."""
+def all_outputs(network: nn.Module, data: Prepared, compute: Compute) -> dict[str, Tensor]:
+    """The members' outputs on every split and set, by name, on the CPU."""
     inputs = {"train": data.train[0], "validation": data.validation.x}
     inputs |= {each.key: each.x for each in data.sets}
-    outputs = {
-        name: outputs_on(network, data, x, compute).cpu().numpy() for name, x in inputs.items()
-    }
-    cache.save(key, outputs, {})
+    return {name: outputs_on(network, data, x, compute).cpu() for name, x in inputs.items()}
 
 
 def load(cache: Cache, plan: TeacherPlan) -> Teacher:

@@ -48,6 +48,7 @@ class Problem:
         validation: loss on the validation split, [1] or [M]; asked only to select an epoch.
         batched: whether the parameters' first axis counts independent networks.
         undecayed: parameters without weight decay.
+        student: the whole that the network may be a part of, for checkpoints.
     """
 
     stage: str
@@ -57,6 +58,7 @@ class Problem:
     validation: Callable[[], Tensor]
     batched: bool = False
     undecayed: Iterable[nn.Parameter] = field(default=())
+    student: nn.Module | None = None
 
 
 def cosine_rate(rate: float, epoch: int, epochs: int) -> float:
@@ -90,7 +92,10 @@ def train(
     decays = [0.0 if id(parameter) in free else decay for parameter in parameters]
     optimizer = Adam(parameters, decays, recipe.clip, problem.batched)
     best = _Best(problem) if recipe.select == "validation" else None
-    state = {**problem.network.state_dict(), **optimizer.state(), **(best.state() if best else {})}
+    parts = {"network": problem.network.state_dict(), "optimizer": optimizer.state()}
+    parts |= {"student": problem.student.state_dict()} if problem.student is not None else {}
+    parts |= {"best": best.state()} if best else {}
+    state = {f"{part}.{name}": each for part in parts for name, each in parts[part].items()}
     history = checkpoint.restore(problem.stage, state) if checkpoint else []
     problem.network.train()
     for epoch in range(len(history), epochs):
@@ -172,7 +177,7 @@ class _Best:
 
     def state(self) -> dict[str, Tensor]:
         """What the choice depends on, by name; the live tensors."""
-        return {"lowest": self.lowest} | {f"best.{name}": kept for name, kept in self.kept.items()}
+        return {"lowest": self.lowest} | {f"kept.{name}": kept for name, kept in self.kept.items()}
 
     @torch.no_grad()
     def keep(self) -> float:

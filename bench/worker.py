@@ -7,7 +7,7 @@ import platform
 import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ import datasets
 from bench import cost, data, evaluation, student, teacher
 from bench.cache import Cache, Damaged
 from bench.checkpoint import Checkpoint, Row
-from bench.compute import Compute, device_here
-from bench.executors import prepare_process
+from bench.compute import Compute, device_here, prepare_process
 from bench.keys import DataPlan, TeacherPlan, stream_name
 from bench.plan import Cell
 from bench.plugins import load_installed
@@ -43,19 +42,30 @@ def prepare_data(workplace: Workplace, plan: DataPlan) -> dict[str, Any]:
 def make_piece(workplace: Workplace, plan: TeacherPlan, piece: int) -> dict[str, Any]:
     """Some of a teacher's members, trained or found, and their outputs on every set."""
     with _measured() as timings:
-        _make_piece(workplace, workplace.open(), plan, piece)
+        _outputs_of(workplace, workplace.open(), plan, piece)
     return timings
 
 
-def _make_piece(workplace: Workplace, cache: Cache, plan: TeacherPlan, piece: int) -> None:
-    prepared = data.load(cache, plan.data)
-    compute = Compute(device_here(), plan.recipe.precision)
-    try:
-        weights = teacher.load_weights(cache, [plan.member_keys[m] for m in plan.pieces[piece]])
-        network = teacher.Teacher({}, weights).network(_networks(plan)).to(compute.device)
-    except Damaged:
-        network = _train_piece(workplace, cache, plan, piece, prepared, compute)
-    teacher.save_outputs(cache, plan.piece_key(piece), network, prepared, compute)
+def _outputs_of(
+    workplace: Workplace, cache: Cache, plan: TeacherPlan, piece: int
+) -> Mapping[str, torch.Tensor]:
+    """A piece's outputs, with its members' weights in the cache too."""
+    key, member_keys = plan.piece_key(piece), [plan.member_keys[m] for m in plan.pieces[piece]]
+    # Another run with the same cache may want the same members.
+    with cache.lock(f"{plan.key}.{plan.pieces[piece].start}"):
+        if all(cache.sound(each) for each in member_keys):
+            with contextlib.suppress(Damaged):
+                return cache.load(key)
+        prepared = data.load(cache, plan.data)
+        compute = Compute(device_here(), plan.recipe.precision)
+        try:
+            weights = teacher.load_weights(cache, member_keys)
+            network = teacher.Teacher({}, weights).network(_networks(plan)).to(compute.device)
+        except Damaged:
+            network = _train_piece(workplace, cache, plan, piece, prepared, compute)
+        outputs = teacher.all_outputs(network, prepared, compute)
+        cache.save(key, {name: tensor.numpy() for name, tensor in outputs.items()}, {})
+        return outputs
 
 
 def _train_piece(
@@ -90,26 +100,17 @@ def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
     """Join the outputs of a teacher's pieces."""
     with _measured() as timings:
         cache = workplace.open()
-        # Another run with the same cache may have finished it, and removed its pieces.
-        if not cache.sound(plan.outputs_key):
-            pieces = [_outputs_of(workplace, cache, plan, i) for i in range(len(plan.pieces))]
-            outputs = {name: torch.cat([each[name] for each in pieces]) for name in pieces[0]}
-            arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
-            note = {"dataset": plan.dataset, "seed": plan.seed, "members": plan.recipe.members}
-            cache.save(plan.outputs_key, arrays, note)
+        with cache.lock(plan.outputs_key):
+            # Another run with the same cache may have finished it, and removed its pieces.
+            if not cache.sound(plan.outputs_key):
+                pieces = [_outputs_of(workplace, cache, plan, i) for i in range(len(plan.pieces))]
+                outputs = {name: torch.cat([each[name] for each in pieces]) for name in pieces[0]}
+                arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+                note = {"dataset": plan.dataset, "seed": plan.seed, "members": plan.recipe.members}
+                cache.save(plan.outputs_key, arrays, note)
         for piece in range(len(plan.pieces)):
             cache.remove(plan.piece_key(piece))
     return timings
-
-
-def _outputs_of(
-    workplace: Workplace, cache: Cache, plan: TeacherPlan, piece: int
-) -> dict[str, torch.Tensor]:
-    try:
-        return cache.load(plan.piece_key(piece))
-    except Damaged:
-        _make_piece(workplace, cache, plan, piece)
-        return cache.load(plan.piece_key(piece))
 
 
 def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -150,7 +151,7 @@ def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[dic
         "timings": timings,
         "environment": environment(),
     }
-    return figures, history or _members_history(cache, plan)
+    return figures, _members_history(cache, plan) if method.is_teacher else history
 
 
 def _members_history(cache: Cache, plan: TeacherPlan) -> list[Row]:
@@ -200,6 +201,8 @@ def _measured() -> Iterator[dict[str, Any]]:
     # Kilobytes on Linux, bytes on macOS.
     unit = 2**10 if platform.system() == "Linux" else 1
     timings["peak_memory_bytes"] = peak * unit
+    if device_here().type == "cuda":
+        timings["peak_device_memory_bytes"] = torch.cuda.max_memory_allocated(device_here())
 
 
 def _networks(plan: TeacherPlan) -> Networks:

@@ -17,6 +17,7 @@ from datasets.pictures import contents
 from datasets.vision import one_line
 
 SEVERITIES = 5
+CORRUPTED_SHAPE = (3, 32, 32)
 LABELS = "labels.npy"
 
 
@@ -28,7 +29,7 @@ def corruption_names(folder: Path, dataset: type[Dataset]) -> dict[str, Path]:
     Raises:
         BadData: there are none, no labels, or the dataset's images are of another shape.
     """
-    if dataset.shape != (3, 32, 32):
+    if dataset.shape != CORRUPTED_SHAPE:
         raise BadData(f"{folder}: corrupted images are 3x32x32, those of {dataset.name} are not")
     if not (folder / LABELS).is_file():
         raise BadData(f"no {LABELS} in {folder}")

@@ -15,7 +15,7 @@ from datasets.base import BadData, Data, Group, Split, Stream, UnknownDataset
 from datasets.cifar import CIFAR10
 from datasets.images import SYNTHETIC, Images, Part, held_out
 from datasets.mnist import MNIST
-from datasets.pictures import contents, decoded, image_files, visible
+from datasets.pictures import contents, decoded_once, image_files, visible
 
 Colour = Literal["rgb", "grey"]
 Layout = dict[str, dict[str, list[Path]]]
@@ -155,7 +155,9 @@ def layout(root: Path) -> Layout:
 def _read(classes: Mapping[str, list[Path]], spec: Spec) -> Split:
     files = [file for of_class in classes.values() for file in of_class]
     counts = [len(of_class) for of_class in classes.values()]
-    return Split(decoded(files, spec.shape), np.repeat(np.arange(len(counts)), counts))
+    return Split(
+        decoded_once(spec.path, files, spec.shape), np.repeat(np.arange(len(counts)), counts)
+    )
 
 
 def statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -31,6 +31,12 @@ LUMA = (0.299, 0.587, 0.114)  # grey of red, green, blue, ITU-R BT.601
 FOLDER = "folder:"
 
 
+def without_group(text: str) -> str:
+    """NAME of NAME, near:NAME or far:NAME."""
+    head, _, rest = text.partition(":")
+    return rest if head in get_args(Group) else text
+
+
 def ood_group(text: str, dataset: type[Dataset]) -> tuple[str, Group]:
     """The name and the group of a set as a user gives it: NAME, near:NAME or far:NAME.
 
@@ -39,13 +45,11 @@ def ood_group(text: str, dataset: type[Dataset]) -> tuple[str, Group]:
     Raises:
         BadData: the set is the dataset itself.
     """
-    head, _, rest = text.partition(":")
-    named = head in get_args(Group)
-    name = rest if named else text
+    name = without_group(text)
     if name == dataset.name:
         raise BadData(f"{name} is the dataset itself")
     groups: dict[str, Group] = {group: group for group in get_args(Group)}
-    return name, groups[head] if named else dataset.ood_groups.get(name, "far")
+    return name, groups.get(text.removesuffix(f":{name}"), dataset.ood_groups.get(name, "far"))
 
 
 def ood_missing(name: str, root: Path) -> str:

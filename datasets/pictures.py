@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -55,6 +56,26 @@ def contents(root: Path, files: Iterable[Path]) -> str:
         seen = file.stat()
         digest.update(f"{name}\0{seen.st_size}\0{seen.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+Memo = Callable[[str, Callable[[], np.ndarray]], np.ndarray]
+"""Gives the array of a key, made by a function unless it is known."""
+
+
+class Decoder:
+    """Remembers decoded images, if it is told how to."""
+
+    memo: ClassVar[Memo] = staticmethod(lambda key, make: make())
+
+
+def decoded_once(root: Path, files: Sequence[Path], shape: tuple[int, ...]) -> np.ndarray:
+    """`decoded`, or what is remembered of the same files below a root.
+
+    Raises:
+        BadData: as `decoded`.
+    """
+    key = f"{contents(root, files)}-{'x'.join(map(str, shape))}"
+    return Decoder.memo(key, lambda: decoded(files, shape))
 
 
 def decoded(files: Sequence[Path], shape: tuple[int, ...]) -> np.ndarray:

@@ -89,7 +89,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of training: `network`, a part of the student, for a `share` of the epochs."""
+    """A part of training: `network`, a part of the student, for a `share` of the epochs.
+
+    A method keeps nothing between steps but the parameters and buffers of student and stages: they
+    are what a checkpoint holds.
+    """
 
     name: str
     network: nn.Module
@@ -106,6 +110,8 @@ class Method(ABC):
     """Tasks that the method can't do, each with the reason."""
     reference: ClassVar[bool] = False
     """Whether it is what students are measured against, and no rival for the best figure."""
+    taught: ClassVar[bool] = True
+    """Whether its loss reads the members' outputs."""
     is_teacher: ClassVar[bool] = False
     """Whether its outputs are the teacher's, which are stored: they are not computed again."""
     recipe: ClassVar[Literal["student", "teacher"]] = "student"

@@ -19,6 +19,7 @@ class Single(Method):
     summary = "one network on labels, the lower reference"
     paper = "none"
     recipe = "teacher"
+    taught = False
 
     def build(self, generator: Generator) -> nn.Module:
         return heads.core_and_heads(self.setting.networks, 1, generator)

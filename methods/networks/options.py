@@ -119,7 +119,11 @@ def options_of(description: Mapping[str, Any]) -> Options:
         close = difflib.get_close_matches(str(family), OPTIONS, 1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(OPTIONS)}"
         raise ValueError(f"unknown network family {family!r}{hint}")
-    values = {name: value for name, value in description.items() if name != "family"}
+    values = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in description.items()
+        if name != "family"
+    }
     return OPTIONS[family](**values)
 
 

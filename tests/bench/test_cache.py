@@ -14,6 +14,7 @@ ARRAYS: dict[str, np.ndarray[Any, Any]] = {
     "float": np.arange(6, dtype=np.float32).reshape(2, 3),
     "bytes": np.arange(5, dtype=np.uint8),
     "classes": np.array([3, -1], dtype=np.int64),
+    "count": np.array(7, dtype=np.int64),
 }
 
 
@@ -25,7 +26,7 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def test_round_trip(cache: Cache) -> None:
-    loaded = cache.load("k")
+    loaded = {name: tensor.numpy() for name, tensor in cache.load("k").items()}
     assert loaded.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert loaded[name].dtype == array.dtype
@@ -53,6 +54,32 @@ def test_every_flipped_bit_is_found(cache: Cache) -> None:
         content[position] ^= 1 << (position % 8)
 
 
+def test_empty_and_missing_entries_are_damaged(cache: Cache) -> None:
+    (cache.folder / "k.safetensors").write_bytes(b"")
+    for key in ("k", "none"):
+        assert not cache.has(key) and not cache.sound(key)
+        with pytest.raises(Damaged):
+            cache.load(key)
+    assert cache.note("none") == {}
+
+
+def test_a_removed_entry_is_missing_and_may_be_removed_again(cache: Cache) -> None:
+    cache.remove("k")
+    cache.remove("k")
+    assert not cache.has("k") and not list(cache.folder.iterdir())
+
+
+def test_loads_share_the_file_and_keep_what_they_write_to_themselves(cache: Cache) -> None:
+    path = cache.folder / "k.safetensors"
+    before = path.read_bytes()
+    first, second = cache.load("k"), cache.load("k")
+    maps = Path("/proc/self/maps").read_text()
+    assert maps.count(str(path)) >= 2
+    first["float"].fill_(7)
+    assert second["float"].tolist() == ARRAYS["float"].tolist()
+    assert path.read_bytes() == before and cache.sound("k")
+
+
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b"null", b'{"bytes": "x"}', b"\xff"])
 def test_a_damaged_note_is_a_missing_entry(cache: Cache, note: bytes) -> None:
     (cache.folder / "k.json").write_bytes(note)
@@ -66,7 +93,7 @@ def test_a_full_disk_leaves_the_old_entry(cache: Cache, monkeypatch: pytest.Monk
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         cache.save("k", {"float": np.zeros(1)}, {})
-    np.testing.assert_array_equal(cache.load("k")["float"], ARRAYS["float"])
+    np.testing.assert_array_equal(cache.load("k")["float"].numpy(), ARRAYS["float"])
     assert not list(cache.folder.glob(".*"))
 
 

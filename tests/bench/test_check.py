@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.check import check_plugin
+from bench.check import PROMISES, check_plugin
 from bench.errors import UsageError
 from methods import METHODS
 
@@ -71,6 +71,22 @@ def test_a_faulty_method(fault: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert message in out
     verdict = "fits" if fits else "does not fit"
     assert f"verdict: 'faulty-{fault}' {verdict}" in out
+
+
+def test_a_loss_without_end_fails_its_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.check.CHECK_SECONDS", 1)
+    some = ("gives outputs [S, B, K]", "finite terms and a gradient for every parameter")
+    monkeypatch.setattr("bench.check.PROMISES", {name: PROMISES[name] for name in some})
+    monkeypatch.setitem(METHODS, "faulty-endless", METHODS["kd"])
+    monkeypatch.delitem(METHODS, "faulty-endless")
+    path = tmp_path / "plugin.py"
+    parts = {"build": "pass", "forward": "pass", "loss": "while True: pass"}
+    path.write_text(METHOD.format(name="faulty-endless", **parts))
+    assert not check_plugin(str(path))
+    out = capsys.readouterr().out
+    assert out.count("took longer than 1 s") == 2 and out.count("ok    faulty-endless") == 4
 
 
 def test_a_plugin_that_registers_nothing(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from bench.config import (
     preset_names,
 )
 from bench.errors import UsageError
+from bench.plan import make_cells
 
 Mistake = Callable[..., str]
 thorough = settings(max_examples=300, deadline=None)
@@ -231,6 +232,73 @@ def test_a_mistake_in_yaml_has_its_place(
     message = mistake(preset, text)
     assert f"preset.yaml:{place}: " in message
     assert reason in message
+
+
+NESTED = """datasets: [spiral]
+recipe:
+  network:
+    core: [5]
+    haed: [5]
+methods:
+  - method: kd
+    parameters:
+      temperature: 2
+      a: 3
+"""
+
+
+def test_a_nested_mistake_has_its_own_line(
+    preset: Callable[[str], Config], mistake: Mistake
+) -> None:
+    message = mistake(lambda: make_cells(preset(NESTED)))
+    assert "preset.yaml:5:5: " in message and "did you mean 'head'?" in message
+    message = mistake(lambda: make_cells(preset(NESTED.replace("haed", "head"))))
+    assert "preset.yaml:10:7: " in message and "a: must be at least 0" in message
+    wrong = NESTED.replace("haed", "head").replace("core: [5]", "core: 5").replace("a: 3", "a: 1")
+    assert "preset.yaml:4:5: " in mistake(lambda: make_cells(preset(wrong)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        (["epochs=0"], "--set: "),
+        (["network.core=5"], "--set: "),
+        (["clip=5"], "preset.yaml:3:3: "),
+        (["network.head=5"], "--set: "),
+    ],
+)
+def test_a_mistake_is_blamed_on_who_made_it(
+    settings: list[str], place: str, preset: Callable[[str], Config], mistake: Mistake
+) -> None:
+    text = "methods: [kd]\nrecipe:\n  epochs: -1\n  network:\n    core: [5]\ndatasets: [spiral]\n"
+    text = text if place.startswith("preset") else text.replace("-1", "1")
+    config = preset(text)
+    assert place in mistake(lambda: make_cells(config.with_settings(parse_settings(settings))))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        ("methods: [kd]\nseeds: []", "2:1", "no seeds"),
+        ("methods:\n  - method: kd\n    parameters:\n      a: []", "4:7", "no value for 'a'"),
+        ("methods:\n  - method: kd\n    label: ''", "3:5", "can't be a label"),
+        ('methods:\n  - method: kd\n    label: "a\\nb"', "3:5", "can't be a label"),
+    ],
+)
+def test_what_is_empty_is_named(
+    text: str, place: str, reason: str, preset: Callable[[str], Config], mistake: Mistake
+) -> None:
+    message = mistake(preset, text)
+    assert f"preset.yaml:{place}: " in message and reason in message
+
+
+def test_options_of_the_network_join_those_of_the_preset(preset: Callable[[str], Config]) -> None:
+    text = "recipe: {network: {core: [5], head: [6]}}\nrecipes: {sine: {network: {core: [7]}}}\n"
+    given = parse_settings(["network.core=8", "network.width=0.5", "clip=2"])
+    assert given == {"network": {"core": 8, "width": 0.5}, "clip": 2}
+    config = preset(text).with_settings(given)
+    assert config.recipe == {"network": {"core": 8, "head": [6], "width": 0.5}, "clip": 2}
+    assert config.recipes == {"sine": {"network": {"core": 8, "width": 0.5}}}
 
 
 @pytest.mark.parametrize("name", ["quik", "", "../quick", "quick\n", "x" * 300])

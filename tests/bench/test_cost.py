@@ -38,7 +38,7 @@ TRUNK, LAST = layers(2, 100, 100, 100), layers(100, 3)
 def test_counts_of_the_seed_systems_networks(
     name: str, parameters: int, multiplications: int
 ) -> None:
-    networks = build_networks(Spiral.network, Spiral.inputs, Spiral.outputs)
+    networks = build_networks(Spiral.network, Spiral.shape, Spiral.outputs)
     setting = Setting(
         task=TASKS["classification"],
         members=20,
@@ -51,3 +51,8 @@ def test_counts_of_the_seed_systems_networks(
     assert counts["parameters"] == parameters
     assert counts["flops"] == 2 * multiplications
     assert counts["bytes"] == 4 * parameters
+    for figure in ("parameters", "flops"):
+        assert counts[figure] == counts[f"{figure}_core"] + counts[f"{figure}_heads"]
+    shared = {"ensemble": (0, 0), "kd": CORE, "hydra+": CORE}.get(name, TRUNK)
+    assert counts["parameters_core"] == shared[0]
+    assert counts["flops_core"] == 2 * shared[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench import data, student, teacher
 from bench.cache import Cache
-from bench.evaluation import evaluate
+from bench.compute import CPU
+from bench.evaluation import evaluate, outcome_of
+from bench.keys import DataPlan, OODSet, Sources
+from bench.metrics.classification import fit_temperature
+from bench.metrics.outcome import ClassOutcome
+from bench.metrics.registry import METRICS
 from bench.recipe import Recipe, recipe_for
 from datasets import get
 from datasets.base import Dataset
 from methods import METHODS, Method, Setting
 from methods.networks import build_networks
+from methods.networks.options import describe
 from methods.tasks import TASKS
 
 
@@ -28,17 +35,18 @@ class Bed:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.dataset: type[Dataset] = get(name)
-        self.recipe: Recipe = recipe_for(self.dataset.recipe, self.dataset.network, {"members": 3})
+        network = describe(self.dataset.network)
+        self.recipe: Recipe = recipe_for(self.dataset.recipe, network, {"members": 3})
+        groups = self.dataset.ood_groups.items()
+        self.sources = Sources(tuple(OODSet(name, group) for name, group in groups))
         cache = Cache(folder)
-        data.prepare(cache, "data", name, 0)
-        self.data = data.load(cache, "data")
-        self.networks = build_networks(
-            self.recipe.network, self.dataset.inputs, self.dataset.outputs
-        )
-        streams = [torch.Generator().manual_seed(m) for m in range(3)]
-        weights = {k: v.numpy() for k, v in self.networks.members(streams).state_dict().items()}
-        teacher.save(cache, "teacher", weights, self.data, self.networks, {})
-        self.teacher = teacher.load(cache, "teacher")
+        plan = DataPlan(name, 0, None, None, self.sources, "data", "sets")
+        data.prepare(cache, plan, folder)
+        self.data = data.load(cache, plan)
+        self.networks = build_networks(network, self.dataset.shape, self.dataset.outputs)
+        members = self.networks.members([torch.Generator().manual_seed(m) for m in range(3)])
+        outputs = teacher.all_outputs(members, self.data, CPU)
+        self.teacher = teacher.Teacher(outputs, members.state_dict())
 
     def method(self, name: str) -> Method:
         setting = Setting(
@@ -50,10 +58,33 @@ class Bed:
         )
         return METHODS[name](METHODS[name].Parameters(), setting)
 
-    def figures(self, name: str, prepared: data.Prepared | None = None) -> Any:
+    def student(self, name: str, epochs: int = 0) -> nn.Module:
+        """Of seed 0, trained for some epochs."""
         method = self.method(name)
         network = student.build(method, 0, self.dataset.name)
-        return evaluate(method, network, prepared or self.data, self.teacher, self.dataset, 0)
+        if epochs:
+            recipe = self.recipe.model_copy(update={"epochs": epochs})
+            taught = (self.data, self.teacher, recipe, 0, self.dataset.name)
+            student.train_student(method, network, *taught)
+        return network
+
+    def figures(
+        self,
+        name: str,
+        prepared: data.Prepared | None = None,
+        sources: Sources | None = None,
+        network: nn.Module | None = None,
+    ) -> Any:
+        """Headline and entries of a student, the untrained one if none is given."""
+        network = network or self.student(name)
+        sources = self.sources if sources is None else sources
+        where = (prepared or self.data, self.teacher, sources, 0, self.dataset.name)
+        return evaluate(self.method(name), network, *where)
+
+    @functools.cache  # noqa: B019
+    def plain(self, name: str) -> dict[tuple[str, str, int], dict[str, float]]:
+        """The figures of an untrained student by set."""
+        return by_set(self.figures(name)[1])
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +110,80 @@ def test_every_set_is_measured(digits: Bed) -> None:
 
 
 def test_group_figures_are_unweighted_means(digits: Bed) -> None:
-    found = by_set(digits.figures("kd")[1])
+    found = digits.plain("kd")
     parts = [found[f"ood:{name}", "", 0]["ood_fpr95:total"] for name in ("digits-8-9", "patches")]
     assert found["ood", "", 0]["ood_fpr95:total"] == pytest.approx(np.mean(parts), abs=1e-15)
     assert found["ood-near", "", 0]["ood_fpr95:total"] == parts[0]
+    assert found["ood", "", 0]["sets"] == 2
+    assert found["ood-near", "", 0]["sets"] == found["ood-far", "", 0]["sets"] == 1
+
+
+def test_an_absent_set_says_so_and_counts_in_no_mean(digits: Bed) -> None:
+    near, far = digits.sources.ood
+    lost = OODSet("lost", "far", "lost", absent="no lost.bin in data")
+    headline, entries = digits.figures("kd", sources=Sources((near, lost, far)))
+    plain, expected = digits.figures("kd")
+    assert headline == plain
+    found = by_set(entries)
+    assert found.pop(("ood:lost", "", 0)) == {"absent": 1.0}
+    np.testing.assert_equal(found, by_set(expected))
+
+
+def test_without_ood_sets_there_is_no_group(digits: Bed) -> None:
+    fewer = replace(digits.data, sets=digits.data.sets[:1])
+    headline, entries = digits.figures("kd", fewer, Sources())
+    assert set(by_set(entries)) == {("test", "", 0)}
+    assert math.isnan(headline["ood_auroc"])
+
+
+@pytest.mark.parametrize("name", ["kd", "hydra", "endd"])
+def test_one_set_and_chunk_at_a_time_is_all_at_once(
+    digits: Bed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are independent of one another: neither chunks nor other sets are seen in a figure."""
+    some = replace(digits.data, sets=digits.data.sets[:3])
+    network, entries = digits.student(name, epochs=2), []
+    for size in (256, 10**6, 7):
+        monkeypatch.setattr("bench.student.CHUNK", size)
+        entries.append(by_set(digits.figures(name, some, Sources(), network)[1]))
+    chunked, *others = entries
+    for other in others:
+        assert other.keys() == chunked.keys()
+        for key, figures in chunked.items():
+            assert other[key] == pytest.approx(figures, rel=1e-4, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("scale, at_bound", [(1.0, False), (1e-9, True), (0.0, False)])
+def test_a_temperature_at_a_bound_is_none(digits: Bed, scale: float, at_bound: bool) -> None:
+    """Right classes with next to no confidence ask for less; where no T matters it is 1."""
+    y = digits.data.validation.y
+    assert y is not None
+    noise = torch.randn(len(y), 8, generator=torch.Generator().manual_seed(0))
+    outputs = scale * (torch.nn.functional.one_hot(y, 8) + 0.5 * noise)
+    prediction = TASKS["classification"].prediction(outputs[None])
+    fitted = outcome_of(prediction, digits.data.validation)
+    assert isinstance(fitted, ClassOutcome)
+    fitted = replace(fitted, temperature=fit_temperature(fitted.log_mean, fitted.targets))
+    names = ("temperature", "nll_tempered", "ece_tempered")
+    figures = [METRICS[name].function(fitted) for name in names]
+    assert [math.isnan(value) for value in figures] == [at_bound] * 3
+
+
+def test_bounds_of_the_histograms_are_written(digits: Bed) -> None:
+    """ln C in 50 bins."""
+    figures = digits.plain("kd")["test", "", 0]
+    for name in ("total", "aleatoric", "epistemic"):
+        assert figures[f"teacher_tv_{name}_bin"] == pytest.approx(math.log(8) / 50)
+
+
+def test_epistemic_without_the_bias_of_few_samples(digits: Bed) -> None:
+    for name, factor in (("kd", 1.0), ("hydra", 3 / 2), ("mc-dropout", 3 / 2), ("endd", 1.0)):
+        figures = digits.plain(name)["test", "", 0]
+        assert figures["epistemic_unbiased"] == pytest.approx(factor * figures["epistemic"])
 
 
 def test_the_teachers_fidelity_to_itself_is_perfect(digits: Bed) -> None:
-    for (name, _, _), figures in by_set(digits.figures("ensemble")[1]).items():
+    for (name, _, _), figures in digits.plain("ensemble").items():
         if name == "test" or name.startswith("ood:"):
             assert figures["teacher_kl"] == pytest.approx(0, abs=1e-12)
             assert figures["teacher_tv_epistemic"] == 0
@@ -95,7 +192,7 @@ def test_the_teachers_fidelity_to_itself_is_perfect(digits: Bed) -> None:
 
 
 def test_a_point_prediction_has_no_epistemic_uncertainty(digits: Bed) -> None:
-    found = by_set(digits.figures("kd")[1])
+    found = digits.plain("kd")
     assert found["test", "", 0]["epistemic"] == 0
     assert math.isnan(found["test", "", 0]["disagreement"])
     assert found["ood:patches", "", 0]["ood_auroc:epistemic"] == 0.5
@@ -106,28 +203,33 @@ def test_the_temperature_is_fitted_on_validation_alone(digits: Bed) -> None:
         assert targets is not None
         return (targets + 1) % digits.dataset.outputs
 
+    network = digits.student("kd", epochs=10)
+    test, shifted = digits.data.sets[:2]
+    assert (test.key, shifted.shift) == ("test", "horizontal-shift")
+    few = replace(digits.data, sets=(test, shifted))
+
     def calibrated(prepared: data.Prepared) -> float:
         # The tempered NLL of a set whose labels stay tells the temperature.
-        entries = by_set(digits.figures("kd", prepared)[1])
-        return entries["test", "rotation", 1]["nll_tempered"]
+        entries = by_set(digits.figures("kd", prepared, Sources(), network)[1])
+        figures = entries["test", shifted.shift, shifted.severity]
+        assert 0.05 < figures["temperature"] < 20
+        return figures["nll_tempered"]
 
-    plain = calibrated(digits.data)
-    sets = [
-        replace(each, y=relabelled(each.y)) if each.key == "test" else each
-        for each in digits.data.sets
-    ]
-    assert calibrated(replace(digits.data, sets=tuple(sets))) == plain
-    held_out = replace(digits.data.validation, y=relabelled(digits.data.validation.y))
-    assert calibrated(replace(digits.data, validation=held_out)) != plain
+    plain = calibrated(few)
+    assert calibrated(replace(few, sets=(replace(test, y=relabelled(test.y)), shifted))) == plain
+    held_out = digits.data.validation
+    some = torch.arange(len(held_out.x)) % 4 == 0
+    mixed = torch.where(some, relabelled(held_out.y), held_out.y)  # type: ignore[arg-type]
+    assert calibrated(replace(few, validation=replace(held_out, y=mixed))) != plain
 
 
 def test_a_set_more_changes_no_other_figure(digits: Bed) -> None:
     fewer = replace(digits.data, sets=digits.data.sets[:4])
-    full, part = by_set(digits.figures("mc-dropout")[1]), None
-    part = by_set(digits.figures("mc-dropout", fewer)[1])
+    full = digits.plain("mc-dropout")
+    part = by_set(digits.figures("mc-dropout", fewer, Sources())[1])
     for key in part:
         if key[0] == "test":
-            assert part[key] == full[key]
+            np.testing.assert_equal(part[key], full[key])
 
 
 def test_regression_has_its_own_figures(tmp_path: Path) -> None:
@@ -135,3 +237,11 @@ def test_regression_has_its_own_figures(tmp_path: Path) -> None:
     assert {"nll", "rmse", "crps", "ood_auroc", "teacher_kl"} <= set(headline)
     assert {"coverage50", "coverage90", "coverage95", "mae"} <= set(by_set(entries)["test", "", 0])
     assert not {"accuracy", "ece"} & set(headline)
+
+
+def test_the_bins_of_a_variance_end_at_the_teachers_largest(tmp_path: Path) -> None:
+    bed = Bed(tmp_path, "sine")
+    figures = by_set(bed.figures("kd")[1])["test", "", 0]
+    means, log_variances = bed.teacher.outputs["test"].double().unbind(-1)
+    total = log_variances.exp().mean(0) + means.var(0, correction=0)
+    assert figures["teacher_tv_total_bin"] == pytest.approx(total.max().item() / 50, rel=1e-4)

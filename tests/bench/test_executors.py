@@ -14,8 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.executors import InProcess, ProcessPerTask, TaskFailed, TimedOut, WorkerDied
-from bench.fingerprint import ROOT
+from bench.executors import (
+    InProcess,
+    ProcessPerTask,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    describe_failure,
+)
+from bench.places import ROOT
 from bench.workplace import in_worker
 
 Processes = Callable[..., ProcessPerTask]
@@ -48,6 +55,38 @@ def test_a_timeout_is_a_kill(processes: Processes) -> None:
     with pytest.raises(TimedOut, match=r"took longer than 0\.5 s"):
         executor.submit(time.sleep, 600).result(60)
     assert executor.submit(operator.add, 1, 2).result(60) == 3
+
+
+def test_a_timeout_is_meant_for_some_tasks(processes: Processes) -> None:
+    executor = processes(1, timeout=0.5)
+    assert executor.submit(time.sleep, 1.0, timed=False).result(60) is None
+    with pytest.raises(TimedOut):
+        executor.submit(time.sleep, 1.0, timed=True).result(60)
+
+
+def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:
+    for executor in (processes(1), InProcess()):
+        with pytest.raises(TaskFailed, match="SystemExit: 0"):
+            executor.submit(sys.exit, 0).result(60)
+
+
+def test_a_killed_server_is_started_again(processes: Processes) -> None:
+    executor = processes(1)
+    assert executor.submit(operator.add, 1, 1).result(60) == 2
+    server = executor.submit(os.getppid).result(60)
+    os.kill(server, signal.SIGKILL)
+    assert executor.submit(operator.add, 1, 2).result(60) == 3
+    assert executor.submit(os.getppid).result(60) != server
+
+
+def test_out_of_memory_on_the_device_says_what_to_lower() -> None:
+    class OutOfMemoryError(RuntimeError): ...
+
+    line, _, _ = describe_failure(OutOfMemoryError("CUDA out of memory.\nTried 2 GiB"))
+    assert line == (
+        "OutOfMemoryError: lower --cells-per-gpu or --set batch_size "
+        "(CUDA out of memory. Tried 2 GiB)"
+    )
 
 
 def test_ctrl_c_does_not_reach_the_task(processes: Processes) -> None:

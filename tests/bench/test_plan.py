@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from bench.cache import Cache
 from bench.config import Variant
 from bench.errors import UsageError
 from bench.fingerprint import file_digest
+from bench.graph import make_tasks
 from bench.plan import Cell
+from bench.workplace import Workplace
 
 Plan = Callable[..., list[Cell]]
+LABELLED = Variant("kd", {"a": [0.4]}, label="mine")
 
 
 def one(cells: list[Cell]) -> Cell:
@@ -116,6 +120,14 @@ def test_a_label_of_its_own(cells: Plan) -> None:
         (["kd"], {"recipe": {"network": {"core": [3], "haed": [3]}}}, "did you mean 'head'?"),
         (["kd[a=.nan]"], {}, "must be finite"),
         (["hydra+[lam=linear(0,1,5,2)]"], {}, "linear(0, 1, 5, 2) is not a number"),
+        (["kd"], {"recipe": {"augment": "crop"}}, "the inputs of spiral are no images"),
+        (["kd"], {"recipe": {"augment": "crop+crop"}}, "'crop+crop' is not some of crop, flip"),
+        (["kd"], {"recipe": {"precision": "float64"}}, "'float32' or 'bfloat16', not 'float64'"),
+        (["kd"], {"recipe": {"network": {"family": "resnet"}}}, "needs images, which spiral has"),
+        (["kd"], {"recipe": {"network": {"family": "restnet"}}}, "did you mean 'resnet'?"),
+        (["kd"], {"recipe": {"network": 3}}, "network: options such as network.width=0.5, not 3"),
+        ([LABELLED, Variant("hydra", label="mine")], {}, "another variant has the label 'mine'"),
+        ([LABELLED, Variant("kd", {"a": [0.3]}, label="mine")], {}, "has the label 'mine'"),
     ],
 )
 def test_mistakes_are_named(
@@ -126,6 +138,14 @@ def test_mistakes_are_named(
     message: str,
 ) -> None:
     assert message in mistake(lambda: cells(*methods, **keywords))
+
+
+def test_a_timeout_is_meant_for_cells_alone(cells: Plan, tmp_path: Path) -> None:
+    planned = cells("kd", "hydra", seeds=[0, 1], recipe={"piece": 2})
+    tasks = make_tasks(planned, Cache(tmp_path), Workplace(str(tmp_path)))
+    assert {task.name.split()[0] for task in tasks} == {"teacher", "cell"}
+    assert all(task.timed == task.name.startswith("cell ") for task in tasks)
+    assert len(tasks) == 2 * (3 + 1) + 4
 
 
 def test_a_files_digest_is_its_meaning(tmp_path: Path) -> None:

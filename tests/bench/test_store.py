@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import random
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.errors import UsageError
-from bench.store import Run
+from bench.store import FORMAT, Run
 
 STRANGE = ["NA", "00012", "a,b", 'q"q', "new\nline", "ünï ± λ", "=1+1"]
 
@@ -34,7 +35,8 @@ def make_run(folder: Path, labels: list[str], order: random.Random | None = None
         f"c{index}": {"dataset": "d", "method": "m", "label": label, "seed": seed}
         for index, (label, seed) in enumerate((label, s) for label in labels for s in (10, 9))
     }
-    run.write_manifest({"cells": cells, "methods": [], "metrics": {}})
+    description = {"cells": cells, "methods": [], "metrics": {}, "recipes": {}}
+    run.write_manifest({"format": FORMAT, **description})
     ids = list(cells)
     if order is not None:
         order.shuffle(ids)
@@ -104,9 +106,55 @@ def test_results_follow_a_new_record(tmp_path: Path) -> None:
     assert sorted(row["status"] for row in run.results()) == ["failed", "ok"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}', "\x00"])
+def test_a_record_under_another_name_is_missing(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_record(record("c"), [])
+    (tmp_path / "cells/d.json").write_bytes((tmp_path / "cells/c.json").read_bytes())
+    assert run.record("c") is not None and run.record("d") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"label\n", b"\xff\x00"])
+def test_changed_tables_are_derived_anew_in_memory(tmp_path: Path, content: bytes) -> None:
+    run = make_run(tmp_path, ["a", "b"])
+    run.derive()
+    expected = run.results()
+    (tmp_path / "results.csv").write_bytes(content)
+    assert run.results() == expected and len(expected) == 4
+    assert (tmp_path / "results.csv").read_bytes() == content
+
+
+SOUND: dict[str, Any] = {
+    "format": FORMAT,
+    "cells": {"c": {"dataset": "d", "method": "m", "label": "l", "seed": 0}},
+    "recipes": {},
+    "metrics": {"nll": {"better": "lower", "headline": True}},
+    "methods": [{"name": "m", "reference": False}],
+}
+
+
+def damaged(**changes: Any) -> str:
+    return json.dumps({**SOUND, **changes})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "3", "null", '{"cells": 3}', "\x00"),
+        *(damaged(**{name: value}) for name in SOUND for value in (None, 3, "x", [3], {"c": 3})),
+        damaged(cells={"c": {"dataset": "d"}}),
+        damaged(methods=[{"name": "m"}]),
+        damaged(metrics={"nll": {}}),
+        damaged(format=FORMAT + 1),
+    ],
+)
 def test_a_damaged_description_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(UsageError) as caught:
-        Run(tmp_path).existing_manifest()
-    assert len(str(caught.value).splitlines()) == 1 and "run.json" in str(caught.value)
+    for read in (Run(tmp_path).existing_manifest, Run(tmp_path).manifest):
+        with pytest.raises(UsageError) as caught:
+            read()
+        assert len(str(caught.value).splitlines()) == 1 and "run.json" in str(caught.value)
+
+
+def test_a_sound_description_is_read(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(damaged())
+    assert Run(tmp_path).existing_manifest() == SOUND

@@ -12,16 +12,20 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from bench.checkpoint import Row
+from bench.compute import Compute
 from bench.data import EvaluationSet, Prepared
 from bench.randomness import torch_stream
 from bench.recipe import Recipe
 from bench.student import build, train_student
 from bench.teacher import Teacher, train_members
-from bench.training import Epoch, Indices, NonFinite, Problem, Row, train
-from methods import METHODS, Setting
+from bench.training import Epoch, Indices, NonFinite, Problem, train
+from methods import METHODS, Batch, Setting, parameter
+from methods.hydra import Hydra
 from methods.networks import build_networks
 from methods.networks.heads import CoreAndHeads
 from methods.networks.mlp import BatchedMLP, MLPNetworks
+from methods.schedules import Coefficient
 from methods.tasks import TASKS
 
 SEED, DATASET = 5, "some"
@@ -42,7 +46,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def float64() -> Iterator[None]:
+def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything in float64, outputs too, which a worker makes float32."""
+    monkeypatch.setattr(Compute, "outputs", lambda self, function: function())
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -63,14 +69,14 @@ def targets(task: str, *shape: int, seed: int = 1) -> Tensor:
     return (numbers.abs() * 100).long() % 3 if task == "classification" else numbers
 
 
-def prepared(task: str, examples: int) -> Prepared:
-    held_out = EvaluationSet("validation", drawn(9, 4, seed=2), targets(task, 9, seed=3))
-    return Prepared((drawn(examples, 4), targets(task, examples)), held_out, ())
+def prepared(task: str, examples: int, inputs: int = 4) -> Prepared:
+    held_out = EvaluationSet("validation", drawn(9, inputs, seed=2), targets(task, 9, seed=3))
+    return Prepared((drawn(examples, inputs), targets(task, examples)), held_out, ())
 
 
-def networks_for(task: str, width: int = 6) -> MLPNetworks:
+def networks_for(task: str, width: int = 6, inputs: int = 4) -> MLPNetworks:
     described = {"family": "mlp", "member": [width, width], "core": [5], "head": [7]}
-    networks = build_networks(described, 4, OUTPUTS[task])
+    networks = build_networks(described, (inputs,), OUTPUTS[task])
     assert isinstance(networks, MLPNetworks)
     return networks
 
@@ -151,7 +157,8 @@ def assert_same_layers(model: nn.Sequential, layers: Sequence[tuple[Tensor, Tens
 def test_members_equal_networks_trained_one_by_one(task: str, examples: int, float64: None) -> None:
     data, networks, values = prepared(task, examples), networks_for(task), recipe()
     members = [0, 3, 4]
-    arrays, _ = train_members(members, data, TASKS[task], networks, values, SEED, DATASET)
+    network, _ = train_members(members, data, TASKS[task], networks, values, SEED, DATASET)
+    arrays = network.state_dict()
     x, y = data.train
     for place, member in enumerate(members):
         stream = torch_stream(SEED, DATASET, "teacher", member, "weights")
@@ -166,8 +173,8 @@ def test_members_equal_networks_trained_one_by_one(task: str, examples: int, flo
         assert max(norms) > values.clip
         trained = [
             (
-                torch.from_numpy(arrays[f"layers.{layer}.weight"][place]),
-                torch.from_numpy(arrays[f"layers.{layer}.bias"][place]),
+                arrays[f"layers.{layer}.weight"][place],
+                arrays[f"layers.{layer}.bias"][place],
             )
             for layer in range(3)
         ]
@@ -250,17 +257,25 @@ def test_one_members_data_changes_no_bit_of_another(examples: int, select: str) 
 
 @BOTH
 @pytest.mark.parametrize("select", ["last", "validation"])
-@pytest.mark.parametrize("examples, batch, width", [(12, 16, 6), (41, 16, 6), (300, 128, 64)])
+@pytest.mark.parametrize(
+    "examples, batch, width, inputs",
+    [
+        *((12, 16, 6, 4), (41, 16, 6, 4), (300, 128, 64, 4)),
+        # Slices that begin anywhere: odd inputs, widths and batches.
+        *((41, 15, 33, 1), (50, 33, 50, 1), (41, 15, 33, 2), (70, 33, 50, 3), (45, 64, 33, 3)),
+    ],
+)
 def test_bits_are_the_same_however_the_ensemble_is_cut(
-    task: str, select: str, examples: int, batch: int, width: int
+    task: str, select: str, examples: int, batch: int, width: int, inputs: int
 ) -> None:
-    data, networks = prepared(task, examples), networks_for(task, width)
+    data, networks = prepared(task, examples, inputs), networks_for(task, width, inputs)
     values = recipe(batch_size=batch, select=select, epochs=3)
 
     def trained(*pieces: Sequence[int]) -> dict[int, dict[str, bytes]]:
         weights = {}
         for piece in pieces:
-            arrays, _ = train_members(piece, data, TASKS[task], networks, values, SEED, DATASET)
+            network, _ = train_members(piece, data, TASKS[task], networks, values, SEED, DATASET)
+            arrays = {name: each.numpy() for name, each in network.state_dict().items()}
             for place, member in enumerate(piece):
                 weights[member] = {name: a[place].tobytes() for name, a in arrays.items()}
         return weights
@@ -491,6 +506,41 @@ def test_two_stages_share_the_epochs(epochs: int, first: float) -> None:
         assert [row["epoch"] for row in stage] == list(range(len(stage)))
         assert all(term in row and row["learning_rate"] for row in stage)
         assert not stage or stage[0]["learning_rate"] == 0.05
+
+
+def test_a_stage_without_epochs_has_no_best_one() -> None:
+    """One epoch for two stages: what is not trained stays as it was built."""
+    method = student_method("hydra", networks_for("classification"), first=0.1)
+    student = build(method, SEED, DATASET)
+    teacher = Teacher({"train": drawn(3, 12, 3, seed=4)}, {})
+    values = recipe(epochs=1, select="validation")
+    data = prepared("classification", 12)
+    history = train_student(method, student, data, teacher, values, SEED, DATASET)
+    assert [row["stage"] for row in history] == ["train"]
+    assert all(value.isfinite().all() for value in student.state_dict().values())
+
+
+def test_schedules_run_over_the_whole_training() -> None:
+    """A stage is no new beginning: the parameters of epoch 3 of 5 are those of 3 of 5."""
+    seen: list[tuple[str, float]] = []
+
+    class Scheduled(Hydra):
+        class Parameters(Hydra.Parameters):
+            extra: Coefficient = parameter("linear(0, 1, 0, 5)", "on a schedule")
+
+        def loss(self, outputs: Tensor, batch: Batch, now: Any) -> Any:
+            seen.append((batch.stage, now.extra))
+            return super().loss(outputs, batch, now)
+
+    networks = networks_for("classification")
+    where = Setting(TASKS["classification"], 3, 12, networks, nn.Module)
+    method = Scheduled(Scheduled.Parameters(first=0.4), where)
+    teacher = Teacher({"train": drawn(3, 12, 3, seed=4)}, {})
+    data, student = prepared("classification", 12), build(method, SEED, DATASET)
+    train_student(method, student, data, teacher, recipe(epochs=5), SEED, DATASET)
+    stages = ["hinton"] * 2 + ["train"] * 3
+    assert [stage for stage, _ in seen] == stages
+    assert [value for _, value in seen] == pytest.approx([epoch / 5 for epoch in range(5)])
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from bench.cli import main
+from bench.metrics.registry import METRICS
+from datasets import DATASETS
+from methods import METHODS
 from tests.end_to_end.program import GRID, Bench, places, start
 
 
@@ -20,6 +29,36 @@ def bench(tmp_path: Path) -> Bench:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     return run
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Bench]:
+    """The same in this process, which has torch already: cells run here too, one at a time."""
+    monkeypatch.chdir(tmp_path)
+    registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
+    kept = [dict(registry) for registry in registries]
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    threads = torch.get_num_threads()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        jobs = ("--jobs", "1") if arguments[0] == "run" and "--jobs" not in arguments else ()
+        monkeypatch.setattr(sys, "argv", ["run_bench.py", *arguments, *jobs])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out, err)
+
+    yield run
+    for registry, before in zip(registries, kept, strict=True):
+        registry.clear()
+        registry.update(before)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

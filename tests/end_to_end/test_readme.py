@@ -44,10 +44,10 @@ def test_the_example_method_runs(bench: Bench, tmp_path: Path) -> None:
     assert wrong.returncode == 2 and "did you mean 'labels'?" in wrong.stderr
 
 
-def test_the_example_metric_becomes_a_column(bench: Bench, tmp_path: Path) -> None:
+def test_the_example_metric_becomes_a_column(here: Bench, tmp_path: Path) -> None:
     plugin = ("--plugin", example(tmp_path, "top2"))
     selectors = ("-m", "kd", "-d", "spiral", "-s", "0", "--set", "epochs=2")
-    done = bench("run", *plugin, *selectors, *places("run"))
+    done = here("run", *plugin, *selectors, *places("run"))
     assert done.returncode == 0, done.stderr
     assert "top2 ↑" in done.stdout
 
@@ -67,8 +67,8 @@ def test_an_installed_plugin_is_found(
     assert "spiral logit-matching seed 0" in done.stderr
 
 
-def test_every_command_and_option_of_the_readme_exists(bench: Bench) -> None:
-    text = "".join(bench(*command, "--help").stdout for command in [(), ("run",), ("plan",)])
+def test_every_command_and_option_of_the_readme_exists(here: Bench) -> None:
+    text = "".join(here(*command, "--help").stdout for command in [(), ("run",), ("plan",)])
     for command in set(re.findall(r"python run_bench\.py (\w+)", README)):
         assert re.search(rf"^  {command}\b", text, re.MULTILINE), command
     for option in set(re.findall(r"`(--?[a-z][a-z-]*)", README)):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import json
 import random
 import signal
 import time
 from pathlib import Path
 
-from tests.end_to_end.program import GRID, Bench, places, start, tables
+import pytest
+
+from tests.end_to_end.program import GRID, SHORT, Bench, places, start, tables
+
+CELLS, SKIPPED = 54, 2
 
 
 def rows(run: Path, table: str) -> list[dict[str, str]]:
@@ -16,13 +22,27 @@ def rows(run: Path, table: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def assert_part_of(run: Path, reference: Path) -> int:
+    """The run's rows are the reference's of the same cells; returns how many cells there are."""
+    for table in ("metrics.csv", "results.csv"):
+        found, known = rows(run, table), rows(reference, table)
+        names = ("dataset", "label", "seed")
+        cells = {tuple(row[name] for name in names) for row in found}
+        expected = [row for row in known if tuple(row[name] for name in names) in cells]
+        assert found == [{name: row[name] for name in found[0]} for row in expected]
+    return len(found)
+
+
 def test_the_reference_is_whole(reference: Path) -> None:
     results = rows(reference, "results.csv")
-    assert len(results) == 20
-    assert {row["status"] for row in results} == {"ok"}
-    assert len(list((reference / "cells").glob("*.json"))) == 20
-    trained = [row for row in results if row["method"] != "ensemble"]
-    assert len(list((reference / "cells").glob("*/history.csv"))) == len(trained)
+    statuses = [row["status"] for row in results]
+    assert (len(statuses), statuses.count("ok")) == (CELLS, CELLS - SKIPPED)
+    assert {(row["method"], row["dataset"]) for row in results if row["status"] == "skipped"} == {
+        ("endd", "sine")
+    }
+    assert len(list((reference / "cells").glob("*.json"))) == CELLS
+    # The ensemble's is that of its members.
+    assert len(list((reference / "cells").glob("*/history.csv"))) == CELLS - SKIPPED
 
 
 def test_two_workers(bench: Bench, reference: Path, tmp_path: Path) -> None:
@@ -30,35 +50,35 @@ def test_two_workers(bench: Bench, reference: Path, tmp_path: Path) -> None:
     assert tables(tmp_path / "run") == tables(reference)
 
 
-def test_another_order_and_pieces(bench: Bench, reference: Path, tmp_path: Path) -> None:
+def test_another_order(here: Bench, reference: Path, tmp_path: Path) -> None:
     pairs = [GRID[i : i + 2] for i in range(0, len(GRID), 2)]
     turned = [text for pair in reversed(pairs) for text in pair]
-    done = bench("run", *turned, "--set", "piece=2", "--jobs", "2", *places("run"))
-    assert done.returncode == 0, done.stderr
+    assert here("run", *turned, *places("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)
 
 
+@pytest.mark.parametrize("piece", [1, 2])
+def test_pieces(here: Bench, reference: Path, tmp_path: Path, piece: int) -> None:
+    some = ("-m", "ensemble", "-m", "kd", *GRID[16:], "--set", f"piece={piece}")
+    assert here("run", *some, *places("run")).returncode == 0
+    assert assert_part_of(tmp_path / "run", reference) == 12
+
+
 def test_a_cell_alone(bench: Bench, reference: Path, tmp_path: Path) -> None:
-    alone = ("-m", "hydra+[heads=4]", "-d", "digits-0-7", "-s", "1", *GRID[-4:])
+    alone = ("-m", "hydra+[heads=4]", "-d", "digits-0-7", "-s", "1", *SHORT)
     assert bench("run", *alone, "--jobs", "2", *places("run")).returncode == 0
-    for table in ("results.csv", "metrics.csv"):
-        found = rows(tmp_path / "run", table)
-        assert found
-        columns = found[0].keys()
-        expected = [
-            {name: row[name] for name in columns}
-            for row in rows(reference, table)
-            if (row["dataset"], row["label"], row["seed"]) == ("digits-0-7", "hydra+[heads=4]", "1")
-        ]
-        assert found == expected
+    assert assert_part_of(tmp_path / "run", reference) == 1
 
 
 def test_killed_at_a_random_moment_and_resumed(
     bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
-    moment = random.SystemRandom().uniform(1.5, 6)
     process = start("run", *GRID, "--jobs", "2", *places("run"), folder=tmp_path)
+    assert process.stderr is not None
+    process.stderr.readline()
+    moment = random.SystemRandom().uniform(0, 3)
     time.sleep(moment)
+    assert process.poll() is None, "it had ended before it was killed"
     process.send_signal(signal.SIGKILL)
     process.communicate()
     finished = {path.name: path.stat() for path in (tmp_path / "run" / "cells").glob("*.json")}
@@ -70,30 +90,66 @@ def test_killed_at_a_random_moment_and_resumed(
     assert tables(tmp_path / "run") == tables(reference), f"killed after {moment:.2f} s"
 
 
-def test_a_damaged_cache_is_made_again(bench: Bench, reference: Path, tmp_path: Path) -> None:
-    alone = ("-m", "kd", "-d", "spiral", "-s", "0", *GRID[-4:], *places("run"))
-    assert bench("run", *alone).returncode == 0
+def test_a_cell_killed_midway_goes_on_from_its_checkpoint(
+    here: Bench, bench: Bench, tmp_path: Path
+) -> None:
+    """It ends as one that was not, and leaves no checkpoint."""
+    values = ("members=1", "batch_size=4", "epochs=20", "test_examples=90")
+    recipe = (text for value in values for text in ("--set", value))
+    alone = ("-m", "hydra", "-d", "spiral", "-s", "0", *recipe, "--checkpoint", "0")
+    assert here("run", *alone, *places("whole")).returncode == 0
+    cache = tmp_path / "run-cache"
+    process = start("run", *alone, "--jobs", "2", *places("run"), folder=tmp_path)
+    while epochs_kept(cache) < 12 and process.poll() is None:
+        time.sleep(0.002)
+    assert process.poll() is None, "it had ended before it was killed"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert epochs_kept(cache) < 20 and not list((tmp_path / "run" / "cells").glob("*.json"))
+    done = bench("run", *alone, "--jobs", "2", *places("run"))
+    assert done.returncode == 0, done.stderr
+    assert tables(tmp_path / "run") == tables(tmp_path / "whole")
+    histories = [list((tmp_path / name).glob("cells/*/history.csv")) for name in ("run", "whole")]
+    (one,), (other,) = histories
+    assert one.read_bytes() == other.read_bytes()
+    assert not list(tmp_path.glob("*-cache/checkpoint-*"))
+
+
+def epochs_kept(cache: Path) -> int:
+    """Rows of history in the checkpoint of the only cell."""
+    for note in cache.glob("checkpoint-spiral*.json"):
+        with contextlib.suppress(OSError):
+            return len(json.loads(note.read_bytes())["history"])
+    return 0
+
+
+def test_a_damaged_cache_is_made_again(here: Bench, reference: Path, tmp_path: Path) -> None:
+    alone = ("-m", "kd", "-d", "spiral", "-s", "0", *SHORT, *places("run"))
+    assert here("run", *alone).returncode == 0
     before = tables(tmp_path / "run")
     entries = sorted((tmp_path / "run-cache").glob("*.safetensors"))
-    assert len(entries) == 2
-    entries[0].write_bytes(entries[0].read_bytes()[:-7])
-    content = bytearray(entries[1].read_bytes())
-    content[-1] ^= 1
-    entries[1].write_bytes(content)
-    assert bench("run", *alone, "--force").returncode == 0
+    kinds = [path.name.partition("-")[0] for path in entries]
+    assert kinds == ["data", "outputs", "sets", "weights", "weights", "weights"]
+    for index, path in enumerate(entries):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content if index % 2 else content[:-7])
+    assert here("run", *alone, "--force").returncode == 0
     assert tables(tmp_path / "run") == before
+    assert assert_part_of(tmp_path / "run", reference) == 1
 
 
 def test_interrupted_and_resumed(bench: Bench, reference: Path, tmp_path: Path) -> None:
     process = start("run", *GRID, "--jobs", "2", *places("run"), folder=tmp_path)
     assert process.stderr is not None
-    process.stderr.readline()
+    while not process.stderr.readline().startswith("["):
+        pass
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Resume with:" in err and "python run_bench.py run -m kd" in err
+    assert "Resume with:" in err and "run_bench.py run -m kd" in err
     finished = rows(tmp_path / "run", "results.csv")
-    assert 1 <= len(finished) < 20
+    assert 1 <= len(finished) < CELLS
     assert not list((tmp_path / "run").rglob("*.part"))
     assert bench("run", *GRID, "--jobs", "2", *places("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.integrate import quad
-from scipy.special import log_softmax, logsumexp, softmax, xlogy
+from scipy.special import digamma, log_softmax, logsumexp, softmax, xlogy
 from scipy.stats import norm
 from torch import Tensor
 
@@ -170,6 +170,30 @@ def test_a_precise_dirichlet_is_its_mean(draw: Draw) -> None:
         assert_close(scaled, np.ones(20), 5e-3)
         assert_close(predicted.aleatoric, predicted.total, 1e-3)
         assert_close(predicted.total, entropies(mean.exp().numpy()))
+
+
+@pytest.mark.parametrize("log_precision", [3.0, 9.0, 9.5, 12.0, 20.0, 31.0, 60.0, 300.0])
+def test_epistemic_of_any_precision_is_the_digammas_difference(
+    draw: Draw, log_precision: float
+) -> None:
+    """Σ π [g(α) − g(α₀)], g(x) = ψ(x + 1) − ln x; at large x its asymptotic series, four terms."""
+    log_mean = draw(20, 4).log_softmax(-1)
+
+    def excess(log_x: float) -> float:
+        x = math.exp(min(log_x, 30.0))
+        if log_x < 5:
+            return float(digamma(x + 1)) - log_x
+        inverse = math.exp(-log_x)
+        return inverse / 2 - inverse**2 / 12 + inverse**4 / 120 - inverse**6 / 252
+
+    predicted = Dirichlet(log_mean + log_precision)
+    for n, row in enumerate(log_mean.tolist()):
+        expected = math.fsum(
+            math.exp(value) * (excess(value + log_precision) - excess(log_precision))
+            for value in row
+        )
+        assert expected > 0
+        assert predicted.epistemic[n].item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_an_imprecise_dirichlet_is_sure_of_a_random_class(draw: Draw) -> None:

@@ -23,11 +23,12 @@ from torch.nn import functional
 
 from bench import runner, teacher
 from bench.cache import Cache
+from bench.compute import prepare_process
 from bench.config import load_preset, parse_variant
 from bench.data import Prepared, load, prepare
-from bench.executors import ProcessPerTask, prepare_process
-from bench.fingerprint import ROOT
+from bench.executors import ProcessPerTask
 from bench.keys import DataPlan, Sources
+from bench.places import ROOT
 from bench.plan import make_cells
 from bench.recipe import Recipe, recipe_for
 from bench.scheduler import Ended, Scheduler, Task

@@ -1,0 +1,119 @@
+"""What `--device` names, and which worker computes where."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.compute import Compute, device_here
+from bench.devices import DEVICE, parse_devices
+from bench.executors import InProcess, ProcessPerTask, TaskFailed
+
+Mistake = Callable[..., str]
+NONSENSE = ["", "gpu", "CPU", "cuda:", "cuda:a", "cuda:0,", "cuda:-1", "cpu:0", "auto:1", "cuda 0"]
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """gpus(n): a machine with so many, and the driver's file."""
+
+    def pretend(count: int) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(Path, "exists", lambda path: count > 0)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "devices"),
+    [
+        ("cpu", 0, ["cpu"]),
+        ("cpu", 2, ["cpu"]),
+        ("auto", 0, ["cpu"]),
+        ("auto", 2, ["cuda:0", "cuda:1"]),
+        ("cuda", 1, ["cuda:0"]),
+        ("cuda", 3, ["cuda:0", "cuda:1", "cuda:2"]),
+        ("cuda:1", 2, ["cuda:1"]),
+        ("cuda:2,0", 3, ["cuda:2", "cuda:0"]),
+        ("cuda:0,0", 1, ["cuda:0"]),
+    ],
+)
+def test_devices_by_name(
+    text: str, count: int, devices: list[str], gpus: Callable[[int], None]
+) -> None:
+    gpus(count)
+    assert parse_devices(text) == devices
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "seen"),
+    [("cuda", 0, "no GPU"), ("cuda:0", 0, "no GPU"), ("cuda:0,1", 1, "1 GPU"), ("cuda:2", 2, "2")],
+)
+def test_a_device_that_is_not_there(
+    text: str, count: int, seen: str, gpus: Callable[[int], None], mistake: Mistake
+) -> None:
+    gpus(count)
+    message = mistake(parse_devices, text)
+    assert message.startswith(f"--device {text}: torch sees {seen}")
+
+
+def test_a_driver_without_a_gpu_is_a_cpu(
+    gpus: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(0)
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    assert parse_devices("auto") == ["cpu"]
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_what_is_no_device_is_named(
+    text: str, gpus: Callable[[int], None], mistake: Mistake
+) -> None:
+    gpus(4)
+    assert mistake(parse_devices, text) == f"--device {text}: not auto, cpu, cuda or cuda:0,1"
+
+
+def device_after(seconds: float) -> str:
+    """Run by a worker: its device."""
+    time.sleep(seconds)
+    return os.environ[DEVICE]
+
+
+def test_workers_side_by_side_have_devices_of_their_own() -> None:
+    executor = ProcessPerTask(3, None, ["cuda:0", "cuda:1"])
+    try:
+        together = [executor.submit(device_after, 1.0) for _ in range(3)]
+        found = sorted(future.result(60) for future in together)
+        assert found == ["cuda:0", "cuda:0", "cuda:1"]
+        # One that fails gives its device back, too.
+        for _ in range(4):
+            with pytest.raises(TaskFailed):
+                executor.submit(int, "x").result(60)
+        together = [executor.submit(device_after, 0.5) for _ in range(3)]
+        assert sorted(future.result(60) for future in together) == found
+    finally:
+        executor.stop()
+
+
+def test_this_process_has_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DEVICE, "cpu")
+    executor = InProcess("cuda:1")
+    assert executor.submit(device_after, 0.0).result() == "cuda:1"
+    assert device_here() == torch.device("cuda:1")
+    monkeypatch.delenv(DEVICE)
+    assert device_here() == torch.device("cpu")
+
+
+def test_low_precision_gives_float32() -> None:
+    layer, x = torch.nn.Linear(3, 2), torch.randn(5, 3)
+    plain = Compute().outputs(lambda: layer(x))
+    low = Compute(precision="bfloat16").outputs(lambda: layer(x))
+    assert plain.dtype == low.dtype == torch.float32
+    assert torch.equal(plain, layer(x))
+    assert torch.equal(low, low.bfloat16().float()) and not torch.equal(low, plain)
+    torch.testing.assert_close(low, plain, rtol=0.02, atol=0.02)
