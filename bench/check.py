@@ -23,7 +23,7 @@ from bench.executors import ProcessPerTask, TaskFailed, TimedOut, WorkerDied, de
 from bench.metrics.outcome import Outcome
 from bench.metrics.registry import METRICS, Metric
 from bench.places import DATA_ROOT
-from bench.plugins import load_plugins
+from bench.plugins import load_installed, load_plugins
 from bench.randomness import numpy_stream, torch_stream
 from bench.recipe import Recipe
 from bench.teacher import Teacher, outputs_on
@@ -76,6 +76,7 @@ def check_plugin(path: str) -> bool:
         UsageError: it can't be loaded or registers nothing.
     """
     registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
+    load_installed()
     before = [set(registry) for registry in registries]
     load_plugins([path])
     methods, datasets, metrics = (

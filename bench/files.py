@@ -25,8 +25,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         part.chmod(0o644)
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            # The user knows the target, not what stands in for it.
+            error.filename = str(path)
         raise
 
 

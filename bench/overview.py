@@ -110,7 +110,7 @@ def status_text(run: Run) -> str:
         counts.setdefault((cell["dataset"], cell["label"]), Counter())[state] += 1
         if record is not None and state == "failed":
             name = f"{cell['dataset']} {cell['label']} seed {cell['seed']}"
-            failures.append(f"FAILED {name}: {record['reason']}")
+            failures.append(f"FAILED {name}: {_short(record['reason'], 300)}")
     states = ["done", "failed", "skipped", "not run"]
     rows = [
         [*name, *(count[state] or "" for state in states)] for name, count in sorted(counts.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from textwrap import shorten
 from types import TracebackType
 from typing import Any
 
@@ -76,7 +77,7 @@ class Progress:
         number = f"[{self.done + self.failed:{width}}/{len(self.cells)}]"
         name = f"{cell.dataset} {cell.label} seed {cell.seed}"
         if ended.failed:
-            return f"{number} FAILED {name}: {ended.reason}"
+            return f"{number} FAILED {name}: {shorten(ended.reason, 300, placeholder=' …')}"
         seconds = ended.value[0]["timings"]["seconds"] if ended.value else 0.0
         return f"{number} {name}  {seconds:.1f} s, {self._left()}"
 

@@ -16,7 +16,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     members: int = Field(5, ge=1, le=1000, description="networks in the teacher")
-    epochs: int = Field(200, ge=1, description="passes over the training split")
+    epochs: int = Field(200, ge=1, le=1_000_000, description="passes over the training split")
     batch_size: int = Field(256, ge=1, description="examples a step")
     learning_rate: float = Field(0.01, gt=0, description="Adam's, annealed to 0 by half a cosine")
     weight_decay: float = Field(1e-4, ge=0, description="½ wd ‖θ‖² in the teacher's loss")
