@@ -28,7 +28,6 @@ from methods import METHODS, Setting
 from methods.networks import Networks, build_networks
 from methods.tasks import TASKS
 
-prepare_process()
 load_installed()
 
 
@@ -193,6 +192,8 @@ def _processor() -> str:
 
 @contextlib.contextmanager
 def _measured() -> Iterator[dict[str, Any]]:
+    # Again for each task: libraries change the mode of the processor behind our back.
+    prepare_process()
     timings: dict[str, Any] = {"seconds": 0.0, "host": socket.gethostname()}
     start = time.perf_counter()
     yield timings

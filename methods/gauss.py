@@ -22,7 +22,7 @@ class Gauss(Method):
     paper = "Blundell et al. 2015, arXiv 1505.05424; as a student, arXiv 2205.09526"
 
     class Parameters(base.Parameters):
-        samples: int | None = parameter(None, "samples; none: one per member", ge=1, le=10_000)
+        samples: int | None = parameter(None, "samples; none: one per member", ge=1, le=1_000_000)
         log_variance: float = parameter(-10.0, "ln σ² of the weights at the start", ge=-30, le=2)
         temperature: Temperature = parameter(4.0, "T of individuality", dataset=True)
         a: Share = parameter(0.9, "weight of the teacher against the labels", dataset=True)

@@ -22,7 +22,7 @@ class MCDropout(Method):
     paper = "Gal & Ghahramani 2016, arXiv 1506.02142; as a student, arXiv 2205.09526"
 
     class Parameters(base.Parameters):
-        samples: int | None = parameter(None, "passes; none: one per member", ge=1, le=10_000)
+        samples: int | None = parameter(None, "passes; none: one per member", ge=1, le=1_000_000)
         rate: float = parameter(0.5, "probability of dropping a feature", ge=0, lt=1)
         temperature: Temperature = parameter(4.0, "T of individuality", dataset=True)
         a: Share = parameter(0.9, "weight of the teacher against the labels", dataset=True)

@@ -59,7 +59,7 @@ MISTAKES = [
     (("plan", "--set", "epoch=2"), "--set: unknown name 'epoch'; did you mean 'epochs'?"),
     (("plan", "--set", "epochs"), "--set: 'epochs' is not name=value"),
     ((*KD, "--set", "network.wdith=2"), "--set: network unknown name 'wdith'"),
-    ((*KD, "--set", "network=2"), "--set: network: options such as network.width=0.5, not 2"),
+    ((*KD, "--set", "network=2"), "--set: 'network=2' is not network.OPTION=VALUE"),
     ((*KD, "--set", "network.family=lenet"), "network 'lenet' needs images, which spiral has not"),
     ((*KD, "--set", "network.family=lnet"), "unknown network family 'lnet'; did you mean 'lenet'?"),
     ((*KD, "--set", "augment=crop"), "augment: the inputs of spiral are no images"),
