@@ -26,7 +26,7 @@ class Hydra(Method):
     paper = "Tran et al. 2020, arXiv 2001.04694"
 
     class Parameters(base.Parameters):
-        heads: int | None = parameter(None, "number of heads; none: one per member", ge=1, le=10_000)
+        heads: int | None = parameter(None, "heads; none: one per member", ge=1, le=10_000)
         temperature: Temperature = parameter(4.0, "T of members and heads", dataset=True)
         phases: int = parameter(2, "2 as in the paper, 1 as in the seed system", ge=1, le=2)
         first: float = parameter(0.5, "share of the epochs in the first of 2 phases", gt=0, lt=1)

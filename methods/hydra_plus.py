@@ -55,7 +55,7 @@ class HydraPlus(Method):
     paper = "Ferianc & Rodrigues 2022, arXiv 2205.09526"
 
     class Parameters(base.Parameters):
-        heads: int | None = parameter(None, "number of heads; none: one per member", ge=1, le=10_000)
+        heads: int | None = parameter(None, "heads; none: one per member", ge=1, le=10_000)
         temperature: Temperature = parameter(4.0, "T of individuality", dataset=True)
         a: Share = parameter(0.9, "weight of the teacher against the labels", dataset=True)
         b: Share = parameter(0.5, "weight of individuality against aggregation", dataset=True)
