@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -307,17 +308,25 @@ def test_one_folder_one_recipe(here: Bench) -> None:
     assert "spiral was run with epochs=2, now 3" in other.stderr
 
 
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Until a running process has made a file."""
+    while not path.exists():
+        assert process.poll() is None, "it ended"
+        time.sleep(0.01)
+
+
 def test_two_drivers(bench: Bench, tmp_path: Path) -> None:
     """One folder has one; two folders may share a cache, and a teacher being made."""
     arguments = ending(tmp_path, ["hangs"])
     shared = ("--cache", "cache", "--set", "members=3", "--set", "piece=1", "--jobs", "2")
     first = start("run", *arguments, *ONE, *shared, "--results", "run", folder=tmp_path)
     other = start("run", *ONE, *shared, "--results", "other", folder=tmp_path)
-    assert first.stderr is not None
-    first.stderr.readline()
+    # Not a line of its output: the other may have prepared the data, and the line be another.
+    wait_for(tmp_path / "run" / ".driver", first)
     second = bench("run", *ONE, *shared, "--results", "run")
     _, err = other.communicate(timeout=120)
     assert other.returncode == 0, err
+    assert first.stderr is not None
     while "] spiral kd seed 0" not in (line := first.stderr.readline()):
         assert line, "the first run ended"
     status = bench("status", "run").stdout
