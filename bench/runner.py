@@ -301,13 +301,14 @@ def _commit() -> str:
 
 
 def interruptible() -> None:
-    """SIGTERM and a closed terminal end a run as Ctrl-C does."""
+    """SIGTERM and a closed terminal end a run as Ctrl-C does; `nohup` still keeps it alive."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def command_line() -> str:
