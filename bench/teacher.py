@@ -15,7 +15,6 @@ from bench.cache import Cache
 from bench.checkpoint import Checkpoint, Row
 from bench.compute import CPU, Compute
 from bench.data import Prepared
-from bench.keys import TeacherPlan
 from bench.randomness import torch_stream
 from bench.recipe import Recipe
 from bench.training import Epoch, Indices, Problem, train
@@ -129,23 +128,15 @@ def all_outputs(network: nn.Module, data: Prepared, compute: Compute) -> dict[st
     return {name: outputs_on(network, data, x, compute).cpu() for name, x in inputs.items()}
 
 
-def load(cache: Cache, plan: TeacherPlan) -> Teacher:
-    """A teacher from the cache.
-
-    Raises:
-        bench.cache.Damaged: an entry is missing or damaged.
-    """
-    return Teacher(cache.load(plan.outputs_key), load_weights(cache, plan.member_keys))
-
-
-def load_weights(cache: Cache, keys: Sequence[str]) -> dict[str, Tensor]:
-    """The weights of some members, stacked.
+def load_network(cache: Cache, keys: Sequence[str], networks: Networks) -> nn.Module:
+    """Some members as one batched module.
 
     Raises:
         bench.cache.Damaged: an entry is missing or damaged.
     """
     members = [cache.load(key) for key in keys]
-    return {name: torch.stack([each[name] for each in members]) for name in members[0]}
+    weights = {name: torch.stack([each[name] for each in members]) for name in members[0]}
+    return Teacher({}, weights).network(networks)
 
 
 def save_weights(

@@ -60,8 +60,7 @@ def _outputs_of(
         prepared = data.load(cache, plan.data)
         compute = Compute(device_here(), plan.recipe.precision)
         try:
-            weights = teacher.load_weights(cache, member_keys)
-            network = teacher.Teacher({}, weights).network(_networks(plan)).to(compute.device)
+            network = teacher.load_network(cache, member_keys, _networks(plan)).to(compute.device)
         except Damaged:
             network = _train_piece(workplace, cache, plan, piece, prepared, compute)
         outputs = teacher.all_outputs(network, prepared, compute)
@@ -121,14 +120,16 @@ def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[dic
         plan, recipe = cell.teacher, cell.recipe
         compute = Compute(device_here(), recipe.precision)
         dataset, names = datasets.get(cell.dataset), stream_name(cell.dataset)
-        trained, prepared = teacher.load(cache, plan), data.load(cache, plan.data)
+        # Its networks are loaded only by those that run them again.
+        trained = teacher.Teacher(cache.load(plan.outputs_key), {})
+        prepared = data.load(cache, plan.data)
         networks = _networks(plan)
         setting = Setting(
             task=TASKS[dataset.task],
             members=recipe.members,
             examples=prepared.examples,
             networks=networks,
-            teacher=lambda: trained.network(networks),
+            teacher=lambda: teacher.load_network(cache, plan.member_keys, networks),
         )
         method_class = METHODS[cell.method]
         method = method_class(method_class.Parameters(**cell.parameters), setting)
