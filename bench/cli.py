@@ -102,6 +102,7 @@ def run(
     """Run what is not done yet; the default preset without arguments."""
     from bench import runner
     from bench.devices import device_kind, parse_devices
+    from bench.executors import start_server
     from bench.plan import make_cells
     from bench.sources import fetch_missing
     from bench.store import Run
@@ -111,10 +112,13 @@ def run(
     if download:
         fetch_missing(config, data_root)
     devices = parse_devices(device)
+    slots = jobs or _slots(devices, cells_per_gpu)
+    if runner.needs_processes(slots, timeout):
+        start_server()
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
     options = runner.Options(
-        jobs=jobs or _slots(devices, cells_per_gpu),
+        jobs=slots,
         cache=cache.resolve(),
         data_root=data_root.resolve(),
         devices=tuple(devices),

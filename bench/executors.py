@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any
@@ -79,6 +80,15 @@ class InProcess(Executor):
         """Nothing is running."""
 
 
+def start_server() -> ForkServerContext:
+    """Start what workers are forked from; early, as it loads torch while the plan is made."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([WORKER])
+    with _importable_everywhere():
+        forkserver.ensure_running()
+    return context
+
+
 class ProcessPerTask(Executor):
     """A fresh process for each task, forked from a server that has torch loaded.
 
@@ -99,11 +109,7 @@ class ProcessPerTask(Executor):
         self._lock = threading.Lock()
         self._running: set[BaseProcess] = set()
         self._stopped = False
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([WORKER])
-        # It loads torch while the plan is being made.
-        with _importable_everywhere():
-            forkserver.ensure_running()
+        self._context = start_server()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return self._threads.submit(self._run_on_a_device, fn, args, kwargs.get("timed", True))

@@ -106,7 +106,6 @@ def _require_writable(folder: Path) -> None:
 def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
     if not cells:
         return
-    # First, as its server loads torch while the graph is being made.
     executor = _executor(options)
     by_task = {cell_task(cell): cell for cell in cells}
     plugins = tuple((path, file_digest(Path(path))) for path in options.plugins)
@@ -140,11 +139,15 @@ def _prepare(tasks: list[Task], executor: InProcess | ProcessPerTask, options: O
         raise UsageError(f"{failures[0].task.name}: {failures[0].reason}")
 
 
+def needs_processes(jobs: int, timeout: float | None) -> bool:
+    """Whether tasks run outside this process; a timeout is a kill."""
+    return jobs > 1 or timeout is not None
+
+
 def _executor(options: Options) -> InProcess | ProcessPerTask:
-    # A timeout is a kill: it needs a process.
-    if options.jobs == 1 and options.timeout is None:
-        return InProcess(options.devices[0])
-    return ProcessPerTask(options.jobs, options.timeout, options.devices)
+    if needs_processes(options.jobs, options.timeout):
+        return ProcessPerTask(options.jobs, options.timeout, options.devices)
+    return InProcess(options.devices[0])
 
 
 class _Recorder:

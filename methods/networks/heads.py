@@ -71,8 +71,8 @@ class DropoutLast(nn.Module):
         """[B, ...] -> [samples, B, K]; masks are independent per pass and example."""
         features: Tensor = self.trunk(x)
         shape = (samples, *features.shape[1:])
-        kept = torch.rand(shape, generator=generator, device=features.device) >= self.rate
-        dropped = features * kept / (1 - self.rate)
+        kept = torch.rand(shape, generator=generator, device=features.device).ge_(self.rate)
+        dropped = features / (1 - self.rate) * kept
         outputs: Tensor = self.last(dropped.flatten(0, 1)[None])
         return outputs.view(samples, -1, outputs.shape[-1])
 
