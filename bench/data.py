@@ -77,7 +77,7 @@ class Prepared:
     """What one cell or teacher reads: training and validation splits, evaluation sets.
 
     `scaling` is None where inputs are not images; `classes` has a meaning in classification;
-    `device` is where batches are needed.
+    `canvas` is what a figure draws, if there is something; `device` is where batches are needed.
     """
 
     train: tuple[Tensor, Tensor]
@@ -85,6 +85,7 @@ class Prepared:
     sets: tuple[EvaluationSet, ...]
     scaling: Scaling | None = None
     classes: int = 0
+    canvas: EvaluationSet | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
@@ -217,6 +218,9 @@ def load(cache: Cache, plan: DataPlan) -> Prepared:
         sets=tuple(sorted(_sets(sets), key=lambda each: (each.name != "test", each.key))),
         scaling=Scaling(splits["mean"], splits["std"]) if "mean" in splits else None,
         classes=get(plan.dataset).outputs,
+        canvas=EvaluationSet("canvas", sets["canvas.x"], sets["canvas.y"])
+        if "canvas.x" in sets
+        else None,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
+from bench import curves
 from bench.compute import CPU, Compute
 from bench.data import EvaluationSet, Prepared
 from bench.keys import Sources
@@ -33,12 +35,12 @@ def evaluate(
     seed: int,
     dataset: str,
     compute: Compute = CPU,
-) -> tuple[Figures, list[SetFigures]]:
+) -> tuple[Figures, list[SetFigures], curves.Curves]:
     """All figures of one student.
 
     Returns:
-        The headline figures, and one entry per evaluation set: `set`, `shift`, `severity` and
-        `figures` by metric or "metric:score".
+        The headline figures, one entry per evaluation set (`set`, `shift`, `severity` and
+        `figures` by metric or "metric:score"), and what figures are drawn from.
     """
 
     def outcome(each: EvaluationSet, temperature: float) -> Outcome:
@@ -54,14 +56,20 @@ def evaluate(
     test, *others = data.sets
     inside = outcome(test, temperature)
     entries = []
+    drawn: curves.Curves = {}
     for each in (test, *others):
         # One set at a time: those of all sets would not fit beside one another.
         seen = inside if each is test else outcome(each, temperature)
         reference = outcome_of(method.task.prediction(teacher.outputs[each.key]), each)
         figures = _set_figures(seen, reference, inside, task, each)
         entries.append(_entry(each.name, each.shift, each.severity, figures))
+        drawn |= curves.of_set(each.key, seen, reference)
+        if each.name != "test":
+            drawn |= curves.of_detection(each.key, ood_scores(inside), ood_scores(seen))
+    if data.canvas is not None:
+        drawn |= curves.of_canvas(outcome(replace(data.canvas, y=None), temperature), data)
     entries += _group_entries(entries, sources, task)
-    return _headline(entries, task), entries
+    return _headline(entries, task), entries, curves.compact(drawn)
 
 
 def _temperature(validation: Outcome) -> float:

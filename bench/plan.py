@@ -29,15 +29,23 @@ from methods.networks.options import OPTIONS, describe
 
 CELL_CODE = (
     *("bench/student.py", "bench/evaluation.py", "bench/cost.py", "bench/metrics/*.py"),
-    *("bench/worker.py", "methods/base.py", "methods/schedules.py", "methods/predictions.py"),
+    *(
+        "bench/curves.py",
+        "bench/worker.py",
+        "methods/base.py",
+        "methods/schedules.py",
+        "methods/predictions.py",
+    ),
 )
+PROTOCOL_CODE = ("bench/evaluation.py", "bench/metrics/*.py", "methods/predictions.py")
 
 
 @dataclass(frozen=True)
 class Cell:
     """dataset × variant × seed: the unit that is run, recorded, resumed, failed.
 
-    `skip` is the reason why it can't be run; empty where it can.
+    `skip` is the reason why it can't be run; empty where it can. `protocol` is a hash of the code
+    that measures it.
     """
 
     id: str
@@ -48,11 +56,12 @@ class Cell:
     parameters: Mapping[str, Any]
     recipe: Recipe
     teacher: TeacherPlan
+    protocol: str
     skip: str = ""
 
     def described(self) -> dict[str, Any]:
         """What a run's description keeps of it."""
-        names = ("dataset", "method", "label", "seed", "parameters", "skip")
+        names = ("dataset", "method", "label", "seed", "parameters", "skip", "protocol")
         return {name: getattr(self, name) for name in names} | {"measured": self.measured}
 
     @property
@@ -207,7 +216,7 @@ def _cells_of(
 ) -> Iterator[Cell]:
     parameters = resolve(method, dataset, given, variant)
     label = label_of(variant, {name: parameters[name] for name in given})
-    code = _cell_code(method, dataset.task)
+    code, protocol = _cell_code(method, dataset.task), _protocol(dataset.task)
     skip = method.refuses.get(dataset.task, "")
     for teacher in teachers:
         recipe, seed = teacher.recipe, teacher.seed
@@ -223,7 +232,16 @@ def _cells_of(
         stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}.s{seed}")
         cell_id = f"{stem}.{digest(content)[:12]}"
         yield Cell(
-            cell_id, dataset.name, method.name, label, seed, parameters, recipe, teacher, skip
+            id=cell_id,
+            dataset=dataset.name,
+            method=method.name,
+            label=label,
+            seed=seed,
+            parameters=parameters,
+            recipe=recipe,
+            teacher=teacher,
+            protocol=protocol,
+            skip=skip,
         )
 
 
@@ -271,12 +289,21 @@ def _shown(value: Any) -> str:
 
 @functools.cache
 def _cell_code(method: type[Method], task: str) -> str:
-    applying = [metric for metric in METRICS.values() if metric.applies(task)]
     return digest(
         {
             "engine": code_digest(*CELL_CODE),
             "versions": versions("numpy", "torch"),
             "method": class_code(method, Method),
-            "metrics": modules_code(metric.function.__module__ for metric in applying),
+            "metrics": _metrics_code(task),
         }
     )
+
+
+@functools.cache
+def _protocol(task: str) -> str:
+    return digest({"engine": code_digest(*PROTOCOL_CODE), "metrics": _metrics_code(task)})[:32]
+
+
+def _metrics_code(task: str) -> str:
+    applying = [metric for metric in METRICS.values() if metric.applies(task)]
+    return modules_code(metric.function.__module__ for metric in applying)

@@ -165,12 +165,12 @@ class _Recorder:
     def ended(self, ended: Ended) -> None:
         cell = self.cells.get(ended.task.name)
         if cell is not None:
-            body, history = ended.value if ended.value is not None else ({}, [])
+            body, history, curves = ended.value if ended.value is not None else ({}, [], {})
             record = _record(cell, "failed" if ended.failed else "ok", ended.reason, self.commit)
             record |= body
             record["details"] = ended.details
             record["timings"] = {**record["timings"], "attempts": ended.attempts}
-            self.run.write_record(record, history)
+            self.run.write_record(record, history, curves)
         self.progress.ended(ended)
 
 
@@ -196,7 +196,7 @@ def _record(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]
 
 def _skip(run: Run, cells: Sequence[Cell]) -> None:
     for cell in cells:
-        run.write_record(_record(cell, "skipped", cell.skip, ""), [])
+        run.write_record(_record(cell, "skipped", cell.skip, ""))
 
 
 def check_recipes(run: Run, cells: Sequence[Cell]) -> None:

@@ -3,6 +3,7 @@
     run.json                what was asked for: cells, recipes, metrics, the last command
     cells/<id>.json         the record of a cell
     cells/<id>/history.csv  its training, a row an epoch
+    cells/<id>/curves.safetensors  what its figures are drawn from (bench/curves.py)
     results.csv             a row a cell, headline figures     } derived, whole and atomic
     metrics.csv             a row a figure                     }
     timings.csv             what may differ between equal runs }
@@ -19,15 +20,19 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.fingerprint import canonical, digest
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Record = dict[str, Any]
-FORMAT = 2
+FORMAT = 3
 CELL_NAMES = ("dataset", "method", "label", "seed")
+CELL_KEYS = (*CELL_NAMES, "measured", "protocol")
 RESULT_COLUMNS = (*CELL_NAMES, "status")
 METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
 
@@ -116,12 +121,44 @@ class Run:
         record: Record = json.loads(text)
         return record if (record.get("format"), record.get("id")) == (FORMAT, cell_id) else None
 
-    def write_record(self, record: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
-        """Write a cell's history, then its record."""
+    def history(self, cell_id: str) -> list[dict[str, str]]:
+        """A cell's training, a row an epoch; empty if it has none."""
+        try:
+            content = (self.cells / cell_id / "history.csv").read_text()
+        except (OSError, ValueError):
+            return []
+        return list(csv.DictReader(io.StringIO(content, newline="")))
+
+    def curves(self, record: Record) -> dict[str, np.ndarray]:
+        """The arrays beside a record, by name; empty if they are missing or were changed."""
+        from safetensors.numpy import load
+
+        try:
+            content = (self.cells / record["id"] / "curves.safetensors").read_bytes()
+        except OSError:
+            return {}
+        if hashlib.sha256(content).hexdigest() != record["curves"]:
+            return {}
+        return load(content)
+
+    def write_record(
+        self,
+        record: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]] = (),
+        curves: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Write a cell's history and curves, then its record."""
+        folder = self.cells / str(record["id"])
         if history:
-            path = self.cells / str(record["id"]) / "history.csv"
             names = list(dict.fromkeys(name for row in history for name in row))
-            write_atomically(path, _csv(names, history))
+            write_atomically(folder / "history.csv", _csv(names, history))
+        record = {**record, "curves": ""}
+        if curves:
+            from safetensors.numpy import save
+
+            content = save(dict(curves))
+            write_atomically(folder / "curves.safetensors", content)
+            record["curves"] = hashlib.sha256(content).hexdigest()
         body = canonical(encode({"format": FORMAT, **record})).encode()
         text = body[:-1] + _SUM + _sum_of(body) + b'"}'
         write_atomically(self.cells / f"{record['id']}.json", text)
@@ -137,26 +174,48 @@ class Run:
         rows = self._finished()
         results = _results_csv(rows)
         write_atomically(self.folder / "results.csv", results)
-        metrics = (row for cell, record in rows for row in _metric_rows(cell, record))
-        write_atomically(self.folder / "metrics.csv", _csv(METRIC_COLUMNS, metrics))
+        metrics = _metrics_csv(rows)
+        write_atomically(self.folder / "metrics.csv", metrics)
         timings = [_timing_row(cell, record) for cell, record in rows]
         names = list(dict.fromkeys(name for row in timings for name in row))
         write_atomically(self.folder / "timings.csv", _csv(names, timings))
-        derived = {"state": state, "results": hashlib.sha256(results).hexdigest()}
+        derived = {
+            "state": state,
+            "results": hashlib.sha256(results).hexdigest(),
+            "metrics": hashlib.sha256(metrics).hexdigest(),
+        }
         write_atomically(self.folder / "derived.json", json.dumps(derived).encode())
 
     def results(self) -> list[dict[str, str]]:
         """The rows of results.csv; of the records, where they are newer or it was changed."""
-        try:
-            derived = json.loads((self.folder / "derived.json").read_bytes())
-            content = (self.folder / "results.csv").read_bytes()
-            fresh = derived["state"] == self._state()
-            fresh &= derived["results"] == hashlib.sha256(content).hexdigest()
-        except (OSError, ValueError, KeyError, TypeError):
-            fresh = False
-        if not fresh:
+        content = self._fresh("results")
+        if content is None:
             content = _results_csv(self._finished())
         return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+    def metrics(self) -> Iterator[list[str]]:
+        """The rows of metrics.csv, of the records where it is not fresh; METRIC_COLUMNS."""
+        content = self._fresh("metrics")
+        if content is None:
+            content = _metrics_csv(self._finished())
+        rows = csv.reader(io.StringIO(content.decode(), newline=""))
+        next(rows)
+        return rows
+
+    def is_fresh(self, table: str) -> bool:
+        """Whether results.csv or metrics.csv is what the records give."""
+        return self._fresh(table) is not None
+
+    def _fresh(self, table: str) -> bytes | None:
+        """A derived table as it was written, if no record is newer."""
+        try:
+            derived = json.loads((self.folder / "derived.json").read_bytes())
+            content = (self.folder / f"{table}.csv").read_bytes()
+            fresh = derived["state"] == self._state()
+            fresh &= derived[table] == hashlib.sha256(content).hexdigest()
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return content if fresh else None
 
     def _finished(self) -> list[tuple[Any, Record]]:
         cells = sorted(self.manifest()["cells"].items(), key=lambda item: _order(item[1]))
@@ -179,7 +238,7 @@ def state_of(record: Record | None, missing: str = "to run") -> str:
 
 
 def _is_manifest(value: Any) -> bool:
-    kinds = {"cells": dict, "recipes": dict, "metrics": dict, "methods": list}
+    kinds = {"cells": dict, "recipes": dict, "ood": dict, "metrics": dict, "methods": list}
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         return False
     if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
@@ -187,7 +246,7 @@ def _is_manifest(value: Any) -> bool:
     if not all(isinstance(recipe, dict) for recipe in value["recipes"].values()):
         return False
     rows = [*value["cells"].values(), *value["methods"], *value["metrics"].values()]
-    names = [*[CELL_NAMES] * len(value["cells"]), *[("name", "reference")] * len(value["methods"])]
+    names = [*[CELL_KEYS] * len(value["cells"]), *[("name", "reference")] * len(value["methods"])]
     names += [("better", "headline")] * len(value["metrics"])
     return all(
         isinstance(row, dict) and set(expected) <= set(row)
@@ -203,6 +262,12 @@ def _results_csv(rows: Sequence[tuple[Any, Record]]) -> bytes:
     results = [_result_row(cell, record) for cell, record in rows]
     figures = sorted({name for row in results for name in row} - set(RESULT_COLUMNS))
     return _csv([*RESULT_COLUMNS, *figures], results)
+
+
+def _metrics_csv(rows: Iterable[tuple[Any, Record]]) -> bytes:
+    return _csv(
+        METRIC_COLUMNS, (row for cell, record in rows for row in _metric_rows(cell, record))
+    )
 
 
 def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:

@@ -124,7 +124,8 @@ def outputs_on(network: nn.Module, data: Prepared, x: Tensor, compute: Compute =
 def all_outputs(network: nn.Module, data: Prepared, compute: Compute) -> dict[str, Tensor]:
     """The members' outputs on every split and set, by name, on the CPU."""
     inputs = {"train": data.train[0], "validation": data.validation.x}
-    inputs |= {each.key: each.x for each in data.sets}
+    seen = (*data.sets, data.canvas) if data.canvas else data.sets
+    inputs |= {each.key: each.x for each in seen}
     return {name: outputs_on(network, data, x, compute).cpu() for name, x in inputs.items()}
 
 

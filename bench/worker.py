@@ -20,6 +20,7 @@ from bench import cost, data, evaluation, student, teacher
 from bench.cache import Cache, Damaged
 from bench.checkpoint import Checkpoint, Row
 from bench.compute import Compute, device_here, prepare_process
+from bench.curves import Curves
 from bench.keys import DataPlan, TeacherPlan, stream_name
 from bench.plan import Cell
 from bench.plugins import load_installed
@@ -113,8 +114,8 @@ def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
     return timings
 
 
-def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Train and measure one student; returns the record's figures and timings, and the history."""
+def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[Row], Curves]:
+    """Train and measure one student; returns what the record holds, the history, the curves."""
     with _measured() as timings:
         cache = workplace.open()
         plan, recipe = cell.teacher, cell.recipe
@@ -140,7 +141,7 @@ def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[dic
             method, network, prepared, trained, recipe, cell.seed, names, compute, checkpoint
         )
         timings["train_seconds"] = time.perf_counter() - start
-        headline, sets = evaluation.evaluate(
+        headline, sets, curves = evaluation.evaluate(
             method, network, prepared, trained, plan.data.sources, cell.seed, names, compute
         )
         inputs = prepared.inputs(prepared.validation.x[:256], compute.device)
@@ -153,7 +154,7 @@ def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[dic
         "timings": timings,
         "environment": environment(),
     }
-    return figures, _members_history(cache, plan) if method.is_teacher else history
+    return figures, _members_history(cache, plan) if method.is_teacher else history, curves
 
 
 def _members_history(cache: Cache, plan: TeacherPlan) -> list[Row]:

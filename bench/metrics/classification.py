@@ -98,6 +98,27 @@ def ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
     return float(np.abs(gaps).sum() / len(confidence))
 
 
+def reliability(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> Array:
+    """What `ece` sums up, by bin of the highest probability [3, bins].
+
+    Rows: number of examples, their mean confidence, their accuracy; nan in an empty bin. An
+    example whose confidence is nan is in none.
+
+    Args:
+        probabilities: [N, C].
+        targets: classes [N].
+        bins: B.
+    """
+    confidence, correct = _top1(probability_table(probabilities), targets)
+    known = ~np.isnan(confidence)
+    confidence, correct = confidence[known], correct[known]
+    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
+    counts = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, each, bins) for each in (confidence, correct)]
+    with np.errstate(invalid="ignore"):
+        return np.stack([counts, *(each / counts for each in sums)])
+
+
 def adaptive_ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
     """Expected calibration error of the top-1 class over bins of equal mass, 0 to 1.
 

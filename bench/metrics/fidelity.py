@@ -108,7 +108,7 @@ def histogram_distance(
     first, second = numbers("teacher", teacher, 1), numbers("student", student, 1)
     if not np.isfinite(upper) or np.isnan(first).any() or np.isnan(second).any():
         return NAN
-    gap = _histogram(first, upper, bins) - _histogram(second, upper, bins)
+    gap = histogram(first, upper, bins) - histogram(second, upper, bins)
     return float(np.abs(gap).sum() / 2)
 
 
@@ -132,7 +132,15 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     return float(x @ y / scale) if scale > 0 else NAN
 
 
-def _histogram(values: Array, upper: float, bins: int) -> Array:
-    """Shares of the values [bins], clipped into [0, upper]."""
-    counts, _ = np.histogram(values.clip(0, upper), bins, (0, upper))
-    return counts / len(values)
+def histogram(values: ArrayLike, upper: float, bins: int = BINS) -> Array:
+    """Shares of the values by equal bin [bins] on [0, upper], those beyond it in the last; a nan
+    is in none.
+
+    Args:
+        values: [N].
+        upper: end of the last bin, finite.
+        bins: number of bins.
+    """
+    array = numbers("values", values, 1)
+    counts, _ = np.histogram(array[~np.isnan(array)].clip(0, upper), bins, (0, upper))
+    return counts / len(array)

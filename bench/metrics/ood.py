@@ -8,7 +8,7 @@ of the examples.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bench.metrics.arrays import numbers
 from bench.metrics.outcome import Array
@@ -85,6 +85,32 @@ def fpr95(inside: ArrayLike, outside: ArrayLike) -> float:
     missed = m * (100 - DETECTED) // 100
     threshold = np.partition(scores, missed)[missed]
     return float((pooled[:n] >= threshold).mean())
+
+
+def detected(inside: ArrayLike, outside: ArrayLike, false_alarms: Array) -> Array:
+    """The ROC: shares of OOD examples found [K] at the least threshold that allows shares of
+    false alarms [K]; between two thresholds on the line that joins them.
+
+    Args:
+        inside: scores [N] of in-distribution examples.
+        outside: scores [M] of OOD examples.
+        false_alarms: shares [K] of in-distribution examples flagged, ascending, 0 to 1.
+    """
+    pooled, n = _pool(inside, outside)
+    if np.isnan(pooled).any():
+        return np.full(len(false_alarms), NAN)
+    order = np.argsort(-pooled)
+    starts, _ = tie_groups(pooled[order])
+
+    def share(side: NDArray[np.bool_]) -> Array:
+        """Of one side's examples, flagged at each distinct score from the highest, none first."""
+        flagged = np.add.reduceat(side.astype(np.float64), starts).cumsum()
+        return np.concatenate(([0.0], flagged / flagged[-1]))
+
+    alarms, found = share(order < n), share(order >= n)
+    # Of thresholds with equally many false alarms the one that finds most.
+    last = np.append(np.diff(alarms) > 0, True)
+    return np.asarray(np.interp(false_alarms, alarms[last], found[last]), np.float64)
 
 
 def _pool(inside: ArrayLike, outside: ArrayLike) -> tuple[Array, int]:

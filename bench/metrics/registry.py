@@ -252,7 +252,7 @@ def _mean(uncertainty: str) -> Callable[[Outcome], float]:
     return lambda outcome: float(getattr(outcome, uncertainty).mean())
 
 
-def _largest(uncertainty: str, teacher: Any) -> float:
+def largest(uncertainty: str, teacher: Any) -> float:
     """The end of a histogram: ln C or, as a variance has no largest value, the teacher's range."""
     if isinstance(teacher, ClassOutcome):
         return float(np.log(teacher.log_mean.shape[1]))
@@ -262,13 +262,13 @@ def _largest(uncertainty: str, teacher: Any) -> float:
 def _total_variation(uncertainty: str) -> Callable[[Any, Any], float]:
     def distance(student: Any, teacher: Any) -> float:
         reference, values = getattr(teacher, uncertainty), getattr(student, uncertainty)
-        return fidelity.histogram_distance(reference, values, _largest(uncertainty, teacher))
+        return fidelity.histogram_distance(reference, values, largest(uncertainty, teacher))
 
     return distance
 
 
 def _bin_width(uncertainty: str) -> Callable[[Any, Any], float]:
-    return lambda student, teacher: _largest(uncertainty, teacher) / fidelity.BINS
+    return lambda student, teacher: largest(uncertainty, teacher) / fidelity.BINS
 
 
 _add("ood_auroc", "any", "ood", "higher", ood.auroc, "OOD detection, AUROC; mean over OOD sets")

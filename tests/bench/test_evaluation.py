@@ -79,7 +79,7 @@ class Bed:
         network = network or self.student(name)
         sources = self.sources if sources is None else sources
         where = (prepared or self.data, self.teacher, sources, 0, self.dataset.name)
-        return evaluate(self.method(name), network, *where)
+        return evaluate(self.method(name), network, *where)[:2]
 
     @functools.cache  # noqa: B019
     def plain(self, name: str) -> dict[tuple[str, str, int], dict[str, float]]:

@@ -61,7 +61,7 @@ class Run:
             built = student.build(method, self.seed, MNIST.name)
             student.train_student(method, built, data, taught, *names)
             protocol = (Sources(), self.seed, MNIST.name, compute)
-            figures[name], _ = evaluation.evaluate(method, built, data, taught, *protocol)
+            figures[name], *_ = evaluation.evaluate(method, built, data, taught, *protocol)
         return figures
 
 

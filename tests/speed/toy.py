@@ -174,7 +174,7 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
 
         def ended(self, ended: Ended) -> None:
             record = {"id": ended.task.name, "status": "ok", "environment": ended.value}
-            run.write_record(record, [])
+            run.write_record(record)
 
     tasks = [Task(f"cell-{i}", in_worker, ("environment",)) for i in range(cells)]
     executor = ProcessPerTask(2)
@@ -226,6 +226,6 @@ def _generated(folder: Path, cells: int) -> Path:
         entry = {"set": "test", "shift": "", "severity": 0, "figures": headline}
         record = runner._record(cell, "ok", "", "")
         record |= {"headline": headline, "sets": [entry] * 18, "timings": {"seconds": 1.0}}
-        run.write_record(record, [])
+        run.write_record(record)
     run.derive()
     return folder

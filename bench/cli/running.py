@@ -1,4 +1,4 @@
-"""The command line: commands and options, nothing else. Heavy modules are imported by commands."""
+"""Commands that run: run, plan, list, check."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from typer.exceptions import TyperException
 
+from bench.cli.app import app, page
 from bench.errors import UsageError, nearest
 from bench.places import CACHE, DATA_ROOT
 
 if TYPE_CHECKING:
     from bench.config import Config
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Compares methods that distil a deep ensemble into one network.",
-)
 
 Methods = Annotated[
     list[str] | None,
@@ -63,7 +55,6 @@ CellsPerGPU = Annotated[int, typer.Option("--cells-per-gpu", min=1, help="tasks 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="tasks at a time; else one per core")
 ]
-RunFolder = Annotated[Path, typer.Argument(help="a run's folder")]
 
 
 @app.command()
@@ -103,6 +94,7 @@ def run(
     from bench import runner
     from bench.devices import device_kind, parse_devices
     from bench.executors import start_server
+    from bench.overview import board_text
     from bench.plan import make_cells
     from bench.sources import fetch_missing
     from bench.store import Run
@@ -137,7 +129,7 @@ def run(
         print("\ninterrupted; what was finished is kept. Resume with:", file=sys.stderr)
         print(f"  {runner.resume_command()}", file=sys.stderr)
         raise typer.Exit(130) from None
-    _print_board(folder, markdown=False)
+    page(board_text(Run(folder), markdown=False))
     if not succeeded:
         command = runner.this_program("status", str(folder))
         print(f"some cells failed: {command}", file=sys.stderr)
@@ -179,29 +171,11 @@ def plan(
     folder = results or _default_results(preset)
     check_recipes(Run(folder), cells)
     slots = jobs or _slots(devices, cells_per_gpu)
-    _page(plan_text(Run(folder), cells, Cache(cache.resolve()), slots, data_root))
+    page(plan_text(Run(folder), cells, Cache(cache.resolve()), slots, data_root))
     if estimate:
         from bench.forecast import forecast_text
 
-        _page(forecast_text(cells, devices, slots))
-
-
-@app.command()
-def status(folder: RunFolder) -> None:
-    """Say what of a run is done, failed and missing."""
-    from bench.overview import status_text
-    from bench.store import Run
-
-    _page(status_text(Run(folder)))
-
-
-@app.command()
-def board(
-    folder: RunFolder,
-    markdown: Annotated[bool, typer.Option("--markdown", help="as Markdown")] = False,
-) -> None:
-    """Print a run's leaderboard."""
-    _print_board(folder, markdown)
+        page(forecast_text(cells, devices, slots))
 
 
 @app.command("list")
@@ -217,7 +191,7 @@ def list_(
     if what not in LISTINGS:
         raise UsageError(f"list {what}: unknown{nearest(what, LISTINGS)}")
     _load_plugins(plugin)
-    _page(LISTINGS[what]())
+    page(LISTINGS[what]())
 
 
 @app.command()
@@ -230,29 +204,6 @@ def check(
 
     if not check_apart(plugin_path(plugin, place="check")):
         raise typer.Exit(1)
-
-
-def main() -> None:
-    """The program; exit status 0 all fine, 1 some cell failed, 2 wrong usage, 130 interrupted."""
-    try:
-        sys.exit(app(standalone_mode=False))
-    except TyperException as error:
-        # Of an option that does not exist or has a wrong value.
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-        sys.exit(2)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:
-        # The reader of a pipe left; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}; finished cells are kept", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
 
 
 class Selected(NamedTuple):
@@ -310,15 +261,3 @@ def _slots(devices: list[str], cells_per_gpu: int) -> int:
 
 def _default_results(preset: str | None) -> Path:
     return Path("results") / Path(preset or "quick").stem
-
-
-def _print_board(folder: Path, markdown: bool) -> None:
-    from bench.overview import board_text
-    from bench.store import Run
-
-    _page(board_text(Run(folder), markdown))
-
-
-def _page(text: str) -> None:
-    sys.stdout.write(text.rstrip() + "\n")
-    sys.stdout.flush()

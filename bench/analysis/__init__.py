@@ -1,0 +1,1 @@
+"""What is made of finished runs: tables, comparisons, figures, the report. Without torch."""

@@ -1,0 +1,287 @@
+"""The figures of one run or several, read together: what every table and figure starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError, nearest
+from bench.fingerprint import canonical
+from bench.store import Record, Run
+
+Slot = tuple[str, str, int]
+"""A cell's place in a table: dataset, label, seed."""
+Place = tuple[str, ...]
+"""A figure's place in a cell: set, shift, severity, metric, score, as text."""
+
+REPLACED = ("dataset", "label", "seed")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a cell, as `NAME[:SCORE][@SET]` on the command line.
+
+    Attributes:
+        name, score: as in metrics.csv; the score is empty but for OOD figures.
+        set, shift, severity: the evaluation set, e.g. "test", "rotation", 3.
+        better: "higher", "lower" or empty.
+        headline: whether it is a column of results.csv.
+    """
+
+    name: str
+    score: str
+    set: str
+    shift: str
+    severity: int
+    better: str
+    headline: bool
+
+    def __str__(self) -> str:
+        score = f":{self.score}" if self.score else ""
+        if self.headline:
+            return self.name
+        where = f"{self.shift}/{self.severity}" if self.shift else self.set
+        return f"{self.name}{score}@{where}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What runs hold.
+
+    Attributes:
+        runs: their folders.
+        manifest: the description of all of them together.
+        rows: of results.csv, each figure as text.
+        holders: by cell's id, the run that has its record.
+    """
+
+    runs: tuple[Run, ...]
+    manifest: Mapping[str, Any]
+    rows: tuple[Mapping[str, str], ...]
+    holders: Mapping[str, Run]
+
+    @cached_property
+    def cells(self) -> dict[Slot, Mapping[str, Any]]:
+        """What was asked for, by place, in the order of tables: dataset, method, label, seed."""
+        places = {each["name"]: i for i, each in enumerate(self.manifest["methods"])}
+
+        def order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
+            place = places.get(cell["method"], len(places))
+            return cell["dataset"], place, cell["label"], cell["seed"]
+
+        described = ({**cell, "id": name} for name, cell in self.manifest["cells"].items())
+        return {slot_of(cell): cell for cell in sorted(described, key=order)}
+
+    @cached_property
+    def states(self) -> dict[Slot, str]:
+        """`ok`, `failed` or `skipped` of each cell that has a record."""
+        return {slot_of(row): row["status"] for row in self.rows}
+
+    @property
+    def datasets(self) -> list[str]:
+        """In order of name."""
+        return list(dict.fromkeys(dataset for dataset, _, _ in self.cells))
+
+    def labels(self, dataset: str | None = None) -> list[str]:
+        """Of a dataset's variants, or of all, in the order of tables."""
+        places = {each["name"]: i for i, each in enumerate(self.manifest["methods"])}
+        methods = {
+            label: cell["method"]
+            for (name, label, _), cell in self.cells.items()
+            if dataset in (None, name)
+        }
+        return sorted(methods, key=lambda each: (places.get(methods[each], len(places)), each))
+
+    def seeds(self, dataset: str, label: str) -> list[int]:
+        """That were asked for, ascending."""
+        return [seed for name, each, seed in self.cells if (name, each) == (dataset, label)]
+
+    def method(self, label: str) -> str:
+        """The method whose variant has this label."""
+        return str(next(c["method"] for (_, each, _), c in self.cells.items() if each == label))
+
+    @cached_property
+    def references(self) -> frozenset[str]:
+        """Labels that are no students: bounds to compare with, no rivals."""
+        names = {each["name"] for each in self.manifest["methods"] if each["reference"]}
+        return frozenset(cell["label"] for cell in self.cells.values() if cell["method"] in names)
+
+    def record(self, slot: Slot) -> Record | None:
+        """The whole record of a cell."""
+        cell_id = self.cells[slot]["id"]
+        return self.holders[cell_id].record(cell_id)
+
+    def metric(self, text: str) -> Metric:
+        """Parse `NAME[:SCORE][@SET]`; SET is `test`, `SHIFT/SEVERITY`, `ood`, `ood:NAME`, `cost`.
+
+        Raises:
+            UsageError: no run has such a figure.
+        """
+        names, _, where = text.partition("@")
+        name, _, score = names.partition(":")
+        known = self.manifest["metrics"]
+        costs = sorted(
+            {column for row in self.rows for column in row}
+            - {*known, *REPLACED, "method", "status"}
+        )
+        if name not in known and name not in costs:
+            raise UsageError(f"{name}: unknown metric{nearest(name, [*known, *costs])}")
+        described = known.get(name, {"better": "lower", "headline": True})
+        ood = name.startswith("ood_")
+        if not where and not score and described["headline"]:
+            return Metric(name, "", "", "", 0, described["better"], headline=True)
+        place, _, severity = where.partition("/")
+        if severity:
+            if not severity.isdecimal():
+                raise UsageError(f"{text}: {severity!r}: a severity is a whole number")
+            where_is = ("test", place, int(severity))
+        else:
+            where_is = (place or ("ood" if ood else "test"), "", 0)
+        score = score or ("total" if ood else "")
+        return Metric(name, score, *where_is, described["better"], headline=False)
+
+    def figures(self, metric: Metric) -> dict[Slot, float]:
+        """A metric's value by cell, where the cell is `ok` and has it; nan and inf as they are.
+
+        Raises:
+            UsageError: no cell has it.
+        """
+        return self.many_figures([metric])[metric]
+
+    def many_figures(self, metrics: Sequence[Metric]) -> dict[Metric, dict[Slot, float]]:
+        """The same of several at once: the long table is read only once.
+
+        Raises:
+            UsageError: no cell has one of them.
+        """
+        found: dict[Metric, dict[Slot, float]] = {}
+        for metric in metrics:
+            if metric.headline:
+                found[metric] = {
+                    slot_of(row): float(row[metric.name])
+                    for row in self.rows
+                    if row["status"] == "ok" and row.get(metric.name)
+                }
+        rest = {_place(metric): metric for metric in metrics if not metric.headline}
+        if rest:
+            found |= {metric: {} for metric in rest.values()}
+            for slot, place, value in self.long():
+                if place in rest:
+                    found[rest[place]][slot] = value
+        for metric, figures in found.items():
+            if not figures:
+                raise UsageError(f"{metric}: no cell has this figure")
+        return found
+
+    def long(self) -> Iterator[tuple[Slot, Place, float]]:
+        """Every figure of every `ok` cell, from metrics.csv."""
+        for run in self.runs:
+            # In the folder a marked label is still without its mark.
+            asked = run.manifest()["cells"].items()
+            held = {
+                slot_of(cell): slot_of(self.manifest["cells"][cell_id])
+                for cell_id, cell in asked
+                if self.holders[cell_id] is run
+            }
+            for dataset, _, label, seed, *place, value in run.metrics():
+                slot = held.get((dataset, label, int(seed)))
+                if slot is not None:
+                    yield slot, tuple(place), float(value)
+
+
+def slot_of(row: Mapping[str, Any]) -> Slot:
+    """The place of a cell or of a row."""
+    return row["dataset"], row["label"], int(row["seed"])
+
+
+def _place(metric: Metric) -> Place:
+    return metric.set, metric.shift, str(metric.severity), metric.name, metric.score
+
+
+def read(folders: Sequence[Path], mixed: bool = False) -> Results:
+    """Read runs as one; a cell that several of them hold counts once.
+
+    Args:
+        folders: of the runs.
+        mixed: take rows that were made under another protocol (recipe, teacher, sets, code that
+            measures) than the first ones of their dataset, too, with a mark behind their labels.
+
+    Raises:
+        UsageError: a folder is no run, unreadable or without figures, or protocols differ.
+    """
+    runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
+    manifest: dict[str, Any] = {part: {} for part in ("cells", "recipes", "ood", "metrics")}
+    methods: dict[str, Any] = {}
+    rows: dict[Slot, Mapping[str, str]] = {}
+    holders: dict[str, Run] = {}
+    protocols = _Protocols()
+    for run in runs:
+        described, found = _read_one(run)
+        for part in ("recipes", "ood", "metrics"):
+            manifest[part] |= {k: v for k, v in described[part].items() if k not in manifest[part]}
+        methods |= {each["name"]: each for each in described["methods"]}
+        finished = {slot_of(row): row for row in found}
+        for cell_id, cell in described["cells"].items():
+            row = finished.get(slot_of(cell))
+            if cell_id in holders and (row is None or row["status"] != "ok"):
+                continue
+            label = protocols.label(run, described["recipes"], cell_id, cell, mixed)
+            manifest["cells"][cell_id] = {**cell, "label": label}
+            holders[cell_id] = run
+            if row is not None:
+                rows[cell["dataset"], label, cell["seed"]] = {**row, "label": label}
+    manifest["methods"] = list(methods.values())
+    return Results(runs, manifest, tuple(rows.values()), holders)
+
+
+def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    manifest, rows = run.existing_manifest(), run.results()
+    if not rows:
+        raise UsageError(f"{run.folder}: no cell is finished yet")
+    if all(row["status"] != "ok" for row in rows):
+        states = " or ".join(sorted({row["status"] for row in rows}))
+        raise UsageError(f"{run.folder}: no cell has figures, all are {states}")
+    return manifest, rows
+
+
+class _Protocols:
+    """Under which protocol the first rows of each dataset were made."""
+
+    def __init__(self) -> None:
+        self._first: dict[Any, tuple[Any, Run]] = {}
+
+    def label(
+        self,
+        run: Run,
+        recipes: Mapping[str, Any],
+        cell_id: str,
+        cell: Mapping[str, Any],
+        mixed: bool,
+    ) -> str:
+        """A cell's label, marked if its row does not belong beside those that came before.
+
+        Raises:
+            UsageError: it does not, and that was not asked for.
+        """
+        dataset, label, seed = slot_of(cell)
+        parts = {
+            "another recipe": ((dataset,), canonical(recipes[dataset])),
+            "other code": ((dataset, ""), cell["protocol"]),
+            "another teacher, or on other sets": ((dataset, seed), cell["measured"]),
+            "other parameters or code": ((dataset, label, seed), cell_id),
+        }
+        for what, (place, value) in parts.items():
+            first, holder = self._first.setdefault(place, (value, run))
+            if first == value:
+                continue
+            if not mixed:
+                raise UsageError(
+                    f"{run.folder}: {dataset} {label} was made with {what} than in "
+                    f"{holder.folder}; --mixed takes both, marked"
+                )
+            mark = "older code" if holder is run else run.folder.name
+            return f"{label} ({mark})"
+        return str(label)

@@ -1,0 +1,41 @@
+"""The command line: commands and options, nothing else. Heavy modules are imported by commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from bench.cli.app import app
+from bench.errors import UsageError
+
+# Each module registers its commands, in the order that help shows them in.
+# isort: off
+import bench.cli.running
+import bench.cli.looking  # noqa: F401
+# isort: on
+
+
+def main() -> None:
+    """The program; exit status 0 all fine, 1 some cell failed, 2 wrong usage, 130 interrupted."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        # Of an option that does not exist or has a wrong value.
+        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+        sys.exit(2)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of a pipe left; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}; finished cells are kept", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
