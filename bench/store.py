@@ -243,7 +243,8 @@ def _is_manifest(value: Any) -> bool:
         return False
     if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
         return False
-    if not all(isinstance(recipe, dict) for recipe in value["recipes"].values()):
+    per_dataset = [*value["recipes"].values(), *value["ood"].values()]
+    if not all(isinstance(each, dict) for each in per_dataset):
         return False
     rows = [*value["cells"].values(), *value["methods"], *value["metrics"].values()]
     names = [*[CELL_KEYS] * len(value["cells"]), *[("name", "reference")] * len(value["methods"])]

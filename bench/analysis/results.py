@@ -173,7 +173,9 @@ class Results:
                     found[rest[place]][slot] = value
         for metric, figures in found.items():
             if not figures:
-                raise UsageError(f"{metric}: no cell has this figure")
+                task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
+                kind = "" if task == "any" else f" (a metric of {task})"
+                raise UsageError(f"{metric}: no cell has this figure{kind}")
         return found
 
     def long(self) -> Iterator[tuple[Slot, Place, float]]:

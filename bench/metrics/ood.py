@@ -107,10 +107,9 @@ def detected(inside: ArrayLike, outside: ArrayLike, false_alarms: Array) -> Arra
         flagged = np.add.reduceat(side.astype(np.float64), starts).cumsum()
         return np.concatenate(([0.0], flagged / flagged[-1]))
 
-    alarms, found = share(order < n), share(order >= n)
-    # Of thresholds with equally many false alarms the one that finds most.
-    last = np.append(np.diff(alarms) > 0, True)
-    return np.asarray(np.interp(false_alarms, alarms[last], found[last]), np.float64)
+    # Of thresholds with equally many false alarms `interp` takes the last, which finds most.
+    found = np.interp(false_alarms, share(order < n), share(order >= n))
+    return np.asarray(found, np.float64)
 
 
 def _pool(inside: ArrayLike, outside: ArrayLike) -> tuple[Array, int]:

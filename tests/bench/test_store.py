@@ -9,11 +9,13 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.errors import UsageError
 from bench.store import FORMAT, Run
 
+CELL = {"dataset": "d", "method": "m", "measured": "teacher", "protocol": "code"}
 STRANGE = ["NA", "00012", "a,b", 'q"q', "new\nline", "ünï ± λ", "=1+1"]
 
 
@@ -32,16 +34,16 @@ def record(cell_id: str, **changes: Any) -> dict[str, Any]:
 def make_run(folder: Path, labels: list[str], order: random.Random | None = None) -> Run:
     run = Run(folder)
     cells = {
-        f"c{index}": {"dataset": "d", "method": "m", "label": label, "seed": seed}
+        f"c{index}": {**CELL, "label": label, "seed": seed}
         for index, (label, seed) in enumerate((label, s) for label in labels for s in (10, 9))
     }
-    description = {"cells": cells, "methods": [], "metrics": {}, "recipes": {}}
+    description = {"cells": cells, "methods": [], "metrics": {}, "recipes": {}, "ood": {}}
     run.write_manifest({"format": FORMAT, **description})
     ids = list(cells)
     if order is not None:
         order.shuffle(ids)
     for cell_id in ids:
-        run.write_record(record(cell_id), [])
+        run.write_record(record(cell_id))
     return run
 
 
@@ -61,9 +63,40 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
     ]
 
 
+def test_curves_come_back_or_are_missing(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    curves = {"a/b:c": np.linspace(0, 1, 7, dtype=np.float32), "x": np.ones((2, 3), np.float32)}
+    run.write_record(record("c"), curves=curves)
+    found = run.record("c")
+    assert found is not None
+    np.testing.assert_equal(run.curves(found), curves)
+    path = tmp_path / "cells/c/curves.safetensors"
+    content = path.read_bytes()
+    for damaged in (content[:-1], content + b"0", content.replace(b"a/b", b"a/d")):
+        path.write_bytes(damaged)
+        assert run.curves(found) == {}
+    path.unlink()
+    assert run.curves(found) == {}
+    run.write_record(record("d"))
+    without = run.record("d")
+    assert without is not None and run.curves(without) == {}
+
+
+def test_long_rows_are_of_records_where_the_table_was_changed(tmp_path: Path) -> None:
+    run = make_run(tmp_path, ["a", "b,c"])
+    run.derive()
+    expected = list(run.metrics())
+    assert run.is_fresh("metrics") and len(expected) == 4 * 3
+    assert ["d", "m", "b,c", "9", "test", "", "0", "nll", "", "0.25"] in expected
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(path.read_bytes().replace(b"0.25", b"0.15"))
+    assert not run.is_fresh("metrics") and run.is_fresh("results")
+    assert list(run.metrics()) == expected
+
+
 def test_a_damaged_record_is_missing_never_wrong(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.write_record(record("c"), [])
+    run.write_record(record("c"))
     path = tmp_path / "cells/c.json"
     content = path.read_bytes()
     for length in range(len(content)):
@@ -102,13 +135,13 @@ def test_strange_labels_survive(tmp_path: Path) -> None:
 def test_results_follow_a_new_record(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["a"])
     assert {row["status"] for row in run.results()} == {"ok"}
-    run.write_record(record("c0", status="failed", headline={}), [])
+    run.write_record(record("c0", status="failed", headline={}))
     assert sorted(row["status"] for row in run.results()) == ["failed", "ok"]
 
 
 def test_a_record_under_another_name_is_missing(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.write_record(record("c"), [])
+    run.write_record(record("c"))
     (tmp_path / "cells/d.json").write_bytes((tmp_path / "cells/c.json").read_bytes())
     assert run.record("c") is not None and run.record("d") is None
 
@@ -125,8 +158,9 @@ def test_changed_tables_are_derived_anew_in_memory(tmp_path: Path, content: byte
 
 SOUND: dict[str, Any] = {
     "format": FORMAT,
-    "cells": {"c": {"dataset": "d", "method": "m", "label": "l", "seed": 0}},
+    "cells": {"c": {**CELL, "label": "l", "seed": 0}},
     "recipes": {},
+    "ood": {},
     "metrics": {"nll": {"better": "lower", "headline": True}},
     "methods": [{"name": "m", "reference": False}],
 }
@@ -140,7 +174,7 @@ def damaged(**changes: Any) -> str:
     "text",
     [
         *("", "{", "[]", "3", "null", '{"cells": 3}', "\x00"),
-        *(damaged(**{name: value}) for name in SOUND for value in (None, 3, "x", [3], {"c": 3})),
+        *(damaged(**{name: value}) for name in SOUND for value in (None, 99, "x", [3], {"c": 3})),
         damaged(cells={"c": {"dataset": "d"}}),
         damaged(methods=[{"name": "m"}]),
         damaged(metrics={"nll": {}}),

@@ -1,0 +1,162 @@
+"""Runs read together: selectors, order, protocols, damage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.results import Results, read
+from bench.errors import UsageError
+from bench.store import Run
+
+MakeRun = Callable[..., Run]
+
+
+def figures(
+    labels: str = "kd hydra", seeds: int = 2, dataset: str = "digits"
+) -> dict[object, object]:
+    return {
+        (dataset, label, seed): {
+            "nll": place + seed / 8,
+            "ood_auroc": 0.5,
+            "ood_auroc:epistemic@ood": 0.25,
+            "parameters": 10.0,
+            "nll@rotation/3": 5.0 + place,
+        }
+        for place, label in enumerate(labels.split())
+        for seed in range(seeds)
+    }
+
+
+def one(make_run: MakeRun, folder: Path) -> Results:
+    make_run(folder / "a", figures())
+    return read([folder / "a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(("nll", 0.125), ("nll@test", 0.125), ("nll@rotation/3", 5.0)),
+        *(("ood_auroc", 0.5), ("ood_auroc:epistemic", 0.25), ("ood_auroc:epistemic@ood", 0.25)),
+        ("parameters", 10.0),
+    ],
+)
+def test_a_selector_finds_its_figure(
+    make_run: MakeRun, tmp_path: Path, text: str, expected: float
+) -> None:
+    results = one(make_run, tmp_path)
+    found = results.figures(results.metric(text))
+    assert found["digits", "kd", 1] == expected and len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        *(("nl", "did you mean 'nll'"), ("nll@rotation/x", "'x'"), ("nll@nowhere", "no cell")),
+        *(("rmse", "no cell"), ("nll:total", "no cell"), ("", "unknown metric")),
+    ],
+)
+def test_a_selector_without_figures_is_one_line(
+    make_run: MakeRun, tmp_path: Path, text: str, said: str
+) -> None:
+    results = one(make_run, tmp_path)
+    with pytest.raises(UsageError, match=said) as caught:
+        results.figures(results.metric(text))
+    assert "\n" not in str(caught.value)
+
+
+def test_non_finite_figures_stay(make_run: MakeRun, tmp_path: Path) -> None:
+    row = {"nll": math.nan, "ece@rotation/3": math.inf}
+    make_run(tmp_path / "a", {("digits", "kd", 0): row})
+    results = read([tmp_path / "a"])
+    assert math.isnan(results.figures(results.metric("nll"))["digits", "kd", 0])
+    assert results.figures(results.metric("ece@rotation/3"))["digits", "kd", 0] == math.inf
+
+
+def test_two_halves_are_one(make_run: MakeRun, tmp_path: Path) -> None:
+    whole = figures(seeds=4)
+    make_run(tmp_path / "all", whole)
+    for name, seeds in (("low", (0, 1, 2)), ("high", (2, 3))):
+        make_run(tmp_path / name, {slot: row for slot, row in whole.items() if slot[2] in seeds})  # type: ignore[index]
+    together = read([tmp_path / "low", tmp_path / "high"])
+    expected = read([tmp_path / "all"])
+    assert list(together.cells) == list(expected.cells)
+    for text in ("nll", "nll@rotation/3"):
+        assert together.figures(together.metric(text)) == expected.figures(expected.metric(text))
+    assert together.seeds("digits", "kd") == [0, 1, 2, 3]
+    assert together.record(("digits", "kd", 3)) is not None
+
+
+def test_the_finished_one_of_two_equal_cells_counts(make_run: MakeRun, tmp_path: Path) -> None:
+    slot = ("digits", "kd", 0)
+    make_run(tmp_path / "a", figures(seeds=1), failed={("digits", "gauss", 0): "died"})
+    failed = {slot: "died"}
+    make_run(tmp_path / "b", figures("hydra gauss", seeds=1), failed=failed)
+    for order in ("ab", "ba"):
+        results = read([tmp_path / name for name in order])
+        assert set(results.states.values()) == {"ok"} and len(results.states) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": {"epochs": 99}}, "another recipe"),
+        ({"protocol": "changed"}, "other code"),
+        ({"measured": {("digits", "gauss", 0): "other"}}, "another teacher"),
+    ],
+)
+def test_other_protocols_are_refused_or_marked(
+    make_run: MakeRun, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    make_run(tmp_path / "a", figures())
+    make_run(tmp_path / "b", figures("gauss", seeds=1), **changes)
+    folders = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(UsageError, match=said):
+        read(folders)
+    results = read(folders, mixed=True)
+    assert "gauss (b)" in results.labels("digits") and "kd" in results.labels("digits")
+    found = results.figures(results.metric("nll@rotation/3"))
+    assert found["digits", "gauss (b)", 0] == 5.0
+
+
+def test_older_code_within_one_folder_is_refused_too(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", figures())
+    manifest = run.manifest()
+    changed = next(cell for cell in manifest["cells"].values() if cell["label"] == "hydra")
+    changed["protocol"] = "older"
+    run.write_manifest(manifest)
+    with pytest.raises(UsageError, match="other code"):
+        read([run.folder])
+    assert any("(older code)" in label for label in read([run.folder], mixed=True).labels())
+
+
+@pytest.mark.parametrize("kind", ["no folder", "no run", "empty", "only failures", "damaged"])
+def test_what_is_no_run_with_figures_is_one_line(
+    make_run: MakeRun, tmp_path: Path, kind: str
+) -> None:
+    folder = tmp_path / "a"
+    slot = ("digits", "kd", 0)
+    if kind == "no run":
+        folder.mkdir()
+    elif kind == "empty":
+        make_run(folder, {}, missing=[slot])
+    elif kind == "only failures":
+        make_run(folder, {}, failed={slot: "died"})
+    elif kind == "damaged":
+        make_run(folder, figures())
+        (folder / "run.json").write_text("{")
+    with pytest.raises(UsageError, match=r"a\b") as caught:
+        read([folder])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_record_is_a_cell_without_figures(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", figures())
+    next(run.cells.glob("*.json")).write_text("{")
+    results = read([run.folder])
+    assert len(results.states) == len(results.cells) - 1
+    for text in ("nll", "nll@rotation/3"):
+        assert len(results.figures(results.metric(text))) == 3
