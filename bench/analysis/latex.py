@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+PREAMBLE = r"% needs \usepackage{booktabs,graphicx}"
+"""What stands above the tables of a file."""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -84,6 +86,8 @@ GREEK = re.compile(
 OWN_CAPITALS = "gamma delta theta lamda xi pi sigma upsilon phi psi omega"
 """The rest of the Greek capitals look like Latin ones, and have no command."""
 LIKE_LATIN = {"eta": "H", "nu": "N", "rho": "P", "chi": "X"}
+ROWS = 45
+"""Lines that fit a page: what is beyond goes on in a further table."""
 SHRUNK = 30
 """So many lines may be higher than a page with a caption: from here on, height is limited too."""
 
@@ -171,3 +175,24 @@ def floating(tabular: str, caption: str, label: str) -> str:
             "",
         ]
     )
+
+
+def parts(rows: int) -> list[range]:
+    """Numbers of the rows of each table, when so many rows are split to fit pages."""
+    return [range(first, min(first + ROWS, rows)) for first in range(0, rows, ROWS)]
+
+
+def floats(tabulars: Iterable[str], title: str, explanation: str, label: str) -> list[str]:
+    """A float for each part of a table; the explanation stands below the title of the first.
+
+    Args:
+        tabulars: the parts.
+        title, explanation: LaTeX already; the title without a full stop.
+        label: any text; parts after the first get their number behind it.
+    """
+    return [
+        floating(part, f"{title}, continued.", f"{label}-{number}")
+        if number > 1
+        else floating(part, f"{title}. {explanation}".rstrip(), label)
+        for number, part in enumerate(tabulars, start=1)
+    ]

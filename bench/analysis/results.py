@@ -127,6 +127,8 @@ class Results:
             {column for row in self.rows for column in row}
             - {*known, *REPLACED, "method", "status"}
         )
+        if name == "error" and "accuracy" in known:
+            raise UsageError("--metric error: give accuracy, of which tables print the error")
         if name not in known and name not in costs:
             raise UsageError(f"{name}: unknown metric{nearest(name, [*known, *costs])}")
         described = known.get(name, {"better": "lower", "headline": True})

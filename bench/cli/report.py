@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import RunFolders, app, page
+from bench.cli.app import RunFolders, app, check_targets, is_stdout, page, write
 
 
 @app.command()
@@ -26,13 +26,17 @@ def report(
     """Write a run's report, one HTML page, and say where it is."""
     from bench.analysis.report import build
     from bench.analysis.results import read
-    from bench.errors import UsageError
     from bench.files import write_atomically
 
     path = out or folders[0] / "report.html"
-    if path.is_dir():
-        raise UsageError(f"--out {path}: a folder, not a file")
+    # A run may come from elsewhere: a link in it is replaced, never followed.
+    is_link = out is None and path.is_symlink()
+    if not is_link:
+        check_targets(path)
     content = build(read(folders, mixed), with_figures=not no_figures)
-    # In place of what is there: a link is replaced, never followed.
-    write_atomically(path, content.encode())
-    page(str(path))
+    if is_link:
+        write_atomically(path, content.encode())
+    else:
+        write(path, content)
+    if not is_stdout(path):
+        page(str(path))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import RunFolders, app, page
+from bench.cli.app import RunFolders, app, check_targets, page, write
 from bench.errors import UsageError, nearest
 
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="- is stdout")]
@@ -31,7 +31,11 @@ def table(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("-m", "--method", help="label kept, in this order; repeatable"),
+        typer.Option(
+            "-m",
+            "--method",
+            help="label, or method with all variants, kept in this order; repeatable",
+        ),
     ] = None,
     by: Annotated[
         str, typer.Option("--by", help="a table per dataset (metrics as columns) or per metric")
@@ -75,25 +79,20 @@ def table(
     )
     if paper and choice != Choice():
         raise UsageError("--paper: rows, columns and digits are the paper's; leave the rest away")
+    check_targets(latex, markdown, csv, macros)
     results = read(runs, mixed)
     tables = paper_tables(results) if paper else make_tables(results, choice)
+    # All are made before any is written.
+    files: list[tuple[Path, str]] = []
     if latex:
-        _write(latex, formats.as_latex(tables, caption, label))
+        files.append((latex, formats.as_latex(tables, caption, label)))
     if markdown:
-        _write(markdown, formats.as_markdown(tables))
+        files.append((markdown, formats.as_markdown(tables)))
     if csv:
-        _write(csv, formats.as_csv(tables, results))
+        files.append((csv, formats.as_csv(tables, results)))
     if macros:
-        _write(macros, formats.as_macros(tables))
-    if not (latex or markdown or csv or macros):
+        files.append((macros, formats.as_macros(tables)))
+    for path, text in files:
+        write(path, text)
+    if not files:
         page(formats.as_text(tables))
-
-
-def _write(path: Path, text: str) -> None:
-    if str(path) == "-":
-        page(text)
-        return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import RunFolders, app, page
+from bench.cli.app import RunFolders, app, check_targets, is_stdout, page, target
 from bench.errors import UsageError
 
 SomeRuns = Annotated[list[Path] | None, typer.Argument(help="folders of runs")]
@@ -113,12 +113,18 @@ def export(
     if out is None and tensorboard is None:
         raise UsageError("export: give --out FILE.csv, --out FILE.parquet or --tensorboard FOLDER")
     if out is not None:
+        check_targets(out)
         exporting.check_out(out)
     if tensorboard is not None:
         exporting.check_tensorboard(tensorboard)
     results = read(folders, mixed)
-    if out is not None:
+    if out is not None and is_stdout(out):
         exporting.write_table(results, out)
+    elif out is not None:
+        with target(out) as place:
+            # What a link leads to has a format of its own.
+            exporting.check_out(place)
+            exporting.write_table(results, place)
     if tensorboard is not None:
         count = exporting.write_curves(results, tensorboard)
         page(f"{count} cells' curves in {tensorboard}; look: tensorboard --logdir {tensorboard}")

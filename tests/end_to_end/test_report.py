@@ -144,7 +144,7 @@ def test_a_mistake_is_one_line(here: Bench, small: Run, tmp_path: Path) -> None:
         ("empty",): "empty: not a run",
         (str(failed),): "no cell has figures, all are failed",
         (str(waiting),): "no cell is finished yet",
-        (str(small.folder), "--out", "empty"): "--out empty: a folder, not a file",
+        (str(small.folder), "--out", "empty"): "empty: a folder, not a file",
     }
     for arguments, message in mistakes.items():
         done = here("report", *arguments)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from tabulate import tabulate
+from bench.analysis.printable import printable
+from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
 
+MARKS = "*'"
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
@@ -183,68 +185,104 @@ def average_ranks(boards: Sequence[Board], metric: str) -> dict[str, float]:
     return {label: fmean(each) for label, each in ranks.items() if len(each) == len(used)}
 
 
-def render(boards: Sequence[Board], markdown: bool = False) -> str:
-    """All boards and the average ranks, for the terminal or as Markdown."""
-    parts = [_render_board(board, markdown) for board in boards]
-    parts.append(_render_ranks(boards, markdown))
-    best = "**bold** best, _italic_ second" if markdown else "* best, ' second"
-    parts.append(
-        f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
-        "mean, which few seeds may not tell apart."
-    )
+def render(boards: Sequence[Board], markdown: bool = False, width: int | None = None) -> str:
+    """All boards and the average ranks, as Markdown or for a terminal; its width unless given."""
+    if markdown:
+        parts = [_markdown_board(board) for board in boards]
+        parts += [_markdown_ranks(boards), _legend("**bold** best, _italic_ second")]
+    else:
+        width = width or terminal_width()
+        parts = [_plain_board(board, width) for board in boards]
+        parts += [_plain_ranks(boards, width), filled(_legend("* best, ' second"), width)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _render_board(board: Board, markdown: bool) -> str:
-    marks = {name: board.ranked(name)[:2] for name in board.metrics}
+def _legend(best: str) -> str:
+    return (
+        f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
+        "mean, which few seeds may not tell apart."
+    )
+
+
+def _plain_board(board: Board, width: int) -> str:
+    rows = [_headers(board)]
+    for label, cells in _cells(board):
+        shown = (_plain(text, place) for text, place in cells)
+        rows.append([printable(label), *shown, str(board.counts[label])])
+    notes = [f"{label}: {note}" for label, note in board.notes.items() if note]
+    below = [filled(printable(text), width) for text in (*notes, board.footnote) if text]
+    return "\n\n".join([printable(board.dataset), aligned(rows, width), *below])
+
+
+def _markdown_board(board: Board) -> str:
     noted = any(board.notes.values())
-    table = []
+    rows = []
+    for label, cells in _cells(board):
+        shown = (_marked_down(text, place) for text, place in cells)
+        note = [_escaped(board.notes[label])] if noted else []
+        rows.append([_escaped(label), *shown, str(board.counts[label]), *note])
+    headers = [*_headers(board), *(["cells"] if noted else [])]
+    footnote = f"\n\n{printable(board.footnote)}" if board.footnote else ""
+    table = piped(rows, headers, left=len(headers) - 1 if noted else 0)
+    return f"### {printable(board.dataset)}\n\n{table}{footnote}"
+
+
+def _headers(board: Board) -> list[str]:
+    metrics = [f"{name} {ARROWS[better]}".strip() for name, better in board.metrics.items()]
+    return ["method", *metrics, "n"]
+
+
+def _cells(board: Board) -> Iterator[tuple[str, list[tuple[str, int | None]]]]:
+    """By label, the text of each metric, and the place if it is the best (0) or second (1)."""
+    best = {name: board.ranked(name)[:2] for name in board.metrics}
     for label, row in board.rows.items():
-        cells = [_mark(row.get(name), label, marks[name], markdown) for name in board.metrics]
-        note = [board.notes[label]] if noted else []
-        table.append([label, *cells, str(board.counts[label]), *note])
-    header = [f"{name} {ARROWS[better]}".strip() for name, better in board.metrics.items()]
-    headers = ["method", *header, "n", *(["cells"] if noted else [])]
-    title = f"### {board.dataset}" if markdown else board.dataset
-    footnote = f"\n\n{board.footnote}" if board.footnote else ""
-    return f"{title}\n\n{_table(table, headers, markdown)}{footnote}"
+        yield (
+            label,
+            [
+                (str(row.get(name, "–")), each.index(label) if label in each else None)
+                for name, each in best.items()
+            ],
+        )
 
 
-def _mark(summary: Summary | None, label: str, best: Sequence[str], markdown: bool) -> str:
-    if summary is None:
-        return "–"
-    text = str(summary)
-    if best[:1] == [label]:
-        return f"**{text}**" if markdown else f"{text} *"
-    if label in best:
-        return f"_{text}_" if markdown else f"{text} '"
-    return text if markdown else f"{text}  "
+def _plain(text: str, place: int | None) -> str:
+    # The same width behind each figure keeps them aligned.
+    return f"{text} {' ' if place is None else MARKS[place]}"
 
 
-def _render_ranks(boards: Sequence[Board], markdown: bool) -> str:
+def _marked_down(text: str, place: int | None) -> str:
+    return text if place is None else (f"**{text}**", f"_{text}_")[place]
+
+
+def _escaped(text: str) -> str:
+    # Pipes would end a cell; brackets and stars of names are Markdown's own signs.
+    return printable(text).replace("|", "\\|")
+
+
+RANKS = "average rank over datasets with the metric (1 is best; methods that have it on all)"
+
+
+def _plain_ranks(boards: Sequence[Board], width: int) -> str:
+    headers, rows = _ranks(boards)
+    rows = [[printable(label), *ranks] for label, *ranks in rows]
+    return f"{filled(RANKS, width)}\n\n{aligned([headers, *rows], width)}" if rows else ""
+
+
+def _markdown_ranks(boards: Sequence[Board]) -> str:
+    headers, rows = _ranks(boards)
+    rows = [[_escaped(label), *ranks] for label, *ranks in rows]
+    return f"### {RANKS}\n\n{piped(rows, headers)}" if rows else ""
+
+
+def _ranks(boards: Sequence[Board]) -> tuple[list[str], list[list[str]]]:
+    """Headers and rows of average ranks; no rows where there are fewer than two datasets."""
     metrics = list(dict.fromkeys(name for board in boards for name in board.metrics))
-    columns = {name: average_ranks(boards, name) for name in metrics}
-    shared = {n for n in metrics if sum(n in board.metrics for board in boards) > 1}
-    columns = {n: ranks for n, ranks in columns.items() if ranks and n in shared}
-    labels = list(dict.fromkeys(label for board in boards for label in board.rows))
-    labels = [label for label in labels if any(label in ranks for ranks in columns.values())]
-    if len(boards) < 2 or not labels:
-        return ""
-    table = [
+    shared = [n for n in metrics if sum(n in board.metrics for board in boards) > 1]
+    columns = {n: ranks for n in shared if (ranks := average_ranks(boards, n))}
+    labels = dict.fromkeys(label for board in boards for label in board.rows)
+    rows = [
         [label, *(f"{ranks[label]:.2f}" if label in ranks else "–" for ranks in columns.values())]
         for label in labels
+        if any(label in ranks for ranks in columns.values())
     ]
-    title = "average rank over datasets with the metric (1 is best; methods that have it on all)"
-    title = f"### {title}" if markdown else title
-    return f"{title}\n\n{_table(table, ['method', *columns], markdown)}"
-
-
-def _table(rows: Sequence[Sequence[str]], headers: Sequence[str], markdown: bool) -> str:
-    # Pipes would end a cell; brackets and stars of names are Markdown's own signs.
-    style = "pipe" if markdown else "simple"
-    align = ["left", *["right"] * (len(headers) - 1)]
-    if headers[-1] == "cells":
-        align[-1] = "left"
-    if markdown:
-        rows = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=align)
+    return ["method", *columns], rows

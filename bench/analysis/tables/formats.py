@@ -11,42 +11,32 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from tabulate import tabulate
-
-from bench.analysis.latex import escape, floating, tabular
+from bench.analysis.latex import PREAMBLE, escape, floats, parts, tabular
+from bench.analysis.printable import printable
 from bench.analysis.results import Results
+from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
 from bench.analysis.tables.making import Entry, Table
 from bench.analysis.tables.notes import notes
 
-ROWS, WIDTH = 45, 125
-"""Lines and characters that fit a page: what is beyond goes into a further table."""
+WIDTH = 125
+"""Characters that fit a page: what is beyond goes into a further table."""
 
 
 # Plain text and Markdown
 
 
-def as_text(tables: Sequence[Table]) -> str:
-    """For a terminal."""
-    parts = []
+def as_text(tables: Sequence[Table], width: int | None = None) -> str:
+    """For a terminal, of its width unless given."""
+    width = width or terminal_width()
+    shown = []
     for table in tables:
         rows = [
-            [_printable(name), *(_plain(entry, table) for entry in row)] for name, row in table.rows
+            [printable(name), *(_plain(entry, table) for entry in row)] for name, row in table.rows
         ]
-        headers = [table.corner, *map(_printable, table.columns)]
-        explained = map(_printable, notes(table, ("*", "'")))
-        parts += [_printable(table.title), _aligned([headers, *rows]), "\n".join(explained)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side, a line under the first row; the first column to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        padded = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        lines.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
+        headers = [table.corner, *map(printable, table.columns)]
+        explained = (filled(printable(note), width) for note in notes(table, ("*", "'")))
+        shown += [printable(table.title), aligned([headers, *rows], width), "\n".join(explained)]
+    return "\n\n".join(shown) + "\n"
 
 
 def _plain(entry: Entry, table: Table) -> str:
@@ -67,14 +57,9 @@ def _figure(entry: Entry, usual: int) -> str:
     return text if summary.n == usual else f"{text} ({summary.n})"
 
 
-def _printable(text: str) -> str:
-    """Without signs that would move a terminal's cursor or end a line."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
 def as_markdown(tables: Sequence[Table]) -> str:
     """For a README or an issue."""
-    parts = []
+    shown = []
     for table in tables:
         rows = [
             [_markdown(name), *(_marked_down(entry, table.seeds) for entry in row)]
@@ -84,10 +69,10 @@ def as_markdown(tables: Sequence[Table]) -> str:
         legend = "**bold**", "_italic_"
         signs = "\0", "\1"
         text = _markdown(" ".join(notes(table, signs)), kept=signs)
-        for sign, shown in zip(signs, legend, strict=True):
-            text = text.replace(sign, shown)
-        parts += [f"### {_markdown(table.title)}", _grid(rows, headers, "pipe"), text]
-    return "\n\n".join(parts) + "\n"
+        for sign, word in zip(signs, legend, strict=True):
+            text = text.replace(sign, word)
+        shown += [f"### {_markdown(table.title)}", piped(rows, headers), text]
+    return "\n\n".join(shown) + "\n"
 
 
 def _marked_down(entry: Entry, usual: int) -> str:
@@ -97,13 +82,8 @@ def _marked_down(entry: Entry, usual: int) -> str:
 
 
 def _markdown(text: str, kept: Sequence[str] = ()) -> str:
-    signs = (sign if sign.isprintable() or sign in kept else " " for sign in text)
+    signs = (sign if sign in kept else printable(sign) for sign in text)
     return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", "".join(signs))
-
-
-def _grid(rows: Sequence[Sequence[str]], headers: Sequence[str], style: str) -> str:
-    align = ["left", *["right"] * (len(headers) - 1)]
-    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=align)
 
 
 # CSV
@@ -112,12 +92,13 @@ CSV_COLUMNS = (
     *("dataset", "label", "method", "metric", "quantity", "unit", "n", "planned", "mean"),
     *("deviation", "mark", "level", "empty"),
 )
+LEVEL = {True: "yes", False: "no", None: ""}
 
 
 def as_csv(tables: Sequence[Table], results: Results) -> str:
     """A row a figure, unrounded, in the unit that is printed.
 
-    `level` is yes or no of what a test could tell, `empty` why there is no figure.
+    `level` is yes or no of what a test could tell from the best, `empty` why there is no figure.
     """
     methods = {cell["label"]: cell["method"] for cell in results.cells.values()}
     text = io.StringIO()
@@ -128,7 +109,7 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
         numbers = [_number(summary.mean), _number(summary.deviation)] if summary else ["", ""]
         names = [entry.dataset, entry.label, methods.get(entry.label, "published")]
         names += [str(what.metric), what.name, what.unit]
-        shown = [entry.mark, "yes" if entry.level else "", "" if summary else entry.empty]
+        shown = [entry.mark, LEVEL[entry.level], "" if summary else entry.empty]
         writer.writerow([*names, entry.n, entry.planned, *numbers, *shown])
     return text.getvalue()
 
@@ -143,8 +124,6 @@ def _all(tables: Sequence[Table]) -> Iterator[Entry]:
 
 # LaTeX
 
-PREAMBLE = r"% needs \usepackage{booktabs,graphicx}"
-
 
 def as_latex(tables: Sequence[Table], caption: str = "", label: str = "") -> str:
     """Floats that fit a page; what has too many rows or columns goes on in further ones.
@@ -154,23 +133,18 @@ def as_latex(tables: Sequence[Table], caption: str = "", label: str = "") -> str
         caption: text before what is always said; else the table's title.
         label: of the first table, a prefix for several; else `tab:NAME`.
     """
-    floats = []
+    text = [PREAMBLE]
     for table in tables:
         name = label if label and len(tables) == 1 else f"{label or 'tab'}:{table.name}"
         title = escape(caption or table.title).rstrip(".")
         explained = escape(" ".join(notes(table, ("Bold", "underlined"), reasons=False)))
-        for number, (rows, columns) in enumerate(_parts(table)):
-            text = f"{title}, continued." if number else f"{title}. {explained}"
-            suffix = f"-{number + 1}" if number else ""
-            floats.append(floating(_tabular(table, rows, columns), text, f"{name}{suffix}"))
-    return "\n".join([PREAMBLE, *floats])
-
-
-def _parts(table: Table) -> Iterator[tuple[range, range]]:
-    """Numbers of the rows and columns of each float."""
-    for columns in _wide(table):
-        for first in range(0, len(table.rows), ROWS):
-            yield range(first, min(first + ROWS, len(table.rows))), columns
+        pages = [
+            _tabular(table, rows, columns)
+            for columns in _wide(table)
+            for rows in parts(len(table.rows))
+        ]
+        text += floats(pages, title, explained, name)
+    return "\n".join(text)
 
 
 def _wide(table: Table) -> Iterator[range]:
@@ -249,7 +223,7 @@ def as_macros(tables: Sequence[Table]) -> str:
         if key[-1]:
             text = text.partition(" ± ")[0]
         unit = f" {entry.quantity.unit}".rstrip()
-        comment = _printable(f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}")
+        comment = printable(f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}")
         lines.append(rf"\newcommand{{\{name}}}{{{escape(text)}}} % {comment}")
     return "\n".join(lines) + "\n"
 

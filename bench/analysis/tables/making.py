@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
+from statistics import fmean
 from typing import Literal
 
 from bench.analysis.quantities import Quantity, quantity
@@ -56,7 +58,7 @@ class Entry:
         planned: seeds that were asked for.
         empty: what stands where there is no figure: "failed", "skipped", "not run" or "–".
         mark: of the best and the second.
-        level: a test that could tell did not tell it from the best.
+        level: whether a test did not tell it from the best; None: no test could.
     """
 
     dataset: str
@@ -66,7 +68,7 @@ class Entry:
     planned: int
     empty: str = "–"
     mark: Mark = ""
-    level: bool = False
+    level: bool | None = None
 
     @property
     def n(self) -> int:
@@ -76,15 +78,37 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a test of one metric on one dataset can tell: of so many comparisons with n pairs."""
+    """What tests of one metric on one dataset tell about its best student.
 
-    n: int
+    The best is found in the same figures, so every pair of students is a comparison: Holm's
+    correction over those with the best alone would err more often than it says.
+
+    Attributes:
+        comparisons: pairs of ranked students that share seeds and teachers.
+        n: seeds of each pair with the best, by the other's label.
+        level: by label, whether the test did not tell it from the best, where it could.
+        unranked: students with a figure that lack a seed or have one that is not finite.
+    """
+
     comparisons: int
+    n: Mapping[str, int]
+    level: Mapping[str, bool]
+    unranked: tuple[str, ...]
+
+    @property
+    def untold(self) -> list[str]:
+        """Labels that no test could tell from the best: too few seeds are shared."""
+        return [label for label in self.n if label not in self.level]
 
     @property
     def tells(self) -> bool:
-        """Whether the smallest p passes Holm's first step."""
-        return self.comparisons > 0 and self.comparisons * smallest_p(self.n) <= ALPHA
+        """Whether a test could tell any student from the best."""
+        return any(can_tell(self.comparisons, n) for n in self.n.values())
+
+
+def can_tell(comparisons: int, n: int) -> bool:
+    """Whether the smallest p of n pairs passes the first step of Holm's correction."""
+    return n > 0 and comparisons * smallest_p(n) <= ALPHA
 
 
 @dataclass(frozen=True)
@@ -152,16 +176,17 @@ class _Maker:
     def __init__(self, results: Results, choice: Choice) -> None:
         self.results, self.choice = results, choice
         self.datasets = _chosen(choice.datasets, results.datasets, "--dataset")
-        self.labels = _chosen(choice.labels, results.labels(), "--method")
+        self.labels = _labels(choice.labels, results)
         self.planned: dict[tuple[str, str], list[int]] = {}
         for dataset, label, seed in results.cells:
             self.planned.setdefault((dataset, label), []).append(seed)
         metrics = [results.metric(text) for text in choice.metrics] or self._headlines()
         sorting = [results.metric(choice.sort)] if choice.sort else []
         found = results.many_figures(list(dict.fromkeys([*metrics, *sorting])))
-        self.figures = {metric: self._kept(metric, found[metric]) for metric in found}
+        found = {metric: self._kept(metric, figures) for metric, figures in found.items()}
+        self.figures = {metric: _grouped(figures) for metric, figures in found.items()}
         self.quantities = {
-            metric: quantity(metric, self.figures[metric].values(), choice.digits, choice.raw)
+            metric: quantity(metric, found[metric].values(), choice.digits, choice.raw)
             for metric in dict.fromkeys(metrics)
         }
         self.columns: dict[tuple[str, Metric], dict[str, Entry]] = {}
@@ -178,7 +203,7 @@ class _Maker:
         metrics = [self.results.metric(n) for n in names if any(row.get(n) for row in rows)]
         if not metrics:
             chosen = ", ".join([*self.choice.datasets, *self.choice.labels])
-            raise UsageError(f"{chosen}: no cell has a figure")
+            raise UsageError(f"{chosen or 'table'}: no cell has a headline figure; give --metric")
         return metrics
 
     def _kept(self, metric: Metric, figures: Mapping[Slot, float]) -> dict[Slot, float]:
@@ -192,18 +217,17 @@ class _Maker:
 
     def _having(self, metric: Metric) -> list[str]:
         """Datasets with at least one figure of a metric: it applies to their task."""
-        having = {dataset for dataset, _, _ in self.figures[metric]}
-        return [dataset for dataset in self.datasets if dataset in having]
+        return [dataset for dataset in self.datasets if dataset in self.figures[metric]]
 
     # Entries
 
     def _fill(self, dataset: str, metric: Metric) -> None:
         """The entries of one metric on one dataset."""
         what = self.quantities[metric]
-        values: dict[str, dict[int, float]] = {}
-        for (each, label, seed), value in self.figures[metric].items():
-            if each == dataset:
-                values.setdefault(label, {})[seed] = what.of(value)
+        values = {
+            label: {seed: what.of(value) for seed, value in figures.items()}
+            for label, figures in self.figures[metric][dataset].items()
+        }
         entries = {}
         for label in self.labels:
             planned = self.planned.get((dataset, label), [])
@@ -211,10 +235,10 @@ class _Maker:
             empty = self._empty(dataset, label) if not found else ""
             entries[label] = Entry(dataset, label, what, found, len(planned), empty)
         ranked = self._ranked(entries, what)
-        verdict, level = self._tested(dataset, values, ranked)
+        verdict = self._tested(dataset, values, ranked)
         marks = _marks(ranked, entries)
         self.columns[dataset, metric] = {
-            label: replace(entry, mark=marks.get(label, ""), level=label in level)
+            label: replace(entry, mark=marks.get(label, ""), level=verdict.level.get(label))
             for label, entry in entries.items()
         }
         self.verdicts[dataset, metric] = verdict
@@ -244,23 +268,40 @@ class _Maker:
 
     def _tested(
         self, dataset: str, values: Mapping[str, Mapping[int, float]], ranked: Sequence[str]
-    ) -> tuple[Verdict, set[str]]:
-        """Each student against the best, paired by seed and teacher: those a test can't tell."""
+    ) -> Verdict:
+        """Each pair of ranked students, paired by seed and teacher; the first is the best."""
         pairs = {}
-        for label in ranked[1:]:
-            shared = [
-                seed
-                for seed in values[label]
-                if seed in values[ranked[0]]
-                and self._measured(dataset, label, seed) == self._measured(dataset, ranked[0], seed)
-            ]
-            if shared:
-                pairs[label] = [values[label][s] - values[ranked[0]][s] for s in shared]
-        verdict = Verdict(min(map(len, pairs.values()), default=0), len(pairs))
-        if not verdict.tells:
-            return verdict, set()
-        adjusted = holm([sign_flip_p(differences) for differences in pairs.values()])
-        return verdict, {label for label, p in zip(pairs, adjusted, strict=True) if p > ALPHA}
+        for first, second in combinations(ranked, 2):
+            differences = self._differences(dataset, values, first, second)
+            if differences:
+                pairs[first, second] = differences
+        p = dict.fromkeys(pairs, 1.0)
+        if any(can_tell(len(pairs), len(differences)) for differences in pairs.values()):
+            adjusted = holm([sign_flip_p(differences) for differences in pairs.values()])
+            p = dict(zip(pairs, adjusted, strict=True))
+        n = {label: len(pairs.get((ranked[0], label), ())) for label in ranked[1:]}
+        level = {
+            label: p[ranked[0], label] > ALPHA
+            for label in n
+            if can_tell(len(pairs), n[label]) or p.get((ranked[0], label), 1.0) <= ALPHA
+        }
+        unranked = tuple(
+            label
+            for label in values
+            if ranked and label not in ranked and label not in self.results.references
+        )
+        return Verdict(len(pairs), n, level, unranked)
+
+    def _differences(
+        self, dataset: str, values: Mapping[str, Mapping[int, float]], first: str, second: str
+    ) -> list[float]:
+        """A student's figures minus another's, on the seeds and teachers that both have."""
+        return [
+            value - values[second][seed]
+            for seed, value in values[first].items()
+            if seed in values[second]
+            and self._measured(dataset, first, seed) == self._measured(dataset, second, seed)
+        ]
 
     def _measured(self, dataset: str, label: str, seed: int) -> object:
         return self.results.cells[dataset, label, seed]["measured"]
@@ -287,7 +328,7 @@ class _Maker:
         self, name: str, title: str, columns: Sequence[tuple[str, tuple[str, Metric]]]
     ) -> Table:
         datasets = list(dict.fromkeys(dataset for _, (dataset, _) in columns))
-        labels = self._sorted(datasets)
+        labels, remarks = self._sorted(datasets)
         keys = [key for _, key in columns]
         rows = [(label, tuple(self.columns[key][label] for key in keys)) for label in labels]
         headers = tuple(header for header, _ in columns)
@@ -300,31 +341,44 @@ class _Maker:
             "method",
             headers,
             tuple(rows),
-            tuple(self.verdicts[key] for key in keys if self.verdicts[key].comparisons),
+            tuple(self.verdicts[key] for key in keys),
             tuple(self._gaps(datasets, labels)),
             references,
             tuple(rules if len(rules) == 1 else ()),
+            remarks,
         )
         return _transposed(table, self.choice.by) if self.choice.transpose else table
 
-    def _sorted(self, datasets: Sequence[str]) -> list[str]:
-        """Labels that were asked for on these datasets, in the order of rows."""
+    def _sorted(self, datasets: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+        """Labels that were asked for on these datasets, in the order of rows; what to say of it."""
         labels = [each for each in self.labels if any((d, each) in self.planned for d in datasets)]
         if not self.choice.sort:
-            return labels
+            return labels, ()
         metric = self.results.metric(self.choice.sort)
-        sign = -1 if metric.better == "higher" else 1
-        places: dict[str, list[int]] = {}
-        for dataset in datasets:
-            values: dict[str, list[float]] = {}
-            for (each, label, _), value in self.figures[metric].items():
-                if each == dataset and math.isfinite(value):
-                    values.setdefault(label, []).append(sign * value)
-            means = {label: summarise(each).mean for label, each in values.items()}
-            for place, label in enumerate(sorted(means, key=lambda each: means[each])):
-                places.setdefault(label, []).append(place)
-        average = {label: summarise(each).mean for label, each in places.items()}
-        return sorted(labels, key=lambda label: average.get(label, math.inf))
+        used = [dataset for dataset in datasets if dataset in self._having(metric)]
+        if not used:
+            return labels, (f"{metric}: no figures to put methods in order by.",)
+        ranks: dict[str, list[int]] = {}
+        for dataset in used:
+            for place, label in enumerate(self._by_mean(dataset, metric)):
+                ranks.setdefault(label, []).append(place)
+        complete = [label for label in labels if len(ranks.get(label, ())) == len(used)]
+        last = [label for label in labels if label not in complete]
+        complete.sort(key=lambda label: fmean(ranks[label]))
+        how = "average rank" if len(used) > 1 else "mean"
+        remark = f"Methods by their {how} in {metric}"
+        if last:
+            remark += f"; last, where a seed is missing or not finite: {', '.join(last)}"
+        return [*complete, *last], (f"{remark}.",)
+
+    def _by_mean(self, dataset: str, metric: Metric) -> list[str]:
+        """Labels from best to worst, of those with all the seeds that any has, all finite."""
+        values = self.figures[metric][dataset]
+        most = max(map(len, values.values()))
+        complete = {label: [*each.values()] for label, each in values.items() if len(each) == most}
+        means = {label: summarise(each).mean for label, each in complete.items()}
+        finite = [label for label, mean in means.items() if math.isfinite(mean)]
+        return sorted(finite, key=lambda each: means[each], reverse=metric.better == "higher")
 
     def _gaps(self, datasets: Sequence[str], labels: Sequence[str]) -> Iterator[Gap]:
         for dataset in datasets:
@@ -345,11 +399,30 @@ class _Maker:
         return ""
 
 
+def _grouped(figures: Mapping[Slot, float]) -> dict[str, dict[str, dict[int, float]]]:
+    """By dataset, label and seed."""
+    grouped: dict[str, dict[str, dict[int, float]]] = {}
+    for (dataset, label, seed), value in figures.items():
+        grouped.setdefault(dataset, {}).setdefault(label, {})[seed] = value
+    return grouped
+
+
 def _chosen(wanted: Sequence[str], known: Sequence[str], option: str) -> list[str]:
     for name in wanted:
         if name not in known:
             raise UsageError(f"{option} {name}: not in these runs{nearest(name, known)}")
     return list(dict.fromkeys(wanted or known))
+
+
+def _labels(names: Sequence[str], results: Results) -> list[str]:
+    """Labels that names stand for, in their order: a label, or a method, which is its variants."""
+    known = results.labels()
+    methods: dict[str, list[str]] = {}
+    for label in known:
+        methods.setdefault(results.method(label), []).append(label)
+    wanted = _chosen(names, [*known, *methods], "--method") if names else known
+    found = (each for name in wanted for each in ([name] if name in known else methods[name]))
+    return list(dict.fromkeys(found))
 
 
 def _marks(ranked: Sequence[str], entries: Mapping[str, Entry]) -> dict[str, Mark]:

@@ -57,25 +57,37 @@ def _details(table: Table) -> list[str]:
     return [f"{details[0].upper()}{details[1:]}."] if details else []
 
 
-def _told(verdicts: Iterable[Verdict]) -> list[str]:
-    """What the daggers mean, and of which comparisons none can be given."""
+def _told(verdicts: Sequence[Verdict]) -> list[str]:
+    """What daggers mean, what none means, and of which comparisons none can be given."""
     can = [verdict for verdict in verdicts if verdict.tells]
-    cannot = [verdict for verdict in verdicts if not verdict.tells]
+    cannot = [verdict for verdict in verdicts if verdict.n and not verdict.tells]
     parts = []
     if can:
         parts.append(
-            "†: not distinguishable from the best (two-sided sign-flip test paired by seed and "
-            f"teacher, Holm's correction for {_compared(can)}, "
-            f"p > {ALPHA})."
+            "†: not distinguishable from the best; ranked and without †: told apart from it "
+            f"(two-sided sign-flip tests paired by seed and teacher, p ≤ {ALPHA} after Holm's "
+            f"correction for all pairs of students, {_compared(can)})."
+        )
+        if untold := _each(label for verdict in can for label in verdict.untold):
+            parts.append(f"Not tested, for too few seeds shared with the best: {untold}.")
+    if unranked := _each(label for verdict in verdicts for label in verdict.unranked):
+        parts.append(
+            f"Neither ranked nor tested where a seed is missing or not finite: {unranked}."
         )
     if cannot:
-        worst = max(verdict.comparisons for verdict in cannot)
+        pairs = max(verdict.comparisons for verdict in cannot)
+        needed = seeds_needed(pairs)
+        reach = f"needs {needed} seeds for" if needed else "of any number of seeds cannot reach"
         parts.append(
-            f"{'Elsewhere n' if can else 'n'} = {_range(v.n for v in cannot)} cannot tell a "
-            f"student from the best: with {_compared(cannot)} a "
-            f"paired test corrected by Holm needs {seeds_needed(worst)} seeds for p ≤ {ALPHA}."
+            f"{'Elsewhere n' if can else 'n'} = {_range(n for v in cannot for n in v.n.values())} "
+            f"cannot tell a student from the best: with {_compared(cannot)}, all pairs of "
+            f"students, a paired test corrected by Holm {reach} p ≤ {ALPHA}."
         )
     return parts
+
+
+def _each(labels: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(labels))
 
 
 def _compared(verdicts: Sequence[Verdict]) -> str:

@@ -80,3 +80,21 @@ def test_ranks_by_hand() -> None:
 def test_pipes_do_not_break_markdown() -> None:
     (board,) = boards({"a|b": [0.5]})
     assert "a\\|b" in render([board], markdown=True)
+
+
+def test_marks_stand_below_each_other_and_lines_fit() -> None:
+    (board,) = boards({"kd": [0.8, 0.7], "hydra": [0.9, 0.8], "gauss": [0.7, "failed"]})
+    lines = render([board], width=60).splitlines()
+    kd, hydra, gauss = (next(line for line in lines if line.startswith(x)) for x in ("k", "h", "g"))
+    assert kd.index("±") == hydra.index("±")
+    assert kd.index("'") == hydra.index("*") == kd.index("±") + 8
+    assert gauss.index("0.700") == kd.index("±") + 2
+    assert max(map(len, lines)) <= 60
+    assert "gauss: 1 failed of 2" in lines
+
+
+def test_names_move_no_cursor() -> None:
+    figures = {"a\x1b[2J\nb": [0.5], "kd": [0.6]}
+    for markdown in (False, True):
+        text = render(boards(figures, "d\n\x07"), markdown)
+        assert "a\N{REPLACEMENT CHARACTER}[2J b" in text and "\x1b" not in text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.latex import escape, floating, tabular
+from bench.analysis.latex import PREAMBLE, escape, floating, floats, parts, tabular
 from bench.analysis.results import read
 from bench.analysis.tables.formats import as_latex, as_macros
 from bench.analysis.tables.making import Choice, make_tables
@@ -30,7 +30,7 @@ METRICS = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl", "teache
 
 def compiled(folder: Path, body: str) -> str:
     """The log of pdflatex; its PDF is folder/doc.pdf."""
-    packages = r"\usepackage{booktabs,graphicx}"
+    packages = PREAMBLE.removeprefix("% needs ")
     text = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\n\\end{{document}}\n"
     (folder / "doc.tex").write_text(text)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
@@ -73,6 +73,15 @@ def test_a_float_by_hand() -> None:
         *(r"\toprule", r"a & b \\", r"\midrule", r"1 & 2 \\", r"\midrule", r"3 & 4 \\"),
         r"\bottomrule",
     ]
+
+
+def test_parts_hold_all_rows_and_are_numbered() -> None:
+    assert [list(part) for part in parts(2)] == [[0, 1]]
+    assert [len(part) for part in parts(100)] == [45, 45, 10]
+    assert [row for part in parts(100) for row in part] == list(range(100))
+    first, second = floats(["x", "y"], "T", "E.", "tab:t")
+    assert r"\caption{T. E.}" in first and r"\label{tab:t}" in first
+    assert r"\caption{T, continued.}" in second and r"\label{tab:t-2}" in second
 
 
 @needs_pdflatex

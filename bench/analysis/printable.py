@@ -1,0 +1,17 @@
+"""Text from runs (labels, names, reasons) for a terminal: on one line, and without commands."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """Text on one line that moves no cursor: white space as spaces, what else can't be seen as �.
+
+    Escape codes, other control characters and changes of the direction of writing become visible.
+    """
+    return "".join(map(_seen, text))
+
+
+def _seen(sign: str) -> str:
+    if sign.isprintable():
+        return sign
+    return " " if sign.isspace() else "\N{REPLACEMENT CHARACTER}"

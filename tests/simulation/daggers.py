@@ -1,0 +1,65 @@
+"""Tables of students that are all the same: how often one is told apart from the best.
+
+The whole way is taken, from figures of a run to daggers: which student is the best, which pairs
+are compared, and the correction for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bench.analysis.results import Results
+from bench.analysis.tables.making import Choice, Table, make_tables
+from bench.metrics.outcome import Array
+from tests.simulation.null import NOISES, Rate, figures
+
+SIZES = ((3, 8), (7, 10), (13, 12))
+"""Students, and about as many seeds as their comparisons need."""
+
+
+def results_of(tables: Array) -> Results:
+    """A run with figures [datasets, seeds, students], without a folder."""
+    cells: dict[str, Any] = {}
+    rows = []
+    for (dataset, seed, student), figure in np.ndenumerate(tables):
+        names = {"dataset": f"d{dataset}", "label": f"m{student}", "method": f"m{student}"}
+        measured = f"teacher {dataset} {seed}"
+        cells[f"{dataset} {seed} {student}"] = {**names, "seed": seed, "measured": measured}
+        rows.append({**names, "seed": str(seed), "status": "ok", "nll": repr(float(figure))})
+    manifest = {
+        "cells": cells,
+        "metrics": {"nll": {"better": "lower", "headline": True, "task": "any", "summary": ""}},
+        "methods": [{"name": f"m{i}", "reference": False} for i in range(tables.shape[2])],
+    }
+    return Results((), manifest, tuple(rows), {})
+
+
+def tells_apart(table: Table) -> bool:
+    """Whether a table says of any student that it is worse than the best: ranked, no dagger."""
+    (verdict,) = table.verdicts
+    return not all(verdict.level.values())
+
+
+def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
+    """How often tables tell some student apart from the best when all are the same."""
+    stream = np.random.default_rng([students, seeds, *name.encode()])
+    told = done = 0
+    # Runs are datasets of a few large ones.
+    while done < runs:
+        some = min(200, runs - done)
+        values = np.array([figures(stream, NOISES[name], seeds, students) for _ in range(some)])
+        tables = make_tables(results_of(values), Choice(metrics=("nll",)))
+        told += sum(map(tells_apart, tables))
+        done += some
+    setting = f"{students} students, {seeds} seeds, {name}"
+    return Rate("any told from the best of a table", setting, told / runs, runs, "≤ .05")
+
+
+def everything(runs: int) -> Iterator[Rate]:
+    """Rows of the table."""
+    for name in NOISES:
+        for students, seeds in SIZES:
+            yield daggers(runs, students, seeds, name)
