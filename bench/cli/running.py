@@ -79,6 +79,12 @@ def run(
     checkpoint: Annotated[
         float, typer.Option(help="seconds between checkpoints of a training", min=0)
     ] = 120,
+    executor: Annotated[
+        str, typer.Option(help="local, or dask: on a cluster of its own or that of --scheduler")
+    ] = "local",
+    scheduler: Annotated[
+        str, typer.Option(help="address of a running Dask scheduler, tcp://HOST:8786")
+    ] = "",
     timeout: Annotated[
         float | None, typer.Option(help="seconds a cell may take", min=0.1, max=1e7)
     ] = None,
@@ -120,6 +126,8 @@ def run(
         fail_fast=fail_fast,
         retry_failed=retry_failed,
         force=force,
+        executor=executor,
+        scheduler=scheduler,
         command=runner.command_line(),
     )
     runner.interruptible()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -9,12 +11,12 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from bench import curves
 from bench.metrics.classification import ece
 from bench.metrics.fidelity import histogram_distance
-from bench.metrics.outcome import Array, ClassOutcome, ValueOutcome
+from bench.metrics.outcome import ClassOutcome, ValueOutcome
 
 RNG = np.random.default_rng(5)
 
 
-def classes(n: int, targets: Array | None = None) -> ClassOutcome:
+def classes(n: int, targets: Any = None) -> ClassOutcome:
     table = RNG.dirichlet([0.5, 0.7, 1.0], n)
     total, epistemic = RNG.uniform(0, np.log(3), n), RNG.uniform(0, 0.5, n)
     return ClassOutcome(
