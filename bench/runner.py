@@ -113,14 +113,13 @@ def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
     workplace = Workplace(str(options.cache), plugins, str(options.data_root), options.checkpoint)
     cache = Cache(options.cache)
     with contextlib.ExitStack() as ending:
-        # Before anything trains, a broken file is the user's to mend; here, where the files are.
-        local = _local_engine(options)
+        engine = local = _local_engine(options)
         ending.callback(local.stop)
-        _prepare(data_tasks(cells, cache, workplace), local)
-        engine = local
         if options.executor == "dask":
             engine = _dask_engine(options, workplace)
             ending.callback(engine.stop)
+        # Before anything trains, a broken file is the user's to mend; here, where the files are.
+        _prepare(data_tasks(cells, cache, workplace), local)
         with Progress(by_task, engine.slots(), Estimate(by_task)) as progress:
             tasks = make_tasks(cells, cache, workplace)
             recorder = _Recorder(run, by_task, progress)
@@ -159,6 +158,8 @@ def _dask_engine(options: Options, workplace: Workplace) -> Engine:
 
 
 def _local_engine(options: Options) -> Engine:
+    if options.executor != "local":
+        return ProcessPerTask(1)
     if needs_processes(options.jobs, options.timeout):
         return ProcessPerTask(options.jobs, options.timeout, options.devices)
     return InProcess(options.devices[0])

@@ -55,6 +55,7 @@ CellsPerGPU = Annotated[int, typer.Option("--cells-per-gpu", min=1, help="tasks 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="tasks at a time; else one per core")
 ]
+EXECUTORS = ("local", "dask")
 
 
 @app.command()
@@ -109,9 +110,10 @@ def run(
     config, plugins = _configure(selected, plugin)
     if download:
         fetch_missing(config, data_root)
-    devices = parse_devices(device)
-    slots = jobs or _slots(devices, cells_per_gpu)
-    if runner.needs_processes(slots, timeout):
+    devices = parse_devices(device) if executor == "local" else _cluster_device(device)
+    _check_executor(executor, scheduler)
+    slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
+    if executor == "local" and runner.needs_processes(slots, timeout):
         start_server()
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
@@ -257,6 +259,20 @@ def _load_plugins(plugins: list[str] | None) -> tuple[str, ...]:
     load_installed()
     load_plugins(paths)
     return paths
+
+
+def _check_executor(executor: str, scheduler: str) -> None:
+    if executor not in EXECUTORS:
+        raise UsageError(f"--executor {executor}: unknown{nearest(executor, EXECUTORS)}")
+    if scheduler and executor != "dask":
+        raise UsageError(f"--scheduler {scheduler}: is for --executor dask")
+
+
+def _cluster_device(device: str) -> list[str]:
+    """The kind of device of a cluster's workers, which this machine need not have."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {device}: on a cluster cpu or cuda, one GPU a worker")
+    return ["cuda" if device == "cuda" else "cpu"]
 
 
 def _slots(devices: list[str], cells_per_gpu: int) -> int:

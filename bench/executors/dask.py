@@ -11,6 +11,7 @@ import functools
 import logging
 import multiprocessing
 import pickle
+import re
 import sys
 import threading
 import time
@@ -310,6 +311,8 @@ def identity() -> dict[str, str]:
 
 
 def _connect(address: str) -> Client:
+    if not re.fullmatch(r"[a-z]+://.+:\d+", address):
+        raise UsageError(f"--scheduler {address}: not an address like tcp://HOST:8786")
     try:
         return Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
