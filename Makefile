@@ -1,4 +1,4 @@
-# make bench: environment, default preset, leaderboard.   make test: environment, all checks.
+# make bench: environment, default preset, leaderboard, report.   make test: environment, all checks.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,8 +6,14 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: bench test lint types speed speed-images clean
 
+# The report names failed cells, too: status 1 of the run is kept until it is written.
 bench: $(VENV)/run.done
-	$(BIN)/python run_bench.py run
+	@status=0; $(BIN)/python run_bench.py run || status=$$?; \
+	if [ $$status -le 1 ]; then \
+		printf '\nreport: '; \
+		$(BIN)/python run_bench.py report results/quick || status=$$?; \
+	fi; \
+	exit $$status
 
 test: lint types
 	$(BIN)/pytest

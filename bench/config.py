@@ -354,9 +354,10 @@ def _variant(entry: Any, document: _Document, index: int) -> Variant:
         name: value if isinstance(value, list) else [value]
         for name, value in method.parameters.items()
     }
-    if "label" in entry and not re.fullmatch(r"\S(.*\S)?", method.label):
+    label = method.label
+    if "label" in entry and (not label or label != label.strip() or not label.isprintable()):
         line = document.place("methods", index, "label")
-        raise UsageError(f"{line}: {method.label!r} can't be a label: blank, or of several lines")
+        raise UsageError(f"{line}: {label!r} can't be a label: blank, or not to be printed")
     where = {
         name: document.place("methods", index, "parameters", name) for name in method.parameters
     }

@@ -7,33 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel
 from tabulate import tabulate
 
+from bench.analysis.tables.board import make_boards, render
 from bench.cache import Cache
 from bench.config import PRESETS, preset_names
 from bench.estimate import Estimate, clock
 from bench.metrics.registry import METRICS
 from bench.plan import Cell
 from bench.recipe import Recipe
-from bench.store import Run, state_of
-from bench.tables import make_boards, render
+from bench.store import Run, name_of, state_of
 from datasets import DATASETS, get
 from methods import METHODS
 from methods.networks.options import OPTIONS
-
-
-def driver_of(run: Run) -> str:
-    """Who holds the folder's lock; empty if nobody does, whatever a dead one left behind."""
-    lock = FileLock(run.folder / ".lock", timeout=0)
-    try:
-        with lock:
-            return ""
-    except Timeout:
-        return run.driver()
-    except OSError:
-        return ""
 
 
 def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Path) -> str:
@@ -109,15 +96,14 @@ def status_text(run: Run) -> str:
         state = state_of(record, missing="not run")
         counts.setdefault((cell["dataset"], cell["label"]), Counter())[state] += 1
         if record is not None and state == "failed":
-            name = f"{cell['dataset']} {cell['label']} seed {cell['seed']}"
-            failures.append(f"FAILED {name}: {_short(record['reason'], 300)}")
+            failures.append(f"FAILED {name_of(cell)}: {_short(record['reason'], 300)}")
     states = ["done", "failed", "skipped", "not run"]
     rows = [
         [*name, *(count[state] or "" for state in states)] for name, count in sorted(counts.items())
     ]
     total = sum(counts.values(), Counter[str]())
     summary = ", ".join(f"{total[state]} {state}" for state in states if total[state])
-    holder = driver_of(run)
+    holder = run.holder()
     running = [f"running now: {holder}"] if holder else []
     older = len(list(run.cells.glob("*.json"))) - (total.total() - total["not run"])
     if older:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 import datasets
 from bench.cache import Cache
@@ -63,7 +59,7 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
     """
     require_data(cells, options)
     _require_writable(options.cache)
-    with _locked(run):
+    with run.locked():
         check_recipes(run, cells)
         _describe(run, cells, options)
         # Skipped cells are recorded at once; failed ones stay, unless told otherwise.
@@ -287,26 +283,6 @@ def _ood_sets(cells: Iterable[Cell]) -> dict[str, dict[str, str]]:
 def _slot(cell: dict[str, Any]) -> tuple[Any, ...]:
     """A place in the table: a cell of changed code takes the place of its older self."""
     return cell["dataset"], cell["label"], cell["seed"]
-
-
-@contextlib.contextmanager
-def _locked(run: Run) -> Iterator[None]:
-    """One driver a folder; the lock is the system's, so a dead driver's is gone with it."""
-    holder = run.folder / ".driver"
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run.folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise UsageError(f"{run.folder}: in use by {run.driver()}") from None
-    except OSError as error:
-        raise UsageError(f"{run.folder}: can't be written ({error.strerror})") from None
-    try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
 
 
 def _commit() -> str:

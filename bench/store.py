@@ -13,14 +13,20 @@ Records are written once, by the driver, before a cell counts as finished.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import math
+import os
+import re
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from filelock import FileLock, Timeout
 
 from bench.errors import UsageError
 from bench.files import write_atomically
@@ -39,6 +45,8 @@ METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "v
 
 # A record's last entry is the hash of the text before it: checked without writing JSON again.
 _SUM = b',"sum":"'
+# Of a cell's id: a file's name, in its own folder.
+_ID = re.compile(r"(?!\.+$)[\w.+-]+")
 
 
 def _sum_of(body: bytes) -> bytes:
@@ -54,6 +62,15 @@ def encode(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [encode(each) for each in value]
     return value
+
+
+class Files(NamedTuple):
+    """Where a cell's parts are; the record decides which of the others there have to be."""
+
+    record: Path
+    folder: Path
+    history: Path
+    curves: Path
 
 
 class Run:
@@ -107,24 +124,69 @@ class Run:
         except OSError:
             return "another process"
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One writer a folder; the lock is the system's, so a dead driver's is gone with it.
+
+        Raises:
+            UsageError: another process holds it, or the folder can't be written.
+        """
+        holder = self.folder / ".driver"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Who only asks whether it is held, holds it for a moment.
+            lock = FileLock(self.folder / ".lock", timeout=0.5)
+            lock.acquire()
+        except Timeout:
+            raise UsageError(f"{self.folder}: in use by {self.driver()}") from None
+        except OSError as error:
+            raise UsageError(f"{self.folder}: can't be written ({error.strerror})") from None
+        try:
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def holder(self) -> str:
+        """Who holds the folder's lock; empty if nobody does, whatever a dead one left behind."""
+        path = self.folder / ".lock"
+        try:
+            # Looking at a run writes nothing.
+            with FileLock(path, timeout=0) if path.exists() else contextlib.nullcontext():
+                return ""
+        except Timeout:
+            return self.driver()
+        except OSError:
+            return ""
+
     # Records
+
+    def files(self, cell_id: str) -> Files:
+        """Where a cell's parts are, or would be."""
+        folder = self.cells / cell_id
+        record = self.cells / f"{cell_id}.json"
+        return Files(record, folder, folder / "history.csv", folder / "curves.safetensors")
 
     def record(self, cell_id: str) -> Record | None:
         """A finished cell's record; None if there is none or it is damaged."""
         try:
-            text = (self.cells / f"{cell_id}.json").read_bytes()
+            text = self.files(cell_id).record.read_bytes()
         except OSError:
             return None
-        body, _, end = text.rpartition(_SUM)
-        if end != _sum_of(body + b"}") + b'"}':
+        if not is_whole(text):
             return None
         record: Record = json.loads(text)
         return record if (record.get("format"), record.get("id")) == (FORMAT, cell_id) else None
 
+    def record_is_damaged(self, cell_id: str) -> bool:
+        """Whether a cell has a record that can't be read."""
+        return (self.cells / f"{cell_id}.json").exists() and self.record(cell_id) is None
+
     def history(self, cell_id: str) -> list[dict[str, str]]:
         """A cell's training, a row an epoch; empty if it has none."""
         try:
-            content = (self.cells / cell_id / "history.csv").read_text()
+            content = self.files(cell_id).history.read_text()
         except (OSError, ValueError):
             return []
         return list(csv.DictReader(io.StringIO(content, newline="")))
@@ -134,7 +196,7 @@ class Run:
         from safetensors.numpy import load
 
         try:
-            content = (self.cells / record["id"] / "curves.safetensors").read_bytes()
+            content = self.files(record["id"]).curves.read_bytes()
         except OSError:
             return {}
         if hashlib.sha256(content).hexdigest() != record["curves"]:
@@ -147,21 +209,24 @@ class Run:
         history: Sequence[Mapping[str, Any]] = (),
         curves: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Write a cell's history and curves, then its record."""
-        folder = self.cells / str(record["id"])
-        if history:
-            names = list(dict.fromkeys(name for row in history for name in row))
-            write_atomically(folder / "history.csv", _csv(names, history))
-        record = {**record, "curves": ""}
-        if curves:
-            from safetensors.numpy import save
+        """Write a cell's history and curves, then its record; what an earlier one left goes."""
+        from safetensors.numpy import save
 
-            content = save(dict(curves))
-            write_atomically(folder / "curves.safetensors", content)
-            record["curves"] = hashlib.sha256(content).hexdigest()
-        body = canonical(encode({"format": FORMAT, **record})).encode()
-        text = body[:-1] + _SUM + _sum_of(body) + b'"}'
-        write_atomically(self.cells / f"{record['id']}.json", text)
+        files = self.files(str(record["id"]))
+        names = list(dict.fromkeys(name for row in history for name in row))
+        parts = {
+            "history": (files.history, _csv(names, history) if history else b""),
+            "curves": (files.curves, save(dict(curves)) if curves else b""),
+        }
+        sums = {}
+        for part, (path, content) in parts.items():
+            sums[part] = hashlib.sha256(content).hexdigest() if content else ""
+            if content:
+                write_atomically(path, content)
+            else:
+                path.unlink(missing_ok=True)
+        body = canonical(encode({"format": FORMAT, **record, **sums})).encode()
+        write_atomically(files.record, body[:-1] + _SUM + _sum_of(body) + b'"}')
 
     # Derived tables
 
@@ -171,20 +236,33 @@ class Run:
         Rows are sorted by dataset, method, label and seed, so that equal runs are equal files.
         """
         state = self._state()
+        tables = self._tables()
+        for name, content in tables.items():
+            write_atomically(self.folder / f"{name}.csv", content)
+        sums = {name: hashlib.sha256(tables[name]).hexdigest() for name in ("results", "metrics")}
+        derived = json.dumps({"state": state, **sums})
+        write_atomically(self.folder / "derived.json", derived.encode())
+
+    def outdated(self) -> Iterator[str]:
+        """Derived files that are missing, or aren't what the records give, to the byte."""
+        for name, content in self._tables().items():
+            path = self.folder / f"{name}.csv"
+            try:
+                same = path.read_bytes() == content
+            except OSError:
+                same = False
+            if not same:
+                yield path.name
+
+    def _tables(self) -> dict[str, bytes]:
         rows = self._finished()
-        results = _results_csv(rows)
-        write_atomically(self.folder / "results.csv", results)
-        metrics = _metrics_csv(rows)
-        write_atomically(self.folder / "metrics.csv", metrics)
         timings = [_timing_row(cell, record) for cell, record in rows]
         names = list(dict.fromkeys(name for row in timings for name in row))
-        write_atomically(self.folder / "timings.csv", _csv(names, timings))
-        derived = {
-            "state": state,
-            "results": hashlib.sha256(results).hexdigest(),
-            "metrics": hashlib.sha256(metrics).hexdigest(),
+        return {
+            "results": _results_csv(rows),
+            "metrics": _metrics_csv(rows),
+            "timings": _csv(names, timings),
         }
-        write_atomically(self.folder / "derived.json", json.dumps(derived).encode())
 
     def results(self) -> list[dict[str, str]]:
         """The rows of results.csv; of the records, where they are newer or it was changed."""
@@ -231,10 +309,21 @@ class Run:
         return digest(sorted([name, stat.st_mtime_ns, stat.st_size] for name, stat in stats))
 
 
+def is_whole(text: bytes) -> bool:
+    """Whether a record ends with the sum of what is before."""
+    body, _, end = text.rpartition(_SUM)
+    return end == _sum_of(body + b"}") + b'"}'
+
+
 def state_of(record: Record | None, missing: str = "to run") -> str:
     """`done`, `failed` or `skipped`; what is missing as told."""
     status = missing if record is None else str(record["status"])
     return {"ok": "done"}.get(status, status)
+
+
+def name_of(cell: Mapping[str, Any]) -> str:
+    """As a cell is called in what commands say."""
+    return f"{cell['dataset']} {cell['label']} seed {cell['seed']}"
 
 
 def _is_manifest(value: Any) -> bool:
@@ -242,6 +331,9 @@ def _is_manifest(value: Any) -> bool:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         return False
     if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
+        return False
+    # They become names of files.
+    if not all(_ID.fullmatch(cell_id) for cell_id in value["cells"]):
         return False
     per_dataset = [*value["recipes"].values(), *value["ood"].values()]
     if not all(isinstance(each, dict) for each in per_dataset):

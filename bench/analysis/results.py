@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -168,9 +168,8 @@ class Results:
         rest = {_place(metric): metric for metric in metrics if not metric.headline}
         if rest:
             found |= {metric: {} for metric in rest.values()}
-            for slot, place, value in self.long():
-                if place in rest:
-                    found[rest[place]][slot] = value
+            for slot, place, value in self.long(rest):
+                found[rest[place]][slot] = value
         for metric, figures in found.items():
             if not figures:
                 task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
@@ -178,8 +177,10 @@ class Results:
                 raise UsageError(f"{metric}: no cell has this figure{kind}")
         return found
 
-    def long(self) -> Iterator[tuple[Slot, Place, float]]:
-        """Every figure of every `ok` cell, from metrics.csv."""
+    def long(
+        self, places: Collection[Place] | None = None
+    ) -> Iterator[tuple[Slot, Place, float]]:
+        """Every figure of every `ok` cell, from metrics.csv; of some places only, if named."""
         for run in self.runs:
             # In the folder a marked label is still without its mark.
             asked = run.manifest()["cells"].items()
@@ -188,10 +189,14 @@ class Results:
                 for cell_id, cell in asked
                 if self.holders[cell_id] is run
             }
-            for dataset, _, label, seed, *place, value in run.metrics():
+            for row in run.metrics():
+                place = tuple(row[4:9])
+                if places is not None and place not in places:
+                    continue
+                dataset, _, label, seed = row[:4]
                 slot = held.get((dataset, label, int(seed)))
                 if slot is not None:
-                    yield slot, tuple(place), float(value)
+                    yield slot, place, float(row[9])
 
 
 def slot_of(row: Mapping[str, Any]) -> Slot:
@@ -228,6 +233,8 @@ def read(folders: Sequence[Path], mixed: bool = False) -> Results:
         finished = {slot_of(row): row for row in found}
         for cell_id, cell in described["cells"].items():
             row = finished.get(slot_of(cell))
+            if row is None and run.record_is_damaged(cell_id):
+                raise UsageError(f"{run.cells / cell_id}.json: damaged, or of another version")
             if cell_id in holders and (row is None or row["status"] != "ok"):
                 continue
             label = protocols.label(run, described["recipes"], cell_id, cell, mixed)

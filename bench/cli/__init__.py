@@ -14,7 +14,11 @@ from bench.errors import UsageError
 # Each module registers its commands, in the order that help shows them in.
 # isort: off
 import bench.cli.running
-import bench.cli.looking  # noqa: F401
+import bench.cli.looking
+import bench.cli.compare
+import bench.cli.table
+import bench.cli.report
+import bench.cli.upkeep  # noqa: F401
 # isort: on
 
 

@@ -1,19 +1,35 @@
-"""Commands that look into a run: status, board."""
+"""Commands that look into a run: status, board, why."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.app import RunFolder, app, page
+from bench.places import CACHE
 
 
 @app.command()
-def status(folder: RunFolder) -> None:
+def status(
+    folder: RunFolder,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="go on until nothing runs any more, or Ctrl-C")
+    ] = False,
+    every: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", min=0.1, max=3600, help="with --watch")
+    ] = 2.0,
+) -> None:
     """Say what of a run is done, failed and missing."""
-    from bench.overview import status_text
     from bench.store import Run
+
+    if watch:
+        from bench.upkeep.watch import watch as go_on
+
+        go_on(Run(folder), every)
+        return
+    from bench.overview import status_text
 
     page(status_text(Run(folder)))
 
@@ -28,3 +44,23 @@ def board(
     from bench.store import Run
 
     page(board_text(Run(folder), markdown))
+
+
+@app.command()
+def why(
+    cell: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN CELL",
+            help="a run's folder and a cell's id, its beginning, or dataset, label and seed; "
+            "or the path of a record",
+        ),
+    ],
+    cache: Annotated[
+        Path, typer.Option("--cache", help="where its teacher is looked for", envvar="BENCH_CACHE")
+    ] = CACHE,
+) -> None:
+    """Tell all of one cell: reason, traceback, parameters, figures, training, how to run it."""
+    from bench.analysis.why import why as explain
+
+    page(explain(cell, cache))

@@ -153,9 +153,15 @@ def test_what_is_no_run_with_figures_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_record_is_a_cell_without_figures(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_damaged_record_is_named(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", figures())
-    next(run.cells.glob("*.json")).write_text("{")
+    path = next(run.cells.glob("*.json"))
+    content = path.read_bytes()
+    for damaged in (b"{", content[:-9], content.replace(b"0.25", b"0.26")):
+        path.write_bytes(damaged)
+        with pytest.raises(UsageError, match=f"{path.name}: damaged"):
+            read([run.folder])
+    path.unlink()
     results = read([run.folder])
     assert len(results.states) == len(results.cells) - 1
     for text in ("nll", "nll@rotation/3"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.tables import average_ranks, make_boards, render, summarise
+from bench.analysis.tables.board import average_ranks, make_boards, render, summarise
 
 METRICS = {
     "accuracy": {"better": "higher", "headline": True},

@@ -1,0 +1,168 @@
+"""Methods compared over datasets, where each dataset counts once; and pooled over all seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.analysis.comparison.blocks import Blocks, gaps_text
+from bench.analysis.comparison.pairs import (
+    ALPHA,
+    Pair,
+    Test,
+    corrected,
+    corrected_tests,
+    make_pair,
+    pairs_of,
+)
+from bench.analysis.statistics import (
+    average_ranks,
+    critical_difference,
+    friedman_p,
+    nemenyi_p,
+    sign_flip_p,
+)
+from bench.metrics.outcome import Array
+
+DATASETS_NEEDED = 5
+
+
+@dataclass(frozen=True)
+class Across:
+    """Methods over datasets, each dataset one block: the mean over its seeds.
+
+    Attributes:
+        seeds: by dataset, those that all methods have; N blocks.
+        labels: k methods that are complete on all of them, best average rank first.
+        ranks: average ranks [k], 1 is best.
+        friedman: p of no difference between any of them.
+        nemenyi: corrected p [k, k] of each pair.
+        critical_difference: of average ranks, at .05.
+        groups: labels that are not told apart, for the diagram: by Nemenyi's test, the largest
+            only; all in one where Friedman's finds no difference.
+        pairs: compared on the datasets' means.
+    """
+
+    seeds: Mapping[str, tuple[int, ...]]
+    labels: tuple[str, ...]
+    ranks: tuple[float, ...]
+    friedman: float
+    nemenyi: Array
+    critical_difference: float
+    groups: tuple[tuple[str, ...], ...]
+    pairs: tuple[Pair, ...]
+
+
+class Pooled(NamedTuple):
+    """A pair tested on all its seeds of all datasets: a statement on exactly these datasets.
+
+    A dataset's differences are divided by their root mean square, so that none drowns the others;
+    flips of signs leave it as it is, so the test stays exact. `mean` is theirs.
+    """
+
+    first: str
+    second: str
+    datasets: int
+    n: int
+    mean: float
+    sign_flip: Test
+
+
+class Incomplete(Exception):
+    """Why there is no comparison over datasets, in a few words."""
+
+
+def left_out(blocks: Blocks, datasets: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+    """Labels that lack something on one of the datasets, with what it is."""
+    found: dict[str, str] = {}
+    for dataset in datasets:
+        gaps, usable = blocks.gaps(dataset), set(blocks.usable(dataset))
+        for label in labels:
+            if label in gaps:
+                found.setdefault(label, f"{gaps_text(gaps[label])} on {dataset}")
+            elif label not in usable:
+                found.setdefault(label, f"not run on {dataset}")
+    return found
+
+
+def over_datasets(
+    blocks: Blocks, datasets: Sequence[str], labels: Sequence[str], baseline: str, better: str
+) -> Across:
+    """Rank complete methods on the means over seeds, and test them.
+
+    Raises:
+        Incomplete: fewer than five datasets, no direction, or no seeds that all have.
+    """
+    if len(datasets) < DATASETS_NEEDED:
+        raise Incomplete(f"it needs {DATASETS_NEEDED} datasets, here {_are(len(datasets))}")
+    if not better:
+        raise Incomplete("the metric has no better direction")
+    if baseline and baseline not in labels:
+        raise Incomplete(f"the baseline {baseline} is incomplete")
+    if len(labels) < 2:
+        raise Incomplete("fewer than two methods are complete on all datasets")
+    keys = {dataset: blocks.shared(dataset, labels) for dataset in datasets}
+    for dataset, shared in keys.items():
+        if not shared:
+            raise Incomplete(f"no seed and teacher on {dataset} that all methods have")
+    means = np.array(
+        [[blocks.values(d, label, keys[d]).mean() for label in labels] for d in datasets]
+    )
+    sign = -1 if better == "higher" else 1
+    ranks = average_ranks(sign * means)
+    order = ranks.argsort(kind="stable")
+    ranked = tuple(labels[i] for i in order)
+    apart = critical_difference(len(labels), len(datasets), ALPHA)
+    columns = dict(zip(labels, means.T, strict=True))
+    friedman = friedman_p(sign * means)
+    pairs = [
+        # A run on one dataset against a run on another would mean nothing.
+        replace(make_pair((a, b), columns[a], columns[b], datasets, better), improvement=math.nan)
+        for a, b in pairs_of(labels, baseline)
+    ]
+    return Across(
+        {dataset: tuple(seed for seed, _ in shared) for dataset, shared in keys.items()},
+        ranked,
+        tuple(ranks[order].tolist()),
+        friedman,
+        nemenyi_p(ranks[order], len(datasets)),
+        apart,
+        groups(ranked, ranks[order], apart) if friedman <= ALPHA else (ranked,),
+        corrected(pairs),
+    )
+
+
+def _are(number: int) -> str:
+    return "is 1" if number == 1 else f"are {number}"
+
+
+def groups(labels: Sequence[str], ranks: Array, apart: float) -> tuple[tuple[str, ...], ...]:
+    """The largest runs of at least two labels, in order of rank, that lie within a difference."""
+    found: list[tuple[str, ...]] = []
+    reached = 0
+    for start in range(len(labels)):
+        stop = int(np.searchsorted(ranks, ranks[start] + apart, side="right"))
+        if stop > max(reached, start + 1):
+            found.append(tuple(labels[start:stop]))
+            reached = stop
+    return tuple(found)
+
+
+def pooled(pairs: Sequence[Pair]) -> tuple[Pooled, ...]:
+    """Pairs of several datasets, those that are on at least two of them."""
+    found: dict[tuple[str, str], list[Array]] = {}
+    for pair in pairs:
+        values = np.array(pair.differences)
+        scale = float(np.sqrt((values**2).mean())) or 1.0
+        found.setdefault((pair.first, pair.second), []).append(values / scale)
+    counts = {names: len(values) for names, values in found.items() if len(values) > 1}
+    joined = [np.concatenate(found[names]) for names in counts]
+    tests = corrected_tests([sign_flip_p(each) for each in joined])
+    return tuple(
+        Pooled(*names, count, len(each), float(each.mean()), test)
+        for (names, count), each, test in zip(counts.items(), joined, tests, strict=True)
+    )

@@ -1,0 +1,170 @@
+"""A comparison in sentences that can be defended: who is better, by how much, on what evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bench.analysis.comparison.blocks import gaps_text
+from bench.analysis.comparison.pairs import ALPHA, Pair
+from bench.analysis.statistics import seeds_needed, smallest_p
+
+if TYPE_CHECKING:
+    from bench.analysis.comparison.across import Across, Pooled
+    from bench.analysis.comparison.comparing import Comparison, OnDataset
+    from bench.analysis.results import Metric
+
+SPELLED_OUT = 3
+"""So many differences of a dataset get a sentence each."""
+
+
+def in_words(comparison: Comparison) -> list[str]:
+    """A few sentences for each dataset, then one about all datasets together."""
+    on_each = [" ".join(_of_dataset(entry, comparison.metric)) for entry in comparison.datasets]
+    return [*on_each, over_datasets_words(comparison)]
+
+
+def _of_dataset(entry: OnDataset, metric: Metric) -> Iterator[str]:
+    told = sorted((p for p in entry.pairs if p.is_told_apart), key=lambda p: p.sign_flip.adjusted)
+    comparisons = counted(len(entry.pairs), "comparison")
+    if entry.seeds_needed:
+        yield f"On {entry.dataset}, {power_words(entry.n, len(entry.pairs), 'seed')}"
+    elif not told:
+        least = min(pair.sign_flip.adjusted for pair in entry.pairs)
+        found = p_words(least)
+        yield (
+            f"On {entry.dataset}, {comparisons} of {metric} at {counted(entry.n, 'seed')} tell "
+            f"nothing apart (the smallest {found} after Holm)."
+        )
+    for pair in told[:SPELLED_OUT]:
+        yield f"On {entry.dataset}, {_difference(pair, metric, len(entry.pairs))}"
+    if told:
+        more, rest = max(len(told) - SPELLED_OUT, 0), len(entry.pairs) - len(told)
+        if more:
+            yield f"{counted(more, 'more comparison')} reach .05."
+        if rest:
+            yield f"{rest} of {comparisons} tell nothing apart."
+    if missing := missing_words(entry):
+        yield missing
+
+
+def _difference(pair: Pair, metric: Metric, comparisons: int) -> str:
+    mean, low, high = pair.interval
+    if mean < 0:
+        mean, low, high = -mean, -high, -low
+    places = decimals(high - low)
+    return (
+        f"{ordered(pair.first, pair.second, pair.interval.mean, metric)} by {mean:.{places}f} "
+        f"(95 % interval {low:.{places}f} to {high:.{places}f}, n = {counted(pair.n, 'seed')}; "
+        f"sign-flip {p_words(pair.sign_flip.adjusted)} after Holm over "
+        f"{counted(comparisons, 'comparison')})."
+    )
+
+
+def ordered(first: str, second: str, difference: float, metric: Metric) -> str:
+    """`a has a lower (better) nll than b`: the better method first, the lower one if none is."""
+    found = metric.better or "lower"
+    if (difference < 0) != (found == "lower"):
+        first, second = second, first
+    note = " (better)" if metric.better else ""
+    return f"{first} has a {found}{note} {metric} than {second}"
+
+
+def power_words(n: int, comparisons: int, unit: str) -> str:
+    """Why no test can reach .05, and what would be needed; for n seeds or datasets."""
+    return (
+        f"with {counted(n, unit)} no test can reach .05: the smallest possible p is "
+        f"{p_text(smallest_p(n)).rstrip('0')}; with {counted(comparisons, 'comparison')} "
+        f"{counted(seeds_needed(comparisons), unit)} would be needed."
+    )
+
+
+def missing_words(entry: OnDataset) -> str:
+    """What is left out of a dataset's comparisons; empty if nothing is."""
+    parts = [f"{label}: {gaps_text(gaps)}" for label, gaps in entry.gaps.items()]
+    parts += [f"{pair}, not paired" for pair in entry.refused]
+    return f"Left out: {'; '.join(parts)}." if parts else ""
+
+
+def over_datasets_words(comparison: Comparison) -> str:
+    """What holds beyond single datasets, or why nothing is said."""
+    across = comparison.across
+    if across is None:
+        return f"Across datasets nothing is tested: {comparison.no_across}."
+    labels, n = across.labels, len(across.seeds)
+    ranks = ", ".join(
+        f"{label} {rank:.2f}" for label, rank in zip(labels, across.ranks, strict=True)
+    )
+    found = "differ" if across.friedman <= ALPHA else "can't be told apart"
+    return (
+        f"Across {counted(n, 'dataset')}, {len(labels)} methods {found} in {comparison.metric} "
+        f"(Friedman's {p_words(across.friedman)}). Average ranks, 1 is best: {ranks}; by "
+        f"Nemenyi's test they differ from {across.critical_difference:.2f} on{_apart(across)}."
+    )
+
+
+def _apart(across: Across) -> str:
+    labels = across.labels
+    pairs = [
+        f"{labels[i]} and {labels[j]}"
+        for i in range(len(labels))
+        for j in range(i + 1, len(labels))
+        if across.friedman <= ALPHA and across.nemenyi[i, j] <= ALPHA
+    ]
+    if not pairs:
+        return ", which none do"
+    more = f" and {len(pairs) - SPELLED_OUT} more" if len(pairs) > SPELLED_OUT else ""
+    return f": {', '.join(pairs[:SPELLED_OUT])}{more}"
+
+
+def pooled_words(comparison: Comparison) -> str:
+    """What the seeds of all datasets together show on exactly these datasets."""
+    tests = comparison.pooled
+    if not tests:
+        return ""
+    names = ", ".join(entry.dataset for entry in comparison.datasets)
+    told = [each for each in tests if each.sign_flip.adjusted <= ALPHA]
+    told.sort(key=lambda each: each.sign_flip.adjusted)
+    parts = [_pooled_part(each, comparison.metric) for each in told[:SPELLED_OUT]]
+    if len(told) > SPELLED_OUT:
+        parts.append(f"and {len(told) - SPELLED_OUT} more")
+    found = "; ".join(parts) or "nothing is told apart"
+    return (
+        f"On exactly these datasets ({names}), seeds pooled, sign-flip after Holm over "
+        f"{counted(len(tests), 'comparison')}: {found}. It says nothing about other datasets."
+    )
+
+
+def _pooled_part(test: Pooled, metric: Metric) -> str:
+    return (
+        f"{ordered(test.first, test.second, test.mean, metric)} "
+        f"(n = {test.n} on {test.datasets}, {p_words(test.sign_flip.adjusted)})"
+    )
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def p_text(p: float) -> str:
+    """`.250`, `<.001`, `1`; a dash where there is none."""
+    if math.isnan(p):
+        return "–"
+    if p < 0.001:
+        return "<.001"
+    return "1" if p >= 0.9995 else f"{p:.3f}"[1:]
+
+
+def p_words(p: float, name: str = "p") -> str:
+    """`p = .25` or `p < .001`."""
+    text = p_text(p)
+    return f"{name} < .001" if text == "<.001" else f"{name} = {text.rstrip('0')}"
+
+
+def decimals(scale: float) -> int:
+    """Places after the point that show two digits of something of this size."""
+    if not scale > 0 or math.isinf(scale):
+        return 3
+    return min(max(1 - math.floor(math.log10(scale)), 0), 9)

@@ -1,0 +1,227 @@
+"""Every figure as one tidy table, and training curves for TensorBoard: for tools of one's own."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from bench.analysis.results import Results, Slot
+from bench.errors import UsageError
+from bench.files import atomic_file
+from bench.store import CELL_NAMES, Record
+
+Row = dict[str, Any]
+CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")
+FIGURE_COLUMNS = ("set", "shift", "severity", "metric", "score", "value")
+ROWS_AT_ONCE = 50_000
+
+
+def check_out(path: Path) -> None:
+    """Whether a table can be written there, before anything is read.
+
+    Raises:
+        UsageError: a folder, another kind of file, or pyarrow is missing.
+    """
+    if str(path) != "-" and path.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"--out {path}: neither .csv nor .parquet")
+    if path.is_dir():
+        raise UsageError(f"--out {path}: a folder, not a file")
+    if path.suffix == ".parquet":
+        _require("pyarrow", f"--out {path}")
+
+
+def check_tensorboard(folder: Path) -> None:
+    """Whether event files can be written there.
+
+    Raises:
+        UsageError: not a folder, or tensorboardX is missing.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--tensorboard {folder}: not a folder")
+    _require("tensorboardX", f"--tensorboard {folder}")
+
+
+def _require(package: str, place: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        raise UsageError(f"{place}: needs {package}, which is not installed: pip install {package}")
+
+
+def write_table(results: Results, path: Path) -> None:
+    """A row a figure, in the order of tables; a cell without figures has one row without a value.
+
+    Columns: dataset, method, label, seed, status, teacher, `param.NAME` of every parameter,
+    set, shift, severity, metric, score, value, `timing.NAME` of every timing.
+    """
+    columns = _columns(results)
+    if str(path) == "-":
+        _write_csv(results, columns, sys.stdout)
+        return
+    with atomic_file(path) as part:
+        if path.suffix == ".parquet":
+            _write_parquet(results, columns, part)
+        else:
+            with part.open("w", newline="", encoding="utf-8") as file:
+                _write_csv(results, columns, file)
+
+
+def _columns(results: Results) -> dict[str, str]:
+    """Name and type of each column: `text`, `whole`, `number` or `truth`."""
+    values: dict[str, list[Any]] = {}
+    timings: dict[str, list[Any]] = {}
+    for slot, cell in results.cells.items():
+        for name, value in cell["parameters"].items():
+            values.setdefault(f"param.{name}", []).append(value)
+        for name, value in _timings(results.record(slot)).items():
+            timings.setdefault(f"timing.{name}", []).append(value)
+    kinds = {"seed": "whole", "severity": "whole", "value": "number"}
+    return {
+        **{name: kinds.get(name, "text") for name in CELL_COLUMNS},
+        **{name: _kind(values[name]) for name in sorted(values)},
+        **{name: kinds.get(name, "text") for name in FIGURE_COLUMNS},
+        **{name: _kind(timings[name]) for name in sorted(timings)},
+    }
+
+
+def _kind(values: Sequence[Any]) -> str:
+    """The narrowest type of values; of a number in one cell and a schedule in another: text."""
+    given = [value for value in values if value is not None]
+    if all(isinstance(value, bool) for value in given):
+        return "truth"
+    if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in given):
+        return "text"
+    return "whole" if all(isinstance(value, int) for value in given) else "number"
+
+
+def _timings(record: Record | None) -> Mapping[str, Any]:
+    return record["timings"] if record else {}
+
+
+def _rows(results: Results) -> Iterator[Row]:
+    for slot, cell in results.cells.items():
+        record = results.record(slot)
+        known: Row = {**cell, "status": record["status"] if record else "not run"}
+        known["teacher"] = cell["measured"]
+        known |= {f"param.{name}": value for name, value in cell["parameters"].items()}
+        known |= {f"timing.{name}": value for name, value in _timings(record).items()}
+        sets = record["sets"] if record else []
+        if not sets:
+            yield known
+        for entry in sets:
+            known |= {name: entry[name] for name in ("set", "shift", "severity")}
+            for key, value in sorted(entry["figures"].items()):
+                metric, _, score = key.partition(":")
+                yield {**known, "metric": metric, "score": score, "value": value}
+
+
+def _write_csv(results: Results, columns: Mapping[str, str], file: Any) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    texts = [name for name, kind in columns.items() if kind in ("text", "truth")]
+    for row in _rows(results):
+        row |= {name: _text(row[name]) for name in texts if name in row}
+        writer.writerow([row.get(name, "") for name in columns])
+
+
+def _text(value: Any) -> str:
+    """A value that is no number: text as it is, else as JSON; nothing for none."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value)
+
+
+def _write_parquet(results: Results, columns: Mapping[str, str], path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    types = {
+        "text": pyarrow.string(),
+        "whole": pyarrow.int64(),
+        "number": pyarrow.float64(),
+        "truth": pyarrow.bool_(),
+    }
+    schema = pyarrow.schema([(name, types[kind]) for name, kind in columns.items()])
+    # A figure that isn't finite is text in a record; nothing at all is null.
+    read: dict[str, Callable[[Any], Any]] = {
+        "text": _text,
+        "number": float,
+        "whole": int,
+        "truth": bool,
+    }
+
+    def table(rows: Sequence[Row]) -> Any:
+        arrays = [
+            [None if (v := row.get(name)) is None else read[kind](v) for row in rows]
+            for name, kind in columns.items()
+        ]
+        typed = [pyarrow.array(a, f.type) for a, f in zip(arrays, schema, strict=True)]
+        return pyarrow.table(typed, schema=schema)
+
+    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        rows: list[Row] = []
+        for row in _rows(results):
+            rows.append(row)
+            if len(rows) == ROWS_AT_ONCE:
+                writer.write_table(table(rows))
+                rows = []
+        writer.write_table(table(rows))
+
+
+def write_curves(results: Results, folder: Path) -> int:
+    """Each cell's training as an event file of TensorBoard; returns how many cells have one.
+
+    `FOLDER/DATASET/LABEL/seed N` is a run of TensorBoard's, `STAGE/TERM` a scalar by epoch. A file
+    is replaced when it is written again, as while a run goes on.
+    """
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.record_writer import RecordWriter
+
+    count = 0
+    for slot, cell in results.cells.items():
+        record = results.record(slot)
+        history = results.holders[cell["id"]].history(cell["id"]) if record else []
+        if record is None or not history:
+            continue
+        # Epochs aren't timed: all are of the moment when the cell was finished.
+        time = datetime.datetime.fromisoformat(record["finished"]).timestamp()
+        with atomic_file(_event_file(folder, slot)) as part:
+            writer = RecordWriter(str(part))
+            writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
+            for step, row in enumerate(history):
+                scalars = [
+                    Summary.Value(tag=f"{row['stage']}/{name}", simple_value=value)
+                    for name, value in _terms(row)
+                ]
+                epoch = int(row.get("epoch") or step)
+                event = Event(wall_time=time, step=epoch, summary=Summary(value=scalars))
+                writer.write(event.SerializeToString())
+            writer.close()
+        count += 1
+    return count
+
+
+def _terms(row: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+    """What of a row of the history is a number by epoch."""
+    for name, text in row.items():
+        if name not in ("stage", "epoch") and text:
+            yield name, float(text)
+
+
+def _event_file(folder: Path, slot: Slot) -> Path:
+    dataset, label, seed = slot
+    place = folder / _as_name(dataset) / _as_name(label) / f"seed {seed}"
+    return place / "events.out.tfevents.0"
+
+
+def _as_name(text: str) -> str:
+    """As a folder's name: different for different texts, and never one that leads elsewhere."""
+    name = quote(text, safe=" +[]=,()@")
+    return name.replace(".", "%2E") if not name.strip(".") else name

@@ -1,0 +1,1 @@
+"""Leaderboards, and tables for papers in each format."""

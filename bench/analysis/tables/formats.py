@@ -1,0 +1,269 @@
+"""Tables as plain text, Markdown, CSV, LaTeX and LaTeX macros."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from tabulate import tabulate
+
+from bench.analysis.latex import escape, floating, tabular
+from bench.analysis.results import Results
+from bench.analysis.tables.making import Entry, Table
+from bench.analysis.tables.notes import notes
+
+ROWS, WIDTH = 45, 125
+"""Lines and characters that fit a page: what is beyond goes into a further table."""
+
+
+# Plain text and Markdown
+
+
+def as_text(tables: Sequence[Table]) -> str:
+    """For a terminal."""
+    parts = []
+    for table in tables:
+        rows = [
+            [_printable(name), *(_plain(entry, table) for entry in row)] for name, row in table.rows
+        ]
+        headers = [table.corner, *map(_printable, table.columns)]
+        explained = map(_printable, notes(table, ("*", "'")))
+        parts += [_printable(table.title), _aligned([headers, *rows]), "\n".join(explained)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, a line under the first row; the first column to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for name, *cells in rows:
+        padded = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        lines.append("  ".join([name.ljust(widths[0]), *padded]).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def _plain(entry: Entry, table: Table) -> str:
+    mark = {"best": "*", "second": "'", "": " "}[entry.mark]
+    level = any(each.level for each in table.entries)
+    # The same width behind each figure keeps them aligned.
+    return f"{_figure(entry, table.seeds)} {mark}{'†' if entry.level else ' ' * level}"
+
+
+def _figure(entry: Entry, usual: int) -> str:
+    """Mean ± deviation in the printed unit, with the n where it is not the usual one."""
+    if entry.summary is None:
+        return entry.empty
+    what, summary = entry.quantity, entry.summary
+    text = what.text(summary.mean)
+    if math.isfinite(summary.deviation) and (summary.deviation or not what.exact):
+        text += f" ± {what.text(summary.deviation)}"
+    return text if summary.n == usual else f"{text} ({summary.n})"
+
+
+def _printable(text: str) -> str:
+    """Without signs that would move a terminal's cursor or end a line."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def as_markdown(tables: Sequence[Table]) -> str:
+    """For a README or an issue."""
+    parts = []
+    for table in tables:
+        rows = [
+            [_markdown(name), *(_marked_down(entry, table.seeds) for entry in row)]
+            for name, row in table.rows
+        ]
+        headers = [table.corner, *map(_markdown, table.columns)]
+        legend = "**bold**", "_italic_"
+        signs = "\0", "\1"
+        text = _markdown(" ".join(notes(table, signs)), kept=signs)
+        for sign, shown in zip(signs, legend, strict=True):
+            text = text.replace(sign, shown)
+        parts += [f"### {_markdown(table.title)}", _grid(rows, headers, "pipe"), text]
+    return "\n\n".join(parts) + "\n"
+
+
+def _marked_down(entry: Entry, usual: int) -> str:
+    text = _figure(entry, usual)
+    text = {"best": f"**{text}**", "second": f"_{text}_", "": text}[entry.mark]
+    return f"{text} †" if entry.level else text
+
+
+def _markdown(text: str, kept: Sequence[str] = ()) -> str:
+    signs = (sign if sign.isprintable() or sign in kept else " " for sign in text)
+    return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", "".join(signs))
+
+
+def _grid(rows: Sequence[Sequence[str]], headers: Sequence[str], style: str) -> str:
+    align = ["left", *["right"] * (len(headers) - 1)]
+    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=align)
+
+
+# CSV
+
+CSV_COLUMNS = (
+    *("dataset", "label", "method", "metric", "quantity", "unit", "n", "planned", "mean"),
+    *("deviation", "mark", "level", "empty"),
+)
+
+
+def as_csv(tables: Sequence[Table], results: Results) -> str:
+    """A row a figure, unrounded, in the unit that is printed.
+
+    `level` is yes or no of what a test could tell, `empty` why there is no figure.
+    """
+    methods = {cell["label"]: cell["method"] for cell in results.cells.values()}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for entry in _all(tables):
+        what, summary = entry.quantity, entry.summary
+        numbers = [_number(summary.mean), _number(summary.deviation)] if summary else ["", ""]
+        names = [entry.dataset, entry.label, methods.get(entry.label, "published")]
+        names += [str(what.metric), what.name, what.unit]
+        shown = [entry.mark, "yes" if entry.level else "", "" if summary else entry.empty]
+        writer.writerow([*names, entry.n, entry.planned, *numbers, *shown])
+    return text.getvalue()
+
+
+def _number(value: float) -> str:
+    return repr(value)
+
+
+def _all(tables: Sequence[Table]) -> Iterator[Entry]:
+    return (entry for table in tables for entry in table.entries)
+
+
+# LaTeX
+
+PREAMBLE = r"% needs \usepackage{booktabs,graphicx}"
+
+
+def as_latex(tables: Sequence[Table], caption: str = "", label: str = "") -> str:
+    """Floats that fit a page; what has too many rows or columns goes on in further ones.
+
+    Args:
+        tables: which.
+        caption: text before what is always said; else the table's title.
+        label: of the first table, a prefix for several; else `tab:NAME`.
+    """
+    floats = []
+    for table in tables:
+        name = label if label and len(tables) == 1 else f"{label or 'tab'}:{table.name}"
+        title = escape(caption or table.title).rstrip(".")
+        explained = escape(" ".join(notes(table, ("Bold", "underlined"), reasons=False)))
+        for number, (rows, columns) in enumerate(_parts(table)):
+            text = f"{title}, continued." if number else f"{title}. {explained}"
+            suffix = f"-{number + 1}" if number else ""
+            floats.append(floating(_tabular(table, rows, columns), text, f"{name}{suffix}"))
+    return "\n".join([PREAMBLE, *floats])
+
+
+def _parts(table: Table) -> Iterator[tuple[range, range]]:
+    """Numbers of the rows and columns of each float."""
+    for columns in _wide(table):
+        for first in range(0, len(table.rows), ROWS):
+            yield range(first, min(first + ROWS, len(table.rows))), columns
+
+
+def _wide(table: Table) -> Iterator[range]:
+    """Columns that fit beside each other, at least one."""
+    names = max(len(name) for name, _ in table.rows)
+    first, width = 0, names
+    for number, header in enumerate(table.columns):
+        cells = max(len(_figure(row[number], table.seeds)) for _, row in table.rows)
+        column = 2 + max(cells, *map(len, _header_lines(header)))
+        if number > first and width + column > WIDTH:
+            yield range(first, number)
+            first, width = number, names
+        width += column
+    yield range(first, len(table.columns))
+
+
+def _tabular(table: Table, rows: range, columns: range) -> str:
+    headers = [table.corner, *(_header(table.columns[i]) for i in columns)]
+    body: list[list[str]] = []
+    for number in rows:
+        name, entries = table.rows[number]
+        if number in table.rules and number != rows.start:
+            body.append([])
+        body.append([escape(name), *(_tex(entries[i], table.seeds) for i in columns)])
+    return tabular(headers, body, f"l{'r' * len(columns)}")
+
+
+def _header(text: str) -> str:
+    lines = r" \\ ".join(map(escape, _header_lines(text)))
+    return rf"\shortstack[r]{{{lines}}}" if r"\\" in lines else lines
+
+
+def _header_lines(text: str) -> list[str]:
+    """Words under each other, the unit and the arrow last: a column as narrow as its figures."""
+    name, bracket, unit = text.rpartition(" [")
+    if bracket and "]" in unit:
+        return [*_wrapped(name), f"[{unit}"]
+    return _wrapped(text.replace(" ↑", "\N{NO-BREAK SPACE}↑").replace(" ↓", "\N{NO-BREAK SPACE}↓"))
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 7, break_long_words=False, break_on_hyphens=False) or [text]
+
+
+def _tex(entry: Entry, usual: int) -> str:
+    mean, sign, rest = _figure(entry, usual).partition(" ±")
+    text = escape(mean) + (rf"{{\scriptsize$\,\pm${escape(rest)}}}" if sign else "")
+    if entry.summary is None:
+        text = rf"\textit{{{text}}}"
+    text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[entry.mark]
+    return rf"{text}\rlap{{$^\dagger$}}" if entry.level else text
+
+
+# Macros
+
+NUMBERS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+
+def as_macros(tables: Sequence[Table]) -> str:
+    r"""A `\newcommand` a figure: the mean with its deviation, and with `Mean` behind it alone.
+
+    A name is `\res`, dataset, method and metric: words begin with capitals, digits and + are
+    spelled, other signs left out. Names that would be the same get a hash of what they stand for.
+    """
+    keys = {
+        (entry.dataset, entry.label, str(entry.quantity.metric), part): entry
+        for entry in _all(tables)
+        for part in ("", "mean")
+    }
+    plain = {key: "res" + "".join(map(_camel, key)) for key in keys}
+    shared = Counter(plain.values())
+    lines = []
+    for key, entry in keys.items():
+        name = plain[key] if shared[plain[key]] == 1 else plain[key] + _letters(key)
+        text = _figure(entry, entry.n)
+        if key[-1]:
+            text = text.partition(" ± ")[0]
+        unit = f" {entry.quantity.unit}".rstrip()
+        comment = _printable(f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}")
+        lines.append(rf"\newcommand{{\{name}}}{{{escape(text)}}} % {comment}")
+    return "\n".join(lines) + "\n"
+
+
+def _camel(text: str) -> str:
+    words = re.findall(r"[A-Za-z]+|[0-9]|\+", text)
+    return "".join("Plus" if w == "+" else _word(w) for w in words)
+
+
+def _word(word: str) -> str:
+    return NUMBERS[int(word)] if word.isdigit() else word[0].upper() + word[1:]
+
+
+def _letters(key: Sequence[str]) -> str:
+    """Six letters that stand for a key."""
+    code = hashlib.sha256(repr(tuple(key)).encode()).hexdigest()[:6]
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in code)

@@ -1,0 +1,1 @@
+"""Looking after runs: watching, verifying, merging and cleaning them."""

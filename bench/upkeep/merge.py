@@ -1,0 +1,183 @@
+"""Joining runs of one protocol, as from several machines, into one that `run` can go on with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.analysis.results import read
+from bench.errors import UsageError
+from bench.files import write_atomically
+from bench.fingerprint import canonical
+from bench.store import FORMAT, Record, Run, name_of
+
+
+@dataclass(frozen=True)
+class Merger:
+    """What a merged run will be.
+
+    Attributes:
+        manifest: its description.
+        records: the run that each cell's record is taken from, by the cell's id.
+        waiting: how many cells nobody has finished.
+    """
+
+    manifest: Mapping[str, Any]
+    records: Mapping[str, Run]
+    waiting: int
+
+
+def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
+    """Copy the cells of sources into the target, a new folder or a run; returns what was done.
+
+    A cell that several hold is taken where it is ok; what the target has stays.
+
+    Args:
+        sources: stay as they are.
+        target: its folder's lock is held meanwhile.
+        prefer: the run to take from where both are ok and their figures differ.
+
+    Raises:
+        UsageError: not runs, or of several protocols; damaged; figures of a cell differ between
+            two runs and none is preferred; the target is in use or no run.
+    """
+    sources = list({run.folder.resolve(): run for run in sources}.values())
+    _check_places(sources, target, prefer)
+    # Every reason to refuse comes before anything is made.
+    merger = _plan(sources, target, prefer)
+    with target.locked():
+        if target.manifest():
+            # What drove it till now may have added to it.
+            merger = _plan(sources, target, prefer)
+        target.write_manifest(merger.manifest)
+        for cell_id, run in merger.records.items():
+            if run is not target:
+                _copy(run, target, cell_id)
+        target.derive()
+    copied = sum(run is not target for run in merger.records.values())
+    busy = [
+        f"{run.folder} is being run: merge again when it ends" for run in sources if run.holder()
+    ]
+    total = f"{len(merger.manifest['cells'])} cells, {merger.waiting} not run"
+    return "\n".join([f"{target.folder}: {copied} records copied; {total}", *busy])
+
+
+def _check_places(sources: Sequence[Run], target: Run, prefer: Run | None) -> None:
+    places = {run.folder.resolve() for run in sources}
+    if target.folder.resolve() in places:
+        raise UsageError(f"--into {target.folder}: one of the runs to merge; they stay as they are")
+    if prefer and prefer.folder.resolve() not in places | {target.folder.resolve()}:
+        raise UsageError(f"--prefer {prefer.folder}: none of the runs to merge")
+    if target.folder.exists() and not target.folder.is_dir():
+        raise UsageError(f"--into {target.folder}: not a folder")
+    if target.folder.is_dir() and not target.manifest():
+        # A lock is left where a merger into a new folder was interrupted.
+        strange = [path for path in target.folder.iterdir() if not path.name.startswith(".")]
+        if strange:
+            raise UsageError(f"--into {target.folder}: neither a run nor empty")
+
+
+def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
+    # One in which nothing has finished, as after a merger was interrupted, counts as new.
+    existing = [target] if _has_figures(target) else []
+    runs = [*existing, *sources]
+    try:
+        described = read([run.folder for run in runs]).manifest
+    except UsageError as error:
+        # That offers an option which marks labels, for tables: a folder has one protocol.
+        raise UsageError(str(error).partition("; --mixed")[0]) from None
+    _check_ood(runs)
+    manifest = {**described, "format": FORMAT, "command": _command(runs)}
+    # Of equals the first is taken.
+    order = sorted(runs, key=lambda run: prefer is None or not _same(run, prefer))
+    holders: dict[str, list[Run]] = {}
+    for run in order:
+        for cell_id in run.manifest()["cells"]:
+            if run.files(cell_id).record.exists():
+                holders.setdefault(cell_id, []).append(run)
+    records, clashes = {}, []
+    for cell_id, having in holders.items():
+        found = {run: _sound(run, cell_id) for run in having}
+        fine = [run for run in having if found[run]["status"] == "ok"]
+        kinds = {canonical([found[run]["headline"], found[run]["sets"]]) for run in fine}
+        if len(kinds) > 1 and not (prefer and _same(fine[0], prefer)):
+            clashes.append((name_of(manifest["cells"][cell_id]), fine))
+        # What is there already is not copied over by what is equal to it.
+        equal = [run for run in fine if run is target and len(kinds) == 1]
+        records[cell_id] = [*equal, *fine, *having][0]
+    _refuse(clashes)
+    return Merger(manifest, records, len(manifest["cells"]) - len(records))
+
+
+def _has_figures(run: Run) -> bool:
+    return bool(run.manifest()) and any(row["status"] == "ok" for row in run.results())
+
+
+def _same(a: Run, b: Run) -> bool:
+    return a.folder.resolve() == b.folder.resolve()
+
+
+def _refuse(clashes: Sequence[tuple[str, Sequence[Run]]]) -> None:
+    if clashes:
+        name, runs = clashes[0]
+        more = f" (and {len(clashes) - 1} more cells)" if len(clashes) > 1 else ""
+        raise UsageError(
+            f"{name}{more}: figures differ between {' and '.join(str(r.folder) for r in runs)}, "
+            "though the cells are the same: not reproduced; --prefer RUN takes one"
+        )
+
+
+def _check_ood(runs: Sequence[Run]) -> None:
+    """Seeds of one dataset were measured on the same OOD sets, whatever machine had which."""
+    first: dict[str, tuple[Any, Run]] = {}
+    for run in runs:
+        for dataset, sets in run.manifest()["ood"].items():
+            kept, holder = first.setdefault(dataset, (sets, run))
+            if kept != sets:
+                raise UsageError(f"{run.folder}: {dataset} has other OOD sets than {holder.folder}")
+
+
+def _command(runs: Sequence[Run]) -> str:
+    """The commands that made the runs, one after another."""
+    commands = (run.manifest().get("command", "") for run in runs)
+    return " && ".join(
+        dict.fromkeys(each for command in commands for each in command.split(" && "))
+    )
+
+
+def _sound(run: Run, cell_id: str) -> Record:
+    """A record with all that lies beside it as its sums say.
+
+    Raises:
+        UsageError: which file is damaged.
+    """
+    record = run.record(cell_id)
+    if record is None:
+        raise UsageError(f"{run.files(cell_id).record}: damaged (verify says how); run it again")
+    for part, path, content in _parts(run, record):
+        if part in record and record[part] != (
+            hashlib.sha256(content).hexdigest() if content else ""
+        ):
+            raise UsageError(f"{path}: damaged (verify says how); run the cell again")
+    return record
+
+
+def _parts(run: Run, record: Record) -> Iterator[tuple[str, Any, bytes]]:
+    files = run.files(record["id"])
+    for part, path in (("history", files.history), ("curves", files.curves)):
+        yield part, path, path.read_bytes() if path.exists() else b""
+
+
+def _copy(source: Run, target: Run, cell_id: str) -> None:
+    """The record last, as when it was written: before it, the cell isn't finished."""
+    record = _sound(source, cell_id)
+    for (_, path, _), (_, _, content) in zip(
+        _parts(target, record), _parts(source, record), strict=True
+    ):
+        if content:
+            write_atomically(path, content)
+        else:
+            path.unlink(missing_ok=True)
+    write_atomically(target.files(cell_id).record, source.files(cell_id).record.read_bytes())

@@ -1,0 +1,282 @@
+"""Whether a run is whole: every record, what lies beside it, and the tables derived from it.
+
+A finding is `wrong` if a figure is missing, changed, out of date or not finite on the leaderboard.
+Other figures may be nan by their definition (a temperature where none fits, a disagreement of one
+head): these, what is left over, and what can't be checked are only noted.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.cache import Cache
+from bench.errors import UsageError
+from bench.fingerprint import canonical
+from bench.store import FORMAT, Record, Run, is_whole, name_of
+
+SCHEMA: dict[str, type] = {
+    "id": str,
+    "dataset": str,
+    "method": str,
+    "seed": int,
+    "status": str,
+    "reason": str,
+    "parameters": dict,
+    "recipe": dict,
+    "teacher": str,
+    "commit": str,
+    "finished": str,
+    "headline": dict,
+    "sets": list,
+    "timings": dict,
+    "environment": dict,
+    "curves": str,
+}
+STATUSES = ("ok", "failed", "skipped")
+SET_KEYS = ("set", "shift", "severity", "figures")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is the matter with a file.
+
+    Attributes:
+        place: its path.
+        what: the matter, in a few words.
+        wrong: whether it makes the run wrong; otherwise it is only good to know.
+    """
+
+    place: Path
+    what: str
+    wrong: bool = True
+
+    def __str__(self) -> str:
+        return f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}"
+
+
+def verify(run: Run) -> Iterator[Finding]:
+    """All that is the matter with a run.
+
+    Raises:
+        UsageError: it is no run.
+    """
+    path = run.folder / "run.json"
+    try:
+        manifest = run.existing_manifest()
+    except UsageError as error:
+        if not path.exists():
+            raise
+        yield Finding(path, f"{str(error).partition(': ')[2]}; no record can be compared with it")
+        return
+    driven = run.holder()
+    cells = manifest["cells"]
+    found = {cell_id: run.files(cell_id).record.exists() for cell_id in cells}
+    missing = [cell_id for cell_id in cells if not found[cell_id]]
+    if driven:
+        what = f"being run by {driven}, {len(missing)} cells are still to come"
+        yield Finding(run.folder, what, wrong=False)
+    else:
+        for cell_id in missing:
+            what = f"missing: {name_of(cells[cell_id])} was not run"
+            yield Finding(run.files(cell_id).record, what)
+    yield from _of_records(run, manifest, [cell_id for cell_id in cells if found[cell_id]])
+    yield from _strangers(run, cells)
+    for name in run.outdated():
+        yield Finding(run.folder / name, "not what the records give", wrong=not driven)
+
+
+def _of_records(
+    run: Run, manifest: Mapping[str, Any], cell_ids: Sequence[str]
+) -> Iterator[Finding]:
+    """Of every record and what belongs to it; what most of them have in common is said once."""
+    undefined: Counter[str] = Counter()
+    unsummed = 0
+    for cell_id in cell_ids:
+        cell = manifest["cells"][cell_id]
+        record, reason = _read(run, cell_id)
+        if record is None:
+            yield Finding(run.files(cell_id).record, reason)
+            continue
+        yield from _of_cell(run, record, cell, manifest["recipes"].get(cell["dataset"], {}))
+        yield from _of_parts(run, record)
+        undefined.update(_undefined(record))
+        unsummed += "history" not in record
+    if unsummed:
+        what = f"{unsummed} histories have no sum, they are of an older version"
+        yield Finding(run.cells, what, wrong=False)
+    for name, count in sorted(undefined.items()):
+        yield Finding(run.folder, f"{name} is not finite in {count} evaluations", wrong=False)
+
+
+def records_of(run: Run) -> int:
+    """How many there are."""
+    return sum(1 for _ in run.cells.glob("*.json"))
+
+
+def _read(run: Run, cell_id: str) -> tuple[Record | None, str]:
+    """A record, or why it can't be used."""
+    try:
+        text = run.files(cell_id).record.read_bytes()
+    except OSError as error:
+        return None, f"can't be read ({error.strerror})"
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None, "damaged: not JSON, as if cut off"
+    if not isinstance(record, dict):
+        return None, "not a record"
+    if record.get("format") != FORMAT:
+        return None, f"of format {record.get('format')!r}, this version reads {FORMAT}"
+    if not is_whole(text):
+        return None, "damaged: its sum is wrong"
+    if record.get("id") != cell_id:
+        return None, f"holds {record.get('id')!r}, not the cell that it is named after"
+    for name, kind in SCHEMA.items():
+        if not isinstance(record.get(name), kind):
+            return None, f"{name} is missing or of the wrong kind"
+    sets = record["sets"]
+    if not all(isinstance(each, dict) and set(SET_KEYS) <= set(each) for each in sets):
+        return None, "a set lacks one of " + ", ".join(SET_KEYS)
+    return record, ""
+
+
+def _of_cell(
+    run: Run, record: Record, cell: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Whether a record is of the cell that was asked for, and has its figures."""
+    place = run.files(record["id"]).record
+    told = {name: cell[name] for name in ("dataset", "method", "seed")}
+    told |= {"parameters": cell.get("parameters", {}), "teacher": cell["measured"]}
+    for name, value in told.items():
+        if canonical(record[name]) != canonical(value):
+            yield Finding(place, f"its {name} is {record[name]!r}, asked for was {value!r}")
+    for name, value in recipe.items():
+        # How members were cut into pieces need not be told alike.
+        if name != "piece" and canonical(record["recipe"].get(name)) != canonical(value):
+            yield Finding(place, f"its recipe's {name} isn't the run's")
+    if record["status"] not in STATUSES:
+        yield Finding(place, f"status {record['status']!r} is none of {', '.join(STATUSES)}")
+    if record["status"] == "ok" and not (record["headline"] and record["sets"]):
+        yield Finding(place, "ok, but without figures")
+    if record["status"] != "ok" and not record["reason"]:
+        yield Finding(place, f"{record['status']} without a reason")
+    for name, value in record["headline"].items():
+        if not _is_finite(value):
+            yield Finding(place, f"{name} is {value}")
+
+
+def _undefined(record: Record) -> Iterator[str]:
+    """Names of figures that aren't finite, but for those of the leaderboard."""
+    for entry in record["sets"]:
+        for key, value in entry["figures"].items():
+            if key not in record["headline"] and not _is_finite(value):
+                yield key
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _of_parts(run: Run, record: Record) -> Iterator[Finding]:
+    """The history and the curves against the sums in the record."""
+    files = run.files(record["id"])
+    for part, path in (("history", files.history), ("curves", files.curves)):
+        # A name that only points elsewhere does not keep anything.
+        if path.is_symlink():
+            yield Finding(path, "a link; what it points to may change", wrong=False)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            content = b""
+        except OSError as error:
+            yield Finding(path, f"can't be read ({error.strerror})")
+            continue
+        if part in record and record[part] != (
+            hashlib.sha256(content).hexdigest() if content else ""
+        ):
+            what = "damaged: its SHA-256 is not the record's" if record[part] else "of no record"
+            yield Finding(path, what if content else "missing or empty")
+            continue
+        if part == "history" and content and (reason := _unreadable(content)):
+            yield Finding(path, reason)
+
+
+def _unreadable(history: bytes) -> str:
+    """Why a history is none; empty if it is one."""
+    try:
+        header, *rows = csv.reader(io.StringIO(history.decode(), newline=""))
+    except (ValueError, csv.Error):
+        return "not readable as CSV"
+    if not {"stage", "epoch"} <= set(header):
+        return "no history: it has no stages and epochs"
+    if any(len(row) != len(header) for row in rows) or not history.endswith(b"\n"):
+        return "damaged: as if cut off"
+    return ""
+
+
+def _strangers(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
+    """What lies among the cells and was not asked for."""
+    try:
+        found = sorted(run.cells.iterdir())
+    except OSError:
+        return
+    older = 0
+    for path in found:
+        name = path.name.removesuffix(".json")
+        if path.is_symlink() and name in cells:
+            yield Finding(path, "a link; what it points to may change", wrong=False)
+        elif path.name.endswith(".part"):
+            yield Finding(path, "left by a writer that was killed", wrong=False)
+        elif name in cells:
+            continue
+        elif path.is_dir():
+            if not run.files(path.name).record.exists():
+                yield Finding(path, "of no record", wrong=False)
+        elif path.suffix != ".json":
+            yield Finding(path, "no cell's", wrong=False)
+        elif reason := _read(run, name)[1]:
+            yield Finding(path, f"{reason}; not asked for", wrong=False)
+        else:
+            older += 1
+    if older:
+        what = f"{older} records of cells no longer asked for, or of older code"
+        yield Finding(run.cells, what, wrong=False)
+
+
+def verify_cache(folder: Path) -> Iterator[Finding]:
+    """All that is the matter with a cache.
+
+    Raises:
+        UsageError: no such folder.
+    """
+    cache = Cache(folder)
+    for key in entries(folder):
+        if not cache.sound(key):
+            path = folder / f"{key}.safetensors"
+            yield Finding(path, "incomplete, or its SHA-256 is not the one noted")
+    for path in sorted(folder.glob(".*.part")):
+        yield Finding(path, "left by a writer that was killed, or being written", wrong=False)
+
+
+def entries(folder: Path) -> Sequence[str]:
+    """Keys of a cache's entries, whole or not.
+
+    Raises:
+        UsageError: no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    suffixes = (".safetensors", ".json")
+    return sorted({path.stem for path in folder.iterdir() if path.suffix in suffixes})

@@ -1,0 +1,172 @@
+"""What notebooks and TensorBoard are given is what the records hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.analysis import export
+from bench.analysis.results import read
+from bench.store import Run
+
+MakeRun = Callable[..., Run]
+Mistake = Callable[..., str]
+STRANGE = ["a_b & 100% #1", "../x", "NA", 'new\nline,"q"', "=1+1"]
+FIGURES = {
+    ("d", "kd", 0): {"nll": 0.1 + 0.2, "ece@rotation/3": math.nan, "ood_auroc:total@ood:far": 1.0},
+    ("d", "kd", 1): {"nll": math.inf, "accuracy": 1.0},
+    **{("d", label, 0): {"nll": 0.5} for label in STRANGE},
+}
+PARAMETERS = {
+    "kd": {"heads": 3, "lam": 4.5, "flat": True, "none": None, "layers": [100, 50]},
+    "NA": {"heads": 5, "lam": "linear(0, 4)", "flat": False, "none": None},
+}
+HISTORY = [
+    {"stage": "warm-up", "epoch": 0, "loss": 2.5, "extra": ""},
+    *({"stage": "train", "epoch": i, "loss": 1 / (i + 1), "extra": math.nan} for i in range(3)),
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path, make_run: MakeRun) -> Run:
+    return make_run(
+        tmp_path / "r",
+        FIGURES,
+        failed={("d", "kd", 2): "it broke"},
+        missing=[("d", "kd", 3)],
+        parameters=PARAMETERS,
+        methods=dict.fromkeys(STRANGE, "kd"),
+        histories={("d", label, 0): HISTORY for label in ("kd", "../x")},
+    )
+
+
+def rows(run: Run, path: Path) -> list[dict[str, str]]:
+    export.write_table(read([run.folder]), path)
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+
+
+def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
+    found = rows(run, tmp_path / "out.csv")
+    parts = ("label", "seed", "set", "shift", "severity", "metric", "score", "value")
+    table = {tuple(row[name] for name in parts) for row in found if row["status"] == "ok"}
+    names = ("dataset", "method", "label", "seed", *parts[2:])
+    assert {
+        tuple(dict(zip(names, row, strict=True))[name] for name in parts) for row in run.metrics()
+    } == table
+    assert ("kd", "0", "test", "", "0", "nll", "", "0.30000000000000004") in table
+    assert ("kd", "0", "test", "rotation", "3", "ece", "", "nan") in table
+    assert ("kd", "0", "ood:far", "", "0", "ood_auroc", "total", "1.0") in table
+    assert {row["label"] for row in found} == {"kd", *STRANGE}
+
+
+def test_cells_without_figures_have_one_row(run: Run, tmp_path: Path) -> None:
+    found = {r["seed"]: r for r in rows(run, tmp_path / "out.csv") if r["status"] != "ok"}
+    assert {seed: row["status"] for seed, row in found.items()} == {"2": "failed", "3": "not run"}
+    assert all(row["metric"] == row["value"] == "" for row in found.values())
+    assert found["3"]["timing.seconds"] == "" and found["2"]["param.heads"] == "3"
+
+
+def test_parameters_teacher_and_timings_are_columns(run: Run, tmp_path: Path) -> None:
+    found = {row["label"]: row for row in rows(run, tmp_path / "out.csv") if row["seed"] == "0"}
+    kd, other = found["kd"], found["NA"]
+    names = ("param.heads", "param.lam", "param.flat", "param.none", "param.layers")
+    assert [kd[name] for name in names] == ["3", "4.5", "true", "", "[100, 50]"]
+    assert [other[name] for name in names] == ["5", "linear(0, 4)", "false", "", ""]
+    assert kd["teacher"] == other["teacher"] and kd["teacher"].startswith("outputs-")
+    assert kd["timing.seconds"] == "1.0"
+
+
+def test_equal_runs_are_equal_files(run: Run, tmp_path: Path) -> None:
+    rows(run, tmp_path / "a.csv"), rows(run, tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_parquet_holds_the_same(run: Run, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    text = rows(run, tmp_path / "out.csv")
+    export.write_table(read([run.folder]), tmp_path / "out.parquet")
+    table = parquet.read_table(tmp_path / "out.parquet")
+    kinds = {name: str(table.schema.field(name).type) for name in table.column_names}
+    assert kinds["value"] == kinds["timing.seconds"] == "double"
+    assert kinds["seed"] == kinds["severity"] == kinds["param.heads"] == "int64"
+    assert kinds["param.flat"] == "bool" and kinds["param.lam"] == "string"
+    found: list[dict[str, Any]] = table.to_pylist()
+    assert len(found) == len(text)
+    for typed, row in zip(found, text, strict=True):
+        for name, value in typed.items():
+            if value is None:
+                assert row[name] == "", name
+            elif isinstance(value, float):
+                assert value == float(row[name]) or (math.isnan(value) and row[name] == "nan")
+            elif isinstance(value, bool):
+                assert row[name] == str(value).lower()
+            else:
+                assert row[name] == str(value), name
+
+
+def test_curves_come_back_from_tensorboard(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="tensorboard is not installed",
+    )
+    folder = tmp_path / "deep" / "tb"
+    assert export.write_curves(read([run.folder]), folder) == 2
+    files = sorted(path for path in tmp_path.rglob("events*"))
+    assert [str(path.parent.relative_to(folder)) for path in files] == [
+        *("d/..%2Fx/seed 0", "d/kd/seed 0")
+    ]
+    content = files[1].read_bytes()
+    # Twice, as while a run goes on: the file is replaced by its equal.
+    export.write_curves(read([run.folder]), folder)
+    assert files[1].read_bytes() == content
+    assert [path.name for path in files[1].parent.iterdir()] == [files[1].name]
+    events = reader.EventAccumulator(str(files[1].parent)).Reload()
+    assert events.Tags()["scalars"] == ["warm-up/loss", "train/loss", "train/extra"]
+    found = [(each.step, each.value) for each in events.Scalars("train/loss")]
+    assert found == [(i, pytest.approx(1 / (i + 1), rel=1e-6)) for i in range(3)]
+    assert all(math.isnan(each.value) for each in events.Scalars("train/extra"))
+    assert [each.value for each in events.Scalars("warm-up/loss")] == [2.5]
+
+
+def test_names_of_folders_lead_nowhere_else() -> None:
+    texts = [
+        "..",
+        ".",
+        "%2E%2E",
+        "a/b",
+        "a%2Fb",
+        "a\\b",
+        "\0",
+        "kd",
+        "hydra+[heads=5]",
+        "é",
+        "CON:",
+    ]
+    names = [export._as_name(text) for text in texts]
+    assert len(set(names)) == len(texts)
+    assert not any(set(name) & set("/\\\0:") or not name.strip(".") for name in names)
+    assert "hydra+[heads=5]" in names and "kd" in names
+
+
+def test_mistakes(
+    run: Run, tmp_path: Path, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "r.csv").mkdir()
+    assert "neither .csv nor .parquet" in mistake(export.check_out, tmp_path / "out.xlsx")
+    assert "a folder, not a file" in mistake(export.check_out, run.folder.with_suffix(".csv"))
+    (tmp_path / "file").touch()
+    assert "not a folder" in mistake(export.check_tensorboard, tmp_path / "file")
+    for package in ("pyarrow", "tensorboardX"):
+        monkeypatch.setitem(sys.modules, package, None)
+    message = mistake(export.check_out, tmp_path / "out.parquet")
+    assert message.endswith("needs pyarrow, which is not installed: pip install pyarrow")
+    assert "pip install tensorboardX" in mistake(export.check_tensorboard, tmp_path / "tb")

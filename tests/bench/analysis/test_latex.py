@@ -1,0 +1,133 @@
+"""What is written compiles, prints what it should, and stays on the page."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.latex import escape, floating, tabular
+from bench.analysis.results import read
+from bench.analysis.tables.formats import as_latex, as_macros
+from bench.analysis.tables.making import Choice, make_tables
+from bench.analysis.tables.paper import paper_tables
+from bench.store import Run
+
+needs_pdflatex = pytest.mark.skipif(
+    not shutil.which("pdflatex"),
+    reason="pdflatex is not installed: that the LaTeX compiles was NOT checked",
+)
+HOSTILE = (
+    *("a_b & 100% #1", r"\input{x}", "{", "}", "~^", "hydra+ λΩΑς", "<script>", "[kd]", "*star"),
+    *("naïve ß ø \u0131 中", 'a--b ?` "q" $y$ §', "-1", "ensemble", "\x1b[1m\n\\\\", "x\u00a0≤ ∞²"),
+)
+METRICS = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl", "teacher_tv_epistemic")
+
+
+def compiled(folder: Path, body: str) -> str:
+    """The log of pdflatex; its PDF is folder/doc.pdf."""
+    packages = r"\usepackage{booktabs,graphicx}"
+    text = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    (folder / "doc.tex").write_text(text)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    log = done.stdout.decode(errors="replace")
+    assert done.returncode == 0, log[-2000:]
+    return log
+
+
+def figures(labels: tuple[str, ...], seeds: int, dataset: str = "d") -> dict:  # type: ignore[type-arg]
+    return {
+        (dataset, label, seed): dict.fromkeys(METRICS, 0.4 + 0.01 * i + 0.001 * seed)
+        for i, label in enumerate(labels)
+        for seed in range(seeds)
+    }
+
+
+def test_each_special_sign() -> None:
+    assert escape(r"a_b & 100% #1") == r"a\_b \& 100\% \#1"
+    assert escape(r"\{~^}") == (r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\}")
+    assert escape("λΛΑ ± é") == r"$\lambda$$\Lambda$A $\pm$ \'{e}"
+    assert escape("中") == "{[}U+4E2D]"
+    assert escape("a\nb\tc\x1b") == "a b c "
+    assert escape("[*--") == "{[}{*}{-}{-}"
+
+
+def test_everything_is_ascii_and_no_command_of_the_input_survives() -> None:
+    for code in (*range(0x20, 0x500), 0x2013, 0x2192, 0x1F600):
+        text = escape(chr(code))
+        assert text.isascii() and text
+    assert r"\input" not in escape(r"\input{/etc/passwd}")
+
+
+def test_a_float_by_hand() -> None:
+    text = floating(tabular(["a", "b"], [["1", "2"], [], ["3", "4"]], "lr"), "C.", "tab: a_b}")
+    lines = text.splitlines()
+    assert r"\label{tab:-a-b-}" in lines and r"\caption{C.}" in lines
+    start = lines.index(r"\toprule")
+    assert lines[start : start + 7] == [
+        *(r"\toprule", r"a & b \\", r"\midrule", r"1 & 2 \\", r"\midrule", r"3 & 4 \\"),
+        r"\bottomrule",
+    ]
+
+
+@needs_pdflatex
+def test_all_signs_compile(tmp_path: Path) -> None:
+    signs = "".join(map(chr, (*range(0x20, 0x500), *range(0x2010, 0x2040), *range(0x2190, 0x2200))))
+    rows = [[escape(signs[i : i + 30]), escape("x")] for i in range(0, len(signs), 30)]
+    compiled(tmp_path, tabular(["a", "b"], rows, "lr"))
+
+
+@needs_pdflatex
+@pytest.mark.parametrize(
+    ("labels", "seeds"),
+    [
+        pytest.param(HOSTILE, 3, id="hostile"),
+        pytest.param(HOSTILE, 1, id="one seed"),
+        pytest.param(("kd",), 3, id="one method"),
+        pytest.param(tuple(f"hydra+[heads={i}]" for i in range(40)), 8, id="forty methods"),
+        pytest.param(tuple(f"hydra+[heads={i}]" for i in range(100)), 2, id="a hundred"),
+    ],
+)
+def test_tables_compile_and_stay_on_the_page(
+    make_run: Callable[..., Run], tmp_path: Path, labels: tuple[str, ...], seeds: int
+) -> None:
+    made = figures(labels, seeds, "a_b & 100% #1 \\input{x}")
+    missing = [("a_b & 100% #1 \\input{x}", labels[0], 99)]
+    failed = {("a_b & 100% #1 \\input{x}", "all } failed", 0): "100% \\bad_ {"}
+    make_run(tmp_path / "run", made, missing=missing, failed=failed)
+    results = read([tmp_path / "run"])
+    choices = (Choice(), Choice(by="metric"), Choice(transpose=True))
+    tables = [table for choice in choices for table in make_tables(results, choice)]
+    body = as_macros(tables) + as_latex(tables, label="tab:a_b}")
+    log = compiled(tmp_path, body)
+    assert "Overfull" not in log
+    assert "multiply defined" not in log
+
+
+@needs_pdflatex
+def test_the_papers_tables_compile(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    make_run(tmp_path / "run", figures(("kd", "gauss"), 2, "svhn"))
+    tables = paper_tables(read([tmp_path / "run"]))
+    assert "Overfull" not in compiled(tmp_path, as_macros(tables) + as_latex(tables))
+
+
+def test_macros_are_legal_and_differ(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    labels = ("a b", "a-b", "a_b", "A B", "ab", "hydra+ 20", "hydra 20", "中", "{}", "1", "one")
+    make_run(tmp_path / "run", figures(labels, 3))
+    tables = make_tables(read([tmp_path / "run"]), Choice(metrics=("nll",)))
+    text = as_macros(tables)
+    names = re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}", text, re.M)
+    assert len(names) == len(text.splitlines()) == 2 * len(labels) == len(set(names))
+    assert r"\newcommand{\resDHydraPlusTwoZeroNll}{0.451 $\pm$ 0.001}" in text
+    assert r"\newcommand{\resDHydraPlusTwoZeroNllMean}{0.451}" in text
+
+
+def test_the_same_bytes_twice(make_run: Callable[..., Run], tmp_path: Path) -> None:
+    make_run(tmp_path / "run", figures(HOSTILE, 3))
+    first, second = (as_latex(make_tables(read([tmp_path / "run"]), Choice())) for _ in range(2))
+    assert first == second and first.isascii()

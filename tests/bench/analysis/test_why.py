@@ -1,0 +1,175 @@
+"""What is told of a cell, and how a cell is named."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.why import sparkline, why
+from bench.store import Run
+
+MakeRun = Callable[..., Run]
+Mistake = Callable[..., str]
+WIDE = "hydra+[heads=20]"
+HOSTILE = "a_b \x1b[2J & 100%"
+FIGURES = {
+    **{
+        ("spiral", label, seed): {"nll": 0.25 + seed, "ece": 0.5}
+        for label in ("kd", "hydra+")
+        for seed in (0, 1)
+    },
+    ("spiral", WIDE, 0): {"nll": 0.125},
+    ("sine", "ensemble", 0): {"nll": 1.5},
+    ("sine", "kd", 0): {"nll": 1.25},
+}
+FAILED = {("sine", "hydra+", 0): "ValueError: it \x1b[31mbroke", ("sine", HOSTILE, 0): "no"}
+HISTORY = [
+    {"stage": "train", "epoch": i, "loss": 10.0**-i, "diversity": 7 - i, "none": ""}
+    for i in range(8)
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path, make_run: MakeRun) -> Run:
+    return make_run(
+        tmp_path / "r",
+        FIGURES,
+        failed=FAILED,
+        missing=[("spiral", "kd", 2)],
+        methods={WIDE: "hydra+", HOSTILE: "kd"},
+        parameters={"hydra+": {"heads": 5, "lam": 3.0}, WIDE: {"heads": 20, "lam": 3.0}, "kd": {}},
+        histories={("spiral", "hydra+", 0): HISTORY},
+        command="python run_bench.py run --preset toy -mkd -d spiral --seeds=0-2 -s 3 --force "
+        "--results elsewhere --set epochs=4",
+    )
+
+
+def test_all_of_a_cell(run: Run, tmp_path: Path) -> None:
+    text = why([str(run.folder), "spiral", "hydra+", "0"], tmp_path, 100)
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[0] == "spiral hydra+ seed 0: done"
+    assert "nll ↓  0.25" in lines and "ece ↓  0.5" in lines
+    assert "heads  5; 20 in hydra+[heads=20]" in lines and "lam    3.0" in lines
+    assert "training, stage train: 8 epochs" in lines
+    loss = next(line.split() for line in lines if line.startswith("loss"))
+    assert loss == ["loss", "1", "1e-07", "1e-07", "█▇▆▅▄▃▂▁", "log"]
+    assert next(x.split() for x in lines if x.startswith("diversity"))[1:] == [
+        "7",
+        "0",
+        "0",
+        "█▇▆▅▄▃▂▁",
+    ]
+    assert not any(line.startswith("none") for line in lines)
+    assert "members  5" in lines and "torch     2.13" in lines
+    assert f"not in {tmp_path}" in lines and "shared by 3 cells of this run" in lines
+    assert lines[-1] == (
+        f"python run_bench.py run --preset toy --set epochs=4 --results {run.folder} "
+        "-m hydra+ -d spiral -s 0 --force"
+    )
+
+
+def test_ways_to_name_it(run: Run, tmp_path: Path) -> None:
+    folder = str(run.folder)
+    cell_id = next(path.stem for path in run.cells.glob("spiral-hydra.s0*.json"))
+    expected = why([folder, "spiral hydra+ 0"], tmp_path)
+    ways = [
+        *([folder, cell_id], [folder, cell_id[:-4]], [folder, f"{cell_id}.json"]),
+        *([folder, "spiral", "hydra+", "seed", "0"], [folder, "spiral hydra+ seed 0"]),
+        *([f"{folder}/cells/{cell_id}.json"], [f"{folder}/cells/{cell_id}"]),
+    ]
+    for way in ways:
+        assert why(way, tmp_path) == expected, way
+    assert why([folder, "spiral", WIDE], tmp_path).startswith(f"spiral {WIDE} seed 0")
+
+
+def test_names_that_are_none(run: Run, tmp_path: Path, mistake: Mistake) -> None:
+    folder = str(run.folder)
+    told = {
+        ("spirl kd 0",): "spirl kd 0: no such cell; did you mean 'spiral kd 0'?",
+        ("spiral", "kd"): "spiral kd: 3 cells begin so: spiral-kd.s0",
+        ("zzzzzz",): "zzzzzz: no such cell; r has 10 cells",
+        ("../../run",): "no such cell",
+        (" ",): "no such cell",
+    }
+    for words, message in told.items():
+        assert message.replace("r has", f"{folder} has") in mistake(why, [folder, *words], tmp_path)
+    assert "which cell?" in mistake(why, [folder], tmp_path)
+    assert "no such folder" in mistake(why, [f"{folder}/none", "a"], tmp_path)
+    assert "not a run" in mistake(why, [str(tmp_path), "a"], tmp_path)
+
+
+def test_failed_missing_damaged_unasked(run: Run, tmp_path: Path) -> None:
+    folder = str(run.folder)
+    failed = why([folder, "sine hydra+ 0"], tmp_path)
+    assert "failed: ValueError: it �[31mbroke" in failed and "Traceback (most recent" in failed
+    assert "\x1b" not in why([folder, "sine a_b"], tmp_path)
+    missing = why([folder, "spiral kd 2"], tmp_path)
+    assert missing.startswith("spiral kd seed 2: not run") and "run it again" in missing
+    path = next(run.cells.glob("sine-kd.s0*.json"))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "its record is damaged" in why([folder, "sine kd 0"], tmp_path)
+    manifest = run.manifest()
+    gone = next(name for name in manifest["cells"] if name.startswith("spiral-kd.s1"))
+    del manifest["cells"][gone]
+    run.write_manifest(manifest)
+    assert "no longer asked for" in why([folder, gone], tmp_path)
+
+
+def test_where_its_teacher_is(run: Run, tmp_path: Path) -> None:
+    from bench.cache import Cache
+
+    key = run.record(next(path.stem for path in run.cells.glob("sine-kd.s0*.json")))["teacher"]  # type: ignore[index]
+    Cache(tmp_path).save(key, {}, {"dataset": "sine", "seed": 0, "members": 5})
+    text = why([str(run.folder), "sine kd 0"], tmp_path)
+    assert f"5 members of sine, seed 0, in {tmp_path}" in text
+    assert any(
+        line.endswith("measures it") and "sine-ensemble" in line for line in text.splitlines()
+    )
+
+
+def test_a_label_of_a_preset_is_no_selector(tmp_path: Path, make_run: MakeRun) -> None:
+    labels = {"paper's λ 5": "hydra+", "kd[temperature=2]": "kd", "kd[temperature=3]": "kd"}
+    run = make_run(
+        tmp_path / "it's",
+        {("d", label, 0): {"nll": 1.0} for label in labels},
+        methods=labels,
+        parameters={
+            "paper's λ 5": {"lam": 9.0},
+            "kd[temperature=2]": {"temperature": 2.0},
+            # Named like one, and another.
+            "kd[temperature=3]": {"temperature": 4.0},
+        },
+    )
+
+    def command(label: str) -> str:
+        return why([str(run.folder), "d", label, "0"], tmp_path).splitlines()[-1].strip()
+
+    assert shlex.split(command("kd[temperature=2]"))[-7:] == [
+        *("-m", "kd[temperature=2]", "-d", "d", "-s", "0", "--force")
+    ]
+    for label in ("paper's λ 5", "kd[temperature=3]"):
+        words = shlex.split(command(label))
+        assert words[:2] == ["rm", "-f"] and Path(words[2]).exists() and words[3] == "&&"
+        assert "--force" not in words and words[-4:] == ["-d", "d", "-s", "0"]
+
+
+def test_sparklines() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == ("▁▂▃▄▅▆▇█", "")
+    assert sparkline([0, 0, 7, 7], 2) == ("▁█", "")
+    assert sparkline([1, 10, 100, 1000], 4) == ("▁▃▆█", "log")
+    assert sparkline([2, 2, 2], 5) == ("▁▁▁", "")
+    assert sparkline([0, math.nan, math.inf, 7], 4) == ("▁××█", "")
+    assert sparkline([math.nan], 4) == ("×", "")
+    bars, _ = sparkline([float(i) for i in range(1000)], 60)
+    assert len(bars) == 60 and list(bars) == sorted(bars)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_it_fits_the_terminal(run: Run, tmp_path: Path, width: int) -> None:
+    text = why([str(run.folder), "spiral hydra+ 0"], tmp_path, width)
+    curves = text[text.index("training") : text.index("recipe")]
+    assert max(map(len, curves.splitlines())) <= max(width, 70)
