@@ -17,15 +17,18 @@ Arrays (float32) by name; SET is a key such as `test`, `test/rotation/3` or `ood
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.data import Prepared
 from bench.metrics.classification import reliability
 from bench.metrics.fidelity import BINS, histogram
 from bench.metrics.ood import detected
 from bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 from bench.metrics.registry import largest
+
+if TYPE_CHECKING:
+    from bench.data import Prepared
 
 Curves = dict[str, np.ndarray]
 UNCERTAINTIES = ("total", "aleatoric", "epistemic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def parse_devices(text: str) -> list[str]:
 def device_kind(devices: list[str]) -> str:
     """`cpu` or `cuda`: figures of one kind are not those of the other."""
     return devices[0].partition(":")[0]
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _gpus() -> int:

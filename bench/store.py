@@ -106,7 +106,8 @@ class Run:
             UsageError: it isn't.
         """
         if not self.folder.is_dir():
-            raise UsageError(f"{self.folder}: no such folder")
+            what = "not a folder" if self.folder.exists() else "no such folder"
+            raise UsageError(f"{self.folder}: {what}")
         manifest = self.manifest()
         if not manifest:
             raise UsageError(f"{self.folder}: not a run (it has no run.json)")

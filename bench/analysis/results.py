@@ -177,9 +177,7 @@ class Results:
                 raise UsageError(f"{metric}: no cell has this figure{kind}")
         return found
 
-    def long(
-        self, places: Collection[Place] | None = None
-    ) -> Iterator[tuple[Slot, Place, float]]:
+    def long(self, places: Collection[Place] | None = None) -> Iterator[tuple[Slot, Place, float]]:
         """Every figure of every `ok` cell, from metrics.csv; of some places only, if named."""
         for run in self.runs:
             # In the folder a marked label is still without its mark.
@@ -217,14 +215,36 @@ def read(folders: Sequence[Path], mixed: bool = False) -> Results:
             measures) than the first ones of their dataset, too, with a mark behind their labels.
 
     Raises:
-        UsageError: a folder is no run, unreadable or without figures, or protocols differ.
+        UsageError: a folder is no run, unreadable or without figures, protocols differ, or the
+            figures of one cell do.
+    """
+    results = join(folders, mixed)
+    first: dict[str, tuple[dict[str, str], Run]] = {}
+    for run in results.runs if len(results.runs) > 1 else ():
+        cells = {slot_of(cell): cell_id for cell_id, cell in run.manifest()["cells"].items()}
+        for row in run.results():
+            if row["status"] != "ok":
+                continue
+            figures = {name: value for name, value in row.items() if value and name != "label"}
+            known, holder = first.setdefault(cells[slot_of(row)], (figures, run))
+            if known != figures:
+                name = f"{row['dataset']} {row['label']} seed {row['seed']}"
+                raise UsageError(f"{run.folder}: {name} has other figures than in {holder.folder}")
+    return results
+
+
+def join(folders: Sequence[Path], mixed: bool = False) -> Results:
+    """The same, but of a cell that several runs hold the first one that is `ok`, unseen.
+
+    Raises:
+        UsageError: as `read`, but not for figures of one cell that differ.
     """
     runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
     manifest: dict[str, Any] = {part: {} for part in ("cells", "recipes", "ood", "metrics")}
     methods: dict[str, Any] = {}
     rows: dict[Slot, Mapping[str, str]] = {}
     holders: dict[str, Run] = {}
-    protocols = _Protocols()
+    protocols = _Protocols(runs, mixed)
     for run in runs:
         described, found = _read_one(run)
         for part in ("recipes", "ood", "metrics"):
@@ -235,9 +255,11 @@ def read(folders: Sequence[Path], mixed: bool = False) -> Results:
             row = finished.get(slot_of(cell))
             if row is None and run.record_is_damaged(cell_id):
                 raise UsageError(f"{run.cells / cell_id}.json: damaged, or of another version")
-            if cell_id in holders and (row is None or row["status"] != "ok"):
-                continue
-            label = protocols.label(run, described["recipes"], cell_id, cell, mixed)
+            if cell_id in holders:
+                known = rows.get(slot_of(manifest["cells"][cell_id]))
+                if row is None or row["status"] != "ok" or (known and known["status"] == "ok"):
+                    continue
+            label = protocols.label(run, described, cell_id, cell)
             manifest["cells"][cell_id] = {**cell, "label": label}
             holders[cell_id] = run
             if row is not None:
@@ -259,16 +281,13 @@ def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
 class _Protocols:
     """Under which protocol the first rows of each dataset were made."""
 
-    def __init__(self) -> None:
-        self._first: dict[Any, tuple[Any, Run]] = {}
+    def __init__(self, runs: Sequence[Run], mixed: bool) -> None:
+        self._mixed = mixed
+        self._marks = _short_names(runs)
+        self._first: dict[Any, tuple[Any, Run, str]] = {}
 
     def label(
-        self,
-        run: Run,
-        recipes: Mapping[str, Any],
-        cell_id: str,
-        cell: Mapping[str, Any],
-        mixed: bool,
+        self, run: Run, described: Mapping[str, Any], cell_id: str, cell: Mapping[str, Any]
     ) -> str:
         """A cell's label, marked if its row does not belong beside those that came before.
 
@@ -277,20 +296,34 @@ class _Protocols:
         """
         dataset, label, seed = slot_of(cell)
         parts = {
-            "another recipe": ((dataset,), canonical(recipes[dataset])),
-            "other code": ((dataset, ""), cell["protocol"]),
+            "another recipe": ((dataset, "recipe"), canonical(described["recipes"][dataset])),
+            "other OOD sets": ((dataset, "ood"), canonical(described["ood"].get(dataset, {}))),
+            "other measuring code": ((dataset, "protocol"), cell["protocol"]),
             "another teacher, or on other sets": ((dataset, seed), cell["measured"]),
             "other parameters or code": ((dataset, label, seed), cell_id),
         }
         for what, (place, value) in parts.items():
-            first, holder = self._first.setdefault(place, (value, run))
+            first, holder, other = self._first.setdefault(place, (value, run, label))
             if first == value:
                 continue
-            if not mixed:
+            if not self._mixed:
+                than = other if holder is run else f"in {holder.folder}"
                 raise UsageError(
-                    f"{run.folder}: {dataset} {label} was made with {what} than in "
-                    f"{holder.folder}; --mixed takes both, marked"
+                    f"{run.folder}: {dataset} {label} was made with {what} than {than}; "
+                    "--mixed takes both, marked"
                 )
-            mark = "older code" if holder is run else run.folder.name
-            return f"{label} ({mark})"
+            return f"{label} ({'other code' if holder is run else self._marks[run]})"
         return str(label)
+
+
+def _short_names(runs: Sequence[Run]) -> dict[Run, str]:
+    """As many last parts of each folder's path as tell it from the others."""
+    paths = {run: run.folder.resolve().parts for run in runs}
+    names = {}
+    for run, parts in paths.items():
+        others = [other for each, other in paths.items() if each is not run and other != parts]
+        depth = 1
+        while depth < len(parts) and any(parts[-depth:] == other[-depth:] for other in others):
+            depth += 1
+        names[run] = "/".join(parts[-depth:])
+    return names

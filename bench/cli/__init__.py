@@ -17,6 +17,7 @@ import bench.cli.running
 import bench.cli.looking
 import bench.cli.compare
 import bench.cli.table
+import bench.cli.plot
 import bench.cli.report
 import bench.cli.upkeep  # noqa: F401
 # isort: on

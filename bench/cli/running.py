@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -277,10 +276,9 @@ def _cluster_device(device: str) -> list[str]:
 
 def _slots(devices: list[str], cells_per_gpu: int) -> int:
     """Tasks at a time: one per core that this process may use, or so many a GPU."""
-    if devices != ["cpu"]:
-        return len(devices) * cells_per_gpu
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    from bench.devices import cores
+
+    return cores() if devices == ["cpu"] else len(devices) * cells_per_gpu
 
 
 def _default_results(preset: str | None) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.results import read
+from bench.analysis.results import join
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.fingerprint import canonical
@@ -84,11 +84,10 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
     existing = [target] if _has_figures(target) else []
     runs = [*existing, *sources]
     try:
-        described = read([run.folder for run in runs]).manifest
+        described = join([run.folder for run in runs]).manifest
     except UsageError as error:
         # That offers an option which marks labels, for tables: a folder has one protocol.
         raise UsageError(str(error).partition("; --mixed")[0]) from None
-    _check_ood(runs)
     manifest = {**described, "format": FORMAT, "command": _command(runs)}
     # Of equals the first is taken.
     order = sorted(runs, key=lambda run: prefer is None or not _same(run, prefer))
@@ -127,16 +126,6 @@ def _refuse(clashes: Sequence[tuple[str, Sequence[Run]]]) -> None:
             f"{name}{more}: figures differ between {' and '.join(str(r.folder) for r in runs)}, "
             "though the cells are the same: not reproduced; --prefer RUN takes one"
         )
-
-
-def _check_ood(runs: Sequence[Run]) -> None:
-    """Seeds of one dataset were measured on the same OOD sets, whatever machine had which."""
-    first: dict[str, tuple[Any, Run]] = {}
-    for run in runs:
-        for dataset, sets in run.manifest()["ood"].items():
-            kept, holder = first.setdefault(dataset, (sets, run))
-            if kept != sets:
-                raise UsageError(f"{run.folder}: {dataset} has other OOD sets than {holder.folder}")
 
 
 def _command(runs: Sequence[Run]) -> str:

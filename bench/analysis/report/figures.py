@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from bench.analysis.results import Results
 
 if TYPE_CHECKING:
-    from bench.analysis.plots import Drawn
+    from bench.analysis.plots.rendering import Rendered
 
-LARGEST_SVG = 60_000
-"""Bytes; a drawing of more lines and points than that is smaller as an image."""
 PIXELS_PER_INCH = 96
+SHARPNESS = 2
+"""Dots a pixel of the page. As SVG every figure of a real run is larger, several times."""
 WIDE = 6.0
 """Inches; a figure as wide as a page keeps a width on a phone that can be read, and scrolls."""
 
@@ -33,24 +33,18 @@ class Picture:
 
 def figures(results: Results) -> list[Picture]:
     """Every figure that there is data for."""
-    from bench.analysis.plots import draw_all
+    from bench.analysis.plots.rendering import render
 
-    return [_picture(drawn) for drawn in draw_all(results)]
+    return [_picture(each) for each in render(results, dots_per_inch=SHARPNESS * PIXELS_PER_INCH)]
 
 
-def _picture(drawn: Drawn) -> Picture:
-    from bench.analysis.plots import to_bytes
-
-    kind, content = "svg+xml", to_bytes(drawn.figure, "svg")
-    if len(content) > LARGEST_SVG:
-        kind, content = "png", to_bytes(drawn.figure, "png")
-    width, height = drawn.figure.get_size_inches()
+def _picture(rendered: Rendered) -> Picture:
     return Picture(
-        drawn.name,
-        drawn.title,
-        drawn.alt,
-        f"data:image/{kind};base64,{base64.b64encode(content).decode()}",
-        round(width * PIXELS_PER_INCH),
-        round(height * PIXELS_PER_INCH),
-        bool(width > WIDE),
+        rendered.name,
+        rendered.title,
+        rendered.alt,
+        f"data:image/png;base64,{base64.b64encode(rendered.contents['png']).decode()}",
+        round(rendered.width * PIXELS_PER_INCH),
+        round(rendered.height * PIXELS_PER_INCH),
+        rendered.width > WIDE,
     )

@@ -104,8 +104,9 @@ def test_the_finished_one_of_two_equal_cells_counts(make_run: MakeRun, tmp_path:
     ("changes", "said"),
     [
         ({"recipe": {"epochs": 99}}, "another recipe"),
-        ({"protocol": "changed"}, "other code"),
+        ({"protocol": "changed"}, "other measuring code"),
         ({"measured": {("digits", "gauss", 0): "other"}}, "another teacher"),
+        ({"ood": {"digits": {"patches": "far"}}}, "other OOD sets"),
     ],
 )
 def test_other_protocols_are_refused_or_marked(
@@ -122,15 +123,15 @@ def test_other_protocols_are_refused_or_marked(
     assert found["digits", "gauss (b)", 0] == 5.0
 
 
-def test_older_code_within_one_folder_is_refused_too(make_run: MakeRun, tmp_path: Path) -> None:
+def test_other_code_within_one_folder_is_refused_too(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", figures())
     manifest = run.manifest()
     changed = next(cell for cell in manifest["cells"].values() if cell["label"] == "hydra")
     changed["protocol"] = "older"
     run.write_manifest(manifest)
-    with pytest.raises(UsageError, match="other code"):
+    with pytest.raises(UsageError, match="with other measuring code than"):
         read([run.folder])
-    assert any("(older code)" in label for label in read([run.folder], mixed=True).labels())
+    assert any("(other code)" in label for label in read([run.folder], mixed=True).labels())
 
 
 @pytest.mark.parametrize("kind", ["no folder", "no run", "empty", "only failures", "damaged"])
@@ -166,3 +167,22 @@ def test_a_damaged_record_is_named(make_run: MakeRun, tmp_path: Path) -> None:
     assert len(results.states) == len(results.cells) - 1
     for text in ("nll", "nll@rotation/3"):
         assert len(results.figures(results.metric(text))) == 3
+
+
+def test_figures_that_differ_are_never_chosen_between(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run(tmp_path / "a", figures())
+    other = figures()
+    other["digits", "kd", 1] = {**other["digits", "kd", 1], "nll": 7.0}  # type: ignore[dict-item]
+    make_run(tmp_path / "b", other)
+    for mixed in (False, True):
+        with pytest.raises(UsageError, match="kd seed 1 has other figures than in"):
+            read([tmp_path / "a", tmp_path / "b"], mixed)
+
+
+def test_marks_tell_runs_of_one_name_apart(make_run: MakeRun, tmp_path: Path) -> None:
+    folders = [tmp_path / name / "run" for name in "abcd"]
+    for place, folder in enumerate(folders):
+        make_run(folder, figures("kd", seeds=1), recipe={"epochs": place})
+    results = read(folders, mixed=True)
+    assert results.labels() == ["kd", *(f"kd ({name}/run)" for name in "bcd")]
+    assert len(results.states) == 4

@@ -113,7 +113,7 @@ def test_figures_that_differ_are_news(tmp_path: Path, whole_run: MakeRun, mistak
 
 OTHERS = [
     ({"epochs": 11}, "another recipe"),
-    ({"protocol": "other"}, "other code"),
+    ({"protocol": "other"}, "other measuring code"),
     ({"ood": "near"}, "other OOD sets"),
 ]
 

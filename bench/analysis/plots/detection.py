@@ -1,0 +1,101 @@
+"""ROC of telling OOD inputs from the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bench.analysis.plots.look import COLUMN, FAINT, PAGE, panels, ticks, wrapped
+from bench.analysis.plots.view import Drawn, NoData, View, figures_on
+
+COLUMNS = 4
+DEFAULT = "total"
+
+
+def roc(view: View) -> list[Drawn]:
+    """A panel an OOD set, a line a method; the legend has each set's AUROC."""
+    score = _score(view)
+    every = {label: view.curves(label, view.seed) for label in view.labels}
+    sets = sorted(
+        {k.split("/")[2] for c in every.values() for k in c if k.startswith(f"roc/{score}/")}
+    )
+    sets = [each for each in sets if not view.options.sets or each in view.options.sets]
+    if not sets:
+        raise NoData(f"no ROC of {score}")
+    lines = {key: view.of_seeds(f"roc/{score}/{key}") for key in sets}
+    counts = {label: len(seeds) for label, seeds in lines[sets[0]].items()}
+    areas = {
+        key: {
+            label: float(
+                np.mean(
+                    [figures_on(view.record(label, s), key)[f"ood_auroc:{score}"] for s in seeds]
+                )
+            )
+            for label, seeds in shown.items()
+        }
+        for key, shown in lines.items()
+    }
+    columns = min(COLUMNS, len(sets))
+    width = COLUMN if columns <= 2 else PAGE
+    side = (width - 0.6 - (columns - 1) * 0.15) / columns
+    keys = [view.look.key(label, text=f"{label}  {_areas(areas, label)}") for label in counts]
+    page = panels(
+        len(sets),
+        columns,
+        min(side, 2.2),
+        width,
+        between=(0.15, 0.3),
+        keys=keys,
+        note=view.note(
+            f"OOD by {score} score, mean over seeds; legend: mean AUROC{_order(sets)}", counts
+        ),
+    )
+    for axes, (key, shown) in zip(page.axes, lines.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
+        for place, (label, seeds) in enumerate(shown.items()):
+            found = np.mean([each[f"roc/{score}/{key}"] for each in seeds.values()], 0)
+            style = view.look[label]
+            axes.plot(
+                np.linspace(0, 1, len(found)),
+                found,
+                color=style.color,
+                linestyle=style.dashes,
+                marker=style.marker,
+                markevery=(5 + 7 * place % 40, 50),
+                markersize=3,
+            )
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.02)
+        axes.set_title(wrapped(key.removeprefix("ood:"), side, 1))
+        for axis in (axes.xaxis, axes.yaxis):
+            ticks(axis)
+    page.share()
+    page.name_axes("test inputs flagged (share)", "OOD inputs found (share)")
+    first = sets[0]
+    best = view.best(areas[first], "higher")
+    alt = (
+        f"ROC curves of detecting {', '.join(sets)} against the test set of {view.dataset} by "
+        f"{score} score."
+    )
+    if best:
+        value = f"{areas[first][best]:.3f}"
+        alt += f" On {first} the student with the largest mean AUROC is {best} ({value})."
+    return [view.drawn("roc", f"OOD detection on {view.dataset}", alt, page.figure)]
+
+
+def _areas(areas: Mapping[str, Mapping[str, float]], label: str) -> str:
+    return " / ".join(f"{each[label]:.3f}" if label in each else "–" for each in areas.values())
+
+
+def _score(view: View) -> str:
+    """As in `--metric ood_auroc:epistemic`."""
+    for name in view.options.metrics:
+        metric, _, score = name.partition("@")[0].partition(":")
+        if metric == "ood_auroc" and score:
+            return score
+    return DEFAULT
+
+
+def _order(sets: list[str]) -> str:
+    return " in the order of panels" if len(sets) > 1 else ""

@@ -1,0 +1,90 @@
+"""The command that draws figures: plot."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.app import app, page
+from bench.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from bench.analysis.plots import Format
+
+FORMATS: dict[str, Format] = {"png": "png", "pdf": "pdf", "svg": "svg"}
+
+
+@app.command()
+def plot(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="folders of one run or several")
+    ] = None,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option("-f", "--figure", help="NAME, else all that there is data for; repeatable"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="else RUN/figures")
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="png, pdf, svg, or several with commas")
+    ] = "png,pdf,svg",
+    dataset: Annotated[list[str] | None, typer.Option("-d", "--dataset", help="repeatable")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m", "--method", "--label", help="label, or method with all variants; repeatable"
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="only this seed")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="NAME[:SCORE][@SET] where figures show one; repeatable"),
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option("--on", metavar="SET", help="test, SHIFT/SEVERITY or ood:NAME; repeatable"),
+    ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="take rows of other protocols too, marked")
+    ] = False,
+    listing: Annotated[bool, typer.Option("--list", help="say what figures there are")] = False,
+) -> None:
+    """Draw figures for a paper, each as PNG, PDF and SVG."""
+    kinds = _kinds(formats)
+    from bench.analysis import plots
+
+    if listing:
+        width = max(map(len, plots.PLOTS))
+        page("\n".join(f"{name:{width}}  {each.summary}" for name, each in plots.PLOTS.items()))
+        return
+    if not folders:
+        raise UsageError("plot: give a run's folder, or --list")
+    from bench.analysis.plots.rendering import render
+    from bench.analysis.results import read
+    from bench.files import write_atomically
+
+    results = read(folders, mixed)
+    options = plots.Options(
+        tuple(dataset or ()), tuple(method or ()), seed, tuple(metric or ()), tuple(on or ())
+    )
+    target = out or folders[0] / "figures"
+    written = 0
+    for each in render(results, figure or (), options, kinds):
+        for kind, content in each.contents.items():
+            write_atomically(target / f"{each.name}.{kind}", content)
+        print(f"{target / each.name}.{{{','.join(kinds)}}}: {each.title}", file=sys.stderr)
+        written += 1
+    if not written:
+        raise UsageError("plot: no figure has data with these options")
+
+
+def _kinds(text: str) -> list[Format]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in FORMATS:
+            raise UsageError(f"--format {name}: unknown{nearest(name, FORMATS)}")
+    return [FORMATS[name] for name in dict.fromkeys(names)]
