@@ -37,7 +37,7 @@ class Counted(KD):
 '''
 GRID = (
     *("-m", "counted[temperature=1,2,3]", "-m", "ensemble", "-d", "spiral", "-d", "sine"),
-    *("-s", "0-1", "--set", "epochs=40", "--set", "members=4", "--set", "piece=2"),
+    *("-s", "0-1", "--set", "epochs=20", "--set", "members=4", "--set", "piece=2"),
     *("--set", "test_examples=300", "--jobs", "2", "--checkpoint", "0"),
 )
 COUNTED, CELLS = 12, 16
