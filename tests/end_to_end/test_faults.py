@@ -17,7 +17,6 @@ from tests.faults.injection import injected
 
 FEW = ("-m", "kd", "-m", "hydra", "-d", "spiral", "-s", "0-2", *SHORT, "--jobs", "2")
 KILLS = 3
-"""On each executor; `python -m tests.faults` does many."""
 
 Disk = Callable[[Path, str], None]
 
@@ -129,7 +128,7 @@ class Hungry(KD):
     name = "hungry"
 
     def build(self, generator):
-        resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))
+        resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
         kept = []
         while True:
             kept.append(bytearray(2**28))
@@ -163,10 +162,9 @@ def test_damaged_files_are_made_again(
     assert tables(tmp_path / "run") == undisturbed
 
 
-@pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
-def test_random_kills(options: tuple[str, ...]) -> None:
-    """A few of what `python -m tests.faults` does at length."""
-    *_, outcome = injected(KILLS, options, seed=int.from_bytes(os.urandom(2)))
+def test_random_kills() -> None:
+    """A few of what `python -m tests.faults` does at length, there on Dask too."""
+    *_, outcome = injected(KILLS, (), seed=int.from_bytes(os.urandom(2)))
     assert not outcome.faults, str(outcome)
 
 
