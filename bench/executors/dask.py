@@ -311,7 +311,7 @@ def identity() -> dict[str, str]:
 
 
 def _connect(address: str) -> Client:
-    if not re.fullmatch(r"[a-z]+://.+:\d+", address):
+    if not re.fullmatch(r"inproc://.+|[a-z]+://.+:\d+", address):
         raise UsageError(f"--scheduler {address}: not an address like tcp://HOST:8786")
     try:
         return Client(address, timeout=10, set_as_default=False)
@@ -323,7 +323,11 @@ def _connect(address: str) -> Client:
 def _own_cluster(jobs: int, device: str) -> LocalCluster:
     # A task's own process is what dies of its faults: a Dask worker that dies is charged at once.
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
-    resources = {GPU: 1} if device == "cuda" else None
+    # Its threads only wait for those processes, so that one worker, in this process, will do.
     return LocalCluster(
-        n_workers=jobs, threads_per_worker=1, resources=resources, dashboard_address=None
+        n_workers=1,
+        threads_per_worker=jobs,
+        processes=False,
+        resources={GPU: jobs} if device == "cuda" else None,
+        dashboard_address=None,
     )

@@ -162,9 +162,10 @@ def test_damaged_files_are_made_again(
     assert tables(tmp_path / "run") == undisturbed
 
 
-def test_random_kills() -> None:
-    """A few of what `python -m tests.faults` does at length, there on Dask too."""
-    *_, outcome = injected(KILLS, (), seed=int.from_bytes(os.urandom(2)))
+@pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
+def test_random_kills(options: tuple[str, ...]) -> None:
+    """A few of what `python -m tests.faults` does at length."""
+    *_, outcome = injected(KILLS, options, seed=int.from_bytes(os.urandom(2)))
     assert not outcome.faults, str(outcome)
 
 
