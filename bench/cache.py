@@ -86,6 +86,21 @@ class Cache:
         except (SafetensorError, OSError) as error:
             raise Damaged(f"cache entry {key}: {error}") from None
 
+    def read(self, key: str) -> tuple[bytes, bytes]:
+        """An entry's two files as they are, to be written elsewhere.
+
+        Raises:
+            OSError: it is not there.
+        """
+        arrays, note = self._paths(key)
+        return arrays.read_bytes(), note.read_bytes()
+
+    def write(self, key: str, arrays: bytes, note: bytes) -> None:
+        """Put an entry here that was read elsewhere."""
+        arrays_path, note_path = self._paths(key)
+        write_atomically(arrays_path, arrays)
+        write_atomically(note_path, note)
+
     def lock(self, key: str) -> FileLock:
         """Held while an entry is made, so that runs that share the cache make it once."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -8,17 +8,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.cache import Cache
+from bench.executors import Parcel
 from bench.keys import DataPlan, TeacherPlan
 from bench.plan import Cell
 from bench.scheduler import Task
 from bench.workplace import Workplace, in_worker
+from methods import METHODS
 
 
 def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
     """The tasks that make what data is not in the cache and sound; they come before all others."""
     plans = {cell.teacher.data.sets_key: cell.teacher.data for cell in cells}
     return [
-        Task(_data_task(plan), in_worker, ("prepare_data", workplace, plan), timed=False)
+        Task(
+            _data_task(plan),
+            in_worker,
+            ("prepare_data", workplace, plan),
+            parcel=Parcel((), (plan.splits_key, plan.sets_key), timed=False),
+        )
         for plan in plans.values()
         if not (cache.sound(plan.splits_key) and cache.sound(plan.sets_key))
     ]
@@ -58,8 +65,11 @@ class _Graph:
         self._waiting = waiting
 
     def add_cell(self, cell: Cell) -> None:
-        needs = (_teacher_task(cell.teacher),)
-        self._add(cell_task(cell), "run_cell", (cell,), needs, (1,), timed=True)
+        plan = cell.teacher
+        reads: tuple[str, ...] = (plan.data.splits_key, plan.data.sets_key, plan.outputs_key)
+        if METHODS[cell.method].is_teacher or plan.recipe.views:
+            reads = (*reads, *plan.member_keys)
+        self._add(cell_task(cell), "run_cell", (cell,), (_teacher_task(plan),), (1,), Parcel(reads))
 
     def add_teacher(self, plan: TeacherPlan) -> None:
         name = _teacher_task(plan)
@@ -67,13 +77,18 @@ class _Graph:
         if name in self.tasks or (all(weights) and self._sound(plan.outputs_key)):
             return
         rank = (0, -self._waiting[plan.outputs_key])
-        pieces = []
+        data = (plan.data.splits_key, plan.data.sets_key)
+        needs, pieces = [], []
         for index, members in enumerate(plan.pieces):
-            pieces.append(f"{name} members {members.start}-{members.stop - 1}")
-            whole = all(weights[member] for member in members)
-            if not (whole and self._sound(plan.piece_key(index))):
-                self._add(pieces[-1], "make_piece", (plan, index), (), rank)
-        self._add(name, "finish_teacher", (plan,), tuple(pieces), rank)
+            needs.append(f"{name} members {members.start}-{members.stop - 1}")
+            pieces.append(plan.piece_key(index))
+            keys = [plan.member_keys[member] for member in members]
+            if not (all(weights[member] for member in members) and self._sound(pieces[-1])):
+                parcel = Parcel(data, (*keys, pieces[-1]), timed=False)
+                self._add(needs[-1], "make_piece", (plan, index), (), rank, parcel)
+        reads = (*data, *plan.member_keys, *pieces)
+        parcel = Parcel(reads, (plan.outputs_key,), timed=False)
+        self._add(name, "finish_teacher", (plan,), tuple(needs), rank, parcel)
 
     def _add(
         self,
@@ -82,7 +97,7 @@ class _Graph:
         arguments: tuple[Any, ...],
         needs: tuple[str, ...],
         rank: tuple[int, ...],
-        timed: bool = False,
+        parcel: Parcel,
     ) -> None:
         call = (function, self._workplace, *arguments)
-        self.tasks.setdefault(name, Task(name, in_worker, call, needs, rank, timed))
+        self.tasks.setdefault(name, Task(name, in_worker, call, needs, rank, parcel))

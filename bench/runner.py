@@ -18,7 +18,7 @@ import datasets
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import Estimate
-from bench.executors import InProcess, ProcessPerTask
+from bench.executors import Engine, InProcess, ProcessPerTask
 from bench.fingerprint import canonical, file_digest
 from bench.graph import cell_task, data_tasks, make_tasks
 from bench.metrics.registry import METRICS
@@ -45,6 +45,8 @@ class Options:
     fail_fast: bool = False
     retry_failed: bool = False
     force: bool = False
+    executor: str = "local"
+    scheduler: str = ""
     command: str = ""
 
 
@@ -102,24 +104,25 @@ def _require_writable(folder: Path) -> None:
 def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
     if not cells:
         return
-    executor = _executor(options)
     by_task = {cell_task(cell): cell for cell in cells}
     plugins = tuple((path, file_digest(Path(path))) for path in options.plugins)
     workplace = Workplace(str(options.cache), plugins, str(options.data_root), options.checkpoint)
     cache = Cache(options.cache)
-    try:
-        # Before anything trains: a broken file is the user's to mend.
-        _prepare(data_tasks(cells, cache, workplace), executor, options)
-        with Progress(by_task, options.jobs, Estimate(by_task)) as progress:
+    with contextlib.ExitStack() as ending:
+        engine = local = _local_engine(options)
+        ending.callback(local.stop)
+        if options.executor == "dask":
+            engine = _dask_engine(options, workplace)
+            ending.callback(engine.stop)
+        # Before anything trains, a broken file is the user's to mend; here, where the files are.
+        _prepare(data_tasks(cells, cache, workplace), local)
+        with Progress(by_task, engine.slots(), Estimate(by_task)) as progress:
             tasks = make_tasks(cells, cache, workplace)
             recorder = _Recorder(run, by_task, progress)
-            fail_fast = options.fail_fast
-            Scheduler(tasks, executor, options.jobs, recorder, fail_fast=fail_fast).run()
-    finally:
-        executor.stop()
+            Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast).run()
 
 
-def _prepare(tasks: list[Task], executor: InProcess | ProcessPerTask, options: Options) -> None:
+def _prepare(tasks: list[Task], engine: Engine) -> None:
     failures: list[Ended] = []
 
     class Watch:
@@ -130,7 +133,7 @@ def _prepare(tasks: list[Task], executor: InProcess | ProcessPerTask, options: O
             if ended.failed:
                 failures.append(ended)
 
-    Scheduler(tasks, executor, options.jobs, Watch(), fail_fast=True).run()
+    Scheduler(tasks, engine, Watch(), fail_fast=True).run()
     if failures:
         raise UsageError(f"{failures[0].task.name}: {failures[0].reason}")
 
@@ -140,7 +143,19 @@ def needs_processes(jobs: int, timeout: float | None) -> bool:
     return jobs > 1 or timeout is not None
 
 
-def _executor(options: Options) -> InProcess | ProcessPerTask:
+def _dask_engine(options: Options, workplace: Workplace) -> Engine:
+    from bench.executors.dask import DaskCluster
+
+    device = options.devices[0].partition(":")[0]
+    cluster = DaskCluster(options.scheduler, options.jobs, workplace, options.timeout, device)
+    if cluster.dashboard:
+        print(f"Dask's dashboard: {cluster.dashboard}", file=sys.stderr)
+    return cluster
+
+
+def _local_engine(options: Options) -> Engine:
+    if options.executor != "local":
+        return ProcessPerTask(1)
     if needs_processes(options.jobs, options.timeout):
         return ProcessPerTask(options.jobs, options.timeout, options.devices)
     return InProcess(options.devices[0])

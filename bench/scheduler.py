@@ -11,10 +11,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.executors import InProcess, ProcessPerTask, TaskFailed, TimedOut, WorkerDied
+from bench.executors import PLAIN, Engine, Parcel, TaskFailed, TimedOut, WorkerDied
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
+
+
+GLANCE = 2.0
+"""Seconds between two looks at how much the executor can take."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Task:
         function, arguments: what is called; both can be pickled.
         needs: names of tasks that come first; one that is not in the graph is already done.
         rank: lower ranks are started first.
-        timed: whether the executor's timeout is meant for it.
+        parcel: what else the executor may want to know.
     """
 
     name: str
@@ -34,7 +38,7 @@ class Task:
     arguments: tuple[Any, ...]
     needs: tuple[str, ...] = ()
     rank: tuple[Any, ...] = ()
-    timed: bool = True
+    parcel: Parcel = PLAIN
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,6 @@ class Scheduler:
     Args:
         tasks: the graph.
         executor: where they run.
-        jobs: how many at a time.
         observer: who is told.
         retries: how often a task is tried again after its worker died. A task that raised or took
             too long would do so again and is not.
@@ -77,14 +80,12 @@ class Scheduler:
     def __init__(
         self,
         tasks: Sequence[Task],
-        executor: InProcess | ProcessPerTask,
-        jobs: int,
+        executor: Engine,
         observer: Observer,
         retries: int = 1,
         fail_fast: bool = False,
     ) -> None:
         self._executor = executor
-        self._jobs = jobs
         self._observer = observer
         self._retries = retries
         self._fail_fast = fail_fast
@@ -127,15 +128,17 @@ class Scheduler:
         heapq.heappush(self._ready, (task.rank, self._numbers[task.name], task))
 
     def _start(self) -> None:
-        while self._ready and len(self._running) < self._jobs:
+        slots = self._executor.slots()
+        while self._ready and len(self._running) < slots:
             _, _, task = heapq.heappop(self._ready)
             self._attempts[task.name] += 1
             self._observer.started(task)
-            future = self._executor.submit(task.function, *task.arguments, timed=task.timed)
+            future = self._executor.submit(task.function, *task.arguments, parcel=task.parcel)
             self._running[future] = task
 
     def _finished(self) -> Iterable[Ended]:
-        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        # Not for ever: on a cluster workers come and go.
+        done, _ = wait(self._running, GLANCE, FIRST_COMPLETED)
         for future in done:
             task = self._running.pop(future)
             attempts = self._attempts[task.name]

@@ -54,6 +54,7 @@ CellsPerGPU = Annotated[int, typer.Option("--cells-per-gpu", min=1, help="tasks 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="tasks at a time; else one per core")
 ]
+EXECUTORS = ("local", "dask")
 
 
 @app.command()
@@ -78,6 +79,12 @@ def run(
     checkpoint: Annotated[
         float, typer.Option(help="seconds between checkpoints of a training", min=0)
     ] = 120,
+    executor: Annotated[
+        str, typer.Option(help="local, or dask: on a cluster of its own or that of --scheduler")
+    ] = "local",
+    scheduler: Annotated[
+        str, typer.Option(help="address of a running Dask scheduler, tcp://HOST:8786")
+    ] = "",
     timeout: Annotated[
         float | None, typer.Option(help="seconds a cell may take", min=0.1, max=1e7)
     ] = None,
@@ -102,9 +109,10 @@ def run(
     config, plugins = _configure(selected, plugin)
     if download:
         fetch_missing(config, data_root)
-    devices = parse_devices(device)
-    slots = jobs or _slots(devices, cells_per_gpu)
-    if runner.needs_processes(slots, timeout):
+    devices = parse_devices(device) if executor == "local" else _cluster_device(device)
+    _check_executor(executor, scheduler)
+    slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
+    if executor == "local" and runner.needs_processes(slots, timeout):
         start_server()
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
@@ -119,6 +127,8 @@ def run(
         fail_fast=fail_fast,
         retry_failed=retry_failed,
         force=force,
+        executor=executor,
+        scheduler=scheduler,
         command=runner.command_line(),
     )
     runner.interruptible()
@@ -248,6 +258,20 @@ def _load_plugins(plugins: list[str] | None) -> tuple[str, ...]:
     load_installed()
     load_plugins(paths)
     return paths
+
+
+def _check_executor(executor: str, scheduler: str) -> None:
+    if executor not in EXECUTORS:
+        raise UsageError(f"--executor {executor}: unknown{nearest(executor, EXECUTORS)}")
+    if scheduler and executor != "dask":
+        raise UsageError(f"--scheduler {scheduler}: is for --executor dask")
+
+
+def _cluster_device(device: str) -> list[str]:
+    """The kind of device of a cluster's workers, which this machine need not have."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {device}: on a cluster cpu or cuda, one GPU a worker")
+    return ["cuda" if device == "cuda" else "cpu"]
 
 
 def _slots(devices: list[str], cells_per_gpu: int) -> int:

@@ -16,6 +16,7 @@ import pytest
 
 from bench.executors import (
     InProcess,
+    Parcel,
     ProcessPerTask,
     TaskFailed,
     TimedOut,
@@ -59,9 +60,9 @@ def test_a_timeout_is_a_kill(processes: Processes) -> None:
 
 def test_a_timeout_is_meant_for_some_tasks(processes: Processes) -> None:
     executor = processes(1, timeout=0.5)
-    assert executor.submit(time.sleep, 1.0, timed=False).result(60) is None
+    assert executor.submit(time.sleep, 1.0, parcel=Parcel(timed=False)).result(60) is None
     with pytest.raises(TimedOut):
-        executor.submit(time.sleep, 1.0, timed=True).result(60)
+        executor.submit(time.sleep, 1.0).result(60)
 
 
 def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:

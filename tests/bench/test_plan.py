@@ -144,7 +144,7 @@ def test_a_timeout_is_meant_for_cells_alone(cells: Plan, tmp_path: Path) -> None
     planned = cells("kd", "hydra", seeds=[0, 1], recipe={"piece": 2})
     tasks = make_tasks(planned, Cache(tmp_path), Workplace(str(tmp_path)))
     assert {task.name.split()[0] for task in tasks} == {"teacher", "cell"}
-    assert all(task.timed == task.name.startswith("cell ") for task in tasks)
+    assert all(task.parcel.timed == task.name.startswith("cell ") for task in tasks)
     assert len(tasks) == 2 * (3 + 1) + 4
 
 

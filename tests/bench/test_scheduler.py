@@ -8,20 +8,26 @@ from typing import Any
 
 import pytest
 
-from bench.executors import InProcess, TaskFailed, TimedOut, WorkerDied
+from bench.executors import PLAIN, InProcess, Parcel, TaskFailed, TimedOut, WorkerDied
 from bench.scheduler import Ended, Scheduler, Task
 
 
 class Played(InProcess):
     """Answers each call by a script: what to raise, by name and attempt; counts what runs."""
 
-    def __init__(self, script: dict[str, list[BaseException]] | None = None) -> None:
+    def __init__(self, script: dict[str, list[BaseException]] | None = None, jobs: int = 1) -> None:
+        self.jobs = jobs
         self.script = script or {}
         self.calls: list[str] = []
         self.stopped = False
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        (name,) = args
+    def slots(self) -> int:
+        return self.jobs
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+    ) -> Future[Any]:
+        (name,) = arguments
         self.calls.append(name)
         future: Future[Any] = Future()
         left = self.script.get(name)
@@ -56,8 +62,8 @@ def task(name: str, *needs: str, rank: int = 0) -> Task:
 def play(
     tasks: list[Task], script: dict[str, list[BaseException]] | None = None, **options: Any
 ) -> tuple[Played, Notes, bool]:
-    executor, notes = Played(script), Notes()
-    well = Scheduler(tasks, executor, options.pop("jobs", 1), notes, **options).run()
+    executor, notes = Played(script, options.pop("jobs", 1)), Notes()
+    well = Scheduler(tasks, executor, notes, **options).run()
     return executor, notes, well
 
 
@@ -118,5 +124,5 @@ def test_fail_fast_starts_nothing_more() -> None:
 def test_an_interrupt_stops_the_workers() -> None:
     executor, notes = Played({"b": [KeyboardInterrupt()]}), Notes()
     with pytest.raises(KeyboardInterrupt):
-        Scheduler([task("a"), task("b"), task("c")], executor, 1, notes).run()
+        Scheduler([task("a"), task("b"), task("c")], executor, notes).run()
     assert executor.stopped and set(notes.ends) == {"a"}

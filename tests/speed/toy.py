@@ -178,9 +178,9 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
 
     tasks = [Task(f"cell-{i}", in_worker, ("environment",)) for i in range(cells)]
     executor = ProcessPerTask(2)
-    Scheduler(tasks[:2], executor, 2, Recorder()).run()
+    Scheduler(tasks[:2], executor, Recorder()).run()
     start = time.perf_counter()
-    Scheduler(tasks, executor, 2, Recorder()).run()
+    Scheduler(tasks, executor, Recorder()).run()
     each = 1000 * (time.perf_counter() - start) / cells
     executor.stop()
     return f"overhead a cell, {cells} cells, 2 workers, records", f"{each:.1f} ms", "15 ms"

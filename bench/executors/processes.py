@@ -1,7 +1,7 @@
-"""Where tasks run: here, or each in a process of its own; both are `concurrent.futures` executors.
+"""Each task in a process of its own on this machine.
 
-A process per task costs about ten milliseconds and makes the hard cases simple: a worker that is
-killed takes one task with it, a timeout is a kill, and memory is given back.
+It costs about ten milliseconds a task and makes the hard cases simple: a worker that is killed
+takes one task with it, a timeout is a kill, and memory is given back.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -23,61 +22,22 @@ from queue import SimpleQueue
 from typing import Any
 
 from bench.devices import DEVICE
+from bench.executors.engine import (
+    PLAIN,
+    Engine,
+    Parcel,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    describe_failure,
+)
 from bench.places import ROOT
 from bench.workplace import WORKER
 
+# multiprocessing reaps finished children whenever one is started: one thread at a time.
+_LOCK = threading.Lock()
 STARTS = 20
 """Attempts to start a process, a tenth of a second apart."""
-
-
-class TaskFailed(Exception):
-    """The task raised; carries one line, the traceback as text, and the number of an OSError."""
-
-    def __init__(self, reason: str, details: str, number: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.details = details
-        self.number = number
-
-
-class WorkerDied(Exception):
-    """The process was killed or ended without an answer."""
-
-
-class TimedOut(Exception):
-    """The task took longer than allowed and was killed."""
-
-
-def describe_failure(error: BaseException) -> tuple[str, str, int | None]:
-    """One line, the traceback and, of an OSError, its number."""
-    try:
-        text = " ".join(str(error).split())
-        trace = "".join(traceback.format_exception(error))
-    except Exception:
-        text, trace = "its message can't be shown", ""
-    number = error.errno if isinstance(error, OSError) else None
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text.lower():
-        text = f"lower --cells-per-gpu or --set batch_size ({text})"
-    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return line, trace, number
-
-
-class InProcess(Executor):
-    """Runs each task at once in this process; its future is done when `submit` returns."""
-
-    def __init__(self, device: str = "cpu") -> None:
-        os.environ[DEVICE] = device
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args))
-        except (Exception, SystemExit, GeneratorExit) as error:
-            future.set_exception(TaskFailed(*describe_failure(error)))
-        return future
-
-    def stop(self) -> None:
-        """Nothing is running."""
 
 
 def start_server() -> ForkServerContext:
@@ -89,7 +49,7 @@ def start_server() -> ForkServerContext:
     return context
 
 
-class ProcessPerTask(Executor):
+class ProcessPerTask(Engine):
     """A fresh process for each task, forked from a server that has torch loaded.
 
     Args:
@@ -101,18 +61,20 @@ class ProcessPerTask(Executor):
     def __init__(
         self, jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)
     ) -> None:
+        self.jobs = jobs
         self.timeout = timeout
         self._slots: SimpleQueue[str] = SimpleQueue()
         for job in range(jobs):
             self._slots.put(devices[job % len(devices)])
         self._threads = ThreadPoolExecutor(jobs)
-        self._lock = threading.Lock()
         self._running: set[BaseProcess] = set()
         self._stopped = False
         self._context = start_server()
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return self._threads.submit(self._run_on_a_device, fn, args, kwargs.get("timed", True))
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+    ) -> Future[Any]:
+        return self._threads.submit(self._run_on_a_device, function, arguments, parcel.timed)
 
     def _run_on_a_device(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], timed: bool
@@ -143,8 +105,7 @@ class ProcessPerTask(Executor):
         return answer
 
     def _start(self, call: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
-        # multiprocessing reaps finished children whenever one is started: one thread at a time.
-        with self._lock, _importable_everywhere():
+        with _LOCK, _importable_everywhere():
             for attempt in range(STARTS):
                 if self._stopped:
                     raise WorkerDied("stopped")
@@ -166,21 +127,21 @@ class ProcessPerTask(Executor):
         raise AssertionError("unreachable")
 
     def _end(self, process: BaseProcess, patience: float = 0.0) -> None:
-        with self._lock:
+        with _LOCK:
             process.join(patience)
             process.kill()
             process.join()
 
     def stop(self) -> None:
         """Kill what is running; nothing more starts."""
-        with self._lock:
+        with _LOCK:
             self._stopped = True
             for process in list(self._running):
                 process.kill()
         self._threads.shutdown(cancel_futures=True)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+    def slots(self) -> int:
+        return self.jobs
 
 
 @contextlib.contextmanager

@@ -1,0 +1,104 @@
+"""A Dask cluster: a scheduler and workers as processes of their own, each in its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.end_to_end.program import ROOT
+
+WORKER = ("-m", "distributed.cli.dask_worker")
+SCHEDULER = ("-m", "distributed.cli.dask_scheduler")
+
+
+@dataclass
+class Cluster:
+    """A scheduler, and workers that are started one by one."""
+
+    folder: Path
+    port: int
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        """Of the scheduler."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """For `run`."""
+        return "--executor", "dask", "--scheduler", self.address
+
+    def worker(
+        self, *options: str, hidden: Path | None = None, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """One more worker; `hidden` is a folder that it does not see (needs root and unshare)."""
+        place = self.folder / f"worker-{len(self.processes)}"
+        place.mkdir()
+        command = [sys.executable, *WORKER, self.address, "--nthreads", "1", "--no-dashboard"]
+        command += ["--local-directory", str(place), *options]
+        if hidden is not None:
+            script = f'mount -t tmpfs none "{hidden}" && exec "$@"'
+            command = ["unshare", "-m", "sh", "-c", script, "sh", *command]
+        return self._start(command, place, environment)
+
+    def _start(
+        self, command: list[str], place: Path, environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        with (place / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=place,
+                env={**os.environ, **environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A scheduler without workers; all ends with it."""
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = Cluster(folder, port)
+    command = [sys.executable, *SCHEDULER, "--host", "127.0.0.1", "--port", str(port)]
+    made._start([*command, "--no-dashboard"], folder, {})
+    try:
+        deadline = time.monotonic() + 60
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield made
+    finally:
+        for process in reversed(made.processes):
+            kill_all(process)
+
+
+def kill_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker, its nanny and their children at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def can_hide() -> str:
+    """Why a folder can't be hidden from a worker here; empty if it can."""
+    if shutil.which("unshare") is None:
+        return "there is no unshare"
+    probe = ["unshare", "-m", "mount", "-t", "tmpfs", "none", str(ROOT / "results")]
+    tried = subprocess.run(probe, capture_output=True, text=True, check=False)
+    return "" if tried.returncode == 0 else f"unshare: {tried.stderr.strip()}"

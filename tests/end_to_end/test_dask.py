@@ -1,0 +1,135 @@
+"""On a Dask cluster: the same figures to the bit, whatever happens to its workers."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.cluster import Cluster, can_hide, cluster, kill_all
+from tests.end_to_end.program import GRID, SHORT, Bench, places, start, tables
+from tests.end_to_end.test_same_bits import assert_part_of
+
+FEW = ("-m", "kd", "-m", "ensemble", "-d", "spiral", "-s", "0-1", *SHORT)
+
+
+@pytest.fixture
+def dask(tmp_path: Path) -> Iterator[Cluster]:
+    with cluster(tmp_path / "cluster") as made:
+        yield made
+
+
+def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> None:
+    done = bench("run", *FEW, "--executor", "dask", "--jobs", "2", *places("run"))
+    assert done.returncode == 0, done.stderr
+    assert assert_part_of(tmp_path / "run", reference) == 4
+
+
+def test_a_worker_that_is_killed_and_one_that_comes_later(
+    dask: Cluster, reference: Path, tmp_path: Path
+) -> None:
+    first = dask.worker()
+    process = start("run", *GRID, *dask.options, *places("run"), folder=tmp_path)
+    wait_for(tmp_path / "run", 3)
+    dask.worker()
+    wait_for(tmp_path / "run", 6)
+    kill_all(first)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert tables(tmp_path / "run") == tables(reference)
+
+
+def test_a_driver_that_is_killed_comes_back(
+    dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
+) -> None:
+    dask.worker("--nthreads", "2")
+    process = start("run", *GRID, *dask.options, *places("run"), folder=tmp_path)
+    wait_for(tmp_path / "run", 3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished = {path.name: path.stat() for path in (tmp_path / "run/cells").glob("*.json")}
+    done = bench("run", *GRID, *dask.options, *places("run"))
+    assert done.returncode == 0, done.stderr
+    for name, stat in finished.items():
+        assert (tmp_path / "run/cells" / name).stat().st_mtime_ns == stat.st_mtime_ns
+    assert tables(tmp_path / "run") == tables(reference)
+
+
+def test_without_a_shared_folder(
+    dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
+) -> None:
+    if reason := can_hide():
+        pytest.skip(f"a folder can't be hidden from a worker here: {reason}")
+    (tmp_path / "run-cache").mkdir()
+    dask.worker(hidden=tmp_path / "run-cache")
+    done = bench("run", *FEW, *dask.options, *places("run"))
+    assert done.returncode == 0, done.stderr
+    assert assert_part_of(tmp_path / "run", reference) == 4
+    assert list((dask.folder / "worker-1").rglob("outputs-*.safetensors"))
+    # What only some workers see is a mistake.
+    dask.worker()
+    time.sleep(0.1)
+    dask_has(dask, workers=2)
+    mixed = bench("run", *FEW, *dask.options, "--results", "other", "--cache", "run-cache")
+    assert mixed.returncode == 2 and "does not see" in mixed.stderr
+
+
+PLUGIN = '''
+from methods import register
+from methods.kd import KD
+
+@register
+class Twin(KD):
+    """KD under another name."""
+
+    name = "twin"
+'''
+
+
+def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "twin.py").write_text(PLUGIN)
+    dask.worker()
+    some = ("-m", "twin", "-m", "kd", "-d", "spiral", "-s", "0", *SHORT, "--plugin", "twin.py")
+    done = bench("run", *some, *dask.options, *places("run"))
+    assert done.returncode == 0, done.stderr
+    results = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
+    kd, twin = (row.split(",", 5)[5] for row in results)
+    assert kd.partition(",")[2] and len(results) == 2 and "ok" in results[1] and twin
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--device", "cuda"), "no Dask worker has a GPU"),
+        (("--executor", "dusk"), "did you mean 'dask'"),
+        (("--executor", "local"), "--scheduler"),
+        (("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
+        (("--scheduler", "nonsense::"), "not an address like"),
+    ],
+)
+def test_what_can_not_work_is_one_line_at_once(
+    dask: Cluster, bench: Bench, options: tuple[str, ...], said: str
+) -> None:
+    dask.worker()
+    dask_has(dask, workers=1)
+    done = bench("run", *FEW, *dask.options, *options, *places("run"))
+    line = done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and said in line and line.startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def wait_for(run: Path, cells: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(list((run / "cells").glob("*.json"))) < cells:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def dask_has(dask: Cluster, workers: int) -> None:
+    from distributed import Client
+
+    with Client(dask.address, set_as_default=False) as client:
+        client.wait_for_workers(workers, timeout=60)

@@ -1,0 +1,173 @@
+"""Faults that are made to happen for real, and that nothing finished is lost by them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.program import SHORT, Bench, places, start, tables
+from tests.faults.injection import injected
+
+FEW = ("-m", "kd", "-m", "hydra", "-d", "spiral", "-s", "0-2", *SHORT, "--jobs", "2")
+KILLS = 3
+
+Disk = Callable[[Path, str], None]
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    """disk(folder, options): a file system of its own in a folder."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, options: str) -> None:
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        if shutil.which("mount") is None:
+            pytest.skip("there is no mount")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """The tables of the few cells."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = start("run", *FEW, *places("run"), folder=folder)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return tables(folder / "run")
+
+
+@pytest.mark.parametrize(("full", "size"), [("run-cache", "700k"), ("run", "300k")])
+def test_a_full_disk(
+    bench: Bench,
+    disk: Disk,
+    undisturbed: tuple[bytes, bytes],
+    tmp_path: Path,
+    full: str,
+    size: str,
+) -> None:
+    disk(tmp_path / full, f"size={size}")
+    done = bench("run", *FEW, *places("run"))
+    line = done.stderr.splitlines()[-1]
+    assert done.returncode == 2, done.stderr
+    assert line.startswith("error: ") and "No space left" in line and "Traceback" not in line
+    finished = records(tmp_path / "run")
+    subprocess.run(["mount", "-o", "remount,size=50m", str(tmp_path / full)], check=True)
+    again = bench("run", *FEW, *places("run"))
+    assert again.returncode == 0, again.stderr
+    now = records(tmp_path / "run")
+    assert {name: now[name] for name in finished} == finished and len(now) == 6
+    assert tables(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.parametrize("sealed", ["run-cache", "run"])
+def test_a_disk_that_can_only_be_read(
+    bench: Bench, disk: Disk, tmp_path: Path, sealed: str
+) -> None:
+    disk(tmp_path / sealed, "ro")
+    done = bench("run", *FEW, *places("run"))
+    line = done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and "Read-only file system" in line and sealed in line
+
+
+def test_sigterm_ends_cleanly_and_can_be_resumed(
+    bench: Bench, undisturbed: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    process = start("run", *FEW, *places("run"), folder=tmp_path)
+    while not records(tmp_path / "run"):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Resume with" in err
+    assert bench("run", *FEW, *places("run")).returncode == 0
+    assert tables(tmp_path / "run") == undisturbed
+
+
+CLOCK = """
+import time
+start, real = time.time(), time.time
+time.time = lambda: start - (real() - start) * 1e5
+"""
+
+
+def test_a_clock_that_runs_backwards(
+    bench: Bench,
+    undisturbed: tuple[bytes, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(CLOCK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert bench("run", *FEW, *places("run")).returncode == 0
+    assert tables(tmp_path / "run") == undisturbed
+
+
+HUNGRY = '''
+import resource
+from methods import register
+from methods.kd import KD
+
+@register
+class Hungry(KD):
+    """Takes all memory that there is."""
+
+    name = "hungry"
+
+    def build(self, generator):
+        resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+        kept = []
+        while True:
+            kept.append(bytearray(2**28))
+'''
+
+
+def test_memory_that_runs_out_costs_its_cell_alone(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    done = bench("run", *FEW, "-m", "hungry", "--plugin", "hungry.py", *places("run"))
+    assert done.returncode == 1, done.stderr
+    rows = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
+    states = {tuple(row.split(",")[1:5:3]) for row in rows}
+    assert states == {("kd", "ok"), ("hydra", "ok"), ("hungry", "failed")}
+    assert "MemoryError" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
+def test_damaged_files_are_made_again(
+    bench: Bench, undisturbed: tuple[bytes, bytes], tmp_path: Path, damage: str
+) -> None:
+    assert bench("run", *FEW, *places("run")).returncode == 0
+    record = sorted((tmp_path / "run/cells").glob("*.json"))[1]
+    entries = sorted((tmp_path / "run-cache").glob("*.safetensors"))
+    for path in (record, *entries):
+        content = bytearray(path.read_bytes())
+        if damage == "flipped":
+            content[len(content) // 2] ^= 16
+        damaged = {"cut": content[:-7], "flipped": content, "emptied": bytearray()}
+        path.write_bytes(damaged[damage])
+    assert bench("run", *FEW, *places("run")).returncode == 0
+    assert tables(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
+def test_random_kills(options: tuple[str, ...]) -> None:
+    """A few of what `python -m tests.faults` does at length."""
+    *_, outcome = injected(KILLS, options, seed=int.from_bytes(os.urandom(2)))
+    assert not outcome.faults, str(outcome)
+
+
+def records(run: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (run / "cells").glob("*.json")}

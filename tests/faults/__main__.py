@@ -1,0 +1,35 @@
+"""The long form of the fault injection: `python -m tests.faults --kills 200`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.faults.injection import Outcome, injected
+
+EXECUTORS = {"local": (), "dask": ("--executor", "dask")}
+
+
+def main() -> None:
+    """Kill, resume and compare; exit status 1 if anything was lost, doubled or changed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="on each executor (200)")
+    parser.add_argument("--executor", choices=EXECUTORS, action="append", help="else each")
+    parser.add_argument("--seed", type=int, default=0, help="of moments and victims (0)")
+    given = parser.parse_args()
+    faults = 0
+    for name in given.executor or EXECUTORS:
+        outcome = Outcome()
+        for outcome in injected(given.kills, EXECUTORS[name], given.seed):
+            print(
+                f"{name}: {outcome.kills.total()} kills, {len(outcome.faults)} faults",
+                file=sys.stderr,
+                flush=True,
+            )
+        print(f"{name}: {outcome}")
+        faults += len(outcome.faults)
+    sys.exit(faults > 0)
+
+
+if __name__ == "__main__":
+    main()
