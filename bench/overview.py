@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from tabulate import tabulate
 
+from bench.analysis.printable import printable
 from bench.analysis.tables.board import make_boards, render
 from bench.cache import Cache
 from bench.config import PRESETS, preset_names
@@ -99,7 +100,8 @@ def status_text(run: Run) -> str:
             failures.append(f"FAILED {name_of(cell)}: {_short(record['reason'], 300)}")
     states = ["done", "failed", "skipped", "not run"]
     rows = [
-        [*name, *(count[state] or "" for state in states)] for name, count in sorted(counts.items())
+        [*map(printable, name), *(count[state] or "" for state in states)]
+        for name, count in sorted(counts.items())
     ]
     total = sum(counts.values(), Counter[str]())
     summary = ", ".join(f"{total[state]} {state}" for state in states if total[state])
@@ -131,6 +133,7 @@ def board_text(run: Run, markdown: bool) -> str:
 
 
 def _short(text: str, length: int = 90) -> str:
+    text = printable(text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

@@ -20,7 +20,6 @@ import io
 import json
 import math
 import os
-import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,9 +27,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from bench.analysis.printable import printable
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.fingerprint import canonical, digest
+from bench.schema import curves_of, history_of, manifest_flaw, record_flaw
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +46,6 @@ METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "v
 
 # A record's last entry is the hash of the text before it: checked without writing JSON again.
 _SUM = b',"sum":"'
-# Of a cell's id: a file's name, in its own folder.
-_ID = re.compile(r"(?!\.+$)[\w.+-]+")
 
 
 def _sum_of(body: bytes) -> bytes:
@@ -62,6 +61,20 @@ def encode(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [encode(each) for each in value]
     return value
+
+
+class DamagedFile(UsageError):
+    """A file that isn't what was written, or isn't there.
+
+    Attributes:
+        path: of the file.
+        reason: what is the matter.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class Files(NamedTuple):
@@ -93,11 +106,13 @@ class Run:
             manifest = json.loads(path.read_bytes())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{path}: not readable as JSON ({error})") from None
-        if not _is_manifest(manifest):
-            raise UsageError(f"{path}: not a run's description")
-        return dict(manifest)
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise UsageError(f"{path}: not a run's description of format {FORMAT}")
+        if flaw := manifest_flaw(manifest):
+            raise UsageError(f"{path}: not a run's description ({flaw})")
+        return manifest
 
     def existing_manifest(self) -> dict[str, Any]:
         """run.json of a folder that must be a run.
@@ -121,8 +136,8 @@ class Run:
     def driver(self) -> str:
         """Who runs it, as noted by the holder of the folder's lock."""
         try:
-            return (self.folder / ".driver").read_text().strip()
-        except OSError:
+            return printable((self.folder / ".driver").read_text().strip())
+        except (OSError, ValueError):
             return "another process"
 
     @contextlib.contextmanager
@@ -143,10 +158,13 @@ class Run:
         except OSError as error:
             raise UsageError(f"{self.folder}: can't be written ({error.strerror})") from None
         try:
-            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+            # Never through a link that someone left there.
+            note = f"process {os.getpid()} on {socket.gethostname()}\n"
+            write_atomically(holder, note.encode())
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                holder.unlink()
             lock.release()
 
     def holder(self) -> str:
@@ -172,37 +190,70 @@ class Run:
     def record(self, cell_id: str) -> Record | None:
         """A finished cell's record; None if there is none or it is damaged."""
         try:
-            text = self.files(cell_id).record.read_bytes()
-        except OSError:
+            return self.read_record(cell_id)
+        except DamagedFile:
             return None
-        if not is_whole(text):
-            return None
-        record: Record = json.loads(text)
-        return record if (record.get("format"), record.get("id")) == (FORMAT, cell_id) else None
+
+    def read_record(self, cell_id: str) -> Record:
+        """A finished cell's record.
+
+        Raises:
+            DamagedFile: why it can't be used.
+        """
+        path = self.files(cell_id).record
+        try:
+            text = path.read_bytes()
+            record = json.loads(text)
+        except OSError as error:
+            raise DamagedFile(path, f"can't be read ({error.strerror})") from None
+        except (ValueError, RecursionError):
+            raise DamagedFile(path, "damaged: not JSON, as if cut off") from None
+        if flaw := _flaw(cell_id, text, record):
+            raise DamagedFile(path, flaw)
+        return dict(record)
 
     def record_is_damaged(self, cell_id: str) -> bool:
         """Whether a cell has a record that can't be read."""
         return (self.cells / f"{cell_id}.json").exists() and self.record(cell_id) is None
 
-    def history(self, cell_id: str) -> list[dict[str, str]]:
-        """A cell's training, a row an epoch; empty if it has none."""
+    def part(self, record: Record, name: str) -> bytes:
+        """A record's `history` or `curves` as it was written; empty if the cell has none.
+
+        Raises:
+            DamagedFile: missing, or not what the record's sum says.
+        """
+        path: Path = getattr(self.files(record["id"]), name)
         try:
-            content = self.files(cell_id).history.read_text()
-        except (OSError, ValueError):
-            return []
-        return list(csv.DictReader(io.StringIO(content, newline="")))
+            content = path.read_bytes()
+        except FileNotFoundError:
+            content = b""
+        except OSError as error:
+            raise DamagedFile(path, f"can't be read ({error.strerror})") from None
+        # Of a history, an older version kept no sum.
+        told = record.get(name)
+        if told is not None and told != (hashlib.sha256(content).hexdigest() if content else ""):
+            damage = "damaged: its SHA-256 is not the record's" if told else "of no record"
+            raise DamagedFile(path, damage if content else "missing or empty")
+        return content
+
+    def history(self, record: Record) -> list[dict[str, str]]:
+        """A cell's training, a row an epoch; empty if it has none.
+
+        Raises:
+            DamagedFile: missing, changed, or no history.
+        """
+        content = self.part(record, "history")
+        try:
+            return history_of(content)
+        except ValueError as error:
+            raise DamagedFile(self.files(record["id"]).history, str(error)) from None
 
     def curves(self, record: Record) -> dict[str, np.ndarray]:
         """The arrays beside a record, by name; empty if they are missing or were changed."""
-        from safetensors.numpy import load
-
         try:
-            content = self.files(record["id"]).curves.read_bytes()
-        except OSError:
+            return curves_of(self.part(record, "curves"))
+        except (DamagedFile, ValueError):
             return {}
-        if hashlib.sha256(content).hexdigest() != record["curves"]:
-            return {}
-        return load(content)
 
     def write_record(
         self,
@@ -324,28 +375,20 @@ def state_of(record: Record | None, missing: str = "to run") -> str:
 
 def name_of(cell: Mapping[str, Any]) -> str:
     """As a cell is called in what commands say."""
-    return f"{cell['dataset']} {cell['label']} seed {cell['seed']}"
+    return printable(f"{cell['dataset']} {cell['label']} seed {cell['seed']}")
 
 
-def _is_manifest(value: Any) -> bool:
-    kinds = {"cells": dict, "recipes": dict, "ood": dict, "metrics": dict, "methods": list}
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        return False
-    if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
-        return False
-    # They become names of files.
-    if not all(_ID.fullmatch(cell_id) for cell_id in value["cells"]):
-        return False
-    per_dataset = [*value["recipes"].values(), *value["ood"].values()]
-    if not all(isinstance(each, dict) for each in per_dataset):
-        return False
-    rows = [*value["cells"].values(), *value["methods"], *value["metrics"].values()]
-    names = [*[CELL_KEYS] * len(value["cells"]), *[("name", "reference")] * len(value["methods"])]
-    names += [("better", "headline")] * len(value["metrics"])
-    return all(
-        isinstance(row, dict) and set(expected) <= set(row)
-        for row, expected in zip(rows, names, strict=True)
-    )
+def _flaw(cell_id: str, text: bytes, record: Any) -> str:
+    """Why what was read isn't a cell's record; empty if it is."""
+    if not isinstance(record, dict):
+        return "not a record"
+    if record.get("format") != FORMAT:
+        return f"of format {record.get('format')!r}, this version reads {FORMAT}"
+    if not is_whole(text):
+        return "damaged: its sum is wrong"
+    if record.get("id") != cell_id:
+        return f"holds {record.get('id')!r}, not the cell that it is named after"
+    return record_flaw(record)
 
 
 def _order(cell: Mapping[str, Any]) -> tuple[str, str, str, int]:

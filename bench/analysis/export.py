@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import csv
 import datetime
+import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 
 from bench.analysis.results import Results, Slot
 from bench.errors import UsageError
 from bench.files import atomic_file
-from bench.store import CELL_NAMES, Record
+from bench.store import CELL_NAMES, DamagedFile, Record
 
 Row = dict[str, Any]
 CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")
 FIGURE_COLUMNS = ("set", "shift", "severity", "metric", "score", "value")
 ROWS_AT_ONCE = 50_000
+LONGEST_NAME = 200
+"""Of a folder; file systems take 255 bytes."""
 
 
-def check_out(path: Path) -> None:
-    """Whether a table can be written there, before anything is read.
+def check_format(path: Path) -> None:
+    """Whether a table can be written in the format that a file's name asks for.
 
     Raises:
-        UsageError: a folder, another kind of file, or pyarrow is missing.
+        UsageError: another one, or pyarrow is missing.
     """
-    if str(path) != "-" and path.suffix not in (".csv", ".parquet"):
+    if path.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out {path}: neither .csv nor .parquet")
-    if path.is_dir():
-        raise UsageError(f"--out {path}: a folder, not a file")
     if path.suffix == ".parquet":
         _require("pyarrow", f"--out {path}")
 
@@ -54,22 +54,18 @@ def _require(package: str, place: str) -> None:
         raise UsageError(f"{place}: needs {package}, which is not installed: pip install {package}")
 
 
-def write_table(results: Results, path: Path) -> None:
+def write_table(results: Results, path: Path) -> int:
     """A row a figure, in the order of tables; a cell without figures has one row without a value.
 
     Columns: dataset, method, label, seed, status, teacher, `param.NAME` of every parameter,
     set, shift, severity, metric, score, value, `timing.NAME` of every timing.
+    Returns how many rows there are.
     """
-    columns = _columns(results)
-    if str(path) == "-":
-        _write_csv(results, columns, sys.stdout)
-        return
     with atomic_file(path) as part:
         if path.suffix == ".parquet":
-            _write_parquet(results, columns, part)
-        else:
-            with part.open("w", newline="", encoding="utf-8") as file:
-                _write_csv(results, columns, file)
+            return _write_parquet(results, part)
+        with part.open("w", newline="", encoding="utf-8") as file:
+            return write_csv(results, file)
 
 
 def _columns(results: Results) -> dict[str, str]:
@@ -121,13 +117,18 @@ def _rows(results: Results) -> Iterator[Row]:
                 yield {**known, "metric": metric, "score": score, "value": value}
 
 
-def _write_csv(results: Results, columns: Mapping[str, str], file: Any) -> None:
+def write_csv(results: Results, file: TextIO) -> int:
+    """The same table as CSV, into an open file."""
+    columns = _columns(results)
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     texts = [name for name, kind in columns.items() if kind in ("text", "truth")]
+    count = 0
     for row in _rows(results):
         row |= {name: _text(row[name]) for name in texts if name in row}
         writer.writerow([row.get(name, "") for name in columns])
+        count += 1
+    return count
 
 
 def _text(value: Any) -> str:
@@ -137,10 +138,11 @@ def _text(value: Any) -> str:
     return json.dumps(value)
 
 
-def _write_parquet(results: Results, columns: Mapping[str, str], path: Path) -> None:
+def _write_parquet(results: Results, path: Path) -> int:
     import pyarrow
     import pyarrow.parquet
 
+    columns = _columns(results)
     types = {
         "text": pyarrow.string(),
         "whole": pyarrow.int64(),
@@ -165,17 +167,21 @@ def _write_parquet(results: Results, columns: Mapping[str, str], path: Path) -> 
         return pyarrow.table(typed, schema=schema)
 
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        rows: list[Row] = []
+        count, rows = 0, list[Row]()
         for row in _rows(results):
             rows.append(row)
+            count += 1
             if len(rows) == ROWS_AT_ONCE:
                 writer.write_table(table(rows))
                 rows = []
         writer.write_table(table(rows))
+    return count
 
 
-def write_curves(results: Results, folder: Path) -> int:
-    """Each cell's training as an event file of TensorBoard; returns how many cells have one.
+def write_curves(results: Results, folder: Path) -> tuple[int, list[DamagedFile]]:
+    """Each cell's training as an event file of TensorBoard.
+
+    Returns how many cells have one, and the damaged histories, which are left out.
 
     `FOLDER/DATASET/LABEL/seed N` is a run of TensorBoard's, `STAGE/TERM` a scalar by epoch. A file
     is replaced when it is written again, as while a run goes on.
@@ -184,14 +190,18 @@ def write_curves(results: Results, folder: Path) -> int:
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.record_writer import RecordWriter
 
-    count = 0
+    count, damaged = 0, list[DamagedFile]()
     for slot, cell in results.cells.items():
         record = results.record(slot)
-        history = results.holders[cell["id"]].history(cell["id"]) if record else []
+        try:
+            history = results.holders[cell["id"]].history(record) if record else []
+        except DamagedFile as error:
+            damaged.append(error)
+            continue
         if record is None or not history:
             continue
         # Epochs aren't timed: all are of the moment when the cell was finished.
-        time = datetime.datetime.fromisoformat(record["finished"]).timestamp()
+        time = _seconds(record["finished"])
         with atomic_file(_event_file(folder, slot)) as part:
             writer = RecordWriter(str(part))
             writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
@@ -205,7 +215,15 @@ def write_curves(results: Results, folder: Path) -> int:
                 writer.write(event.SerializeToString())
             writer.close()
         count += 1
-    return count
+    return count, damaged
+
+
+def _seconds(time: str) -> float:
+    """Since the epoch; 0 for what is no time."""
+    try:
+        return datetime.datetime.fromisoformat(time).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _terms(row: Mapping[str, str]) -> Iterator[tuple[str, float]]:
@@ -224,4 +242,6 @@ def _event_file(folder: Path, slot: Slot) -> Path:
 def _as_name(text: str) -> str:
     """As a folder's name: different for different texts, and never one that leads elsewhere."""
     name = quote(text, safe=" +[]=,()@")
+    if len(name) > LONGEST_NAME:
+        return f"{name[:100]}…{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return name.replace(".", "%2E") if not name.strip(".") else name

@@ -95,6 +95,30 @@ class Results:
         }
         return sorted(methods, key=lambda each: (places.get(methods[each], len(places)), each))
 
+    def chosen_labels(
+        self, names: Sequence[str], dataset: str | None = None, option: str = "--method"
+    ) -> list[str]:
+        """What names stand for, in their order: a label, or a method, which is all its variants.
+
+        Args:
+            names: none: all labels.
+            dataset: only its labels.
+            option: of the command line, which gave the names.
+
+        Raises:
+            UsageError: a name is neither.
+        """
+        known = self.labels(dataset)
+        method_of = {label: cell["method"] for (_, label, _), cell in self.cells.items()}
+        methods: dict[str, list[str]] = {}
+        for label in known:
+            methods.setdefault(method_of[label], []).append(label)
+        stands_for = methods | {label: [label] for label in known}
+        for name in names:
+            if name not in stands_for:
+                raise UsageError(f"{option} {name}: not in these runs{nearest(name, stands_for)}")
+        return list(dict.fromkeys(each for name in names or known for each in stands_for[name]))
+
     def seeds(self, dataset: str, label: str) -> list[int]:
         """That were asked for, ascending."""
         return [seed for name, each, seed in self.cells if (name, each) == (dataset, label)]

@@ -1,7 +1,7 @@
 """Tests and intervals for few paired seeds and few datasets, and what their number allows.
 
 Differences are of pairs: the same dataset, teacher and seed under two methods. Functions expect
-finite numbers; what is missing is sorted out before (bench/analysis/comparison.py).
+finite numbers; what is missing is sorted out before (bench/analysis/comparison/blocks.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from scipy import special
 from bench.metrics.outcome import Array
 from bench.metrics.ranks import midranks
 
-EXACT = 20
-"""So many differences have their signs flipped in every way; more of them in so many groups."""
+ENUMERATED = 20
+"""Sums of so many differences with all their signs are formed one by one."""
+GRID = 2**14
+"""Sums of more are counted on a grid of so many steps, from the least to the largest."""
 
 
 class Interval(NamedTuple):
@@ -48,7 +50,7 @@ def effect_size(differences: ArrayLike) -> float:
     """
     values = _values(differences)
     freedom = len(values) - 1
-    if freedom < 2 or np.ptp(values) <= _tolerance(values):
+    if freedom < 2 or np.ptp(values) <= tolerance(values):
         return math.nan
     factor = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2))
     return float(factor / math.sqrt(freedom / 2) * values.mean() / values.std(ddof=1))
@@ -67,13 +69,13 @@ def sign_flip_p(differences: ArrayLike) -> float:
     """Two-sided p of the mean of differences [n] when their signs are flipped at random.
 
     It needs nothing but that a difference is as likely as its negative, which is so for two
-    methods that are the same. All 2^n ways are counted. Beyond 20, every twentieth difference forms
-    a group whose signs flip together: still exact, since such flips are some of all flips.
+    methods that are the same. All 2^n ways are counted. Beyond 20 differences they are counted on a
+    grid: a test as exact, of differences rounded to 1/16,384 of the sum of their sizes.
     """
     values = _values(differences)
-    if len(values) > EXACT:
-        values = np.array([values[start::EXACT].sum() for start in range(EXACT)])
-    observed = abs(float(values.sum())) - _tolerance(values)
+    if len(values) > ENUMERATED:
+        return _counted_p(_on_grid(values))
+    observed = abs(float(values.sum())) - tolerance(values)
     if observed <= 0:
         return 1.0
     # Every sum of both halves is a sum of one and one of the other: 2^(n/2) to sort, not 2^n.
@@ -91,25 +93,51 @@ def _sums(values: Array) -> Array:
     return sums
 
 
+def _on_grid(values: Array) -> Array:
+    """Values [n] as whole numbers of steps: about GRID in the sum of their sizes."""
+    total = float(np.abs(values).sum())
+    return np.rint(values / total * GRID) if total else values
+
+
+def _counted_p(steps: Array) -> float:
+    """The sign-flip p of whole numbers [n]; their sum is small enough to count each sum below it.
+
+    How often each sum of positive ones occurs is carried from number to number: the shift algorithm
+    of Pagano and Tritchler (1983).
+    """
+    # From the smallest on, the sums stay few for long.
+    sizes = np.sort(np.abs(steps)).astype(int)
+    total, reached = int(sizes.sum()), 0
+    shares = np.zeros(total + 1)
+    shares[0] = 1.0
+    for size in sizes:
+        halves = shares[: reached + 1] / 2
+        shares[: reached + 1] = halves
+        shares[size : reached + size + 1] += halves
+        reached += size
+    positive = int(steps[steps > 0].sum())
+    return min(1.0, 2 * float(shares[max(positive, total - positive) :].sum()))
+
+
 def wilcoxon_p(differences: ArrayLike) -> float:
     """Two-sided p of Wilcoxon's signed-rank test of differences [n]; zeros are left out.
 
-    Exact up to 20 differences, ties too (they share ranks); beyond, the normal approximation.
+    All 2^n ways of signs are counted, ties too, which share ranks; beyond 127 differences ranks
+    are rounded to the grid.
     """
     values = _values(differences)
-    values = values[np.abs(values) > _tolerance(values)]
+    values = values[np.abs(values) > tolerance(values)]
     if not len(values):
         return 1.0
-    ranks = np.sign(values) * midranks(_merged(np.abs(values)))
-    if len(values) <= EXACT:
-        return sign_flip_p(ranks)
-    return float(2 * special.ndtr(-abs(ranks.sum()) / np.linalg.norm(ranks)))
+    # Twice, since shared ranks may be halves.
+    ranks = 2 * np.sign(values) * midranks(_merged(np.abs(values)))
+    return _counted_p(ranks if np.abs(ranks).sum() <= GRID else _on_grid(ranks))
 
 
 def _merged(sizes: Array) -> Array:
     """Sizes [n] with those made equal that differ by rounding alone: 0.3 - 0.2 and 0.2 - 0.1."""
     order = sizes.argsort()
-    steps = np.diff(sizes[order], prepend=0) > _tolerance(sizes)
+    steps = np.diff(sizes[order], prepend=0) > tolerance(sizes)
     merged = np.empty(len(sizes))
     merged[order] = steps.cumsum()
     return merged
@@ -117,12 +145,12 @@ def _merged(sizes: Array) -> Array:
 
 def smallest_p(n: int) -> float:
     """That a two-sided sign-flip or Wilcoxon test of n pairs can give: 2^(1 - n), at most 1."""
-    return min(1.0, 2.0 ** (1 - min(n, EXACT)))
+    return min(1.0, 2.0 ** (1 - n))
 
 
 def seeds_needed(comparisons: int, alpha: float = 0.05) -> int:
     """Pairs with which the smallest p can reach alpha after Holm's correction."""
-    return next(n for n in count(1) if comparisons * 2.0 ** (1 - n) <= alpha)
+    return next(n for n in count(1) if comparisons * smallest_p(n) <= alpha)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -195,6 +223,6 @@ def _table(values: ArrayLike) -> Array:
     return array
 
 
-def _tolerance(values: Array) -> float:
-    """Sums that should be equal differ by about so much: rounding is no evidence."""
+def tolerance(values: Array) -> float:
+    """Values or sums of them that differ by less are equal: rounding is no evidence."""
     return 1e-12 * float(np.abs(values).sum())

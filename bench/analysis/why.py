@@ -13,11 +13,12 @@ from typing import Any
 
 from tabulate import tabulate
 
+from bench.analysis.printable import printable
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import clock
 from bench.fingerprint import canonical
-from bench.store import Record, Run, name_of, state_of
+from bench.store import DamagedFile, Record, Run, name_of, state_of
 
 BARS = "▁▂▃▄▅▆▇█"
 BROKEN = "×"
@@ -50,18 +51,18 @@ def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
     else:
         raise UsageError(f"{run.files(cell_id).record}: damaged, and of no cell that is asked for")
     width = width or shutil.get_terminal_size((100, 24)).columns
-    history = run.history(cell_id) if record else []
     parts = [
         _head(run, cell, record, asked=cell_id in manifest["cells"]),
         _reason(record),
         _figures(manifest, record, width),
         _parameters(manifest["cells"], cell, width),
-        _curves(history, width),
+        _training(run, record, width),
         _made(record, width),
         _teacher(manifest, cell, cache),
         _again(run, manifest, cell, record),
     ]
-    return _printable("\n\n".join(part for part in parts if part))
+    lines = "\n\n".join(part for part in parts if part).split("\n")
+    return "\n".join(map(printable, lines))
 
 
 # Which cell
@@ -127,7 +128,7 @@ def _head(run: Run, cell: Mapping[str, Any], record: Record | None, asked: bool)
 def _reason(record: Record | None) -> str:
     if record is None:
         return ""
-    parts = [f"{record['status']}: {record['reason']}"] if record["reason"] else []
+    parts = [f"{record['status']}: {printable(record['reason'])}"] if record["reason"] else []
     details = str(record.get("details") or "").strip()
     return "\n\n".join([*parts, *([details] if details else [])])
 
@@ -222,6 +223,15 @@ def _teacher(manifest: Mapping[str, Any], cell: Mapping[str, Any], cache: Path) 
 # The training
 
 
+def _training(run: Run, record: Record | None, width: int) -> str:
+    if record is None:
+        return ""
+    try:
+        return _curves(run.history(record), width)
+    except DamagedFile as damaged:
+        return f"training: left out, {damaged}"
+
+
 def _curves(history: Sequence[Mapping[str, str]], width: int) -> str:
     """Each term of each stage: its first, lowest and last value and its course."""
     stages: dict[str, list[Mapping[str, str]]] = {}
@@ -292,8 +302,12 @@ def _again(
     run: Run, manifest: Mapping[str, Any], cell: Mapping[str, Any], record: Record | None
 ) -> str:
     """The command that runs this one cell again."""
-    command = str(manifest.get("command") or "python run_bench.py run").partition(" && ")[0]
-    words = _without(shlex.split(command), ("-m", "--method", "-d", "--dataset", "-s", "--seeds"))
+    command = (manifest.get("command") or "python run_bench.py run").partition(" && ")[0]
+    try:
+        given = shlex.split(command)
+    except ValueError as error:
+        return f"run it again\n  unknown how: the run's command can't be read ({error}): {command}"
+    words = _without(given, ("-m", "--method", "-d", "--dataset", "-s", "--seeds"))
     words = _without(words, ("--results",), flags=("--force", "--retry-failed", "--fail-fast"))
     words += ["--results", str(run.folder)]
     if _names_itself(cell):
@@ -342,8 +356,3 @@ def _is_joined(word: str, option: str) -> bool:
     if option.startswith("--"):
         return word.startswith(f"{option}=")
     return word.startswith(option) and not word.startswith("--")
-
-
-def _printable(text: str) -> str:
-    """What a label or a reason may hold can't steer the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)

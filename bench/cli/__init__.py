@@ -8,6 +8,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
+from bench.analysis.printable import printable
 from bench.cli.app import app
 from bench.errors import UsageError
 
@@ -29,18 +30,22 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except TyperException as error:
         # Of an option that does not exist or has a wrong value.
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_refused(" ".join(error.format_message().split())))
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_refused(str(error)))
     except BrokenPipeError:
         # The reader of a pipe left; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}; finished cells are kept", file=sys.stderr)
-        sys.exit(2)
+        kept = "; finished cells are kept" if sys.argv[1:2] == ["run"] else ""
+        sys.exit(_refused(f"{where}{error.strerror or error}{kept}"))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+
+
+def _refused(message: str) -> int:
+    """Say why; what a run holds can't steer the terminal. Returns the exit status."""
+    print(f"error: {printable(message)}", file=sys.stderr)
+    return 2

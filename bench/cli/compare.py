@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import RunFolders, app, page
+from bench.cli.app import RunFolders, app, check_targets, is_stdout, page, write
 
 
 @app.command()
@@ -27,9 +27,11 @@ def compare(
             "-m", "--method", "--label", help="label, or method with all variants; repeatable"
         ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="write a row a pair")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="write everything")] = None,
-    latex: Annotated[Path | None, typer.Option("--latex", help="write tables for a paper")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="a row a pair; - is stdout")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="everything; - is stdout")] = None,
+    latex: Annotated[
+        Path | None, typer.Option("--latex", help="tables for a paper; - is stdout")
+    ] = None,
     mixed: Annotated[
         bool, typer.Option("--mixed", help="take rows of other protocols too, marked")
     ] = False,
@@ -37,15 +39,20 @@ def compare(
     """Say which method is better, paired by teacher and seed, and what n allows."""
     from bench.analysis import comparison as comparing
     from bench.analysis.results import read
-    from bench.files import write_atomically
 
+    check_targets(csv, json, latex)
     results = read(folders, mixed)
     metrics = metric or [comparing.DEFAULT_METRIC]
     found = comparing.compare_all(results, metrics, baseline, dataset or [], method or [])
+    files: list[tuple[Path, str]] = []
     if csv:
-        write_atomically(csv, comparing.as_csv(*found).encode())
+        files.append((csv, comparing.as_csv(*found)))
     if json:
-        write_atomically(json, comparing.as_json(*found).encode())
+        files.append((json, comparing.as_json(*found)))
     if latex:
-        write_atomically(latex, "\n".join(map(comparing.as_latex, found)).encode())
-    page("\n\n\n".join(map(comparing.as_text, found)))
+        files.append((latex, comparing.as_latex(*found)))
+    # All are made before any is written.
+    for path, text in files:
+        write(path, text)
+    if not any(is_stdout(path) for path, _ in files):
+        page("\n\n\n".join(map(comparing.as_text, found)))

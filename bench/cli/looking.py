@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import RunFolder, app, page
+from bench.errors import UsageError
 from bench.places import CACHE
 
 
@@ -18,8 +19,9 @@ def status(
         bool, typer.Option("--watch", help="go on until nothing runs any more, or Ctrl-C")
     ] = False,
     every: Annotated[
-        float, typer.Option("--every", metavar="SECONDS", min=0.1, max=3600, help="with --watch")
-    ] = 2.0,
+        float | None,
+        typer.Option("--every", metavar="SECONDS", min=0.1, max=3600, help="with --watch; 2"),
+    ] = None,
 ) -> None:
     """Say what of a run is done, failed and missing."""
     from bench.store import Run
@@ -27,8 +29,10 @@ def status(
     if watch:
         from bench.upkeep.watch import watch as go_on
 
-        go_on(Run(folder), every)
+        go_on(Run(folder), every or 2.0)
         return
+    if every is not None:
+        raise UsageError("--every: is of --watch, give that too")
     from bench.overview import status_text
 
     page(status_text(Run(folder)))

@@ -64,22 +64,35 @@ def plot(
     if not folders:
         raise UsageError("plot: give a run's folder, or --list")
     from bench.analysis.plots.rendering import render
+    from bench.analysis.printable import printable
     from bench.analysis.results import read
     from bench.files import write_atomically
 
+    target = _target(out, folders[0])
     results = read(folders, mixed)
     options = plots.Options(
         tuple(dataset or ()), tuple(method or ()), seed, tuple(metric or ()), tuple(on or ())
     )
-    target = out or folders[0] / "figures"
+    ending = kinds[0] if len(kinds) == 1 else f"{{{','.join(kinds)}}}"
     written = 0
     for each in render(results, figure or (), options, kinds):
         for kind, content in each.contents.items():
             write_atomically(target / f"{each.name}.{kind}", content)
-        print(f"{target / each.name}.{{{','.join(kinds)}}}: {each.title}", file=sys.stderr)
+        print(printable(f"{target / each.name}.{ending}: {each.title}"), file=sys.stderr)
         written += 1
     if not written:
         raise UsageError("plot: no figure has data with these options")
+
+
+def _target(out: Path | None, run: Path) -> Path:
+    """The folder to write to, known to be one before anything is drawn."""
+    target = out or run / "figures"
+    # A run may come from elsewhere: a link in it leads anywhere.
+    if out is None and target.is_symlink():
+        raise UsageError(f"{target}: a link; give --out")
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target}: not a folder")
+    return target
 
 
 def _kinds(text: str) -> list[Format]:

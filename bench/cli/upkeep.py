@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bench.analysis.printable import printable
 from bench.cli.app import RunFolders, app, check_targets, is_stdout, page, target
 from bench.errors import UsageError
 
@@ -31,7 +33,7 @@ def verify(
     wrong = notes = 0
     runs = [Run(folder) for folder in folders or []]
     findings = [verifying.verify(run) for run in runs]
-    checked = [f"{sum(map(verifying.records_of, runs))} records"] if runs else []
+    checked = [_counted(sum(map(verifying.records_of, runs)), "record")] if runs else []
     if cache is not None:
         findings.append(verifying.verify_cache(cache))
         checked.append(f"{len(verifying.entries(cache))} entries of the cache")
@@ -39,7 +41,7 @@ def verify(
         page(str(finding))
         wrong += finding.wrong
         notes += not finding.wrong
-    page(f"{' and '.join(checked)} checked: {wrong} wrong, {notes} notes")
+    page(f"{' and '.join(checked)} checked: {wrong} wrong, {_counted(notes, 'note')}")
     if wrong:
         raise typer.Exit(1)
 
@@ -114,17 +116,25 @@ def export(
         raise UsageError("export: give --out FILE.csv, --out FILE.parquet or --tensorboard FOLDER")
     if out is not None:
         check_targets(out)
-        exporting.check_out(out)
+        if not is_stdout(out):
+            exporting.check_format(out)
     if tensorboard is not None:
         exporting.check_tensorboard(tensorboard)
     results = read(folders, mixed)
     if out is not None and is_stdout(out):
-        exporting.write_table(results, out)
+        exporting.write_csv(results, sys.stdout)
     elif out is not None:
         with target(out) as place:
             # What a link leads to has a format of its own.
-            exporting.check_out(place)
-            exporting.write_table(results, place)
+            exporting.check_format(place)
+            rows = exporting.write_table(results, place)
+        print(f"{out}: {_counted(rows, 'row')}", file=sys.stderr)
     if tensorboard is not None:
-        count = exporting.write_curves(results, tensorboard)
+        count, damaged = exporting.write_curves(results, tensorboard)
+        for error in damaged:
+            print(printable(f"{error}, left out"), file=sys.stderr)
         page(f"{count} cells' curves in {tensorboard}; look: tensorboard --logdir {tensorboard}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

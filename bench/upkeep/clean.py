@@ -84,7 +84,8 @@ def clean(
             found += _of_cache(cache, runs, days)
         found = [each for each in found if not only or each.reason in only]
         lines = [_table(found)] if found else []
-        total = f"{len(found)} things, {_bytes(sum(each.size for each in found))}"
+        things = "1 thing" if len(found) == 1 else f"{len(found)} things"
+        total = f"{things}, {_bytes(sum(each.size for each in found))}"
         if not found:
             return "nothing to remove"
         if not yes:

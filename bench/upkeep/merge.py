@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,9 @@ from bench.analysis.results import join
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.fingerprint import canonical
-from bench.store import FORMAT, Record, Run, name_of
+from bench.store import FORMAT, DamagedFile, Record, Run, name_of
+
+PARTS = ("history", "curves")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
     _check_places(sources, target, prefer)
     # Every reason to refuse comes before anything is made.
     merger = _plan(sources, target, prefer)
+    _check_links([*sources, target], merger.manifest["cells"])
     with target.locked():
         if target.manifest():
             # What drove it till now may have added to it.
@@ -77,6 +79,14 @@ def _check_places(sources: Sequence[Run], target: Run, prefer: Run | None) -> No
         strange = [path for path in target.folder.iterdir() if not path.name.startswith(".")]
         if strange:
             raise UsageError(f"--into {target.folder}: neither a run nor empty")
+
+
+def _check_links(runs: Sequence[Run], cell_ids: Iterable[str]) -> None:
+    """What is written in a run stays in its folder, and what is copied was of it."""
+    for run in runs:
+        folders = [run.cells, *(run.files(cell_id).folder for cell_id in cell_ids)]
+        if linked := next((each for each in folders if each.is_symlink()), None):
+            raise UsageError(f"{linked}: a link out of the run; merge takes and writes folders")
 
 
 def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
@@ -142,31 +152,24 @@ def _sound(run: Run, cell_id: str) -> Record:
     Raises:
         UsageError: which file is damaged.
     """
-    record = run.record(cell_id)
-    if record is None:
-        raise UsageError(f"{run.files(cell_id).record}: damaged (verify says how); run it again")
-    for part, path, content in _parts(run, record):
-        if part in record and record[part] != (
-            hashlib.sha256(content).hexdigest() if content else ""
-        ):
-            raise UsageError(f"{path}: damaged (verify says how); run the cell again")
+    try:
+        record = run.read_record(cell_id)
+        for name in PARTS:
+            run.part(record, name)
+    except DamagedFile as damaged:
+        what = f"{damaged.path}: damaged (verify says how); run the cell again"
+        raise UsageError(what) from None
     return record
-
-
-def _parts(run: Run, record: Record) -> Iterator[tuple[str, Any, bytes]]:
-    files = run.files(record["id"])
-    for part, path in (("history", files.history), ("curves", files.curves)):
-        yield part, path, path.read_bytes() if path.exists() else b""
 
 
 def _copy(source: Run, target: Run, cell_id: str) -> None:
     """The record last, as when it was written: before it, the cell isn't finished."""
-    record = _sound(source, cell_id)
-    for (_, path, _), (_, _, content) in zip(
-        _parts(target, record), _parts(source, record), strict=True
-    ):
+    record = source.read_record(cell_id)
+    files = target.files(cell_id)
+    for name in PARTS:
+        path, content = getattr(files, name), source.part(record, name)
         if content:
             write_atomically(path, content)
         else:
             path.unlink(missing_ok=True)
-    write_atomically(target.files(cell_id).record, source.files(cell_id).record.read_bytes())
+    write_atomically(files.record, source.files(cell_id).record.read_bytes())

@@ -7,10 +7,6 @@ head): these, what is left over, and what can't be checked are only noted.
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,31 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.printable import printable
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.fingerprint import canonical
-from bench.store import FORMAT, Record, Run, is_whole, name_of
-
-SCHEMA: dict[str, type] = {
-    "id": str,
-    "dataset": str,
-    "method": str,
-    "seed": int,
-    "status": str,
-    "reason": str,
-    "parameters": dict,
-    "recipe": dict,
-    "teacher": str,
-    "commit": str,
-    "finished": str,
-    "headline": dict,
-    "sets": list,
-    "timings": dict,
-    "environment": dict,
-    "curves": str,
-}
-STATUSES = ("ok", "failed", "skipped")
-SET_KEYS = ("set", "shift", "severity", "figures")
+from bench.schema import curves_of
+from bench.store import DamagedFile, Record, Run, name_of
 
 
 @dataclass(frozen=True)
@@ -53,14 +30,16 @@ class Finding:
         place: its path.
         what: the matter, in a few words.
         wrong: whether it makes the run wrong; otherwise it is only good to know.
+        unusable: whether it is a record, and none that can be read.
     """
 
     place: Path
     what: str
     wrong: bool = True
+    unusable: bool = False
 
     def __str__(self) -> str:
-        return f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}"
+        return printable(f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}")
 
 
 def verify(run: Run) -> Iterator[Finding]:
@@ -88,9 +67,13 @@ def verify(run: Run) -> Iterator[Finding]:
         for cell_id in missing:
             what = f"missing: {name_of(cells[cell_id])} was not run"
             yield Finding(run.files(cell_id).record, what)
-    yield from _of_records(run, manifest, [cell_id for cell_id in cells if found[cell_id]])
+    unusable = False
+    for finding in _of_records(run, manifest, [name for name in cells if found[name]]):
+        unusable |= finding.unusable
+        yield finding
     yield from _strangers(run, cells)
-    for name in run.outdated():
+    # Without one of the records it isn't known what they give.
+    for name in () if unusable else run.outdated():
         yield Finding(run.folder / name, "not what the records give", wrong=not driven)
 
 
@@ -102,51 +85,27 @@ def _of_records(
     unsummed = 0
     for cell_id in cell_ids:
         cell = manifest["cells"][cell_id]
-        record, reason = _read(run, cell_id)
-        if record is None:
-            yield Finding(run.files(cell_id).record, reason)
+        try:
+            record = run.read_record(cell_id)
+        except DamagedFile as damaged:
+            yield Finding(damaged.path, damaged.reason, unusable=True)
             continue
-        yield from _of_cell(run, record, cell, manifest["recipes"].get(cell["dataset"], {}))
+        yield from _of_cell(run, record, cell, manifest["recipes"][cell["dataset"]])
         yield from _of_parts(run, record)
         undefined.update(_undefined(record))
         unsummed += "history" not in record
     if unsummed:
         what = f"{unsummed} histories have no sum, they are of an older version"
         yield Finding(run.cells, what, wrong=False)
-    for name, count in sorted(undefined.items()):
-        yield Finding(run.folder, f"{name} is not finite in {count} evaluations", wrong=False)
+    if undefined:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(undefined.items()))
+        what = f"evaluations in which a figure is not finite, as it may be: {counts}"
+        yield Finding(run.folder, what, wrong=False)
 
 
 def records_of(run: Run) -> int:
     """How many there are."""
     return sum(1 for _ in run.cells.glob("*.json"))
-
-
-def _read(run: Run, cell_id: str) -> tuple[Record | None, str]:
-    """A record, or why it can't be used."""
-    try:
-        text = run.files(cell_id).record.read_bytes()
-    except OSError as error:
-        return None, f"can't be read ({error.strerror})"
-    try:
-        record = json.loads(text)
-    except ValueError:
-        return None, "damaged: not JSON, as if cut off"
-    if not isinstance(record, dict):
-        return None, "not a record"
-    if record.get("format") != FORMAT:
-        return None, f"of format {record.get('format')!r}, this version reads {FORMAT}"
-    if not is_whole(text):
-        return None, "damaged: its sum is wrong"
-    if record.get("id") != cell_id:
-        return None, f"holds {record.get('id')!r}, not the cell that it is named after"
-    for name, kind in SCHEMA.items():
-        if not isinstance(record.get(name), kind):
-            return None, f"{name} is missing or of the wrong kind"
-    sets = record["sets"]
-    if not all(isinstance(each, dict) and set(SET_KEYS) <= set(each) for each in sets):
-        return None, "a set lacks one of " + ", ".join(SET_KEYS)
-    return record, ""
 
 
 def _of_cell(
@@ -155,7 +114,7 @@ def _of_cell(
     """Whether a record is of the cell that was asked for, and has its figures."""
     place = run.files(record["id"]).record
     told = {name: cell[name] for name in ("dataset", "method", "seed")}
-    told |= {"parameters": cell.get("parameters", {}), "teacher": cell["measured"]}
+    told |= {"parameters": cell["parameters"], "teacher": cell["measured"]}
     for name, value in told.items():
         if canonical(record[name]) != canonical(value):
             yield Finding(place, f"its {name} is {record[name]!r}, asked for was {value!r}")
@@ -163,8 +122,6 @@ def _of_cell(
         # How members were cut into pieces need not be told alike.
         if name != "piece" and canonical(record["recipe"].get(name)) != canonical(value):
             yield Finding(place, f"its recipe's {name} isn't the run's")
-    if record["status"] not in STATUSES:
-        yield Finding(place, f"status {record['status']!r} is none of {', '.join(STATUSES)}")
     if record["status"] == "ok" and not (record["headline"] and record["sets"]):
         yield Finding(place, "ok, but without figures")
     if record["status"] != "ok" and not record["reason"]:
@@ -190,40 +147,22 @@ def _is_finite(value: Any) -> bool:
 
 
 def _of_parts(run: Run, record: Record) -> Iterator[Finding]:
-    """The history and the curves against the sums in the record."""
+    """The history and the curves, against the sums in the record and what they have to be."""
     files = run.files(record["id"])
-    for part, path in (("history", files.history), ("curves", files.curves)):
+    for path in (files.history, files.curves):
         # A name that only points elsewhere does not keep anything.
         if path.is_symlink():
             yield Finding(path, "a link; what it points to may change", wrong=False)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            content = b""
-        except OSError as error:
-            yield Finding(path, f"can't be read ({error.strerror})")
-            continue
-        if part in record and record[part] != (
-            hashlib.sha256(content).hexdigest() if content else ""
-        ):
-            what = "damaged: its SHA-256 is not the record's" if record[part] else "of no record"
-            yield Finding(path, what if content else "missing or empty")
-            continue
-        if part == "history" and content and (reason := _unreadable(content)):
-            yield Finding(path, reason)
-
-
-def _unreadable(history: bytes) -> str:
-    """Why a history is none; empty if it is one."""
     try:
-        header, *rows = csv.reader(io.StringIO(history.decode(), newline=""))
-    except (ValueError, csv.Error):
-        return "not readable as CSV"
-    if not {"stage", "epoch"} <= set(header):
-        return "no history: it has no stages and epochs"
-    if any(len(row) != len(header) for row in rows) or not history.endswith(b"\n"):
-        return "damaged: as if cut off"
-    return ""
+        run.history(record)
+    except DamagedFile as damaged:
+        yield Finding(damaged.path, damaged.reason)
+    try:
+        curves_of(run.part(record, "curves"))
+    except DamagedFile as damaged:
+        yield Finding(damaged.path, damaged.reason)
+    except ValueError as error:
+        yield Finding(files.curves, str(error))
 
 
 def _strangers(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
@@ -246,10 +185,12 @@ def _strangers(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(path, "of no record", wrong=False)
         elif path.suffix != ".json":
             yield Finding(path, "no cell's", wrong=False)
-        elif reason := _read(run, name)[1]:
-            yield Finding(path, f"{reason}; not asked for", wrong=False)
         else:
-            older += 1
+            try:
+                run.read_record(name)
+                older += 1
+            except DamagedFile as damaged:
+                yield Finding(path, f"{damaged.reason}; not asked for", wrong=False)
     if older:
         what = f"{older} records of cells no longer asked for, or of older code"
         yield Finding(run.cells, what, wrong=False)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from bench.analysis.printable import printable
 from bench.estimate import clock
 from bench.store import Run, name_of, state_of
 
@@ -79,7 +80,7 @@ class Watch:
         """What is said of a cell that has finished."""
         seen, name = self.seen[cell_id], name_of(self.cells[cell_id])
         if seen.state == "failed":
-            return f"FAILED {name}: {shorten(seen.reason, 300, placeholder=' …')}"
+            return f"FAILED {name}: {shorten(printable(seen.reason), 300, placeholder=' …')}"
         return f"{name}  {seen.state}, {seen.seconds:.1f} s"
 
     def summary(self) -> str:
@@ -122,7 +123,10 @@ class Watch:
             group = cell["dataset"], cell["label"]
             counts.setdefault(group, Counter())[self.state(cell_id)] += 1
         failed = [cell_id for cell_id, seen in self.seen.items() if seen.state == "failed"]
-        rows = [[*g, *(count[s] or "" for s in STATES)] for g, count in sorted(counts.items())]
+        rows = [
+            [*map(printable, g), *(count[s] or "" for s in STATES)]
+            for g, count in sorted(counts.items())
+        ]
         headers = ["dataset", "method", *STATES]
         table = tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
         return "\n".join([self.summary(), *map(self.line, failed), "", table])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import random
@@ -13,9 +14,13 @@ import numpy as np
 import pytest
 
 from bench.errors import UsageError
-from bench.store import FORMAT, Run
+from bench.schema import curves_of
+from bench.store import FORMAT, DamagedFile, Run, name_of
 
-CELL = {"dataset": "d", "method": "m", "measured": "teacher", "protocol": "code"}
+CELL = {
+    **{"dataset": "d", "method": "m", "measured": "teacher", "protocol": "code"},
+    "parameters": {},
+}
 STRANGE = ["NA", "00012", "a,b", 'q"q', "new\nline", "ünï ± λ", "=1+1"]
 
 
@@ -23,7 +28,9 @@ def record(cell_id: str, **changes: Any) -> dict[str, Any]:
     figures = {"nll": 0.25, "ece": math.nan, "kl": math.inf}
     return {
         "id": cell_id,
-        "status": "ok",
+        **{"dataset": "d", "method": "m", "seed": 0, "parameters": {}, "recipe": {}},
+        **{"teacher": "teacher", "commit": "", "finished": "2026-01-01T00:00:00+00:00"},
+        **{"status": "ok", "reason": "", "environment": {}},
         "headline": figures,
         "sets": [{"set": "test", "shift": "", "severity": 0, "figures": figures}],
         "timings": {"seconds": 1.5},
@@ -37,7 +44,7 @@ def make_run(folder: Path, labels: list[str], order: random.Random | None = None
         f"c{index}": {**CELL, "label": label, "seed": seed}
         for index, (label, seed) in enumerate((label, s) for label in labels for s in (10, 9))
     }
-    description = {"cells": cells, "methods": [], "metrics": {}, "recipes": {}, "ood": {}}
+    description = {"cells": cells, "methods": [], "metrics": {}, "recipes": {"d": {}}, "ood": {}}
     run.write_manifest({"format": FORMAT, **description})
     ids = list(cells)
     if order is not None:
@@ -159,7 +166,7 @@ def test_changed_tables_are_derived_anew_in_memory(tmp_path: Path, content: byte
 SOUND: dict[str, Any] = {
     "format": FORMAT,
     "cells": {"c": {**CELL, "label": "l", "seed": 0}},
-    "recipes": {},
+    "recipes": {"d": {}},
     "ood": {},
     "metrics": {"nll": {"better": "lower", "headline": True}},
     "methods": [{"name": "m", "reference": False}],
@@ -178,6 +185,15 @@ def damaged(**changes: Any) -> str:
         damaged(cells={"c": {"dataset": "d"}}),
         damaged(methods=[{"name": "m"}]),
         damaged(metrics={"nll": {}}),
+        damaged(metrics={"nll": {"better": 7, "headline": True}}),
+        damaged(metrics={"nll": {"better": "up", "headline": True}}),
+        damaged(command=5),
+        damaged(recipes={}),
+        *(
+            damaged(cells={"c": {**CELL, "label": "l", "seed": 0, **{name: value}}})
+            for name, value in [("seed", "zero"), ("seed", True), ("dataset", ["d"]), ("label", 3)]
+        ),
+        damaged(cells={"c": {name: CELL[name] for name in CELL if name != "parameters"}}),
         damaged(format=FORMAT + 1),
     ],
 )
@@ -192,3 +208,134 @@ def test_a_damaged_description_is_one_line(tmp_path: Path, text: str) -> None:
 def test_a_sound_description_is_read(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(damaged())
     assert Run(tmp_path).existing_manifest() == SOUND
+
+
+TEST_SET = record("c")["sets"][0]
+WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
+    ({"sets": [{**TEST_SET, "figures": [1, 2]}]}, "sets: figures is missing or of the wrong kind"),
+    ({"sets": [{**TEST_SET, "figures": {"nll": "abc"}}]}, "sets: nll is no number"),
+    ({"sets": [{**TEST_SET, "severity": True}]}, "sets: severity is missing or of the wrong kind"),
+    ({"sets": [3]}, "sets: not an object"),
+    ({"timings": [1]}, "timings is missing or of the wrong kind"),
+    ({"timings": {"seconds": "abc"}}, "timings: seconds is no number"),
+    ({"timings": {}}, "timings: seconds is missing"),
+    ({"headline": None}, "headline is missing or of the wrong kind"),
+    ({"headline": {"nll": "abc"}}, "headline: nll is no number"),
+    ({"headline": {"nll": True}}, "headline: nll is no number"),
+    ({"headline": {"nll": None}}, "headline: nll is no number"),
+    ({"headline": {"nll": 10**400}}, "headline: nll is no number"),
+    ({"seed": False}, "seed is missing or of the wrong kind"),
+    ({"finished": 7}, "finished is missing or of the wrong kind"),
+    ({"environment": 5}, "environment is missing or of the wrong kind"),
+    ({"status": "fine"}, "status 'fine' is none of ok, failed, skipped"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), WRONG_TYPES, ids=[each[1] for each in WRONG_TYPES])
+def test_a_record_with_a_right_sum_and_wrong_types_is_damaged(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    run = Run(tmp_path)
+    run.write_record(record("c", **changes))
+    assert run.record("c") is None and run.record_is_damaged("c")
+    with pytest.raises(DamagedFile) as caught:
+        run.read_record("c")
+    assert caught.value.reason == reason
+
+
+def test_what_was_measured_where_is_no_number(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_record(record("c", timings={"seconds": 1, "host": "here"}))
+    run.write_record(record("d", status="failed", headline={}, sets=[], timings={}))
+    assert run.record("c") is not None and run.record("d") is not None
+
+
+HISTORY = [{"stage": "train", "epoch": 0, "loss": 1.5, "extra": math.nan}]
+BAD_HISTORIES = [
+    (b"loss\nabc\n", "no history: it has no stages and epochs"),
+    (b"stage,epoch,loss\ntrain,0,abc\n", "damaged: loss is 'abc', no number"),
+    (b"stage,epoch,loss\ntrain,x,1\n", "damaged: epoch is 'x', no number"),
+    (b"stage,epoch,loss\ntrain,0\n", "damaged: as if cut off"),
+    (b"stage,epoch,loss\ntrain,0,1", "damaged: as if cut off"),
+    (b"\xff\xfe", "not readable as CSV"),
+    (b'stage,epoch\n"a', "not readable as CSV"),
+]
+
+
+def test_a_history_comes_back_or_is_named(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for name in "cd":
+        run.write_record(record(name), [{**each, "loss": ord(name)} for each in HISTORY])
+    found, path = run.read_record("c"), run.files("c").history
+    assert run.history(found) == [{"stage": "train", "epoch": "0", "loss": "99", "extra": "nan"}]
+    assert run.part(found, "history") == path.read_bytes()
+    other, content = run.files("d").history.read_bytes(), path.read_bytes()
+    for damage, reason in [
+        *((changed, "damaged: its SHA-256 is not the record's") for changed in (other, b"x")),
+        (b"", "missing or empty"),
+    ]:
+        path.write_bytes(damage)
+        with pytest.raises(DamagedFile) as caught:
+            run.history(found)
+        assert str(caught.value) == f"{path}: {reason}"
+    path.unlink()
+    with pytest.raises(DamagedFile, match="missing or empty"):
+        run.history(found)
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match="of no record"):
+        run.history({**found, "history": ""})
+    # An older version kept no sum of it.
+    assert run.history({name: found[name] for name in found if name != "history"})
+    run.write_record(record("c"))
+    assert run.history(run.read_record("c")) == []
+
+
+@pytest.mark.parametrize(("content", "reason"), BAD_HISTORIES)
+def test_a_history_with_a_right_sum_that_is_none(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    run = Run(tmp_path)
+    run.write_record(record("c"), HISTORY)
+    run.files("c").history.write_bytes(content)
+    found = {**run.read_record("c"), "history": hashlib.sha256(content).hexdigest()}
+    with pytest.raises(DamagedFile) as caught:
+        run.history(found)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        *(("histogram/total/test", (50,)), ("upper/total/test", (2,)), ("roc/total/ood", (7,))),
+        *(("reliability/test", (15, 3)), ("fidelity/test", (3, 9)), ("canvas/total", (4, 4))),
+        ("canvas/x", (4,)),
+    ],
+)
+def test_curves_of_another_shape_are_none(
+    tmp_path: Path, name: str, shape: tuple[int, ...]
+) -> None:
+    run = Run(tmp_path)
+    run.write_record(record("c"), curves={name: np.zeros(shape, np.float32)})
+    found = run.read_record("c")
+    assert run.curves(found) == {}
+    with pytest.raises(ValueError, match=name):
+        curves_of(run.part(found, "curves"))
+    with pytest.raises(ValueError, match="not readable as safetensors"):
+        curves_of(b"junk")
+
+
+def test_the_driver_is_noted_through_no_link(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("thesis")
+    run = Run(tmp_path / "r")
+    run.folder.mkdir()
+    (run.folder / ".driver").symlink_to(precious)
+    with run.locked():
+        assert run.driver().startswith("process ")
+        assert not (run.folder / ".driver").is_symlink()
+    assert precious.read_text() == "thesis" and not (run.folder / ".driver").exists()
+
+
+def test_names_steer_no_terminal() -> None:
+    cell = {"dataset": "d\n", "label": "\x1b[2Jkd", "seed": 0}
+    assert name_of(cell) == "d  �[2Jkd seed 0"

@@ -1,6 +1,7 @@
-"""What the tests and intervals of `compare` are worth: `python -m tests.simulation`.
+"""What tests and intervals of `compare` and `table` are worth: `python -m tests.simulation`.
 
-Prints how often they err when all methods are the same.
+Prints how often they err when all methods are the same: the functions on figures alone, then the
+commands' whole way on generated runs.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ import argparse
 
 from tabulate import tabulate
 
-from tests.simulation.null import everything
+from tests.simulation import comparisons, daggers, null
 
 
 def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20_000, help="generated runs a row (20000)")
-    rates = everything(parser.parse_args().runs)
-    rows = [[r.setting, r.what, f"{r.share:.3f} ± {r.error:.3f}", r.goal] for r in rates]
+    parser.add_argument("--tables", type=int, default=2000, help="the same of commands (2000)")
+    given = parser.parse_args()
+    rates = [
+        *null.everything(given.runs),
+        *comparisons.everything(given.tables),
+        *daggers.everything(given.tables),
+    ]
+    rows = [[r.setting, r.what, r.text, r.goal] for r in rates]
     print(tabulate(rows, ["setting", "what", "share ± error", "stated"], tablefmt="pipe"))
 
 

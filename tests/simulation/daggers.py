@@ -7,34 +7,15 @@ are compared, and the correction for them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from bench.analysis.results import Results
 from bench.analysis.tables.making import Choice, Table, make_tables
-from bench.metrics.outcome import Array
 from tests.simulation.null import NOISES, Rate, figures
+from tests.simulation.runs import results_of
 
 SIZES = ((3, 8), (7, 10), (13, 12))
 """Students, and about as many seeds as their comparisons need."""
-
-
-def results_of(tables: Array) -> Results:
-    """A run with figures [datasets, seeds, students], without a folder."""
-    cells: dict[str, Any] = {}
-    rows = []
-    for (dataset, seed, student), figure in np.ndenumerate(tables):
-        names = {"dataset": f"d{dataset}", "label": f"m{student}", "method": f"m{student}"}
-        measured = f"teacher {dataset} {seed}"
-        cells[f"{dataset} {seed} {student}"] = {**names, "seed": seed, "measured": measured}
-        rows.append({**names, "seed": str(seed), "status": "ok", "nll": repr(float(figure))})
-    manifest = {
-        "cells": cells,
-        "metrics": {"nll": {"better": "lower", "headline": True, "task": "any", "summary": ""}},
-        "methods": [{"name": f"m{i}", "reference": False} for i in range(tables.shape[2])],
-    }
-    return Results((), manifest, tuple(rows), {})
 
 
 def tells_apart(table: Table) -> bool:
@@ -50,7 +31,7 @@ def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
     # Runs are datasets of a few large ones.
     while done < runs:
         some = min(200, runs - done)
-        values = np.array([figures(stream, NOISES[name], seeds, students) for _ in range(some)])
+        values = figures(stream, NOISES[name], (some, seeds), students)
         tables = make_tables(results_of(values), Choice(metrics=("nll",)))
         told += sum(map(tells_apart, tables))
         done += some

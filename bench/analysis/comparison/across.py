@@ -20,6 +20,7 @@ from bench.analysis.comparison.pairs import (
     pairs_of,
 )
 from bench.analysis.statistics import (
+    Interval,
     average_ranks,
     critical_difference,
     friedman_p,
@@ -44,7 +45,8 @@ class Across:
         critical_difference: of average ranks, at .05.
         groups: labels that are not told apart, for the diagram: by Nemenyi's test, the largest
             only; all in one where Friedman's finds no difference.
-        pairs: compared on the datasets' means.
+        pairs: compared on the datasets' means; without averages over datasets, whose figures need
+            not be of one size or unit.
     """
 
     seeds: Mapping[str, tuple[int, ...]]
@@ -61,14 +63,22 @@ class Pooled(NamedTuple):
     """A pair tested on all its seeds of all datasets: a statement on exactly these datasets.
 
     A dataset's differences are divided by their root mean square, so that none drowns the others;
-    flips of signs leave it as it is, so the test stays exact. `mean` is theirs.
+    flips of signs leave it as it is, so the test stays exact. The mean of what is scaled so need
+    not have the sign of the mean difference on each dataset.
+
+    Attributes:
+        datasets: on which both have figures.
+        n: differences on all of them.
+        scaled_mean: of the scaled differences.
+        agreeing: datasets on which the mean difference has the same sign.
     """
 
     first: str
     second: str
-    datasets: int
+    datasets: tuple[str, ...]
     n: int
-    mean: float
+    scaled_mean: float
+    agreeing: int
     sign_flip: Test
 
 
@@ -94,9 +104,17 @@ def over_datasets(
 ) -> Across:
     """Rank complete methods on the means over seeds, and test them.
 
+    Args:
+        blocks: the figures.
+        datasets: each once, since each counts as one.
+        labels: of complete methods.
+        baseline: that all others are compared with; else all pairs are.
+        better: direction of the metric.
+
     Raises:
         Incomplete: fewer than five datasets, no direction, or no seeds that all have.
     """
+    assert len(set(datasets)) == len(datasets), "a dataset is no evidence twice"
     if len(datasets) < DATASETS_NEEDED:
         raise Incomplete(f"it needs {DATASETS_NEEDED} datasets, here {_are(len(datasets))}")
     if not better:
@@ -120,8 +138,12 @@ def over_datasets(
     columns = dict(zip(labels, means.T, strict=True))
     friedman = friedman_p(sign * means)
     pairs = [
-        # A run on one dataset against a run on another would mean nothing.
-        replace(make_pair((a, b), columns[a], columns[b], datasets, better), improvement=math.nan)
+        replace(
+            make_pair((a, b), columns[a], columns[b], datasets, better),
+            interval=Interval(math.nan, math.nan, math.nan),
+            effect=math.nan,
+            improvement=math.nan,
+        )
         for a, b in pairs_of(labels, baseline)
     ]
     return Across(
@@ -152,17 +174,32 @@ def groups(labels: Sequence[str], ranks: Array, apart: float) -> tuple[tuple[str
     return tuple(found)
 
 
-def pooled(pairs: Sequence[Pair]) -> tuple[Pooled, ...]:
-    """Pairs of several datasets, those that are on at least two of them."""
-    found: dict[tuple[str, str], list[Array]] = {}
-    for pair in pairs:
-        values = np.array(pair.differences)
-        scale = float(np.sqrt((values**2).mean())) or 1.0
-        found.setdefault((pair.first, pair.second), []).append(values / scale)
-    counts = {names: len(values) for names, values in found.items() if len(values) > 1}
-    joined = [np.concatenate(found[names]) for names in counts]
+def pooled(pairs: Mapping[str, Sequence[Pair]]) -> tuple[Pooled, ...]:
+    """Test pairs on all datasets together, those that are on at least two of them.
+
+    Args:
+        pairs: by dataset.
+    """
+    found: dict[tuple[str, str], dict[str, Array]] = {}
+    for dataset, on_it in pairs.items():
+        for pair in on_it:
+            differences = np.array(pair.differences)
+            found.setdefault((pair.first, pair.second), {})[dataset] = differences
+    several = {names: parts for names, parts in found.items() if len(parts) > 1}
+    joined = [np.concatenate([*map(_scaled, parts.values())]) for parts in several.values()]
     tests = corrected_tests([sign_flip_p(each) for each in joined])
     return tuple(
-        Pooled(*names, count, len(each), float(each.mean()), test)
-        for (names, count), each, test in zip(counts.items(), joined, tests, strict=True)
+        Pooled(
+            *names,
+            tuple(parts),
+            len(scaled),
+            float(scaled.mean()),
+            sum(np.sign(each.mean()) == np.sign(scaled.mean()) for each in parts.values()),
+            test,
+        )
+        for (names, parts), scaled, test in zip(several.items(), joined, tests, strict=True)
     )
+
+
+def _scaled(differences: Array) -> Array:
+    return differences / (float(np.sqrt((differences**2).mean())) or 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,16 @@ from bench.analysis.comparison.across import (
     pooled,
 )
 from bench.analysis.comparison.blocks import Blocks, Gaps, gaps_text
-from bench.analysis.comparison.pairs import ALPHA, Pair, corrected, make_pair, pairs_of
-from bench.analysis.results import Metric, Results
+from bench.analysis.comparison.pairs import (
+    ALPHA,
+    Pair,
+    corrected,
+    make_pair,
+    pairs_of,
+    untested,
+)
+from bench.analysis.quantities import quantity
+from bench.analysis.results import Metric, Results, Slot
 from bench.analysis.statistics import seeds_needed, smallest_p
 from bench.errors import UsageError, nearest
 
@@ -25,11 +34,11 @@ DEFAULT_METRIC = "nll"
 
 @dataclass(frozen=True)
 class OnDataset:
-    """One dataset's comparisons: the family of Holm's correction.
+    """One dataset's comparisons; those that are tested are the family of Holm's correction.
 
     Attributes:
         dataset: its name.
-        pairs: that were compared.
+        pairs: that were compared, tested or not.
         gaps: by label, what can't be used.
         refused: pairs that have no seed under the same teacher, each in words.
     """
@@ -40,19 +49,24 @@ class OnDataset:
     refused: tuple[str, ...]
 
     @property
+    def tested(self) -> tuple[Pair, ...]:
+        """The family: pairs of rivals."""
+        return tuple(pair for pair in self.pairs if pair.is_tested)
+
+    @property
     def n(self) -> int:
         """Seeds of the pair that has most."""
-        return max(pair.n for pair in self.pairs)
+        return max(pair.n for pair in self.tested or self.pairs)
 
     @property
     def least_p(self) -> float:
         """The smallest p that so many seeds and comparisons allow after Holm's correction."""
-        return min(1.0, len(self.pairs) * smallest_p(self.n))
+        return min(1.0, len(self.tested) * smallest_p(self.n)) if self.tested else math.nan
 
     @property
     def seeds_needed(self) -> int:
         """With which one of so many comparisons could reach .05; 0 if these are enough."""
-        return 0 if self.least_p <= ALPHA else seeds_needed(len(self.pairs))
+        return seeds_needed(len(self.tested)) if self.least_p > ALPHA else 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,7 @@ class Comparison:
     Attributes:
         metric: what is compared.
         baseline: that all others are compared with; empty for all pairs.
+        note: what is special about the metric, a sentence; else empty.
         references: labels that are no students.
         datasets: one entry each.
         absent: datasets on which nothing could be compared, with the reason.
@@ -73,6 +88,7 @@ class Comparison:
 
     metric: Metric
     baseline: str
+    note: str
     references: frozenset[str]
     datasets: tuple[OnDataset, ...]
     absent: Mapping[str, str]
@@ -80,6 +96,11 @@ class Comparison:
     no_across: str
     incomplete: Mapping[str, str]
     pooled: tuple[Pooled, ...]
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are tests on any dataset."""
+        return any(entry.tested for entry in self.datasets)
 
 
 def compare(
@@ -102,6 +123,8 @@ def compare_all(
 ) -> list[Comparison]:
     """Compare methods, paired by dataset, teacher and seed.
 
+    References are bounds, no rivals: they are shown, and tested only if they are asked for.
+
     Args:
         results: of one run or several.
         metrics: selectors, see `Results.metric`.
@@ -114,66 +137,47 @@ def compare_all(
     """
     for name in datasets:
         if name not in results.datasets:
-            raise UsageError(f"dataset {name}: not in the run{nearest(name, results.datasets)}")
+            raise UsageError(
+                f"--dataset {name}: not in these runs{nearest(name, results.datasets)}"
+            )
     parsed = [results.metric(each) for each in dict.fromkeys(metrics)]
     baseline = _the_one(baseline, results) if baseline else ""
-    chosen = _chosen(labels, baseline, results)
-    # References are bounds, no rivals, unless they are asked for.
+    wanted = {*results.chosen_labels(labels), *([baseline] if baseline else [])}
+    chosen = [label for label in results.labels() if label in wanted]
     asked = {*(chosen if labels else ()), baseline}
     rivals = [each for each in chosen if each in asked or each not in results.references]
+    # A dataset that is named twice is no evidence twice.
+    kept = list(dict.fromkeys(datasets))
     figures = results.many_figures(parsed)
     return [
-        _compare(
-            results,
-            metric,
-            Blocks(results, metric, figures[metric], chosen),
-            baseline,
-            datasets,
-            rivals,
-        )
+        _compare(results, metric, figures[metric], baseline, kept, chosen, rivals)
         for metric in parsed
     ]
 
 
-def _chosen(names: Sequence[str], baseline: str, results: Results) -> list[str]:
-    """The labels that names stand for, in the order of tables."""
-    wanted = {label for name in names for label in _labels_of(name, results)} | {baseline}
-    chosen = [label for label in results.labels() if label in wanted or not names]
-    if len(chosen) < 2:
-        raise UsageError(f"compare: there is only {chosen[0]}; two methods are needed")
-    return chosen
-
-
-def _labels_of(name: str, results: Results) -> list[str]:
-    known = results.labels()
-    if name in known:
-        return [name]
-    variants = [label for label in known if results.method(label) == name]
-    if not variants:
-        raise UsageError(f"method {name}: not in the run{nearest(name, known)}")
-    return variants
-
-
 def _the_one(name: str, results: Results) -> str:
-    variants = _labels_of(name, results)
+    variants = results.chosen_labels([name], option="--baseline")
     if len(variants) > 1:
-        raise UsageError(f"baseline {name}: which of {', '.join(variants)}?")
+        raise UsageError(f"--baseline {name}: which of {', '.join(variants)}?")
     return variants[0]
 
 
 def _compare(
     results: Results,
     metric: Metric,
-    blocks: Blocks,
+    figures: Mapping[Slot, float],
     baseline: str,
     datasets: Sequence[str],
+    chosen: Sequence[str],
     rivals: Sequence[str],
 ) -> Comparison:
+    chosen, rivals, note = _family(results, metric, baseline, chosen, rivals)
+    blocks = Blocks(results, metric, figures, chosen)
     absent: dict[str, str] = {}
     entries = []
     for dataset in datasets or results.datasets:
         try:
-            entries.append(_on_dataset(blocks, dataset, baseline, metric.better))
+            entries.append(_on_dataset(blocks, dataset, baseline, metric.better, rivals))
         except _Nothing as reason:
             absent[dataset] = str(reason)
     if not entries or (datasets and absent):
@@ -182,29 +186,62 @@ def _compare(
     names = [entry.dataset for entry in entries]
     incomplete = left_out(blocks, names, rivals)
     complete = [label for label in rivals if label not in incomplete]
-    across, no_across = None, ""
-    try:
-        across = over_datasets(blocks, names, complete, baseline, metric.better)
-    except Incomplete as reason:
-        no_across = str(reason)
+    across, no_across = _over_datasets(blocks, names, complete, baseline, metric)
     return Comparison(
         metric,
         baseline,
+        note,
         results.references,
         tuple(entries),
         absent,
         across,
         no_across,
         incomplete,
-        pooled([pair for entry in entries for pair in entry.pairs]),
+        pooled({entry.dataset: entry.tested for entry in entries}),
     )
+
+
+def _family(
+    results: Results,
+    metric: Metric,
+    baseline: str,
+    chosen: Sequence[str],
+    rivals: Sequence[str],
+) -> tuple[Sequence[str], Sequence[str], str]:
+    """Labels to show and those to test in a metric, and what must be said of it."""
+    note = ""
+    if quantity(metric, ()).exact:
+        note = f"{metric}: what a student costs is chosen, not measured, so nothing is tested."
+        rivals = ()
+    elif metric.name.startswith("teacher_") and results.references & set(chosen):
+        # The teacher differs from itself by 0: no result.
+        note = f"{metric} is measured against the ensemble, so references are left out."
+        if baseline in results.references:
+            raise UsageError(f"--baseline {baseline}: {note}")
+        chosen = rivals = [label for label in chosen if label not in results.references]
+    if len(chosen) < 2:
+        only = chosen[0] if chosen else "no student"
+        raise UsageError(f"{metric}: there is only {only}; two methods are needed")
+    return chosen, rivals, note
+
+
+def _over_datasets(
+    blocks: Blocks, datasets: Sequence[str], labels: Sequence[str], baseline: str, metric: Metric
+) -> tuple[Across | None, str]:
+    """What holds across datasets, or why nothing is said."""
+    try:
+        return over_datasets(blocks, datasets, labels, baseline, metric.better), ""
+    except Incomplete as reason:
+        return None, str(reason)
 
 
 class _Nothing(Exception):
     """Why nothing can be compared on a dataset."""
 
 
-def _on_dataset(blocks: Blocks, dataset: str, baseline: str, better: str) -> OnDataset:
+def _on_dataset(
+    blocks: Blocks, dataset: str, baseline: str, better: str, rivals: Sequence[str]
+) -> OnDataset:
     usable, gaps = blocks.usable(dataset), blocks.gaps(dataset)
     if not usable:
         raise _Nothing("no method has it")
@@ -218,7 +255,8 @@ def _on_dataset(blocks: Blocks, dataset: str, baseline: str, better: str) -> OnD
         keys = blocks.shared(dataset, names)
         if keys:
             first, second = (blocks.values(dataset, each, keys) for each in names)
-            pairs.append(make_pair(names, first, second, [seed for seed, _ in keys], better))
+            pair = make_pair(names, first, second, [seed for seed, _ in keys], better)
+            pairs.append(pair if set(names) <= set(rivals) else untested(pair))
         else:
             common = blocks.have_seeds_in_common(dataset, names)
             what = "other teachers or sets" if common else "no seed in common"

@@ -6,23 +6,25 @@ import csv
 import io
 import json
 import math
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.comparison.pairs import Pair
+from bench.analysis.comparison.pairs import ALPHA, Pair
 from bench.analysis.comparison.words import (
     counted,
     decimals,
     missing_words,
     over_datasets_words,
     p_text,
+    p_words,
     pooled_words,
     power_words,
 )
-from bench.analysis.latex import escape, floating, tabular
+from bench.analysis.latex import PREAMBLE, escape, floats, parts, tabular
+from bench.analysis.printable import printable
 from bench.analysis.statistics import smallest_p
+from bench.analysis.tables.grids import filled
 from bench.store import encode
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from bench.analysis.comparison.comparing import Comparison, OnDataset
 
 WIDTH = 80
-COLUMNS = ("mean", "95 % interval", "d_z", "P", "W/T/L", "n", "p flip", "p rank")
+TESTS = {"p flip": r"$p_\mathrm{flip}$", "p rank": r"$p_\mathrm{rank}$"}
+ACROSS_COLUMNS = ("W/T/L", "n", "p flip", "p rank")
+COLUMNS = ("mean", "95 % interval", "d_z", "P", *ACROSS_COLUMNS)
 
 
 # For the terminal
@@ -45,31 +49,43 @@ def as_text(comparison: Comparison) -> str:
     ]
     if comparison.across:
         parts += _across_text(comparison, comparison.across)
-    else:
+    elif comparison.is_tested:
         parts.append(_fill(over_datasets_words(comparison)))
-    parts += [_fill(pooled_words(comparison)), _fill(_legend(comparison))]
+    parts += map(_fill, [pooled_words(comparison), _legend(comparison)])
+    if comparison.across:
+        parts.append(_fill(ACROSS_LEGEND))
     return "\n\n".join(part for part in parts if part)
 
 
 def _dataset_text(comparison: Comparison, entry: OnDataset) -> Iterator[str]:
-    yield from _tables(comparison, entry.dataset, entry.pairs)
-    if entry.seeds_needed:
-        text = power_words(entry.n, len(entry.pairs), "seed")
-        text = text[0].upper() + text[1:]
-    else:
-        text = (
-            f"{counted(len(entry.pairs), 'comparison')}, n up to {counted(entry.n, 'seed')}: the "
-            f"smallest possible p is {p_text(smallest_p(entry.n))}, after Holm "
-            f"{p_text(entry.least_p)}."
-        )
-    yield _fill(f"{text} {missing_words(entry)}")
+    places = _places(entry.pairs)
+    rows = {pair: _cells(pair, places) for pair in entry.pairs}
+    yield from _tables(comparison, entry.dataset, rows, COLUMNS)
+    told = _sentence(_allowed(entry)) if comparison.is_tested else ""
+    yield _fill(f"{told} {missing_words(entry)}")
+
+
+def _allowed(entry: OnDataset) -> str:
+    """What so many seeds allow to find."""
+    if entry.seeds_needed or not entry.tested:
+        return power_words(entry.n, len(entry.tested), "seed")
+    return (
+        f"{counted(len(entry.tested), 'comparison')}, n up to {counted(entry.n, 'seed')}: the "
+        f"{p_words(smallest_p(entry.n), 'smallest possible p')}, after Holm "
+        f"{p_words(entry.least_p)}."
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _across_text(comparison: Comparison, across: Across) -> Iterator[str]:
     n, pairs = len(across.seeds), across.pairs
-    yield from _tables(comparison, f"{n} datasets, means over seeds", pairs)
+    rows = {pair: _across_cells(pair) for pair in pairs}
+    yield from _tables(comparison, f"{n} datasets, means over seeds", rows, ACROSS_COLUMNS)
     text = over_datasets_words(comparison)
-    if len(pairs) * smallest_p(n) > 0.05:
+    if len(pairs) * smallest_p(n) > ALPHA:
         text += f" Pair by pair, {power_words(n, len(pairs), 'dataset')}"
     if comparison.incomplete:
         out = "; ".join(f"{label}: {why}" for label, why in comparison.incomplete.items())
@@ -77,18 +93,19 @@ def _across_text(comparison: Comparison, across: Across) -> Iterator[str]:
     yield _fill(text)
 
 
-def _tables(comparison: Comparison, title: str, pairs: Sequence[Pair]) -> Iterator[str]:
+def _tables(
+    comparison: Comparison, title: str, cells: Mapping[Pair, list[str]], columns: Sequence[str]
+) -> Iterator[str]:
     """One table for each method that others are compared with."""
-    places = _places(pairs)
-    for second in dict.fromkeys(pair.second for pair in pairs):
+    for second in dict.fromkeys(pair.second for pair in cells):
         rows = [
-            [_marked(comparison, pair.first), *_cells(pair, places)]
-            for pair in pairs
+            [printable(_marked(comparison, pair.first)), *row]
+            for pair, row in cells.items()
             if pair.second == second
         ]
         against = _marked(comparison, second)
-        heading = _fill(f"{title}: {comparison.metric}, minus that of {against}")
-        yield f"{heading}\n\n{_table(rows)}"
+        heading = _fill(f"{title}: {comparison.metric}, against {against}")
+        yield f"{heading}\n\n{_table(rows, ('method', *columns))}"
 
 
 def _marked(comparison: Comparison, label: str) -> str:
@@ -111,6 +128,12 @@ def _cells(pair: Pair, places: int) -> list[str]:
     ]
 
 
+def _across_cells(pair: Pair) -> list[str]:
+    # No averages: datasets' figures need not be of one size, nor of one unit.
+    counts, n, flip, rank = _cells(pair, 0)[-len(ACROSS_COLUMNS) :]
+    return [counts, n, flip, rank]
+
+
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}"
 
@@ -122,9 +145,8 @@ def _places(pairs: Sequence[Pair]) -> int:
     return decimals(max(means, largest / 9))
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def _table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     """Names that don't fit beside their figures stand above them."""
-    heads = ["method", *COLUMNS]
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(1, len(heads))]
     longest = max(len(row[0]) for row in (heads, *rows))
     room = min(longest, WIDTH - sum(widths) - 2 * len(widths))
@@ -139,7 +161,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _fill(text: str) -> str:
-    return textwrap.fill(text, WIDTH, break_on_hyphens=False, break_long_words=False)
+    return filled(printable(text), WIDTH)
 
 
 def _legend(comparison: Comparison) -> str:
@@ -147,26 +169,44 @@ def _legend(comparison: Comparison) -> str:
     text = f"{comparison.metric}: {better} is better." if better else f"{comparison.metric}."
     sides = "is better, equal, worse" if better else "is above, equal, below"
     text += (
-        " Means are of paired differences (same teacher and seed), with Student's t intervals, "
-        "each 95 % for itself; d_z: Cohen's, with Hedges' correction; "
+        " Means are of paired differences (same teacher and seed), the method's figure minus the "
+        "other's; d_z: Cohen's, with Hedges' correction; "
     )
     if better:
         text += "P: probability that a run of it is better than one of the other, of any seed; "
-    text += (
-        f"W/T/L: seeds on which the method {sides}; p flip, p rank: sign-flip and Wilcoxon tests, "
-        "two-sided, after Holm's correction over the comparisons of the dataset; * sign-flip p at "
-        "most .05."
-    )
-    if comparison.references:
-        text += " (ref.): a bound, no student."
-    return text
+    text += f"W/T/L: seeds on which the method {sides}."
+    if comparison.is_tested:
+        text += (
+            " Student's t intervals are each of one comparison alone, for differences that are "
+            "normal, and not corrected. p flip: sign-flip test, p rank: Wilcoxon's, both two-sided "
+            "and after Holm's correction over the comparisons of the dataset; * p flip at most .05."
+        )
+        if comparison.baseline:
+            text += (
+                " The correction holds for a baseline that was chosen before the figures were seen."
+            )
+    if any(not pair.is_tested for entry in comparison.datasets for pair in entry.pairs):
+        text += " –: not tested."
+    if comparison.references and not comparison.note:
+        text += " (ref.): a bound, no student, tested only if asked for."
+    return f"{text} {comparison.note}".rstrip()
+
+
+ACROSS_LEGEND = (
+    "Across datasets n and W/T/L count datasets, by means over seeds; p flip and p rank test these "
+    "means' differences, where a dataset weighs as much as its figures differ, after Holm's "
+    "correction over the pairs."
+)
 
 
 # As data
 
 
 def as_csv(*comparisons: Comparison) -> str:
-    """A row a pair; `scope` is `dataset`, `datasets` (their means) or `pooled`."""
+    """A row a pair; `scope` is `dataset`, `datasets` (their means) or `pooled`.
+
+    `scaled_mean` is of pooled differences, each in root mean squares of its dataset's.
+    """
     rows = [row for comparison in comparisons for row in _rows(comparison)]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -187,12 +227,13 @@ def _described(comparison: Comparison) -> dict[str, Any]:
         "metric": str(comparison.metric),
         "better": comparison.metric.better,
         "baseline": comparison.baseline,
+        "note": comparison.note,
         "references": sorted(comparison.references),
         "datasets": [
             {
                 "dataset": entry.dataset,
                 "n": entry.n,
-                "comparisons": len(entry.pairs),
+                "comparisons": len(entry.tested),
                 "smallest_p": smallest_p(entry.n),
                 "smallest_p_holm": entry.least_p,
                 "seeds_needed": entry.seeds_needed,
@@ -221,7 +262,7 @@ def _described(comparison: Comparison) -> dict[str, Any]:
 
 def _rows(comparison: Comparison) -> list[dict[str, Any]]:
     rows = [
-        _row(comparison, "dataset", entry.dataset, pair, len(entry.pairs))
+        _row(comparison, "dataset", entry.dataset, pair, len(entry.tested))
         for entry in comparison.datasets
         for pair in entry.pairs
     ]
@@ -232,9 +273,10 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
     for each in comparison.pooled:
         rows.append(
             empty
-            | _names(comparison, "pooled", "", each.first, each.second)
+            | _names(comparison, "pooled", ", ".join(each.datasets), each.first, each.second)
             | {
                 "n": each.n,
+                "scaled_mean": each.scaled_mean,
                 "sign_flip_p": each.sign_flip.p,
                 "sign_flip_p_holm": each.sign_flip.adjusted,
                 "comparisons": len(comparison.pooled),
@@ -266,6 +308,7 @@ def _row(
         "mean": pair.interval.mean,
         "low95": pair.interval.low,
         "high95": pair.interval.high,
+        "scaled_mean": "",
         "effect": pair.effect,
         "improvement": pair.improvement,
         "wins": pair.wins,
@@ -276,38 +319,53 @@ def _row(
         "wilcoxon_p": pair.wilcoxon.p,
         "wilcoxon_p_holm": pair.wilcoxon.adjusted,
         "comparisons": comparisons,
-        "smallest_p": smallest_p(pair.n),
+        "smallest_p": smallest_p(pair.n) if pair.is_tested else math.nan,
     }
 
 
 # For the paper
 
 
-def as_latex(comparison: Comparison) -> str:
-    """Tables in LaTeX: differences on each dataset, then average ranks if there are any."""
-    tables = [_latex_pairs(comparison)]
-    if comparison.across:
-        tables.append(_latex_ranks(comparison, comparison.across))
-    return "\n".join(tables)
+def as_latex(*comparisons: Comparison) -> str:
+    """Tables in LaTeX: a float or more for each dataset, then average ranks if there are any."""
+    text = [PREAMBLE]
+    for comparison in comparisons:
+        for entry in comparison.datasets:
+            text += _latex_pairs(comparison, entry)
+        if comparison.across:
+            text += _latex_ranks(comparison, comparison.across)
+    return "\n".join(text)
 
 
-def _latex_pairs(comparison: Comparison) -> str:
-    rows: list[list[str]] = []
-    for entry in comparison.datasets:
-        places = _places(entry.pairs)
-        rows += [[]] if rows else []
-        for pair in entry.pairs:
-            names = [
-                entry.dataset,
-                *(_marked(comparison, each) for each in _shown(comparison, pair)),
-            ]
-            rows.append([escape(each) for each in [*names, *_latex_cells(pair, places)]])
-    names = ["dataset", "method", *([] if comparison.baseline else ["against"])]
-    headers = [*names, "mean", r"95\,\% interval", "$d_z$", "$P$", "W/T/L", "$n$"]
-    headers += [r"$p_\mathrm{flip}$", r"$p_\mathrm{rank}$"]
-    table = tabular(headers, rows, "l" * len(names) + "r" * len(COLUMNS))
-    label = f"tab:compare-{comparison.metric}-{comparison.baseline or 'all'}"
-    return floating(table, escape(_caption(comparison)), label)
+def _latex_pairs(comparison: Comparison, entry: OnDataset) -> list[str]:
+    places = _places(entry.pairs)
+    names = ["method", *([] if comparison.baseline else ["against"])]
+    headers = [*names, "mean", r"95\,\% interval", "$d_z$", "$P$", "W/T/L", "$n$", *TESTS.values()]
+    rows = [
+        [
+            *(escape(_marked(comparison, each)) for each in _shown(comparison, pair)),
+            *map(escape, _latex_cells(pair, places)),
+        ]
+        for pair in entry.pairs
+    ]
+    alignment = "l" * len(names) + "r" * len(COLUMNS)
+    pages = [tabular(headers, [rows[i] for i in part], alignment) for part in parts(len(rows))]
+    against = f"differences to {comparison.baseline}" if comparison.baseline else "all pairs"
+    title = escape(f"{comparison.metric} on {entry.dataset}, {against}")
+    name = f"tab:compare-{comparison.metric}-{entry.dataset}-{comparison.baseline or 'all'}"
+    return floats(pages, title, _explained(comparison, entry), name)
+
+
+def _explained(comparison: Comparison, entry: OnDataset) -> str:
+    """What stands below a table's title, in LaTeX; columns are called as in the table."""
+    legend = escape(_legend(comparison).replace("; * p flip at most .05", ""))
+    for name, symbol in {"d_z": "$d_z$", "P": "$P$", **TESTS}.items():
+        # As its definition begins with it.
+        legend = legend.replace(f" {escape(name)}: ", f" {symbol}: ")
+    parts = [_sentence(_allowed(entry))] if comparison.is_tested else []
+    parts += [missing_words(entry)]
+    parts += [f"Not compared on {name}: {why}." for name, why in comparison.absent.items()]
+    return " ".join([legend, *(escape(part) for part in parts if part)])
 
 
 def _shown(comparison: Comparison, pair: Pair) -> list[str]:
@@ -319,35 +377,15 @@ def _latex_cells(pair: Pair, places: int) -> list[str]:
     return [cell.replace("-", "−").replace("*", "") for cell in _cells(pair, places)]
 
 
-def _caption(comparison: Comparison) -> str:
-    against = f" to {comparison.baseline}" if comparison.baseline else " between methods"
-    tested: dict[str, list[str]] = {}
-    for entry in comparison.datasets:
-        tested.setdefault(_allowed(entry), []).append(entry.dataset)
-    parts = [f"{', '.join(names)}: {text}." for text, names in tested.items()]
-    parts += [
-        f"{entry.dataset}: {missing[0].lower()}{missing[1:]}"
-        for entry in comparison.datasets
-        if (missing := missing_words(entry))
-    ]
-    parts += [f"{dataset}: {reason}." for dataset, reason in comparison.absent.items()]
-    legend = _legend(comparison).replace("; * sign-flip p at most .05", "")
-    return f"Differences{against} in {legend} {' '.join(parts)}"
-
-
-def _allowed(entry: OnDataset) -> str:
-    comparisons = counted(len(entry.pairs), "comparison")
-    if entry.seeds_needed:
-        seeds = counted(entry.n, "seed")
-        return f"{comparisons}, {seeds} can't give p ≤ .05, {entry.seeds_needed} could"
-    return f"{comparisons}, smallest possible p after Holm {p_text(entry.least_p)}"
-
-
-def _latex_ranks(comparison: Comparison, across: Across) -> str:
+def _latex_ranks(comparison: Comparison, across: Across) -> list[str]:
     rows = [
         [escape(_marked(comparison, label)), f"{rank:.2f}"]
         for label, rank in zip(across.labels, across.ranks, strict=True)
     ]
-    table = tabular(["method", "average rank"], rows, "lr")
-    label = f"tab:ranks-{comparison.metric}"
-    return floating(table, escape(over_datasets_words(comparison)), label)
+    pages = [
+        tabular(["method", "average rank"], [rows[i] for i in part], "lr")
+        for part in parts(len(rows))
+    ]
+    title = escape(f"Average ranks by {comparison.metric}")
+    explained = escape(over_datasets_words(comparison))
+    return floats(pages, title, explained, f"tab:ranks-{comparison.metric}")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from bench.analysis.statistics import (
     Interval,
     effect_size,
@@ -14,6 +16,7 @@ from bench.analysis.statistics import (
     paired_interval,
     probability_of_improvement,
     sign_flip_p,
+    tolerance,
     wilcoxon_p,
 )
 from bench.metrics.outcome import Array
@@ -26,6 +29,9 @@ class Test(NamedTuple):
 
     p: float
     adjusted: float = math.nan
+
+
+NOT_TESTED = Test(math.nan)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Pair:
             seeds; nan for a metric without a direction.
         wins, ties, losses: how often the first is better, equal, worse; above, equal, below for a
             metric without a direction.
-        sign_flip, wilcoxon: tests of no difference.
+        sign_flip, wilcoxon: tests of no difference; nan where there is none.
     """
 
     first: str
@@ -64,6 +70,11 @@ class Pair:
         return len(self.differences)
 
     @property
+    def is_tested(self) -> bool:
+        """Whether it belongs to the family of tests."""
+        return not math.isnan(self.sign_flip.p)
+
+    @property
     def is_told_apart(self) -> bool:
         """Whether the sign-flip test, after Holm's correction, gives at most .05."""
         return self.sign_flip.adjusted <= ALPHA
@@ -75,7 +86,7 @@ def make_pair(
     """Compare two methods' figures [n] of the same seeds; p-values are still uncorrected."""
     sign = -1 if better == "lower" else 1
     differences = first - second
-    gains = sign * differences
+    gains, equal = sign * differences, tolerance(differences)
     return Pair(
         *names,
         tuple(differences.tolist()),
@@ -83,16 +94,21 @@ def make_pair(
         paired_interval(differences),
         effect_size(differences),
         probability_of_improvement(sign * first, sign * second) if better else math.nan,
-        int((gains > 0).sum()),
-        int((gains == 0).sum()),
-        int((gains < 0).sum()),
+        int((gains > equal).sum()),
+        int((np.abs(gains) <= equal).sum()),
+        int((gains < -equal).sum()),
         Test(sign_flip_p(differences)),
         Test(wilcoxon_p(differences)),
     )
 
 
+def untested(pair: Pair) -> Pair:
+    """The same without p-values: it is shown, and no comparison of the family."""
+    return replace(pair, sign_flip=NOT_TESTED, wilcoxon=NOT_TESTED)
+
+
 def corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """Pairs with Holm's correction over all of them, each test apart."""
+    """Pairs with Holm's correction over those that are tested, each test apart."""
     flips = corrected_tests([pair.sign_flip.p for pair in pairs])
     ranks = corrected_tests([pair.wilcoxon.p for pair in pairs])
     return tuple(

@@ -22,25 +22,29 @@ SPELLED_OUT = 3
 def in_words(comparison: Comparison) -> list[str]:
     """A few sentences for each dataset, then one about all datasets together."""
     on_each = [" ".join(_of_dataset(entry, comparison.metric)) for entry in comparison.datasets]
-    return [*on_each, over_datasets_words(comparison)]
+    across = over_datasets_words(comparison)
+    if comparison.note:
+        return [comparison.note, *on_each, across] if comparison.is_tested else [comparison.note]
+    return [*on_each, across]
 
 
 def _of_dataset(entry: OnDataset, metric: Metric) -> Iterator[str]:
-    told = sorted((p for p in entry.pairs if p.is_told_apart), key=lambda p: p.sign_flip.adjusted)
-    comparisons = counted(len(entry.pairs), "comparison")
-    if entry.seeds_needed:
-        yield f"On {entry.dataset}, {power_words(entry.n, len(entry.pairs), 'seed')}"
+    tested = entry.tested
+    told = sorted((p for p in tested if p.is_told_apart), key=lambda p: p.sign_flip.adjusted)
+    comparisons = counted(len(tested), "comparison")
+    if not tested or entry.seeds_needed:
+        yield f"On {entry.dataset}, {power_words(entry.n, len(tested), 'seed')}"
     elif not told:
-        least = min(pair.sign_flip.adjusted for pair in entry.pairs)
+        least = min(pair.sign_flip.adjusted for pair in tested)
         found = p_words(least)
         yield (
             f"On {entry.dataset}, {comparisons} of {metric} at {counted(entry.n, 'seed')} tell "
             f"nothing apart (the smallest {found} after Holm)."
         )
     for pair in told[:SPELLED_OUT]:
-        yield f"On {entry.dataset}, {_difference(pair, metric, len(entry.pairs))}"
+        yield f"On {entry.dataset}, {_difference(pair, metric, len(tested))}"
     if told:
-        more, rest = max(len(told) - SPELLED_OUT, 0), len(entry.pairs) - len(told)
+        more, rest = max(len(told) - SPELLED_OUT, 0), len(tested) - len(told)
         if more:
             yield f"{counted(more, 'more comparison')} reach .05."
         if rest:
@@ -73,10 +77,19 @@ def ordered(first: str, second: str, difference: float, metric: Metric) -> str:
 
 def power_words(n: int, comparisons: int, unit: str) -> str:
     """Why no test can reach .05, and what would be needed; for n seeds or datasets."""
+    if not comparisons:
+        return "nothing is tested: no two students."
+    needed = f"{counted(seeds_needed(comparisons), unit)} would be needed."
+    family, least = counted(comparisons, "comparison"), smallest_p(n)
+    if least > ALPHA:
+        return (
+            f"with {counted(n, unit)} no sign-flip or Wilcoxon test can reach .05: the smallest "
+            f"possible p is {p_text(least).rstrip('0')}; with {family} {needed}"
+        )
     return (
-        f"with {counted(n, unit)} no test can reach .05: the smallest possible p is "
-        f"{p_text(smallest_p(n)).rstrip('0')}; with {counted(comparisons, 'comparison')} "
-        f"{counted(seeds_needed(comparisons), unit)} would be needed."
+        f"with {counted(n, unit)} the {p_words(least, 'smallest possible p')}, but after Holm's "
+        f"correction over {family} {p_words(min(1.0, comparisons * least))}: no sign-flip or "
+        f"Wilcoxon test can reach .05; {needed}"
     )
 
 
@@ -96,26 +109,28 @@ def over_datasets_words(comparison: Comparison) -> str:
     ranks = ", ".join(
         f"{label} {rank:.2f}" for label, rank in zip(labels, across.ranks, strict=True)
     )
-    found = "differ" if across.friedman <= ALPHA else "can't be told apart"
+    if across.friedman > ALPHA:
+        found, nemenyi = "can't be told apart", ""
+    else:
+        found, nemenyi = "differ", f"; {_nemenyi(across)}"
     return (
         f"Across {counted(n, 'dataset')}, {len(labels)} methods {found} in {comparison.metric} "
-        f"(Friedman's {p_words(across.friedman)}). Average ranks, 1 is best: {ranks}; by "
-        f"Nemenyi's test they differ from {across.critical_difference:.2f} on{_apart(across)}."
+        f"(Friedman's {p_words(across.friedman)}). Average ranks, 1 is best: {ranks}{nemenyi}."
     )
 
 
-def _apart(across: Across) -> str:
+def _nemenyi(across: Across) -> str:
     labels = across.labels
     pairs = [
         f"{labels[i]} and {labels[j]}"
         for i in range(len(labels))
         for j in range(i + 1, len(labels))
-        if across.friedman <= ALPHA and across.nemenyi[i, j] <= ALPHA
+        if across.nemenyi[i, j] <= ALPHA
     ]
-    if not pairs:
-        return ", which none do"
     more = f" and {len(pairs) - SPELLED_OUT} more" if len(pairs) > SPELLED_OUT else ""
-    return f": {', '.join(pairs[:SPELLED_OUT])}{more}"
+    which = f": {', '.join(pairs[:SPELLED_OUT])}{more}" if pairs else "; none are"
+    distance = f"{across.critical_difference:.2f}"
+    return f"by Nemenyi's test average ranks at least {distance} apart differ{which}"
 
 
 def pooled_words(comparison: Comparison) -> str:
@@ -123,23 +138,30 @@ def pooled_words(comparison: Comparison) -> str:
     tests = comparison.pooled
     if not tests:
         return ""
-    names = ", ".join(entry.dataset for entry in comparison.datasets)
+    all_of_them = tuple(entry.dataset for entry in comparison.datasets)
     told = [each for each in tests if each.sign_flip.adjusted <= ALPHA]
     told.sort(key=lambda each: each.sign_flip.adjusted)
-    parts = [_pooled_part(each, comparison.metric) for each in told[:SPELLED_OUT]]
+    parts = [_pooled_part(each, comparison.metric, all_of_them) for each in told[:SPELLED_OUT]]
     if len(told) > SPELLED_OUT:
         parts.append(f"and {len(told) - SPELLED_OUT} more")
     found = "; ".join(parts) or "nothing is told apart"
     return (
-        f"On exactly these datasets ({names}), seeds pooled, sign-flip after Holm over "
+        f"On exactly these datasets ({', '.join(all_of_them)}), seeds pooled, in differences "
+        "scaled by each dataset's root mean square, sign-flip after Holm over "
         f"{counted(len(tests), 'comparison')}: {found}. It says nothing about other datasets."
     )
 
 
-def _pooled_part(test: Pooled, metric: Metric) -> str:
+def _pooled_part(test: Pooled, metric: Metric, all_of_them: tuple[str, ...]) -> str:
+    first, second, mean = test.first, test.second, test.scaled_mean
+    if (mean < 0) != (metric.better != "higher"):
+        first, second = second, first
+    what = "better" if metric.better else "lower"
+    on = len(test.datasets) if test.datasets == all_of_them else ", ".join(test.datasets)
     return (
-        f"{ordered(test.first, test.second, test.mean, metric)} "
-        f"(n = {test.n} on {test.datasets}, {p_words(test.sign_flip.adjusted)})"
+        f"{first} is {what} than {second} in standardised differences of {metric}, by "
+        f"{abs(mean):.2f} (n = {test.n} on {on}; {p_words(test.sign_flip.adjusted)}; its mean is "
+        f"{what} on {test.agreeing} of {len(test.datasets)} datasets)"
     )
 
 

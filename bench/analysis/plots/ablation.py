@@ -8,13 +8,26 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from bench.analysis.plots.look import COLUMN, GREY, PAGE, fit, panels, ticks, wrapped
-from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds
+from bench.analysis.plots.look import (
+    COLUMN,
+    GREY,
+    PAGE,
+    fit,
+    intervals,
+    panels,
+    scale_of,
+    ticks,
+    wrapped,
+)
+from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
+from bench.analysis.quantities import Quantity
 from bench.analysis.statistics import Interval
 from bench.fingerprint import canonical
 
 METRICS = ("nll", "ood_auroc", "teacher_tv_epistemic")
 COLUMNS = 5
+SIGNS = {"lam": "λ"}
+"""Of parameters that papers write with a sign."""
 
 
 @dataclass(frozen=True)
@@ -46,27 +59,31 @@ def ablation(view: View) -> list[Drawn]:
         bottom=0.45,
         keys=[view.look.key(label, line=False) for label in labels],
         note=view.note(
-            over_seeds(counts, "lines join variants that differ in nothing else"), counts, labels
+            over_seeds(
+                counts, "lines join variants that differ in nothing else; values equally spaced"
+            ),
+            counts,
+            labels,
         ),
     )
     for index, axes in enumerate(page.axes):
         how, found = rows[index // len(sweeps)]
         sweep = sweeps[index % len(sweeps)]
-        _panel(axes, view, sweep, {k: interval(v) for k, v in found.items() if k in labels})
+        _panel(axes, view, sweep, how, {k: interval(v) for k, v in found.items() if k in labels})
         if index < len(sweeps):
             axes.set_title(sweep.method)
         if page.is_left(index):
-            axes.set_ylabel(how.header)
+            axes.set_ylabel(f"{how.header}{scale_of(axes, 'y')}")
         if page.is_bottom(index):
-            axes.set_xlabel(sweep.name)
+            axes.set_xlabel(SIGNS.get(sweep.name, sweep.name))
     page.share()
     how, found = rows[0]
-    means = {k: interval(v).mean for k, v in found.items() if k in labels}
-    best = view.best(means, how.better)
+    best = view.best({k: v for k, v in found.items() if k in labels}, how.better)
+    value = how.text(interval(found[best]).mean) if best else ""
     alt = (
         f"{', '.join(h.name for h, _ in rows)} on {view.dataset} against "
         f"{', '.join(f'{s.name} of {s.method}' for s in sweeps)}."
-        + (f" The best mean {how.name} has {best} ({how.text(means[best])})." if best else "")
+        + (f" The best mean {how.name} has {best} ({value})." if best else "")
     )
     return [view.drawn("ablation", f"Ablation on {view.dataset}", alt, page.figure)]
 
@@ -90,7 +107,11 @@ def _sweeps(view: View) -> list[Sweep]:
     return found
 
 
-def _panel(axes: Axes, view: View, sweep: Sweep, means: Mapping[str, Interval]) -> None:
+def _panel(
+    axes: Axes, view: View, sweep: Sweep, how: Quantity, means: Mapping[str, Interval]
+) -> None:
+    ends = [end for each in means.values() for end in (each.low, each.high)]
+    fit(axes, "y", [each.mean for each in means.values()], ends, range_of(how))
     for index, group in enumerate(sweep.groups):
         # Side by side, or their intervals would hide each other.
         beside = min(0.12, 0.5 / len(sweep.groups)) * (index - (len(sweep.groups) - 1) / 2)
@@ -108,14 +129,12 @@ def _panel(axes: Axes, view: View, sweep: Sweep, means: Mapping[str, Interval]) 
         )
         for x, label in points:
             style, each = view.look[label], means[label]
-            axes.vlines([x], [each.low], [each.high], color=style.color, linewidth=0.8)
+            intervals(axes, "y", [x], [each], style.color)
             axes.plot(
                 [x], [each.mean], style.marker, color=style.color, markersize=4.5, markeredgewidth=0
             )
     axes.set_xlim(-0.5, len(sweep.values) - 0.5)
     axes.set_xticks(range(len(sweep.values)), [wrapped(v, 0.6) for v in sweep.values])
-    ends = [end for each in means.values() for end in (each.low, each.high)]
-    fit(axes, "y", [each.mean for each in means.values()], ends)
     ticks(axes.yaxis, 3)
 
 

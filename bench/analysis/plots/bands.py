@@ -34,7 +34,11 @@ def bands(view: View) -> list[Drawn]:
         top=tall,
         between=(0.1, tall + 0.08),
         keys=_keys(),
-        note=view.note_of_seed("bands are two standard deviations (√ of the variances)", shown),
+        note=view.note_of_seed(
+            "bands are two standard deviations (√ of the variances); wider than the frame, they "
+            "are cut",
+            shown,
+        ),
     )
     page.share()
     page.name_axes("x", "y")

@@ -7,8 +7,18 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from bench.analysis.plots.look import COLUMN, GREY, PAGE, fit, panels, short_number, ticks
-from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds
+from bench.analysis.plots.look import (
+    COLUMN,
+    GREY,
+    PAGE,
+    fit,
+    intervals,
+    panels,
+    scale_of,
+    short_number,
+    ticks,
+)
+from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
 from bench.analysis.statistics import Interval
 
 
@@ -41,11 +51,12 @@ def _figure(view: View, name: str) -> Drawn:
         points = {k: (each[k], quality[k]) for k in labels if k in each}
         best = _front(points, how.better)
         front = front or best
+        ends = [end for each in quality.values() for end in (each.low, each.high)]
+        fit(axes, "y", [each.mean for each in quality.values()], ends, range_of(how))
         _panel(axes, view, points, best)
-        axes.set_xlabel(what)
-    _limits(page.axes, quality)
+        axes.set_xlabel(f"{what}{scale_of(axes, 'x')}")
     page.share(x=False)
-    page.axes[0].set_ylabel(how.header)
+    page.axes[0].set_ylabel(f"{how.header}{scale_of(page.axes[0], 'y')}")
     what = next(iter(costs))
     alt = (
         f"{how.header} on {view.dataset} against {', '.join(costs)}. By {what}, none is better "
@@ -62,11 +73,10 @@ def _costs(view: View) -> dict[str, dict[str, float]]:
         if metric := view.known(name):
             means = {k: interval(each).mean for k, each in view.finite(metric).items()}
             found[what] = means
-    seconds = view.material.latencies
     latency = {}
     for label in view.labels:
-        ids = [view.results.cells[view.dataset, label, seed]["id"] for seed in view.seeds(label)]
-        times = {place: seconds[each] * 1e3 for place, each in enumerate(ids) if each in seconds}
+        seconds = {seed: view.material.parts(view.slot(label, seed)) for seed in view.seeds(label)}
+        times = {seed: each.latency * 1e3 for seed, each in seconds.items() if each.latency}
         if times:
             latency[label] = interval(times).mean
     return {
@@ -91,17 +101,11 @@ def _panel(
     )
     for label, (x, y) in points.items():
         style = view.look[label]
-        axes.vlines([x], [y.low], [y.high], color=style.color, linewidth=0.6)
+        intervals(axes, "y", [x], [y], style.color, 0.6)
         axes.plot([x], [y.mean], style.marker, color=style.color, markersize=4.5, markeredgewidth=0)
     axes.margins(x=0.12)
     ticks(axes.xaxis, 3, short_number)
-
-
-def _limits(every: list[Axes], quality: Mapping[str, Interval]) -> None:
-    ends = [end for each in quality.values() for end in (each.low, each.high)]
-    for axes in every:
-        fit(axes, "y", [each.mean for each in quality.values()], ends)
-        ticks(axes.yaxis)
+    ticks(axes.yaxis)
 
 
 def _front(points: Mapping[str, tuple[float, Interval]], better: str) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
+from matplotlib.artist import Artist
 
-from bench.analysis.plots.look import COLUMN, FAINT, PAGE, panels, ticks, wrapped
-from bench.analysis.plots.view import Drawn, NoData, View, figures_on
+from bench.analysis.plots.look import COLUMN, FAINT, PAGE, panels, ticks, width_of, wrapped
+from bench.analysis.plots.view import ByLabel, Drawn, NoData, View, figures_on
 
 COLUMNS = 4
 DEFAULT = "total"
+SCORES = {name: f"{name} uncertainty" for name in ("total", "aleatoric", "epistemic")}
 
 
 def roc(view: View) -> list[Drawn]:
@@ -25,21 +28,11 @@ def roc(view: View) -> list[Drawn]:
         raise NoData(f"no ROC of {score}")
     lines = {key: view.of_seeds(f"roc/{score}/{key}") for key in sets}
     counts = {label: len(seeds) for label, seeds in lines[sets[0]].items()}
-    areas = {
-        key: {
-            label: float(
-                np.mean(
-                    [figures_on(view.record(label, s), key)[f"ood_auroc:{score}"] for s in seeds]
-                )
-            )
-            for label, seeds in shown.items()
-        }
-        for key, shown in lines.items()
-    }
+    areas = {key: _areas(view, shown, key, score) for key, shown in lines.items()}
     columns = min(COLUMNS, len(sets))
     width = COLUMN if columns <= 2 else PAGE
     side = (width - 0.6 - (columns - 1) * 0.15) / columns
-    keys = [view.look.key(label, text=f"{label}  {_areas(areas, label)}") for label in counts]
+    keys = [_key(view, label, list(areas.values()), width) for label in counts]
     page = panels(
         len(sets),
         columns,
@@ -48,7 +41,9 @@ def roc(view: View) -> list[Drawn]:
         between=(0.15, 0.3),
         keys=keys,
         note=view.note(
-            f"OOD by {score} score, mean over seeds; legend: mean AUROC{_order(sets)}", counts
+            f"OOD by {SCORES.get(score, score)}, mean over seeds; legend: mean AUROC [%]"
+            f"{_order(sets)}",
+            counts,
         ),
     )
     for axes, (key, shown) in zip(page.axes, lines.items(), strict=True):
@@ -76,16 +71,34 @@ def roc(view: View) -> list[Drawn]:
     best = view.best(areas[first], "higher")
     alt = (
         f"ROC curves of detecting {', '.join(sets)} against the test set of {view.dataset} by "
-        f"{score} score."
+        f"{SCORES.get(score, score)}."
     )
     if best:
-        value = f"{areas[first][best]:.3f}"
-        alt += f" On {first} the student with the largest mean AUROC is {best} ({value})."
+        value = _per_cent(areas[first], best)
+        alt += f" On {first} the student with the largest mean AUROC is {best} ({value} %)."
     return [view.drawn("roc", f"OOD detection on {view.dataset}", alt, page.figure)]
 
 
-def _areas(areas: Mapping[str, Mapping[str, float]], label: str) -> str:
-    return " / ".join(f"{each[label]:.3f}" if label in each else "–" for each in areas.values())
+def _areas(view: View, shown: Mapping[str, Iterable[int]], key: str, score: str) -> ByLabel:
+    """AUROC by label and seed, of records that have it."""
+    found: dict[str, dict[int, float]] = {}
+    for label, seeds in shown.items():
+        for seed in seeds:
+            figure = figures_on(view.record(label, seed), key).get(f"ood_auroc:{score}")
+            if figure is not None:
+                found.setdefault(label, {})[seed] = figure
+    return found
+
+
+def _key(view: View, label: str, areas: Sequence[ByLabel], width: float) -> tuple[Artist, str]:
+    """A label with its areas: what doesn't fit is cut from the label, never from a figure."""
+    figures = "  " + " / ".join(_per_cent(each, label) for each in areas)
+    room = width - 0.65 - width_of(figures)
+    return view.look.key(label, text=wrapped(label, max(room, 0.5), 1) + figures)
+
+
+def _per_cent(found: ByLabel, label: str) -> str:
+    return f"{100 * fmean(found[label].values()):.2f}" if label in found else "–"
 
 
 def _score(view: View) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +24,9 @@ from bench.analysis.plots.look import (
 from bench.analysis.plots.view import Curves, Drawn, NoData, View, figures_on, sets_of
 
 COLUMNS = 6
+HOLLOW: dict[str, Any] = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0.3, "alpha": 0.6}
+FULL: dict[str, Any] = {"marker": ".", "markersize": 1.8, "markeredgewidth": 0}
+"""A grey ring and a dot: a method's colour may be grey, too."""
 
 
 def fidelity(view: View) -> list[Drawn]:
@@ -65,13 +69,14 @@ def fidelity(view: View) -> list[Drawn]:
             "teacher_spearman", math.nan
         )
         agreement[label] = figure
-        axes.text(0.05, 0.95, f"ρ {figure:.2f}", va="top", transform=axes.transAxes)
+        axes.text(0.05, 0.95, f"ρ {_rounded(figure)}", va="top", transform=axes.transAxes)
         axes.set_title(title)
-        for axis in (axes.xaxis, axes.yaxis):
-            ticks(axis, 3)
+        ticks(axes.xaxis, 2)
+        ticks(axes.yaxis, 3)
     page.share()
-    page.name_axes(f"teacher [{view.unit}]", f"student [{view.unit}]")
-    best = view.best({k: v for k, v in agreement.items() if math.isfinite(v)}, "higher")
+    page.name_axes(f"teacher [{view.unit}] (log)", f"student [{view.unit}] (log)")
+    finite = {k: {view.seed: v} for k, v in agreement.items() if math.isfinite(v)}
+    best = view.best(finite, "higher")
     alt = (
         f"Epistemic uncertainty of students against the teacher's on {' and '.join(sets)} of "
         f"{view.dataset}, with the diagonal."
@@ -88,10 +93,16 @@ def _panel(
     axes: Axes, curves: Curves, sets: list[str], color: str, low: float, high: float
 ) -> None:
     axes.plot([low, high], [low, high], color=FAINT, linewidth=0.8, zorder=0)
-    for key, shade in zip(sets, (GREY, color) if len(sets) == 2 else (color,), strict=True):
+    for key, look in zip(sets, (HOLLOW, FULL) if len(sets) == 2 else (FULL,), strict=True):
         student, teacher = np.clip(curves[f"fidelity/{key}"], low, high)
         axes.plot(
-            teacher, student, ".", color=shade, markersize=1.6, markeredgewidth=0, rasterized=True
+            teacher,
+            student,
+            linestyle="none",
+            markeredgecolor=color if look is FULL else GREY,
+            markerfacecolor=color if look is FULL else "none",
+            rasterized=True,
+            **look,
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -110,10 +121,15 @@ def _limits(shown: dict[str, Curves], sets: list[str]) -> tuple[float, float]:
     return max(float(values[values > 0].min()), high * 1e-4), high
 
 
-def _keys(sets: list[str]) -> list[tuple[Line2D, str]]:
-    def dot(color: str) -> Line2D:
-        return Line2D([], [], color=color, marker=".", linestyle="none", markersize=4)
+def _rounded(value: float) -> str:
+    """With a true minus; of constants there is no rank correlation."""
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "–"
 
-    if len(sets) == 1:
-        return [(dot(GREY), f"{sets[0]}, in the method's colour")]
-    return [(dot(GREY), sets[0]), (dot(INK), f"{sets[1]}, in the method's colour")]
+
+def _keys(sets: list[str]) -> list[tuple[Line2D, str]]:
+    ring = Line2D(
+        [], [], color=GREY, markerfacecolor="none", linestyle="none", marker="o", markersize=3
+    )
+    dot = Line2D([], [], color=INK, marker=".", linestyle="none", markersize=4)
+    full = (dot, f"{sets[-1]}, in the method's colour")
+    return [full] if len(sets) == 1 else [(ring, sets[0]), full]

@@ -49,7 +49,8 @@ def _figure(view: View, every: Mapping[str, Curves], sets: Sequence[str]) -> Dra
         ],
         note=view.note_of_seed(
             "shares of examples in 50 bins, heights are square roots, the largest of a column "
-            "fills a row; numbers: total variation to the teacher's, 0 to 1",
+            "fills a row; the last bin holds all larger values; numbers: total variation to the "
+            "teacher's, 0 to 1",
             shown,
         ),
     )

@@ -36,8 +36,11 @@ from matplotlib.ticker import (
 )
 
 from bench.analysis.results import Results
+from bench.analysis.statistics import Interval
 
 Format = Literal["png", "pdf", "svg"]
+Which = Literal["x", "y"]
+Range = tuple[float, float]
 
 COLUMN, PAGE = 3.3, 6.9
 SIZE = 7.0
@@ -339,6 +342,15 @@ def panels(
     return Panels(figure, axes, columns)
 
 
+NOTE = "note"
+
+
+def note_of(figure: Figure) -> str:
+    """The note below a figure, on one line; empty if it has none."""
+    notes = [text.get_text() for text in figure.texts if text.get_gid() == NOTE]
+    return " ".join(" ".join(notes).split())
+
+
 @dataclass(frozen=True)
 class _Footer:
     width: float
@@ -373,6 +385,7 @@ class _Footer:
             place = (0.06 / self.width, (note_height - 0.02) / total)
             text = figure.text(*place, "\n".join(self.lines), va="top", color=GREY)
             text.set_linespacing(LINE * 72 / SIZE / 1.17)
+            text.set_gid(NOTE)
 
 
 def _footer(width: float, keys: Keys, note: str) -> _Footer:
@@ -435,12 +448,17 @@ def _both_sides(axis: Axis, many: int) -> list[float]:
 
 
 def fit(
-    axes: Axes, which: Literal["x", "y"], values: Sequence[float], wide: Sequence[float] = ()
+    axes: Axes,
+    which: Which,
+    values: Sequence[float],
+    wide: Sequence[float] = (),
+    within: Range | None = None,
 ) -> None:
     """Scale and limits of an axis for figures, logarithmic where they are far apart.
 
     `wide` values, ends of intervals, are seen unless they are much farther out than the values:
-    one of two seeds may be a hundred times as long as all the rest.
+    one of two seeds may be a hundred times as long as all the rest (`intervals` marks them). What
+    can't leave a range `within` has a linear axis that shows nothing beyond it.
     """
     set_scale, set_limits = getattr(axes, f"set_{which}scale"), getattr(axes, f"set_{which}lim")
     finite = np.array([value for value in values if math.isfinite(value)])
@@ -449,17 +467,63 @@ def fit(
     low, high = float(finite.min()), float(finite.max())
     sizes = np.abs(finite[finite != 0])
     ends = [value for value in wide if math.isfinite(value)]
-    if low > 0 and high / low > WIDE:
+    bounded = within is not None and within[0] <= low and high <= within[1]
+    if not bounded and low > 0 and high / low > WIDE:
         set_scale("log")
         ends = [min(max(end, low / 3), high * 3) for end in ends]
         set_limits(min([low, *ends]) / 1.3, max([high, *ends]) * 1.3)
-    elif len(sizes) and sizes.max() / np.percentile(sizes, 10, method="lower") > WIDE:
+    elif (
+        not bounded and len(sizes) and sizes.max() / np.percentile(sizes, 10, method="lower") > WIDE
+    ):
         least = max(float(np.percentile(sizes, 10, method="lower")), float(sizes.max()) * 1e-6)
         set_scale("symlog", linthresh=least, linscale=0.5)
         set_limits(low * 1.5 if low < 0 else -0.3 * least, high * 1.5 if high > 0 else 0.3 * least)
     else:
         spread = (high - low) or 0.1 * abs(high) or 1.0
-        ends = [min(max(end, low - 3 * spread), high + 3 * spread) for end in ends]
+        least, most = within if bounded and within else (-math.inf, math.inf)
+        least, most = max(least, low - 3 * spread), min(most, high + 3 * spread)
+        ends = [min(max(end, least), most) for end in ends]
         low, high = min([low, *ends]), max([high, *ends])
         room = 0.1 * (high - low or spread)
-        set_limits(low - room, high + room)
+        low, high = low - room, high + room
+        if bounded and within:
+            # Points at the very end of the range stay whole.
+            low, high = max(low, within[0] - 0.3 * room), min(high, within[1] + 0.3 * room)
+        set_limits(low, high)
+
+
+def scale_of(axes: Axes, which: Which) -> str:
+    """What is said behind the name of an axis: " (log)", " (symlog)", nothing if it is linear."""
+    scale = axes.get_xscale() if which == "x" else axes.get_yscale()
+    return "" if scale == "linear" else f" ({scale})"
+
+
+def intervals(
+    axes: Axes,
+    which: Which,
+    places: Sequence[float],
+    each: Sequence[Interval],
+    color: str,
+    linewidth: float = 0.8,
+) -> None:
+    """Intervals along an axis that has its limits; an arrowhead where the frame cuts one."""
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    heads = ("<", ">") if which == "x" else ("v", "^")
+    lines: list[tuple[float, float]] = []
+    cut: dict[str, list[tuple[float, float]]] = {}
+    for place, span in zip(places, each, strict=True):
+        if math.isnan(span.low):
+            continue
+        # One line with gaps is drawn sooner than many.
+        gap = [(math.nan, math.nan)] if lines else []
+        lines += [*gap, (max(span.low, low), place), (min(span.high, high), place)]
+        if span.low < low:
+            cut.setdefault(heads[0], []).append((low, place))
+        if span.high > high:
+            cut.setdefault(heads[1], []).append((high, place))
+    for marker, points in {"-": lines, **cut}.items():
+        if points:
+            along, across = zip(*points, strict=True)
+            x, y = (along, across) if which == "x" else (across, along)
+            drawn = axes.plot(x, y, marker, color=color, linewidth=linewidth, clip_on=marker == "-")
+            drawn[0].set(markersize=3, markeredgewidth=0)

@@ -114,7 +114,9 @@ def _panel(axes: Axes, curves: Curves, name: str, highest: float) -> AxesImage:
         aspect="auto",
         interpolation="nearest",
     )
-    axes.plot(*curves["train/x"].T, ".", color="white", markersize=0.9, markeredgewidth=0)
+    axes.plot(
+        *curves["train/x"].T, ".", color="white", markersize=0.6, markeredgewidth=0, alpha=0.6
+    )
     return image
 
 

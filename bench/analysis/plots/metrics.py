@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -16,12 +15,22 @@ from bench.analysis.plots.look import (
     PAGE,
     evenly,
     fit,
+    intervals,
     panels,
+    scale_of,
     ticks,
     width_of,
     wrapped,
 )
-from bench.analysis.plots.view import ByLabel, Drawn, NoData, View, interval, over_seeds
+from bench.analysis.plots.view import (
+    ByLabel,
+    Drawn,
+    NoData,
+    View,
+    interval,
+    over_seeds,
+    range_of,
+)
 from bench.analysis.results import Metric
 from bench.analysis.statistics import Interval
 
@@ -65,9 +74,13 @@ def _figure(view: View, metrics: Sequence[Metric], key: str = "") -> Drawn:
     sentences = []
     for index, (axes, (how, found)) in enumerate(zip(page.axes, columns, strict=True)):
         means = {label: interval(values) for label, values in found.items()}
-        best = view.best({label: each.mean for label, each in means.items()}, how.better)
+        best = view.best(found, how.better)
+        every = [value for values in found.values() for value in values.values()]
+        ends = [end for each in means.values() for end in (each.low, each.high)]
+        fit(axes, "x", every, ends, range_of(how))
         _panel(axes, view, labels, found, means, best)
-        axes.set_title(wrapped(how.header, axes.get_position().width * page.figure.get_figwidth()))
+        room = axes.get_position().width * page.figure.get_figwidth()
+        axes.set_title(wrapped(f"{how.header}{scale_of(axes, 'x')}", room))
         if page.is_left(index):
             axes.set_yticklabels(names)
         if best:
@@ -89,8 +102,6 @@ def _panel(
     means: dict[str, Interval],
     best: str,
 ) -> None:
-    every = [value for values in found.values() for value in values.values()]
-    fit(axes, "x", every, [end for each in means.values() for end in (each.low, each.high)])
     for row, label in enumerate(labels):
         if label not in found:
             axes.text(0.02, row, "–", va="center", color=GREY, transform=axes.get_yaxis_transform())
@@ -104,8 +115,7 @@ def _panel(
             markersize=2.6,
             markeredgewidth=0,
         )
-        if not math.isnan(mean.low):
-            axes.plot([mean.low, mean.high], [row, row], color=style.color)
+        intervals(axes, "x", [row], [mean], style.color, 1.0)
         axes.plot(
             [mean.mean],
             [row],

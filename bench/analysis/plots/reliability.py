@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -52,26 +54,28 @@ def _figure(view: View, key: str) -> Drawn:
             counts,
         ),
     )
-    errors = {
-        label: float(np.mean([figures_on(view.record(label, seed), key)["ece"] for seed in seeds]))
+    found = {
+        label: {
+            seed: ece
+            for seed in seeds
+            if (ece := figures_on(view.record(label, seed), key).get("ece")) is not None
+        }
         for label, seeds in shown.items()
     }
+    found = {label: each for label, each in found.items() if each}
+    errors = {label: f"{100 * fmean(each.values()):.2f} %" for label, each in found.items()}
     for axes, (label, seeds), title in zip(page.axes, shown.items(), titles, strict=True):
         _panel(axes, np.array([each[name] for each in seeds.values()]), view.look[label])
-        axes.set_title(f"{title}\nECE {100 * errors[label]:.2f} %")
+        axes.set_title(f"{title}\nECE {errors.get(label, '–')}")
         for axis in (axes.xaxis, axes.yaxis):
             ticks(axis, 2)
     page.share()
     page.name_axes("confidence", "accuracy")
-    best = view.best(errors, "lower")
+    best = view.best(found, "lower")
     alt = (
         f"Reliability diagrams on {key} of {view.dataset} for {', '.join(shown)}: accuracy "
         f"against confidence."
-        + (
-            f" The smallest mean ECE of a student has {best} ({100 * errors[best]:.2f} %)."
-            if best
-            else ""
-        )
+        + (f" The smallest mean ECE of a student has {best} ({errors[best]})." if best else "")
     )
     title = f"Reliability on {key} of {view.dataset}"
     return view.drawn("reliability", title, alt, page.figure, key if view.options.sets else "")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
+import sys
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.analysis.plots import (
     Drawn,
@@ -20,6 +25,7 @@ from bench.analysis.plots import (
 )
 from bench.analysis.plots.look import DOTS_PER_INCH, Look
 from bench.analysis.plots.view import Material
+from bench.analysis.printable import printable
 from bench.analysis.results import Results
 from bench.devices import cores
 
@@ -34,6 +40,7 @@ class Rendered:
     name: str
     title: str
     alt: str
+    note: str
     width: float
     height: float
     contents: Mapping[Format, bytes]
@@ -59,6 +66,8 @@ def render(
 ) -> Iterator[Rendered]:
     """Kinds of figures by name, each of them required; without a name all that have data.
 
+    Files that are damaged are left out, and named on standard error.
+
     Raises:
         UsageError: a name is unknown, or a kind asked for by name has no data.
     """
@@ -66,7 +75,12 @@ def render(
     parts = parts_of(job.material(), names)
     reasons: dict[str, list[str]] = defaultdict(list)
     found = set()
-    for (name, _), (rendered, reason) in zip(parts, _each(job, parts), strict=True):
+    told: set[Path] = set()
+    for (name, _), (rendered, reason, damaged) in zip(parts, _each(job, parts), strict=True):
+        for path in damaged:
+            if path not in told:
+                print(printable(f"{path}: damaged, left out"), file=sys.stderr)
+                told.add(path)
         found |= {name} if rendered else set()
         reasons[name].append(reason)
         yield from rendered
@@ -75,13 +89,13 @@ def render(
             raise no_data(name, reasons[name])
 
 
-def _each(job: _Job, parts: Sequence[Part]) -> Iterator[tuple[list[Rendered], str]]:
+def _each(job: _Job, parts: Sequence[Part]) -> Iterator[tuple[list[Rendered], str, list[Path]]]:
     if cores() == 1 or len(parts) <= FEW:
         _begin(job)
         yield from map(_render_part, parts)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores(), len(parts)), context, _begin, (job,)) as pool:
+    with ProcessPoolExecutor(min(cores(), len(parts)), context, _begin_process, (job,)) as pool:
         yield from pool.map(_render_part, parts)
 
 
@@ -94,13 +108,27 @@ def _begin(job: _Job) -> None:
     _here = job, job.material()
 
 
-def _render_part(part: Part) -> tuple[list[Rendered], str]:
+def _begin_process(job: _Job) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _begin(job)
+
+
+def _end_with_parent() -> None:
+    """A killed parent can't end its processes, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _render_part(part: Part) -> tuple[list[Rendered], str, list[Path]]:
     job, material = _here
     drawn, reason = draw_part(material, part)
-    return [_rendered(each, job) for each in drawn], reason
+    return [_rendered(each, job) for each in drawn], reason, list(material.damaged)
 
 
 def _rendered(drawn: Drawn, job: _Job) -> Rendered:
     width, height = drawn.figure.get_size_inches()
     contents = {kind: to_bytes(drawn.figure, kind, job.dots_per_inch) for kind in job.formats}
-    return Rendered(drawn.name, drawn.title, drawn.alt, float(width), float(height), contents)
+    size = float(width), float(height)
+    return Rendered(drawn.name, drawn.title, drawn.alt, drawn.note, *size, contents)

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from bench.analysis.plots.look import COLUMN, PAGE, evenly, fit, panels, ticks, wrapped
-from bench.analysis.plots.view import ByLabel, Drawn, NoData, View, interval, over_seeds
-from bench.analysis.quantities import quantity
+from bench.analysis.plots.look import (
+    COLUMN,
+    PAGE,
+    evenly,
+    fit,
+    intervals,
+    panels,
+    scale_of,
+    ticks,
+    wrapped,
+)
+from bench.analysis.plots.view import (
+    ByLabel,
+    Drawn,
+    NoData,
+    View,
+    interval,
+    over_seeds,
+    range_of,
+)
+from bench.analysis.quantities import Quantity, quantity
 from bench.analysis.results import Metric
+from bench.analysis.statistics import Interval
 
 COLUMNS = 5
 
@@ -46,24 +67,29 @@ def _figure(view: View, name: str) -> Drawn:
         keys=[view.look.key(label) for label in labels],
         note=view.note(over_seeds(counts, "severity 0 is the test set"), counts),
     )
-    means: dict[str, list[float]] = {label: [] for label in labels}
-    for axes, (kind, severities) in zip(page.axes, shifts.items(), strict=True):
-        _panel(axes, view, labels, severities, how.of, means)
-        axes.set_title(wrapped(kind, axes.get_position().width * page.figure.get_figwidth(), 1))
-    _scales(page.axes, means)
-    page.share()
-    page.name_axes("severity", how.header)
-    worst = {
-        label: max(values) if how.better == "lower" else min(values)
-        for label, values in means.items()
+    panel_means = [_means(labels, each, how) for each in shifts.values()]
+    every = {
+        label: [span for each in panel_means for span in each[label].values()] for label in labels
     }
+    for axes, kind, severities, means in zip(
+        page.axes, shifts, shifts.values(), panel_means, strict=True
+    ):
+        spans = [span.mean for each in every.values() for span in each]
+        fit(axes, "y", spans, within=range_of(how))
+        _panel(axes, view, means)
+        axes.set_xticks(sorted(severities))
+        ticks(axes.yaxis)
+        axes.set_title(wrapped(kind, axes.get_position().width * page.figure.get_figwidth(), 1))
+    page.share()
+    page.name_axes("severity", f"{how.header}{scale_of(page.axes[0], 'y')}")
+    worst = {label: _worst(label, shifts, how) for label in labels}
     best = view.best(worst, how.better)
     alt = (
         f"{how.name} of {', '.join(labels)} on {view.dataset} against the severity of "
         f"{', '.join(shifts)}."
     )
     if best:
-        value = f"{how.text(worst[best])} {how.unit}".rstrip()
+        value = f"{how.text(fmean(worst[best].values()))} {how.unit}".rstrip()
         alt += f" In the worst case {best} keeps the best mean ({value})."
     title = f"{how.name} under shift on {view.dataset}"
     return view.drawn("shift", title, alt, page.figure, metric.name if view.options.metrics else "")
@@ -90,38 +116,43 @@ def _natural(item: tuple[str, object]) -> list[tuple[int, str]]:
     ]
 
 
-def _panel(
-    axes: Axes,
-    view: View,
-    labels: list[str],
-    severities: Severities,
-    of: object,
-    means: dict[str, list[float]],
-) -> None:
-    assert callable(of)
-    for place, label in enumerate(labels):
+def _means(
+    labels: list[str], severities: Severities, how: Quantity
+) -> dict[str, dict[int, Interval]]:
+    """By label and severity, over seeds, as printed."""
+    return {
+        label: {
+            severity: interval(_printed(found[label], how))
+            for severity, found in severities.items()
+            if label in found
+        }
+        for label in labels
+    }
+
+
+def _worst(label: str, shifts: dict[str, Severities], how: Quantity) -> Mapping[int, float]:
+    """A label's figures where their mean is the worst, by seed."""
+    every = [f[label] for each in shifts.values() for f in each.values() if label in f]
+    pick = max if how.better == "lower" else min
+    return pick((_printed(each, how) for each in every), key=lambda each: fmean(each.values()))
+
+
+def _printed(values: Mapping[int, float], how: Quantity) -> dict[int, float]:
+    return {seed: how.of(value) for seed, value in values.items()}
+
+
+def _panel(axes: Axes, view: View, means: dict[str, dict[int, Interval]]) -> None:
+    for place, (label, each) in enumerate(means.items()):
         style = view.look[label]
-        x = [severity for severity, found in severities.items() if label in found]
-        each = [interval({s: of(v) for s, v in severities[at][label].items()}) for at in x]
         # Side by side, or their intervals would hide each other.
-        beside = np.array(x) + (place / max(1, len(labels) - 1) - 0.5) * 0.3
-        axes.vlines(
-            beside, [i.low for i in each], [i.high for i in each], color=style.color, linewidth=0.6
-        )
+        beside = np.array(list(each)) + (place / max(1, len(means) - 1) - 0.5) * 0.3
+        intervals(axes, "y", beside.tolist(), list(each.values()), style.color, 0.6)
         axes.plot(
             beside,
-            [i.mean for i in each],
+            [span.mean for span in each.values()],
             color=style.color,
             linestyle=style.dashes,
             marker=style.marker,
             markersize=2.5,
             linewidth=0.8,
         )
-        means[label] += [i.mean for i in each]
-    axes.set_xticks(sorted(severities))
-
-
-def _scales(every: list[Axes], means: dict[str, list[float]]) -> None:
-    for axes in every:
-        fit(axes, "y", [value for row in means.values() for value in row])
-        ticks(axes.yaxis)

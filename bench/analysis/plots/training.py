@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bench.analysis.plots.look import COLUMN, PAGE, evenly, fit, panels, ticks
+from bench.analysis.plots.look import COLUMN, PAGE, evenly, fit, panels, scale_of, ticks
 from bench.analysis.plots.view import Drawn, NoData, View
 
 OTHER = ("stage", "epoch", "learning_rate", "gradient_norm")
@@ -19,8 +19,7 @@ Terms = dict[str, np.ndarray]
 def training(view: View) -> list[Drawn]:
     """A panel a term, a line a method: the mean over seeds, epoch by epoch."""
     found = {
-        label: [_terms(view.history(label, seed)) for seed in view.seeds(label)]
-        for label in view.labels
+        label: [_of_cell(view, label, seed) for seed in view.seeds(label)] for label in view.labels
     }
     found = {label: [each for each in runs if each] for label, runs in found.items()}
     found = {label: runs for label, runs in found.items() if runs}
@@ -37,8 +36,8 @@ def training(view: View) -> list[Drawn]:
         between=(0.45, 0.3),
         keys=[view.look.key(label) for label in found],
         note=view.note(
-            "loss terms, weighted as in the loss, mean over seeds; stages follow each other, "
-            "members are averaged",
+            "terms before weighting, loss is their weighted sum; mean over seeds; stages follow "
+            "each other, members are averaged",
             {label: len(runs) for label, runs in found.items()},
         ),
     )
@@ -69,10 +68,10 @@ def training(view: View) -> list[Drawn]:
             every.append(mean[np.isfinite(mean)])
         fit(axes, "y", np.concatenate(every).tolist())
         ticks(axes.yaxis)
-        axes.set_title(term)
+        axes.set_title(f"{term}{scale_of(axes, 'y')}")
         ticks(axes.xaxis)
     page.share(y=False)
-    page.name_axes("epoch", "term of the loss")
+    page.name_axes("epoch", "before weighting")
     alt = f"Training curves of {', '.join(terms)} on {view.dataset} for {', '.join(found)}."
     if ends:
         alt += (
@@ -81,6 +80,14 @@ def training(view: View) -> list[Drawn]:
             + "."
         )
     return [view.drawn("training", f"Training on {view.dataset}", alt, page.figure)]
+
+
+def _of_cell(view: View, label: str, seed: int) -> Terms:
+    """The terms of a cell's training; none if its history isn't one."""
+    try:
+        return _terms(view.history(label, seed))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return view.leave_out(view.slot(label, seed), "history")
 
 
 def _terms(rows: list[dict[str, str]]) -> Terms:

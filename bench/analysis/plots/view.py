@@ -8,16 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.analysis.plots.look import Look
+from bench.analysis.plots.look import Look, note_of
 from bench.analysis.quantities import Quantity, quantity
 from bench.analysis.results import Metric, Results, Slot
 from bench.analysis.statistics import Interval, paired_interval
+from bench.curves import UNCERTAINTIES
 from bench.errors import UsageError, nearest
-from bench.store import Record
+from bench.store import DamagedFile, Record
 
 Curves = Mapping[str, np.ndarray]
 ByLabel = Mapping[str, Mapping[int, float]]
@@ -64,6 +68,19 @@ class Drawn:
     alt: str
     figure: Figure
 
+    @property
+    def note(self) -> str:
+        """What is written below it: n, and what is missing."""
+        return note_of(self.figure)
+
+
+class Parts(NamedTuple):
+    """Whether there have to be a history and curves; seconds an example takes alone, or 0."""
+
+    history: bool
+    curves: bool
+    latency: float
+
 
 @dataclass
 class Material:
@@ -75,6 +92,9 @@ class Material:
     figures: dict[Metric, Mapping[Slot, float]] = field(default_factory=dict)
     shifts: dict[str, Mapping[tuple[str, int], Mapping[Slot, float]]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
+    damaged: dict[Path, Slot] = field(default_factory=dict)
+    """Files beside records that were left out, with the cell of each."""
+    _parts: dict[Slot, Parts] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -137,21 +157,20 @@ class Material:
             self.shifts[name] = found
         return self.shifts[name]
 
-    @cached_property
-    def latencies(self) -> dict[str, float]:
-        """Seconds an example takes alone, by cell's id."""
-        import csv
+    def parts(self, slot: Slot) -> Parts:
+        """What a cell's record says of its parts; each record is read once."""
+        if slot not in self._parts:
+            record = self.results.record(slot) or {}
+            self._parts[slot] = Parts(
+                record.get("history") != "", bool(record.get("curves")), _latency(record)
+            )
+        return self._parts[slot]
 
-        found = {}
-        for run in self.results.runs:
-            try:
-                with (run.folder / "timings.csv").open(newline="", encoding="utf-8") as lines:
-                    for row in csv.DictReader(lines):
-                        if row.get("latency_seconds_batch_1"):
-                            found[row["cell"]] = float(row["latency_seconds_batch_1"])
-            except (OSError, ValueError, KeyError):
-                continue
-        return found
+
+def _latency(record: Record) -> float:
+    timings = record.get("timings")
+    value = timings.get("latency_seconds_batch_1") if isinstance(timings, Mapping) else None
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 class View:
@@ -165,6 +184,7 @@ class View:
         self.dataset = dataset
         asked = set(self.results.labels(dataset))
         self.labels = [label for label in material.labels if label in asked]
+        self._damaged: set[Slot] = set()
 
     def seeds(self, label: str) -> list[int]:
         """Of cells that are `ok`, ascending."""
@@ -188,18 +208,27 @@ class View:
         """A cell's record; empty if it is damaged."""
         return self.results.record((self.dataset, label, seed)) or {}
 
+    def slot(self, label: str, seed: int) -> Slot:
+        """A cell's place."""
+        return self.dataset, label, seed
+
     def curves(self, label: str, seed: int) -> Curves:
-        """The arrays beside a cell's record (bench/curves.py); empty if there are none."""
-        slot = self.dataset, label, seed
-        if self.results.states.get(slot) != "ok":
+        """The arrays beside a cell's record (bench/curves.py); empty if none can be used."""
+        slot = self.slot(label, seed)
+        if self.results.states.get(slot) != "ok" or not self.material.parts(slot).curves:
             return {}
+        run = self.results.holders[self.results.cells[slot]["id"]]
+        curves = run.curves(self.record(label, seed))
+        return curves if curves and fit_together(curves) else self.leave_out(slot, "curves")
+
+    def leave_out(self, slot: Slot, part: str) -> dict[str, np.ndarray]:
+        """Note that a part of a cell is missing or damaged: there is nothing to draw of it."""
         cell_id = self.results.cells[slot]["id"]
-        run = self.results.holders[cell_id]
-        # A stat is cheap, reading ten thousand records is not.
-        if not run.files(cell_id).curves.exists():
-            return {}
-        record = run.record(cell_id)
-        return run.curves(record) if record else {}
+        files = self.results.holders[cell_id].files(cell_id)
+        path = files.curves if part == "curves" else files.history
+        self.material.damaged[path] = slot
+        self._damaged.add(slot)
+        return {}
 
     def of_seed(self, needs: str) -> dict[str, Curves]:
         """The curves of the one seed, by label, of those that have what is needed."""
@@ -227,9 +256,16 @@ class View:
         return "y²" if regression else "nats"
 
     def history(self, label: str, seed: int) -> list[dict[str, str]]:
-        """A cell's training, a row an epoch."""
-        cell_id = self.results.cells[self.dataset, label, seed]["id"]
-        return self.results.holders[cell_id].history(cell_id)
+        """A cell's training, a row an epoch; empty if none can be used."""
+        slot = self.slot(label, seed)
+        if not self.material.parts(slot).history:
+            return []
+        run = self.results.holders[self.results.cells[slot]["id"]]
+        try:
+            return run.history(self.record(label, seed))
+        except DamagedFile:
+            self.leave_out(slot, "history")
+            return []
 
     # Figures
 
@@ -299,13 +335,15 @@ class View:
             for label, values in found.items()
         }
 
-    def best(self, means: Mapping[str, float], better: str) -> str:
-        """The student with the best mean; empty if there is no rivalry."""
-        students = {k: v for k, v in means.items() if k not in self.results.references}
-        if len(students) < 2 or not better:
+    def best(self, found: ByLabel, better: str) -> str:
+        """The student with the best mean, of those with the most seeds; empty without rivals."""
+        students = {k: v for k, v in found.items() if k not in self.results.references}
+        most = max(map(len, students.values()), default=0)
+        means = {k: fmean(v.values()) for k, v in students.items() if len(v) == most}
+        if len(means) < 2 or not better:
             return ""
         pick: Callable[..., str] = max if better == "higher" else min
-        return pick(students, key=lambda label: students[label])
+        return pick(means, key=lambda label: means[label])
 
     # Words
 
@@ -333,12 +371,15 @@ class View:
         for label in of or self.labels:
             states: dict[str, list[int]] = {}
             for seed in self.results.seeds(self.dataset, label):
-                state = self.results.states.get((self.dataset, label, seed), "not run")
+                slot = self.slot(label, seed)
+                state = self.results.states.get(slot, "not run")
+                if slot in self._damaged:
+                    state = "damaged"
                 wanted = self.options.seed if only is None else only
                 if wanted in (None, seed) and state != "ok":
                     states.setdefault(state, []).append(seed)
             reason = ", ".join(f"{state} ({_seeds(seeds)})" for state, seeds in states.items())
-            if label not in shown and len(states) == 1:
+            if label not in shown and len(states) == 1 and "damaged" not in states:
                 reason = next(iter(states))
             elif label not in shown and not states:
                 reason = "no data"
@@ -350,6 +391,53 @@ class View:
 def interval(values: Mapping[int, float]) -> Interval:
     """Mean over seeds with its 95 % t interval; nan limits of a single one."""
     return paired_interval(list(values.values()))
+
+
+def fit_together(curves: Curves) -> bool:
+    """Whether arrays, each of a shape that it may have, can be drawn with each other."""
+    if not all(np.isfinite(a).all() for k, a in curves.items() if not k.startswith("reliability/")):
+        return False
+    for name, array in curves.items():
+        kind, _, what = name.partition("/")
+        if kind == "histogram" and not np.all(curves.get(f"upper/{what}", 0) > 0):
+            return False
+        if kind == "fidelity" and not array.size:
+            return False
+    if not any(name.startswith("canvas/") for name in curves):
+        return True
+    if any(f"{kind}/{each}" not in curves for kind in ("canvas", "train") for each in "xy"):
+        return False
+    if any(f"canvas/{name}" not in curves for name in UNCERTAINTIES):
+        return False
+    points = {kind: curves[f"{kind}/x"] for kind in ("canvas", "train")}
+    if points["canvas"].shape[1] != points["train"].shape[1] or not points["canvas"].size:
+        return False
+    return all(
+        len(array) == len(points[name.partition("/")[0]])
+        for name, array in curves.items()
+        if name.partition("/")[0] in points
+    )
+
+
+def range_of(how: Quantity) -> tuple[float, float] | None:
+    """What a quantity can't leave, as printed; None where there are no two bounds."""
+    if how.unit == "%":
+        return 0.0, 100.0
+    return _RANGES.get(how.metric.name)
+
+
+_RANGES = {
+    "brier": (0.0, 2.0),
+    "aurc": (0.0, 1.0),
+    "teacher_spearman": (-1.0, 1.0),
+    "teacher_tv_total": (0.0, 1.0),
+    "teacher_tv_aleatoric": (0.0, 1.0),
+    "teacher_tv_epistemic": (0.0, 1.0),
+} | dict.fromkeys(
+    # Shares that are drawn as recorded.
+    ("accuracy", "ece", "ood_auroc"),
+    (0.0, 1.0),
+)
 
 
 def figures_on(record: Record, key: str) -> dict[str, float]:
@@ -380,7 +468,7 @@ def sets_of(view: View, every: Mapping[str, Curves], prefix: str) -> list[str]:
 
 def over_seeds(counts: Mapping[str, int], more: str = "") -> str:
     """What is drawn of seeds, for a note."""
-    what = "mean and 95 % t interval over seeds"
+    what = "mean and 95 % t interval over seeds (arrow: it goes on)"
     if max(counts.values(), default=0) < 2:
         what = "a single seed has no interval"
     return f"{what}; {more}" if more else what

@@ -25,6 +25,7 @@ class Picture:
     name: str
     title: str
     alt: str
+    note: str
     source: str
     width: int
     height: int
@@ -43,6 +44,7 @@ def _picture(rendered: Rendered) -> Picture:
         rendered.name,
         rendered.title,
         rendered.alt,
+        rendered.note,
         f"data:image/png;base64,{base64.b64encode(rendered.contents['png']).decode()}",
         round(rendered.width * PIXELS_PER_INCH),
         round(rendered.height * PIXELS_PER_INCH),

@@ -87,7 +87,7 @@ class Leaderboards:
         """Average ranks over the datasets with a metric; None if no two have one in common."""
         ranks = {name: average_ranks(self._boards, name) for name in self._shared()}
         ranks = {name: each for name, each in ranks.items() if each}
-        columns = [Column(n, "lower", f"average rank by {n}, 1 is best") for n in ranks]
+        columns = [self._rank_column(name) for name in ranks]
         labels = dict.fromkeys(label for board in self._boards for label in board.rows)
         rows = [
             self._row(label, [_rank(each, label) for each in ranks.values()])
@@ -110,6 +110,12 @@ class Leaderboards:
     def _shared(self) -> list[str]:
         names = [name for board in self._boards for name in board.metrics]
         return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+
+    def _rank_column(self, name: str) -> Column:
+        # No arrow: beside a metric's own it would say the opposite.
+        datasets = sum(name in board.metrics for board in self._boards)
+        title = f"rank by {name} ({datasets} datasets)"
+        return Column(title, "", "Average rank over datasets, 1 is best.")
 
     def _table(self, board: Board) -> Table:
         ranked = {name: board.ranked(name)[:2] for name in board.metrics}
@@ -138,7 +144,13 @@ class Leaderboards:
 
     def _column(self, name: str) -> Column:
         described = self._known[name]
-        return Column(name, described["better"], str(described.get("summary", "")))
+        return Column(name, described["better"], _sentence(str(described.get("summary", ""))))
+
+
+def _sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def _cell(summary: Summary | None, label: str, best: list[str]) -> Cell:

@@ -66,17 +66,23 @@ class Board:
     footnote: str = ""
 
     def ranked(self, metric: str) -> list[str]:
-        """Labels from best to worst by mean; those without a number or a direction are left out."""
+        """Students from best to worst by mean, of those with all the seeds that any of them has.
+
+        Those without a number are left out, and all where neither direction is better.
+        """
         direction = self.metrics[metric]
-        complete = {
-            label: row[metric].mean
+        students = {
+            label: row[metric]
             for label, row in self.rows.items()
-            if metric in row
-            and direction
-            and not math.isnan(row[metric].mean)
-            and label not in self.references
+            if metric in row and direction and label not in self.references
         }
-        return sorted(complete, key=lambda label: complete[label], reverse=direction == "higher")
+        most = max((summary.n for summary in students.values()), default=0)
+        means = {
+            label: summary.mean
+            for label, summary in students.items()
+            if summary.n == most and not math.isnan(summary.mean)
+        }
+        return sorted(means, key=lambda label: means[label], reverse=direction == "higher")
 
 
 def make_boards(
@@ -200,7 +206,7 @@ def render(boards: Sequence[Board], markdown: bool = False, width: int | None = 
 def _legend(best: str) -> str:
     return (
         f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
-        "mean, which few seeds may not tell apart."
+        "mean, of those with all seeds; few seeds may not tell them apart."
     )
 
 
@@ -259,7 +265,10 @@ def _escaped(text: str) -> str:
     return printable(text).replace("|", "\\|")
 
 
-RANKS = "average rank over datasets with the metric (1 is best; methods that have it on all)"
+RANKS = (
+    "average rank over datasets with the metric (1 is best; methods that have it on all, with all "
+    "seeds)"
+)
 
 
 def _plain_ranks(boards: Sequence[Board], width: int) -> str:

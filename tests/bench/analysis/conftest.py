@@ -65,15 +65,25 @@ def generate(
     failed, skipped = failed or {}, skipped or {}
     slots = dict.fromkeys([*figures, *failed, *skipped, *missing])
     methods = {label: label for _, label, _ in slots} | dict(methods or {})
+    recipe = dict(recipe or {"members": 5, "epochs": 10})
+    outputs = {slot: f"outputs-{_hash((slot[0], slot[2]))}" for slot in slots}
+    outputs |= measured or {}
+
+    def cell_id(slot: Slot) -> str:
+        """As a real one, it is another one for all that figures depend on."""
+        slug = "-".join(re.findall(r"[a-z0-9]+", f"{slot[0]} {slot[1]}".lower()))
+        made_with = (slot, protocol, sorted(recipe.items()), outputs[slot])
+        return f"{slug}.s{slot[2]}.{_hash(made_with)}"
+
     cells = {
-        _id(slot): {
+        cell_id(slot): {
             "dataset": slot[0],
             "label": slot[1],
             "seed": slot[2],
             "method": methods[slot[1]],
             "parameters": dict((parameters or {}).get(slot[1], {})),
             "skip": skipped.get(slot, ""),
-            "measured": (measured or {}).get(slot, f"outputs-{_hash((slot[0], slot[2]))}"),
+            "measured": outputs[slot],
             "protocol": protocol,
         }
         for slot in slots
@@ -85,7 +95,6 @@ def generate(
         m.name: {"better": m.better, "headline": m.headline, "task": m.task, "summary": m.summary}
         for m in METRICS.values()
     }
-    recipe = dict(recipe or {"members": 5, "epochs": 10})
     run = Run(folder)
     run.write_manifest(
         {
@@ -106,9 +115,9 @@ def generate(
         if status == "skipped" and slot not in skipped:
             continue
         row = figures.get(slot, {})
-        cell = cells[_id(slot)]
+        cell = cells[cell_id(slot)]
         record = {
-            "id": _id(slot),
+            "id": cell_id(slot),
             **{name: cell[name] for name in ("dataset", "method", "seed", "parameters")},
             "status": status,
             "reason": failed.get(slot, skipped.get(slot, "")),
@@ -146,11 +155,6 @@ def _sets(row: Mapping[str, float]) -> list[dict[str, Any]]:
         {"set": name, "shift": shift, "severity": severity, "figures": figures}
         for (name, shift, severity), figures in sets.items()
     ]
-
-
-def _id(slot: Slot) -> str:
-    slug = "-".join(re.findall(r"[a-z0-9]+", f"{slot[0]} {slot[1]}".lower()))
-    return f"{slug}.s{slot[2]}.{_hash(slot)}"
 
 
 def _hash(value: object) -> str:

@@ -56,6 +56,12 @@ def test_best_and_second_among_students() -> None:
     assert "**0.900**" in render([board], markdown=True)
 
 
+def test_few_seeds_are_no_rivals() -> None:
+    (board,) = boards({"kd": [0.8, 0.8], "hydra": [0.7, 0.7], "gauss": [0.9, "failed"]})
+    assert board.ranked("accuracy") == ["kd", "hydra"]
+    assert "0.900 *" not in render([board])
+
+
 def test_what_is_not_there_is_visible() -> None:
     reasons = {("d", "gauss"): "ValueError: no"}
     (board,) = boards(

@@ -24,7 +24,17 @@ from bench.analysis.comparison import (
     compare_all,
     in_words,
 )
-from bench.analysis.results import Results, read
+from bench.analysis.comparison.across import over_datasets
+from bench.analysis.comparison.blocks import Blocks
+from bench.analysis.latex import PREAMBLE
+from bench.analysis.results import Results, Slot, read
+from bench.analysis.statistics import sign_flip_p
+from bench.analysis.tables.making import Choice, make_tables
+from bench.cli import main
+from tests.bench.analysis.test_latex import HOSTILE, compiled, needs_pdflatex
+from tests.simulation.comparisons import on_each_dataset, together
+from tests.simulation.null import NOISES
+from tests.simulation.runs import results_of
 
 Table = Mapping[str, list[float]]
 Made = Callable[..., Results]
@@ -93,8 +103,8 @@ def test_a_metric_without_direction_has_no_better(made: Made) -> None:
 def test_few_seeds_are_said_to_be_too_few(made: Made) -> None:
     found = compare(made(THREE), baseline="kd")
     text = (
-        "with 3 seeds no test can reach .05: the smallest possible p is .25; with 1 comparison 6 "
-        "seeds would be needed."
+        "with 3 seeds no sign-flip or Wilcoxon test can reach .05: the smallest possible p is .25; "
+        "with 1 comparison 6 seeds would be needed."
     )
     assert in_words(found)[0] == f"On digits, {text}"
     assert "With" + text[4:] in as_text(found).replace("\n", " ")
@@ -103,7 +113,7 @@ def test_few_seeds_are_said_to_be_too_few(made: Made) -> None:
 
 def test_one_seed(made: Made) -> None:
     found = compare(made({"kd": [1.0], "gauss": [2.0]}))
-    assert "with 1 seed no test can reach .05" in in_words(found)[0]
+    assert "with 1 seed no sign-flip or Wilcoxon test can reach .05" in in_words(found)[0]
     [row] = [line for line in as_text(found).splitlines() if line.startswith("gauss")]
     assert row.split() == ["gauss", "1.0", "–", "–", "0.00", "0/0/1", "1", "1", "1"]
     json.loads(as_json(found))
@@ -161,7 +171,7 @@ def test_what_is_missing_is_named_and_not_averaged(made: Made) -> None:
         "(seed 3)."
     )
     assert "Left out: " in as_text(found)
-    assert "digits: left out: kd: nan (seed 2)" in as_latex(found)
+    assert "Left out: kd: nan (seed 2)" in as_latex(found)
 
 
 def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: Path) -> None:
@@ -179,11 +189,19 @@ def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: P
     pair = across.pairs[0]
     assert pair.differences == pytest.approx(means[:, 1] - means[:, 0])
     assert (pair.n, pair.sign_flip.p) == (6, 2 / 64)
-    assert math.isnan(pair.improvement)
+    # Datasets' figures may be of different units: no averages over them.
+    assert np.isnan([*pair.interval, pair.effect, pair.improvement]).all()
+    table = as_text(found).partition("6 datasets, means over seeds")[2]
+    assert "method  W/T/L  n  p flip  p rank" in table
+    assert "c       0/0/6  6    .094    .094" in table
     words = in_words(found)[-1]
     assert words.startswith("Across 6 datasets, 3 methods differ in nll (Friedman's p = .002).")
-    assert words.endswith("on: a and c.")
-    assert "with 6 datasets no test can reach .05" in as_text(found).replace("\n", " ")
+    assert words.endswith("by Nemenyi's test average ranks at least 1.35 apart differ: a and c.")
+    assert (
+        "with 6 datasets the smallest possible p = .031, but after Holm's correction over 3 "
+        "comparisons p = .094: no sign-flip or Wilcoxon test can reach .05; 7 datasets would be "
+        "needed."
+    ) in as_text(found).replace("\n", " ")
 
 
 def test_incomplete_methods_are_left_out_across(
@@ -207,10 +225,118 @@ def test_few_datasets_are_not_enough_but_pooled(
     assert in_words(found)[-1] == (
         "Across datasets nothing is tested: it needs 5 datasets, here are 3."
     )
-    assert [(test.n, test.datasets) for test in found.pooled] == [(9, 3), (9, 3)]
+    assert [(test.n, test.datasets) for test in found.pooled] == [(9, ("d0", "d1", "d2"))] * 2
     text = as_text(found).replace("\n", " ")
     assert "On exactly these datasets (d0, d1, d2), seeds pooled" in text
     assert "It says nothing about other datasets." in text
+
+
+def test_a_dataset_that_is_named_five_times_is_one(made: Made) -> None:
+    results = made(TEN)
+    found = compare(results, datasets=["digits"] * 5)
+    assert [entry.dataset for entry in found.datasets] == ["digits"]
+    assert found.across is None and found.pooled == ()
+    assert as_text(found) == as_text(compare(results))
+    blocks = Blocks(results, found.metric, results.figures(found.metric), ["kd", "gauss"])
+    with pytest.raises(AssertionError, match="twice"):
+        over_datasets(blocks, ["digits"] * 5, ["kd", "gauss"], "", "lower")
+
+
+def test_pooled_differences_are_said_to_be_scaled(
+    make_run: Callable[..., Any], tmp_path: Path
+) -> None:
+    # a is lower by .001 on three datasets and higher by 6.7 on two seeds of the fourth.
+    worse = {("d3", 1): 6.7, ("d3", 2): 6.7}
+    figures = {
+        (f"d{d}", label, s): {"nll": worse.get((f"d{d}", s), -0.001) if label == "a" else 0.0}
+        for d in range(4)
+        for label in "ab"
+        for s in range(6 if d < 3 else 3)
+    }
+    found = compare(read([make_run(tmp_path / "run", figures).folder]))
+    [test] = found.pooled
+    size = math.sqrt((2 * 6.7**2 + 1e-6) / 3)
+    scaled = [1.0] * 18 + [x / size for x in (0.001, -6.7, -6.7)]
+    # b minus a; on the mean of raw differences it would be below 0.
+    assert test.scaled_mean == pytest.approx(np.mean(scaled))
+    assert (test.n, test.agreeing) == (21, 3)
+    assert test.sign_flip.p == pytest.approx(sign_flip_p(scaled), rel=1e-2)
+    text = as_text(found).replace("\n", " ")
+    assert "in differences scaled by each dataset's root mean square" in text
+    assert "a is better than b in standardised differences of nll, by 0.74 (n = 21 on 4; p" in text
+    assert "its mean is better on 3 of 4 datasets)" in text
+    [row] = [r for r in csv.DictReader(io.StringIO(as_csv(found))) if r["scope"] == "pooled"]
+    assert float(row["scaled_mean"]) == found.pooled[0].scaled_mean
+    assert row["dataset"] == "d0, d1, d2, d3"
+
+
+def test_ties_are_those_of_the_tests(made: Made) -> None:
+    # .3 - .2 is not .1 in floating point, and 1e-17 is no win.
+    table = {"a": [0.3, 1.0, 0.0], "b": [0.3 + 1e-17, 0.0, 1e-17]}
+    [pair] = compare(made(table)).datasets[0].pairs
+    assert (pair.wins, pair.ties, pair.losses) == (1, 2, 0)
+    assert pair.wilcoxon.p == pair.sign_flip.p == 1
+
+
+@pytest.mark.parametrize("metric", ["flops", "parameters"])
+def test_costs_are_compared_but_not_tested(made: Made, metric: str) -> None:
+    table = {"ensemble": [9.0] * 10, "kd": [1.0] * 10, "gauss": [2.0] * 10}
+    found = compare(made(table, metric=metric), metric, baseline="kd")
+    assert {pair.first: pair.interval.mean for pair in found.datasets[0].pairs} == {
+        "ensemble": 8,
+        "gauss": 1,
+    }
+    assert not found.is_tested and not found.pooled and found.across is None
+    [said] = in_words(found)
+    assert said == f"{metric}: what a student costs is chosen, not measured, so nothing is tested."
+    assert "so nothing is tested" in as_text(found).replace("\n", " ")
+    assert json.loads(as_json(found))[0]["note"] == said
+    assert ".05" not in as_text(found) and ".002" not in as_latex(found)
+
+
+def test_the_teacher_is_not_compared_with_itself(made: Made, mistake: Callable[..., str]) -> None:
+    table = {"ensemble": [0.0] * 10, "kd": TEN["kd"], "gauss": TEN["gauss"]}
+    results = made(table, metric="teacher_kl")
+    found = compare(results, "teacher_kl")
+    assert [(p.first, p.second) for p in found.datasets[0].pairs] == [("gauss", "kd")]
+    assert found.note == (
+        "teacher_kl is measured against the ensemble, so references are left out."
+    )
+    assert found.note in as_text(found).replace("\n", " ")
+    assert mistake(lambda: compare(results, "teacher_kl", baseline="ensemble")).startswith(
+        "--baseline ensemble: teacher_kl is measured against the ensemble"
+    )
+    assert "there is only kd" in mistake(
+        lambda: compare(results, "teacher_kl", labels=["kd", "ensemble"])
+    )
+
+
+def test_references_belong_to_the_family_only_if_asked_for(made: Made) -> None:
+    results = made({"ensemble": [0.5 * s for s in range(10)], **TEN})
+    [entry] = compare(results, baseline="kd").datasets
+    bound, *students = entry.pairs
+    assert bound.first == "ensemble" and not bound.is_tested and len(entry.tested) == 2
+    assert bound.interval.mean == pytest.approx(-2.25)
+    # As without the reference.
+    assert {p.sign_flip for p in students} == {
+        p.sign_flip for p in compare(made(TEN, folder="students"), baseline="kd").datasets[0].pairs
+    }
+    text = as_text(compare(results, baseline="kd"))
+    [row] = [line for line in text.splitlines() if "-2.25" in line]
+    assert row.split()[-2:] == ["–", "–"]
+    for baseline, labels in (("ensemble", []), ("kd", [*TEN, "ensemble"])):
+        [asked] = compare(results, baseline=baseline, labels=labels).datasets
+        assert len(asked.tested) == 3
+    [alone] = compare(results, labels=["kd"], baseline="ensemble").datasets
+    assert len(alone.tested) == 1
+
+
+def test_a_student_and_a_bound_are_no_family(made: Made) -> None:
+    found = compare(made({"ensemble": [1.0, 2.0], "kd": [1.5, 2.5]}))
+    assert in_words(found)[0] == "On digits, nothing is tested: no two students."
+    assert math.isnan(found.datasets[0].least_p)
+    json.loads(as_json(found))
+    assert r"\begin{table}" in as_latex(found)
 
 
 def _figure(dataset: int, label: str, seed: int) -> float:
@@ -254,6 +380,7 @@ def test_references_are_marked_and_not_ranked(make_run: Callable[..., Any], tmp_
     assert "ensemble (ref.)" in as_text(found)
     assert found.across is not None
     assert found.across.labels == ("kd", "gauss")
+    assert {test.first for test in found.pooled} == {"gauss"}
     asked = compare(results, baseline="ensemble").across
     assert asked is not None
     assert asked.labels == ("ensemble", "kd", "gauss")
@@ -282,10 +409,10 @@ def test_other_seeds_are_not_paired(made: Made, mistake: Callable[..., str]) -> 
     [
         ({"metric": "nlll"}, "nlll: unknown metric; did you mean 'nll'?"),
         ({"metric": "crps"}, "crps: no cell has this figure"),
-        ({"baseline": "kdd"}, "method kdd: not in the run; did you mean 'kd'?"),
-        ({"labels": ["kd", "hydra"]}, "method hydra: not in the run; did you mean 'hydra+'?"),
-        ({"labels": ["kd"]}, "compare: there is only kd; two methods are needed"),
-        ({"datasets": ["digit"]}, "dataset digit: not in the run; did you mean 'digits'?"),
+        ({"baseline": "kdd"}, "--baseline kdd: not in these runs; did you mean 'kd'?"),
+        ({"labels": ["kd", "hydra"]}, "--method hydra: not in these runs; did you mean 'hydra+'?"),
+        ({"labels": ["kd"]}, "nll: there is only kd; two methods are needed"),
+        ({"datasets": ["digit"]}, "--dataset digit: not in these runs; did you mean 'digits'?"),
     ],
 )
 def test_mistakes(
@@ -326,7 +453,7 @@ def test_a_method_stands_for_its_variants(made: Made, mistake: Callable[..., str
         "h[2]",
         "h[3]",
     }
-    assert mistake(lambda: compare(results, baseline="h")) == "baseline h: which of h[2], h[3]?"
+    assert mistake(lambda: compare(results, baseline="h")) == "--baseline h: which of h[2], h[3]?"
 
 
 def test_csv_and_json_hold_everything(made: Made) -> None:
@@ -359,9 +486,109 @@ def test_tables_fit_a_terminal(made: Made) -> None:
     assert "hydra+[b=0.5,heads=20,lam=0]" in text
 
 
+def test_a_terminal_gets_no_commands_from_names(made: Made) -> None:
+    label = "\x1b[2Jred\nkd  "
+    failed = {("digits", label, 2): "broken"}
+    text = as_text(compare(made({label: [1.0, 2.0], "kd": [1.0, 3.0]}, failed=failed)))
+    assert "\x1b" not in text
+    assert "�[2Jred kd" in text
+
+
 def test_latex_escapes_names(made: Made) -> None:
     text = as_latex(_hostile(made))
     assert r"a\_b \& 100\% \#1" in text
     assert "<script" not in text
     assert text.count(r"\begin{tabular}") == 1
     assert text.isascii()
+
+
+def test_latex_has_floats_of_a_page_for_each_dataset(made: Made) -> None:
+    table = {f"m{i}": [i + 0.1 * s for s in range(3)] for i in range(11)}
+    found = compare(made(table, datasets=("digits", "spiral")))
+    text = as_latex(found, found)
+    assert text.startswith(PREAMBLE) and text.count(PREAMBLE) == 1
+    # 55 pairs: 45 and 10 rows.
+    tables = text.split(r"\begin{table}")[1:5]
+    assert [each.count(r" \\") - 1 for each in tables] == [45, 10] * 2
+    assert r"\caption{nll on digits, all pairs. nll: lower is better" in tables[0]
+    assert "d_z" not in tables[0].replace("$d_z$", "") and "$d_z$: Cohen's" in tables[0]
+    assert r"$p_\mathrm{flip}$: sign{-}flip test" in tables[0]
+    assert r"\label{tab:compare-nll-spiral-all-2}" in tables[3]
+
+
+@needs_pdflatex
+@pytest.mark.parametrize("baseline", ["", "kd"])
+def test_latex_compiles_and_stays_on_the_page(
+    make_run: Callable[..., Any], tmp_path: Path, baseline: str
+) -> None:
+    # 55 pairs, so two tables a dataset.
+    labels = [*HOSTILE[:8], "kd", "ensemble", "hydra+[heads=20]"]
+    figures = {
+        (dataset, label, seed): {"nll": 100.0 * d + i + 0.1 * seed + 0.01 * i * seed}
+        for d, dataset in enumerate(("a_b & 100% #1 \\input{x}", "d", "e", "f", "g"))
+        for i, label in enumerate(labels)
+        for seed in range(2)
+        if (dataset, label, seed) != ("d", "kd", 1)
+    }
+    failed = {("d", "kd", 1): "100% \\bad_ {"}
+    results = read([make_run(tmp_path / "run", figures, failed=failed).folder])
+    found = [compare(results, baseline=baseline), compare(results, datasets=["e", "f"])]
+    log = compiled(tmp_path, as_latex(*found))
+    assert "Overfull" not in log
+    assert "multiply defined" not in log.replace("tab:compare-nll-e-all", "")
+
+
+def test_files_are_checked_before_and_stdout_is_kept_clean(
+    make_run: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    figures = {("d", x, s): {"nll": float(s + i * s)} for i, x in enumerate("ab") for s in range(3)}
+    make_run(tmp_path / "run", figures)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        given = ["run_bench.py", "compare", str(tmp_path / "run"), *arguments]
+        monkeypatch.setattr("sys.argv", given)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    written = tmp_path / "new" / "c.json"
+    assert "d: nll, against a" in command("--json", str(written))[1]
+    assert command("--json", "-")[1] == written.read_text()
+    code, out, error = command("--csv", str(tmp_path / "c.csv"), "--latex", str(tmp_path))
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert not (tmp_path / "c.csv").exists()
+
+
+def test_simulated_runs_are_as_those_that_are_read(
+    make_run: Callable[..., Any], tmp_path: Path
+) -> None:
+    tables = np.random.default_rng(0).normal(size=(5, 8, 3))
+    simulated = results_of(tables)
+    figures = {slot: {"nll": tables[_index(slot)]} for slot in simulated.cells}
+    on_disk = read([make_run(tmp_path / "run", figures).folder])
+    for baseline in ("", "m1"):
+        assert as_json(compare(on_disk, baseline=baseline)) == as_json(
+            compare(simulated, baseline=baseline)
+        )
+    choice = Choice(metrics=("nll",))
+    assert make_tables(on_disk, choice) == make_tables(simulated, choice)
+
+
+def _index(slot: Slot) -> tuple[int, ...]:
+    dataset, label, seed = slot
+    return int(dataset[1:]), seed, int(label[1:])
+
+
+@pytest.mark.parametrize("what", ["all", "fixed"])
+@pytest.mark.parametrize("noise", NOISES)
+def test_families_hold_their_level_when_all_are_the_same(what: str, noise: str) -> None:
+    rate = on_each_dataset(400, 3, 8, noise, what)
+    assert rate.share <= 0.05 + 3 * rate.error
+
+
+def test_datasets_together_hold_their_level() -> None:
+    for rate in together(60, 6):
+        assert rate.share <= 0.05 + 3 * rate.error

@@ -119,7 +119,7 @@ def test_curves_come_back_from_tensorboard(run: Run, tmp_path: Path) -> None:
         reason="tensorboard is not installed",
     )
     folder = tmp_path / "deep" / "tb"
-    assert export.write_curves(read([run.folder]), folder) == 2
+    assert export.write_curves(read([run.folder]), folder) == (2, [])
     files = sorted(path for path in tmp_path.rglob("events*"))
     assert [str(path.parent.relative_to(folder)) for path in files] == [
         *("d/..%2Fx/seed 0", "d/kd/seed 0")
@@ -137,6 +137,14 @@ def test_curves_come_back_from_tensorboard(run: Run, tmp_path: Path) -> None:
     assert [each.value for each in events.Scalars("warm-up/loss")] == [2.5]
 
 
+def test_a_damaged_history_is_left_out(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    path = next(run.cells.glob("d-kd.s0*/history.csv"))
+    path.unlink()
+    count, damaged = export.write_curves(read([run.folder]), tmp_path / "tb")
+    assert (count, [str(each) for each in damaged]) == (1, [f"{path}: missing or empty"])
+
+
 def test_names_of_folders_lead_nowhere_else() -> None:
     texts = [
         "..",
@@ -150,23 +158,24 @@ def test_names_of_folders_lead_nowhere_else() -> None:
         "hydra+[heads=5]",
         "é",
         "CON:",
+        *("x" * 300 + end for end in "ab"),
+        "é" * 60,
     ]
     names = [export._as_name(text) for text in texts]
     assert len(set(names)) == len(texts)
     assert not any(set(name) & set("/\\\0:") or not name.strip(".") for name in names)
+    assert max(len(name.encode()) for name in names) < 256
     assert "hydra+[heads=5]" in names and "kd" in names
 
 
 def test_mistakes(
     run: Run, tmp_path: Path, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "r.csv").mkdir()
-    assert "neither .csv nor .parquet" in mistake(export.check_out, tmp_path / "out.xlsx")
-    assert "a folder, not a file" in mistake(export.check_out, run.folder.with_suffix(".csv"))
+    assert "neither .csv nor .parquet" in mistake(export.check_format, tmp_path / "out.xlsx")
     (tmp_path / "file").touch()
     assert "not a folder" in mistake(export.check_tensorboard, tmp_path / "file")
     for package in ("pyarrow", "tensorboardX"):
         monkeypatch.setitem(sys.modules, package, None)
-    message = mistake(export.check_out, tmp_path / "out.parquet")
+    message = mistake(export.check_format, tmp_path / "out.parquet")
     assert message.endswith("needs pyarrow, which is not installed: pip install pyarrow")
     assert "pip install tensorboardX" in mistake(export.check_tensorboard, tmp_path / "tb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -20,13 +21,18 @@ from bench.analysis.plots.look import (
     Look,
     clean,
     fit,
+    intervals,
     panels,
+    scale_of,
     style,
     ticks,
     width_of,
     wrapped,
 )
+from bench.analysis.plots.rendering import render
 from bench.analysis.results import Results, read
+from bench.analysis.statistics import Interval
+from bench.cli.plot import plot
 from bench.errors import UsageError
 from bench.store import Run
 
@@ -187,7 +193,7 @@ def test_a_single_seed_has_no_interval(make_run: Make, tmp_path: Path) -> None:
 def test_shift_starts_at_the_test_set(make_run: Make, tmp_path: Path) -> None:
     results = a_run(make_run, tmp_path / "run", ["kd"], seeds=2)
     drawn = one(results, "shift")
-    (line,) = drawn.figure.axes[0].lines
+    line = drawn.figure.axes[0].lines[-1]
     assert np.asarray(line.get_ydata()).tolist() == pytest.approx([0.25, 0.35, 0.55])
 
 
@@ -213,7 +219,7 @@ def test_ablation_joins_what_differs_in_one_parameter(make_run: Make, tmp_path: 
     )
     axes = one(read([tmp_path / "run"]), "ablation").figure.axes
     found = {each.get_xlabel(): np.asarray(each.lines[0].get_ydata()).tolist() for each in axes}
-    assert found == {"lam": [1, 2], "b": [2, 3]}
+    assert found == {"λ": [1, 2], "b": [2, 3]}
 
 
 def test_ranks_need_five_datasets(make_run: Make, tmp_path: Path) -> None:
@@ -257,7 +263,7 @@ def test_hostile_names_are_drawn_as_they_are(make_run: Make, tmp_path: Path) -> 
         assert re.fullmatch(r"[A-Za-z0-9.+_-]+", drawn.name)
     legend = one(results, "roc").figure.legends[0]
     shown = [text.get_text().strip() for text in legend.get_texts()]
-    assert shown == [f"{clean(label).strip()}  0.700" for label in results.labels()]
+    assert shown == [f"{clean(label).strip()}  70.00" for label in results.labels()]
 
 
 @pytest.mark.parametrize("count", [1, 2, 14])
@@ -316,6 +322,95 @@ def test_scales_fit_the_values(values: list[float], scale: str) -> None:
     low, high = axes.get_ylim()
     assert axes.get_yscale() == scale
     assert low < min(values) and high > max(values)
+
+
+def test_a_share_has_a_linear_axis_that_ends_with_its_range() -> None:
+    axes = panels(1, 1, 1.0).axes[0]
+    fit(axes, "y", [0.1, 99.0], [-400.0, 500.0], (0.0, 100.0))
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "linear" and scale_of(axes, "y") == ""
+    assert -5 < low <= 0 and 100 <= high < 105
+
+
+def test_an_interval_that_the_frame_cuts_has_an_arrowhead() -> None:
+    axes = panels(1, 1, 1.0).axes[0]
+    axes.set_ylim(0, 1)
+    spans = [Interval(0.5, 0.4, 0.6), Interval(0.5, -3.0, 0.7), Interval(0.5, math.nan, math.nan)]
+    intervals(axes, "y", [1, 2, 3], spans, "#000000")
+    line, head = axes.lines
+    assert np.asarray(line.get_ydata()) == pytest.approx([0.4, 0.6, math.nan, 0, 0.7], nan_ok=True)
+    assert (head.get_marker(), np.asarray(head.get_xydata()).tolist()) == ("v", [[2, 0]])
+
+
+def test_the_best_has_all_seeds(make_run: Make, tmp_path: Path) -> None:
+    values = {"kd": [1.0, 2.0, 3.0], "hydra": [2.0, 3.0, 4.0], "lucky": [0.1]}
+    cells = {("d", k, s): {"nll": v} for k, vs in values.items() for s, v in enumerate(vs)}
+    make_run(tmp_path / "run", cells, missing=[("d", "lucky", 1)])
+    drawn = one(read([tmp_path / "run"]), "metrics", metrics=("nll",))
+    assert "Best student means: NLL: kd (2.000 nats)" in drawn.alt
+
+
+def broken(array: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Curves of which one has another shape."""
+    return curves() | {array: np.ones(shape, np.float32)}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *(broken(name, (3, 4)) for name in curves()),
+        broken("canvas/x", (9, 1)),
+        broken("train/x", (12, 3)),
+        broken("canvas/total", (63,)),
+        broken("fidelity/test", (2, 0)),
+        {k: v for k, v in curves().items() if not k.startswith("upper/")},
+        {k: v for k, v in curves().items() if k != "canvas/epistemic"},
+        {k: v * np.float32(math.nan) for k, v in curves().items()},
+    ],
+)
+def test_curves_of_wrong_shapes_are_named_and_left_out(
+    make_run: Make,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: dict[str, Any],
+) -> None:
+    monkeypatch.setattr("bench.analysis.plots.rendering.cores", lambda: 1)
+    slots = [("plane", label, 0) for label in ("ensemble", "kd")]
+    arrays = dict(zip(slots, (curves(), damaged), strict=True))
+    run = make_run(tmp_path / "run", {slot: figures() for slot in slots}, curves=arrays)
+    found = {each.name: each for each in render(read([run.folder]), ["reliability", "maps"])}
+    (path,) = run.cells.glob("plane-kd*/curves.safetensors")
+    assert capsys.readouterr().err == f"{path}: damaged, left out\n"
+    assert all("damaged (seed 0): kd" in each.note for each in found.values())
+
+
+def test_histories_that_were_changed_are_named_and_left_out(
+    make_run: Make,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = a_run(make_run, tmp_path / "run", ["ensemble", "kd", "hydra"], seeds=1)
+    paths = sorted(tmp_path.glob("run/cells/*/history.csv"))
+    paths[1].write_text("loss\nabc\n")
+    paths[2].unlink()
+    (drawn,) = render(results, ["training"])
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        f"{path}: damaged, left out" for path in paths[1:]
+    ]
+    assert (
+        "damaged (seed 0): hydra, kd" in drawn.note or "damaged (seed 0): kd, hydra" in drawn.note
+    )
+
+
+def test_a_linked_folder_of_figures_is_not_followed(make_run: Make, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("d", "kd", 0): {"nll": 1.0}})
+    (tmp_path / "elsewhere").mkdir()
+    (run.folder / "figures").symlink_to(tmp_path / "elsewhere")
+    for out, message in ((None, "figures: a link; give --out"), (run.folder / "run.json", "not a")):
+        with pytest.raises(UsageError, match=message):
+            plot([run.folder], out=out)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_plotting_needs_no_torch() -> None:

@@ -119,6 +119,19 @@ def test_failed_missing_damaged_unasked(run: Run, tmp_path: Path) -> None:
     assert "no longer asked for" in why([folder, gone], tmp_path)
 
 
+def test_a_command_that_cannot_be_split(run: Run, tmp_path: Path) -> None:
+    run.write_manifest({**run.manifest(), "command": "python 'run_bench.py"})
+    text = why([str(run.folder), "spiral hydra+ 0"], tmp_path)
+    assert "the run's command can't be read" in text and "python 'run_bench.py" in text
+
+
+def test_a_damaged_history_is_named(run: Run, tmp_path: Path) -> None:
+    path = next(run.cells.glob("spiral-hydra.s0*/history.csv"))
+    path.write_text("loss\nabc\n")
+    text = why([str(run.folder), "spiral hydra+ 0"], tmp_path)
+    assert f"training: left out, {path}: damaged" in text and "nll ↓  0.25" in text
+
+
 def test_where_its_teacher_is(run: Run, tmp_path: Path) -> None:
     from bench.cache import Cache
 

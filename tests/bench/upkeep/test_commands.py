@@ -52,6 +52,9 @@ MISTAKES = [
     ("why r", "r: which cell?"),
     ("why r d a 7", "d a 7: no such cell; did you mean 'd a "),
     ("status none --watch", "none: no such folder"),
+    ("status r --every 3", "--every: is of --watch, give that too"),
+    ("export r --out r", "r: a folder, not a file"),
+    ("why r \x1b[2J", "\N{REPLACEMENT CHARACTER}[2J: no such cell"),
     ("status r --watch --every 0", "'--every': Input should be greater than or equal to 0.1"),
 ]
 
@@ -75,16 +78,14 @@ def test_verify_says_by_its_status_whether_all_is_well(
     (tmp_path / "cache").mkdir()
     status, out, _ = program("verify", "r", "--cache", "cache")
     assert status == 0
-    assert out.splitlines()[-1] == (
-        "8 records and 0 entries of the cache checked: 0 wrong, 1 notes"
-    )
+    assert out.splitlines()[-1] == ("8 records and 0 entries of the cache checked: 0 wrong, 1 note")
     run.files("d.a.s0").history.unlink()
     status, out, _ = program("verify", "r")
     assert status == 1
     assert out.splitlines() == [
         "WRONG r/cells/d.a.s0/history.csv: missing or empty",
-        "note  r: temperature is not finite in 8 evaluations",
-        "8 records checked: 1 wrong, 1 notes",
+        "note  r: evaluations in which a figure is not finite, as it may be: temperature 8",
+        "8 records checked: 1 wrong, 1 note",
     ]
 
 
@@ -98,11 +99,41 @@ def test_halves_are_joined_told_of_and_exported(
     assert "failed: ValueError: it broke" in program("why", "z/cells/d.b.s1.json")[1]
     assert program("status", "z", "--watch")[:2] == (0, "4 cells: 3 done, 1 failed; nothing runs\n")
     assert "nothing was removed" in program("clean", "z")[1]
-    assert "1 things" in program("clean", "z", "--yes")[1]
+    assert "1 thing," in program("clean", "z", "--yes")[1]
     status, out, _ = program("export", "z", "--out", "-")
     # Three figures of three cells, and one row for what was not run.
     assert status == 0 and len(out.splitlines()) == 1 + 3 * 3 + 1
     assert "not run" in out.splitlines()[-1]
+
+
+def test_damaged_histories_are_named_and_left_out(
+    tmp_path: Path, whole_run: MakeRun, program: Program
+) -> None:
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    run = whole_run(tmp_path / "r", [("d", "a", 0), ("d", "a", 1)])
+    run.files("d.a.s0").history.write_text("loss\nabc\n")
+    status, out, error = program("export", "r", "--tensorboard", "tb")
+    what = "r/cells/d.a.s0/history.csv: damaged: its SHA-256 is not the record's"
+    assert (status, error) == (0, f"{what}, left out\n") and out.startswith("1 cells' curves")
+    status, out, _ = program("why", "r", "d", "a", "0")
+    assert status == 0 and f"training: left out, {what}" in out
+
+
+def test_a_table_is_told_of_on_stderr(tmp_path: Path, whole_run: MakeRun, program: Program) -> None:
+    whole_run(tmp_path / "r", [("d", "a", 0)])
+    assert program("export", "r", "--out", "t.csv") == (0, "", "t.csv: 3 rows\n")
+
+
+def test_a_full_disk_is_told_of_without_a_promise(
+    tmp_path: Path, whole_run: MakeRun, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device", "r/results.csv")
+
+    whole_run(tmp_path / "r")
+    monkeypatch.setattr("bench.upkeep.clean.clean", full)
+    message = "error: r/results.csv: No space left on device\n"
+    assert program("clean", "r") == (2, "", message)
 
 
 def test_no_command_imports_torch(tmp_path: Path, whole_run: MakeRun) -> None:

@@ -91,7 +91,8 @@ def test_the_cell_that_is_ok_is_taken(tmp_path: Path, whole_run: MakeRun) -> Non
         target = Run(tmp_path / f"both-{order[0].folder.name}")
         merge(order, target, None)
         assert [row["status"] for row in target.results()] == ["ok", "ok"]
-        assert all(target.history(name) for name in ("d.a.s0", "d.a.s1"))
+        for name in ("d.a.s0", "d.a.s1"):
+            assert target.history(target.read_record(name))
 
 
 def test_figures_that_differ_are_news(tmp_path: Path, whole_run: MakeRun, mistake: Mistake) -> None:
@@ -175,6 +176,21 @@ def test_a_target_in_use(
     assert content(target.folder) == before
     with driver(runs[0].folder):
         assert "x is being run: merge again when it ends" in merge(runs, target, None)
+
+
+@pytest.mark.parametrize("linked", ["cells", "cells/d.a.s0"])
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_links_out_of_a_run_are_refused(
+    tmp_path: Path, whole_run: MakeRun, mistake: Mistake, linked: str, role: str
+) -> None:
+    runs = halves(tmp_path, whole_run)
+    target = whole_run(tmp_path / "both", [("d", "a", 0)])
+    path = (runs[0] if role == "source" else target).folder / linked
+    path.rename(tmp_path / "outside")
+    path.symlink_to(tmp_path / "outside")
+    before = content(tmp_path / "outside"), content(target.folder)
+    assert mistake(merge, runs, target, None).startswith(f"{path}: a link")
+    assert (content(tmp_path / "outside"), content(target.folder)) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only folders")

@@ -32,7 +32,9 @@ def test_a_whole_run_is_whole(tmp_path: Path, whole_run: MakeRun) -> None:
     run = whole_run(tmp_path / "r")
     assert wrong(run) == []
     # A temperature may be nan, and that is said once.
-    assert notes(run) == ["temperature is not finite in 8 evaluations"]
+    assert notes(run) == [
+        "evaluations in which a figure is not finite, as it may be: temperature 8"
+    ]
 
 
 @pytest.mark.parametrize("file", ["d.a.s0.json", "d.a.s0/history.csv", "d.a.s0/curves.safetensors"])
@@ -167,9 +169,41 @@ def test_a_cell_without_figures_leaves_no_older_parts(tmp_path: Path, whole_run:
     record = run.record("d.a.s0")
     assert record is not None
     run.write_record({**record, "status": "failed", "reason": "later", "headline": {}, "sets": []})
-    assert run.history("d.a.s0") == [] and not run.files("d.a.s0").curves.exists()
+    assert run.history(run.read_record("d.a.s0")) == [] and not run.files("d.a.s0").curves.exists()
     run.derive()
     assert wrong(run) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"timings": [1]}, "timings is missing or of the wrong kind"),
+        ({"headline": {"nll": "abc"}}, "headline: nll is no number"),
+        ({"sets": [{"set": "test"}]}, "sets: shift is missing or of the wrong kind"),
+    ],
+)
+def test_wrong_types_under_a_right_sum(
+    tmp_path: Path, whole_run: MakeRun, changes: dict[str, Any], reason: str
+) -> None:
+    run = whole_run(tmp_path / "r")
+    run.write_record({**run.read_record("d.a.s0"), **changes})
+    # What the tables should be isn't known, and not said.
+    assert wrong(run) == [("d.a.s0.json", reason)]
+
+
+def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    curves = {"roc/total/ood:far": np.zeros(3, np.float32)}
+    run.write_record(run.read_record("d.a.s0"), [{"loss": "abc"}], curves)
+    run.derive()
+    assert wrong(run) == [
+        ("history.csv", "no history: it has no stages and epochs"),
+        ("curves.safetensors", "damaged: roc/total/ood:far has the shape [3]"),
+    ]
+
+
+def test_a_finding_is_one_line_that_steers_no_terminal() -> None:
+    assert str(Finding(Path("r"), "a\nb\x1b[2J")) == "WRONG r: a b�[2J"
 
 
 def test_a_cache(tmp_path: Path) -> None:
