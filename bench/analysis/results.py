@@ -297,7 +297,9 @@ def join(folders: Sequence[Path], mixed: bool = False) -> Results:
 def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
     manifest, rows = run.existing_manifest(), run.results()
     if not rows:
-        raise UsageError(f"{run.folder}: no cell is finished yet")
+        damaged = any(run.record_is_damaged(cell_id) for cell_id in manifest["cells"])
+        what = "every record is damaged (verify says how)" if damaged else "no cell is finished yet"
+        raise UsageError(f"{run.folder}: {what}")
     if all(row["status"] != "ok" for row in rows):
         states = " or ".join(sorted({row["status"] for row in rows}))
         raise UsageError(f"{run.folder}: no cell has figures, all are {states}")
