@@ -17,6 +17,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "table --markdown": ("table", "run", "--markdown"),
     "table --csv": ("table", "run", "--csv"),
     "table --macros": ("table", "run", "--macros"),
+    "compare --csv": ("compare", "run", "--csv"),
+    "compare --json": ("compare", "run", "--json"),
+    "compare --latex": ("compare", "run", "--latex"),
     "report --out": ("report", "run", "--no-figures", "--out"),
     "export --out": ("export", "run", "--out"),
 }

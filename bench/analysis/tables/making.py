@@ -176,7 +176,7 @@ class _Maker:
     def __init__(self, results: Results, choice: Choice) -> None:
         self.results, self.choice = results, choice
         self.datasets = _chosen(choice.datasets, results.datasets, "--dataset")
-        self.labels = _labels(choice.labels, results)
+        self.labels = results.chosen_labels(choice.labels)
         self.planned: dict[tuple[str, str], list[int]] = {}
         for dataset, label, seed in results.cells:
             self.planned.setdefault((dataset, label), []).append(seed)
@@ -412,17 +412,6 @@ def _chosen(wanted: Sequence[str], known: Sequence[str], option: str) -> list[st
         if name not in known:
             raise UsageError(f"{option} {name}: not in these runs{nearest(name, known)}")
     return list(dict.fromkeys(wanted or known))
-
-
-def _labels(names: Sequence[str], results: Results) -> list[str]:
-    """Labels that names stand for, in their order: a label, or a method, which is its variants."""
-    known = results.labels()
-    methods: dict[str, list[str]] = {}
-    for label in known:
-        methods.setdefault(results.method(label), []).append(label)
-    wanted = _chosen(names, [*known, *methods], "--method") if names else known
-    found = (each for name in wanted for each in ([name] if name in known else methods[name]))
-    return list(dict.fromkeys(found))
 
 
 def _marks(ranked: Sequence[str], entries: Mapping[str, Entry]) -> dict[str, Mark]:
