@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench test lint types speed speed-images clean
+.PHONY: bench test test-slow lint types speed speed-images clean
 
 # The report names failed cells, too: status 1 of the run is kept until it is written.
 bench: $(VENV)/run.done
@@ -17,6 +17,10 @@ bench: $(VENV)/run.done
 
 test: lint types
 	$(BIN)/pytest
+
+# Clusters, killed processes, full disks.
+test-slow: $(VENV)/check.done
+	$(BIN)/pytest -m slow
 
 lint: $(VENV)/check.done
 	$(BIN)/ruff check .

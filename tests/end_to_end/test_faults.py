@@ -15,6 +15,7 @@ import pytest
 from tests.end_to_end.program import SHORT, Bench, places, start, tables
 from tests.faults.injection import injected
 
+pytestmark = pytest.mark.slow
 FEW = ("-m", "kd", "-m", "hydra", "-d", "spiral", "-s", "0-2", *SHORT, "--jobs", "2")
 KILLS = 3
 
