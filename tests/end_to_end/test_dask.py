@@ -13,6 +13,7 @@ from tests.end_to_end.cluster import Cluster, can_hide, cluster, kill_all
 from tests.end_to_end.program import SHORT, Bench, places, start
 from tests.end_to_end.test_same_bits import assert_part_of
 
+pytestmark = pytest.mark.slow
 FEW = ("-m", "kd", "-m", "ensemble", "-d", "spiral", "-s", "0-1", *SHORT)
 SOME = ("-m", "kd", "-m", "hydra", "-m", "ensemble", "-d", "spiral", "-d", "digits-0-7", *FEW[-8:])
 
@@ -29,7 +30,6 @@ def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> 
     assert assert_part_of(tmp_path / "run", reference) == 4
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_killed_and_one_that_comes_later(
     dask: Cluster, reference: Path, tmp_path: Path
 ) -> None:
@@ -44,7 +44,6 @@ def test_a_worker_that_is_killed_and_one_that_comes_later(
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-@pytest.mark.slow
 def test_a_driver_that_is_killed_comes_back(
     dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
@@ -61,7 +60,6 @@ def test_a_driver_that_is_killed_comes_back(
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-@pytest.mark.slow
 def test_without_a_shared_folder(
     dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
