@@ -24,6 +24,8 @@ from methods.predictions import Categorical, GaussianMixture, Prediction
 
 Figures = dict[str, float]
 SetFigures = dict[str, Any]
+Scores = Mapping[str, Array]
+"""For OOD detection, by name: [N] each."""
 
 
 def evaluate(
@@ -55,17 +57,19 @@ def evaluate(
     temperature = _temperature(outcome(data.validation, 1.0))
     test, *others = data.sets
     inside = outcome(test, temperature)
+    familiar = ood_scores(inside)
     entries = []
     drawn: curves.Curves = {}
     for each in (test, *others):
         # One set at a time: those of all sets would not fit beside one another.
         seen = inside if each is test else outcome(each, temperature)
         reference = outcome_of(method.task.prediction(teacher.outputs[each.key]), each)
-        figures = _set_figures(seen, reference, inside, task, each)
+        scores = None if each.name == "test" else (familiar, ood_scores(seen))
+        figures = _set_figures(seen, reference, scores, task)
         entries.append(_entry(each.name, each.shift, each.severity, figures))
         drawn |= curves.of_set(each.key, seen, reference)
-        if each.name != "test":
-            drawn |= curves.of_detection(each.key, ood_scores(inside), ood_scores(seen))
+        if scores is not None:
+            drawn |= curves.of_detection(each.key, *scores)
     if data.canvas is not None:
         drawn |= curves.of_canvas(outcome(replace(data.canvas, y=None), temperature), data)
     entries += _group_entries(entries, sources, task)
@@ -116,14 +120,15 @@ def _metrics(kind: Kind, task: str) -> Iterator[Metric]:
 
 
 def _set_figures(
-    outcome: Outcome, reference: Outcome, test: Outcome, task: str, each: EvaluationSet
+    outcome: Outcome, reference: Outcome, scores: tuple[Scores, Scores] | None, task: str
 ) -> Figures:
+    """All figures of a set; `scores` are the test set's and its own, of OOD inputs."""
     figures = {m.name: m.function(outcome) for m in _metrics("unlabelled", task)}
     figures |= {m.name: m.function(outcome, reference) for m in _metrics("fidelity", task)}
     if outcome.targets is not None:
         figures |= {m.name: m.function(outcome) for m in _metrics("labelled", task)}
-    if each.name != "test":
-        inside, outside = ood_scores(test), ood_scores(outcome)
+    if scores is not None:
+        inside, outside = scores
         for metric in _metrics("ood", task):
             for score in inside:
                 value = metric.function(inside[score], outside[score])
@@ -131,7 +136,7 @@ def _set_figures(
     return {name: float(value) for name, value in figures.items()}
 
 
-def ood_scores(outcome: Outcome) -> Mapping[str, Array]:
+def ood_scores(outcome: Outcome) -> Scores:
     """Scores that are high for unfamiliar inputs; total and epistemic for every prediction."""
     scores = {"total": outcome.total, "epistemic": outcome.epistemic, **outcome.scores}
     if isinstance(outcome, ClassOutcome):

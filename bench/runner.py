@@ -109,13 +109,13 @@ def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
     workplace = Workplace(str(options.cache), plugins, str(options.data_root), options.checkpoint)
     cache = Cache(options.cache)
     with contextlib.ExitStack() as ending:
-        engine = local = _local_engine(options)
-        ending.callback(local.stop)
-        if options.executor == "dask":
-            engine = _dask_engine(options, workplace)
-            ending.callback(engine.stop)
-        # Before anything trains, a broken file is the user's to mend; here, where the files are.
-        _prepare(data_tasks(cells, cache, workplace), local)
+        engine = _engine(options, workplace)
+        ending.callback(engine.stop)
+        if data := data_tasks(cells, cache, workplace):
+            # Before anything trains, a broken file is the user's to mend; here, where files are.
+            local = engine if options.executor == "local" else ProcessPerTask(1)
+            ending.callback(local.stop)
+            _prepare(data, local)
         with Progress(by_task, engine.slots(), Estimate(by_task)) as progress:
             tasks = make_tasks(cells, cache, workplace)
             recorder = _Recorder(run, by_task, progress)
@@ -143,6 +143,14 @@ def needs_processes(jobs: int, timeout: float | None) -> bool:
     return jobs > 1 or timeout is not None
 
 
+def _engine(options: Options, workplace: Workplace) -> Engine:
+    if options.executor == "dask":
+        return _dask_engine(options, workplace)
+    if needs_processes(options.jobs, options.timeout):
+        return ProcessPerTask(options.jobs, options.timeout, options.devices)
+    return InProcess(options.devices[0])
+
+
 def _dask_engine(options: Options, workplace: Workplace) -> Engine:
     from bench.executors.dask import DaskCluster
 
@@ -151,14 +159,6 @@ def _dask_engine(options: Options, workplace: Workplace) -> Engine:
     if cluster.dashboard:
         print(f"Dask's dashboard: {cluster.dashboard}", file=sys.stderr)
     return cluster
-
-
-def _local_engine(options: Options) -> Engine:
-    if options.executor != "local":
-        return ProcessPerTask(1)
-    if needs_processes(options.jobs, options.timeout):
-        return ProcessPerTask(options.jobs, options.timeout, options.devices)
-    return InProcess(options.devices[0])
 
 
 class _Recorder:

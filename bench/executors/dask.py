@@ -13,12 +13,11 @@ import multiprocessing
 import pickle
 import re
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import replace
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,8 @@ from bench.workplace import Workplace
 Entry = tuple[bytes, bytes]
 """A cache entry's two files."""
 GPU = "GPU"
+LOOK = 1.0
+"""Seconds between two looks whether a task is still wanted, or at how many workers there are."""
 CODE = ("bench/**/*.py", "methods/**/*.py", "datasets/**/*.py")
 # Each new worker finds the repository where it lies here, if it lies there too.
 _FIND_REPOSITORY = (
@@ -127,7 +128,7 @@ class DaskCluster(Engine):
         return answer
 
     def slots(self) -> int:
-        if time.monotonic() - self._seen > 1:
+        if time.monotonic() - self._seen > LOOK:
             self._slots = self._count()
             self._seen = time.monotonic()
         return min(self._slots, self._jobs) if self._jobs else self._slots
@@ -217,26 +218,17 @@ class DaskCluster(Engine):
             answer.set_exception(kind(*value))
 
 
+@dataclass(frozen=True)
 class _Call:
     """A task on its way to a worker."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        arguments: tuple[Any, ...],
-        device: str,
-        timeout: float | None,
-        writes: tuple[str, ...],
-        shared: bool,
-        sources: Mapping[str, bytes],
-    ) -> None:
-        self.function = function
-        self.arguments = arguments
-        self.device = device
-        self.timeout = timeout
-        self.writes = writes
-        self.shared = shared
-        self.sources = sources
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    device: str
+    timeout: float | None
+    writes: tuple[str, ...]
+    shared: bool
+    sources: Mapping[str, bytes]
 
     def __call__(
         self, entries: list[tuple[str, Entry]]
@@ -289,19 +281,13 @@ class _Call:
         executor = ProcessPerTask(1, self.timeout, (self.device,))
         try:
             future = executor.submit(self.function, *arguments)
-            while not _done(future, seconds=1.0):
+            while not wait([future], LOOK).done:
                 state = worker.state.tasks.get(key)
                 if state is None or state.state in ("cancelled", "forgotten", "released"):
                     raise WorkerDied("no longer wanted")
             return future.result()
         finally:
             executor.stop()
-
-
-def _done(future: Future[Any], seconds: float) -> bool:
-    ended = threading.Event()
-    future.add_done_callback(lambda _: ended.set())
-    return ended.wait(seconds)
 
 
 def identity() -> dict[str, str]:
