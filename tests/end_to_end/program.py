@@ -44,3 +44,8 @@ def places(name: str) -> tuple[str, ...]:
 def tables(run: Path) -> tuple[bytes, bytes]:
     """What equal runs have equal to the bit."""
     return (run / "results.csv").read_bytes(), (run / "metrics.csv").read_bytes()
+
+
+def records(run: Path) -> dict[str, int]:
+    """The cells' records, and when each was written."""
+    return {path.name: path.stat().st_mtime_ns for path in (run / "cells").glob("*.json")}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import SHORT, Bench, places, start, tables
+from tests.end_to_end.program import SHORT, Bench, places, records, start, tables
 from tests.faults.injection import injected
 
 pytestmark = pytest.mark.slow
@@ -168,7 +168,3 @@ def test_random_kills(options: tuple[str, ...]) -> None:
     """A few of what `python -m tests.faults` does at length."""
     *_, outcome = injected(KILLS, options, seed=int.from_bytes(os.urandom(2)))
     assert not outcome.faults, str(outcome)
-
-
-def records(run: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in (run / "cells").glob("*.json")}

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from bench.places import ROOT
+from tests.end_to_end.program import records
 
 PLUGIN = '''
 import os
@@ -93,7 +94,7 @@ class Injector:
             if process.poll() is None:
                 self._kill_one(process, name)
         code = process.wait(LONGEST)
-        finished = _records(self.folder / name)
+        finished = records(self.folder / name)
         self._check_attempts(name)
         if code != 0:
             self.outcome.resumed += 1
@@ -128,7 +129,7 @@ class Injector:
     def _resume(self, name: str, finished: dict[str, int]) -> None:
         code = self._start(name).wait(LONGEST)
         for cell, moment in finished.items():
-            if _records(self.folder / name).get(cell) != moment:
+            if records(self.folder / name).get(cell) != moment:
                 self.outcome.faults.append(f"{name}: {cell} was finished and run again")
         if code == 1:
             self.outcome.retried += 1
@@ -148,16 +149,12 @@ class Injector:
             self.outcome.faults.append(f"{name}: results.csv or metrics.csv differ")
             return
         starts = Counter((self.folder / f"{name}.starts").read_text().splitlines())
-        if len(starts) != COUNTED or len(_records(run)) != CELLS:
+        if len(starts) != COUNTED or len(records(run)) != CELLS:
             self.outcome.faults.append(f"{name}: {len(starts)} cells started, {COUNTED} expected")
         # Each kill interrupts a cell once at most.
         for cell, count in starts.items():
             if count > 1 + kills:
                 self.outcome.faults.append(f"{name}: {cell} ran {count} times, {kills} kills")
-
-
-def _records(run: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in (run / "cells").glob("*.json")}
 
 
 def _tables(run: Path) -> list[bytes]:
