@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import BaseModel
 from tabulate import tabulate
 
-from bench.analysis.printable import printable
 from bench.analysis.tables.board import make_boards, render
 from bench.cache import Cache
 from bench.config import PRESETS, preset_names
 from bench.estimate import Estimate, clock
 from bench.metrics.registry import METRICS
 from bench.plan import Cell
+from bench.printable import printable, shortened
 from bench.recipe import Recipe
 from bench.store import Run, name_of, state_of
 from datasets import DATASETS, get
@@ -36,7 +36,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Pa
             state = "to skip"
         reason = cell.skip or (record["reason"] if record else "")
         states[state] += 1
-        rows.append([cell.dataset, cell.label, cell.seed, state, _short(reason)])
+        rows.append([cell.dataset, cell.label, cell.seed, state, shortened(reason)])
         if state == "done" and record is not None:
             estimate.learn(cell.id, record["timings"]["seconds"])
         if state == "to run":
@@ -97,7 +97,7 @@ def status_text(run: Run) -> str:
         state = state_of(record, missing="not run")
         counts.setdefault((cell["dataset"], cell["label"]), Counter())[state] += 1
         if record is not None and state == "failed":
-            failures.append(f"FAILED {name_of(cell)}: {_short(record['reason'], 300)}")
+            failures.append(f"FAILED {name_of(cell)}: {shortened(record['reason'], 300)}")
     states = ["done", "failed", "skipped", "not run"]
     rows = [
         [*map(printable, name), *(count[state] or "" for state in states)]
@@ -128,13 +128,8 @@ def board_text(run: Run, markdown: bool) -> str:
         if bad and (cell["dataset"], cell["label"], cell["seed"]) in bad:
             record = run.record(cell_id)
             reason = record["reason"] if record else ""
-            reasons.setdefault((cell["dataset"], cell["label"]), _short(reason))
+            reasons.setdefault((cell["dataset"], cell["label"]), shortened(reason))
     return render(make_boards(manifest, results, reasons), markdown)
-
-
-def _short(text: str, length: int = 90) -> str:
-    text = printable(text)
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _table(rows: Iterable[Sequence[Any]], headers: Sequence[str]) -> str:

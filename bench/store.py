@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from bench.analysis.printable import printable
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.fingerprint import canonical, digest
+from bench.printable import printable
 from bench.schema import curves_of, history_of, manifest_flaw, record_flaw
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 FORMAT = 3
 CELL_NAMES = ("dataset", "method", "label", "seed")
-CELL_KEYS = (*CELL_NAMES, "measured", "protocol")
 RESULT_COLUMNS = (*CELL_NAMES, "status")
 METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
 
@@ -214,7 +213,7 @@ class Run:
 
     def record_is_damaged(self, cell_id: str) -> bool:
         """Whether a cell has a record that can't be read."""
-        return (self.cells / f"{cell_id}.json").exists() and self.record(cell_id) is None
+        return self.files(cell_id).record.exists() and self.record(cell_id) is None
 
     def part(self, record: Record, name: str) -> bytes:
         """A record's `history` or `curves` as it was written; empty if the cell has none.
@@ -332,10 +331,6 @@ class Run:
         next(rows)
         return rows
 
-    def is_fresh(self, table: str) -> bool:
-        """Whether results.csv or metrics.csv is what the records give."""
-        return self._fresh(table) is not None
-
     def _fresh(self, table: str) -> bytes | None:
         """A derived table as it was written, if no record is newer."""
         try:
@@ -349,10 +344,8 @@ class Run:
 
     def _finished(self) -> list[tuple[Any, Record]]:
         cells = sorted(self.manifest()["cells"].items(), key=lambda item: _order(item[1]))
-        return [(cell, record) for cell, record in self._planned(cells) if record is not None]
-
-    def _planned(self, cells: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Record | None]]:
-        return ((cell, self.record(cell_id)) for cell_id, cell in cells)
+        records = ((cell, self.record(cell_id)) for cell_id, cell in cells)
+        return [(cell, record) for cell, record in records if record is not None]
 
     def _state(self) -> str:
         """Changes whenever a record or the description does."""

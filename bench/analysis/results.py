@@ -10,14 +10,12 @@ from typing import Any
 
 from bench.errors import UsageError, nearest
 from bench.fingerprint import canonical
-from bench.store import Record, Run
+from bench.store import RESULT_COLUMNS, Record, Run
 
 Slot = tuple[str, str, int]
 """A cell's place in a table: dataset, label, seed."""
 Place = tuple[str, ...]
 """A figure's place in a cell: set, shift, severity, metric, score, as text."""
-
-REPLACED = ("dataset", "label", "seed")
 
 
 @dataclass(frozen=True)
@@ -66,14 +64,14 @@ class Results:
     @cached_property
     def cells(self) -> dict[Slot, Mapping[str, Any]]:
         """What was asked for, by place, in the order of tables: dataset, method, label, seed."""
-        places = {each["name"]: i for i, each in enumerate(self.manifest["methods"])}
-
-        def order(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-            place = places.get(cell["method"], len(places))
-            return cell["dataset"], place, cell["label"], cell["seed"]
-
+        order = table_order(self.manifest)
         described = ({**cell, "id": name} for name, cell in self.manifest["cells"].items())
-        return {slot_of(cell): cell for cell in sorted(described, key=order)}
+        return {
+            slot_of(cell): cell
+            for cell in sorted(
+                described, key=lambda cell: (cell["dataset"], order[cell["label"]], cell["seed"])
+            )
+        }
 
     @cached_property
     def states(self) -> dict[Slot, str]:
@@ -87,51 +85,73 @@ class Results:
 
     def labels(self, dataset: str | None = None) -> list[str]:
         """Of a dataset's variants, or of all, in the order of tables."""
-        places = {each["name"]: i for i, each in enumerate(self.manifest["methods"])}
-        methods = {
-            label: cell["method"]
-            for (name, label, _), cell in self.cells.items()
-            if dataset in (None, name)
-        }
-        return sorted(methods, key=lambda each: (places.get(methods[each], len(places)), each))
+        found = {label for name, label, _ in self.cells if dataset in (None, name)}
+        return sorted(found, key=table_order(self.manifest).__getitem__)
+
+    def chosen_datasets(
+        self, names: Sequence[str], option: str = "--dataset", where: str = "these runs"
+    ) -> list[str]:
+        """Datasets by name, each once, in the order given; without a name all.
+
+        Args:
+            names: none: all.
+            option, where: what an error says before and behind an unknown name.
+
+        Raises:
+            UsageError: a name is unknown.
+        """
+        for name in names:
+            if name not in self.datasets:
+                near = nearest(name, self.datasets)
+                raise UsageError(f"{option} {name}: not in {where}{near}")
+        return list(dict.fromkeys(names or self.datasets))
 
     def chosen_labels(
-        self, names: Sequence[str], dataset: str | None = None, option: str = "--method"
+        self,
+        names: Sequence[str],
+        dataset: str | None = None,
+        option: str = "--method",
+        where: str = "these runs",
     ) -> list[str]:
         """What names stand for, in their order: a label, or a method, which is all its variants.
 
         Args:
             names: none: all labels.
             dataset: only its labels.
-            option: of the command line, which gave the names.
+            option, where: what an error says before and behind an unknown name.
 
         Raises:
             UsageError: a name is neither.
         """
         known = self.labels(dataset)
-        method_of = {label: cell["method"] for (_, label, _), cell in self.cells.items()}
         methods: dict[str, list[str]] = {}
         for label in known:
-            methods.setdefault(method_of[label], []).append(label)
+            methods.setdefault(self.methods[label], []).append(label)
         stands_for = methods | {label: [label] for label in known}
         for name in names:
             if name not in stands_for:
-                raise UsageError(f"{option} {name}: not in these runs{nearest(name, stands_for)}")
+                raise UsageError(f"{option} {name}: not in {where}{nearest(name, stands_for)}")
         return list(dict.fromkeys(each for name in names or known for each in stands_for[name]))
 
     def seeds(self, dataset: str, label: str) -> list[int]:
         """That were asked for, ascending."""
         return [seed for name, each, seed in self.cells if (name, each) == (dataset, label)]
 
-    def method(self, label: str) -> str:
-        """The method whose variant has this label."""
-        return str(next(c["method"] for (_, each, _), c in self.cells.items() if each == label))
+    @cached_property
+    def methods(self) -> dict[str, str]:
+        """By label, the method whose variant it is."""
+        return {label: cell["method"] for (_, label, _), cell in self.cells.items()}
 
     @cached_property
     def references(self) -> frozenset[str]:
         """Labels that are no students: bounds to compare with, no rivals."""
-        names = {each["name"] for each in self.manifest["methods"] if each["reference"]}
-        return frozenset(cell["label"] for cell in self.cells.values() if cell["method"] in names)
+        return references_of(self.manifest)
+
+    @cached_property
+    def costs(self) -> list[str]:
+        """Columns of results.csv that are no metrics."""
+        columns = {column for row in self.rows for column in row}
+        return sorted(columns - {*self.manifest["metrics"], *RESULT_COLUMNS})
 
     def record(self, slot: Slot) -> Record | None:
         """The whole record of a cell."""
@@ -147,14 +167,10 @@ class Results:
         names, _, where = text.partition("@")
         name, _, score = names.partition(":")
         known = self.manifest["metrics"]
-        costs = sorted(
-            {column for row in self.rows for column in row}
-            - {*known, *REPLACED, "method", "status"}
-        )
         if name == "error" and "accuracy" in known:
             raise UsageError("--metric error: give accuracy, of which tables print the error")
-        if name not in known and name not in costs:
-            raise UsageError(f"{name}: unknown metric{nearest(name, [*known, *costs])}")
+        if name not in known and name not in self.costs:
+            raise UsageError(f"{name}: unknown metric{nearest(name, [*known, *self.costs])}")
         described = known.get(name, {"better": "lower", "headline": True})
         ood = name.startswith("ood_")
         if not where and not score and described["headline"]:
@@ -232,38 +248,33 @@ def _place(metric: Metric) -> Place:
     return metric.set, metric.shift, str(metric.severity), metric.name, metric.score
 
 
-def read(folders: Sequence[Path], mixed: bool = False) -> Results:
-    """Read runs as one; a cell that several of them hold counts once.
+def table_order(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
+    """By label, what sorts it in tables: the place of its method in the registry, then itself."""
+    places = {each["name"]: place for place, each in enumerate(manifest["methods"])}
+    return {
+        cell["label"]: (places.get(cell["method"], len(places)), cell["label"])
+        for cell in manifest["cells"].values()
+    }
+
+
+def references_of(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """Labels whose method is a reference."""
+    names = {each["name"] for each in manifest["methods"] if each["reference"]}
+    return frozenset(c["label"] for c in manifest["cells"].values() if c["method"] in names)
+
+
+def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Results:
+    """Read runs as one; a cell that several of them hold counts once, the first that is `ok`.
 
     Args:
         folders: of the runs.
         mixed: take rows that were made under another protocol (recipe, teacher, sets, code that
             measures) than the first ones of their dataset, too, with a mark behind their labels.
+        agree: demand that cells which several runs hold have the same figures in all of them.
 
     Raises:
         UsageError: a folder is no run, unreadable or without figures, protocols differ, or the
             figures of one cell do.
-    """
-    results = join(folders, mixed)
-    first: dict[str, tuple[dict[str, str], Run]] = {}
-    for run in results.runs if len(results.runs) > 1 else ():
-        cells = {slot_of(cell): cell_id for cell_id, cell in run.manifest()["cells"].items()}
-        for row in run.results():
-            if row["status"] != "ok":
-                continue
-            figures = {name: value for name, value in row.items() if value and name != "label"}
-            known, holder = first.setdefault(cells[slot_of(row)], (figures, run))
-            if known != figures:
-                name = f"{row['dataset']} {row['label']} seed {row['seed']}"
-                raise UsageError(f"{run.folder}: {name} has other figures than in {holder.folder}")
-    return results
-
-
-def join(folders: Sequence[Path], mixed: bool = False) -> Results:
-    """The same, but of a cell that several runs hold the first one that is `ok`, unseen.
-
-    Raises:
-        UsageError: as `read`, but not for figures of one cell that differ.
     """
     runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
     manifest: dict[str, Any] = {part: {} for part in ("cells", "recipes", "ood", "metrics")}
@@ -282,8 +293,12 @@ def join(folders: Sequence[Path], mixed: bool = False) -> Results:
             if row is None and run.record_is_damaged(cell_id):
                 raise UsageError(f"{run.cells / cell_id}.json: damaged, or of another version")
             if cell_id in holders:
+                if row is None or row["status"] != "ok":
+                    continue
                 known = rows.get(slot_of(manifest["cells"][cell_id]))
-                if row is None or row["status"] != "ok" or (known and known["status"] == "ok"):
+                if known and known["status"] == "ok":
+                    if agree:
+                        _check_agreement(run, row, holders[cell_id], known)
                     continue
             label = protocols.label(run, described, cell_id, cell)
             manifest["cells"][cell_id] = {**cell, "label": label}
@@ -292,6 +307,16 @@ def join(folders: Sequence[Path], mixed: bool = False) -> Results:
                 rows[cell["dataset"], label, cell["seed"]] = {**row, "label": label}
     manifest["methods"] = list(methods.values())
     return Results(runs, manifest, tuple(rows.values()), holders)
+
+
+def _check_agreement(
+    run: Run, row: Mapping[str, str], holder: Run, known: Mapping[str, str]
+) -> None:
+    """One cell's rows of two runs, of which the known one may bear a marked label."""
+    ours, theirs = ({k: v for k, v in each.items() if v and k != "label"} for each in (row, known))
+    if ours != theirs:
+        name = f"{row['dataset']} {row['label']} seed {row['seed']}"
+        raise UsageError(f"{run.folder}: {name} has other figures than in {holder.folder}")
 
 
 def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:

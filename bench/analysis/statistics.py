@@ -18,6 +18,9 @@ from scipy import special
 from bench.metrics.outcome import Array
 from bench.metrics.ranks import midranks
 
+ALPHA = 0.05
+"""At most so large a p-value tells two methods apart, in every table and sentence."""
+
 ENUMERATED = 20
 """Sums of so many differences with all their signs are formed one by one."""
 GRID = 2**14
@@ -148,7 +151,7 @@ def smallest_p(n: int) -> float:
     return min(1.0, 2.0 ** (1 - n))
 
 
-def seeds_needed(comparisons: int, alpha: float = 0.05) -> int:
+def seeds_needed(comparisons: int, alpha: float = ALPHA) -> int:
     """Pairs with which the smallest p can reach alpha after Holm's correction."""
     return next(n for n in count(1) if comparisons * smallest_p(n) <= alpha)
 
@@ -196,7 +199,7 @@ def nemenyi_p(ranks: ArrayLike, rows: int) -> Array:
     return np.asarray(stats.studentized_range.sf(apart * math.sqrt(2), len(values), np.inf))
 
 
-def critical_difference(columns: int, rows: int, alpha: float = 0.05) -> float:
+def critical_difference(columns: int, rows: int, alpha: float = ALPHA) -> float:
     """Average ranks of k columns over N rows that are closer are not told apart by Nemenyi."""
     from scipy import stats
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 import shlex
-import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench.analysis.printable import printable
+from bench.analysis.tables.grids import terminal_width
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import clock
 from bench.fingerprint import canonical
+from bench.printable import printable
 from bench.store import DamagedFile, Record, Run, name_of, state_of
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -50,7 +50,7 @@ def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
         cell = {**record, "label": record["method"], "measured": record["teacher"]}
     else:
         raise UsageError(f"{run.files(cell_id).record}: damaged, and of no cell that is asked for")
-    width = width or shutil.get_terminal_size((100, 24)).columns
+    width = width or terminal_width()
     parts = [
         _head(run, cell, record, asked=cell_id in manifest["cells"]),
         _reason(record),

@@ -8,9 +8,9 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from bench.analysis.printable import printable
 from bench.cli.app import app
 from bench.errors import UsageError
+from bench.printable import printable
 
 # Each module registers its commands, in the order that help shows them in.
 # isort: off

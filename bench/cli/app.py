@@ -24,6 +24,14 @@ app = typer.Typer(
 
 RunFolder = Annotated[Path, typer.Argument(help="a run's folder")]
 RunFolders = Annotated[list[Path], typer.Argument(help="folders of one run or several")]
+Datasets = Annotated[list[str] | None, typer.Option("-d", "--dataset", help="repeatable")]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m", "--method", "--label", help="label, or method with all variants; repeatable"
+    ),
+]
+Mixed = Annotated[bool, typer.Option("--mixed", help="take rows of other protocols too, marked")]
 
 
 def page(text: str) -> None:

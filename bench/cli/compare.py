@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import RunFolders, app, check_targets, is_stdout, page, write
+from bench.cli.app import (
+    Datasets,
+    Labels,
+    Mixed,
+    RunFolders,
+    app,
+    check_targets,
+    is_stdout,
+    page,
+    write,
+)
 
 
 @app.command()
@@ -20,21 +30,14 @@ def compare(
     baseline: Annotated[
         str, typer.Option("--baseline", help="compare all with this one; else all pairs")
     ] = "",
-    dataset: Annotated[list[str] | None, typer.Option("-d", "--dataset", help="repeatable")] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-m", "--method", "--label", help="label, or method with all variants; repeatable"
-        ),
-    ] = None,
+    dataset: Datasets = None,
+    method: Labels = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="a row a pair; - is stdout")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="everything; - is stdout")] = None,
     latex: Annotated[
         Path | None, typer.Option("--latex", help="tables for a paper; - is stdout")
     ] = None,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="take rows of other protocols too, marked")
-    ] = False,
+    mixed: Mixed = False,
 ) -> None:
     """Say which method is better, paired by teacher and seed, and what n allows."""
     from bench.analysis import comparison as comparing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.app import app, page
+from bench.cli.app import Datasets, Labels, Mixed, app, page
 from bench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -32,13 +32,8 @@ def plot(
     formats: Annotated[
         str, typer.Option("--format", help="png, pdf, svg, or several with commas")
     ] = "png,pdf,svg",
-    dataset: Annotated[list[str] | None, typer.Option("-d", "--dataset", help="repeatable")] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-m", "--method", "--label", help="label, or method with all variants; repeatable"
-        ),
-    ] = None,
+    dataset: Datasets = None,
+    method: Labels = None,
     seed: Annotated[int | None, typer.Option("--seed", help="only this seed")] = None,
     metric: Annotated[
         list[str] | None,
@@ -48,9 +43,7 @@ def plot(
         list[str] | None,
         typer.Option("--on", metavar="SET", help="test, SHIFT/SEVERITY or ood:NAME; repeatable"),
     ] = None,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="take rows of other protocols too, marked")
-    ] = False,
+    mixed: Mixed = False,
     listing: Annotated[bool, typer.Option("--list", help="say what figures there are")] = False,
 ) -> None:
     """Draw figures for a paper, each as PNG, PDF and SVG."""
@@ -64,9 +57,9 @@ def plot(
     if not folders:
         raise UsageError("plot: give a run's folder, or --list")
     from bench.analysis.plots.rendering import render
-    from bench.analysis.printable import printable
     from bench.analysis.results import read
     from bench.files import write_atomically
+    from bench.printable import printable
 
     target = _target(out, folders[0])
     results = read(folders, mixed)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import RunFolders, app, check_targets, is_stdout, page, write
+from bench.cli.app import Mixed, RunFolders, app, check_targets, is_stdout, page, write
 
 
 @app.command()
@@ -16,9 +16,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="the file; else report.html in the first folder")
     ] = None,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="take rows of other protocols too, marked")
-    ] = False,
+    mixed: Mixed = False,
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="tables and words only, which is quicker")
     ] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from bench.cli.app import app, page
+from bench.cli.app import Datasets, app, page
 from bench.errors import UsageError, nearest
 from bench.places import CACHE, DATA_ROOT
 
@@ -19,7 +19,6 @@ Methods = Annotated[
     list[str] | None,
     typer.Option("-m", "--method", help="name or name[parameter=value,value]; repeatable"),
 ]
-Datasets = Annotated[list[str] | None, typer.Option("-d", "--dataset", help="repeatable")]
 Seeds = Annotated[
     list[str] | None, typer.Option("-s", "--seeds", help="0-2 is 0, 1, 2; repeatable")
 ]

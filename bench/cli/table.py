@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import RunFolders, app, check_targets, page, write
+from bench.cli.app import Mixed, RunFolders, app, check_targets, page, write
 from bench.errors import UsageError, nearest
 
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="- is stdout")]
@@ -52,9 +52,7 @@ def table(
     ] = False,
     caption: Annotated[str, typer.Option(help="of LaTeX, before what is always said")] = "",
     label: Annotated[str, typer.Option(help="of LaTeX; a prefix if there are several tables")] = "",
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="rows of other protocols too, marked")
-    ] = False,
+    mixed: Mixed = False,
     paper: Annotated[
         bool, typer.Option("--paper", help="the table of arXiv 2205.09526 beside these figures")
     ] = False,

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from bench.analysis.printable import printable
-from bench.cli.app import RunFolders, app, check_targets, is_stdout, page, target
+from bench.cli.app import Mixed, RunFolders, app, check_targets, is_stdout, page, target
 from bench.errors import UsageError
+from bench.printable import printable
 
 SomeRuns = Annotated[list[Path] | None, typer.Argument(help="folders of runs")]
 CacheFolder = Annotated[Path | None, typer.Option("--cache", metavar="FOLDER")]
@@ -104,9 +104,7 @@ def export(
         Path | None,
         typer.Option("--tensorboard", metavar="FOLDER", help="training curves for TensorBoard"),
     ] = None,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="rows of other protocols too, marked")
-    ] = False,
+    mixed: Mixed = False,
 ) -> None:
     """Write every figure as a tidy table, or training curves for TensorBoard."""
     from bench.analysis import export as exporting

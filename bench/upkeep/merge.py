@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.results import join
+from bench.analysis.results import read
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.fingerprint import canonical
@@ -94,7 +94,7 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
     existing = [target] if _has_figures(target) else []
     runs = [*existing, *sources]
     try:
-        described = join([run.folder for run in runs]).manifest
+        described = read([run.folder for run in runs], agree=False).manifest
     except UsageError as error:
         # That offers an option which marks labels, for tables: a folder has one protocol.
         raise UsageError(str(error).partition("; --mixed")[0]) from None

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.printable import printable
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.fingerprint import canonical
+from bench.printable import printable
 from bench.schema import curves_of
 from bench.store import DamagedFile, Record, Run, name_of
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench.analysis.printable import printable
 from bench.estimate import clock
+from bench.printable import printable
 from bench.store import Run, name_of, state_of
 
 STATES = ("done", "failed", "skipped", "not run")

@@ -11,7 +11,6 @@ import numpy as np
 
 from bench.analysis.comparison.blocks import Blocks, gaps_text
 from bench.analysis.comparison.pairs import (
-    ALPHA,
     Pair,
     Test,
     corrected,
@@ -20,6 +19,7 @@ from bench.analysis.comparison.pairs import (
     pairs_of,
 )
 from bench.analysis.statistics import (
+    ALPHA,
     Interval,
     average_ranks,
     critical_difference,

@@ -16,7 +16,6 @@ from bench.analysis.comparison.across import (
 )
 from bench.analysis.comparison.blocks import Blocks, Gaps, gaps_text
 from bench.analysis.comparison.pairs import (
-    ALPHA,
     Pair,
     corrected,
     make_pair,
@@ -25,8 +24,8 @@ from bench.analysis.comparison.pairs import (
 )
 from bench.analysis.quantities import quantity
 from bench.analysis.results import Metric, Results, Slot
-from bench.analysis.statistics import seeds_needed, smallest_p
-from bench.errors import UsageError, nearest
+from bench.analysis.statistics import ALPHA, seeds_needed, smallest_p
+from bench.errors import UsageError
 
 DEFAULT_METRIC = "nll"
 """Every task has it, and it is a proper score of the whole predictive distribution."""
@@ -135,19 +134,14 @@ def compare_all(
     Raises:
         UsageError: a name is unknown, or nothing can be compared.
     """
-    for name in datasets:
-        if name not in results.datasets:
-            raise UsageError(
-                f"--dataset {name}: not in these runs{nearest(name, results.datasets)}"
-            )
+    # A dataset that is named twice is no evidence twice.
+    kept = results.chosen_datasets(datasets) if datasets else []
     parsed = [results.metric(each) for each in dict.fromkeys(metrics)]
     baseline = _the_one(baseline, results) if baseline else ""
     wanted = {*results.chosen_labels(labels), *([baseline] if baseline else [])}
     chosen = [label for label in results.labels() if label in wanted]
     asked = {*(chosen if labels else ()), baseline}
     rivals = [each for each in chosen if each in asked or each not in results.references]
-    # A dataset that is named twice is no evidence twice.
-    kept = list(dict.fromkeys(datasets))
     figures = results.many_figures(parsed)
     return [
         _compare(results, metric, figures[metric], baseline, kept, chosen, rivals)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.comparison.pairs import ALPHA, Pair
+from bench.analysis.comparison.pairs import Pair
 from bench.analysis.comparison.words import (
     counted,
     decimals,
@@ -22,9 +22,9 @@ from bench.analysis.comparison.words import (
     power_words,
 )
 from bench.analysis.latex import PREAMBLE, escape, floats, parts, tabular
-from bench.analysis.printable import printable
-from bench.analysis.statistics import smallest_p
+from bench.analysis.statistics import ALPHA, smallest_p
 from bench.analysis.tables.grids import filled
+from bench.printable import printable
 from bench.store import encode
 
 if TYPE_CHECKING:

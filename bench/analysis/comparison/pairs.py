@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.analysis.statistics import (
+    ALPHA,
     Interval,
     effect_size,
     holm,
@@ -20,8 +21,6 @@ from bench.analysis.statistics import (
     wilcoxon_p,
 )
 from bench.metrics.outcome import Array
-
-ALPHA = 0.05
 
 
 class Test(NamedTuple):

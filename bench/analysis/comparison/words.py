@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.analysis.comparison.blocks import gaps_text
-from bench.analysis.comparison.pairs import ALPHA, Pair
-from bench.analysis.statistics import seeds_needed, smallest_p
+from bench.analysis.comparison.pairs import Pair
+from bench.analysis.statistics import ALPHA, seeds_needed, smallest_p
 
 if TYPE_CHECKING:
     from bench.analysis.comparison.across import Across, Pooled

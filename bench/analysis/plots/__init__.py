@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, count
+from typing import TypeVar
 
 from bench.analysis.plots.ablation import ablation
 from bench.analysis.plots.bands import bands
@@ -18,7 +20,7 @@ from bench.analysis.plots.ranks import ranks
 from bench.analysis.plots.reliability import reliability
 from bench.analysis.plots.shifts import shift
 from bench.analysis.plots.training import training
-from bench.analysis.plots.view import Drawn, Material, NoData, Options, View
+from bench.analysis.plots.view import Drawn, Material, NoData, Options, Rendered, View
 from bench.analysis.results import Results
 from bench.errors import UsageError, nearest
 
@@ -28,10 +30,10 @@ __all__ = [
     "Format",
     "Options",
     "Plot",
+    "Rendered",
     "draw",
-    "draw_all",
     "draw_part",
-    "no_data",
+    "gathered",
     "parts_of",
     "to_bytes",
 ]
@@ -98,6 +100,8 @@ PLOTS = {
 }
 
 
+Named = TypeVar("Named", Drawn, Rendered)
+"""A figure with its name, drawn or written."""
 Part = tuple[str, str]
 """A kind of figure and a dataset; no dataset for one over all of them."""
 
@@ -133,35 +137,47 @@ def draw_part(material: Material, part: Part) -> tuple[list[Drawn], str]:
             return [], f"{dataset}: {error}" if dataset else str(error)
 
 
-def no_data(name: str, reasons: Iterable[str]) -> UsageError:
-    """The error for a figure that was asked for by name."""
-    why = "; ".join(dict.fromkeys(reasons))
-    return UsageError(f"figure {name}: no data ({why}); it needs {PLOTS[name].needs}")
+def gathered(
+    parts: Sequence[Part], answers: Iterable[tuple[Sequence[Named], str]], required: Sequence[str]
+) -> Iterator[Named]:
+    """What parts gave, with names that no two figures share.
 
-
-def draw(results: Results, name: str, options: Options = ALL) -> Iterator[Drawn]:
-    """One kind of figure, of each dataset that has data for it.
-
-    Raises:
-        UsageError: a name is unknown, or no dataset has data for it.
-    """
-    material = Material(results, options, Look(results))
-    found, reasons = False, []
-    for part in parts_of(material, [name]):
-        drawn, reason = draw_part(material, part)
-        found |= bool(drawn)
-        reasons.append(reason)
-        yield from drawn
-    if not found:
-        raise no_data(name, reasons)
-
-
-def draw_all(results: Results, options: Options = ALL) -> Iterator[Drawn]:
-    """Every figure that there is data for: dataset by dataset, then those over all.
+    Args:
+        parts: that were drawn.
+        answers: of each, its figures, or the reason why there is none.
+        required: kinds of which there must be a figure.
 
     Raises:
-        UsageError: a name in the options is unknown.
+        UsageError: there is none of a required kind.
+    """
+    given: set[str] = set()
+    reasons: dict[str, list[str]] = {name: [] for name in required}
+    for (kind, _), (figures, reason) in zip(parts, answers, strict=True):
+        for figure in figures:
+            name = _unused(figure.name, given)
+            given.add(name.lower())
+            yield replace(figure, name=name)
+        if figures:
+            reasons.pop(kind, None)
+        elif kind in reasons:
+            reasons[kind].append(reason)
+    for kind, why in reasons.items():
+        told = "; ".join(dict.fromkeys(why))
+        raise UsageError(f"figure {kind}: no data ({told}); it needs {PLOTS[kind].needs}")
+
+
+def _unused(name: str, given: Container[str]) -> str:
+    """A name that none has yet, whatever a file system thinks of capitals."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each.lower() not in given)
+
+
+def draw(results: Results, names: Sequence[str] = (), options: Options = ALL) -> Iterator[Drawn]:
+    """Kinds of figures by name, each of them required; without a name all that have data.
+
+    Raises:
+        UsageError: a name is unknown, or a kind asked for by name has no data.
     """
     material = Material(results, options, Look(results))
-    for part in parts_of(material):
-        yield from draw_part(material, part)[0]
+    parts = parts_of(material, names)
+    yield from gathered(parts, (draw_part(material, part) for part in parts), names)

@@ -8,17 +8,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from bench.analysis.plots.look import (
-    COLUMN,
-    GREY,
-    PAGE,
-    fit,
-    intervals,
-    panels,
-    scale_of,
-    ticks,
-    wrapped,
-)
+from bench.analysis.plots.layout import panels
+from bench.analysis.plots.look import COLUMN, GREY, PAGE, wrapped
+from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
 from bench.analysis.quantities import Quantity
 from bench.analysis.statistics import Interval

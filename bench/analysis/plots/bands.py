@@ -7,7 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.analysis.plots.look import COLUMN, GREY, INK, LINE, PAGE, evenly, panels, ticks, wrapped
+from bench.analysis.plots.layout import evenly, panels
+from bench.analysis.plots.look import COLUMN, GREY, INK, LINE, PAGE, wrapped
+from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import Curves, Drawn, NoData, View
 
 COLUMNS = 5

@@ -7,17 +7,9 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from bench.analysis.plots.look import (
-    COLUMN,
-    GREY,
-    PAGE,
-    fit,
-    intervals,
-    panels,
-    scale_of,
-    short_number,
-    ticks,
-)
+from bench.analysis.plots.layout import panels
+from bench.analysis.plots.look import COLUMN, GREY, PAGE
+from bench.analysis.plots.scales import fit, intervals, scale_of, short_number, ticks
 from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
 from bench.analysis.statistics import Interval
 

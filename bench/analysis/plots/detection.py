@@ -8,7 +8,9 @@ from statistics import fmean
 import numpy as np
 from matplotlib.artist import Artist
 
-from bench.analysis.plots.look import COLUMN, FAINT, PAGE, panels, ticks, width_of, wrapped
+from bench.analysis.plots.layout import panels
+from bench.analysis.plots.look import COLUMN, FAINT, PAGE, width_of, wrapped
+from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import ByLabel, Drawn, NoData, View, figures_on
 
 COLUMNS = 4

@@ -9,18 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bench.analysis.plots.look import (
-    COLUMN,
-    FAINT,
-    GREY,
-    INK,
-    LINE,
-    PAGE,
-    evenly,
-    panels,
-    ticks,
-    wrapped,
-)
+from bench.analysis.plots.layout import evenly, panels
+from bench.analysis.plots.look import COLUMN, FAINT, GREY, INK, LINE, PAGE, wrapped
+from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import Curves, Drawn, NoData, View, figures_on, sets_of
 
 COLUMNS = 6

@@ -8,7 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from bench.analysis.plots.look import COLUMN, GREY, PAGE, panels, ticks, width_of, wrapped
+from bench.analysis.plots.layout import panels
+from bench.analysis.plots.look import COLUMN, GREY, PAGE, width_of, wrapped
+from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import Curves, Drawn, NoData, View, sets_of
 from bench.curves import UNCERTAINTIES
 

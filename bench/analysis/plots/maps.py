@@ -9,17 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-from bench.analysis.plots.look import (
-    COLUMN,
-    LINE,
-    MAP,
-    PAGE,
-    Panels,
-    evenly,
-    panels,
-    ticks,
-    wrapped,
-)
+from bench.analysis.plots.layout import Panels, evenly, panels
+from bench.analysis.plots.look import COLUMN, LINE, MAP, PAGE, wrapped
+from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import Curves, Drawn, NoData, View
 from bench.curves import UNCERTAINTIES
 

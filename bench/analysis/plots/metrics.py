@@ -7,21 +7,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bench.analysis.plots.look import (
-    COLUMN,
-    FAINT,
-    GREY,
-    INK,
-    PAGE,
-    evenly,
-    fit,
-    intervals,
-    panels,
-    scale_of,
-    ticks,
-    width_of,
-    wrapped,
-)
+from bench.analysis.plots.layout import evenly, panels
+from bench.analysis.plots.look import COLUMN, FAINT, GREY, INK, PAGE, width_of, wrapped
+from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import (
     ByLabel,
     Drawn,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bench.analysis.comparison import compare
-from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, panels, width_of, wrapped
-from bench.analysis.plots.view import Drawn, Material, NoData
+from bench.analysis.plots.layout import panels
+from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, width_of, wrapped
+from bench.analysis.plots.view import Drawn, Material, NoData, file_name
 from bench.errors import UsageError
 
 LABELS = 1.6
@@ -89,5 +90,5 @@ def _figure(material: Material, name: str) -> Drawn:
     )
     part = str(comparison.metric) if material.options.metrics else ""
     return Drawn(
-        material.name("ranks", part), f"Average ranks by {comparison.metric}", alt, page.figure
+        file_name("ranks", part), f"Average ranks by {comparison.metric}", alt, page.figure
     )

@@ -7,17 +7,9 @@ from statistics import fmean
 import numpy as np
 from matplotlib.axes import Axes
 
-from bench.analysis.plots.look import (
-    COLUMN,
-    FAINT,
-    LINE,
-    PAGE,
-    Style,
-    evenly,
-    panels,
-    ticks,
-    wrapped,
-)
+from bench.analysis.plots.layout import evenly, panels
+from bench.analysis.plots.look import COLUMN, FAINT, LINE, PAGE, Style, wrapped
+from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import Drawn, NoData, View, curve_key, figures_on
 
 COLUMNS = 6

@@ -7,43 +7,31 @@ import multiprocessing.connection
 import os
 import sys
 import threading
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.plots import (
+    ALL,
     Drawn,
     Format,
     Options,
     Part,
+    Rendered,
     draw_part,
-    no_data,
+    gathered,
     parts_of,
     to_bytes,
 )
 from bench.analysis.plots.look import DOTS_PER_INCH, Look
 from bench.analysis.plots.view import Material
-from bench.analysis.printable import printable
 from bench.analysis.results import Results
 from bench.devices import cores
+from bench.printable import printable
 
 FEW = 3
 """So many parts are drawn sooner here than a second process has started."""
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A figure as it is written; its size in inches."""
-
-    name: str
-    title: str
-    alt: str
-    note: str
-    width: float
-    height: float
-    contents: Mapping[Format, bytes]
 
 
 @dataclass(frozen=True)
@@ -60,7 +48,7 @@ class _Job:
 def render(
     results: Results,
     names: Sequence[str] = (),
-    options: Options | None = None,
+    options: Options = ALL,
     formats: Sequence[Format] = ("png",),
     dots_per_inch: int = DOTS_PER_INCH,
 ) -> Iterator[Rendered]:
@@ -71,25 +59,27 @@ def render(
     Raises:
         UsageError: a name is unknown, or a kind asked for by name has no data.
     """
-    job = _Job(results, options or Options(), tuple(formats), dots_per_inch)
+    job = _Job(results, options, tuple(formats), dots_per_inch)
     parts = parts_of(job.material(), names)
-    reasons: dict[str, list[str]] = defaultdict(list)
-    found = set()
+    yield from gathered(parts, _told(_each(job, parts)), names)
+
+
+Answer = tuple[list[Rendered], str, list[Path]]
+"""Of a part: its figures, or the reason why there is none; and the damaged files seen so far."""
+
+
+def _told(answers: Iterable[Answer]) -> Iterator[tuple[list[Rendered], str]]:
+    """The same, and each damaged file named once on standard error."""
     told: set[Path] = set()
-    for (name, _), (rendered, reason, damaged) in zip(parts, _each(job, parts), strict=True):
+    for rendered, reason, damaged in answers:
         for path in damaged:
             if path not in told:
                 print(printable(f"{path}: damaged, left out"), file=sys.stderr)
                 told.add(path)
-        found |= {name} if rendered else set()
-        reasons[name].append(reason)
-        yield from rendered
-    for name in names:
-        if name not in found:
-            raise no_data(name, reasons[name])
+        yield rendered, reason
 
 
-def _each(job: _Job, parts: Sequence[Part]) -> Iterator[tuple[list[Rendered], str, list[Path]]]:
+def _each(job: _Job, parts: Sequence[Part]) -> Iterator[Answer]:
     if cores() == 1 or len(parts) <= FEW:
         _begin(job)
         yield from map(_render_part, parts)
@@ -121,7 +111,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _render_part(part: Part) -> tuple[list[Rendered], str, list[Path]]:
+def _render_part(part: Part) -> Answer:
     job, material = _here
     drawn, reason = draw_part(material, part)
     return [_rendered(each, job) for each in drawn], reason, list(material.damaged)

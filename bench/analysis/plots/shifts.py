@@ -9,17 +9,9 @@ from statistics import fmean
 import numpy as np
 from matplotlib.axes import Axes
 
-from bench.analysis.plots.look import (
-    COLUMN,
-    PAGE,
-    evenly,
-    fit,
-    intervals,
-    panels,
-    scale_of,
-    ticks,
-    wrapped,
-)
+from bench.analysis.plots.layout import evenly, panels
+from bench.analysis.plots.look import COLUMN, PAGE, wrapped
+from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import (
     ByLabel,
     Drawn,

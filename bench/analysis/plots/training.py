@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
-from bench.analysis.plots.look import COLUMN, PAGE, evenly, fit, panels, scale_of, ticks
+from bench.analysis.plots.layout import evenly, panels
+from bench.analysis.plots.look import COLUMN, PAGE
+from bench.analysis.plots.scales import fit, scale_of, ticks
 from bench.analysis.plots.view import Drawn, NoData, View
 
 OTHER = ("stage", "epoch", "learning_rate", "gradient_norm")

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.analysis.plots.look import Look, note_of
+from bench.analysis.plots.layout import note_of
+from bench.analysis.plots.look import Format, Look
 from bench.analysis.quantities import Quantity, quantity
 from bench.analysis.results import Metric, Results, Slot
 from bench.analysis.statistics import Interval, paired_interval
+from bench.analysis.tables.board import best_first, summarise
 from bench.curves import UNCERTAINTIES
 from bench.errors import UsageError, nearest
 from bench.store import DamagedFile, Record
@@ -57,7 +58,7 @@ class Drawn:
     """A figure.
 
     Attributes:
-        name: of its file, without the ending; safe and unique in a run.
+        name: of its file, without the ending.
         title: in words.
         alt: what there is to see, for those who can't.
         figure: matplotlib's.
@@ -72,6 +73,19 @@ class Drawn:
     def note(self) -> str:
         """What is written below it: n, and what is missing."""
         return note_of(self.figure)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A figure as it is written: the content of each format, its size in inches."""
+
+    name: str
+    title: str
+    alt: str
+    note: str
+    width: float
+    height: float
+    contents: Mapping[Format, bytes]
 
 
 class Parts(NamedTuple):
@@ -91,7 +105,6 @@ class Material:
     look: Look
     figures: dict[Metric, Mapping[Slot, float]] = field(default_factory=dict)
     shifts: dict[str, Mapping[tuple[str, int], Mapping[Slot, float]]] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
     damaged: dict[Path, Slot] = field(default_factory=dict)
     """Files beside records that were left out, with the cell of each."""
     _parts: dict[Slot, Parts] = field(default_factory=dict)
@@ -103,30 +116,18 @@ class Material:
         Raises:
             UsageError: a name is unknown.
         """
-        known = self.results.labels()
-        wanted: set[str] = set()
-        for name in self.options.labels:
-            found = [name] if name in known else []
-            found = found or [each for each in known if self.results.method(each) == name]
-            if not found:
-                raise UsageError(f"method {name}: not in the run{nearest(name, known)}")
-            wanted.update(found)
-        return [label for label in known if label in wanted or not wanted]
+        wanted = set(self.results.chosen_labels(self.options.labels, None, "method", "the run"))
+        return [label for label in self.results.labels() if label in wanted]
 
     @cached_property
     def datasets(self) -> list[str]:
-        """That were chosen.
+        """That were chosen, in order of name.
 
         Raises:
             UsageError: a name is unknown.
         """
-        known = self.results.datasets
-        for name in self.options.datasets:
-            if name not in known:
-                raise UsageError(f"dataset {name}: not in the run{nearest(name, known)}")
-        return [
-            name for name in known if name in self.options.datasets or not self.options.datasets
-        ]
+        wanted = set(self.results.chosen_datasets(self.options.datasets, "dataset", "the run"))
+        return [name for name in self.results.datasets if name in wanted]
 
     def values(self, metric: Metric) -> Mapping[Slot, float]:
         """A metric's figures by cell; empty if no cell has it."""
@@ -136,16 +137,6 @@ class Material:
             except UsageError:
                 self.figures[metric] = {}
         return self.figures[metric]
-
-    def name(self, *parts: str) -> str:
-        """A file's name that is safe, and that no figure has yet."""
-        plain = re.sub(r"[^A-Za-z0-9.+-]+", "_", "-".join(filter(None, parts))).strip("._")
-        name, number = plain, 1
-        while name.lower() in self.names:
-            number += 1
-            name = f"{plain}-{number}"
-        self.names.add(name.lower())
-        return name
 
     def shifted(self, name: str) -> Mapping[tuple[str, int], Mapping[Slot, float]]:
         """A metric's figures on shifted test sets, by shift and severity: the long table once."""
@@ -338,18 +329,14 @@ class View:
     def best(self, found: ByLabel, better: str) -> str:
         """The student with the best mean, of those with the most seeds; empty without rivals."""
         students = {k: v for k, v in found.items() if k not in self.results.references}
-        most = max(map(len, students.values()), default=0)
-        means = {k: fmean(v.values()) for k, v in students.items() if len(v) == most}
-        if len(means) < 2 or not better:
-            return ""
-        pick: Callable[..., str] = max if better == "higher" else min
-        return pick(means, key=lambda label: means[label])
+        ranked = best_first({k: summarise([*v.values()]) for k, v in students.items()}, better)
+        return ranked[0] if better and len(ranked) > 1 else ""
 
     # Words
 
     def drawn(self, kind: str, title: str, alt: str, figure: Figure, part: str = "") -> Drawn:
         """A finished figure of this dataset; `part` tells several of a kind apart."""
-        return Drawn(self.material.name(kind, self.dataset, part), title, alt, figure)
+        return Drawn(file_name(kind, self.dataset, part), title, alt, figure)
 
     def note(self, what: str, counts: Mapping[str, int], of: Sequence[str] = ()) -> str:
         """Below a figure: the dataset, what is shown, n, and every cell (of labels) not in it."""
@@ -386,6 +373,11 @@ class View:
             if reason:
                 found.setdefault(reason, []).append(label)
         return [f"{reason}: {', '.join(labels)}" for reason, labels in found.items()]
+
+
+def file_name(*parts: str) -> str:
+    """A file's name that is safe, of a kind of figure and what it is of."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", "-".join(filter(None, parts))).strip("._")
 
 
 def interval(values: Mapping[int, float]) -> Interval:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.results import Results
 
 if TYPE_CHECKING:
-    from bench.analysis.plots.rendering import Rendered
+    from bench.analysis.plots import Rendered
 
 PIXELS_PER_INCH = 96
 SHARPNESS = 2

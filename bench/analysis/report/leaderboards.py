@@ -75,7 +75,7 @@ class Leaderboards:
     def __init__(self, results: Results) -> None:
         self._known: Mapping[str, Any] = results.manifest["metrics"]
         self._boards = make_boards(results.manifest, results.rows, reasons={})
-        self._methods = {label: results.method(label) for label in results.labels()}
+        self._methods = {label: results.methods[label] for label in results.labels()}
 
     @cached_property
     def tables(self) -> list[Table]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from bench.analysis.printable import printable
+from bench.analysis.results import references_of, table_order
 from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
+from bench.printable import printable
 
 MARKS = "*'"
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
@@ -41,6 +42,17 @@ def summarise(values: Sequence[float]) -> Summary:
             math.nan if any(map(math.isnan, values)) else math.inf, math.nan, len(values)
         )
     return Summary(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+
+
+def best_first(summaries: Mapping[str, Summary], better: str) -> list[str]:
+    """Labels by mean, of those with all the seeds that any of them has; without a number none."""
+    most = max((summary.n for summary in summaries.values()), default=0)
+    means = {
+        label: summary.mean
+        for label, summary in summaries.items()
+        if summary.n == most and not math.isnan(summary.mean)
+    }
+    return sorted(means, key=lambda label: means[label], reverse=better == "higher")
 
 
 @dataclass(frozen=True)
@@ -76,13 +88,7 @@ class Board:
             for label, row in self.rows.items()
             if metric in row and direction and label not in self.references
         }
-        most = max((summary.n for summary in students.values()), default=0)
-        means = {
-            label: summary.mean
-            for label, summary in students.items()
-            if summary.n == most and not math.isnan(summary.mean)
-        }
-        return sorted(means, key=lambda label: means[label], reverse=direction == "higher")
+        return best_first(students, direction)
 
 
 def make_boards(
@@ -103,12 +109,7 @@ def make_boards(
     found: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for row in results:
         found.setdefault((row["dataset"], row["label"]), []).append(row)
-    order = _table_order(manifest)
-    references = frozenset(
-        cell["label"]
-        for cell in manifest["cells"].values()
-        if cell["method"] in _method_names(manifest, only_references=True)
-    )
+    order, references = table_order(manifest), references_of(manifest)
     boards = []
     for dataset, labels in sorted(planned.items()):
         ordered = sorted(labels, key=lambda label: order[label])
@@ -132,20 +133,6 @@ def _ood_footnote(sets: Mapping[str, str]) -> str:
     text = f"ood_auroc: mean over {', '.join(present)}, by total uncertainty" if present else ""
     missing = f"absent OOD sets: {', '.join(absent)}" if absent else ""
     return "; ".join(part for part in (text, missing) if part)
-
-
-def _method_names(manifest: Mapping[str, Any], only_references: bool = False) -> list[str]:
-    methods = manifest["methods"]
-    return [each["name"] for each in methods if each["reference"] or not only_references]
-
-
-def _table_order(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
-    """By label: the place of its method in the registry, then the label."""
-    places = {method: place for place, method in enumerate(_method_names(manifest))}
-    return {
-        cell["label"]: (places.get(cell["method"], len(places)), cell["label"])
-        for cell in manifest["cells"].values()
-    }
 
 
 def _metrics(

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bench.analysis.latex import PREAMBLE, escape, floats, parts, tabular
-from bench.analysis.printable import printable
 from bench.analysis.results import Results
 from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
 from bench.analysis.tables.making import Entry, Table
 from bench.analysis.tables.notes import notes
+from bench.printable import printable
 
 WIDTH = 125
 """Characters that fit a page: what is beyond goes into a further table."""
@@ -100,14 +100,13 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
 
     `level` is yes or no of what a test could tell from the best, `empty` why there is no figure.
     """
-    methods = {cell["label"]: cell["method"] for cell in results.cells.values()}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for entry in _all(tables):
         what, summary = entry.quantity, entry.summary
         numbers = [_number(summary.mean), _number(summary.deviation)] if summary else ["", ""]
-        names = [entry.dataset, entry.label, methods.get(entry.label, "published")]
+        names = [entry.dataset, entry.label, results.methods.get(entry.label, "published")]
         names += [str(what.metric), what.name, what.unit]
         shown = [entry.mark, LEVEL[entry.level], "" if summary else entry.empty]
         writer.writerow([*names, entry.n, entry.planned, *numbers, *shown])

@@ -16,11 +16,10 @@ from typing import Literal
 
 from bench.analysis.quantities import Quantity, quantity
 from bench.analysis.results import Metric, Results, Slot
-from bench.analysis.statistics import holm, sign_flip_p, smallest_p
-from bench.analysis.tables.board import Summary, summarise
-from bench.errors import UsageError, nearest
+from bench.analysis.statistics import ALPHA, holm, sign_flip_p, smallest_p
+from bench.analysis.tables.board import Summary, best_first, summarise
+from bench.errors import UsageError
 
-ALPHA = 0.05
 Mark = Literal["", "best", "second"]
 
 
@@ -175,7 +174,7 @@ class _Maker:
 
     def __init__(self, results: Results, choice: Choice) -> None:
         self.results, self.choice = results, choice
-        self.datasets = _chosen(choice.datasets, results.datasets, "--dataset")
+        self.datasets = results.chosen_datasets(choice.datasets)
         self.labels = results.chosen_labels(choice.labels)
         self.planned: dict[tuple[str, str], list[int]] = {}
         for dataset, label, seed in results.cells:
@@ -258,13 +257,8 @@ class _Maker:
             for label, entry in entries.items()
             if entry.summary and label not in self.results.references
         }
-        most = max((summary.n for summary in students.values()), default=0)
-        means = {
-            label: summary.mean
-            for label, summary in students.items()
-            if what.better and summary.n == most and math.isfinite(summary.mean)
-        }
-        return sorted(means, key=lambda label: means[label], reverse=what.better == "higher")
+        ranked = best_first(students, what.better) if what.better else []
+        return [label for label in ranked if math.isfinite(students[label].mean)]
 
     def _tested(
         self, dataset: str, values: Mapping[str, Mapping[int, float]], ranked: Sequence[str]
@@ -373,12 +367,10 @@ class _Maker:
 
     def _by_mean(self, dataset: str, metric: Metric) -> list[str]:
         """Labels from best to worst, of those with all the seeds that any has, all finite."""
-        values = self.figures[metric][dataset]
-        most = max(map(len, values.values()))
-        complete = {label: [*each.values()] for label, each in values.items() if len(each) == most}
-        means = {label: summarise(each).mean for label, each in complete.items()}
-        finite = [label for label, mean in means.items() if math.isfinite(mean)]
-        return sorted(finite, key=lambda each: means[each], reverse=metric.better == "higher")
+        values = self.figures[metric][dataset].items()
+        summaries = {label: summarise([*each.values()]) for label, each in values}
+        ranked = best_first(summaries, metric.better)
+        return [label for label in ranked if math.isfinite(summaries[label].mean)]
 
     def _gaps(self, datasets: Sequence[str], labels: Sequence[str]) -> Iterator[Gap]:
         for dataset in datasets:
@@ -405,13 +397,6 @@ def _grouped(figures: Mapping[Slot, float]) -> dict[str, dict[str, dict[int, flo
     for (dataset, label, seed), value in figures.items():
         grouped.setdefault(dataset, {}).setdefault(label, {})[seed] = value
     return grouped
-
-
-def _chosen(wanted: Sequence[str], known: Sequence[str], option: str) -> list[str]:
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"{option} {name}: not in these runs{nearest(name, known)}")
-    return list(dict.fromkeys(wanted or known))
 
 
 def _marks(ranked: Sequence[str], entries: Mapping[str, Entry]) -> dict[str, Mark]:

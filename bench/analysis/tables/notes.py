@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from bench.analysis.statistics import seeds_needed
-from bench.analysis.tables.making import ALPHA, Table, Verdict
+from bench.analysis.statistics import ALPHA, seeds_needed
+from bench.analysis.tables.making import Table, Verdict
+from bench.printable import shortened
 
 
 def notes(table: Table, legend: tuple[str, str], reasons: bool = True) -> list[str]:
@@ -27,7 +28,7 @@ def notes(table: Table, legend: tuple[str, str], reasons: bool = True) -> list[s
         )
         parts += _told(table.verdicts)
     for gap in table.gaps:
-        reason = f": {_short(gap.reason)}" if reasons and gap.reason else ""
+        reason = f": {shortened(' '.join(gap.reason.split()))}" if reasons and gap.reason else ""
         parts.append(f"{gap.label} on {gap.dataset}: {gap.what}{reason}.")
     return parts
 
@@ -104,8 +105,3 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"{names[0]} is"
     return f"{', '.join(names[:-1])} and {names[-1]} are"
-
-
-def _short(text: str, length: int = 90) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= length else f"{text[: length - 1]}…"

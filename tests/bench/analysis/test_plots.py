@@ -14,22 +14,11 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from bench.analysis.plots import PLOTS, Drawn, Options, draw, draw_all, to_bytes
-from bench.analysis.plots.look import (
-    MARGIN,
-    SIZE,
-    Look,
-    clean,
-    fit,
-    intervals,
-    panels,
-    scale_of,
-    style,
-    ticks,
-    width_of,
-    wrapped,
-)
+from bench.analysis.plots import PLOTS, Drawn, Options, draw, to_bytes
+from bench.analysis.plots.layout import panels
+from bench.analysis.plots.look import MARGIN, SIZE, Look, clean, style, width_of, wrapped
 from bench.analysis.plots.rendering import render
+from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.results import Results, read
 from bench.analysis.statistics import Interval
 from bench.cli.plot import plot
@@ -104,7 +93,7 @@ def texts(drawn: Drawn) -> list[str]:
 
 
 def one(results: Results, name: str, **options: Any) -> Drawn:
-    (drawn,) = draw(results, name, Options(**options))
+    (drawn,) = draw(results, [name], Options(**options))
     return drawn
 
 
@@ -117,7 +106,7 @@ def test_every_figure_of_a_dataset_is_drawn_once(make_run: Make, tmp_path: Path)
         methods={label: label.split("[")[0] for label in labels},
         parameters={"hydra+[heads=5]": {"heads": 5}, "hydra+[heads=10]": {"heads": 10}},
     )
-    names = [drawn.name for drawn in draw_all(results)]
+    names = [drawn.name for drawn in draw(results)]
     assert names == [f"{name}-plane" for name in PLOTS if name not in ("bands", "ranks")]
 
 
@@ -128,7 +117,7 @@ def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_pat
         "import sys, hashlib; from pathlib import Path; from bench.analysis.results import read\n"
         "from bench.analysis.plots import draw, to_bytes\n"
         "for name in ('maps', 'fidelity', 'metrics'):\n"
-        "  (d,) = draw(read([Path(sys.argv[1])]), name)\n"
+        "  (d,) = draw(read([Path(sys.argv[1])]), [name])\n"
         "  for kind in ('svg', 'png', 'pdf'):\n"
         "    print(hashlib.sha256(to_bytes(d.figure, kind)).hexdigest())\n"
     )
@@ -229,7 +218,7 @@ def test_ranks_need_five_datasets(make_run: Make, tmp_path: Path) -> None:
     assert "a 1.00, b 2.00, c 3.00" in drawn.alt
     make_run(tmp_path / "four", {slot: row for slot, row in cells.items() if slot[0] != "d4"})
     with pytest.raises(UsageError, match="it needs 5 datasets, here are 4"):
-        list(draw(read([tmp_path / "four"]), "ranks"))
+        list(draw(read([tmp_path / "four"]), ["ranks"]))
 
 
 @pytest.mark.parametrize(
@@ -250,14 +239,14 @@ def test_mistakes_are_one_line(
 ) -> None:
     results = a_run(make_run, tmp_path / "run", ["kd"], seeds=1)
     with pytest.raises(UsageError) as caught:
-        list(draw(results, name, Options(**options)))
+        list(draw(results, [name], Options(**options)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_hostile_names_are_drawn_as_they_are(make_run: Make, tmp_path: Path) -> None:
     results = a_run(make_run, tmp_path / "run", HOSTILE, seeds=1)
-    for drawn in draw_all(results):
+    for drawn in draw(results):
         content = to_bytes(drawn.figure, "svg")
         assert b"<script>" not in content
         assert re.fullmatch(r"[A-Za-z0-9.+_-]+", drawn.name)
@@ -272,7 +261,7 @@ def test_nothing_leaves_the_paper_or_is_too_small(
 ) -> None:
     labels = [f"method {i} with a rather long name" for i in range(count)]
     results = a_run(make_run, tmp_path / "run", labels, seeds=2)
-    for drawn in draw_all(results):
+    for drawn in draw(results):
         with style():
             drawn.figure.draw_without_rendering()
         width = drawn.figure.bbox.width
@@ -419,3 +408,13 @@ def test_plotting_needs_no_torch() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_names_of_files_differ_whoever_draws_them(make_run: Make, tmp_path: Path) -> None:
+    slots = [(dataset, label, 0) for dataset in ("a b", "a_b", "A_B") for label in ("kd", "hydra")]
+    make_run(tmp_path / "run", {slot: {"nll": 0.5, "flops": 9.0} for slot in slots})
+    results = read([tmp_path / "run"])
+    drawn = [each.name for each in draw(results)]
+    rendered = [each.name for each in render(results, dots_per_inch=30)]
+    assert drawn == rendered
+    assert len({name.lower() for name in drawn}) == len(drawn) >= 6

@@ -68,7 +68,7 @@ def test_what_was_listed_goes_and_no_more(run: Run) -> None:
     before = files(run.folder)
     assert clean([run], None, [], None, yes=True).endswith("removed")
     assert before - files(run.folder) == GONE
-    assert len(run.results()) == 5 and run.is_fresh("results")
+    assert len(run.results()) == 5 and not list(run.outdated())
     missing = {each.place.name for each in verify(run) if each.wrong}
     assert missing == {"d.a.s0.json", "e.b.s1.json"}
     assert clean([run], None, [], None, yes=True) == "nothing to remove"

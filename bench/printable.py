@@ -11,6 +11,12 @@ def printable(text: str) -> str:
     return "".join(map(_seen, text))
 
 
+def shortened(text: str, length: int = 90) -> str:
+    """The same, cut off after so many characters."""
+    text = printable(text)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def _seen(sign: str) -> str:
     if sign.isprintable():
         return sign
