@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.errors import UsageError, nearest
 from bench.fingerprint import canonical
-from bench.store import RESULT_COLUMNS, Record, Run
+from bench.store import RESULT_COLUMNS, Record, Run, state_of
 
 Slot = tuple[str, str, int]
 """A cell's place in a table: dataset, label, seed."""
@@ -43,6 +43,26 @@ class Metric:
             return self.name
         where = f"{self.shift}/{self.severity}" if self.shift else self.set
         return f"{self.name}{score}@{where}"
+
+
+class Told(NamedTuple):
+    """What a record says beside its figures.
+
+    Attributes:
+        state: `done`, `failed` or `skipped`.
+        reason, finished, commit, environment: as in the record.
+        has_history, has_curves: whether there have to be these files beside it.
+        latency: seconds of an example alone; 0 where it was not measured.
+    """
+
+    state: str
+    reason: str
+    finished: str
+    commit: str
+    environment: Mapping[str, Any]
+    has_history: bool
+    has_curves: bool
+    latency: float
 
 
 @dataclass(frozen=True)
@@ -158,6 +178,12 @@ class Results:
         cell_id = self.cells[slot]["id"]
         return self.holders[cell_id].record(cell_id)
 
+    @cached_property
+    def told(self) -> dict[Slot, Told]:
+        """Of each cell that has a record: all of them are read, once."""
+        records = ((slot, self.record(slot)) for slot in self.cells)
+        return {slot: _told(record) for slot, record in records if record is not None}
+
     def metric(self, text: str) -> Metric:
         """Parse `NAME[:SCORE][@SET]`; SET is `test`, `SHIFT/SEVERITY`, `ood`, `ood:NAME`, `cost`.
 
@@ -210,7 +236,7 @@ class Results:
         rest = {_place(metric): metric for metric in metrics if not metric.headline}
         if rest:
             found |= {metric: {} for metric in rest.values()}
-            for slot, place, value in self.long(rest):
+            for slot, place, value in self.long(rest.__contains__):
                 found[rest[place]][slot] = value
         for metric, figures in found.items():
             if not figures:
@@ -219,8 +245,8 @@ class Results:
                 raise UsageError(f"{metric}: no cell has this figure{kind}")
         return found
 
-    def long(self, places: Collection[Place] | None = None) -> Iterator[tuple[Slot, Place, float]]:
-        """Every figure of every `ok` cell, from metrics.csv; of some places only, if named."""
+    def long(self, wanted: Callable[[Place], bool]) -> Iterator[tuple[Slot, Place, float]]:
+        """Figures of `ok` cells from metrics.csv, at the places that are wanted."""
         for run in self.runs:
             # In the folder a marked label is still without its mark.
             asked = run.manifest()["cells"].items()
@@ -231,7 +257,7 @@ class Results:
             }
             for row in run.metrics():
                 place = tuple(row[4:9])
-                if places is not None and place not in places:
+                if not wanted(place):
                     continue
                 dataset, _, label, seed = row[:4]
                 slot = held.get((dataset, label, int(seed)))
@@ -242,6 +268,19 @@ class Results:
 def slot_of(row: Mapping[str, Any]) -> Slot:
     """The place of a cell or of a row."""
     return row["dataset"], row["label"], int(row["seed"])
+
+
+def _told(record: Record) -> Told:
+    return Told(
+        state=state_of(record),
+        reason=record["reason"],
+        finished=record["finished"],
+        commit=record["commit"],
+        environment=record["environment"],
+        has_history=record.get("history") != "",
+        has_curves=bool(record["curves"]),
+        latency=float(record["timings"].get("latency_seconds_batch_1", 0.0)),
+    )
 
 
 def _place(metric: Metric) -> Place:

@@ -67,8 +67,8 @@ def _costs(view: View) -> dict[str, dict[str, float]]:
             found[what] = means
     latency = {}
     for label in view.labels:
-        seconds = {seed: view.material.parts(view.slot(label, seed)) for seed in view.seeds(label)}
-        times = {seed: each.latency * 1e3 for seed, each in seconds.items() if each.latency}
+        told = {seed: view.results.told.get(view.slot(label, seed)) for seed in view.seeds(label)}
+        times = {k: each.latency * 1e3 for k, each in told.items() if each and each.latency}
         if times:
             latency[label] = interval(times).mean
     return {

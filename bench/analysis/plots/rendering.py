@@ -84,6 +84,8 @@ def _each(job: _Job, parts: Sequence[Part]) -> Iterator[Answer]:
         _begin(job)
         yield from map(_render_part, parts)
         return
+    # Read before they are sent, not by each process.
+    _ = job.results.told
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(cores(), len(parts)), context, _begin_process, (job,)) as pool:
         yield from pool.map(_render_part, parts)

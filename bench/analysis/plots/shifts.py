@@ -94,7 +94,7 @@ def _by_shift(view: View, metric: Metric) -> dict[str, Severities]:
         by_label = view.of_cells(values)
         if by_label:
             found.setdefault(kind, {})[severity] = by_label
-    plain = view.of_cells(view.material.values(view.results.metric(f"{metric.name}@test")))
+    plain = view.of_cells(view.material.values(view.results.metric(metric.name)))
     return {
         kind: {0: plain, **dict(sorted(each.items()))}
         for kind, each in sorted(found.items(), key=_natural)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -88,14 +87,6 @@ class Rendered:
     contents: Mapping[Format, bytes]
 
 
-class Parts(NamedTuple):
-    """Whether there have to be a history and curves; seconds an example takes alone, or 0."""
-
-    history: bool
-    curves: bool
-    latency: float
-
-
 @dataclass
 class Material:
     """What all figures of results share."""
@@ -107,7 +98,6 @@ class Material:
     shifts: dict[str, Mapping[tuple[str, int], Mapping[Slot, float]]] = field(default_factory=dict)
     damaged: dict[Path, Slot] = field(default_factory=dict)
     """Files beside records that were left out, with the cell of each."""
-    _parts: dict[Slot, Parts] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -142,26 +132,11 @@ class Material:
         """A metric's figures on shifted test sets, by shift and severity: the long table once."""
         if name not in self.shifts:
             found: dict[tuple[str, int], dict[Slot, float]] = {}
-            for slot, (_, kind, severity, metric, _), value in self.results.long():
-                if kind and metric == name:
-                    found.setdefault((kind, int(severity)), {})[slot] = value
+            of_shifts = self.results.long(lambda place: bool(place[1]) and place[3] == name)
+            for slot, (_, kind, severity, *_), value in of_shifts:
+                found.setdefault((kind, int(severity)), {})[slot] = value
             self.shifts[name] = found
         return self.shifts[name]
-
-    def parts(self, slot: Slot) -> Parts:
-        """What a cell's record says of its parts; each record is read once."""
-        if slot not in self._parts:
-            record = self.results.record(slot) or {}
-            self._parts[slot] = Parts(
-                record.get("history") != "", bool(record.get("curves")), _latency(record)
-            )
-        return self._parts[slot]
-
-
-def _latency(record: Record) -> float:
-    timings = record.get("timings")
-    value = timings.get("latency_seconds_batch_1") if isinstance(timings, Mapping) else None
-    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 class View:
@@ -206,7 +181,8 @@ class View:
     def curves(self, label: str, seed: int) -> Curves:
         """The arrays beside a cell's record (bench/curves.py); empty if none can be used."""
         slot = self.slot(label, seed)
-        if self.results.states.get(slot) != "ok" or not self.material.parts(slot).curves:
+        told = self.results.told.get(slot)
+        if told is None or told.state != "done" or not told.has_curves:
             return {}
         run = self.results.holders[self.results.cells[slot]["id"]]
         curves = run.curves(self.record(label, seed))
@@ -249,7 +225,8 @@ class View:
     def history(self, label: str, seed: int) -> list[dict[str, str]]:
         """A cell's training, a row an epoch; empty if none can be used."""
         slot = self.slot(label, seed)
-        if not self.material.parts(slot).history:
+        told = self.results.told.get(slot)
+        if told is None or not told.has_history:
             return []
         run = self.results.holders[self.results.cells[slot]["id"]]
         try:

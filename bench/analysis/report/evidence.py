@@ -9,7 +9,6 @@ from typing import Any
 
 from bench.analysis.results import Results, Slot
 from bench.fingerprint import canonical
-from bench.store import Record, state_of
 
 
 @dataclass(frozen=True)
@@ -63,24 +62,24 @@ class Evidence:
 
 
 def gather(results: Results) -> Evidence:
-    """Read every record once."""
+    """From what every record says."""
     states: Counter[str] = Counter()
     troubles: dict[tuple[str, ...], Trouble] = {}
     environment: dict[str, Counter[str]] = {}
     commits: Counter[str] = Counter()
     newest = ""
     for slot in results.cells:
-        record = results.record(slot)
-        state = state_of(record, missing="not run")
+        told = results.told.get(slot)
+        state = told.state if told else "not run"
         states[state] += 1
         if state != "done":
-            _note(troubles, results, slot, state, record)
-        if record is None:
+            _note(troubles, results, slot, state, told.reason if told else "")
+        if told is None:
             continue
-        newest = max(newest, str(record.get("finished", "")))
-        if record.get("commit"):
-            commits[str(record["commit"])] += 1
-        for name, value in _mapping(record.get("environment")).items():
+        newest = max(newest, told.finished)
+        if told.commit:
+            commits[told.commit] += 1
+        for name, value in told.environment.items():
             environment.setdefault(name, Counter())[str(value)] += 1
     order = {"failed": 0, "not run": 1, "skipped": 2}
     return Evidence(
@@ -99,10 +98,9 @@ def _note(
     results: Results,
     slot: Slot,
     state: str,
-    record: Record | None,
+    reason: str,
 ) -> None:
     dataset, label, seed = slot
-    reason = str(record.get("reason", "")) if record else ""
     cell = results.cells[slot]["id"]
     fresh = Trouble(dataset, label, state, reason, [], cell)
     troubles.setdefault((dataset, label, state, reason), fresh).seeds.append(seed)
