@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from statistics import fmean
+from collections.abc import Mapping
 
-from bench.plan import Cell
+Kind = tuple[str, ...]
+"""What takes about as long, from the general to the special: "cell", dataset, label."""
 
 
 class Estimate:
-    """Mean seconds of equal tasks: of a cell's dataset and label, else its dataset, else any."""
+    """Mean seconds by kind; of an unknown one those of its dataset, else of any."""
 
-    def __init__(self, cells: Mapping[str, Cell]) -> None:
-        self._cells = cells
-        self._known: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    def __init__(self) -> None:
+        self._seconds: dict[Kind, float] = defaultdict(float)
+        self._counts: dict[Kind, int] = defaultdict(int)
 
-    def learn(self, name: str, seconds: float) -> None:
+    def learn(self, kind: Kind, seconds: float) -> None:
         """A task took so long."""
-        for group in self._groups(name):
-            self._known[group].append(seconds)
+        for group in _groups(kind):
+            self._seconds[group] += seconds
+            self._counts[group] += 1
 
-    @property
-    def knows_something(self) -> bool:
-        """Whether any cell has been learned from."""
-        return () in self._known
+    def mean(self, kind: Kind) -> float | None:
+        """Of exactly this kind; None where none has run."""
+        count = self._counts.get(kind)
+        return self._seconds[kind] / count if count else None
 
-    def guess(self, name: str) -> float | None:
-        """Seconds; None before anything is known."""
-        for group in self._groups(name):
-            if group in self._known:
-                return fmean(self._known[group])
-        return None
+    def guess(self, kind: Kind) -> float | None:
+        """Of the nearest kind that is known; None before anything is."""
+        means = (self.mean(group) for group in _groups(kind))
+        return next((mean for mean in means if mean is not None), None)
 
-    def total(self, names: Iterable[str]) -> float:
-        """Seconds of several tasks, one after another; those unknown count nothing."""
-        alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for name in names:
-            alike[next(iter(self._groups(name)), ())].append(name)
-        return sum(len(group) * (self.guess(group[0]) or 0.0) for group in alike.values())
+    def total(self, counts: Mapping[Kind, int]) -> float:
+        """Seconds of so many tasks of each kind, one after another; those unknown count nothing."""
+        return sum(count * (self.guess(kind) or 0.0) for kind, count in counts.items())
 
-    def _groups(self, name: str) -> list[tuple[str, ...]]:
-        cell = self._cells.get(name)
-        if cell is None:
-            return []
-        return [(cell.dataset, cell.label), (cell.dataset,), ()]
+
+def _groups(kind: Kind) -> list[Kind]:
+    return [kind[:length] for length in range(len(kind), 0, -1)]
 
 
 def clock(seconds: float) -> str:

@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.cache import Cache
+from bench.estimate import Kind
 from bench.executors import Parcel
 from bench.keys import DataPlan, TeacherPlan
 from bench.plan import Cell
-from bench.scheduler import Task
+from bench.task import Task
 from bench.workplace import Workplace, in_worker
 from methods import METHODS
+
+TEACHER, PIECE, CELL = range(3)
+"""Ranks: what only joins pieces and lets cells begin comes first."""
 
 
 def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
@@ -34,7 +38,8 @@ def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> lis
 def make_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
     """Teachers and cells, but those teachers that are in the cache and sound.
 
-    Teachers come first, those that most cells wait for before others; then cells as asked for.
+    Teachers come before cells, those first that most work waits for: a student trains about as long
+    as a member, so that is their own time for each cell that waits.
     """
     graph = _Graph(cache, workplace, Counter(cell.teacher.outputs_key for cell in cells))
     for cell in cells:
@@ -69,14 +74,15 @@ class _Graph:
         reads: tuple[str, ...] = (plan.data.splits_key, plan.data.sets_key, plan.outputs_key)
         if METHODS[cell.method].is_teacher or plan.recipe.views:
             reads = (*reads, *plan.member_keys)
-        self._add(cell_task(cell), "run_cell", (cell,), (_teacher_task(plan),), (1,), Parcel(reads))
+        needs = (_teacher_task(plan),)
+        self._add(cell_task(cell), "run_cell", (cell,), needs, CELL, cell.kind, Parcel(reads))
 
     def add_teacher(self, plan: TeacherPlan) -> None:
         name = _teacher_task(plan)
         weights = [self._sound(key) for key in plan.member_keys]
         if name in self.tasks or (all(weights) and self._sound(plan.outputs_key)):
             return
-        rank = (0, -self._waiting[plan.outputs_key])
+        waiting = self._waiting[plan.outputs_key]
         data = (plan.data.splits_key, plan.data.sets_key)
         needs, pieces = [], []
         for index, members in enumerate(plan.pieces):
@@ -85,10 +91,12 @@ class _Graph:
             keys = [plan.member_keys[member] for member in members]
             if not (all(weights[member] for member in members) and self._sound(pieces[-1])):
                 parcel = Parcel(data, (*keys, pieces[-1]), timed=False)
-                self._add(needs[-1], "make_piece", (plan, index), (), rank, parcel)
+                kind = ("piece", plan.dataset)
+                self._add(needs[-1], "make_piece", (plan, index), (), PIECE, kind, parcel, waiting)
         reads = (*data, *plan.member_keys, *pieces)
         parcel = Parcel(reads, (plan.outputs_key,), timed=False)
-        self._add(name, "finish_teacher", (plan,), tuple(needs), rank, parcel)
+        kind = ("teacher", plan.dataset)
+        self._add(name, "finish_teacher", (plan,), tuple(needs), TEACHER, kind, parcel, waiting)
 
     def _add(
         self,
@@ -96,8 +104,11 @@ class _Graph:
         function: str,
         arguments: tuple[Any, ...],
         needs: tuple[str, ...],
-        rank: tuple[int, ...],
+        rank: int,
+        kind: Kind,
         parcel: Parcel,
+        weight: int = 1,
     ) -> None:
         call = (function, self._workplace, *arguments)
-        self.tasks.setdefault(name, Task(name, in_worker, call, needs, rank, parcel))
+        task = Task(name, in_worker, call, needs, rank, kind, weight, parcel)
+        self.tasks.setdefault(name, task)

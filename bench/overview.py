@@ -26,7 +26,7 @@ from methods.networks.options import OPTIONS
 
 def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Path) -> str:
     """Each cell's state, the teachers, what is absent, and the time that the rest will take."""
-    estimate = Estimate({cell.id: cell for cell in cells})
+    estimate = Estimate()
     states, rows = Counter[str](), []
     waiting = []
     for cell in cells:
@@ -38,7 +38,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Pa
         states[state] += 1
         rows.append([cell.dataset, cell.label, cell.seed, state, shortened(reason)])
         if state == "done" and record is not None:
-            estimate.learn(cell.id, record["timings"]["seconds"])
+            estimate.learn(cell.kind, record["timings"]["seconds"])
         if state == "to run":
             waiting.append(cell)
     lines = [_table(rows, ["dataset", "method", "seed", "state", "reason"]), ""]
@@ -46,7 +46,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Pa
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     lines += ["", f"{len(cells)} cells: {counts}"]
     if waiting:
-        lines.append(_time_line(estimate, [cell.id for cell in waiting], jobs))
+        lines.append(_time_line(estimate, waiting, jobs))
     return "\n".join(lines)
 
 
@@ -79,11 +79,10 @@ def _source_lines(cells: Sequence[Cell], root: Path) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _time_line(estimate: Estimate, waiting: Sequence[str], jobs: int) -> str:
-    known = [name for name in waiting if estimate.guess(name) is not None]
-    if not known:
+def _time_line(estimate: Estimate, waiting: Sequence[Cell], jobs: int) -> str:
+    if estimate.mean(("cell",)) is None:
         return "time: not known before something has run in this folder"
-    seconds = estimate.total(known) / jobs
+    seconds = estimate.total(Counter(cell.kind for cell in waiting)) / jobs
     return f"time: about {clock(seconds)} with {jobs} jobs, teachers not counted"
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 import datasets
 from bench.config import Config, Variant, explain
 from bench.errors import UsageError, nearest
+from bench.estimate import Kind
 from bench.fingerprint import code_digest, digest, versions
 from bench.keys import Planner, TeacherPlan, class_code, modules_code, stream_name
 from bench.metrics.registry import METRICS
@@ -63,6 +64,11 @@ class Cell:
         """What a run's description keeps of it."""
         names = ("dataset", "method", "label", "seed", "parameters", "skip", "protocol")
         return {name: getattr(self, name) for name in names} | {"measured": self.measured}
+
+    @property
+    def kind(self) -> Kind:
+        """Cells that take about as long have it in common."""
+        return "cell", self.dataset, self.label
 
     @property
     def measured(self) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from textwrap import shorten
 from types import TracebackType
 from typing import Any
 
 from bench.estimate import Estimate, clock
 from bench.plan import Cell
-from bench.scheduler import Ended, Task
+from bench.scheduler import Ended
+from bench.task import Task
+
+SECOND = 1.0
 
 
 class Progress:
@@ -18,18 +24,22 @@ class Progress:
 
     Args:
         cells: to run, by task name.
-        jobs: tasks at a time.
-        estimate: seconds of tasks; learns from those that end.
+        slots: how many tasks run at a time, now.
+        estimate: seconds of cells.
     """
 
-    def __init__(self, cells: dict[str, Cell], jobs: int, estimate: Estimate) -> None:
+    def __init__(
+        self, cells: Mapping[str, Cell], slots: Callable[[], int], estimate: Estimate
+    ) -> None:
         self.cells = cells
-        self.jobs = jobs
-        self.estimate = estimate
         self.done = self.failed = 0
-        self._running: dict[str, float] = {}
-        self._waiting = dict.fromkeys(cells)
+        self._slots = slots
+        self._estimate = estimate
+        self._running: set[str] = set()
+        self._waiting = Counter(cell.kind for cell in cells.values())
         self._start = time.monotonic()
+        self._guessed = -math.inf
+        self._guess = ""
         self._live: Any = None
 
     def __enter__(self) -> Progress:
@@ -53,17 +63,15 @@ class Progress:
 
     def started(self, task: Task) -> None:
         """A task began."""
-        self._running[task.name] = time.monotonic()
+        self._running.add(task.name)
 
     def ended(self, ended: Ended) -> None:
         """A task ended; a cell's line is written where stderr is no terminal."""
         name = ended.task.name
-        began = self._running.pop(name, None)
-        if not ended.failed and began is not None:
-            self.estimate.learn(name, time.monotonic() - began)
+        self._running.discard(name)
         if name not in self.cells:
             return
-        self._waiting.pop(name, None)
+        self._waiting[self.cells[name].kind] -= 1
         self.done += not ended.failed
         self.failed += ended.failed
         line = self._line(self.cells[name], ended)
@@ -93,8 +101,12 @@ class Progress:
         )
 
     def _left(self) -> str:
-        if not self._waiting:
+        if self.done + self.failed == len(self.cells):
             return "none left"
-        if not self.estimate.knows_something:
-            return "time left not known yet"
-        return f"about {clock(self.estimate.total(self._waiting) / self.jobs)} left"
+        # Not for every line, of which there can be a hundred a second.
+        if time.monotonic() - self._guessed > SECOND:
+            self._guessed = time.monotonic()
+            seconds = self._estimate.total(self._waiting) / max(1, self._slots())
+            known = self._estimate.mean(("cell",)) is not None
+            self._guess = f"about {clock(seconds)} left" if known else "time left not known yet"
+        return self._guess

@@ -25,8 +25,10 @@ from bench.metrics.registry import METRICS
 from bench.places import DATA_ROOT, ROOT
 from bench.plan import Cell
 from bench.progress import Progress
-from bench.scheduler import Ended, Scheduler, Task
+from bench.scheduler import Ended, Observer, Scheduler
 from bench.store import FORMAT, Run, state_of
+from bench.task import Task
+from bench.usage import Usage
 from bench.workplace import Workplace
 from methods import METHODS
 
@@ -62,11 +64,11 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
     with run.locked():
         check_recipes(run, cells)
         _describe(run, cells, options)
-        # Skipped cells are recorded at once; failed ones stay, unless told otherwise.
-        pending = [cell for cell in cells if _is_due(run, cell, options)]
+        pending, estimate = _pending(run, cells, options)
         try:
+            # Skipped cells are recorded at once.
             _skip(run, [cell for cell in pending if cell.skip])
-            _run_pending(run, [cell for cell in pending if not cell.skip], options)
+            _run_pending(run, [cell for cell in pending if not cell.skip], options, estimate)
         except BaseException:
             # The tables can be derived again at any time; what went wrong is the news.
             with contextlib.suppress(OSError):
@@ -76,9 +78,17 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
     return all(state_of(run.record(cell.id)) in ("done", "skipped") for cell in cells)
 
 
-def _is_due(run: Run, cell: Cell, options: Options) -> bool:
-    state = state_of(run.record(cell.id))
-    return state == "to run" or options.force or (options.retry_failed and state == "failed")
+def _pending(run: Run, cells: Sequence[Cell], options: Options) -> tuple[list[Cell], Estimate]:
+    """What is to be run, failed cells only where told to; and how long took what was run."""
+    pending, estimate = [], Estimate()
+    for cell in cells:
+        record = run.record(cell.id)
+        state = state_of(record)
+        if state == "to run" or options.force or (options.retry_failed and state == "failed"):
+            pending.append(cell)
+        if record is not None and state == "done":
+            estimate.learn(cell.kind, record["timings"]["seconds"])
+    return pending, estimate
 
 
 def require_data(cells: Sequence[Cell], options: Options) -> None:
@@ -101,7 +111,7 @@ def _require_writable(folder: Path) -> None:
         raise UsageError(f"{folder}: can't be written ({error.strerror})") from None
 
 
-def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
+def _run_pending(run: Run, cells: Sequence[Cell], options: Options, estimate: Estimate) -> None:
     if not cells:
         return
     by_task = {cell_task(cell): cell for cell in cells}
@@ -116,10 +126,12 @@ def _run_pending(run: Run, cells: Sequence[Cell], options: Options) -> None:
             local = engine if options.executor == "local" else ProcessPerTask(1)
             ending.callback(local.stop)
             _prepare(data, local)
-        with Progress(by_task, engine.slots(), Estimate(by_task)) as progress:
-            tasks = make_tasks(cells, cache, workplace)
-            recorder = _Recorder(run, by_task, progress)
-            Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast).run()
+        tasks = make_tasks(cells, cache, workplace)
+        usage = Usage(engine.slots)
+        with Progress(by_task, engine.slots, estimate) as progress:
+            recorder = _Recorder(run, by_task, (usage, progress))
+            Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast, estimate=estimate).run()
+        print(usage.report(), file=sys.stderr)
 
 
 def _prepare(tasks: list[Task], engine: Engine) -> None:
@@ -162,16 +174,17 @@ def _dask_engine(options: Options, workplace: Workplace) -> Engine:
 
 
 class _Recorder:
-    """Writes the record of each cell that ends, then tells the progress."""
+    """Writes the record of each cell that ends, then tells others."""
 
-    def __init__(self, run: Run, cells: dict[str, Cell], progress: Progress) -> None:
+    def __init__(self, run: Run, cells: dict[str, Cell], others: Sequence[Observer]) -> None:
         self.run = run
         self.cells = cells
-        self.progress = progress
+        self.others = others
         self.commit = _commit()
 
     def started(self, task: Task) -> None:
-        self.progress.started(task)
+        for other in self.others:
+            other.started(task)
 
     def ended(self, ended: Ended) -> None:
         cell = self.cells.get(ended.task.name)
@@ -182,7 +195,8 @@ class _Recorder:
             record["details"] = ended.details
             record["timings"] = {**record["timings"], "attempts": ended.attempts}
             self.run.write_record(record, history, curves)
-        self.progress.ended(ended)
+        for other in self.others:
+            other.ended(ended)
 
 
 def _record(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]:

@@ -1,17 +1,20 @@
-"""Runs a graph of tasks on an executor: order, retries, what a failure takes with it."""
+"""Runs a graph of tasks on an executor: retries, and what a failure takes with it."""
 
 from __future__ import annotations
 
 import errno
-import heapq
 import os
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.executors import PLAIN, Engine, Parcel, TaskFailed, TimedOut, WorkerDied
+from bench.estimate import Estimate
+from bench.executors import Engine, TaskFailed, TimedOut, WorkerDied
+from bench.order import Ready
+from bench.task import Task
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
@@ -19,26 +22,6 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 GLANCE = 2.0
 """Seconds between two looks at how much the executor can take."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A unit of work.
-
-    Attributes:
-        name: among all tasks of the graph.
-        function, arguments: what is called; both can be pickled.
-        needs: names of tasks that come first; one that is not in the graph is already done.
-        rank: lower ranks are started first.
-        parcel: what else the executor may want to know.
-    """
-
-    name: str
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    needs: tuple[str, ...] = ()
-    rank: tuple[Any, ...] = ()
-    parcel: Parcel = PLAIN
 
 
 @dataclass(frozen=True)
@@ -75,6 +58,7 @@ class Scheduler:
         retries: how often a task is tried again after its worker died. A task that raised or took
             too long would do so again and is not.
         fail_fast: start nothing after the first failure.
+        estimate: seconds of tasks as far as they are known; it learns from those that end.
     """
 
     def __init__(
@@ -84,6 +68,7 @@ class Scheduler:
         observer: Observer,
         retries: int = 1,
         fail_fast: bool = False,
+        estimate: Estimate | None = None,
     ) -> None:
         self._executor = executor
         self._observer = observer
@@ -92,17 +77,17 @@ class Scheduler:
         self._tasks = {task.name: task for task in tasks}
         self._dependants: dict[str, list[str]] = defaultdict(list)
         self._missing: dict[str, int] = {}
-        self._ready: list[tuple[tuple[Any, ...], int, Task]] = []
-        self._numbers = {task.name: number for number, task in enumerate(tasks)}
+        numbers = {task.name: number for number, task in enumerate(tasks)}
+        self._ready = Ready(estimate or Estimate(), numbers)
         self._attempts: dict[str, int] = defaultdict(int)
-        self._running: dict[Future[Any], Task] = {}
+        self._running: dict[Future[Any], tuple[Task, float]] = {}
         for task in tasks:
             needs = [name for name in task.needs if name in self._tasks]
             self._missing[task.name] = len(needs)
             for name in needs:
                 self._dependants[name].append(task.name)
             if not needs:
-                self._push(task)
+                self._ready.push(task)
 
     def run(self) -> bool:
         """Run all; returns whether every task succeeded. On an interrupt, workers are ended.
@@ -124,26 +109,25 @@ class Scheduler:
             raise
         return succeeded
 
-    def _push(self, task: Task) -> None:
-        heapq.heappush(self._ready, (task.rank, self._numbers[task.name], task))
-
     def _start(self) -> None:
         slots = self._executor.slots()
         while self._ready and len(self._running) < slots:
-            _, _, task = heapq.heappop(self._ready)
+            task = self._ready.pop()
             self._attempts[task.name] += 1
             self._observer.started(task)
             future = self._executor.submit(task.function, *task.arguments, parcel=task.parcel)
-            self._running[future] = task
+            self._running[future] = task, time.monotonic()
 
     def _finished(self) -> Iterable[Ended]:
         # Not for ever: on a cluster workers come and go.
         done, _ = wait(self._running, GLANCE, FIRST_COMPLETED)
         for future in done:
-            task = self._running.pop(future)
+            task, began = self._running.pop(future)
             attempts = self._attempts[task.name]
             try:
-                yield Ended(task, future.result(), attempts=attempts)
+                ended = Ended(task, future.result(), attempts=attempts)
+                self._ready.learn(task.kind, time.monotonic() - began)
+                yield ended
             except TaskFailed as error:
                 if error.number in NO_ROOM:
                     raise OSError(error.number, os.strerror(error.number), "cache") from None
@@ -152,7 +136,7 @@ class Scheduler:
                 yield Ended(task, None, str(error), attempts=attempts)
             except WorkerDied as error:
                 if attempts <= self._retries:
-                    self._push(task)
+                    self._ready.push(task)
                 else:
                     yield Ended(task, None, f"{error}, {attempts} times", attempts=attempts)
 
@@ -171,4 +155,4 @@ class Scheduler:
                 continue
             self._missing[name] -= 1
             if self._missing[name] == 0:
-                self._push(task)
+                self._ready.push(task)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.executors import PLAIN, InProcess, Parcel, TaskFailed, TimedOut, WorkerDied
-from bench.scheduler import Ended, Scheduler, Task
+from bench.scheduler import Ended, Scheduler
+from bench.task import Task
 
 
 class Played(InProcess):
@@ -56,7 +57,7 @@ class Notes:
 
 
 def task(name: str, *needs: str, rank: int = 0) -> Task:
-    return Task(name, str, (name,), needs, (rank,))
+    return Task(name, str, (name,), needs, rank)
 
 
 def play(
@@ -82,11 +83,6 @@ def test_a_diamond_runs_in_order_each_once(jobs: int) -> None:
 
 def test_a_need_outside_the_graph_is_done() -> None:
     assert play([task("b", "cached")])[0].calls == ["b"]
-
-
-def test_lower_ranks_first_then_as_asked() -> None:
-    tasks = [task("cell", rank=1), task("late", rank=1), task("teacher"), task("other")]
-    assert play(tasks)[0].calls == ["teacher", "other", "cell", "late"]
 
 
 def test_a_failure_takes_its_dependants_and_nothing_else() -> None:

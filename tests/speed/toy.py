@@ -31,8 +31,9 @@ from bench.keys import DataPlan, Sources
 from bench.places import ROOT
 from bench.plan import make_cells
 from bench.recipe import Recipe, recipe_for
-from bench.scheduler import Ended, Scheduler, Task
+from bench.scheduler import Ended, Scheduler
 from bench.store import Run
+from bench.task import Task
 from bench.workplace import in_worker
 from datasets.spiral import Spiral
 from methods.networks import build_networks
