@@ -18,7 +18,7 @@ import datasets
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import Estimate
-from bench.executors import Engine, InProcess, ProcessPerTask
+from bench.executors import Engine, InProcess, ProcessPerTask, cluster_named
 from bench.fingerprint import canonical, file_digest
 from bench.graph import cell_task, data_tasks, make_tasks
 from bench.metrics.registry import METRICS
@@ -156,20 +156,19 @@ def needs_processes(jobs: int, timeout: float | None) -> bool:
 
 
 def _engine(options: Options, workplace: Workplace) -> Engine:
-    if options.executor == "dask":
-        return _dask_engine(options, workplace)
+    if options.executor != "local":
+        return _cluster(options, workplace)
     if needs_processes(options.jobs, options.timeout):
         return ProcessPerTask(options.jobs, options.timeout, options.devices)
     return InProcess(options.devices[0])
 
 
-def _dask_engine(options: Options, workplace: Workplace) -> Engine:
-    from bench.executors.dask import DaskCluster
-
+def _cluster(options: Options, workplace: Workplace) -> Engine:
     device = options.devices[0].partition(":")[0]
-    cluster = DaskCluster(options.scheduler, options.jobs, workplace, options.timeout, device)
+    kind = cluster_named(options.executor)
+    cluster = kind(options.scheduler, options.jobs, workplace, options.timeout, device)
     if cluster.dashboard:
-        print(f"Dask's dashboard: {cluster.dashboard}", file=sys.stderr)
+        print(f"dashboard: {cluster.dashboard}", file=sys.stderr)
     return cluster
 
 

@@ -53,7 +53,6 @@ CellsPerGPU = Annotated[int, typer.Option("--cells-per-gpu", min=1, help="tasks 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="tasks at a time; else one per core")
 ]
-EXECUTORS = ("local", "dask")
 
 
 @app.command()
@@ -79,10 +78,10 @@ def run(
         float, typer.Option(help="seconds between checkpoints of a training", min=0)
     ] = 120,
     executor: Annotated[
-        str, typer.Option(help="local, or dask: on a cluster of its own or that of --scheduler")
+        str, typer.Option(help="local; dask or ray: on a cluster of its own or that of --scheduler")
     ] = "local",
     scheduler: Annotated[
-        str, typer.Option(help="address of a running Dask scheduler, tcp://HOST:8786")
+        str, typer.Option(help="of a running cluster: tcp://HOST:8786 (Dask), HOST:6379 (Ray)")
     ] = "",
     timeout: Annotated[
         float | None, typer.Option(help="seconds a cell may take", min=0.1, max=1e7)
@@ -260,10 +259,14 @@ def _load_plugins(plugins: list[str] | None) -> tuple[str, ...]:
 
 
 def _check_executor(executor: str, scheduler: str) -> None:
+    from bench.executors import EXECUTORS, cluster_named
+
     if executor not in EXECUTORS:
         raise UsageError(f"--executor {executor}: unknown{nearest(executor, EXECUTORS)}")
-    if scheduler and executor != "dask":
-        raise UsageError(f"--scheduler {scheduler}: is for --executor dask")
+    if executor != "local":
+        cluster_named(executor)
+    elif scheduler:
+        raise UsageError(f"--scheduler {scheduler}: is for --executor dask or ray")
 
 
 def _cluster_device(device: str) -> list[str]:

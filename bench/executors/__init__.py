@@ -1,5 +1,11 @@
 """Where tasks run: in this process, each in one of its own, or on a cluster. One interface."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
 from bench.executors.engine import (
     PLAIN,
     Engine,
@@ -12,7 +18,29 @@ from bench.executors.engine import (
 from bench.executors.here import InProcess
 from bench.executors.processes import ProcessPerTask, start_server
 
+if TYPE_CHECKING:
+    from bench.executors.cluster import Cluster
+
+CLUSTERS = {"dask": "DaskCluster", "ray": "RayCluster"}
+EXECUTORS = ("local", *CLUSTERS)
+
+
+def cluster_named(name: str) -> type[Cluster]:
+    """A kind of cluster, whose library is loaded only now.
+
+    Raises:
+        UsageError: the library is not installed.
+    """
+    try:
+        module = importlib.import_module(f"bench.executors.{name}")
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--executor {name}: pip install {error.name}") from None
+    kind: type[Cluster] = getattr(module, CLUSTERS[name])
+    return kind
+
+
 __all__ = [
+    "EXECUTORS",
     "PLAIN",
     "Engine",
     "InProcess",
@@ -21,6 +49,7 @@ __all__ = [
     "TaskFailed",
     "TimedOut",
     "WorkerDied",
+    "cluster_named",
     "describe_failure",
     "start_server",
 ]

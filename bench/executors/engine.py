@@ -68,7 +68,7 @@ class Engine(ABC):
     ) -> Future[Any]:
         """Start a call.
 
-        The future raises TaskFailed, TimedOut or WorkerDied and nothing else.
+        The future raises TaskFailed, TimedOut or WorkerDied; a UsageError if no task could run.
         """
 
     @abstractmethod

@@ -104,7 +104,7 @@ def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--device", "cuda"), "no Dask worker has a GPU"),
+        (("--device", "cuda"), "no worker has a GPU"),
         (("--executor", "dusk"), "did you mean 'dask'"),
         (("--executor", "local"), "--scheduler"),
         (("--scheduler", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),

@@ -1,0 +1,93 @@
+"""On a Ray cluster: the same figures to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.end_to_end.cluster import kill_all
+from tests.end_to_end.program import SHORT, Bench, places, start
+from tests.end_to_end.test_same_bits import assert_part_of
+
+pytest.importorskip("ray", reason="ray is not installed")
+pytestmark = pytest.mark.slow
+FEW = ("-m", "kd", "-m", "ensemble", "-d", "spiral", "-s", "0-1", *SHORT)
+
+
+@pytest.fixture
+def ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster of one node."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    command += ["--port", str(port), "--num-cpus", "2", "--include-dashboard", "false"]
+    command += ["--disable-usage-stats", "--node-ip-address", "127.0.0.1"]
+    with (tmp_path / "ray.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while b"Ray runtime started" not in (tmp_path / "ray.log").read_bytes():
+            assert time.monotonic() < deadline, (tmp_path / "ray.log").read_text()
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        # Its daemons are in sessions of their own.
+        children = psutil.Process(process.pid).children(recursive=True)
+        kill_all(process)
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+
+
+def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> None:
+    done = bench("run", *FEW, "--executor", "ray", "--jobs", "2", *places("run"))
+    assert done.returncode == 0, done.stderr
+    assert assert_part_of(tmp_path / "run", reference) == 4
+
+
+def test_workers_that_are_killed(ray: str, reference: Path, tmp_path: Path) -> None:
+    options = ("--executor", "ray", "--scheduler", ray)
+    process = start("run", *FEW, *options, *places("run"), folder=tmp_path)
+    deadline = time.monotonic() + 120
+    while not (busy := working()):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    for each in busy:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert assert_part_of(tmp_path / "run", reference) == 4
+
+
+def working() -> list[int]:
+    """Ray's workers that run a task now."""
+    titles = ((each.pid, each.info["cmdline"]) for each in psutil.process_iter(["cmdline"]))
+    return [pid for pid, title in titles if title and title[0].startswith("ray::_run_here")]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--device", "cuda", "--jobs", "1"), "no worker has a GPU; start Ray's nodes with"),
+        (("--scheduler", "127.0.0.1:9"), "no Ray cluster answers"),
+    ],
+)
+def test_what_can_not_work_is_one_line(bench: Bench, options: tuple[str, ...], said: str) -> None:
+    done = bench("run", *FEW, "--executor", "ray", *options, *places("run"))
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
