@@ -189,14 +189,11 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
 
 def tables(folder: Path, cells: int = 10_000) -> list[Row]:
     """(d) What must be quick on a large run: help, board and plan."""
-    run = _generated(folder / "large", cells)
-    methods = ("-m", "kd", "-m", "hydra+[heads=5,10]", "-m", "gauss")
-    selectors = (*methods, "-d", "spiral", "-d", "sine")
-    seeds = ("-s", f"0-{cells // 8 - 1}")
+    run = generated(folder / "large", cells)
     commands = {
         "--help": ("--help",),
         f"board of {cells:,} cells": ("board", str(run)),
-        f"plan of {cells:,} cells": ("plan", *selectors, *seeds, "--results", str(run)),
+        f"plan of {cells:,} cells": ("plan", *large_selectors(cells), "--results", str(run)),
     }
     goals = {"--help": "0.3 s"}
     rows = []
@@ -207,7 +204,13 @@ def tables(folder: Path, cells: int = 10_000) -> list[Row]:
     return rows
 
 
-def _generated(folder: Path, cells: int) -> Path:
+def large_selectors(cells: int) -> tuple[str, ...]:
+    """What plans the cells of a generated run."""
+    methods = ("-m", "kd", "-m", "hydra+[heads=5,10]", "-m", "gauss")
+    return (*methods, "-d", "spiral", "-d", "sine", "-s", f"0-{cells // 8 - 1}")
+
+
+def generated(folder: Path, cells: int) -> Path:
     """A run of so many cells, with records like real ones, written without waiting for the disk."""
     os.fsync = lambda handle: None  # type: ignore[assignment]
     variants = [parse_variant(text) for text in ("kd", "hydra+[heads=5,10]", "gauss")]

@@ -1,0 +1,44 @@
+"""How the driver holds out: `python -m tests.scale run` and `python -m tests.scale read`.
+
+run: a grid of cells that do next to nothing, with failures, on each executor with two workers; what
+a cell costs, and the driver's time and memory from the first thousand to the last.
+read: planning, and every command that reads a run, on a run of so many generated records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+
+def main() -> None:
+    """Print one of the tables."""
+    # Each task's process imports this module, too: it must cost nothing.
+    from tabulate import tabulate
+
+    from bench.executors import EXECUTORS
+    from tests.scale.tables import read_rows, run_row
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=("run", "read"))
+    parser.add_argument("--cells", type=int, help="else 10,000 to run, 100,000 to read")
+    parser.add_argument("--executor", choices=EXECUTORS, action="append", help="else local, dask")
+    parser.add_argument("--seconds", type=float, default=0.0, help="about a cell's length (0)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if given.part == "run":
+            cells = given.cells or 10_000
+            rows = [
+                run_row(Path(folder) / each, each, cells, given.seconds)
+                for each in given.executor or ("local", "dask")
+            ]
+        else:
+            rows = read_rows(Path(folder), given.cells or 100_000)
+    print(tabulate(rows, headers="keys", tablefmt="pipe"))
+
+
+if __name__ == "__main__":
+    main()

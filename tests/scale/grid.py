@@ -1,0 +1,118 @@
+"""A grid whose tasks only sleep, fail or die; all else is what a run does."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psutil
+
+from bench import runner
+from bench.config import load_preset, parse_variant
+from bench.graph import make_tasks
+from bench.plan import Cell, make_cells
+from bench.scheduler import Ended
+from bench.store import Run, state_of
+from bench.task import Task
+from bench.usage import Usage
+from tests.scale.stand_in import stand_in
+
+VARIANTS = ("kd", "hydra", "hydra+[heads=5,10]", "gauss", "single", "mc-dropout", "ensemble")
+DATASETS = ("spiral", "sine")
+FAILING, DYING, UNLUCKY = 0.01, 0.002, 0.01
+"""Shares of cells that raise, always kill their worker, or kill it at the first attempt."""
+SAMPLE = 1000
+"""Cells between two looks at the clock and the memory."""
+
+
+def planned(cells: int) -> list[Cell]:
+    """So many cells, planned as for a real run."""
+    seeds = range(-(-cells // (len(DATASETS) * (len(VARIANTS) + 1))))
+    config = replace(
+        load_preset("quick"),
+        datasets=DATASETS,
+        variants=tuple(parse_variant(text) for text in VARIANTS),
+        seeds=tuple(seeds),
+    )
+    return make_cells(config)[:cells]
+
+
+@dataclass
+class Sample:
+    """At some time of a run."""
+
+    cells: int
+    seconds: float
+    bytes: int
+
+
+class Sampled(Usage):
+    """Usage that looks at the clock and at the driver's memory, too."""
+
+    samples: list[Sample] = []
+    cells = 0
+
+    def ended(self, ended: Ended) -> None:
+        super().ended(ended)
+        self.cells += ended.task.name.startswith("cell ")
+        if self.cells % SAMPLE == 0 and self.cells > len(self.samples) * SAMPLE:
+            memory = psutil.Process().memory_info().rss
+            self.samples.append(Sample(self.cells, time.monotonic() - self._start, memory))
+
+
+def simulate(folder: Path, cells: int, executor: str, seconds: float) -> list[Sample]:
+    """Run the grid on two workers; each cell ends as its fate says, in as many attempts."""
+    grid = planned(cells)
+    fates = _fates(grid)
+    options = runner.Options(
+        jobs=2, cache=folder / "cache", executor=executor, devices=("cpu",), command="simulated"
+    )
+    run = Run(folder / "run")
+    with _replaced(fates, seconds, folder):
+        runner.run_cells(run, grid, options)
+    for cell in grid:
+        record = run.record(cell.id)
+        assert record is not None, f"{cell.id}: lost"
+        fate = fates[cell.id]
+        found = state_of(record), record["timings"]["attempts"]
+        failing = {"fails": ("failed", 1), "dies": ("failed", 2), "unlucky": ("done", 2)}
+        assert found == failing.get(fate, ("done", 1)), f"{cell.id}: {fate}, but {found}"
+    return Sampled.samples
+
+
+def _fates(grid: list[Cell]) -> dict[str, str]:
+    chance = random.Random(0)
+    names, shares = ("fails", "dies", "unlucky"), (FAILING, DYING, UNLUCKY)
+    drawn = chance.choices((*names, ""), (*shares, 1 - sum(shares)), k=len(grid))
+    return {cell.id: fate for cell, fate in zip(grid, drawn, strict=True)}
+
+
+@contextmanager
+def _replaced(fates: dict[str, str], seconds: float, folder: Path) -> Iterator[None]:
+    """The runner with tasks that stand in for the real ones."""
+    chance = random.Random(1)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def simulated(task: Task) -> Task:
+        fate = fates.get(task.name.removeprefix("cell "), "teacher")
+        # As spread as the times of methods are: most short, a few ten times as long.
+        long = seconds * chance.lognormvariate(-0.5, 1.0)
+        mark = str(folder / f"mark-{task.name.split()[-1]}")
+        return replace(task, function=stand_in, arguments=(fate, long, mark))
+
+    def tasks(*arguments: Any) -> list[Task]:
+        return [simulated(task) for task in make_tasks(*arguments)]
+
+    Sampled.samples = []
+    with (
+        mock.patch.object(runner, "make_tasks", tasks),
+        mock.patch.object(runner, "data_tasks", lambda *_: []),
+        mock.patch.object(runner, "Usage", Sampled),
+    ):
+        yield
