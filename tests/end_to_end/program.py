@@ -22,11 +22,15 @@ SHORT = GRID[-6:]
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def command(*arguments: str) -> list[str]:
+    """The program's command line."""
+    return [sys.executable, str(ROOT / "run_bench.py"), *arguments]
+
+
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
     """The program, running."""
-    command = [sys.executable, str(ROOT / "run_bench.py"), *arguments]
     return subprocess.Popen(
-        command,
+        command(*arguments),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.cluster import Cluster, can_hide, cluster, kill_all
-from tests.end_to_end.program import SHORT, Bench, places, records, start
+from tests.end_to_end.program import ROOT, SHORT, Bench, places, records, start
+from tests.end_to_end.test_command_line import ENDS, ONE, ending
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow
@@ -76,6 +77,39 @@ def test_without_a_shared_folder(
     dask_has(dask, workers=2)
     mixed = bench("run", *FEW, *dask.options, "--results", "other", "--cache", "run-cache")
     assert mixed.returncode == 2 and "does not see" in mixed.stderr
+
+
+def test_each_bad_end_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
+    """One that exits, one that kills its process, one that hangs until the timeout."""
+    dask.worker("--nthreads", "2")
+    arguments = (*ending(tmp_path, ENDS), *ONE, *dask.options, "--timeout", "10")
+    done = bench("run", *arguments, *places("run"))
+    assert done.returncode == 1
+    for name, (_, reason) in ENDS.items():
+        assert f"FAILED spiral {name} seed 0: {reason}" in done.stderr
+    assert "] spiral kd seed 0" in done.stderr
+
+
+OTHER_CODE = """
+import bench.executors.cluster as cluster
+cluster.identity = lambda real=cluster.identity: {**real(), "torch": "1.0"}
+"""
+
+
+def test_a_worker_with_other_code_that_comes_late_ends_the_run(
+    dask: Cluster, bench: Bench, tmp_path: Path
+) -> None:
+    """Nothing that was finished is lost, and none of its figures is taken."""
+    first = dask.worker()
+    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
+    wait_for(tmp_path / "run", 3)
+    (tmp_path / "other.py").write_text(OTHER_CODE)
+    dask.worker("--preload", str(tmp_path / "other.py"), PYTHONPATH=str(ROOT))
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 2, err
+    assert "came later: torch is 1.0 there" in err.splitlines()[-1]
+    finished = records(tmp_path / "run")
+    assert len(finished) >= 3 and first.poll() is None
 
 
 PLUGIN = '''

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import SHORT, Bench, places, records, start, tables
+from tests.end_to_end.program import SHORT, Bench, command, places, records, start, tables
 from tests.faults.injection import injected
 
 pytestmark = pytest.mark.slow
@@ -144,6 +144,55 @@ def test_memory_that_runs_out_costs_its_cell_alone(bench: Bench, tmp_path: Path)
     states = {tuple(row.split(",")[1:5:3]) for row in rows}
     assert states == {("kd", "ok"), ("hydra", "ok"), ("hungry", "failed")}
     assert "MemoryError" in done.stderr
+
+
+GREEDY = HUNGRY.replace("resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))", "").replace(
+    "bytearray(2**28)", 'bytearray(b"x") * 2**26'
+)
+
+
+@pytest.fixture
+def little_memory() -> Iterator[Path]:
+    """A control group that has a gigabyte and a half; a process joins by its number."""
+    for parent, limit in (("memory", "memory.limit_in_bytes"), (".", "memory.max")):
+        group = Path("/sys/fs/cgroup", parent, f"bench-{os.getpid()}")
+        try:
+            group.mkdir()
+            (group / limit).write_text(str(3 * 2**29))
+        except OSError as error:
+            reason = error
+            if group.exists():
+                group.rmdir()
+            continue
+        yield group / "cgroup.procs"
+        # Its last processes may be ending.
+        while (group / "cgroup.procs").read_text():
+            time.sleep(0.05)
+        group.rmdir()
+        return
+    pytest.skip(f"no control group can limit memory here: {reason}")
+
+
+@pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
+def test_the_systems_killer_takes_a_worker_and_costs_its_cell_alone(
+    little_memory: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """All memory of a machine is used up, and the kernel kills what it chooses."""
+    (tmp_path / "hungry.py").write_text(GREEDY)
+    run = (*FEW, "-m", "hungry", "--plugin", "hungry.py", *places("run"), *options)
+    done = subprocess.run(
+        ["sh", "-c", f'echo $$ > {little_memory} && exec "$@"', "sh", *command("run", *run)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    rows = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
+    states = {tuple(row.split(",")[1:5:3]) for row in rows}
+    assert states == {("kd", "ok"), ("hydra", "ok"), ("hungry", "failed")}, done.stderr
+    assert "killed by SIGKILL (out of memory?), 2 times" in done.stderr
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])

@@ -1,4 +1,7 @@
-"""The long form of the fault injection: `python -m tests.faults --kills 200`."""
+"""The long form of the fault injection: `python -m tests.faults --kills 200`.
+
+`--recovery 20` instead: seconds from a kill until the cell runs again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import argparse
 import sys
 
 from tests.faults.injection import Outcome, injected
+from tests.faults.recovery import killed_cell, killed_worker
+from tests.speed.measure import shown
 
 EXECUTORS = {"local": (), "dask": ("--executor", "dask")}
 
@@ -16,7 +21,13 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="on each executor (200)")
     parser.add_argument("--executor", choices=EXECUTORS, action="append", help="else each")
     parser.add_argument("--seed", type=int, default=0, help="of moments and victims (0)")
+    parser.add_argument("--recovery", type=int, metavar="N", help="time N kills on each executor")
     given = parser.parse_args()
+    if given.recovery:
+        for name in EXECUTORS:
+            print(f"{name}, a cell's process: {shown(killed_cell(name, given.recovery))}")
+        print(f"dask, a worker: {shown([killed_worker() for _ in range(given.recovery)])}")
+        return
     faults = 0
     for name in given.executor or EXECUTORS:
         outcome = Outcome()
