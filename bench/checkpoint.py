@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench import termination
 from bench.cache import Cache, Damaged
 
 Row = dict[str, float | int | str]
@@ -52,12 +53,14 @@ class Checkpoint:
         return [row for row in self.history if row["stage"] == stage]
 
     def keep(self, state: Mapping[str, Tensor], history: Sequence[Row]) -> None:
-        """Write the state after an epoch, if it is time to."""
-        if time.monotonic() - self._last < self._seconds:
+        """Write the state after an epoch, if it is time to, or the last chance."""
+        if time.monotonic() - self._last < self._seconds and not termination.asked():
             return
         arrays: dict[str, Any] = {name: tensor.cpu().numpy() for name, tensor in state.items()}
         self._cache.save(self._key, arrays, {"history": [list(row.items()) for row in history]})
         self._last = time.monotonic()
+        if termination.asked():
+            termination.end()
 
     def remove(self) -> None:
         """The training's result is safe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from bench.checkpoint import Checkpoint, Row
 from bench.optimizer import Adam
 from bench.recipe import Recipe
+from bench.termination import postponed
 
 Indices = Tensor | slice
 
@@ -98,13 +100,14 @@ def train(
     state = {f"{part}.{name}": each for part in parts for name, each in parts[part].items()}
     history = checkpoint.restore(problem.stage, state) if checkpoint else []
     problem.network.train()
-    for epoch in range(len(history), epochs):
-        rate = cosine_rate(recipe.learning_rate, epoch, epochs)
-        history.append(_epoch(problem, optimizer, parameters, recipe.batch_size, epoch, rate))
-        if best is not None:
-            history[-1]["validation"] = best.keep()
-        if checkpoint is not None:
-            checkpoint.keep(state, [*earlier, *history])
+    with postponed() if checkpoint else contextlib.nullcontext():
+        for epoch in range(len(history), epochs):
+            rate = cosine_rate(recipe.learning_rate, epoch, epochs)
+            history.append(_epoch(problem, optimizer, parameters, recipe.batch_size, epoch, rate))
+            if best is not None:
+                history[-1]["validation"] = best.keep()
+            if checkpoint is not None:
+                checkpoint.keep(state, [*earlier, *history])
     if best is not None and history:
         best.restore()
     problem.network.eval()

@@ -33,6 +33,7 @@ from bench.executors.engine import (
     describe_failure,
 )
 from bench.places import ROOT
+from bench.termination import GRACE, await_sigterm, end_in_time
 from bench.workplace import WORKER
 
 # multiprocessing reaps finished children whenever one is started: one thread at a time.
@@ -134,12 +135,22 @@ class ProcessPerTask(Engine):
             process.join()
 
     def stop(self) -> None:
-        """Kill what is running; nothing more starts."""
+        """End what is running, which may keep a checkpoint first; nothing more starts."""
         with _LOCK:
             self._stopped = True
-            for process in list(self._running):
-                process.kill()
-        self._threads.shutdown(cancel_futures=True)
+            running = list(self._running)
+            for process in running:
+                process.terminate()
+        deadline = time.monotonic() + GRACE
+        try:
+            # Other threads reap them.
+            while self._running.intersection(running) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            with _LOCK:
+                for process in running:
+                    process.kill()
+            self._threads.shutdown(cancel_futures=True)
 
     def slots(self) -> int:
         return self.jobs
@@ -170,11 +181,11 @@ def _cause_of_death(code: int | None) -> str:
 def _serve(
     connection: Connection, device: str, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
-    """Run one task on a device and answer; end at once if the parent is gone."""
+    """Run one task on a device and answer; end if the parent is gone."""
     os.environ[DEVICE] = device
     # Ctrl-C reaches the whole group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    await_sigterm()
     # Where memory runs out, the system kills a worker before the driver.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
@@ -191,4 +202,4 @@ def _watch(connection: Connection) -> None:
     try:
         connection.recv()
     except (EOFError, OSError):
-        os._exit(1)
+        end_in_time()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.program import SHORT, Bench, command, places, records, start, tables
+from tests.end_to_end.test_same_bits import epochs_kept
 from tests.faults.injection import injected
 
 pytestmark = pytest.mark.slow
@@ -96,6 +97,40 @@ def test_sigterm_ends_cleanly_and_can_be_resumed(
     assert process.returncode == 130 and "Resume with" in err
     assert bench("run", *FEW, *places("run")).returncode == 0
     assert tables(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.parametrize("options", [("--jobs", "2"), ("--executor", "dask", "--jobs", "2")])
+def test_sigterm_keeps_the_training(bench: Bench, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Long before the next checkpoint is due, the training that runs is kept, and gone on with."""
+    recipe = [f"--set={each}" for each in ("members=1", "batch_size=4", "test_examples=90")]
+    long = ("-m", "hydra", "-d", "spiral", "-s", "0", *recipe, "--set", "epochs=200", *options)
+    process = start("run", *long, *places("run"), folder=tmp_path)
+    cache = tmp_path / "run-cache"
+    while not list(cache.glob("outputs-" + 32 * "?" + ".json")):
+        time.sleep(0.01)
+        assert process.poll() is None
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Resume with" in err
+    kept = wait_for_checkpoint(cache)
+    assert 0 < kept < 200
+    again = start("run", *long, *places("run"), "--checkpoint", "0", folder=tmp_path)
+    counts = set()
+    while again.poll() is None:
+        counts.add(epochs_kept(cache))
+        time.sleep(0.001)
+    assert again.wait() == 0
+    assert min(counts - {0}) >= kept
+
+
+def wait_for_checkpoint(cache: Path) -> int:
+    """Epochs that a worker has kept, which may end a moment after its driver."""
+    deadline = time.monotonic() + 20
+    while not (kept := epochs_kept(cache)):
+        assert time.monotonic() < deadline, sorted(path.name for path in cache.iterdir())
+        time.sleep(0.05)
+    return kept
 
 
 CLOCK = """
