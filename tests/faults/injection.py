@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from bench.places import ROOT
+from bench.store import Run, state_of
 from tests.end_to_end.program import records
 
 PLUGIN = '''
@@ -85,23 +86,47 @@ class Injector:
         self.expected = _tables(folder / "reference")
 
     def round(self) -> int:
-        """One run with a few kills at random moments; returns how many there were."""
-        name = f"run-{self.outcome.kills.total()}"
+        """One run with kills at random moments, resumed after each end; returns how many."""
         before = self.outcome.kills.total()
+        name = f"run-{before}"
+        finished: dict[str, int] = {}
         process = self._start(name)
-        for _ in range(self.random.randint(1, 3)):
+        for _ in range(self.random.randint(2, 6)):
             time.sleep(self.random.uniform(0, self.seconds / 2))
             if process.poll() is None:
                 self._kill_one(process, name)
+            elif process.returncode in (0, 1):
+                break
+            else:
+                finished |= self._well(name)
+                self.outcome.resumed += 1
+                process = self._start(name)
         code = process.wait(LONGEST)
-        finished = records(self.folder / name)
         self._check_attempts(name)
-        if code != 0:
+        finished |= self._well(name)
+        if code not in (0, 1):
             self.outcome.resumed += 1
-            self._resume(name, finished)
+            code = self._start(name).wait(LONGEST)
+        if code == 1:
+            self.outcome.retried += 1
+            code = self._start(name, "--retry-failed").wait(LONGEST)
+        if code != 0:
+            self.outcome.faults.append(f"{name}: status {code}; see {name}.log")
+        if again := finished.items() - records(self.folder / name).items():
+            self.outcome.faults.append(f"{name}: finished and run again: {sorted(again)}")
         kills = self.outcome.kills.total() - before
         self._check(name, kills)
         return kills
+
+    def _well(self, name: str) -> dict[str, int]:
+        """The cells that are done, and when each was written."""
+        run = Run(self.folder / name)
+        written = records(self.folder / name)
+        return {
+            file: moment
+            for file, moment in written.items()
+            if state_of(run.record(file.removesuffix(".json"))) == "done"
+        }
 
     def _start(self, name: str, *more: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(ROOT / "run_bench.py"), "run", *GRID, *self.options, *more]
@@ -125,17 +150,6 @@ class Injector:
         except ProcessLookupError:
             return
         self.outcome.kills[who] += 1
-
-    def _resume(self, name: str, finished: dict[str, int]) -> None:
-        code = self._start(name).wait(LONGEST)
-        for cell, moment in finished.items():
-            if records(self.folder / name).get(cell) != moment:
-                self.outcome.faults.append(f"{name}: {cell} was finished and run again")
-        if code == 1:
-            self.outcome.retried += 1
-            code = self._start(name, "--retry-failed").wait(LONGEST)
-        if code != 0:
-            self.outcome.faults.append(f"{name}: status {code}; see {name}.log")
 
     def _check_attempts(self, name: str) -> None:
         for path in (self.folder / name / "cells").glob("*.json"):
