@@ -115,8 +115,9 @@ class Scheduler:
             task = self._ready.pop()
             self._attempts[task.name] += 1
             self._observer.started(task)
+            began = time.monotonic()
             future = self._executor.submit(task.function, *task.arguments, parcel=task.parcel)
-            self._running[future] = task, time.monotonic()
+            self._running[future] = task, began
 
     def _finished(self) -> Iterable[Ended]:
         # Not for ever: on a cluster workers come and go.

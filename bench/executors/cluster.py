@@ -33,6 +33,8 @@ Answer = tuple[type[Exception] | None, Any, dict[str, Entry]]
 """The kind of failure and its arguments, or None and the value; and the entries that were made."""
 LOOK = 1.0
 """Seconds between two looks whether a task is still wanted, or at how many workers there are."""
+KEPT = 64
+"""Cache entries that a cluster holds beside those that its tasks read."""
 CODE = ("bench/**/*.py", "methods/**/*.py", "datasets/**/*.py")
 
 
@@ -170,10 +172,12 @@ class Cluster(Engine):
         return all(seen.values())
 
     def _sent(self, key: str) -> Any:
-        """A cache entry, sent to the cluster once."""
-        if key not in self._entries:
-            self._entries[key] = self._send(self._cache.read(key))
-        return self._entries[key]
+        """A cache entry, which the cluster keeps while it is read now and then."""
+        entry = self._entries.pop(key, None) or self._send(self._cache.read(key))
+        self._entries[key] = entry
+        if len(self._entries) > KEPT:
+            del self._entries[next(iter(self._entries))]
+        return entry
 
     def _settle(self, answer: Future[Any], started: Future[Answer]) -> None:
         try:

@@ -122,3 +122,24 @@ def test_an_interrupt_stops_the_workers() -> None:
     with pytest.raises(KeyboardInterrupt):
         Scheduler([task("a"), task("b"), task("c")], executor, notes).run()
     assert executor.stopped and set(notes.ends) == {"a"}
+
+
+def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, too, where a task has ended when it is submitted."""
+    seconds = {"short": 1.0, "long": 5.0}
+    now = 0.0
+
+    class Timed(Played):
+        def submit(
+            self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        ) -> Future[Any]:
+            nonlocal now
+            now += seconds[arguments[0].partition(" ")[0]]
+            return super().submit(function, *arguments, parcel=parcel)
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    names = [f"{kind} {i}" for kind in seconds for i in range(3)]
+    tasks = [Task(name, str, (name,), kind=(name.partition(" ")[0],)) for name in names]
+    executor = Timed()
+    assert Scheduler(tasks, executor, Notes()).run()
+    assert executor.calls == ["short 0", "long 0", "long 1", "long 2", "short 1", "short 2"]

@@ -59,14 +59,21 @@ def read_rows(folder: Path, cells: int) -> list[Row]:
     return [{"command": name, **_command(*each)} for name, each in commands.items()]
 
 
+# A small process between, as a child begins with its parent's memory.
+_BETWEEN = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+seconds = time.perf_counter() - start
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(seconds, peak / 2**10, done.returncode, *done.stderr.splitlines()[-1:])
+"""
+
+
 def _command(*arguments: str) -> Row:
-    """Wall time and peak memory of the program, its children's memory not counted."""
-    start = time.perf_counter()
-    command = [sys.executable, str(ROOT / "run_bench.py"), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    assert process.stderr is not None
-    error = process.stderr.read().decode().strip().splitlines()
-    told = f"status {os.waitstatus_to_exitcode(status)}: {error[-1:]}" if status else ""
-    return {"seconds": f"{seconds:.1f}", "MiB": f"{usage.ru_maxrss / 2**10:.0f}", "": told}
+    """Wall time and peak memory of the program or, if larger, of one of its children."""
+    command = [sys.executable, "-c", _BETWEEN, sys.executable, str(ROOT / "run_bench.py")]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    seconds, peak, status, *error = done.stdout.split(maxsplit=3)
+    told = "" if status == "0" else f"status {status}: {' '.join(error).strip()}"
+    return {"seconds": f"{float(seconds):.1f}", "MiB": f"{float(peak):.0f}", "": told}
