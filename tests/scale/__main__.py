@@ -1,8 +1,9 @@
-"""How the driver holds out: `python -m tests.scale run` and `python -m tests.scale read`.
+"""How the driver holds out: `python -m tests.scale run`, `read` or `pair`.
 
 run: a grid of cells that do next to nothing, with failures, on each executor with two workers; what
 a cell costs, and the driver's time and memory from the first thousand to the last.
 read: planning, and every command that reads a run, on a run of so many generated records.
+pair: a preset, whole processes from nothing, on two local workers and on two of Dask's in turn.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ def main() -> None:
     from tabulate import tabulate
 
     from bench.executors import EXECUTORS
-    from tests.scale.tables import read_rows, run_row
+    from tests.scale.tables import pair_rows, read_rows, run_row
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("run", "read"))
+    parser.add_argument("part", choices=("run", "read", "pair"))
     parser.add_argument("--cells", type=int, help="else 10,000 to run, 100,000 to read")
     parser.add_argument("--executor", choices=EXECUTORS, action="append", help="else local, dask")
     parser.add_argument("--seconds", type=float, default=0.0, help="about a cell's length (0)")
+    parser.add_argument("--preset", default="toy", help="of the pairs (toy)")
+    parser.add_argument("--rounds", type=int, default=3, help="of the pairs (3)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.part == "run":
@@ -35,6 +38,8 @@ def main() -> None:
                 run_row(Path(folder) / each, each, cells, given.seconds)
                 for each in given.executor or ("local", "dask")
             ]
+        elif given.part == "pair":
+            rows = pair_rows(Path(folder), given.preset, given.rounds)
         else:
             rows = read_rows(Path(folder), given.cells or 100_000)
     print(tabulate(rows, headers="keys", tablefmt="pipe"))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bench.places import ROOT
 from tests.scale.grid import SAMPLE, Sample, simulate
-from tests.speed.toy import generated, large_selectors
+from tests.speed.measure import ratios, shown
+from tests.speed.toy import generated, large_selectors, seconds_of
 
 MIB = 2**20
 Row = dict[str, str]
@@ -40,6 +41,20 @@ def run_row(folder: Path, executor: str, cells: int, seconds: float) -> Row:
 def _each(samples: list[Sample]) -> str:
     passed = samples[-1].seconds - samples[0].seconds
     return f"{1000 * passed / max(1, samples[-1].cells - samples[0].cells):.1f} ms"
+
+
+def pair_rows(folder: Path, preset: str, rounds: int) -> list[Row]:
+    """Seconds of a preset on each executor, A B A B, and their ratio round by round."""
+    seconds: dict[str, list[float]] = {"local": [], "dask": []}
+    for number in range(rounds):
+        for executor, times in seconds.items():
+            place = folder / f"{executor}-{number}"
+            folders = ("--results", str(place / "run"), "--cache", str(place / "cache"))
+            options = ("--executor", executor, "--jobs", "2")
+            times.append(seconds_of("run", "--preset", preset, *options, *folders))
+    rows = [{"executor": name, "whole process": shown(times)} for name, times in seconds.items()]
+    efficiency = ratios(seconds["local"], seconds["dask"])
+    return [*rows, {"executor": "local / dask", "whole process": shown(efficiency, "x")}]
 
 
 def read_rows(folder: Path, cells: int) -> list[Row]:
