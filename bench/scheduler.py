@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.estimate import Estimate
-from bench.executors import Engine, TaskFailed, TimedOut, WorkerDied
+from bench.executors import Engine, TaskFailed, TimedOut, WorkerDied, WorkerLost
 from bench.order import Ready
 from bench.task import Task
 
@@ -20,6 +20,8 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
 
 
+LOSSES = 10
+"""Times that a task is started again since what ran it was lost: a cluster takes workers back."""
 GLANCE = 2.0
 """Seconds between two looks at how much the executor can take."""
 
@@ -56,7 +58,7 @@ class Scheduler:
         executor: where they run.
         observer: who is told.
         retries: how often a task is tried again after its worker died. A task that raised or took
-            too long would do so again and is not.
+            too long would do so again and is not; one whose worker was lost is not charged.
         fail_fast: start nothing after the first failure.
         estimate: seconds of tasks as far as they are known; it learns from those that end.
     """
@@ -80,6 +82,7 @@ class Scheduler:
         numbers = {task.name: number for number, task in enumerate(tasks)}
         self._ready = Ready(estimate or Estimate(), numbers)
         self._attempts: dict[str, int] = defaultdict(int)
+        self._losses: dict[str, int] = defaultdict(int)
         self._running: dict[Future[Any], tuple[Task, float]] = {}
         for task in tasks:
             needs = [name for name in task.needs if name in self._tasks]
@@ -94,6 +97,7 @@ class Scheduler:
 
         Raises:
             OSError: the disk has no room.
+            bench.errors.UsageError: the executor can run nothing any more.
         """
         succeeded = True
         try:
@@ -135,6 +139,13 @@ class Scheduler:
                 yield Ended(task, None, error.reason, error.details, attempts)
             except TimedOut as error:
                 yield Ended(task, None, str(error), attempts=attempts)
+            except WorkerLost as error:
+                self._losses[task.name] += 1
+                if self._losses[task.name] <= LOSSES:
+                    self._attempts[task.name] -= 1
+                    self._ready.push(task)
+                else:
+                    yield Ended(task, None, f"{error}, {LOSSES + 1} times", attempts=attempts)
             except WorkerDied as error:
                 if attempts <= self._retries:
                     self._ready.push(task)

@@ -13,6 +13,7 @@ from bench.executors.engine import (
     TaskFailed,
     TimedOut,
     WorkerDied,
+    WorkerLost,
     describe_failure,
 )
 from bench.executors.here import InProcess
@@ -49,6 +50,7 @@ __all__ = [
     "TaskFailed",
     "TimedOut",
     "WorkerDied",
+    "WorkerLost",
     "cluster_named",
     "describe_failure",
     "start_server",

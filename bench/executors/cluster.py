@@ -22,7 +22,15 @@ from typing import Any
 
 from bench.cache import Cache
 from bench.errors import UsageError
-from bench.executors.engine import PLAIN, Engine, Parcel, TaskFailed, TimedOut, WorkerDied
+from bench.executors.engine import (
+    PLAIN,
+    Engine,
+    Parcel,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    WorkerLost,
+)
 from bench.executors.processes import ProcessPerTask
 from bench.fingerprint import code_digest, versions
 from bench.workplace import Workplace
@@ -89,7 +97,10 @@ class Cluster(Engine):
 
     @abstractmethod
     def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[Answer]:
-        """Start a pickled Call with entries that were sent; any exception means a lost worker."""
+        """Start a pickled Call with entries that were sent.
+
+        A UsageError ends the run; any other exception means that the worker was lost.
+        """
 
     @abstractmethod
     def _send(self, entry: Entry) -> Any:
@@ -97,7 +108,7 @@ class Cluster(Engine):
 
     @abstractmethod
     def _on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        """What a call gives, or raises, by worker."""
+        """What a call gives, or raises, by worker that is there to answer."""
 
     @abstractmethod
     def _room(self) -> tuple[int, int]:
@@ -182,13 +193,18 @@ class Cluster(Engine):
     def _settle(self, answer: Future[Any], started: Future[Answer]) -> None:
         try:
             kind, value, entries = started.result()
+        except UsageError as error:
+            answer.set_exception(error)
+            return
+        except BaseException as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            answer.set_exception(WorkerLost(f"the cluster lost it ({reason})"))
+            return
+        try:
             for key, entry in entries.items():
                 self._cache.write(key, *entry)
         except OSError as error:
             answer.set_exception(TaskFailed(str(error), "", error.errno))
-        except BaseException as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            answer.set_exception(WorkerDied(f"the cluster lost it ({reason})"))
         else:
             if kind is None:
                 answer.set_result(value)
@@ -219,10 +235,13 @@ class Call:
             place: a folder of this worker's machine.
             wanted: whether the driver still waits for it.
         """
-        if different := differences(self.identity):
-            # A worker that came later than the checks at the start.
-            return UsageError, (f"a worker that came later: {different}",), {}
         arguments, cache = self._here(place)
+        unlike = differences(self.identity)
+        if self.shared and not cache.folder.is_dir():
+            unlike = f"it does not see {cache.folder}, which others do"
+        if unlike:
+            # The checks at the start were before it.
+            return UsageError, (f"a worker that came later: {unlike}",), {}
         for key, entry in entries.items():
             if not cache.has(key):
                 cache.write(key, *entry)
@@ -231,7 +250,7 @@ class Call:
             return None, value, {key: cache.read(key) for key in self.writes}
         except TaskFailed as error:
             return TaskFailed, (error.reason, error.details, error.number), {}
-        except (TimedOut, WorkerDied) as error:
+        except (TimedOut, WorkerDied, WorkerLost) as error:
             return type(error), (str(error),), {}
 
     def _here(self, place: Path) -> tuple[tuple[Any, ...], Cache]:
@@ -268,7 +287,7 @@ class Call:
             future = executor.submit(self.function, *arguments)
             while not wait([future], LOOK).done:
                 if not wanted():
-                    raise WorkerDied("no longer wanted")
+                    raise WorkerLost("no longer wanted")
             return future.result()
         finally:
             executor.stop()

@@ -15,6 +15,7 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster, get_worker
 from distributed import Future as Promise
+from distributed.client import FutureCancelledError
 
 from bench.errors import UsageError
 from bench.executors.cluster import Answer, Cluster, Entry
@@ -43,6 +44,8 @@ class DaskCluster(Cluster):
 
     def _connect(self, address: str, jobs: int) -> None:
         logging.getLogger("distributed").setLevel(logging.ERROR)
+        # A scheduler that is gone is told in one line of ours.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         self._promises: set[Promise[Any]] = set()
         self._cluster = None if address else _own_cluster(jobs, self._device)
         self._client = _client(self._cluster.scheduler_address if self._cluster else address)
@@ -69,6 +72,11 @@ class DaskCluster(Cluster):
         self._promises.discard(promise)
         try:
             started.set_result(promise.result())
+        except FutureCancelledError as error:
+            gone = f"the Dask scheduler is gone ({error.reason}); what was finished is kept"
+            started.set_exception(UsageError(f"{gone}, the same command goes on"))
+        except ModuleNotFoundError as error:
+            started.set_exception(UsageError(f"a worker that came later: {error}"))
         except BaseException as error:
             started.set_exception(error)
 
@@ -77,7 +85,9 @@ class DaskCluster(Cluster):
         return promises[0]
 
     def _on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        return dict(self._client.run(function, *arguments, on_error="return"))
+        answers = self._client.run(function, *arguments, on_error="return")
+        # A worker whose connection is closed comes back by itself, or does not.
+        return {name: each for name, each in answers.items() if not isinstance(each, OSError)}
 
     def _room(self) -> tuple[int, int]:
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()

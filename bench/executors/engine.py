@@ -24,6 +24,10 @@ class WorkerDied(Exception):
     """The process was killed or ended without an answer."""
 
 
+class WorkerLost(Exception):
+    """What ran it is gone or was told to end, through no fault of the task."""
+
+
 class TimedOut(Exception):
     """The task took longer than allowed and was killed."""
 
@@ -68,7 +72,8 @@ class Engine(ABC):
     ) -> Future[Any]:
         """Start a call.
 
-        The future raises TaskFailed, TimedOut or WorkerDied; a UsageError if no task could run.
+        The future raises TaskFailed, TimedOut, WorkerDied or WorkerLost; a UsageError if no task
+        can be run any more.
         """
 
     @abstractmethod

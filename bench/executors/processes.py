@@ -30,6 +30,7 @@ from bench.executors.engine import (
     TaskFailed,
     TimedOut,
     WorkerDied,
+    WorkerLost,
     describe_failure,
 )
 from bench.places import ROOT
@@ -97,6 +98,9 @@ class ProcessPerTask(Engine):
         except (EOFError, ConnectionResetError):
             # Its pipe is closed a moment before its exit status can be read.
             self._end(process, patience=1.0)
+            if process.exitcode == -signal.SIGTERM:
+                # As when a cluster takes its machine back.
+                raise WorkerLost("it was told to end by SIGTERM") from None
             raise WorkerDied(_cause_of_death(process.exitcode)) from None
         finally:
             here.close()

@@ -21,6 +21,7 @@ from bench.executors import (
     TaskFailed,
     TimedOut,
     WorkerDied,
+    WorkerLost,
     describe_failure,
 )
 from bench.places import ROOT
@@ -100,7 +101,7 @@ def test_stop_ends_what_runs(processes: Processes) -> None:
     while not running.running():
         time.sleep(0.01)
     executor.stop()
-    with pytest.raises(WorkerDied):
+    with pytest.raises(WorkerLost):
         running.result(60)
 
 

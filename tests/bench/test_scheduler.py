@@ -8,8 +8,16 @@ from typing import Any
 
 import pytest
 
-from bench.executors import PLAIN, InProcess, Parcel, TaskFailed, TimedOut, WorkerDied
-from bench.scheduler import Ended, Scheduler
+from bench.executors import (
+    PLAIN,
+    InProcess,
+    Parcel,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    WorkerLost,
+)
+from bench.scheduler import LOSSES, Ended, Scheduler
 from bench.task import Task
 
 
@@ -143,3 +151,17 @@ def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) 
     executor = Timed()
     assert Scheduler(tasks, executor, Notes()).run()
     assert executor.calls == ["short 0", "long 0", "long 1", "long 2", "short 1", "short 2"]
+
+
+def test_a_lost_worker_is_not_charged_to_its_task() -> None:
+    lost: list[BaseException] = [WorkerLost("gone") for _ in range(5)]
+    script: dict[str, list[BaseException]] = {
+        "taken": [*lost],
+        "dies": [*lost, WorkerDied("killed")],
+        "cursed": [WorkerLost("gone") for _ in range(99)],
+    }
+    executor, notes, _ = play([task(name) for name in script], script)
+    assert notes.ends["taken"].value == "TAKEN" and notes.ends["taken"].attempts == 1
+    assert notes.ends["dies"].value == "DIES" and notes.ends["dies"].attempts == 2
+    assert notes.ends["cursed"].reason == f"gone, {LOSSES + 1} times"
+    assert executor.calls.count("cursed") == LOSSES + 1

@@ -90,6 +90,36 @@ def test_each_bad_end_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: 
     assert "] spiral kd seed 0" in done.stderr
 
 
+def test_workers_that_are_taken_away_again_and_again_cost_no_cell(
+    dask: Cluster, reference: Path, tmp_path: Path
+) -> None:
+    """More often than a cell may die; the cluster's own count of deaths, too."""
+    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
+    for cells in (0, 2, 4, 5, 6, 7):
+        workers = [dask.worker() for _ in range(2)]
+        wait_for(tmp_path / "run", cells + 1)
+        for worker in workers:
+            kill_all(worker)
+    dask.worker()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert assert_part_of(tmp_path / "run", reference) == 12
+
+
+def test_a_scheduler_that_is_gone_ends_the_run_and_fails_no_cell(
+    dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
+) -> None:
+    dask.worker("--nthreads", "2")
+    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
+    wait_for(tmp_path / "run", 3)
+    kill_all(dask.processes[0])
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2 and "the Dask scheduler is gone" in err.splitlines()[-1], err
+    assert "FAILED" not in err and "Traceback" not in err
+    assert bench("run", *SOME, *places("run")).returncode == 0
+    assert assert_part_of(tmp_path / "run", reference) == 12
+
+
 OTHER_CODE = """
 import bench.executors.cluster as cluster
 cluster.identity = lambda real=cluster.identity: {**real(), "torch": "1.0"}
