@@ -1,8 +1,9 @@
 """Arrays by content: prepared data, teachers' weights and outputs, checkpoints.
 
-An entry is a safetensors file and a JSON file with what the key was made of and the SHA-256 of
-the arrays. The JSON comes last, so an entry without it never was; an entry whose sum is wrong
-counts as missing and is made again. Nothing that is read can run code.
+An entry is a safetensors file and a JSON file with what the key was made of, the SHA-256 of the
+arrays and one of itself. The JSON comes last, so an entry without it never was; an entry whose sum
+is wrong counts as missing and is made again, as does one with a link or a pipe in a file's place.
+Nothing that is read can run code.
 
 Files are mapped into memory, not read: processes that load the same entry share its pages.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +21,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
-from bench.files import atomic_file, write_atomically
+from bench.files import atomic_file, open_plain, read_plain, write_atomically
 from bench.fingerprint import digest
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+KINDS = ("data", "sets", "decoded", "weights", "outputs", "checkpoint")
+"""What an entry's key begins with."""
+_KEY = re.compile(r"(?!\.+$)[\w.+-]{1,240}")
+# Of the note, less itself. Names are sorted: what is lost together with it is the arrays' sum, too.
+_SUM = "sum"
 
 
 class Damaged(Exception):
@@ -42,15 +51,18 @@ class Cache:
         self.folder = folder
 
     def _paths(self, key: str) -> tuple[Path, Path]:
+        # A run names its teachers, and a run may come from a stranger.
+        if not _KEY.fullmatch(key):
+            raise ValueError("no key of an entry")
         return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
 
     def has(self, key: str) -> bool:
         """Whether an entry of the right size is there; its sum is not computed."""
-        arrays, note = self._paths(key)
         try:
-            return bool(arrays.stat().st_size == json.loads(note.read_bytes())["bytes"])
-        except (OSError, ValueError, KeyError, TypeError):
+            size = self._paths(key)[0].lstat().st_size
+        except (OSError, ValueError):
             return False
+        return bool(size == self.note(key).get("bytes"))
 
     def sound(self, key: str) -> bool:
         """Whether the entry is there and its sum is right."""
@@ -67,8 +79,9 @@ class Cache:
         arrays_path, note_path = self._paths(key)
         with atomic_file(arrays_path) as part:
             save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part)
-            sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part)}
-        text = json.dumps({**sums, **note}, indent=1, sort_keys=True)
+            sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part, self.folder)}
+        whole = {**sums, **note}
+        text = json.dumps({**whole, _SUM: _sum_of_note(key, whole)}, indent=1, sort_keys=True)
         write_atomically(note_path, text.encode())
 
     def load(self, key: str) -> dict[str, Tensor]:
@@ -83,7 +96,8 @@ class Cache:
         try:
             with safe_open(self._paths(key)[0], framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as error:
+            # The sum is right: whoever wrote it wrote no arrays.
             raise Damaged(f"cache entry {key}: {error}") from None
 
     def read(self, key: str) -> tuple[bytes, bytes]:
@@ -93,7 +107,8 @@ class Cache:
             OSError: it is not there.
         """
         arrays, note = self._paths(key)
-        return arrays.read_bytes(), note.read_bytes()
+        with open_plain(arrays, self.folder) as file:
+            return file.read(), read_plain(note, self.folder)
 
     def write(self, key: str, arrays: bytes, note: bytes) -> None:
         """Put an entry here that was read elsewhere."""
@@ -112,16 +127,21 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def note(self, key: str) -> dict[str, Any]:
-        """What was saved beside the arrays; empty if there is no such entry."""
+        """What was saved beside the arrays; empty if there is no such entry, or it was changed."""
         try:
-            note = json.loads(self._paths(key)[1].read_bytes())
-        except (OSError, ValueError):
+            note = json.loads(read_plain(self._paths(key)[1], self.folder).decode())
+            # Older versions kept no sum of it.
+            told = note.pop(_SUM, None) if isinstance(note, dict) else ""
+            return note if told in (None, _sum_of_note(key, note)) else {}
+        except (OSError, ValueError, RecursionError):
             return {}
-        return note if isinstance(note, dict) else {}
 
     def _verify(self, key: str) -> None:
+        # Before gigabytes are read.
+        if not self.has(key):
+            raise Damaged(f"cache entry {key}: missing, or not of the size noted")
         try:
-            found = _sum_of(self._paths(key)[0])
+            found = _sum_of(self._paths(key)[0], self.folder)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise Damaged(f"cache entry {key}: {reason}") from None
@@ -129,12 +149,21 @@ class Cache:
             raise Damaged(f"cache entry {key}: its SHA-256 is not the one noted")
 
 
-def _sum_of(path: Path) -> str:
-    """SHA-256 of a file.
+def _sum_of_note(key: str, note: Any) -> str:
+    # With the key: an entry under another one's name is none.
+    text = json.dumps([key, note], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _sum_of(path: Path, folder: Path) -> str:
+    """SHA-256 of a file in a folder.
 
     Raises:
         OSError: it can't be read.
         ValueError: it is empty.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with (
+        open_plain(path, folder) as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
         return hashlib.sha256(content).hexdigest()

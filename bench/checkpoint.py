@@ -34,8 +34,8 @@ class Checkpoint:
         self._last = time.monotonic()
         try:
             self._arrays = cache.load(self._key)
-            self.history: list[Row] = [dict(row) for row in cache.note(self._key)["history"]]
-        except (Damaged, KeyError):
+            self.history = _rows(cache.note(self._key)["history"])
+        except (Damaged, KeyError, TypeError, ValueError):
             self._arrays, self.history = {}, []
 
     def finished(self, stage: str) -> list[Row]:
@@ -65,3 +65,16 @@ class Checkpoint:
     def remove(self) -> None:
         """The training's result is safe."""
         self._cache.remove(self._key)
+
+
+def _rows(kept: Any) -> list[Row]:
+    """The history as it was kept.
+
+    Raises:
+        TypeError, ValueError, KeyError: it is none.
+    """
+    rows: list[Row] = [dict(row) for row in kept]
+    for row in rows:
+        if not isinstance(row["stage"], str) or not isinstance(row["epoch"], int):
+            raise ValueError("not a row of a history")
+    return rows

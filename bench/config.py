@@ -5,8 +5,9 @@ Values in presets are YAML. Every mistake is a `UsageError` of one line with its
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from bench.errors import UsageError, nearest
 
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "quick"
+LARGEST = 100_000
+"""Values of a preset."""
 _NAME = re.compile(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*)\])?\s*")
 
 
@@ -164,6 +167,7 @@ def parse_value(text: str, place: str, lists: bool = False) -> Any:
         UsageError: not a scalar, nor a list where lists are allowed.
     """
     try:
+        _check_size(_yaml().compose(text.strip()))
         value = _yaml().load(text.strip())
     except Exception:  # The parser has failures of its own beside YAMLError.
         value = [text]
@@ -199,6 +203,33 @@ def _yaml() -> YAML:
     return yaml
 
 
+def _check_size(root: Any) -> None:
+    """Whether a document is as small as it looks: an alias stands for all that it names.
+
+    Raises:
+        ValueError: it isn't, or something holds itself.
+    """
+    sizes: dict[int, float] = {}
+
+    def size(node: Any) -> float:
+        # What is met again before it is known holds itself.
+        if id(node) not in sizes:
+            sizes[id(node)] = math.inf
+            sizes[id(node)] = 1 + sum(map(size, _parts(node)))
+        return sizes[id(node)]
+
+    if size(root) > LARGEST:
+        raise ValueError(f"more than {LARGEST:,} values, its aliases written out")
+
+
+def _parts(node: Any) -> Iterator[Any]:
+    if isinstance(node, MappingNode):
+        for pair in node.value:
+            yield from pair
+    elif isinstance(node, SequenceNode):
+        yield from node.value
+
+
 class _PlainValues(SafeConstructor):
     """Text, numbers, booleans, null; a date is text."""
 
@@ -214,6 +245,8 @@ def load_preset(name: str) -> Config:
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else PRESETS / f"{name}.yaml"
     try:
+        if path.is_fifo() or path.is_char_device():
+            raise UsageError(f"{path}: not a regular file")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         if path.parent == PRESETS:
@@ -239,6 +272,7 @@ class _Document:
         self.path = path
         try:
             self._root = _yaml().compose(text)
+            _check_size(self._root)
             self.value = _yaml().load(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark

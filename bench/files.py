@@ -1,12 +1,22 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and what may be believed of a folder from a stranger.
+
+A folder may be anywhere and may itself be a link. Below it no link is followed, neither to read nor
+to write: what is in a folder is of it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+LARGEST = 2**30
+"""Bytes that are read at once; no table of a run has nearly as many."""
 
 
 @contextmanager
@@ -37,3 +47,58 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file by this content, whole or not at all."""
     with atomic_file(path) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def open_plain(path: Path, folder: Path) -> Iterator[BinaryIO]:
+    """Open a regular file in a folder or below it to read; nothing else is even opened.
+
+    Raises:
+        OSError: there is none: it or a folder on the way is a link, it is a pipe, a device …
+    """
+    *above, last = _steps(path, folder)
+    for each in above:
+        if stat.S_ISLNK(os.lstat(each).st_mode):
+            raise _refused(each, errno.ELOOP, "a link, which is not followed")
+    mode = os.lstat(last).st_mode
+    if stat.S_ISLNK(mode):
+        raise _refused(last, errno.ELOOP, "a link, which is not followed")
+    if not stat.S_ISREG(mode):
+        raise _refused(last, errno.EINVAL, "not a regular file")
+    # Should another have come into its place just now: a pipe would wait for its writer.
+    handle = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        yield file
+
+
+def read_plain(path: Path, folder: Path) -> bytes:
+    """The content of a regular file in a folder or below it.
+
+    Raises:
+        OSError: as `open_plain`, or it is too large for a file of a run.
+    """
+    with open_plain(path, folder) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST:
+            raise _refused(path, errno.EFBIG, "too large")
+        return file.read()
+
+
+def make_folder(path: Path, folder: Path) -> None:
+    """Make a folder below another; what stands in its place and is none goes, as a link does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in _steps(path, folder):
+        if each.is_symlink() or (each.exists() and not each.is_dir()):
+            each.unlink()
+        each.mkdir(exist_ok=True)
+
+
+def _steps(path: Path, folder: Path) -> list[Path]:
+    """The folders on the way from the folder to the path, and the path."""
+    names = path.relative_to(folder).parts
+    if not names or ".." in names:
+        raise _refused(path, errno.EINVAL, f"not in {folder}")
+    return [folder.joinpath(*names[:depth]) for depth in range(1, len(names) + 1)]
+
+
+def _refused(path: Path, code: int, reason: str) -> OSError:
+    return OSError(code, reason, str(path))

@@ -106,7 +106,7 @@ def status_text(run: Run) -> str:
     summary = ", ".join(f"{total[state]} {state}" for state in states if total[state])
     holder = run.holder()
     running = [f"running now: {holder}"] if holder else []
-    older = len(list(run.cells.glob("*.json"))) - (total.total() - total["not run"])
+    older = len(run.kept()) - (total.total() - total["not run"])
     if older:
         running.append(f"{older} records of cells no longer asked for, or of older code, are kept")
     lines = [_table(rows, ["dataset", "method", *states]), "", *sorted(failures), *running]

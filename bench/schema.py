@@ -1,19 +1,27 @@
 """What a run's files must hold, checked when they are read: a right sum only tells who wrote them.
 
-Each check is cheap, since ten thousand records are read for one table.
+All that commands do with a run relies on these checks, and on nothing else. Each is cheap, since
+ten thousand records are read for one table.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import math
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
+CELL_NAMES = ("dataset", "method", "label", "seed")
+RESULT_COLUMNS = (*CELL_NAMES, "status")
+METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
+TIMING_COLUMNS = (*CELL_NAMES, "cell")
 RECORD: dict[str, type] = {
     "id": str,
     "dataset": str,
@@ -56,6 +64,15 @@ BETTER = ("", "higher", "lower")
 
 # Of a cell's id: a file's name, in its own folder.
 _ID = re.compile(r"(?!\.+$)[\w.+-]+")
+_LONGEST_ID = 240
+"""Bytes; file systems take 255 of a name, and an ending comes behind it."""
+LONGEST = 4096
+"""Characters of a name, as of a path."""
+_DEEPEST = 20
+"""Lists in lists; what is read is gone through by functions that call themselves."""
+HUGE = 1e100
+"""Figures are smaller: what is made of a few of them is finite, too."""
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # As JSON's readers agree on whole numbers; a larger one is no float.
 _LARGEST = 2**63
 # Dimensions by the beginning of an array's name (bench/curves.py); None is any length.
@@ -74,6 +91,27 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
 }
 
 
+def plain_json(text: bytes) -> Any:
+    """A value from JSON.
+
+    Raises:
+        ValueError: it is none, or holds text that can't be written.
+    """
+    try:
+        value = json.loads(text.decode())
+        if _SURROGATE.search(text):
+            # Half of a pair is no character.
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def is_id(text: str) -> bool:
+    """Whether it can be a cell's id."""
+    return bool(_ID.fullmatch(text)) and len(os.fsencode(text)) <= _LONGEST_ID
+
+
 def record_flaw(record: Any) -> str:
     """Why a record can't be used; empty if it can."""
     if flaw := _flaw(record, RECORD):
@@ -81,20 +119,29 @@ def record_flaw(record: Any) -> str:
     if record["status"] not in STATUSES:
         return f"status {record['status']!r} is none of {', '.join(STATUSES)}"
     # The sum of the training came later than the format.
-    if not isinstance(record.get("history", ""), str):
-        return "history is of the wrong kind"
-    timings = {name: value for name, value in record["timings"].items() if name != "host"}
+    for name in ("history", "details"):
+        if not isinstance(record.get(name, ""), str):
+            return f"{name} is of the wrong kind"
+    for name in ("parameters", "recipe", "environment"):
+        if not _is_plain(record[name]):
+            return f"{name}: not finite, or nested too deeply"
+    timings = dict(record["timings"])
+    if not isinstance(timings.pop("host", ""), str):
+        return "timings: host is of the wrong kind"
     if record["status"] == "ok" and "seconds" not in timings:
         return "timings: seconds is missing"
+    for name, value in timings.items():
+        if not _is_time(value) or name in TIMING_COLUMNS:
+            return f"timings: {name} is no number"
     for entry in record["sets"]:
         if flaw := _flaw(entry, SET):
             return f"sets: {flaw}"
+        if max(len(entry["set"]), len(entry["shift"])) > LONGEST:
+            return "sets: a name is too long"
+    if taken := record["headline"].keys() & set(RESULT_COLUMNS):
+        return f"headline: {min(taken)} is no figure"
     figures = (entry["figures"] for entry in record["sets"])
-    return (
-        _no_number("timings", [timings])
-        or _no_number("headline", [record["headline"]])
-        or _no_number("sets", figures)
-    )
+    return _no_number("headline", [record["headline"]]) or _no_number("sets", figures)
 
 
 def manifest_flaw(manifest: Any) -> str:
@@ -111,19 +158,104 @@ def manifest_flaw(manifest: Any) -> str:
         if flaw := _flaw(each, METHOD):
             return f"methods: {flaw}"
     for name in ("recipes", "ood"):
-        if not all(isinstance(each, dict) for each in manifest[name].values()):
+        if not all(isinstance(each, dict) and _is_plain(each) for each in manifest[name].values()):
             return f"{name}: of the wrong kind"
-    for key, cell in manifest["cells"].items():
-        # They become names of files.
-        if not _ID.fullmatch(key):
-            return f"cells: {key!r} is no id"
-        if cell["dataset"] not in manifest["recipes"]:
-            return f"recipes: {cell['dataset']} is missing"
+    if not all(
+        isinstance(each, str) for sets in manifest["ood"].values() for each in sets.values()
+    ):
+        return "ood: of the wrong kind"
+    if flaw := _cells_flaw(manifest):
+        return flaw
     for key, metric in manifest["metrics"].items():
         texts = (metric.get("summary", ""), metric.get("task", ""))
         if metric["better"] not in BETTER or not all(isinstance(text, str) for text in texts):
             return f"metrics: {key}: better, summary or task is of the wrong kind"
+        if key in RESULT_COLUMNS or len(key) > LONGEST or {*":@"} & {*key}:
+            return f"metrics: {key[:20]}: no name of a metric"
     return ""
+
+
+def _cells_flaw(manifest: Mapping[str, Any]) -> str:
+    taken = set()
+    for key, cell in manifest["cells"].items():
+        # They become names of files.
+        if not is_id(key):
+            return f"cells: {key[:LONGEST]!r} is no id"
+        if cell["dataset"] not in manifest["recipes"]:
+            return f"recipes: {cell['dataset']} is missing"
+        if max(len(cell[name]) for name in ("dataset", "method", "label", "measured")) > LONGEST:
+            return f"cells: {key}: a name is too long"
+        if not _is_plain(cell["parameters"]):
+            return f"cells: {key}: parameters: not finite, or nested too deeply"
+        taken.add((cell["dataset"], cell["label"], cell["seed"]))
+    return "" if len(taken) == len(manifest["cells"]) else "cells: two are of one label and seed"
+
+
+def result_rows(content: bytes, cells: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The rows of results.csv.
+
+    Args:
+        content: of the file.
+        cells: that were asked for; each has a row at most.
+
+    Raises:
+        ValueError: it is no such table.
+    """
+    known = {tuple(str(cell[name]) for name in CELL_NAMES) for cell in cells}
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)
+        columns, rows = reader.fieldnames or (), list(reader)
+    except csv.Error:
+        raise ValueError("not readable as CSV") from None
+    if not {*RESULT_COLUMNS} <= {*columns}:
+        raise ValueError("not a table of results")
+    for row in rows:
+        # A surplus of fields has no name, a missing field no value.
+        if None in row or None in row.values():
+            raise ValueError("not a row of results")
+        name = tuple(row[name] for name in CELL_NAMES)
+        if name not in known or row["status"] not in STATUSES:
+            raise ValueError("a row of no cell")
+        known.remove(name)
+        for column, text in row.items():
+            if column not in RESULT_COLUMNS and text:
+                _figure(text)
+    return rows
+
+
+def figure_of(row: Sequence[str]) -> float:
+    """The figure of a row of metrics.csv, with a severity that is one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    int(row[METRIC_COLUMNS.index("severity")])
+    return _figure(row[-1])
+
+
+def _figure(text: str) -> float:
+    value = float(text)
+    if math.isfinite(value) and abs(value) >= HUGE:
+        raise ValueError("too large for a figure")
+    return value
+
+
+def metric_rows(content: bytes) -> Iterator[list[str]]:
+    """The rows of metrics.csv, METRIC_COLUMNS; a value is looked at where it is used.
+
+    Raises:
+        ValueError: it is no such table.
+    """
+    rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    try:
+        if tuple(next(rows, ())) != METRIC_COLUMNS:
+            raise ValueError("not a table of metrics")
+        for row in rows:
+            if len(row) != len(METRIC_COLUMNS):
+                raise ValueError("not a row of metrics")
+            yield row
+    except csv.Error:
+        raise ValueError("not readable as CSV") from None
 
 
 def history_of(content: bytes) -> list[dict[str, str]]:
@@ -145,7 +277,11 @@ def history_of(content: bytes) -> list[dict[str, str]]:
     history = [dict(zip(header, row, strict=True)) for row in rows]
     for row in history:
         for name, text in row.items():
-            if name != "stage" and text and not _reads_as(int if name == "epoch" else float, text):
+            if (
+                name != "stage"
+                and text
+                and not _reads_as(int if name == "epoch" else _figure, text)
+            ):
                 raise ValueError(f"damaged: {name} is {text[:20]!r}, no number")
     return history
 
@@ -192,8 +328,10 @@ def _flaw(value: Any, expected: Mapping[str, type]) -> str:
 def _no_number(place: str, figures: Iterable[Mapping[str, Any]]) -> str:
     for each in figures:
         for name, value in each.items():
-            if type(value) is not float and not _is_number(value):
-                return f"{place}: {name} is no number"
+            if not (type(value) is float and abs(value) < HUGE) and not _is_number(value):
+                return f"{place}: {name[:LONGEST]} is no number"
+            if len(name) > LONGEST:
+                return f"{place}: a name is too long"
     return ""
 
 
@@ -201,7 +339,27 @@ def _is_number(value: Any) -> bool:
     """Whether it is one; those that aren't finite are text."""
     if isinstance(value, str):
         return value in ("nan", "inf", "-inf")
-    return type(value) is float or (type(value) is int and abs(value) < _LARGEST)
+    return _is_whole(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and abs(value) < _LARGEST
+
+
+def _is_time(value: Any) -> bool:
+    """Whether it is an amount that can be added up; never nan."""
+    return type(value) in (int, float) and abs(value) < _LARGEST
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether values of a configuration can be compared, printed and written."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return depth < _DEEPEST and all(_is_plain(each, depth + 1) for each in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (str, bool)) or _is_whole(value)
 
 
 def _reads_as(kind: Any, text: str) -> bool:

@@ -9,12 +9,13 @@
     timings.csv             what may differ between equal runs }
 
 Records are written once, by the driver, before a cell counts as finished.
+
+A run may come from a stranger: its folder may be a link, what is in it may not (bench/files.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import io
 import json
@@ -28,33 +29,67 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from bench.errors import UsageError
-from bench.files import write_atomically
+from bench.files import make_folder, read_plain, write_atomically
 from bench.fingerprint import canonical, digest
 from bench.printable import printable
-from bench.schema import curves_of, history_of, manifest_flaw, record_flaw
+from bench.rows import dict_writer
+from bench.schema import (
+    CELL_NAMES,
+    HUGE,
+    METRIC_COLUMNS,
+    RESULT_COLUMNS,
+    curves_of,
+    history_of,
+    is_id,
+    manifest_flaw,
+    metric_rows,
+    plain_json,
+    record_flaw,
+    result_rows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
 Record = dict[str, Any]
 FORMAT = 3
-CELL_NAMES = ("dataset", "method", "label", "seed")
-RESULT_COLUMNS = (*CELL_NAMES, "status")
-METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
 
 
-# A record's last entry is the hash of the text before it: checked without writing JSON again.
-_SUM = b',"sum":"'
+class _Seal(NamedTuple):
+    """The last entry of a text of JSON, its hash: checked without writing JSON again.
+
+    Attributes:
+        before: what stands between the other entries and the hash.
+        end: the end of the text.
+    """
+
+    before: bytes
+    end: bytes
+
+    def sealed(self, text: bytes) -> bytes:
+        """The text with its hash."""
+        return text.removesuffix(self.end) + self.before + self._hash(text) + b'"' + self.end
+
+    def holds(self, text: bytes) -> bool:
+        """Whether a text ends with the hash of the rest."""
+        rest, _, hash_and_end = text.rpartition(self.before)
+        return hash_and_end == self._hash(rest + self.end) + b'"' + self.end
+
+    def _hash(self, text: bytes) -> bytes:
+        return hashlib.sha256(text).hexdigest()[:16].encode()
 
 
-def _sum_of(body: bytes) -> bytes:
-    return hashlib.sha256(body).hexdigest()[:16].encode()
+_OF_RECORDS = _Seal(b',"sum":"', b"}")
+_OF_RUN = _Seal(b',\n "sum": "', b"\n}")
 
 
 def encode(value: Any) -> Any:
-    """Plain JSON: non-finite numbers as the text that `float` reads back."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
+    """Plain JSON: non-finite numbers as the text that `float` reads back.
+
+    What is too large to be squared and added up is infinite.
+    """
+    if isinstance(value, float) and not abs(value) < HUGE:
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if isinstance(value, Mapping):
         return {key: encode(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -101,16 +136,24 @@ class Run:
             UsageError: it can't be read.
         """
         path = self.folder / "run.json"
+        if self.cells.is_symlink():
+            raise UsageError(f"{self.cells}: a link; a run's folder holds its cells itself")
         try:
-            manifest = json.loads(path.read_bytes())
+            text = self.read(path)
+            manifest = plain_json(text)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+        except ValueError as error:
             raise UsageError(f"{path}: not readable as JSON ({error})") from None
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise UsageError(f"{path}: not a run's description of format {FORMAT}")
         if flaw := manifest_flaw(manifest):
             raise UsageError(f"{path}: not a run's description ({flaw})")
+        # Older versions kept none.
+        if manifest.pop("sum", None) is not None and not _OF_RUN.holds(text):
+            raise UsageError(f"{path}: damaged: its sum is wrong")
         return manifest
 
     def existing_manifest(self) -> dict[str, Any]:
@@ -130,12 +173,12 @@ class Run:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace run.json."""
         text = json.dumps(encode(manifest), indent=1, sort_keys=True, allow_nan=False)
-        write_atomically(self.folder / "run.json", text.encode())
+        write_atomically(self.folder / "run.json", _OF_RUN.sealed(text.encode()))
 
     def driver(self) -> str:
         """Who runs it, as noted by the holder of the folder's lock."""
         try:
-            return printable((self.folder / ".driver").read_text().strip())
+            return printable(self.read(self.folder / ".driver").decode().strip())
         except (OSError, ValueError):
             return "another process"
 
@@ -146,11 +189,13 @@ class Run:
         Raises:
             UsageError: another process holds it, or the folder can't be written.
         """
-        holder = self.folder / ".driver"
+        holder, path = self.folder / ".driver", self.folder / ".lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink():
+                raise UsageError(f"{path}: a link; remove it")
             # Who only asks whether it is held, holds it for a moment.
-            lock = FileLock(self.folder / ".lock", timeout=0.5)
+            lock = FileLock(path, timeout=0.5)
             lock.acquire()
         except Timeout:
             raise UsageError(f"{self.folder}: in use by {self.driver()}") from None
@@ -171,14 +216,28 @@ class Run:
         path = self.folder / ".lock"
         try:
             # Looking at a run writes nothing.
-            with FileLock(path, timeout=0) if path.exists() else contextlib.nullcontext():
+            if not path.is_file() or path.is_symlink():
+                return ""
+            with FileLock(path, timeout=0):
                 return ""
         except Timeout:
             return self.driver()
         except OSError:
             return ""
 
+    def read(self, path: Path) -> bytes:
+        """The content of a file in the folder.
+
+        Raises:
+            OSError: it can't be read, or is none of the folder's own.
+        """
+        return read_plain(path, self.folder)
+
     # Records
+
+    def kept(self) -> list[str]:
+        """Ids of the records that there are, asked for or not, whole or not."""
+        return sorted(path.stem for path in self.cells.glob("*.json") if is_id(path.stem))
 
     def files(self, cell_id: str) -> Files:
         """Where a cell's parts are, or would be."""
@@ -201,11 +260,11 @@ class Run:
         """
         path = self.files(cell_id).record
         try:
-            text = path.read_bytes()
-            record = json.loads(text)
+            text = self.read(path)
+            record = plain_json(text)
         except OSError as error:
             raise DamagedFile(path, f"can't be read ({error.strerror})") from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise DamagedFile(path, "damaged: not JSON, as if cut off") from None
         if flaw := _flaw(cell_id, text, record):
             raise DamagedFile(path, flaw)
@@ -223,7 +282,7 @@ class Run:
         """
         path: Path = getattr(self.files(record["id"]), name)
         try:
-            content = path.read_bytes()
+            content = self.read(path)
         except FileNotFoundError:
             content = b""
         except OSError as error:
@@ -272,12 +331,18 @@ class Run:
         sums = {}
         for part, (path, content) in parts.items():
             sums[part] = hashlib.sha256(content).hexdigest() if content else ""
-            if content:
-                write_atomically(path, content)
-            else:
-                path.unlink(missing_ok=True)
+            self.write_part(path, content)
         body = canonical(encode({"format": FORMAT, **record, **sums})).encode()
-        write_atomically(files.record, body[:-1] + _SUM + _sum_of(body) + b'"}')
+        write_atomically(files.record, _OF_RECORDS.sealed(body))
+
+    def write_part(self, path: Path, content: bytes) -> None:
+        """Replace what lies beside a record, of a link the link; without content it goes."""
+        make_folder(self.cells, self.folder)
+        if content:
+            make_folder(path.parent, self.folder)
+            write_atomically(path, content)
+        elif not path.parent.is_symlink():
+            path.unlink(missing_ok=True)
 
     # Derived tables
 
@@ -299,7 +364,7 @@ class Run:
         for name, content in self._tables().items():
             path = self.folder / f"{name}.csv"
             try:
-                same = path.read_bytes() == content
+                same = self.read(path) == content
             except OSError:
                 same = False
             if not same:
@@ -317,25 +382,33 @@ class Run:
 
     def results(self) -> list[dict[str, str]]:
         """The rows of results.csv; of the records, where they are newer or it was changed."""
+        cells = self.manifest()["cells"].values()
         content = self._fresh("results")
-        if content is None:
-            content = _results_csv(self._finished())
-        return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+        if content is not None:
+            # A stranger's may be whatever its sum says.
+            with contextlib.suppress(ValueError):
+                return result_rows(content, cells)
+        return result_rows(_results_csv(self._finished()), cells)
 
     def metrics(self) -> Iterator[list[str]]:
-        """The rows of metrics.csv, of the records where it is not fresh; METRIC_COLUMNS."""
+        """The rows of metrics.csv, of the records where it is not fresh; METRIC_COLUMNS.
+
+        Raises:
+            DamagedFile: they aren't, though their sum is right.
+        """
         content = self._fresh("metrics")
         if content is None:
             content = _metrics_csv(self._finished())
-        rows = csv.reader(io.StringIO(content.decode(), newline=""))
-        next(rows)
-        return rows
+        try:
+            yield from metric_rows(content)
+        except ValueError as error:
+            raise DamagedFile(self.folder / "metrics.csv", str(error)) from None
 
     def _fresh(self, table: str) -> bytes | None:
         """A derived table as it was written, if no record is newer."""
         try:
-            derived = json.loads((self.folder / "derived.json").read_bytes())
-            content = (self.folder / f"{table}.csv").read_bytes()
+            derived = plain_json(self.read(self.folder / "derived.json"))
+            content = self.read(self.folder / f"{table}.csv")
             fresh = derived["state"] == self._state()
             fresh &= derived[table] == hashlib.sha256(content).hexdigest()
         except (OSError, ValueError, KeyError, TypeError):
@@ -350,14 +423,8 @@ class Run:
     def _state(self) -> str:
         """Changes whenever a record or the description does."""
         paths = [*self.cells.glob("*.json"), self.folder / "run.json"]
-        stats = ((path.name, path.stat()) for path in paths)
+        stats = ((path.name, path.lstat()) for path in paths)
         return digest(sorted([name, stat.st_mtime_ns, stat.st_size] for name, stat in stats))
-
-
-def is_whole(text: bytes) -> bool:
-    """Whether a record ends with the sum of what is before."""
-    body, _, end = text.rpartition(_SUM)
-    return end == _sum_of(body + b"}") + b'"}'
 
 
 def state_of(record: Record | None, missing: str = "to run") -> str:
@@ -375,9 +442,10 @@ def _flaw(cell_id: str, text: bytes, record: Any) -> str:
     """Why what was read isn't a cell's record; empty if it is."""
     if not isinstance(record, dict):
         return "not a record"
-    if record.get("format") != FORMAT:
-        return f"of format {record.get('format')!r}, this version reads {FORMAT}"
-    if not is_whole(text):
+    if (kind := record.get("format")) != FORMAT:
+        told = repr(kind) if isinstance(kind, (int, str)) else "no kind"
+        return f"of format {told}, this version reads {FORMAT}"
+    if not _OF_RECORDS.holds(text):
         return "damaged: its sum is wrong"
     if record.get("id") != cell_id:
         return f"holds {record.get('id')!r}, not the cell that it is named after"
@@ -402,7 +470,7 @@ def _metrics_csv(rows: Iterable[tuple[Any, Record]]) -> bytes:
 
 def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer = dict_writer(text, names)
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

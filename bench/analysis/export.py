@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import hashlib
 import json
@@ -14,7 +13,9 @@ from urllib.parse import quote
 from bench.analysis.results import Results, Slot
 from bench.errors import UsageError
 from bench.files import atomic_file
-from bench.store import CELL_NAMES, DamagedFile, Record
+from bench.rows import writer
+from bench.schema import CELL_NAMES
+from bench.store import DamagedFile, Record
 
 Row = dict[str, Any]
 CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")
@@ -120,13 +121,13 @@ def _rows(results: Results) -> Iterator[Row]:
 def write_csv(results: Results, file: TextIO) -> int:
     """The same table as CSV, into an open file."""
     columns = _columns(results)
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
+    rows = writer(file)
+    rows.writerow(columns)
     texts = [name for name, kind in columns.items() if kind in ("text", "truth")]
     count = 0
     for row in _rows(results):
         row |= {name: _text(row[name]) for name in texts if name in row}
-        writer.writerow([row.get(name, "") for name in columns])
+        rows.writerow([row.get(name, "") for name in columns])
         count += 1
     return count
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from bench.errors import UsageError, nearest
 from bench.fingerprint import canonical
-from bench.store import RESULT_COLUMNS, Record, Run, state_of
+from bench.schema import RESULT_COLUMNS, figure_of
+from bench.store import DamagedFile, Record, Run, state_of
 
 Slot = tuple[str, str, int]
 """A cell's place in a table: dataset, label, seed."""
@@ -260,9 +261,12 @@ class Results:
                 if not wanted(place):
                     continue
                 dataset, _, label, seed = row[:4]
-                slot = held.get((dataset, label, int(seed)))
+                try:
+                    slot, value = held.get((dataset, label, int(seed))), figure_of(row)
+                except ValueError:
+                    raise DamagedFile(run.folder / "metrics.csv", "no figures") from None
                 if slot is not None:
-                    yield slot, place, float(row[9])
+                    yield slot, place, value
 
 
 def slot_of(row: Mapping[str, Any]) -> Slot:

@@ -26,6 +26,7 @@ BROKEN = "×"
 WIDEST = 60
 """Characters of a curve at most."""
 SHOWN = 5
+PROGRAM = ["python", "run_bench.py", "run"]
 
 
 def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
@@ -95,7 +96,7 @@ def find(run: Run, cells: Mapping[str, Any], text: str) -> str:
     wanted = text.replace(" seed ", " ").removesuffix(".json")
     if wanted in cells or wanted in names:
         return names.get(wanted, wanted)
-    kept = {path.stem for path in run.cells.glob("*.json")} | set(cells)
+    kept = {*run.kept(), *cells}
     begun = sorted(each for each in kept if wanted and each.startswith(wanted))
     begun += [cell_id for name, cell_id in names.items() if name.startswith(f"{wanted} ")]
     if len(begun) == 1 or wanted in kept:
@@ -307,6 +308,9 @@ def _again(
         given = shlex.split(command)
     except ValueError as error:
         return f"run it again\n  unknown how: the run's command can't be read ({error}): {command}"
+    if given[:3] != PROGRAM:
+        # A stranger's is not passed on to be pasted.
+        return f"run it again\n  unknown how: the run's command is none of this program: {command}"
     words = _without(given, ("-m", "--method", "-d", "--dataset", "-s", "--seeds"))
     words = _without(words, ("--results",), flags=("--force", "--retry-failed", "--fail-fast"))
     words += ["--results", str(run.folder)]

@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from bench.cli.app import app
 from bench.errors import UsageError
-from bench.printable import printable
+from bench.printable import shortened
 
 # Each module registers its commands, in the order that help shows them in.
 # isort: off
@@ -47,5 +47,5 @@ def main() -> None:
 
 def _refused(message: str) -> int:
     """Say why; what a run holds can't steer the terminal. Returns the exit status."""
-    print(f"error: {printable(message)}", file=sys.stderr)
+    print(f"error: {shortened(message, 2000)}", file=sys.stderr)
     return 2

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from bench.errors import UsageError
+from bench.printable import printable
 
 app = typer.Typer(
     add_completion=False,
@@ -35,8 +36,8 @@ Mixed = Annotated[bool, typer.Option("--mixed", help="take rows of other protoco
 
 
 def page(text: str) -> None:
-    """Print what a command has to say."""
-    sys.stdout.write(text.rstrip() + "\n")
+    """Print what a command has to say; what a run holds can't steer the terminal."""
+    sys.stdout.write("\n".join(map(printable, text.rstrip().split("\n"))) + "\n")
     sys.stdout.flush()
 
 

@@ -18,6 +18,7 @@ from tabulate import tabulate
 
 from bench.cache import Cache
 from bench.errors import UsageError, nearest
+from bench.printable import printable
 from bench.store import Run
 from bench.upkeep.verify import entries
 
@@ -73,8 +74,6 @@ def clean(
             raise UsageError(f"--only {reason}: unknown{nearest(reason, REASONS)}")
     for run in runs:
         run.existing_manifest()
-        if run.cells.is_symlink():
-            raise UsageError(f"{run.cells}: a link; clean the folder that it points to")
     with contextlib.ExitStack() as locks:
         if yes:
             for run in {run.folder.resolve(): run for run in runs}.values():
@@ -99,12 +98,13 @@ def clean(
 
 def _of_run(run: Run) -> Iterator[Rubbish]:
     asked = run.manifest()["cells"]
-    for path in sorted(run.cells.glob("*.json")):
+    for cell_id in run.kept():
+        path = run.files(cell_id).record
         if path.is_symlink():
             continue
-        record = run.record(path.stem)
-        parts = (path, *_parts(run, path.stem))
-        if path.stem not in asked:
+        record = run.record(cell_id)
+        parts = (path, *_parts(run, cell_id))
+        if cell_id not in asked:
             yield Rubbish("unasked", parts)
         elif record is None:
             yield Rubbish("damaged", parts)
@@ -169,7 +169,9 @@ def _remove(rubbish: Rubbish) -> None:
 
 
 def _table(found: Iterable[Rubbish]) -> str:
-    rows = [[str(each.paths[0]), _bytes(each.size), REASONS[each.reason]] for each in found]
+    rows = [
+        [printable(str(each.paths[0])), _bytes(each.size), REASONS[each.reason]] for each in found
+    ]
     headers = ["file", "size", "why"]
     align = ("left", "right", "left")
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)

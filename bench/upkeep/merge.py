@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +46,9 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
     """
     sources = list({run.folder.resolve(): run for run in sources}.values())
     _check_places(sources, target, prefer)
+    _check_links([*sources, target])
     # Every reason to refuse comes before anything is made.
     merger = _plan(sources, target, prefer)
-    _check_links([*sources, target], merger.manifest["cells"])
     with target.locked():
         if target.manifest():
             # What drove it till now may have added to it.
@@ -81,10 +81,10 @@ def _check_places(sources: Sequence[Run], target: Run, prefer: Run | None) -> No
             raise UsageError(f"--into {target.folder}: neither a run nor empty")
 
 
-def _check_links(runs: Sequence[Run], cell_ids: Iterable[str]) -> None:
-    """What is written in a run stays in its folder, and what is copied was of it."""
+def _check_links(runs: Sequence[Run]) -> None:
+    """A cell whose folder is a link is not replaced without being asked."""
     for run in runs:
-        folders = [run.cells, *(run.files(cell_id).folder for cell_id in cell_ids)]
+        folders = (run.files(cell_id).folder for cell_id in run.manifest().get("cells", ()))
         if linked := next((each for each in folders if each.is_symlink()), None):
             raise UsageError(f"{linked}: a link out of the run; merge takes and writes folders")
 
@@ -167,9 +167,5 @@ def _copy(source: Run, target: Run, cell_id: str) -> None:
     record = source.read_record(cell_id)
     files = target.files(cell_id)
     for name in PARTS:
-        path, content = getattr(files, name), source.part(record, name)
-        if content:
-            write_atomically(path, content)
-        else:
-            path.unlink(missing_ok=True)
-    write_atomically(files.record, source.files(cell_id).record.read_bytes())
+        target.write_part(getattr(files, name), source.part(record, name))
+    write_atomically(files.record, source.read(source.files(cell_id).record))

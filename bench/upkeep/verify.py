@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cache import Cache
+from bench.cache import KINDS, Cache
 from bench.errors import UsageError
 from bench.fingerprint import canonical
-from bench.printable import printable
+from bench.printable import shortened
 from bench.schema import curves_of
 from bench.store import DamagedFile, Record, Run, name_of
 
@@ -39,7 +39,7 @@ class Finding:
     unusable: bool = False
 
     def __str__(self) -> str:
-        return printable(f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}")
+        return shortened(f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}", 1000)
 
 
 def verify(run: Run) -> Iterator[Finding]:
@@ -105,7 +105,7 @@ def _of_records(
 
 def records_of(run: Run) -> int:
     """How many there are."""
-    return sum(1 for _ in run.cells.glob("*.json"))
+    return len(run.kept())
 
 
 def _of_cell(
@@ -149,10 +149,6 @@ def _is_finite(value: Any) -> bool:
 def _of_parts(run: Run, record: Record) -> Iterator[Finding]:
     """The history and the curves, against the sums in the record and what they have to be."""
     files = run.files(record["id"])
-    for path in (files.history, files.curves):
-        # A name that only points elsewhere does not keep anything.
-        if path.is_symlink():
-            yield Finding(path, "a link; what it points to may change", wrong=False)
     try:
         run.history(record)
     except DamagedFile as damaged:
@@ -174,9 +170,7 @@ def _strangers(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
     older = 0
     for path in found:
         name = path.name.removesuffix(".json")
-        if path.is_symlink() and name in cells:
-            yield Finding(path, "a link; what it points to may change", wrong=False)
-        elif path.name.endswith(".part"):
+        if path.name.endswith(".part"):
             yield Finding(path, "left by a writer that was killed", wrong=False)
         elif name in cells:
             continue
@@ -220,4 +214,6 @@ def entries(folder: Path) -> Sequence[str]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     suffixes = (".safetensors", ".json")
-    return sorted({path.stem for path in folder.iterdir() if path.suffix in suffixes})
+    paths = (path for path in folder.iterdir() if path.suffix in suffixes)
+    # A folder of something else may have files that end so, too.
+    return sorted({path.stem for path in paths if path.stem.partition("-")[0] in KINDS})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -312,9 +313,33 @@ def test_a_file_that_is_no_preset(tmp_path: Path, mistake: Mistake) -> None:
     assert mistake(load_preset, str(path)) == f"{path}: No such file or directory"
     path.mkdir()
     assert mistake(load_preset, str(path)) == f"{path}: Is a directory"
+    pipe = tmp_path / "z.yaml"
+    os.mkfifo(pipe)
+    assert mistake(load_preset, str(pipe)) == f"{pipe}: not a regular file"
     binary = tmp_path / "y.yaml"
     binary.write_bytes(bytes(range(256)))
     assert mistake(load_preset, str(binary)) == f"{binary}: not text in UTF-8"
+
+
+LAUGHS = [f"{{x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]}}" for i in range(1, 10)]
+MERGED = [f"{{y{i}: &y{i} {{<<: [{', '.join([f'*y{i - 1}'] * 9)}]}}}}" for i in range(1, 10)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"recipe: {{x: [&x0 [lol], {', '.join(LAUGHS)}]}}\nseeds: *x9",
+        f"methods: [{{method: kd, parameters: {{a: [&x0 [lol], {', '.join(LAUGHS)}]}}}}]",
+        f"recipe: {{x: [&y0 {{lol: 1}}, {', '.join(MERGED)}]}}",
+        "recipe: &a {x: *a}",
+        "seeds: &a [*a]",
+    ],
+    ids=["seeds", "parameters", "merged", "a mapping in itself", "a list in itself"],
+)
+def test_aliases_make_nothing_endless(
+    text: str, preset: Callable[[str], Config], mistake: Mistake
+) -> None:
+    assert mistake(preset, text).endswith("more than 100,000 values, its aliases written out)")
 
 
 FRAGMENTS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from typer.main import get_command
 
-from bench.cli import main
+from bench import cli
+from bench.cli.app import app
 from bench.metrics.registry import METRICS
 from datasets import DATASETS
 from methods import METHODS
@@ -41,13 +44,15 @@ def here(
     kept = [dict(registry) for registry in registries]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     threads = torch.get_num_threads()
+    # Made of the functions' signatures, which takes longer than most commands.
+    monkeypatch.setattr(cli, "app", _commands())
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         jobs = ("--jobs", "1") if arguments[0] == "run" and "--jobs" not in arguments else ()
         monkeypatch.setattr(sys, "argv", ["run_bench.py", *arguments, *jobs])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main()
+            cli.main()
         out, err = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out, err)
 
@@ -59,6 +64,11 @@ def here(
         signal.signal(number, handler)
     torch.set_num_threads(threads)
     torch.set_flush_denormal(False)
+
+
+@functools.cache
+def _commands() -> Any:
+    return get_command(app)
 
 
 @pytest.fixture(scope="session")

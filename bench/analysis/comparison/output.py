@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -25,6 +24,7 @@ from bench.analysis.latex import PREAMBLE, escape, floats, parts, tabular
 from bench.analysis.statistics import ALPHA, smallest_p
 from bench.analysis.tables.grids import filled
 from bench.printable import printable
+from bench.rows import dict_writer
 from bench.store import encode
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def as_csv(*comparisons: Comparison) -> str:
     """
     rows = [row for comparison in comparisons for row in _rows(comparison)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = dict_writer(text, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import panels
-from bench.analysis.plots.look import COLUMN, GREY, PAGE, wrapped
+from bench.analysis.plots.look import COLUMN, GREY, PAGE, clean, wrapped
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
 from bench.analysis.quantities import Quantity
@@ -63,11 +63,11 @@ def ablation(view: View) -> list[Drawn]:
         sweep = sweeps[index % len(sweeps)]
         _panel(axes, view, sweep, how, {k: interval(v) for k, v in found.items() if k in labels})
         if index < len(sweeps):
-            axes.set_title(sweep.method)
+            axes.set_title(clean(sweep.method))
         if page.is_left(index):
-            axes.set_ylabel(f"{how.header}{scale_of(axes, 'y')}")
+            axes.set_ylabel(f"{clean(how.header)}{scale_of(axes, 'y')}")
         if page.is_bottom(index):
-            axes.set_xlabel(SIGNS.get(sweep.name, sweep.name))
+            axes.set_xlabel(clean(SIGNS.get(sweep.name, sweep.name)))
     page.share()
     how, found = rows[0]
     best = view.best({k: v for k, v in found.items() if k in labels}, how.better)

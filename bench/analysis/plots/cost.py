@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import panels
-from bench.analysis.plots.look import COLUMN, GREY, PAGE
+from bench.analysis.plots.look import COLUMN, GREY, PAGE, clean
 from bench.analysis.plots.scales import fit, intervals, scale_of, short_number, ticks
 from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
 from bench.analysis.statistics import Interval
@@ -48,7 +48,7 @@ def _figure(view: View, name: str) -> Drawn:
         _panel(axes, view, points, best)
         axes.set_xlabel(f"{what}{scale_of(axes, 'x')}")
     page.share(x=False)
-    page.axes[0].set_ylabel(f"{how.header}{scale_of(page.axes[0], 'y')}")
+    page.axes[0].set_ylabel(f"{clean(how.header)}{scale_of(page.axes[0], 'y')}")
     what = next(iter(costs))
     alt = (
         f"{how.header} on {view.dataset} against {', '.join(costs)}. By {what}, none is better "

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from bench.analysis.plots.layout import panels
-from bench.analysis.plots.look import COLUMN, GREY, PAGE, width_of, wrapped
+from bench.analysis.plots.look import COLUMN, GREY, PAGE, clean, width_of, wrapped
 from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import Curves, Drawn, NoData, View, sets_of
 from bench.curves import UNCERTAINTIES
@@ -75,7 +75,7 @@ def _figure(view: View, every: Mapping[str, Curves], sets: Sequence[str]) -> Dra
             )
         axes.set_xlim(0, upper)
         axes.set_ylim(-0.05, len(shown) + 0.05)
-        axes.set_title(f"{key.removeprefix('test/')}\n{name}")
+        axes.set_title(f"{clean(key.removeprefix('test/'))}\n{name}")
         axes.spines["left"].set_visible(False)
         axes.set_yticks([])
         axes.set_xlabel(f"[{task_unit}]")

@@ -17,6 +17,13 @@ from matplotlib.figure import Figure
 
 from bench.analysis.plots.look import COLUMN, GREY, LINE, MARGIN, PAGE, SIZE, width_of, wrapped
 
+TALLEST = 100.0
+"""Inches; what is as tall is no figure for a paper, and far from what a PNG may have."""
+
+
+class NoData(Exception):
+    """Why there is no figure, in a few words."""
+
 
 def evenly(count: int, most: int) -> int:
     """Columns, at most so many, that fill rows evenly."""
@@ -82,6 +89,9 @@ def panels(
         group: rows of a group.
         keys: of the legend.
         note: what must be said: the dataset, n, what is missing.
+
+    Raises:
+        NoData: there is too much.
     """
     width = width or (COLUMN if columns <= 2 else PAGE)
     rows = math.ceil(count / columns)
@@ -90,6 +100,8 @@ def panels(
     for row in range(1, rows):
         tops.append(tops[-1] + height + between[int(row % group == 0)])
     total = top + tops[-1] + height + bottom + footer.height
+    if total > TALLEST:
+        raise NoData(f"{total:.0f} inches tall: choose fewer with -d, -m, --metric or --on")
     each = (width - left - right - (columns - 1) * between[0]) / columns
     figure = Figure(figsize=(width, total))
     FigureCanvasAgg(figure)

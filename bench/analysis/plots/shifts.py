@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import evenly, panels
-from bench.analysis.plots.look import COLUMN, PAGE, wrapped
+from bench.analysis.plots.look import COLUMN, PAGE, clean, wrapped
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import (
     ByLabel,
@@ -73,7 +73,7 @@ def _figure(view: View, name: str) -> Drawn:
         ticks(axes.yaxis)
         axes.set_title(wrapped(kind, axes.get_position().width * page.figure.get_figwidth(), 1))
     page.share()
-    page.name_axes("severity", f"{how.header}{scale_of(page.axes[0], 'y')}")
+    page.name_axes("severity", f"{clean(how.header)}{scale_of(page.axes[0], 'y')}")
     worst = {label: _worst(label, shifts, how) for label in labels}
     best = view.best(worst, how.better)
     alt = (

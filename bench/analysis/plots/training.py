@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from bench.analysis.plots.layout import evenly, panels
-from bench.analysis.plots.look import COLUMN, PAGE
+from bench.analysis.plots.look import COLUMN, PAGE, clean
 from bench.analysis.plots.scales import fit, scale_of, ticks
 from bench.analysis.plots.view import Drawn, NoData, View
 
@@ -70,7 +70,7 @@ def training(view: View) -> list[Drawn]:
             every.append(mean[np.isfinite(mean)])
         fit(axes, "y", np.concatenate(every).tolist())
         ticks(axes.yaxis)
-        axes.set_title(f"{term}{scale_of(axes, 'y')}")
+        axes.set_title(f"{clean(term)}{scale_of(axes, 'y')}")
         ticks(axes.xaxis)
     page.share(y=False)
     page.name_axes("epoch", "before weighting")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from bench.analysis.plots.layout import NoData as NoData
 from bench.analysis.plots.layout import note_of
 from bench.analysis.plots.look import Format, Look
 from bench.analysis.quantities import Quantity, quantity
@@ -26,10 +27,6 @@ from bench.store import DamagedFile, Record
 Curves = Mapping[str, np.ndarray]
 ByLabel = Mapping[str, Mapping[int, float]]
 """By label and seed."""
-
-
-class NoData(Exception):
-    """Why there is no figure, in a few words."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -214,10 +215,10 @@ def _markdown_board(board: Board) -> str:
         shown = (_marked_down(text, place) for text, place in cells)
         note = [_escaped(board.notes[label])] if noted else []
         rows.append([_escaped(label), *shown, str(board.counts[label]), *note])
-    headers = [*_headers(board), *(["cells"] if noted else [])]
-    footnote = f"\n\n{printable(board.footnote)}" if board.footnote else ""
+    headers = [*map(_escaped, _headers(board)), *(["cells"] if noted else [])]
+    footnote = f"\n\n{_escaped(board.footnote)}" if board.footnote else ""
     table = piped(rows, headers, left=len(headers) - 1 if noted else 0)
-    return f"### {printable(board.dataset)}\n\n{table}{footnote}"
+    return f"### {_escaped(board.dataset)}\n\n{table}{footnote}"
 
 
 def _headers(board: Board) -> list[str]:
@@ -248,8 +249,9 @@ def _marked_down(text: str, place: int | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Pipes would end a cell; brackets and stars of names are Markdown's own signs.
-    return printable(text).replace("|", "\\|")
+    # Pipes would end a cell; brackets and stars of names are Markdown's own signs, but a tag or a
+    # link would be the run's.
+    return re.sub(r"([|<]|(?<=\])\()", r"\\\1", printable(text))
 
 
 RANKS = (
@@ -267,7 +269,7 @@ def _plain_ranks(boards: Sequence[Board], width: int) -> str:
 def _markdown_ranks(boards: Sequence[Board]) -> str:
     headers, rows = _ranks(boards)
     rows = [[_escaped(label), *ranks] for label, *ranks in rows]
-    return f"### {RANKS}\n\n{piped(rows, headers)}" if rows else ""
+    return f"### {RANKS}\n\n{piped(rows, [*map(_escaped, headers)])}" if rows else ""
 
 
 def _ranks(boards: Sequence[Board]) -> tuple[list[str], list[list[str]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import math
@@ -17,6 +16,7 @@ from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
 from bench.analysis.tables.making import Entry, Table
 from bench.analysis.tables.notes import notes
 from bench.printable import printable
+from bench.rows import writer
 
 WIDTH = 125
 """Characters that fit a page: what is beyond goes into a further table."""
@@ -101,15 +101,15 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
     `level` is yes or no of what a test could tell from the best, `empty` why there is no figure.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    rows = writer(text)
+    rows.writerow(CSV_COLUMNS)
     for entry in _all(tables):
         what, summary = entry.quantity, entry.summary
         numbers = [_number(summary.mean), _number(summary.deviation)] if summary else ["", ""]
         names = [entry.dataset, entry.label, results.methods.get(entry.label, "published")]
         names += [str(what.metric), what.name, what.unit]
         shown = [entry.mark, LEVEL[entry.level], "" if summary else entry.empty]
-        writer.writerow([*names, entry.n, entry.planned, *numbers, *shown])
+        rows.writerow([*names, entry.n, entry.planned, *numbers, *shown])
     return text.getvalue()
 
 
@@ -223,6 +223,7 @@ def as_macros(tables: Sequence[Table]) -> str:
             text = text.partition(" ± ")[0]
         unit = f" {entry.quantity.unit}".rstrip()
         comment = printable(f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}")
+        comment = comment.encode("ascii", "backslashreplace").decode()
         lines.append(rf"\newcommand{{\{name}}}{{{escape(text)}}} % {comment}")
     return "\n".join(lines) + "\n"
 

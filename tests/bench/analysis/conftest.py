@@ -73,7 +73,7 @@ def generate(
         """As a real one, it is another one for all that figures depend on."""
         slug = "-".join(re.findall(r"[a-z0-9]+", f"{slot[0]} {slot[1]}".lower()))
         made_with = (slot, protocol, sorted(recipe.items()), outputs[slot])
-        return f"{slug}.s{slot[2]}.{_hash(made_with)}"
+        return f"{slug[:60]}.s{slot[2]}.{_hash(made_with)}"
 
     cells = {
         cell_id(slot): {

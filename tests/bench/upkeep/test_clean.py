@@ -99,7 +99,7 @@ def test_links_are_left_alone(run: Run, tmp_path: Path, mistake: Mistake) -> Non
     assert {"mine.txt", "curves.safetensors"} == files(folder)
     run.cells.rename(tmp_path / "cells")
     run.cells.symlink_to(tmp_path / "cells")
-    assert "a link; clean the folder" in mistake(clean, [run], None, [], None, True)
+    assert "cells: a link; a run's folder" in mistake(clean, [run], None, [], None, True)
 
 
 def test_never_while_it_is_run(

@@ -139,7 +139,7 @@ def test_ids_that_lead_elsewhere_are_no_description(
     assert place == "run.json" and what.startswith("not a run's description")
 
 
-def test_leftovers_and_links_are_noted(tmp_path: Path, whole_run: MakeRun) -> None:
+def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, whole_run: MakeRun) -> None:
     run = whole_run(tmp_path / "r", [("d", "a", 0)])
     (run.cells / ".abc.part").write_bytes(b"")
     (run.cells / "what.txt").write_bytes(b"")
@@ -147,10 +147,9 @@ def test_leftovers_and_links_are_noted(tmp_path: Path, whole_run: MakeRun) -> No
     files = run.files("d.a.s0")
     files.curves.rename(tmp_path / "elsewhere")
     files.curves.symlink_to(tmp_path / "elsewhere")
-    assert wrong(run) == []
-    found = notes(run)
-    assert {"no cell's", "of no record", "left by a writer that was killed"} <= set(found)
-    assert "a link; what it points to may change" in found
+    reason = "can't be read (a link, which is not followed)"
+    assert wrong(run) == [("curves.safetensors", reason)]
+    assert {"no cell's", "of no record", "left by a writer that was killed"} <= set(notes(run))
 
 
 def test_a_run_that_is_going_on(

@@ -1,0 +1,40 @@
+"""CSV that every reader takes apart alike: whatever is in a field, a row ends at its line's end."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from _csv import Writer
+
+
+class Writable(Protocol):
+    """What rows are written to."""
+
+    def write(self, text: str, /) -> int: ...
+
+
+class _Lines:
+    """Ends lines as Unix does.
+
+    Python quotes only what its own end of a line holds: with "\\n" a name with "\\r" in it would be
+    two rows to a reader.
+    """
+
+    def __init__(self, file: Writable) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(f"{row.removesuffix(csv.excel.lineterminator)}\n")
+
+
+def writer(file: Writable) -> Writer:
+    """Writes sequences as rows."""
+    return csv.writer(_Lines(file))
+
+
+def dict_writer(file: Writable, names: Sequence[str]) -> csv.DictWriter[str]:
+    """Writes mappings as rows; what one lacks is empty."""
+    return csv.DictWriter(_Lines(file), names, restval="")

@@ -1,0 +1,17 @@
+"""Profiles of the tests that draw their examples."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, so that a change is what breaks a test.
+settings.register_profile("stable", derandomize=True, deadline=None, max_examples=100)
+# Others every time, and twenty times as many: minutes.
+settings.register_profile(
+    "long",
+    deadline=None,
+    max_examples=2_000,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("stable")
