@@ -235,26 +235,26 @@ class Call:
             place: a folder of this worker's machine.
             wanted: whether the driver still waits for it.
         """
-        arguments, cache = self._here(place)
-        unlike = differences(self.identity)
-        if self.shared and not cache.folder.is_dir():
-            unlike = f"it does not see {cache.folder}, which others do"
-        if unlike:
-            # The checks at the start were before it.
-            return UsageError, (f"a worker that came later: {unlike}",), {}
-        for key, entry in entries.items():
-            if not cache.has(key):
-                cache.write(key, *entry)
         try:
+            arguments, cache = self._here(place)
+            for key, entry in entries.items():
+                if not cache.has(key):
+                    cache.write(key, *entry)
             value = self._run(arguments, wanted)
             return None, value, {key: cache.read(key) for key in self.writes}
         except TaskFailed as error:
             return TaskFailed, (error.reason, error.details, error.number), {}
-        except (TimedOut, WorkerDied, WorkerLost) as error:
+        except (TimedOut, WorkerDied, WorkerLost, UsageError) as error:
             return type(error), (str(error),), {}
 
     def _here(self, place: Path) -> tuple[tuple[Any, ...], Cache]:
-        """The arguments with the workplace's folders as they are on this machine."""
+        """The arguments with the workplace's folders as they are on this machine.
+
+        Raises:
+            UsageError: it has other code, or does not see the cache: it came after the checks.
+        """
+        if unlike := differences(self.identity):
+            raise UsageError(f"a worker that came later: {unlike}")
         cache = Cache(place / "cache")
         arguments = []
         for each in self.arguments:
@@ -263,6 +263,8 @@ class Call:
                     (self._plugin(place, *plugin), plugin[1]) for plugin in each.plugins
                 )
                 folder = each.cache if self.shared else str(cache.folder)
+                if self.shared and not Path(folder).is_dir():
+                    raise UsageError(f"a worker that came later: it does not see {folder}")
                 cache = Cache(Path(folder))
                 each = replace(each, cache=folder, plugins=plugins)
             arguments.append(each)

@@ -48,6 +48,7 @@ class Sample:
     """At some time of a run."""
 
     cells: int
+    tasks: int
     seconds: float
     bytes: int
 
@@ -63,7 +64,8 @@ class Sampled(Usage):
         self.cells += ended.task.name.startswith("cell ")
         if self.cells % SAMPLE == 0 and self.cells > len(self.samples) * SAMPLE:
             memory = psutil.Process().memory_info().rss
-            self.samples.append(Sample(self.cells, time.monotonic() - self._start, memory))
+            passed = time.monotonic() - self._start
+            self.samples.append(Sample(self.cells, len(self.spans), passed, memory))
 
 
 def simulate(folder: Path, cells: int, executor: str, seconds: float) -> list[Sample]:

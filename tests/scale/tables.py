@@ -29,9 +29,10 @@ def run_row(folder: Path, executor: str, cells: int, seconds: float) -> Row:
     return {
         "executor": executor,
         "cells": f"{last.cells:,}",
+        "tasks, teachers' too": f"{last.tasks:,}",
         "whole run": f"{whole:.0f} s",
-        "ms a cell": f"{1000 * last.seconds / last.cells:.1f}",
-        f"of cells {SAMPLE:,} to {2 * SAMPLE:,}": _each(samples[:2]),
+        "a task": f"{1000 * last.seconds / last.tasks:.1f} ms",
+        f"of the second {SAMPLE:,} cells": _each(samples[:2]),
         f"of the last {SAMPLE:,}": _each([before, last]),
         f"driver's memory after {SAMPLE:,}": f"{first.bytes / MIB:.0f} MiB",
         "at the end": f"{last.bytes / MIB:.0f} MiB",
@@ -40,7 +41,7 @@ def run_row(folder: Path, executor: str, cells: int, seconds: float) -> Row:
 
 def _each(samples: list[Sample]) -> str:
     passed = samples[-1].seconds - samples[0].seconds
-    return f"{1000 * passed / max(1, samples[-1].cells - samples[0].cells):.1f} ms"
+    return f"{1000 * passed / max(1, samples[-1].tasks - samples[0].tasks):.1f} ms"
 
 
 def pair_rows(folder: Path, preset: str, rounds: int) -> list[Row]:
