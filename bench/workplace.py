@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import Cache
+from bench.forkserver import WORKER
 from bench.plugins import load_planned
-
-WORKER = "bench.worker"
 
 
 @dataclass(frozen=True)

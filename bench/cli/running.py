@@ -95,9 +95,14 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="run finished cells again too")] = False,
 ) -> None:
     """Run what is not done yet; the default preset without arguments."""
+    from bench.forkserver import start_server
+
+    if executor == "local" and (jobs != 1 or timeout):
+        # First of all: it loads torch while everything else gets ready.
+        start_server()
+
     from bench import runner
     from bench.devices import device_kind, parse_devices
-    from bench.executors import start_server
     from bench.overview import board_text
     from bench.plan import make_cells
     from bench.sources import fetch_missing
@@ -110,8 +115,6 @@ def run(
     devices = parse_devices(device) if executor == "local" else _cluster_device(device)
     _check_executor(executor, scheduler)
     slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
-    if executor == "local" and runner.needs_processes(slots, timeout):
-        start_server()
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
     options = runner.Options(

@@ -17,7 +17,7 @@ from bench.executors.engine import (
     describe_failure,
 )
 from bench.executors.here import InProcess
-from bench.executors.processes import ProcessPerTask, start_server
+from bench.executors.processes import ProcessPerTask
 
 if TYPE_CHECKING:
     from bench.executors.cluster import Cluster
@@ -53,5 +53,4 @@ __all__ = [
     "WorkerLost",
     "cluster_named",
     "describe_failure",
-    "start_server",
 ]

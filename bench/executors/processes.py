@@ -7,16 +7,13 @@ takes one task with it, a timeout is a kill, and memory is given back.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
@@ -33,23 +30,13 @@ from bench.executors.engine import (
     WorkerLost,
     describe_failure,
 )
-from bench.places import ROOT
+from bench.forkserver import importable_everywhere, start_server
 from bench.termination import GRACE, await_sigterm, end_in_time
-from bench.workplace import WORKER
 
 # multiprocessing reaps finished children whenever one is started: one thread at a time.
 _LOCK = threading.Lock()
 STARTS = 20
 """Attempts to start a process, a tenth of a second apart."""
-
-
-def start_server() -> ForkServerContext:
-    """Start what workers are forked from; early, as it loads torch while the plan is made."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([WORKER])
-    with _importable_everywhere():
-        forkserver.ensure_running()
-    return context
 
 
 class ProcessPerTask(Engine):
@@ -111,7 +98,7 @@ class ProcessPerTask(Engine):
         return answer
 
     def _start(self, call: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
-        with _LOCK, _importable_everywhere():
+        with _LOCK, importable_everywhere():
             for attempt in range(STARTS):
                 if self._stopped:
                     raise WorkerDied("stopped")
@@ -158,20 +145,6 @@ class ProcessPerTask(Engine):
 
     def slots(self) -> int:
         return self.jobs
-
-
-@contextlib.contextmanager
-def _importable_everywhere() -> Iterator[None]:
-    """Let the fork server find this repository: it begins without this process's sys.path."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
 def _cause_of_death(code: int | None) -> str:

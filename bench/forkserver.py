@@ -1,0 +1,37 @@
+"""What workers are forked from: a process that has torch loaded. Imports next to nothing itself."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterator
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+
+from bench.places import ROOT
+
+WORKER = "bench.worker"
+
+
+def start_server() -> ForkServerContext:
+    """Start it; early, as it loads torch while the plan is made."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([WORKER])
+    with importable_everywhere():
+        forkserver.ensure_running()
+    return context
+
+
+@contextlib.contextmanager
+def importable_everywhere() -> Iterator[None]:
+    """Let the fork server find this repository: it begins without this process's sys.path."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
