@@ -12,6 +12,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,17 +57,15 @@ def open_plain(path: Path, folder: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: there is none: it or a folder on the way is a link, it is a pipe, a device …
     """
-    *above, last = _steps(path, folder)
-    for each in above:
-        if stat.S_ISLNK(os.lstat(each).st_mode):
+    mode = 0
+    for each in _steps(path, folder):
+        mode = os.lstat(each).st_mode
+        if stat.S_ISLNK(mode):
             raise _refused(each, errno.ELOOP, "a link, which is not followed")
-    mode = os.lstat(last).st_mode
-    if stat.S_ISLNK(mode):
-        raise _refused(last, errno.ELOOP, "a link, which is not followed")
     if not stat.S_ISREG(mode):
-        raise _refused(last, errno.EINVAL, "not a regular file")
+        raise _refused(path, errno.EINVAL, "not a regular file")
     # Should another have come into its place just now: a pipe would wait for its writer.
-    handle = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(handle, "rb") as file:
         yield file
 
@@ -86,19 +85,20 @@ def read_plain(path: Path, folder: Path) -> bytes:
 def make_folder(path: Path, folder: Path) -> None:
     """Make a folder below another; what stands in its place and is none goes, as a link does."""
     folder.mkdir(parents=True, exist_ok=True)
-    for each in _steps(path, folder):
+    for each in map(Path, _steps(path, folder)):
         if each.is_symlink() or (each.exists() and not each.is_dir()):
             each.unlink()
         each.mkdir(exist_ok=True)
 
 
-def _steps(path: Path, folder: Path) -> list[Path]:
+def _steps(path: Path, folder: Path) -> list[str]:
     """The folders on the way from the folder to the path, and the path."""
-    names = path.relative_to(folder).parts
-    if not names or ".." in names:
+    above, parts = folder.parts, path.parts
+    names = parts[len(above) :]
+    if not names or ".." in names or parts[: len(above)] != above:
         raise _refused(path, errno.EINVAL, f"not in {folder}")
-    return [folder.joinpath(*names[:depth]) for depth in range(1, len(names) + 1)]
+    return list(accumulate(names, os.path.join, initial=str(folder)))[1:]
 
 
-def _refused(path: Path, code: int, reason: str) -> OSError:
+def _refused(path: Path | str, code: int, reason: str) -> OSError:
     return OSError(code, reason, str(path))

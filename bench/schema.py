@@ -136,7 +136,7 @@ def record_flaw(record: Any) -> str:
     for entry in record["sets"]:
         if flaw := _flaw(entry, SET):
             return f"sets: {flaw}"
-        if max(len(entry["set"]), len(entry["shift"])) > LONGEST:
+        if len(entry["set"]) > LONGEST or len(entry["shift"]) > LONGEST:
             return "sets: a name is too long"
     if taken := record["headline"].keys() & set(RESULT_COLUMNS):
         return f"headline: {min(taken)} is no figure"

@@ -382,7 +382,7 @@ class Run:
 
     def results(self) -> list[dict[str, str]]:
         """The rows of results.csv; of the records, where they are newer or it was changed."""
-        cells = self.manifest()["cells"].values()
+        cells = self.existing_manifest()["cells"].values()
         content = self._fresh("results")
         if content is not None:
             # A stranger's may be whatever its sum says.
@@ -416,7 +416,7 @@ class Run:
         return content if fresh else None
 
     def _finished(self) -> list[tuple[Any, Record]]:
-        cells = sorted(self.manifest()["cells"].items(), key=lambda item: _order(item[1]))
+        cells = sorted(self.existing_manifest()["cells"].items(), key=lambda item: _order(item[1]))
         records = ((cell, self.record(cell_id)) for cell_id, cell in cells)
         return [(cell, record) for cell, record in records if record is not None]
 

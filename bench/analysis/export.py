@@ -7,13 +7,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import quote
 
 from bench.analysis.results import Results, Slot
 from bench.errors import UsageError
 from bench.files import atomic_file
-from bench.rows import writer
+from bench.rows import Writable, writer
 from bench.schema import CELL_NAMES
 from bench.store import DamagedFile, Record
 
@@ -118,7 +118,7 @@ def _rows(results: Results) -> Iterator[Row]:
                 yield {**known, "metric": metric, "score": score, "value": value}
 
 
-def write_csv(results: Results, file: TextIO) -> int:
+def write_csv(results: Results, file: Writable) -> int:
     """The same table as CSV, into an open file."""
     columns = _columns(results)
     rows = writer(file)

@@ -14,6 +14,7 @@ import typer
 
 from bench.errors import UsageError
 from bench.printable import printable
+from bench.rows import Writable
 
 app = typer.Typer(
     add_completion=False,
@@ -35,10 +36,23 @@ Labels = Annotated[
 Mixed = Annotated[bool, typer.Option("--mixed", help="take rows of other protocols too, marked")]
 
 
+class Terminal:
+    """Stdout, as far as what a run holds can't steer it."""
+
+    def write(self, text: str, /) -> int:
+        """Line by line."""
+        return sys.stdout.write("\n".join(map(printable, text.split("\n"))))
+
+
 def page(text: str) -> None:
-    """Print what a command has to say; what a run holds can't steer the terminal."""
-    sys.stdout.write("\n".join(map(printable, text.rstrip().split("\n"))) + "\n")
+    """Print what a command has to say."""
+    Terminal().write(text.rstrip() + "\n")
     sys.stdout.flush()
+
+
+def stdout() -> Writable:
+    """Where data goes that is asked for as `-`: into a pipe or a file as it is."""
+    return Terminal() if sys.stdout.isatty() else sys.stdout
 
 
 def is_stdout(path: Path) -> bool:
@@ -101,7 +115,7 @@ def write(path: Path, text: str) -> None:
         UsageError: it can't be written.
     """
     if is_stdout(path):
-        sys.stdout.write(text)
+        stdout().write(text)
         sys.stdout.flush()
         return
     from bench.files import write_atomically

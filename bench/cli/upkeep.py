@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import Mixed, RunFolders, app, check_targets, is_stdout, page, target
+from bench.cli.app import (
+    Mixed,
+    RunFolders,
+    app,
+    check_targets,
+    is_stdout,
+    page,
+    stdout,
+    target,
+)
 from bench.errors import UsageError
 from bench.printable import printable
 
@@ -120,7 +129,7 @@ def export(
         exporting.check_tensorboard(tensorboard)
     results = read(folders, mixed)
     if out is not None and is_stdout(out):
-        exporting.write_csv(results, sys.stdout)
+        exporting.write_csv(results, stdout())
     elif out is not None:
         with target(out) as place:
             # What a link leads to has a format of its own.

@@ -13,6 +13,7 @@ import pickle
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -339,6 +340,19 @@ def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
             rows = list(csv.DictReader(file, strict=True))
         found = {row["dataset"] for row in rows}
         assert found <= {dataset for dataset, _, _ in asked} and None not in rows[0]
+
+
+@pytest.mark.parametrize(
+    "line", ["export run --out -", "table run --csv -", "compare run --json -"]
+)
+def test_data_on_a_terminal_steers_nothing(
+    hostile: Site, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    piped = hostile(*line.split(), data=True).stdout
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = hostile(*line.split()).stdout
+    assert shown != piped or "--json" in line
+    assert sum(map(str.isalnum, shown)) == sum(map(str.isalnum, piped))
 
 
 class Elements(html.parser.HTMLParser):

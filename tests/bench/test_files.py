@@ -1,0 +1,80 @@
+"""What is opened in a folder from a stranger, and what is replaced in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.files import make_folder, open_plain, read_plain
+from bench.rows import dict_writer, writer
+from tests.end_to_end.hostile import PLANTS, in_time, outside_of, plant
+
+
+@pytest.mark.parametrize("kind", PLANTS)
+def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
+    outside, folder = outside_of(tmp_path), tmp_path / "run"
+    (folder / "a/b").mkdir(parents=True)
+    (folder / "a/b/c").write_bytes(b"mine")
+    assert read_plain(folder / "a/b/c", folder) == b"mine"
+    for place in ("a/b/c", "a/b", "a"):
+        plant(kind, folder / place, outside)
+        with in_time(5), pytest.raises(OSError) as caught:
+            read_plain(folder / "a/b/c", folder)
+        assert caught.value.strerror and caught.value.filename
+
+
+def test_a_folder_may_be_a_link_but_what_is_in_it_may_not(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/file").write_bytes(b"mine")
+    (tmp_path / "here").symlink_to("there")
+    (tmp_path / "there/link").symlink_to("file")
+    assert read_plain(tmp_path / "here/file", tmp_path / "here") == b"mine"
+    # Even to a file beside it: where a link leads may change.
+    with pytest.raises(OSError, match="a link, which is not followed"):
+        read_plain(tmp_path / "here/link", tmp_path / "here")
+    with pytest.raises(OSError, match="a link, which is not followed"):
+        read_plain(tmp_path / "here/file", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret", "a/../../secret", ""])
+def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_bytes(b"1")
+    (tmp_path / "run/a").mkdir(parents=True)
+    with (
+        pytest.raises(OSError, match="not in "),
+        open_plain(tmp_path / "run" / name, tmp_path / "run"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLANTS if kind != "folder"])
+def test_folders_are_made_in_the_place_of_what_is_none(tmp_path: Path, kind: str) -> None:
+    outside, folder = outside_of(tmp_path), tmp_path / "run"
+    before = sorted(path.name for path in outside.rglob("*"))
+    make_folder(folder / "a/b", folder)
+    for place in ("a/b", "a"):
+        plant(kind, folder / place, outside)
+        make_folder(folder / "a/b", folder)
+        assert (folder / "a/b").is_dir()
+        assert not (folder / "a").is_symlink() and not (folder / "a/b").is_symlink()
+    assert sorted(path.name for path in outside.rglob("*")) == before
+
+
+def test_a_row_is_one_row_to_every_reader() -> None:
+    names = ["a\rb", "c\nd", "e\r\nf", '"', ",", "\r", "\0", "", "plain"]
+    text = io.StringIO()
+    writer(text).writerows([names, ["1"] * len(names)])
+    file = dict_writer(text, names)
+    file.writeheader()
+    file.writerow({"plain": 2, "\r": "\r"})
+    found = list(csv.reader(io.StringIO(text.getvalue(), newline=""), strict=True))
+    last = ["\r" if name == "\r" else "2" if name == "plain" else "" for name in names]
+    assert found == [names, ["1"] * len(names), names, last]
+    plain = io.StringIO()
+    writer(plain).writerow(["a", 1, 0.5, None, "b c"])
+    assert plain.getvalue() == "a,1,0.5,,b c\n"
+    assert os.linesep not in plain.getvalue()[:-1]
