@@ -21,6 +21,9 @@ from bench.errors import UsageError
 from bench.executors.cluster import Answer, Cluster, Entry
 from bench.places import ROOT
 
+# Its types know no options that are made at run time.
+_REMOTE: Any = ray.remote
+
 
 class RayCluster(Cluster):
     """Ray's nodes; on each, so many tasks at a time as it has CPUs, or GPUs."""
@@ -46,7 +49,7 @@ class RayCluster(Cluster):
         if context.dashboard_url:
             self.dashboard = f"http://{context.dashboard_url}"
         one = {"num_gpus": 1} if self._device == "cuda" else {"num_cpus": 1}
-        self._remote = cast(Any, ray.remote)(max_retries=0, **one)(_run_here)
+        self._remote = _REMOTE(max_retries=0, **one)(_run_here)
 
     def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[Answer]:
         started = self._remote.remote(call, list(entries), *entries.values())
@@ -56,7 +59,7 @@ class RayCluster(Cluster):
         return ray.put(entry)
 
     def _on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        remote = cast(Any, ray.remote)(num_cpus=0, max_retries=0)(_attempt)
+        remote = _REMOTE(num_cpus=0, max_retries=0)(_attempt)
         nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
         calls = [remote.options(scheduling_strategy=place) for place in places]

@@ -295,14 +295,14 @@ places_of_damage = st.lists(
 )
 
 
-@examples(110)
+@examples(60)
 @given(where=places_of_damage, names=st.sets(st.sampled_from(QUICK), min_size=2, max_size=4))
 def test_a_damaged_run(site: Site, truth: Truth, where: Any, names: set[str]) -> None:
     _damage(site, where)
     _read_and_check(site, truth, {"export", "table", *names})
 
 
-@examples(25)
+@examples(16)
 @given(where=places_of_damage, name=st.sampled_from(DRAWING))
 def test_a_damaged_run_is_drawn(site: Site, truth: Truth, where: Any, name: str) -> None:
     _damage(site, [(-index, other, damage) for index, other, damage in where])
@@ -312,14 +312,14 @@ def test_a_damaged_run_is_drawn(site: Site, truth: Truth, where: Any, name: str)
 def _damage(site: Site, where: Sequence[tuple[int, int, Damage]]) -> None:
     site.mend()
     # Kinds of files as often as each other, whatever their number.
-    kinds = sorted({Path(name).suffix for name in site.files})
+    kinds = sorted({_kind(name) for name in site.files})
     for index, other, damage in where:
         kind = kinds[index % len(kinds)]
-        files = sorted(name for name in site.files if name.endswith(kind))
+        files = sorted(name for name in site.files if _kind(name) == kind)
         name = files[index // len(kinds) % len(files)]
         content = damage.of(site.files[name][0], site.files[files[other % len(files)]][0])
         path = site.run / name
-        event(f"{damage.kind} {Path(name).name.lstrip('.') if '/' not in name else kind}")
+        event(f"{damage.kind} {kind}")
         if content is None:
             path.unlink(missing_ok=True)
             continue
@@ -327,6 +327,11 @@ def _damage(site: Site, where: Sequence[tuple[int, int, Damage]]) -> None:
         if damage.quiet:
             time = site.files[name][1]
             os.utime(path, ns=(time, time))
+
+
+def _kind(name: str) -> str:
+    """Of a run's files: those of cells by their ending, the others by their name."""
+    return Path(name).suffix if "/" in name else name
 
 
 def _read_and_check(site: Site, truth: Truth, names: set[str]) -> None:
@@ -464,7 +469,7 @@ def changed(content: bytes, made: Sequence[Change], seal: bool) -> bytes:
     return sealed(text) if seal else text
 
 
-@examples(150)
+@examples(70)
 @given(
     made=changes,
     index=st.integers(0, 11),
@@ -506,7 +511,7 @@ def test_descriptions_that_hold_something_else(
         site(name, next(iter(truth.cells)))
 
 
-@examples(20)
+@examples(14)
 @given(made=changes, description=st.booleans(), name=st.sampled_from(DRAWING))
 def test_what_holds_something_else_is_drawn(
     site: Site, truth: Truth, made: Sequence[Change], description: bool, name: str
@@ -538,7 +543,7 @@ some_arrays = st.dictionaries(
 )
 
 
-@examples(25)
+@examples(16)
 @given(made=some_arrays, name=st.sampled_from(["fidelity", "bands", "maps", "report", "verify"]))
 def test_arrays_of_any_shape(site: Site, truth: Truth, made: Any, name: str) -> None:
     site.mend()
@@ -655,7 +660,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cache, dict[str, b
     return cache, {path.name: path.read_bytes() for path in sorted(cache.folder.iterdir())}
 
 
-@examples(400)
+@examples(160)
 @given(where=places_of_damage, whole=st.booleans())
 def test_damaged_entries(cached: tuple[Cache, dict[str, bytes]], where: Any, whole: bool) -> None:
     cache, files = cached
@@ -689,7 +694,7 @@ def test_damaged_entries(cached: tuple[Cache, dict[str, bytes]], where: Any, who
     assert Checkpoint(cache, "c", 0).history in ([], ROWS)
 
 
-@examples(80)
+@examples(60)
 @given(made=changes)
 def test_a_checkpoint_of_another_history(
     cached: tuple[Cache, dict[str, bytes]], made: Sequence[Change]
