@@ -210,6 +210,27 @@ def test_a_sound_description_is_read(tmp_path: Path) -> None:
     assert Run(tmp_path).existing_manifest() == SOUND
 
 
+def test_a_description_of_which_a_byte_is_another_is_damaged(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_manifest(SOUND)
+    path = tmp_path / "run.json"
+    content = path.read_bytes()
+    assert run.manifest() == SOUND
+    for position in range(len(content)):
+        for changed in (content[:position], bytearray(content)):
+            if isinstance(changed, bytearray):
+                changed[position] ^= 4
+            path.write_bytes(changed)
+            # Of its sum's name, or of the last line's end, a change changes nothing else.
+            try:
+                assert {**run.manifest(), **SOUND} == run.manifest()
+            except UsageError as error:
+                assert len(str(error).splitlines()) == 1
+    # An older version kept no sum.
+    path.write_text(damaged())
+    assert run.manifest() == SOUND
+
+
 TEST_SET = record("c")["sets"][0]
 WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
     ({"sets": [{**TEST_SET, "figures": [1, 2]}]}, "sets: figures is missing or of the wrong kind"),

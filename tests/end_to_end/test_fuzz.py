@@ -277,8 +277,8 @@ class Damage:
 
 
 KINDS = (
-    *("flipped", "cut off", "inserted", "deleted", "replaced", "zeros", "doubled"),
-    *("turned around", "another's", "another's middle", "nothing", "gone"),
+    *("flipped", "flipped", "flipped", "replaced", "cut off", "inserted", "deleted", "zeros"),
+    *("doubled", "turned around", "another's", "another's middle", "nothing", "gone"),
 )
 damages = st.builds(
     Damage,

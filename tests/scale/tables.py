@@ -72,7 +72,11 @@ def read_rows(folder: Path, cells: int) -> list[Row]:
         "verify": ("verify", str(run)),
         "export": ("export", str(run), "--out", str(folder / "all.csv")),
     }
-    return [{"command": name, **_command(*each)} for name, each in commands.items()]
+    rows = []
+    for name, each in commands.items():
+        rows.append({"command": name, **_command(*each)})
+        print(*rows[-1].values(), file=sys.stderr, flush=True)
+    return rows
 
 
 # A small process between, as a child begins with its parent's memory.
