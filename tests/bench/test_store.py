@@ -16,6 +16,7 @@ import pytest
 from bench.errors import UsageError
 from bench.schema import curves_of
 from bench.store import FORMAT, DamagedFile, Run, name_of
+from tests.end_to_end.hostile import resummed
 
 CELL = {
     **{"dataset": "d", "method": "m", "measured": "teacher", "protocol": "code"},
@@ -229,6 +230,17 @@ def test_a_description_of_which_a_byte_is_another_is_damaged(tmp_path: Path) -> 
     # An older version kept no sum.
     path.write_text(damaged())
     assert run.manifest() == SOUND
+
+
+def test_a_figure_too_large_to_be_added_up_is_infinite(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    huge = {"nll": 1.7e308, "ece": -1e100, "kl": 9.9e99}
+    run.write_record(record("c", headline=huge))
+    found = run.read_record("c")["headline"]
+    assert found == {"nll": "inf", "ece": "-inf", "kl": 9.9e99}
+    resummed(run.files("c").record, headline=huge)
+    with pytest.raises(DamagedFile, match="headline: ece is no number"):
+        run.read_record("c")
 
 
 TEST_SET = record("c")["sets"][0]

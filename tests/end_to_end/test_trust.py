@@ -193,7 +193,7 @@ def test_in_place_of_what_lies_beside_records(site: Site, part: str) -> None:
     write_all(site, attack)
 
 
-@pytest.mark.parametrize("first", [0, 3, 6])
+@pytest.mark.parametrize("first", [0, 4])
 def test_in_place_of_what_is_derived(site: Site, first: int) -> None:
     names = ("results.csv", "metrics.csv", "timings.csv", "derived.json", ".driver", "report.html")
     kinds = list(itertools.islice(itertools.cycle(PLANTS), first, first + len(names)))
@@ -209,7 +209,7 @@ def test_in_place_of_what_is_derived(site: Site, first: int) -> None:
     write_all(site, attack)
 
 
-@every_plant
+@pytest.mark.parametrize("kind", ["link to a folder", "dangling link", "pipe", "terabyte"])
 @pytest.mark.parametrize("name", ["run.json", "cells"])
 def test_in_place_of_the_run_s_own(site: Site, kind: str, name: str) -> None:
     def attack() -> None:
@@ -222,7 +222,7 @@ def test_in_place_of_the_run_s_own(site: Site, kind: str, name: str) -> None:
     write_all(site, attack)
 
 
-@pytest.mark.parametrize("kind", ["link to a file", "dangling link", "pipe", "folder"])
+@pytest.mark.parametrize("kind", ["link to a file", "pipe"])
 def test_in_place_of_the_lock(site: Site, kind: str) -> None:
     def attack() -> None:
         site.plant(kind, ".lock")
@@ -255,9 +255,9 @@ def named(folder: Path, names: Sequence[str] = NAMES) -> Run:
     labels = {
         (names[0], name, seed): {"nll": 0.1 + place + seed, metric: 0.5}
         for place, (name, metric) in enumerate(zip(names, metrics, strict=True))
-        for seed in (0, 1)
+        for seed in (0, 1)[: 1 + (place < 3)]
     }
-    datasets = {(name, label, 0): {"nll": 0.25} for name in names[::2] for label in names[:2]}
+    datasets = {(name, label, 0): {"nll": 0.25} for name in names[::3] for label in names[:2]}
     described = {"better": "lower", "headline": True}
     run = generate(
         folder,
@@ -497,7 +497,9 @@ def test_tables_that_the_records_do_not_give(site: Site, content: bytes) -> None
     (site.run / "derived.json").write_text(json.dumps({**sums, "state": run._state()}))
     assert run._fresh("results") is not None, "to all appearance"
     assert run.results() == expected
-    assert read_all(site)[1] == 1, "verify says so"
+    assert site("verify", "run").returncode == 1
+    for line in ("board run", "table run", "export run --out out/e.csv", "status run"):
+        assert site(*line.split()).returncode == 0
     for option in ("--metric ece@test", "--metric nll@test"):
         site("table", "run", *option.split())
 
