@@ -14,6 +14,11 @@ from bench.places import ROOT
 WORKER = "bench.worker"
 
 
+def needs_processes(jobs: int, timeout: float | None) -> bool:
+    """Whether tasks run outside the driver's process; a timeout is a kill."""
+    return jobs > 1 or timeout is not None
+
+
 def start_server() -> ForkServerContext:
     """Start it; early, as it loads torch while the plan is made."""
     context = multiprocessing.get_context("forkserver")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 from bench.estimate import Estimate, Kind
@@ -17,11 +16,10 @@ SHORT = 1e-3
 
 @dataclass
 class _Group:
-    """Tasks of one rank and kind, the weightiest first, else in the order asked for."""
+    """Tasks of a kind: by rank, then the weightiest first, else in the order asked for."""
 
-    rank: int
     kind: Kind
-    tasks: list[tuple[int, int, Task]] = field(default_factory=list)
+    tasks: list[tuple[int, int, int, Task]] = field(default_factory=list)
     started: bool = False
     place: Place | None = None
 
@@ -42,8 +40,7 @@ class Ready:
     def __init__(self, estimate: Estimate, numbers: dict[str, int]) -> None:
         self._estimate = estimate
         self._numbers = numbers
-        self._groups: dict[tuple[int, Kind], _Group] = {}
-        self._kinds: dict[Kind, list[_Group]] = defaultdict(list)
+        self._groups: dict[Kind, _Group] = {}
         # Places that have changed since are left in it, and passed over.
         self._heap: list[tuple[Place, int, _Group]] = []
         self._counter = itertools.count()
@@ -54,12 +51,9 @@ class Ready:
 
     def push(self, task: Task) -> None:
         """A task that can start."""
-        key = task.rank, task.kind
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group(*key)
-            self._kinds[task.kind].append(group)
-        heapq.heappush(group.tasks, (-task.weight, self._numbers[task.name], task))
+        group = self._groups.setdefault(task.kind, _Group(task.kind))
+        number = self._numbers[task.name]
+        heapq.heappush(group.tasks, (task.rank, -task.weight, number, task))
         self._size += 1
         self._put(group)
 
@@ -79,23 +73,22 @@ class Ready:
     def learn(self, kind: Kind, seconds: float) -> None:
         """A task of this kind took so long."""
         self._estimate.learn(kind, seconds)
-        for group in self._kinds.get(kind, ()):
-            self._put(group)
+        if kind in self._groups:
+            self._put(self._groups[kind])
 
     def clear(self) -> None:
         """Forget all."""
         self._groups.clear()
-        self._kinds.clear()
         self._heap.clear()
         self._size = 0
 
     def _put(self, group: _Group) -> None:
         if not group.tasks:
             return
-        _, number, task = group.tasks[0]
+        *_, number, task = group.tasks[0]
         mean = self._estimate.mean(group.kind)
         known = group.started or mean is not None
-        place = (known, group.rank, -(mean or SHORT) * task.weight, number)
+        place = (known, task.rank, -(mean or SHORT) * task.weight, number)
         if place != group.place:
             group.place = place
             heapq.heappush(self._heap, (place, next(self._counter), group))

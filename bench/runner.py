@@ -20,6 +20,7 @@ from bench.errors import UsageError
 from bench.estimate import Estimate
 from bench.executors import Engine, InProcess, ProcessPerTask, cluster_named
 from bench.fingerprint import canonical, file_digest
+from bench.forkserver import needs_processes
 from bench.graph import cell_task, data_tasks, make_tasks
 from bench.metrics.registry import METRICS
 from bench.places import DATA_ROOT, ROOT
@@ -148,11 +149,6 @@ def _prepare(tasks: list[Task], engine: Engine) -> None:
     Scheduler(tasks, engine, Watch(), fail_fast=True).run()
     if failures:
         raise UsageError(f"{failures[0].task.name}: {failures[0].reason}")
-
-
-def needs_processes(jobs: int, timeout: float | None) -> bool:
-    """Whether tasks run outside this process; a timeout is a kill."""
-    return jobs > 1 or timeout is not None
 
 
 def _engine(options: Options, workplace: Workplace) -> Engine:

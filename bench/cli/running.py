@@ -95,14 +95,16 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="run finished cells again too")] = False,
 ) -> None:
     """Run what is not done yet; the default preset without arguments."""
-    from bench.forkserver import start_server
+    from bench.devices import device_kind, parse_devices
+    from bench.forkserver import needs_processes, start_server
 
-    if executor == "local" and (jobs != 1 or timeout):
+    devices = parse_devices(device) if executor == "local" else _cluster_device(device)
+    slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
+    if executor == "local" and needs_processes(slots, timeout):
         # First of all: it loads torch while everything else gets ready.
         start_server()
 
     from bench import runner
-    from bench.devices import device_kind, parse_devices
     from bench.overview import board_text
     from bench.plan import make_cells
     from bench.sources import fetch_missing
@@ -112,9 +114,7 @@ def run(
     config, plugins = _configure(selected, plugin)
     if download:
         fetch_missing(config, data_root)
-    devices = parse_devices(device) if executor == "local" else _cluster_device(device)
     _check_executor(executor, scheduler)
-    slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
     options = runner.Options(

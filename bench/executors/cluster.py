@@ -180,7 +180,8 @@ class Cluster(Engine):
                 f"worker {blind}: does not see {self._cache.folder}, which others do; "
                 "give a --cache that all or none of them see"
             )
-        return all(seen.values())
+        # Should all be gone just now: entries that travel are right for any that come.
+        return bool(seen) and all(seen.values())
 
     def _sent(self, key: str) -> Any:
         """A cache entry, which the cluster keeps while it is read now and then."""
@@ -302,11 +303,11 @@ def identity() -> dict[str, str]:
     return {"code": code_digest(*CODE)[:12], "python": python, **versions("torch", "numpy")}
 
 
-def differences(there: Mapping[str, str]) -> str:
-    """What the driver has else than this machine; empty if nothing."""
-    here = identity()
+def differences(drivers: Mapping[str, str]) -> str:
+    """What this worker has else than the driver, to whom it is "there"; empty if nothing."""
+    own = identity()
     return ", ".join(
-        f"{what} is {here.get(what)} there, {value} where it was started"
-        for what, value in there.items()
-        if here.get(what) != value
+        f"{what} is {own.get(what)} there, {value} where it was started"
+        for what, value in drivers.items()
+        if own.get(what) != value
     )

@@ -73,6 +73,7 @@ class RayCluster(Cluster):
     def stop(self) -> None:
         with contextlib.suppress(Exception):
             self._on_each(shutil.rmtree, _place(), True)
+        with contextlib.suppress(Exception):
             ray.shutdown()
 
 
