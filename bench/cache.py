@@ -58,11 +58,14 @@ class Cache:
 
     def has(self, key: str) -> bool:
         """Whether an entry of the right size is there; its sum is not computed."""
+        return self._has(key, self.note(key))
+
+    def _has(self, key: str, note: Mapping[str, Any]) -> bool:
         try:
             size = self._paths(key)[0].lstat().st_size
         except (OSError, ValueError):
             return False
-        return bool(size == self.note(key).get("bytes"))
+        return bool(size == note.get("bytes"))
 
     def sound(self, key: str) -> bool:
         """Whether the entry is there and its sum is right."""
@@ -137,15 +140,16 @@ class Cache:
             return {}
 
     def _verify(self, key: str) -> None:
+        note = self.note(key)
         # Before gigabytes are read.
-        if not self.has(key):
+        if not self._has(key, note):
             raise Damaged(f"cache entry {key}: missing, or not of the size noted")
         try:
             found = _sum_of(self._paths(key)[0], self.folder)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise Damaged(f"cache entry {key}: {reason}") from None
-        if found != self.note(key).get("sha256"):
+        if found != note.get("sha256"):
             raise Damaged(f"cache entry {key}: its SHA-256 is not the one noted")
 
 

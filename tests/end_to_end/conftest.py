@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import subprocess
 import sys
@@ -12,14 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from typer.main import get_command
 
 from bench import cli
-from bench.cli.app import app
 from bench.metrics.registry import METRICS
 from datasets import DATASETS
 from methods import METHODS
-from tests.end_to_end.program import GRID, Bench, places, start
+from tests.end_to_end.program import GRID, Bench, commands, run_whole, start
 
 
 @pytest.fixture
@@ -44,8 +41,7 @@ def here(
     kept = [dict(registry) for registry in registries]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     threads = torch.get_num_threads()
-    # Made of the functions' signatures, which takes longer than most commands.
-    monkeypatch.setattr(cli, "app", _commands())
+    monkeypatch.setattr(cli, "app", commands())
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         jobs = ("--jobs", "1") if arguments[0] == "run" and "--jobs" not in arguments else ()
@@ -66,16 +62,7 @@ def here(
     torch.set_flush_denormal(False)
 
 
-@functools.cache
-def _commands() -> Any:
-    return get_command(app)
-
-
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The grid, run undisturbed in this one process's own way: `--jobs 1`."""
-    folder = tmp_path_factory.mktemp("reference")
-    process = start("run", *GRID, "--jobs", "1", *places("run"), folder=folder)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return folder / "run"
+    return run_whole(tmp_path_factory.mktemp("reference"), *GRID, "--jobs", "1")

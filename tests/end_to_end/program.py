@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = ("kd", "hydra+[heads=2,4]", "hydra", "mc-dropout", "gauss", "endd", "single", "ensemble")
@@ -38,6 +40,24 @@ def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
         # In the background of a script Ctrl-C is ignored, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def run_whole(folder: Path, *arguments: str) -> Path:
+    """The folder of a run that nothing disturbs, and in which all is well."""
+    process = start("run", *arguments, *places("run"), folder=folder)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return folder / "run"
+
+
+@functools.cache
+def commands() -> Any:
+    """The program's commands; made of the functions' signatures, longer than most of them take."""
+    from typer.main import get_command
+
+    from bench.cli.app import app
+
+    return get_command(app)
 
 
 def places(name: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,7 @@ def test_a_worker_that_is_killed_and_one_that_comes_later(
     dask: Cluster, reference: Path, tmp_path: Path
 ) -> None:
     first = dask.worker()
-    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
-    wait_for(tmp_path / "run", 3)
+    process = begun(dask, tmp_path)
     dask.worker()
     wait_for(tmp_path / "run", 6)
     kill_all(first)
@@ -49,8 +49,7 @@ def test_a_driver_that_is_killed_comes_back(
     dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
     dask.worker("--nthreads", "2")
-    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
-    wait_for(tmp_path / "run", 3)
+    process = begun(dask, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     finished = records(tmp_path / "run")
@@ -110,8 +109,7 @@ def test_a_scheduler_that_is_gone_ends_the_run_and_fails_no_cell(
     dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
     dask.worker("--nthreads", "2")
-    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
-    wait_for(tmp_path / "run", 3)
+    process = begun(dask, tmp_path)
     kill_all(dask.processes[0])
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2 and "the Dask scheduler is gone" in err.splitlines()[-1], err
@@ -131,8 +129,7 @@ def test_a_worker_with_other_code_that_comes_late_ends_the_run(
 ) -> None:
     """Nothing that was finished is lost, and none of its figures is taken."""
     first = dask.worker()
-    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
-    wait_for(tmp_path / "run", 3)
+    process = begun(dask, tmp_path)
     (tmp_path / "other.py").write_text(OTHER_CODE)
     dask.worker("--preload", str(tmp_path / "other.py"), PYTHONPATH=str(ROOT))
     _, err = process.communicate(timeout=300)
@@ -184,6 +181,13 @@ def test_what_can_not_work_is_one_line_at_once(
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 2 and said in line and line.startswith("error: "), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def begun(dask: Cluster, folder: Path) -> subprocess.Popen[str]:
+    """A run of some cells, of which three are finished."""
+    process = start("run", *SOME, *dask.options, *places("run"), folder=folder)
+    wait_for(folder / "run", 3)
+    return process
 
 
 def wait_for(run: Path, cells: int) -> None:

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import SHORT, Bench, command, places, records, start, tables
+from tests.end_to_end.program import (
+    SHORT,
+    Bench,
+    command,
+    places,
+    records,
+    run_whole,
+    start,
+    tables,
+)
 from tests.end_to_end.test_same_bits import epochs_kept
 from tests.faults.injection import injected
 
@@ -46,11 +55,7 @@ def disk() -> Iterator[Disk]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """The tables of the few cells."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    process = start("run", *FEW, *places("run"), folder=folder)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return tables(folder / "run")
+    return tables(run_whole(tmp_path_factory.mktemp("undisturbed"), *FEW))
 
 
 @pytest.mark.parametrize(("full", "size"), [("run-cache", "700k"), ("run", "300k")])

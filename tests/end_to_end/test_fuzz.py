@@ -28,18 +28,16 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
-from typer.main import get_command
 
 from bench import cli
 from bench.cache import Cache, Damaged
 from bench.checkpoint import Checkpoint
-from bench.cli.app import app
 from bench.config import PRESETS, preset_names
 from bench.errors import UsageError
 from bench.fingerprint import canonical
 from bench.store import DamagedFile, Run
 from tests.end_to_end.hostile import NAMES, assert_orderly, in_time, sealed
-from tests.end_to_end.program import places, start
+from tests.end_to_end.program import commands, run_whole
 
 LENGTH = settings.default.max_examples / 100 if settings.default else 1
 
@@ -119,9 +117,6 @@ class Site:
         return done.returncode
 
 
-COMMAND: Any = get_command(app)
-
-
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The program, in this process."""
     out, err, argv = io.StringIO(), io.StringIO(), sys.argv
@@ -139,20 +134,16 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_commands() -> Iterator[None]:
-    """Commands are made once: that takes longer than most of them."""
+    """Commands are made once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "app", COMMAND)
+        patch.setattr(cli, "app", commands())
         yield
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real run of twelve cells, and its cache beside it."""
-    folder = tmp_path_factory.mktemp("fuzz")
-    process = start("run", *GRID, "--jobs", "1", *places("run"), folder=folder)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return folder / "run"
+    return run_whole(tmp_path_factory.mktemp("fuzz"), *GRID, "--jobs", "1")
 
 
 @pytest.fixture(scope="module")

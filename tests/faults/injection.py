@@ -69,7 +69,7 @@ class Injector:
     """Kills processes of runs over a small grid.
 
     Args:
-        folder: where runs go; each is removed once it was found right.
+        folder: where runs go.
         options: more options for `run`, e.g. of the executor.
         seed: of the moments and victims.
     """
