@@ -15,8 +15,9 @@ bench: $(VENV)/run.done
 	fi; \
 	exit $$status
 
+# A file's tests share what they set up: they stay in one process.
 test: lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile
 
 # Clusters, killed processes, full disks: a quarter of an hour.
 test-slow: $(VENV)/slow.done

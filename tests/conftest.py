@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+# Lines are as wide wherever the tests run.
+os.environ.pop("COLUMNS", None)
 
 # The same examples every time, so that a change is what breaks a test.
 settings.register_profile("stable", derandomize=True, deadline=None, max_examples=100)

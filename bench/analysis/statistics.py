@@ -64,8 +64,11 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
 
     Ties count half: Mann and Whitney's U / (n m), as in Agarwal et al. 2021 (arXiv 2108.13264).
     """
-    above = _values(first)[:, None] - _values(second)[None, :]
-    return float((np.sign(above).mean() + 1) / 2)
+    values, others = _values(first), _values(second)
+    n = len(values)
+    # Of the first's ranks among all, what is not due to the first itself.
+    above = midranks(np.concatenate((values, others)))[:n].sum() - n * (n + 1) / 2
+    return float(above / (n * len(others)))
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
