@@ -12,9 +12,9 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
 
 LARGEST = 2**30
 """Bytes that are read at once; no table of a run has nearly as many."""
@@ -51,7 +51,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def open_plain(path: Path, folder: Path) -> Iterator[BinaryIO]:
+def open_plain(path: Path, folder: Path) -> Iterator[BufferedReader]:
     """Open a regular file in a folder or below it to read; nothing else is even opened.
 
     Raises:

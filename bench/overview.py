@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from tabulate import tabulate
 
+from bench import derived
 from bench.analysis.tables.board import make_boards, render
 from bench.cache import Cache
 from bench.config import PRESETS, preset_names
@@ -116,7 +117,7 @@ def status_text(run: Run) -> str:
 def board_text(run: Run, markdown: bool) -> str:
     """The leaderboard; failed, skipped and missing cells are noted beside their method."""
     manifest = run.existing_manifest()
-    results = run.results()
+    results = derived.results(run)
     reasons: dict[tuple[str, str], str] = {}
     bad = {
         (row["dataset"], row["label"], int(row["seed"]))

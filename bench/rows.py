@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -33,6 +34,15 @@ class _Lines:
 def writer(file: Writable) -> Writer:
     """Writes sequences as rows."""
     return csv.writer(_Lines(file))
+
+
+def as_csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """A table of mappings, under their names."""
+    text = io.StringIO()
+    table = dict_writer(text, names)
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue().encode()
 
 
 def dict_writer(file: Writable, names: Sequence[str]) -> csv.DictWriter[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from bench import derived
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import Estimate
@@ -73,9 +74,9 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
         except BaseException:
             # The tables can be derived again at any time; what went wrong is the news.
             with contextlib.suppress(OSError):
-                run.derive()
+                derived.write(run)
             raise
-        run.derive()
+        derived.write(run)
     return all(state_of(run.record(cell.id)) in ("done", "skipped") for cell in cells)
 
 

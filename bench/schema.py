@@ -240,13 +240,16 @@ def _figure(text: str) -> float:
     return value
 
 
-def metric_rows(content: bytes) -> Iterator[list[str]]:
+def metric_rows(lines: Iterable[str]) -> Iterator[list[str]]:
     """The rows of metrics.csv, METRIC_COLUMNS; a value is looked at where it is used.
+
+    Args:
+        lines: with their ends.
 
     Raises:
         ValueError: it is no such table.
     """
-    rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    rows = csv.reader(lines, strict=True)
     try:
         if tuple(next(rows, ())) != METRIC_COLUMNS:
             raise ValueError("not a table of metrics")

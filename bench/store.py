@@ -1,12 +1,10 @@
-"""The run's folder: a record a finished cell, and the tables derived from the records.
+"""The run's folder: what was asked for, and a record a finished cell.
 
     run.json                what was asked for: cells, recipes, metrics, the last command
     cells/<id>.json         the record of a cell
     cells/<id>/history.csv  its training, a row an epoch
     cells/<id>/curves.safetensors  what its figures are drawn from (bench/curves.py)
-    results.csv             a row a cell, headline figures     } derived, whole and atomic
-    metrics.csv             a row a figure                     }
-    timings.csv             what may differ between equal runs }
+    *.csv                   tables of all records (bench/derived.py)
 
 Records are written once, by the driver, before a cell counts as finished.
 
@@ -17,12 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import math
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,22 +27,17 @@ from filelock import FileLock, Timeout
 
 from bench.errors import UsageError
 from bench.files import make_folder, read_plain, write_atomically
-from bench.fingerprint import canonical, digest
+from bench.fingerprint import canonical
 from bench.printable import printable
-from bench.rows import dict_writer
+from bench.rows import as_csv
 from bench.schema import (
-    CELL_NAMES,
     HUGE,
-    METRIC_COLUMNS,
-    RESULT_COLUMNS,
     curves_of,
     history_of,
     is_id,
     manifest_flaw,
-    metric_rows,
     plain_json,
     record_flaw,
-    result_rows,
 )
 
 if TYPE_CHECKING:
@@ -325,7 +317,7 @@ class Run:
         files = self.files(str(record["id"]))
         names = list(dict.fromkeys(name for row in history for name in row))
         parts = {
-            "history": (files.history, _csv(names, history) if history else b""),
+            "history": (files.history, as_csv(names, history) if history else b""),
             "curves": (files.curves, save(dict(curves)) if curves else b""),
         }
         sums = {}
@@ -343,88 +335,6 @@ class Run:
             write_atomically(path, content)
         elif not path.parent.is_symlink():
             path.unlink(missing_ok=True)
-
-    # Derived tables
-
-    def derive(self) -> None:
-        """Write the tables of all cells that were asked for.
-
-        Rows are sorted by dataset, method, label and seed, so that equal runs are equal files.
-        """
-        state = self._state()
-        tables = self._tables()
-        for name, content in tables.items():
-            write_atomically(self.folder / f"{name}.csv", content)
-        sums = {name: hashlib.sha256(tables[name]).hexdigest() for name in ("results", "metrics")}
-        derived = json.dumps({"state": state, **sums})
-        write_atomically(self.folder / "derived.json", derived.encode())
-
-    def outdated(self) -> Iterator[str]:
-        """Derived files that are missing, or aren't what the records give, to the byte."""
-        for name, content in self._tables().items():
-            path = self.folder / f"{name}.csv"
-            try:
-                same = self.read(path) == content
-            except OSError:
-                same = False
-            if not same:
-                yield path.name
-
-    def _tables(self) -> dict[str, bytes]:
-        rows = self._finished()
-        timings = [_timing_row(cell, record) for cell, record in rows]
-        names = list(dict.fromkeys(name for row in timings for name in row))
-        return {
-            "results": _results_csv(rows),
-            "metrics": _metrics_csv(rows),
-            "timings": _csv(names, timings),
-        }
-
-    def results(self) -> list[dict[str, str]]:
-        """The rows of results.csv; of the records, where they are newer or it was changed."""
-        cells = self.existing_manifest()["cells"].values()
-        content = self._fresh("results")
-        if content is not None:
-            # A stranger's may be whatever its sum says.
-            with contextlib.suppress(ValueError):
-                return result_rows(content, cells)
-        return result_rows(_results_csv(self._finished()), cells)
-
-    def metrics(self) -> Iterator[list[str]]:
-        """The rows of metrics.csv, of the records where it is not fresh; METRIC_COLUMNS.
-
-        Raises:
-            DamagedFile: they aren't, though their sum is right.
-        """
-        content = self._fresh("metrics")
-        if content is None:
-            content = _metrics_csv(self._finished())
-        try:
-            yield from metric_rows(content)
-        except ValueError as error:
-            raise DamagedFile(self.folder / "metrics.csv", str(error)) from None
-
-    def _fresh(self, table: str) -> bytes | None:
-        """A derived table as it was written, if no record is newer."""
-        try:
-            derived = plain_json(self.read(self.folder / "derived.json"))
-            content = self.read(self.folder / f"{table}.csv")
-            fresh = derived["state"] == self._state()
-            fresh &= derived[table] == hashlib.sha256(content).hexdigest()
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return content if fresh else None
-
-    def _finished(self) -> list[tuple[Any, Record]]:
-        cells = sorted(self.existing_manifest()["cells"].items(), key=lambda item: _order(item[1]))
-        records = ((cell, self.record(cell_id)) for cell_id, cell in cells)
-        return [(cell, record) for cell, record in records if record is not None]
-
-    def _state(self) -> str:
-        """Changes whenever a record or the description does."""
-        paths = [*self.cells.glob("*.json"), self.folder / "run.json"]
-        stats = ((path.name, path.lstat()) for path in paths)
-        return digest(sorted([name, stat.st_mtime_ns, stat.st_size] for name, stat in stats))
 
 
 def state_of(record: Record | None, missing: str = "to run") -> str:
@@ -450,48 +360,3 @@ def _flaw(cell_id: str, text: bytes, record: Any) -> str:
     if record.get("id") != cell_id:
         return f"holds {record.get('id')!r}, not the cell that it is named after"
     return record_flaw(record)
-
-
-def _order(cell: Mapping[str, Any]) -> tuple[str, str, str, int]:
-    return cell["dataset"], cell["method"], cell["label"], cell["seed"]
-
-
-def _results_csv(rows: Sequence[tuple[Any, Record]]) -> bytes:
-    results = [_result_row(cell, record) for cell, record in rows]
-    figures = sorted({name for row in results for name in row} - set(RESULT_COLUMNS))
-    return _csv([*RESULT_COLUMNS, *figures], results)
-
-
-def _metrics_csv(rows: Iterable[tuple[Any, Record]]) -> bytes:
-    return _csv(
-        METRIC_COLUMNS, (row for cell, record in rows for row in _metric_rows(cell, record))
-    )
-
-
-def _csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = dict_writer(text, names)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def _name_columns(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: cell[name] for name in CELL_NAMES}
-
-
-def _result_row(cell: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    return {**_name_columns(cell), "status": record["status"], **record["headline"]}
-
-
-def _metric_rows(cell: Mapping[str, Any], record: Record) -> Iterator[dict[str, Any]]:
-    names = _name_columns(cell)
-    for entry in record["sets"]:
-        where = {name: entry[name] for name in ("set", "shift", "severity")}
-        for key, value in sorted(entry["figures"].items()):
-            metric, _, score = key.partition(":")
-            yield {**names, **where, "metric": metric, "score": score, "value": value}
-
-
-def _timing_row(cell: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    return {**_name_columns(cell), "cell": record["id"], **record["timings"]}

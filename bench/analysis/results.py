@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench import derived
 from bench.errors import UsageError, nearest
 from bench.fingerprint import canonical
 from bench.schema import RESULT_COLUMNS, figure_of
@@ -256,7 +257,7 @@ class Results:
                 for cell_id, cell in asked
                 if self.holders[cell_id] is run
             }
-            for row in run.metrics():
+            for row in derived.metrics(run):
                 place = tuple(row[4:9])
                 if not wanted(place):
                     continue
@@ -363,7 +364,7 @@ def _check_agreement(
 
 
 def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    manifest, rows = run.existing_manifest(), run.results()
+    manifest, rows = run.existing_manifest(), derived.results(run)
     if not rows:
         damaged = any(run.record_is_damaged(cell_id) for cell_id in manifest["cells"])
         what = "every record is damaged (verify says how)" if damaged else "no cell is finished yet"

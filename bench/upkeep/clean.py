@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from bench import derived
 from bench.cache import Cache
 from bench.errors import UsageError, nearest
 from bench.printable import printable
@@ -92,7 +93,7 @@ def clean(
         for each in found:
             _remove(each)
         for run in runs:
-            run.derive()
+            derived.write(run)
     return "\n".join([*lines, "", f"{total}: removed"])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench import derived
 from bench.analysis.results import read
 from bench.errors import UsageError
 from bench.files import write_atomically
@@ -57,7 +58,7 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
         for cell_id, run in merger.records.items():
             if run is not target:
                 _copy(run, target, cell_id)
-        target.derive()
+        derived.write(target)
     copied = sum(run is not target for run in merger.records.values())
     busy = [
         f"{run.folder} is being run: merge again when it ends" for run in sources if run.holder()
@@ -121,7 +122,7 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
 
 
 def _has_figures(run: Run) -> bool:
-    return bool(run.manifest()) and any(row["status"] == "ok" for row in run.results())
+    return bool(run.manifest()) and any(row["status"] == "ok" for row in derived.results(run))
 
 
 def _same(a: Run, b: Run) -> bool:

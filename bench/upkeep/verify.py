@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import derived
 from bench.cache import KINDS, Cache
 from bench.errors import UsageError
 from bench.fingerprint import canonical
@@ -73,7 +74,7 @@ def verify(run: Run) -> Iterator[Finding]:
         yield finding
     yield from _strangers(run, cells)
     # Without one of the records it isn't known what they give.
-    for name in () if unusable else run.outdated():
+    for name in () if unusable else derived.outdated(run):
         yield Finding(run.folder / name, "not what the records give", wrong=not driven)
 
 

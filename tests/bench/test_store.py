@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import derived
 from bench.errors import UsageError
 from bench.schema import curves_of
 from bench.store import FORMAT, DamagedFile, Run, name_of
@@ -92,14 +93,14 @@ def test_curves_come_back_or_are_missing(tmp_path: Path) -> None:
 
 def test_long_rows_are_of_records_where_the_table_was_changed(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["a", "b,c"])
-    run.derive()
-    expected = list(run.metrics())
-    assert not list(run.outdated()) and len(expected) == 4 * 3
+    derived.write(run)
+    expected = list(derived.metrics(run))
+    assert not list(derived.outdated(run)) and len(expected) == 4 * 3
     assert ["d", "m", "b,c", "9", "test", "", "0", "nll", "", "0.25"] in expected
     path = tmp_path / "metrics.csv"
     path.write_bytes(path.read_bytes().replace(b"0.25", b"0.15"))
-    assert list(run.outdated()) == ["metrics.csv"]
-    assert list(run.metrics()) == expected
+    assert list(derived.outdated(run)) == ["metrics.csv"]
+    assert list(derived.metrics(run)) == expected
 
 
 def test_a_damaged_record_is_missing_never_wrong(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_damaged_record_is_missing_never_wrong(tmp_path: Path) -> None:
 def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / str(i), ["b", "a"], random.Random(i)) for i in range(3)]
     for run in runs:
-        run.derive()
+        derived.write(run)
     for table in ("results.csv", "metrics.csv"):
         contents = {(run.folder / table).read_bytes() for run in runs}
         assert len(contents) == 1
@@ -135,16 +136,16 @@ def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
 
 def test_strange_labels_survive(tmp_path: Path) -> None:
     run = make_run(tmp_path, STRANGE)
-    run.derive()
+    derived.write(run)
     for table in ("results.csv", "metrics.csv", "timings.csv"):
         assert {row["label"] for row in rows(tmp_path / table)} == set(STRANGE)
 
 
 def test_results_follow_a_new_record(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["a"])
-    assert {row["status"] for row in run.results()} == {"ok"}
+    assert {row["status"] for row in derived.results(run)} == {"ok"}
     run.write_record(record("c0", status="failed", headline={}))
-    assert sorted(row["status"] for row in run.results()) == ["failed", "ok"]
+    assert sorted(row["status"] for row in derived.results(run)) == ["failed", "ok"]
 
 
 def test_a_record_under_another_name_is_missing(tmp_path: Path) -> None:
@@ -157,10 +158,10 @@ def test_a_record_under_another_name_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"label\n", b"\xff\x00"])
 def test_changed_tables_are_derived_anew_in_memory(tmp_path: Path, content: bytes) -> None:
     run = make_run(tmp_path, ["a", "b"])
-    run.derive()
-    expected = run.results()
+    derived.write(run)
+    expected = derived.results(run)
     (tmp_path / "results.csv").write_bytes(content)
-    assert run.results() == expected and len(expected) == 4
+    assert derived.results(run) == expected and len(expected) == 4
     assert (tmp_path / "results.csv").read_bytes() == content
 
 

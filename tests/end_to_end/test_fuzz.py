@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from bench import cli
+from bench import cli, derived
 from bench.cache import Cache, Damaged
 from bench.checkpoint import Checkpoint
 from bench.config import PRESETS, preset_names
@@ -155,8 +155,8 @@ class Truth:
     """What is shown of the sound run, to compare with."""
 
     def __init__(self, run: Path, out: Path) -> None:
-        self.results = {_slot(row): row for row in Run(run).results()}
-        self.metrics = {tuple(row) for row in Run(run).metrics()}
+        self.results = {_slot(row): row for row in derived.results(Run(run))}
+        self.metrics = {tuple(row) for row in derived.metrics(Run(run))}
         assert program("export", str(run), "--out", str(out / "truth.csv")).returncode == 0
         self.exported = {tuple(row.items()) for row in rows_of(out / "truth.csv")}
         assert program("table", str(run), "--csv", str(out / "truth.csv")).returncode == 0
@@ -168,9 +168,9 @@ class Truth:
 
     def check(self, run: Run, out: Path) -> None:
         """That all that is shown is as it is here, or isn't shown."""
-        for row in _shown(run.results):
+        for row in _shown(lambda: derived.results(run)):
             assert row == self.results[_slot(row)]
-        for values in _shown(lambda: list(run.metrics())):
+        for values in _shown(lambda: list(derived.metrics(run))):
             assert tuple(values) in self.metrics
         for cell_id in self.cells:
             record = run.record(cell_id)
@@ -484,19 +484,19 @@ def test_records_that_hold_something_else(
 @examples(100)
 @given(
     made=changes,
-    derived=st.booleans(),
+    fresh=st.booleans(),
     names=st.sets(st.sampled_from(QUICK), min_size=3, max_size=5),
 )
 def test_descriptions_that_hold_something_else(
-    site: Site, truth: Truth, made: Sequence[Change], derived: bool, names: set[str]
+    site: Site, truth: Truth, made: Sequence[Change], fresh: bool, names: set[str]
 ) -> None:
     site.mend()
     (site.run / "run.json").write_bytes(changed(site.files["run.json"][0], made, seal=False))
     event(f"read: {bool(_shown(lambda: [Run(site.run).manifest()]))}")
-    if derived:
+    if fresh:
         # As if the tables were of this description.
         sums = json.loads((site.run / "derived.json").read_bytes())
-        state = Run(site.run)._state()
+        state = derived._state(Run(site.run))
         (site.run / "derived.json").write_text(json.dumps({**sums, "state": state}))
     for name in sorted(names):
         site(name, next(iter(truth.cells)))

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import plugins
+from bench import derived, plugins
 from bench.cache import Cache, Damaged
 from bench.store import Run
 from tests.bench.analysis.conftest import generate
@@ -290,7 +290,7 @@ def named(folder: Path, names: Sequence[str] = NAMES) -> Run:
             environment={name: name for name in names},
             timings={**record["timings"], "host": names[0], **dict.fromkeys(names, 1.0)},
         )
-    run.derive()
+    derived.write(run)
     return run
 
 
@@ -330,10 +330,10 @@ def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
     run = Run(hostile.run)
     cells = run.manifest()["cells"].values()
     asked = {(cell["dataset"], cell["label"], cell["seed"]) for cell in cells}
-    assert {(r["dataset"], r["label"], int(r["seed"])) for r in run.results()} == asked
-    assert {(r[0], r[2], int(r[3])) for r in run.metrics()} <= asked
+    assert {(r["dataset"], r["label"], int(r["seed"])) for r in derived.results(run)} == asked
+    assert {(r[0], r[2], int(r[3])) for r in derived.metrics(run)} <= asked
     (hostile.run / "results.csv").unlink()
-    assert {(r["dataset"], r["label"], int(r["seed"])) for r in run.results()} == asked
+    assert {(r["dataset"], r["label"], int(r["seed"])) for r in derived.results(run)} == asked
     for command in ("table run --csv", "export run --out", "compare run --csv"):
         hostile(*command.split(), "out/rows.csv")
         with (hostile.out / "rows.csv").open(newline="", encoding="utf-8") as file:
@@ -486,7 +486,7 @@ DERIVED = {
 @pytest.mark.parametrize("content", DERIVED.values(), ids=DERIVED)
 def test_tables_that_the_records_do_not_give(site: Site, content: bytes) -> None:
     site.renew()
-    run, expected = Run(site.run), Run(site.sound).results()
+    run, expected = Run(site.run), derived.results(Run(site.sound))
     sums = json.loads((site.run / "derived.json").read_bytes())
     for name in ("results", "metrics"):
         path = site.run / f"{name}.csv"
@@ -494,9 +494,10 @@ def test_tables_that_the_records_do_not_give(site: Site, content: bytes) -> None
         made = content.replace(b"%(header)s", header).replace(b"%(row)s", row)
         path.write_bytes(made)
         sums[name] = hashlib.sha256(made).hexdigest()
-    (site.run / "derived.json").write_text(json.dumps({**sums, "state": run._state()}))
-    assert run._fresh("results") is not None, "to all appearance"
-    assert run.results() == expected
+    (site.run / "derived.json").write_text(json.dumps({**sums, "state": derived._state(run)}))
+    with derived._fresh(run, "results") as file:
+        assert file is not None, "to all appearance"
+    assert derived.results(run) == expected
     assert site("verify", "run").returncode == 1
     for line in ("board run", "table run", "export run --out out/e.csv", "status run"):
         assert site(*line.split()).returncode == 0

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench import runner, teacher
+from bench import derived, runner, teacher
 from bench.cache import Cache
 from bench.compute import prepare_process
 from bench.config import load_preset, parse_variant
@@ -231,5 +231,5 @@ def generated(folder: Path, cells: int) -> Path:
         record = runner._record(cell, "ok", "", "")
         record |= {"headline": headline, "sets": [entry] * 18, "timings": {"seconds": 1.0}}
         run.write_record(record)
-    run.derive()
+    derived.write(run)
     return folder

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import derived
 from bench.analysis.results import Slot
 from bench.metrics.registry import METRICS
 from bench.store import FORMAT, Run
@@ -132,7 +133,7 @@ def generate(
             "environment": {"device": "cpu", "python": "3.11", "torch": "2.13"},
         }
         run.write_record(record, (histories or {}).get(slot, ()), (curves or {}).get(slot))
-    run.derive()
+    derived.write(run)
     return run
 
 

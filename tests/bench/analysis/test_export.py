@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench import derived
 from bench.analysis import export
 from bench.analysis.results import read
 from bench.store import Run
@@ -58,7 +59,8 @@ def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
     table = {tuple(row[name] for name in parts) for row in found if row["status"] == "ok"}
     names = ("dataset", "method", "label", "seed", *parts[2:])
     assert {
-        tuple(dict(zip(names, row, strict=True))[name] for name in parts) for row in run.metrics()
+        tuple(dict(zip(names, row, strict=True))[name] for name in parts)
+        for row in derived.metrics(run)
     } == table
     assert ("kd", "0", "test", "", "0", "nll", "", "0.30000000000000004") in table
     assert ("kd", "0", "test", "rotation", "3", "ece", "", "nan") in table

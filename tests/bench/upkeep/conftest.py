@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import derived
 from bench.metrics.registry import METRICS
 from bench.store import FORMAT, Run
 
@@ -69,7 +70,7 @@ def generate(
     for slot in slots:
         if slot not in missing:
             write_cell(run, slot, cells[id_of(slot)], recipe, figure, slot in failed)
-    run.derive()
+    derived.write(run)
     return run
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import derived
 from bench.cache import Cache
 from bench.store import Run
 from bench.upkeep.clean import clean
@@ -43,7 +44,7 @@ def run(tmp_path: Path, whole_run: MakeRun) -> Run:
     for days, name in ((1, ".old.part"), (0, ".new.part")):
         (run.cells / name).write_bytes(b"123")
         age(run.cells / name, days)
-    run.derive()
+    derived.write(run)
     return run
 
 
@@ -68,7 +69,7 @@ def test_what_was_listed_goes_and_no_more(run: Run) -> None:
     before = files(run.folder)
     assert clean([run], None, [], None, yes=True).endswith("removed")
     assert before - files(run.folder) == GONE
-    assert len(run.results()) == 5 and not list(run.outdated())
+    assert len(derived.results(run)) == 5 and not list(derived.outdated(run))
     missing = {each.place.name for each in verify(run) if each.wrong}
     assert missing == {"d.a.s0.json", "e.b.s1.json"}
     assert clean([run], None, [], None, yes=True) == "nothing to remove"

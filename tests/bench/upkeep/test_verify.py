@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import derived
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.store import Run
@@ -76,7 +77,7 @@ def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, whole_run: Ma
     manifest["cells"]["d.a.s0"]["seed"] = 7
     manifest["recipes"]["d"]["epochs"] = 11
     run.write_manifest(manifest)
-    run.derive()
+    derived.write(run)
     found = [what for _, what in wrong(run)]
     assert any(what.startswith("its parameters is") for what in found)
     assert "its seed is 0, asked for was 7" in found
@@ -105,7 +106,7 @@ def test_missing_failed_and_unasked(tmp_path: Path, whole_run: MakeRun) -> None:
     manifest = run.manifest()
     del manifest["cells"]["d.b.s1"], manifest["cells"]["d.a.s0"]
     run.write_manifest(manifest)
-    run.derive()
+    derived.write(run)
     assert wrong(run) == []
     assert "1 records of cells no longer asked for, or of older code" in notes(run)
 
@@ -169,7 +170,7 @@ def test_a_cell_without_figures_leaves_no_older_parts(tmp_path: Path, whole_run:
     assert record is not None
     run.write_record({**record, "status": "failed", "reason": "later", "headline": {}, "sets": []})
     assert run.history(run.read_record("d.a.s0")) == [] and not run.files("d.a.s0").curves.exists()
-    run.derive()
+    derived.write(run)
     assert wrong(run) == []
 
 
@@ -194,7 +195,7 @@ def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, whole_run: MakeRu
     run = whole_run(tmp_path / "r", [("d", "a", 0)])
     curves = {"roc/total/ood:far": np.zeros(3, np.float32)}
     run.write_record(run.read_record("d.a.s0"), [{"loss": "abc"}], curves)
-    run.derive()
+    derived.write(run)
     assert wrong(run) == [
         ("history.csv", "no history: it has no stages and epochs"),
         ("curves.safetensors", "damaged: roc/total/ood:far has the shape [3]"),
