@@ -17,7 +17,7 @@ bench: $(VENV)/run.done
 
 # A file's tests share what they set up: they stay in one process.
 test: lint types
-	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # Clusters, killed processes, full disks: a quarter of an hour.
 test-slow: $(VENV)/slow.done

@@ -23,11 +23,9 @@ from tests.end_to_end.program import (
     tables,
 )
 from tests.end_to_end.test_same_bits import epochs_kept
-from tests.faults.injection import injected
 
 pytestmark = pytest.mark.slow
 FEW = ("-m", "kd", "-m", "hydra", "-d", "spiral", "-s", "0-2", *SHORT, "--jobs", "2")
-KILLS = 3
 
 Disk = Callable[[Path, str], None]
 
@@ -250,10 +248,3 @@ def test_damaged_files_are_made_again(
         path.write_bytes(damaged[damage])
     assert bench("run", *FEW, *places("run")).returncode == 0
     assert tables(tmp_path / "run") == undisturbed
-
-
-@pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
-def test_random_kills(options: tuple[str, ...]) -> None:
-    """A few of what `python -m tests.faults` does at length."""
-    *_, outcome = injected(KILLS, options, seed=int.from_bytes(os.urandom(2)))
-    assert not outcome.faults, str(outcome)

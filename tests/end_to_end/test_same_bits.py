@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import random
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.program import GRID, SHORT, Bench, places, records, start, tables
+from tests.end_to_end.program import GRID, SHORT, Bench, places, start, tables
 
 CELLS, SKIPPED = 54, 2
 
@@ -68,25 +67,6 @@ def test_a_cell_alone(bench: Bench, reference: Path, tmp_path: Path) -> None:
     alone = ("-m", "hydra+[heads=4]", "-d", "digits-0-7", "-s", "1", *SHORT)
     assert bench("run", *alone, "--jobs", "2", *places("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 1
-
-
-def test_killed_at_a_random_moment_and_resumed(
-    bench: Bench, reference: Path, tmp_path: Path
-) -> None:
-    process = start("run", *GRID, "--jobs", "2", *places("run"), folder=tmp_path)
-    assert process.stderr is not None
-    process.stderr.readline()
-    moment = random.SystemRandom().uniform(0, 3)
-    time.sleep(moment)
-    assert process.poll() is None, "it had ended before it was killed"
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    finished = records(tmp_path / "run")
-    done = bench("run", *GRID, "--jobs", "2", *places("run"))
-    assert done.returncode == 0, f"killed after {moment:.2f} s: {done.stderr}"
-    again = finished.items() - records(tmp_path / "run").items()
-    assert not again, "a finished cell was run again"
-    assert tables(tmp_path / "run") == tables(reference), f"killed after {moment:.2f} s"
 
 
 def test_a_cell_killed_midway_goes_on_from_its_checkpoint(

@@ -1,0 +1,18 @@
+"""A dozen kills at random moments; `python -m tests.faults` is the long form."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.faults.injection import injected
+
+KILLS = 6
+
+
+@pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
+def test_nothing_is_lost(options: tuple[str, ...]) -> None:
+    seed = int.from_bytes(os.urandom(2))
+    *_, outcome = injected(KILLS, options, seed)
+    assert not outcome.faults, f"seed {seed}: {outcome}"
