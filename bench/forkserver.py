@@ -11,8 +11,6 @@ from multiprocessing.context import ForkServerContext
 
 from bench.places import ROOT
 
-WORKER = "bench.worker"
-
 
 def needs_processes(jobs: int, timeout: float | None) -> bool:
     """Whether tasks run outside the driver's process; a timeout is a kill."""
@@ -22,7 +20,7 @@ def needs_processes(jobs: int, timeout: float | None) -> bool:
 def start_server() -> ForkServerContext:
     """Start it; early, as it loads torch while the plan is made."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([WORKER])
+    context.set_forkserver_preload(["bench.preloaded"])
     with importable_everywhere():
         forkserver.ensure_running()
     return context

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import Cache
-from bench.forkserver import WORKER
 from bench.plugins import load_planned
 
 
@@ -32,4 +31,4 @@ class Workplace:
 
 def in_worker(function: str, *arguments: Any) -> Any:
     """Call a function of the worker's module, which is imported here and not by the planner."""
-    return getattr(importlib.import_module(WORKER), function)(*arguments)
+    return getattr(importlib.import_module("bench.worker"), function)(*arguments)
