@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
 from bench.places import ROOT
+
+_ENVIRONMENT = threading.Lock()
+"""Held while it is changed: a cluster's worker has a thread a task."""
 
 
 def needs_processes(jobs: int, timeout: float | None) -> bool:
@@ -29,12 +33,13 @@ def start_server() -> ForkServerContext:
 @contextlib.contextmanager
 def importable_everywhere() -> Iterator[None]:
     """Let the fork server find this repository: it begins without this process's sys.path."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+    with _ENVIRONMENT:
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PYTHONPATH"]
+            else:
+                os.environ["PYTHONPATH"] = before

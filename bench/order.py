@@ -76,12 +76,6 @@ class Ready:
         if kind in self._groups:
             self._put(self._groups[kind])
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._groups.clear()
-        self._heap.clear()
-        self._size = 0
-
     def _put(self, group: _Group) -> None:
         if not group.tasks:
             return

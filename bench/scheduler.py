@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections import defaultdict
@@ -13,12 +12,9 @@ from typing import Any, Protocol
 
 from bench.estimate import Estimate
 from bench.executors import Engine, TaskFailed, TimedOut, WorkerDied, WorkerLost
+from bench.executors.engine import NO_ROOM
 from bench.order import Ready
 from bench.task import Task
-
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-"""Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
-
 
 LOSSES = 10
 """Times that a task is started again since what ran it was lost: a cluster takes workers back."""
@@ -84,6 +80,7 @@ class Scheduler:
         self._attempts: dict[str, int] = defaultdict(int)
         self._losses: dict[str, int] = defaultdict(int)
         self._running: dict[Future[Any], tuple[Task, float]] = {}
+        self._stopping = False
         for task in tasks:
             needs = [name for name in task.needs if name in self._tasks]
             self._missing[task.name] = len(needs)
@@ -101,20 +98,19 @@ class Scheduler:
         """
         succeeded = True
         try:
-            while self._ready or self._running:
+            while self._running or (self._ready and not self._stopping):
                 self._start()
                 for ended in self._finished():
                     succeeded &= not ended.failed
                     self._settle(ended)
-                    if ended.failed and self._fail_fast:
-                        self._ready.clear()
+                    self._stopping |= ended.failed and self._fail_fast
         except BaseException:
             self._executor.stop()
             raise
         return succeeded
 
     def _start(self) -> None:
-        slots = self._executor.slots()
+        slots = 0 if self._stopping else self._executor.slots()
         while self._ready and len(self._running) < slots:
             task = self._ready.pop()
             self._attempts[task.name] += 1
@@ -124,9 +120,12 @@ class Scheduler:
             self._running[future] = task, began
 
     def _finished(self) -> Iterable[Ended]:
-        # Not for ever: on a cluster workers come and go.
+        # Not for ever: on a cluster workers come and go, and there may be none just now.
+        if not self._running:
+            time.sleep(GLANCE)
         done, _ = wait(self._running, GLANCE, FIRST_COMPLETED)
-        for future in done:
+        # What succeeded first: what did not may end the run.
+        for future in sorted(done, key=lambda each: each.exception() is not None):
             task, began = self._running.pop(future)
             attempts = self._attempts[task.name]
             try:

@@ -204,23 +204,30 @@ def result_rows(content: bytes, cells: Iterable[Mapping[str, Any]]) -> list[dict
     known = {tuple(str(cell[name]) for name in CELL_NAMES) for cell in cells}
     try:
         reader = csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)
-        columns, rows = reader.fieldnames or (), list(reader)
+        if not {*RESULT_COLUMNS} <= {*(reader.fieldnames or ())}:
+            raise ValueError("not a table of results")
+        return [_result_row(row, known) for row in reader]
     except csv.Error:
         raise ValueError("not readable as CSV") from None
-    if not {*RESULT_COLUMNS} <= {*columns}:
-        raise ValueError("not a table of results")
-    for row in rows:
-        # A surplus of fields has no name, a missing field no value.
-        if None in row or None in row.values():
-            raise ValueError("not a row of results")
-        name = tuple(row[name] for name in CELL_NAMES)
-        if name not in known or row["status"] not in STATUSES:
-            raise ValueError("a row of no cell")
-        known.remove(name)
-        for column, text in row.items():
-            if column not in RESULT_COLUMNS and text:
-                _figure(text)
-    return rows
+
+
+def _result_row(row: dict[str, str], known: set[tuple[str, ...]]) -> dict[str, str]:
+    """A row of results.csv as it is; its cell is no longer among those that are known.
+
+    Raises:
+        ValueError: it is none of a cell that is known.
+    """
+    # A surplus of fields has no name, a missing field no value.
+    if None in row or None in row.values():
+        raise ValueError("not a row of results")
+    name = tuple(row[name] for name in CELL_NAMES)
+    if name not in known or row["status"] not in STATUSES:
+        raise ValueError("a row of no cell")
+    known.remove(name)
+    for column, text in row.items():
+        if column not in RESULT_COLUMNS and text:
+            _figure(text)
+    return row
 
 
 def figure_of(row: Sequence[str]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import pickle
+import socket
 import sys
 import time
 import uuid
@@ -23,6 +24,7 @@ from typing import Any
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.executors.engine import (
+    NO_ROOM,
     PLAIN,
     Engine,
     Parcel,
@@ -106,6 +108,10 @@ class Cluster(Engine):
     def _send(self, entry: Entry) -> Any:
         """Put an entry into the cluster; returns what stands for it."""
 
+    def _is_held(self, entry: Any) -> bool:
+        """Whether the cluster still has an entry that was sent."""
+        return True
+
     @abstractmethod
     def _on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
         """What a call gives, or raises, by worker that is there to answer."""
@@ -185,7 +191,9 @@ class Cluster(Engine):
 
     def _sent(self, key: str) -> Any:
         """A cache entry, which the cluster keeps while it is read now and then."""
-        entry = self._entries.pop(key, None) or self._send(self._cache.read(key))
+        entry = self._entries.pop(key, None)
+        if entry is None or not self._is_held(entry):
+            entry = self._send(self._cache.read(key))
         self._entries[key] = entry
         if len(self._entries) > KEPT:
             del self._entries[next(iter(self._entries))]
@@ -247,6 +255,12 @@ class Call:
             return TaskFailed, (error.reason, error.details, error.number), {}
         except (TimedOut, WorkerDied, WorkerLost, UsageError) as error:
             return type(error), (str(error),), {}
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            # Of the task itself it would be a TaskFailed: this worker can take no other either.
+            where = f"{socket.gethostname()}: {error.filename or place}"
+            return UsageError, (f"{where}: {error.strerror}; what was finished is kept",), {}
 
     def _here(self, place: Path) -> tuple[tuple[Any, ...], Cache]:
         """The arguments with the workplace's folders as they are on this machine.

@@ -22,6 +22,8 @@ from bench.executors.cluster import Answer, Cluster, Entry
 from bench.places import ROOT
 
 GPU = "GPU"
+LOST = ("lost dependencies", "already forgotten")
+"""Why Dask cancels a task where the only worker that held an entry is gone."""
 # Each new worker finds the repository where it lies here, if it lies there too.
 _FIND_REPOSITORY = (
     f"import os, sys; os.path.isdir({str(ROOT)!r}) and sys.path.append({str(ROOT)!r})"
@@ -73,8 +75,11 @@ class DaskCluster(Cluster):
         try:
             started.set_result(promise.result())
         except FutureCancelledError as error:
-            gone = f"the Dask scheduler is gone ({error.reason}); what was finished is kept"
-            started.set_exception(UsageError(f"{gone}, the same command goes on"))
+            if error.reason in LOST:
+                started.set_exception(error)
+            else:
+                gone = f"the Dask scheduler is gone ({error.reason}); what was finished is kept"
+                started.set_exception(UsageError(f"{gone}, the same command goes on"))
         except ModuleNotFoundError as error:
             started.set_exception(UsageError(f"a worker that came later: {error}"))
         except BaseException as error:
@@ -83,6 +88,9 @@ class DaskCluster(Cluster):
     def _send(self, entry: Entry) -> Promise[Any]:
         promises: list[Promise[Any]] = self._client.scatter([entry], direct=False, hash=False)
         return promises[0]
+
+    def _is_held(self, entry: Promise[Any]) -> bool:
+        return bool(entry.status == "finished")
 
     def _on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
         answers = self._client.run(function, *arguments, on_error="return")

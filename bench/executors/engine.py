@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
 
 
 class TaskFailed(Exception):

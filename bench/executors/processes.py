@@ -139,7 +139,8 @@ class ProcessPerTask(Engine):
                 time.sleep(0.01)
         finally:
             with _LOCK:
-                for process in running:
+                # The number of one that has ended may be another's by now.
+                for process in self._running.intersection(running):
                     process.kill()
             self._threads.shutdown(cancel_futures=True)
 

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import socket
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -48,11 +49,13 @@ class RayCluster(Cluster):
             raise UsageError(f"--scheduler {address}: no Ray cluster answers ({reason})") from None
         if context.dashboard_url:
             self.dashboard = f"http://{context.dashboard_url}"
+        # Of each node's temporary folder: no other run's, no name that someone could have taken.
+        self._place = f"bench-ray-{uuid.uuid4().hex}"
         one = {"num_gpus": 1} if self._device == "cuda" else {"num_cpus": 1}
         self._remote = _REMOTE(max_retries=0, **one)(_run_here)
 
     def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[Answer]:
-        started = self._remote.remote(call, list(entries), *entries.values())
+        started = self._remote.remote(call, self._place, list(entries), *entries.values())
         return cast(Future[Answer], started.future())
 
     def _send(self, entry: Entry) -> Any:
@@ -72,19 +75,21 @@ class RayCluster(Cluster):
 
     def stop(self) -> None:
         with contextlib.suppress(Exception):
-            self._on_each(shutil.rmtree, _place(), True)
+            self._on_each(_forget, self._place)
         with contextlib.suppress(Exception):
             ray.shutdown()
 
 
-def _run_here(call: bytes, keys: list[str], *entries: Entry) -> Answer:
+def _run_here(call: bytes, name: str, keys: list[str], *entries: Entry) -> Answer:
+    place = Path(tempfile.gettempdir()) / name
+    place.mkdir(mode=0o700, exist_ok=True)
     run: Callable[..., Answer] = pickle.loads(call)
     # Ray ends what it runs when the driver does.
-    return run(dict(zip(keys, entries, strict=True)), _place(), lambda: True)
+    return run(dict(zip(keys, entries, strict=True)), place, lambda: True)
 
 
-def _place() -> Path:
-    return Path(tempfile.gettempdir()) / f"bench-ray-{ray.get_runtime_context().get_job_id()}"
+def _forget(name: str) -> None:
+    shutil.rmtree(Path(tempfile.gettempdir()) / name, ignore_errors=True)
 
 
 def _attempt(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.errors import UsageError
 from bench.executors import (
     PLAIN,
     InProcess,
@@ -123,6 +124,24 @@ def test_fail_fast_starts_nothing_more() -> None:
         [task("a"), task("b"), task("c")], {"a": [failure]}, fail_fast=True
     )
     assert not well and executor.calls == ["a"] and set(notes.ends) == {"a"}
+
+
+def test_fail_fast_starts_nothing_that_waited_either() -> None:
+    """What was running when it failed is done; what needs that is not begun."""
+    failure: BaseException = TaskFailed("ValueError", "")
+    tasks = [task("a"), task("teacher"), task("cell", "teacher")]
+    executor, notes, well = play(tasks, {"a": [failure]}, fail_fast=True, jobs=2)
+    assert not well and executor.calls == ["a", "teacher"]
+    assert set(notes.ends) == {"a", "teacher"}
+
+
+def test_what_succeeded_is_kept_when_another_ends_the_run() -> None:
+    gone: BaseException = UsageError("the cluster is gone")
+    names = [f"{number}" for number in range(8)]
+    executor, notes = Played({"3": [gone]}, jobs=8), Notes()
+    with pytest.raises(UsageError):
+        Scheduler([task(name) for name in names], executor, notes).run()
+    assert set(notes.ends) == {*names} - {"3"}
 
 
 def test_an_interrupt_stops_the_workers() -> None:

@@ -78,6 +78,23 @@ def test_without_a_shared_folder(
     assert mixed.returncode == 2 and "does not see" in mixed.stderr
 
 
+def test_a_worker_that_held_what_travels_is_killed(
+    dask: Cluster, reference: Path, tmp_path: Path
+) -> None:
+    """Without a shared folder: what only it held is sent again, and no cell is charged."""
+    if reason := can_hide():
+        pytest.skip(f"a folder can't be hidden from a worker here: {reason}")
+    (tmp_path / "run-cache").mkdir()
+    first = dask.worker(hidden=tmp_path / "run-cache")
+    process = begun(dask, tmp_path)
+    dask.worker(hidden=tmp_path / "run-cache")
+    dask_has(dask, workers=2)
+    kill_all(first)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert assert_part_of(tmp_path / "run", reference) == 12
+
+
 def test_each_bad_end_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
     """One that exits, one that kills its process, one that hangs until the timeout."""
     dask.worker("--nthreads", "2")
