@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from pathlib import Path
 
 import pytest
 
 from bench.files import make_folder, open_plain, read_plain
-from bench.rows import dict_writer, writer
 from tests.end_to_end.hostile import PLANTS, in_time, outside_of, plant
 
 
@@ -62,19 +58,3 @@ def test_folders_are_made_in_the_place_of_what_is_none(tmp_path: Path, kind: str
         assert (folder / "a/b").is_dir()
         assert not (folder / "a").is_symlink() and not (folder / "a/b").is_symlink()
     assert sorted(path.name for path in outside.rglob("*")) == before
-
-
-def test_a_row_is_one_row_to_every_reader() -> None:
-    names = ["a\rb", "c\nd", "e\r\nf", '"', ",", "\r", "\0", "", "plain"]
-    text = io.StringIO()
-    writer(text).writerows([names, ["1"] * len(names)])
-    file = dict_writer(text, names)
-    file.writeheader()
-    file.writerow({"plain": 2, "\r": "\r"})
-    found = list(csv.reader(io.StringIO(text.getvalue(), newline=""), strict=True))
-    last = ["\r" if name == "\r" else "2" if name == "plain" else "" for name in names]
-    assert found == [names, ["1"] * len(names), names, last]
-    plain = io.StringIO()
-    writer(plain).writerow(["a", 1, 0.5, None, "b c"])
-    assert plain.getvalue() == "a,1,0.5,,b c\n"
-    assert os.linesep not in plain.getvalue()[:-1]
