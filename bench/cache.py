@@ -77,11 +77,14 @@ class Cache:
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray], note: Mapping[str, Any]) -> None:
         """Write an entry; a reader sees all of it or nothing."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         arrays_path, note_path = self._paths(key)
         with atomic_file(arrays_path) as part:
-            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part)
+            # Written by Python: an error of safetensors' own writing would not be an OSError.
+            part.write_bytes(
+                save({name: np.asarray(array, order="C") for name, array in arrays.items()})
+            )
             sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part, self.folder)}
         whole = {**sums, **note}
         text = json.dumps({**whole, _SUM: _sum_of_note(key, whole)}, indent=1, sort_keys=True)

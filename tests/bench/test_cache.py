@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,20 @@ def test_loads_share_the_file_and_keep_what_they_write_to_themselves(cache: Cach
 def test_a_damaged_note_is_a_missing_entry(cache: Cache, note: bytes) -> None:
     (cache.folder / "k.json").write_bytes(note)
     assert not cache.has("k") and not cache.sound("k")
+
+
+def test_a_write_that_fails_midway_is_an_error_of_the_disk(cache: Cache) -> None:
+    """With its number: by that a run knows that no cell is to blame."""
+    cache.save("key", {"x": np.zeros(10)}, {})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            cache.save("key", {"x": np.zeros(10_000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+    assert cache.load("key")["x"].shape == (10,)
 
 
 def test_a_full_disk_leaves_the_old_entry(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
