@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
+
+ALIGNMENT = 16
+"""Numbers. Each parameter of each network begins at a multiple: kernels choose the order of sums by
+where a matrix begins, and compute a remainder of a vector by other instructions."""
 
 
 class Adam:
@@ -17,55 +21,70 @@ class Adam:
     gradient norm of its own. The updates are element by element, so a network has the same bits
     whatever else is in its batch.
 
+    The parameters are moved into one matrix [networks, numbers] and become views of it, each laid
+    out as before, so that an update is a handful of passes over memory whatever they are.
+
     Args:
         parameters: leaves that need gradients.
         decay: weight decay of each parameter.
         clip: bound on the gradient's norm.
         batched: whether the first axis counts independent networks.
+
+    Raises:
+        ValueError: parameters of several types.
     """
 
     def __init__(
         self, parameters: Sequence[nn.Parameter], decay: Sequence[float], clip: float, batched: bool
     ) -> None:
-        self.parameters = [parameter.detach() for parameter in parameters]
+        types = sorted({str(parameter.dtype) for parameter in parameters})
+        if len(types) > 1:
+            raise ValueError(f"parameters of several types: {', '.join(types)}")
+        networks = len(parameters[0]) if batched else 1
+        sizes = [-(-each.numel() // networks // ALIGNMENT) * ALIGNMENT for each in parameters]
+        self._weights = parameters[0].detach().new_zeros(networks, sum(sizes))
+        self._gradient = torch.zeros_like(self._weights)
+        self._first, self._second = torch.zeros_like(self._weights), torch.zeros_like(self._weights)
+        self._decay = self._weights.new_zeros(sum(sizes))
+        self._gradients = []
         self.clip = clip
-        self.batched = batched
-        self.steps = torch.zeros((), dtype=torch.int64)
-        self._first = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self._second = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self._decay = list(decay)
+        self.steps = torch.zeros((), device=self._weights.device)
+        ends = accumulate(sizes)
+        for parameter, end, size, each in zip(parameters, ends, sizes, decay, strict=True):
+            strides = torch.empty_like(parameter).stride()
+            if batched:
+                strides = (sum(sizes), *strides[1:])
+            place = (parameter.shape, strides, end - size)
+            self._decay[end - size : end] = each
+            self._gradients.append(torch.as_strided(self._gradient, *place))
+            weights = torch.as_strided(self._weights, *place)
+            parameter.data = weights.copy_(parameter.detach())
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], rate: float) -> Tensor:
         """One update; returns the gradient's norm before clipping, [1] or [networks]."""
         self.steps += 1
-        steps = int(self.steps)
-        decayed = list(torch._foreach_mul(self.parameters, self._decay))
-        torch._foreach_add_(decayed, list(gradients))
-        norm = self._clip(decayed)
-        torch._foreach_lerp_(self._first, decayed, 0.1)
-        torch._foreach_mul_(self._second, 0.999)
-        torch._foreach_addcmul_(self._second, decayed, decayed, 0.001)
-        scale = torch._foreach_sqrt(self._second)
-        torch._foreach_div_(scale, math.sqrt(1 - 0.999**steps))
-        torch._foreach_add_(scale, 1e-8)
-        size = -rate / (1 - 0.9**steps)
-        torch._foreach_addcdiv_(self.parameters, self._first, scale, size)
+        torch._foreach_copy_(self._gradients, list(gradients))
+        self._gradient.addcmul_(self._weights, self._decay)
+        norm: Tensor = torch.linalg.vector_norm(self._gradient, dim=1)
+        self._gradient.mul_((self.clip / (norm + 1e-6)).clamp(max=1)[:, None])
+        torch._fused_adam_(
+            [self._weights],
+            [self._gradient],
+            [self._first],
+            [self._second],
+            [],
+            [self.steps],
+            lr=rate,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
         return norm
 
     def state(self) -> dict[str, Tensor]:
         """What the next update depends on beside the parameters, by name; the live tensors."""
-        moments = {"first": self._first, "second": self._second}
-        named = {f"{name}.{i}": each for name in moments for i, each in enumerate(moments[name])}
-        return {"steps": self.steps, **named}
-
-    def _clip(self, gradients: list[Tensor]) -> Tensor:
-        rows = [g.flatten(1) if self.batched else g.reshape(1, -1) for g in gradients]
-        norm = sum(
-            (row.square().sum(1) for row in rows), torch.zeros((), device=rows[0].device)
-        ).sqrt()
-        factor = (self.clip / (norm + 1e-6)).clamp(max=1)
-        for gradient in gradients:
-            shape = (-1, *[1] * (gradient.dim() - 1)) if self.batched else ()
-            gradient.mul_(factor.view(shape))
-        return norm
+        return {"steps": self.steps, "first": self._first, "second": self._second}

@@ -143,3 +143,28 @@ def test_gradients_are_left_as_given(start: list[Tensor], gradients: list[list[T
     for step, index in zip(gradients, count(), strict=False):
         for gradient, kept in zip(step, before[index], strict=True):
             assert torch.equal(gradient, kept)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_parameters_keep_their_layout(batched: bool) -> None:
+    """Kernels with channels last stay so, of each network: convolutions would copy others."""
+    generator = torch.Generator().manual_seed(0)
+    kernels = torch.randn(4, 3, 5, 5, generator=generator, dtype=torch.float64)
+    kernels = kernels.to(memory_format=torch.channels_last)
+    start = torch.stack([kernels, 2 * kernels]) if batched else kernels
+    gradient = torch.randn(start.shape, generator=generator, dtype=torch.float64)
+    parameter = nn.Parameter(start.clone())
+    plain = nn.Parameter(start.clone(memory_format=torch.contiguous_format))
+    for each in (parameter, plain):
+        adam = Adam([each], [0.1], 1e6, batched)
+        adam.step([gradient], 0.1)
+        adam.step([gradient], 0.1)
+    assert parameter.stride()[-4:] == kernels.stride()
+    assert not torch.equal(parameter, start)
+    torch.testing.assert_close(parameter, plain, rtol=1e-12, atol=0)
+
+
+def test_parameters_of_several_types_are_refused() -> None:
+    parameters = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2).double())]
+    with pytest.raises(ValueError, match=r"several types: torch\.float32, torch\.float64"):
+        Adam(parameters, [0.0, 0.0], 1.0, batched=False)
