@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -9,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from methods.networks.base import Networks
 from methods.networks.batched import Stacked
-from methods.networks.mlp import BatchedLinear
+from methods.networks.mlp import BatchedLinear, affine
 
 
 class CoreAndHeads(nn.Module):
@@ -50,15 +51,24 @@ def shared_part(student: nn.Module) -> nn.Module | None:
     return shared
 
 
+def random_bits(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
+    """int16 of all values, in a quarter of the time of uniform numbers."""
+    count = math.prod(shape)
+    bits = torch.empty(-(-count // 4), dtype=torch.int64, device=device)
+    return bits.random_(-(2**63), None, generator=generator).view(torch.int16)[:count].view(shape)
+
+
 class DropoutLast(nn.Module):
     """Inverted dropout, always on, before the last layer: S passes of it on one pass of the trunk.
 
     Gal & Ghahramani 2016 (arXiv 1506.02142), with dropout in this one place as in 2205.09526.
+
+    16 random bits decide on each feature, so the rate is a multiple of 2⁻¹⁶, below 1.
     """
 
     def __init__(self, networks: Networks, rate: float, generator: Generator) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate = min(round(rate * 2**16), 2**16 - 1) / 2**16
         self.trunk, width = networks.trunk(generator)
         self.last = BatchedLinear(width, networks.outputs, [generator])
 
@@ -69,12 +79,12 @@ class DropoutLast(nn.Module):
 
     def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
         """[B, ...] -> [samples, B, K]; masks are independent per pass and example."""
-        features: Tensor = self.trunk(x)
+        features: Tensor = self.trunk(x).mT
         shape = (samples, *features.shape[1:])
-        kept = torch.rand(shape, generator=generator, device=features.device).ge_(self.rate)
+        kept = random_bits(shape, generator, x.device).float().ge_((self.rate - 0.5) * 2**16)
         dropped = features / (1 - self.rate) * kept
-        outputs: Tensor = self.last(dropped.flatten(0, 1)[None])
-        return outputs.view(samples, -1, outputs.shape[-1])
+        weight = self.last.weight.expand(samples, -1, -1)
+        return affine(weight, self.last.bias, dropped).mT
 
 
 class GaussianLast(nn.Module):
@@ -98,13 +108,13 @@ class GaussianLast(nn.Module):
 
     def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
         """[B, ...] -> [samples, B, K]."""
-        features: Tensor = self.trunk(x)
+        features: Tensor = self.trunk(x).mT
         mean: Tensor = self.last(features)
         weight, bias = (log_variance.exp() for log_variance in self.log_variances)
-        deviation = torch.baddbmm(bias, features.square(), weight).sqrt()
+        deviation = affine(weight, bias, features.square()).sqrt()
         shape = (samples, *mean.shape[1:])
         noise = torch.randn(shape, generator=generator, device=mean.device)
-        return mean + deviation * noise
+        return (mean + deviation * noise).mT
 
     def posterior(self) -> Iterator[nn.Parameter]:
         """The parameters of the weights' distribution."""

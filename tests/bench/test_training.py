@@ -88,9 +88,9 @@ def perceptron(layers: Sequence[tuple[Tensor, Tensor]]) -> nn.Sequential:
     """Plain layers with ReLU between, from weights [inputs, outputs] and biases."""
     modules: list[nn.Module] = []
     for weight, bias in layers:
-        linear = nn.Linear(*weight.shape)
+        linear = nn.Linear(*weight.T.shape)
         with torch.no_grad():
-            linear.weight.copy_(weight.T)
+            linear.weight.copy_(weight)
             linear.bias.copy_(bias.flatten())
         modules += [linear, nn.ReLU()]
     return nn.Sequential(*modules[:-1])
@@ -148,7 +148,7 @@ def orders_of(examples: int, values: Recipe, *names: str | int) -> list[Tensor]:
 def assert_same_layers(model: nn.Sequential, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
     linears = [module for module in model if isinstance(module, nn.Linear)]
     for linear, (weight, bias) in zip(linears, layers, strict=True):
-        torch.testing.assert_close(linear.weight.detach().T, weight, rtol=0, atol=1e-9)
+        torch.testing.assert_close(linear.weight.detach(), weight, rtol=0, atol=1e-9)
         torch.testing.assert_close(linear.bias.detach(), bias.flatten(), rtol=0, atol=1e-9)
 
 

@@ -161,7 +161,7 @@ def masks(setting: MakeSetting) -> Callable[..., Tensor]:
         assert isinstance(student, DropoutLast)
         student.trunk = AsGiven()
         student.last.weight = nn.Parameter(torch.eye(40)[None])
-        student.last.bias = nn.Parameter(torch.zeros(1, 1, 40))
+        student.last.bias = nn.Parameter(torch.zeros(1, 40, 1))
         return method.forward(student, torch.ones(examples, 40), stream(seed)).detach()
 
     return make
@@ -170,6 +170,7 @@ def masks(setting: MakeSetting) -> Callable[..., Tensor]:
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_dropout_keeps_its_share_and_the_mean(rate: float, masks: Callable[..., Tensor]) -> None:
     values = masks(rate, 50, 20)
+    rate = round(rate * 2**16) / 2**16
     kept = values != 0
     torch.testing.assert_close(values[kept], torch.full((int(kept.sum()),), 1 / (1 - rate)))
     error = math.sqrt(rate * (1 - rate) / values.numel())
@@ -221,9 +222,9 @@ def test_gauss_samples_have_the_posteriors_moments(
     student.trunk = AsGiven()
     x = draw(3, 5)
     draws = method.forward(student, x, stream(0)).detach()
-    mean = x @ student.last.weight[0] + student.last.bias[0]
+    mean = x @ student.last.weight[0].T + student.last.bias[0].T
     weight, bias = (log_variance[0].exp() for log_variance in student.log_variances)
-    variance = x**2 @ weight + bias
+    variance = x**2 @ weight.T + bias.T
     n = len(draws)
     assert draws.shape == (n, 3, 4)
     assert ((draws.mean(0) - mean).abs() < 5 * (variance / n).sqrt()).all()
@@ -277,14 +278,16 @@ def test_posterior_gradients_are_those_of_sampled_weights(
     method, student = gauss
     student.trunk = AsGiven()
     x = draw(2, 5)
-    sampled = method.forward(student, x, stream(0)).square().mean(0).sum()
-    mean = x @ student.last.weight[0] + student.last.bias[0]
+    mean = x @ student.last.weight[0].T + student.last.bias[0].T
     weight, bias = (log_variance[0].exp() for log_variance in student.log_variances)
-    closed = (mean**2 + x**2 @ weight + bias).sum()
+    closed = (mean**2 + x**2 @ weight.T + bias.T).sum()
     parameters = list(student.posterior())
-    for actual, expected in zip(
-        torch.autograd.grad(sampled, parameters),
-        torch.autograd.grad(closed, parameters),
-        strict=True,
-    ):
-        torch.testing.assert_close(actual, expected, rtol=0.05, atol=0.05)
+
+    def gradients(seed: int) -> tuple[Tensor, ...]:
+        sampled = method.forward(student, x, stream(seed)).square().mean(0).sum()
+        return torch.autograd.grad(sampled, parameters)
+
+    repeats = [torch.stack(each) for each in zip(*map(gradients, range(20)), strict=True)]
+    for actual, expected in zip(repeats, torch.autograd.grad(closed, parameters), strict=True):
+        error = actual.std(0) / math.sqrt(len(actual))
+        assert ((actual.mean(0) - expected).abs() < 5 * error + 1e-12).all()

@@ -177,8 +177,8 @@ def test_rows_of_perceptrons_are_those_of_each_output(stream: Stream) -> None:
     unit = torch.zeros(1, 5)
     unit[0, 2] = 1
     layer = stack.layers[0]
-    moved = layer(unit.expand(2, 1, 5)) - layer(torch.zeros(2, 1, 5))
-    torch.testing.assert_close(moved[:, 0], next(stack.rows())[..., 2])
+    moved = layer(unit.T.expand(2, 5, 1)) - layer(torch.zeros(2, 5, 1))
+    torch.testing.assert_close(moved[..., 0], next(stack.rows())[..., 2])
 
 
 @BATCHINGS
