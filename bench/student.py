@@ -94,7 +94,8 @@ class _Training:
         self.recipe = recipe
         self.names = names
         self.compute = compute
-        self.outputs = teacher.outputs["train"].to(compute.device)
+        # In memory as networks give their own: the examples of a class next to one another.
+        self.outputs = teacher.outputs["train"].to(compute.device).mT.contiguous().mT
         # With augmented inputs the teacher is run on the very same view.
         again = recipe.views and method.taught
         self.teacher = method.setting.teacher().to(compute.device) if again else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import methods.base as base
 from methods.base import Batch, Method, parameter
-from methods.lazy import functional, heads, predictions, torch
+from methods.lazy import heads, predictions, torch
 from methods.schedules import Share, Temperature
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def dirichlet_nll(
         -predictions.LOG_CONCENTRATION_LIMIT, predictions.LOG_CONCENTRATION_LIMIT
     )
     alpha = log_alpha.exp()
-    log_p = functional.log_softmax(teacher.double() / temperature, dim=-1)
+    log_p = predictions.log_softmax(teacher.double(), temperature)
     if smoothing > 0:
         log_p = (log_p.exp() * (1 - smoothing) + smoothing / log_p.shape[-1]).log()
     normaliser = torch.lgamma(alpha).sum(-1) - torch.lgamma(alpha.sum(-1))

@@ -18,14 +18,22 @@ SEED_EPSILON = 1e-8
 """The seed system's ε, under both roots of a cosine and beside their product."""
 
 
-def similarity(rows: Tensor, epsilon: float = 0.0) -> Tensor:
-    """½(1 + cos) between each head's row and the mean head's: [S, R, F] -> [S, R] within [0, 1]."""
-    mean = rows.mean(0)
-    squares = (rows.square().sum(-1) + epsilon) * (mean.square().sum(-1) + epsilon)
+def similarity(layers: Iterable[Tensor], epsilon: float = 0.0) -> list[Tensor]:
+    """½(1 + cos) between each head's row and the mean head's, of each layer [S, R, F] -> [S, R]."""
+    squares, mean_squares, products = zip(*map(_lengths_and_products, layers), strict=True)
+    rows = [product.shape[-1] for product in products]
+    # All layers at once: they are small, and there are many of them.
+    both = (torch.cat(squares, -1) + epsilon) * (torch.cat(mean_squares, -1) + epsilon)
     # Without a direction (a head or the mean is 0) there is no angle: ½, with a finite gradient.
-    lengths = torch.where(squares > 1e-24, squares, 1.0).sqrt() + epsilon
-    cosine = (rows * mean).sum(-1) / lengths
-    return (1 + cosine) / 2
+    lengths = torch.where(both > 1e-24, both, 1.0).sqrt() + epsilon
+    cosine = torch.cat(products, -1) / lengths
+    return list(torch.split((1 + cosine) / 2, rows, -1))
+
+
+def _lengths_and_products(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """|w_s|² [S, R], |w̄|² [R] and w_s·w̄ [S, R] of heads' rows w_s [S, R, F] and their mean w̄."""
+    mean = rows.mean(0)
+    return rows.square().sum(-1), mean.square().sum(-1), (rows * mean).sum(-1)
 
 
 def diversity(layers: Iterable[Tensor], normalise: bool = True) -> Tensor:
@@ -39,10 +47,10 @@ def diversity(layers: Iterable[Tensor], normalise: bool = True) -> Tensor:
     Raises:
         ValueError: no layer has rows of more than one element.
     """
-    epsilon = 0.0 if normalise else SEED_EPSILON
-    terms = [similarity(rows, epsilon) for rows in layers if rows.shape[-1] > 1 or not normalise]
-    if not terms:
+    taken = [rows for rows in layers if rows.shape[-1] > 1 or not normalise]
+    if not taken:
         raise ValueError("diversity needs heads with more than one input")
+    terms = similarity(taken, 0.0 if normalise else SEED_EPSILON)
     parts = torch.stack([term.mean() if normalise else term.sum() for term in terms])
     return parts.mean() if normalise else parts.sum()
 

@@ -23,6 +23,12 @@ def entropy(log_probabilities: Tensor) -> Tensor:
     return terms.sum(-1)
 
 
+def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """ln softmax(logits / T) [S, N, C]."""
+    # Across examples, which torch does several numbers at a time; few classes alone it does not.
+    return functional.log_softmax(logits.mT / temperature, dim=-2).mT
+
+
 class Prediction(ABC):
     """A predictive distribution for each of N examples.
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from methods.predictions import GaussianMixture, Prediction, Samples
+from methods.predictions import GaussianMixture, Prediction, Samples, log_softmax
 
 
 def matched(teacher: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,8 +60,7 @@ class Task(ABC):
 
 def _log_mean(logits: Tensor, temperature: float) -> Tensor:
     """ln of the mean over S of softmax(logits / T) [B, C]."""
-    log_probabilities = functional.log_softmax(logits / temperature, dim=-1)
-    return log_probabilities.logsumexp(0) - math.log(len(logits))
+    return log_softmax(logits, temperature).logsumexp(0) - math.log(len(logits))
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -88,10 +87,7 @@ class Classification(Task):
 
     def individuality(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """(T²/K) Σ_i KL( softmax(t_i/T) ‖ softmax(z_i/T) ), K = max(M, S) matched pairs."""
-        pairs = matched(
-            functional.log_softmax(teacher / temperature, dim=-1),
-            functional.log_softmax(outputs / temperature, dim=-1),
-        )
+        pairs = matched(log_softmax(teacher, temperature), log_softmax(outputs, temperature))
         return temperature**2 * _kl(*pairs)
 
     def prediction(self, outputs: Tensor) -> Prediction:

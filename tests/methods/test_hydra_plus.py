@@ -27,11 +27,11 @@ SEED_EPSILON = 1e-8
 
 
 def plain_diversity(layers: Iterable[Tensor], epsilon: float = 0.0) -> list[float]:
-    """½(1 + cos) of each head's row to the mean row, one by one; layers are [S, inputs, rows]."""
+    """½(1 + cos) of each head's row to the mean row, one by one; layers are [S, rows, inputs]."""
     terms = []
     for layer in layers:
-        for row in range(layer.shape[-1]):
-            heads = layer[..., row].tolist()
+        for row in range(layer.shape[1]):
+            heads = layer[:, row].tolist()
             mean = [sum(column) / len(heads) for column in zip(*heads, strict=True)]
             terms += [(1 + cosine(head, mean, epsilon)) / 2 for head in heads]
     return terms
@@ -115,7 +115,7 @@ def test_diversity_of_known_angles() -> None:
 
 def copies(parameters: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
     """Heads with one hidden layer as [S, rows, features], in ways that leave all angles as are."""
-    first, last = (parameters[f"layers.{layer}.weight"].mT for layer in (0, 1))
+    first, last = (parameters[f"layers.{layer}.weight"] for layer in (0, 1))
     return {
         "heads": [layer.repeat(2, 1, 1) for layer in (first, last)],
         "hidden width": [first.repeat(1, 2, 1), last.repeat(1, 1, 2)],
