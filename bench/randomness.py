@@ -40,5 +40,8 @@ def seed_global_streams(seed: int, *names: str | int) -> None:
     import torch
 
     value = stream_seed(seed, *names)
-    torch.manual_seed(value)
+    # Not torch.manual_seed: it would note where it was called from, for a GPU that may never come.
+    torch.default_generator.manual_seed(value)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call, unused-ignore]
+        torch.cuda.manual_seed_all(value)
     np.random.seed(value % 2**32)

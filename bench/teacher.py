@@ -87,7 +87,7 @@ def train_members(
         return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
 
     def epoch(number: int) -> Epoch:
-        streams = draws("views", number, compute.device)
+        streams = draws("views", number, compute.device) if recipe.views else []
         views = [Views(recipe.views, data, stream) for stream in streams]
 
         def terms(indices: Indices) -> Mapping[str, Tensor]:
