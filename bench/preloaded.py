@@ -9,8 +9,17 @@ import os
 # Nearly all that is made while torch is loaded stays: looking for rubbish in it takes a tenth of
 # the time, and workers would do so again and again.
 gc.disable()
-import bench.worker  # noqa: E402, F401
+# A worker has one thread; numpy's others would but wait, and each of them busily.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+import multiprocessing.popen_forkserver  # noqa: E402, F401
 
+import safetensors.numpy  # noqa: E402, F401
+
+import bench.executors.processes  # noqa: E402
+import bench.worker  # noqa: E402
+import methods.networks.families  # noqa: E402, F401
+
+bench.worker.machine()
 gc.freeze()
 gc.enable()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import platform
 import resource
 import socket
@@ -170,14 +171,18 @@ def _members_history(cache: Cache, plan: TeacherPlan) -> list[Row]:
 
 def environment() -> dict[str, Any]:
     """Versions and hardware."""
+    return {**machine(), "threads": torch.get_num_threads(), "device": _device_name()}
+
+
+@functools.cache
+def machine() -> dict[str, Any]:
+    """What is the same for all tasks; to ask for it takes some milliseconds."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "platform": platform.platform(),
         "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "device": _device_name(),
     }
 
 
