@@ -29,6 +29,7 @@ from bench.schema import (
     metric_rows,
     plain_json,
     result_rows,
+    seconds_by_cell,
 )
 from bench.store import DamagedFile, Record, Run
 
@@ -46,11 +47,13 @@ def write(run: Run) -> None:
     state = _state(run)
     with atomic_file(run.folder / "metrics.csv") as part, part.open("wb") as file:
         metrics = _Hashed(file)
-        results, timings = _tables(run, metrics)
+        cells = _write_metrics(run, metrics)
+    results = _results_csv(cells)
     write_atomically(run.folder / "results.csv", results)
-    write_atomically(run.folder / "timings.csv", timings)
+    write_atomically(run.folder / "timings.csv", _timings_csv(cells))
     sums = {"results": hashlib.sha256(results).hexdigest(), "metrics": metrics.sum.hexdigest()}
-    told = json.dumps({"state": state, **sums})
+    done = {r["id"]: r["timings"]["seconds"] for _, r in cells if r["status"] == "ok"}
+    told = json.dumps({"state": state, **sums, "done": done})
     write_atomically(run.folder / "derived.json", told.encode())
 
 
@@ -60,10 +63,22 @@ def outdated(run: Run) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         files = {name: stack.enter_context(_opened(run, name)) for name in names}
         compared = {name: _Compared(file) for name, file in files.items()}
-        results, timings = _tables(run, compared["metrics.csv"])
-        compared["results.csv"].write(results)
-        compared["timings.csv"].write(timings)
+        cells = _write_metrics(run, compared["metrics.csv"])
+        compared["results.csv"].write(_results_csv(cells))
+        compared["timings.csv"].write(_timings_csv(cells))
         yield from (name for name, each in compared.items() if not each.is_same())
+
+
+def done(run: Run) -> dict[str, float]:
+    """Cells that succeeded, by id, and their seconds: without a look into any record.
+
+    Empty where a record is newer than the tables.
+    """
+    try:
+        told = plain_json(run.read(run.folder / "derived.json"))
+        return seconds_by_cell(told["done"]) if told["state"] == _state(run) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def results(run: Run) -> list[dict[str, str]]:
@@ -124,15 +139,14 @@ class _Compared:
         return self._same and not self._file.read(1)
 
 
-def _tables(run: Run, metrics: _Sink) -> tuple[bytes, bytes]:
-    """Results and timings; the rows of metrics go where told, a cell at a time."""
-    rows = []
+def _write_metrics(run: Run, metrics: _Sink) -> list[_Finished]:
+    """Write the rows of metrics, a cell at a time; returns what the other tables need."""
+    cells = []
     metrics.write(as_csv(METRIC_COLUMNS, []))
     for cell, record in _finished(run):
         metrics.write(_metrics_csv(cell, record).encode())
-        # All that the other tables need.
-        rows.append((cell, {**record, "sets": []}))
-    return _results_csv(rows), _timings_csv(rows)
+        cells.append((cell, {**record, "sets": []}))
+    return cells
 
 
 # What was written

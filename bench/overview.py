@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from tabulate import tabulate
@@ -25,21 +25,43 @@ from methods import METHODS
 from methods.networks.options import OPTIONS
 
 
+class Outcome(NamedTuple):
+    """How a cell ended: its state, the reason if it isn't done, and the seconds that it took."""
+
+    state: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def outcomes(run: Run) -> Callable[[str], Outcome | None]:
+    """What is known of a cell, by id; of those that are done as a rule without their records."""
+    done = derived.done(run)
+
+    def outcome(cell_id: str) -> Outcome | None:
+        if cell_id in done:
+            return Outcome("done", seconds=done[cell_id])
+        record = run.record(cell_id)
+        if record is None:
+            return None
+        return Outcome(state_of(record), record["reason"], record["timings"].get("seconds", 0.0))
+
+    return outcome
+
+
 def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Path) -> str:
     """Each cell's state, the teachers, what is absent, and the time that the rest will take."""
     estimate = Estimate()
     states, rows = Counter[str](), []
     waiting = []
+    known = outcomes(run)
     for cell in cells:
-        record = run.record(cell.id)
-        state = state_of(record)
-        if record is None and cell.skip:
-            state = "to skip"
-        reason = cell.skip or (record["reason"] if record else "")
+        outcome = known(cell.id) or Outcome("to skip" if cell.skip else "to run")
+        state = outcome.state
         states[state] += 1
+        reason = cell.skip or outcome.reason
         rows.append([cell.dataset, cell.label, cell.seed, state, shortened(reason)])
-        if state == "done" and record is not None:
-            estimate.learn(cell.kind, record["timings"]["seconds"])
+        if state == "done":
+            estimate.learn(cell.kind, outcome.seconds)
         if state == "to run":
             waiting.append(cell)
     lines = [_table(rows, ["dataset", "method", "seed", "state", "reason"]), ""]
@@ -92,12 +114,12 @@ def status_text(run: Run) -> str:
     manifest = run.existing_manifest()
     counts: dict[tuple[str, str], Counter[str]] = {}
     failures = []
+    known = outcomes(run)
     for cell_id, cell in manifest["cells"].items():
-        record = run.record(cell_id)
-        state = state_of(record, missing="not run")
-        counts.setdefault((cell["dataset"], cell["label"]), Counter())[state] += 1
-        if record is not None and state == "failed":
-            failures.append(f"FAILED {name_of(cell)}: {shortened(record['reason'], 300)}")
+        outcome = known(cell_id) or Outcome("not run")
+        counts.setdefault((cell["dataset"], cell["label"]), Counter())[outcome.state] += 1
+        if outcome.state == "failed":
+            failures.append(f"FAILED {name_of(cell)}: {shortened(outcome.reason, 300)}")
     states = ["done", "failed", "skipped", "not run"]
     rows = [
         [*map(printable, name), *(count[state] or "" for state in states)]

@@ -8,7 +8,7 @@ def printable(text: str) -> str:
 
     Escape codes, other control characters and changes of the direction of writing become visible.
     """
-    return "".join(map(_seen, text))
+    return text if text.isprintable() else "".join(map(_seen, text))
 
 
 def shortened(text: str, length: int = 90) -> str:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -226,28 +226,30 @@ def check_recipes(run: Run, cells: Sequence[Cell]) -> None:
     Raises:
         UsageError: the folder holds cells of another recipe.
     """
-    known = run.manifest().get("recipes", {})
+    manifest = run.manifest()
     for dataset, cell in {cell.dataset: cell for cell in cells}.items():
         recipe = cell.recipe.training()
-        old = known.get(dataset, recipe)
+        old = manifest.get("recipes", {}).get(dataset, recipe)
         if canonical(old) != canonical(recipe):
             names = sorted(name for name in recipe if old.get(name) != recipe[name])
             values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
             raise UsageError(
                 f"{run.folder}: {dataset} was run with {values}; give another folder with --results"
             )
-    _check_teachers(run, cells)
+    _check_teachers(run.folder, manifest.get("cells", {}).values(), cells)
 
 
-def _check_teachers(run: Run, cells: Sequence[Cell]) -> None:
+def _check_teachers(
+    folder: Path, earlier: Iterable[Mapping[str, Any]], cells: Sequence[Cell]
+) -> None:
     """One folder, one teacher a dataset and seed, and the same sets: differences are paired."""
     now = {(cell.dataset, cell.seed): cell.measured for cell in cells}
     replaced = {_slot(cell.described()) for cell in cells}
-    for old in run.manifest().get("cells", {}).values():
+    for old in earlier:
         key = now.get((old["dataset"], old["seed"]))
         if key not in (None, old.get("measured")) and _slot(old) not in replaced:
             raise UsageError(
-                f"{run.folder}: {old['dataset']} {old['label']} was measured with another teacher, "
+                f"{folder}: {old['dataset']} {old['label']} was measured with another teacher, "
                 "or on other sets; run it again too, or give another folder with --results"
             )
 
@@ -290,7 +292,7 @@ def _ood_sets(cells: Iterable[Cell]) -> dict[str, dict[str, str]]:
     }
 
 
-def _slot(cell: dict[str, Any]) -> tuple[Any, ...]:
+def _slot(cell: Mapping[str, Any]) -> tuple[Any, ...]:
     """A place in the table: a cell of changed code takes the place of its older self."""
     return cell["dataset"], cell["label"], cell["seed"]
 

@@ -191,6 +191,17 @@ def _cells_flaw(manifest: Mapping[str, Any]) -> str:
     return "" if len(taken) == len(manifest["cells"]) else "cells: two are of one label and seed"
 
 
+def seconds_by_cell(value: Any) -> dict[str, float]:
+    """Amounts of time by cell.
+
+    Raises:
+        ValueError: they are none.
+    """
+    if not isinstance(value, dict) or not all(map(_is_time, value.values())):
+        raise ValueError("not the times of cells")
+    return value
+
+
 def result_rows(content: bytes, cells: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The rows of results.csv.
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 
 from bench import derived
 from bench.errors import UsageError
+from bench.overview import Outcome, outcomes
 from bench.schema import curves_of
-from bench.store import FORMAT, DamagedFile, Run, name_of
+from bench.store import FORMAT, DamagedFile, Run, name_of, state_of
 from tests.end_to_end.hostile import resummed
 
 CELL = {
@@ -146,6 +148,52 @@ def test_results_follow_a_new_record(tmp_path: Path) -> None:
     assert {row["status"] for row in derived.results(run)} == {"ok"}
     run.write_record(record("c0", status="failed", headline={}))
     assert sorted(row["status"] for row in derived.results(run)) == ["failed", "ok"]
+
+
+def test_what_is_done_is_known_without_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, ["a", "b"])
+    run.write_record(record("c1", status="failed", headline={}, reason="it broke"))
+    assert derived.done(run) == {}
+    derived.write(run)
+    seconds = record("c0")["timings"]["seconds"]
+    assert derived.done(run) == dict.fromkeys(("c0", "c2", "c3"), seconds)
+    read: list[str] = []
+    monkeypatch.setattr(run, "record", lambda cell_id: read.append(cell_id))
+    known = outcomes(run)
+    assert known("c0") == Outcome("done", seconds=seconds) and not read
+    assert known("c1") is None and read == ["c1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: run.write_record(record("c0", status="failed", headline={}, reason="r")),
+        lambda run: run.files("c0").record.unlink(),
+        lambda run: run.files("c0").record.write_bytes(b"{"),
+        lambda run: (run.folder / "derived.json").unlink(),
+        lambda run: (run.folder / "derived.json").write_text("{"),
+        lambda run: told(run, done={"c0": "1"}),
+        lambda run: told(run, done=["c0"]),
+        lambda run: told(run, done={"c0": float("nan")}),
+    ],
+)
+def test_what_is_done_is_asked_of_the_records_after_a_change(
+    tmp_path: Path, change: Callable[[Run], Any]
+) -> None:
+    run = make_run(tmp_path, ["a", "b"])
+    derived.write(run)
+    assert len(derived.done(run)) == 4
+    change(run)
+    assert derived.done(run) == {}
+    found, record = outcomes(run)("c0"), run.record("c0")
+    assert (found and found.state) == (record and state_of(record))
+
+
+def told(run: Run, **changed: Any) -> None:
+    path = run.folder / "derived.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **changed}))
 
 
 def test_a_record_under_another_name_is_missing(tmp_path: Path) -> None:
