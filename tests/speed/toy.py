@@ -41,7 +41,7 @@ from methods.predictions import Samples
 from methods.tasks import TASKS
 from tests.speed.measure import Row, product_rate, shown, timed
 
-SEEDS = range(3)
+SEEDS = range(10)
 
 
 def rows() -> list[Row]:
@@ -124,8 +124,8 @@ def _quality(data: Prepared, batched: Callable[..., nn.Module], recipe: Recipe) 
             error, nll = figures(logits)
             errors.append(error)
             nlls.append(nll)
-        rows.append((f"  {name}: test error over 3 seeds", shown(errors, "%"), ""))
-        rows.append((f"  {name}: test NLL over 3 seeds", shown(nlls, "nats"), ""))
+        rows.append((f"  {name}: test error over {len(SEEDS)} seeds", shown(errors, "%"), ""))
+        rows.append((f"  {name}: test NLL over {len(SEEDS)} seeds", shown(nlls, "nats"), ""))
     return rows
 
 
