@@ -58,14 +58,15 @@ class Cache:
 
     def has(self, key: str) -> bool:
         """Whether an entry of the right size is there; its sum is not computed."""
-        return self._has(key, self.note(key))
+        size = self._size(key)
+        return size is not None and bool(size == self.note(key).get("bytes"))
 
-    def _has(self, key: str, note: Mapping[str, Any]) -> bool:
+    def _size(self, key: str) -> int | None:
+        """Bytes of the entry's arrays; None if there are none."""
         try:
-            size = self._paths(key)[0].lstat().st_size
+            return self._paths(key)[0].lstat().st_size
         except (OSError, ValueError):
-            return False
-        return bool(size == note.get("bytes"))
+            return None
 
     def sound(self, key: str) -> bool:
         """Whether the entry is there and its sum is right."""
@@ -145,7 +146,8 @@ class Cache:
     def _verify(self, key: str) -> None:
         note = self.note(key)
         # Before gigabytes are read.
-        if not self._has(key, note):
+        size = self._size(key)
+        if size is None or size != note.get("bytes"):
             raise Damaged(f"cache entry {key}: missing, or not of the size noted")
         try:
             found = _sum_of(self._paths(key)[0], self.folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,8 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
         UsageError: an unknown name, a wrong value or an impossible combination; with its place.
     """
     chosen = [(name, _dataset(name, config)) for name in dict.fromkeys(config.datasets)]
-    if not chosen or not config.variants:
-        raise UsageError("nothing to run: give at least one method (-m) and one dataset (-d)")
+    if not chosen or not config.variants or not config.seeds:
+        raise UsageError("nothing to run: give a method (-m), a dataset (-d) and a seed (-s)")
     _check_recipe_names(config)
     if config.ood and not any(dataset.images for _, dataset in chosen):
         raise UsageError("--ood: none of the datasets has images; theirs bring their own OOD sets")
@@ -218,36 +218,36 @@ def _cells_of(
     method: type[Method],
     variant: Variant,
     given: Mapping[str, Any],
-    teachers: Iterable[TeacherPlan],
+    teachers: Sequence[TeacherPlan],
 ) -> Iterator[Cell]:
+    """A cell a teacher; teachers of a dataset have the same recipe and sources."""
     parameters = resolve(method, dataset, given, variant)
     label = label_of(variant, {name: parameters[name] for name in given})
-    code, protocol = _cell_code(method, dataset.task), _protocol(dataset.task)
-    skip = method.refuses.get(dataset.task, "")
-    for teacher in teachers:
-        recipe, seed = teacher.recipe, teacher.seed
-        content = {
+    recipe, sources = teachers[0].recipe, teachers[0].data.sources
+    alike = digest(
+        {
             "method": method.name,
             "parameters": parameters,
             "recipe": recipe.training(),
-            "seed": seed,
-            "teacher": teacher.outputs_key,
-            "ood": sorted([s.name, s.group, bool(s.absent)] for s in teacher.data.sources.ood),
-            "code": code,
+            "ood": sorted([s.name, s.group, bool(s.absent)] for s in sources.ood),
+            "code": _cell_code(method, dataset.task),
         }
-        stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}.s{seed}")
-        cell_id = f"{stem}.{digest(content)[:12]}"
+    )
+    stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}")
+    protocol = _protocol(dataset.task)
+    for teacher in teachers:
+        content = digest([alike, teacher.seed, teacher.outputs_key])
         yield Cell(
-            id=cell_id,
+            id=f"{stem}.s{teacher.seed}.{content[:12]}",
             dataset=dataset.name,
             method=method.name,
             label=label,
-            seed=seed,
+            seed=teacher.seed,
             parameters=parameters,
             recipe=recipe,
             teacher=teacher,
             protocol=protocol,
-            skip=skip,
+            skip=method.refuses.get(dataset.task, ""),
         )
 
 
