@@ -58,15 +58,17 @@ class Cache:
 
     def has(self, key: str) -> bool:
         """Whether an entry of the right size is there; its sum is not computed."""
-        size = self._size(key)
-        return size is not None and bool(size == self.note(key).get("bytes"))
+        return self._noted(key) is not None
 
-    def _size(self, key: str) -> int | None:
-        """Bytes of the entry's arrays; None if there are none."""
+    def _noted(self, key: str) -> dict[str, Any] | None:
+        """The note of an entry of the right size; None if there is none."""
         try:
-            return self._paths(key)[0].lstat().st_size
+            # First: most of what is asked for is not there.
+            size = self._paths(key)[0].lstat().st_size
         except (OSError, ValueError):
             return None
+        note = self.note(key)
+        return note if size == note.get("bytes") else None
 
     def sound(self, key: str) -> bool:
         """Whether the entry is there and its sum is right."""
@@ -144,10 +146,9 @@ class Cache:
             return {}
 
     def _verify(self, key: str) -> None:
-        note = self.note(key)
         # Before gigabytes are read.
-        size = self._size(key)
-        if size is None or size != note.get("bytes"):
+        note = self._noted(key)
+        if note is None:
             raise Damaged(f"cache entry {key}: missing, or not of the size noted")
         try:
             found = _sum_of(self._paths(key)[0], self.folder)

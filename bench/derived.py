@@ -75,9 +75,8 @@ def done(run: Run) -> dict[str, float]:
     Empty where a record is newer than the tables.
     """
     try:
-        told = plain_json(run.read(run.folder / "derived.json"))
-        return seconds_by_cell(told["done"]) if told["state"] == _state(run) else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        return seconds_by_cell(_told(run)["done"])
+    except (ValueError, KeyError):
         return {}
 
 
@@ -167,13 +166,21 @@ def _fresh(run: Run, table: str) -> Iterator[_File | None]:
     """A table as it was written; None if it isn't, or a record is newer."""
     with _opened(run, f"{table}.csv") as file:
         try:
-            told = plain_json(run.read(run.folder / "derived.json"))
-            fresh = told["state"] == _state(run) and _size(file) <= LARGEST[table]
-            fresh = fresh and told[table] == hashlib.file_digest(file, "sha256").hexdigest()
+            fresh = (told := _told(run).get(table)) is not None and _size(file) <= LARGEST[table]
+            fresh = fresh and told == hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-        except (OSError, ValueError, KeyError, TypeError):
+        except OSError:
             fresh = False
         yield file if fresh else None
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """What was noted beside the tables; empty if nothing was, or a record is newer."""
+    try:
+        told = plain_json(run.read(run.folder / "derived.json"))
+        return dict(told) if told["state"] == _state(run) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _size(file: _File) -> int:

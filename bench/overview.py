@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel
 from tabulate import tabulate
@@ -19,18 +19,10 @@ from bench.metrics.registry import METRICS
 from bench.plan import Cell
 from bench.printable import printable, shortened
 from bench.recipe import Recipe
-from bench.store import Run, name_of, state_of
+from bench.store import Outcome, Run, name_of, outcome_of
 from datasets import DATASETS, get
 from methods import METHODS
 from methods.networks.options import OPTIONS
-
-
-class Outcome(NamedTuple):
-    """How a cell ended: its state, the reason if it isn't done, and the seconds that it took."""
-
-    state: str
-    reason: str = ""
-    seconds: float = 0.0
 
 
 def outcomes(run: Run) -> Callable[[str], Outcome | None]:
@@ -41,9 +33,7 @@ def outcomes(run: Run) -> Callable[[str], Outcome | None]:
         if cell_id in done:
             return Outcome("done", seconds=done[cell_id])
         record = run.record(cell_id)
-        if record is None:
-            return None
-        return Outcome(state_of(record), record["reason"], record["timings"].get("seconds", 0.0))
+        return None if record is None else outcome_of(record)
 
     return outcome
 

@@ -343,6 +343,20 @@ def state_of(record: Record | None, missing: str = "to run") -> str:
     return {"ok": "done"}.get(status, status)
 
 
+class Outcome(NamedTuple):
+    """How a cell ended: its state, the reason if it isn't done, and the seconds that it took."""
+
+    state: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def outcome_of(record: Record) -> Outcome:
+    """What a record says of it; 0 seconds where the cell was not run."""
+    seconds = float(record["timings"].get("seconds", 0.0))
+    return Outcome(state_of(record), record["reason"], seconds)
+
+
 def name_of(cell: Mapping[str, Any]) -> str:
     """As a cell is called in what commands say."""
     return printable(f"{cell['dataset']} {cell['label']} seed {cell['seed']}")

@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from bench.estimate import clock
 from bench.printable import printable
-from bench.store import Run, name_of, state_of
+from bench.store import Outcome, Run, name_of, outcome_of
 
 STATES = ("done", "failed", "skipped", "not run")
 
@@ -25,15 +25,11 @@ class Seen:
     """What is known of a finished cell.
 
     Attributes:
-        state: `done`, `failed` or `skipped`.
-        reason: of a failure.
-        seconds: that it took, 0 where it was not run.
+        outcome: how it ended.
         written: when, in seconds since the epoch.
     """
 
-    state: str
-    reason: str
-    seconds: float
+    outcome: Outcome
     written: float
 
 
@@ -66,22 +62,19 @@ class Watch:
         if known is not None and known.written == written:
             return known
         record = self.run.record(cell_id)
-        if record is None:
-            return None
-        seconds = float(record["timings"].get("seconds", 0.0))
-        return Seen(state_of(record), record["reason"], seconds, written)
+        return None if record is None else Seen(outcome_of(record), written)
 
     def state(self, cell_id: str) -> str:
         """One of STATES."""
         seen = self.seen.get(cell_id)
-        return seen.state if seen else "not run"
+        return seen.outcome.state if seen else "not run"
 
     def line(self, cell_id: str) -> str:
         """What is said of a cell that has finished."""
-        seen, name = self.seen[cell_id], name_of(self.cells[cell_id])
-        if seen.state == "failed":
-            return f"FAILED {name}: {shorten(printable(seen.reason), 300, placeholder=' …')}"
-        return f"{name}  {seen.state}, {seen.seconds:.1f} s"
+        outcome, name = self.seen[cell_id].outcome, name_of(self.cells[cell_id])
+        if outcome.state == "failed":
+            return f"FAILED {name}: {shorten(printable(outcome.reason), 300, placeholder=' …')}"
+        return f"{name}  {outcome.state}, {outcome.seconds:.1f} s"
 
     def summary(self) -> str:
         """Counts, who drives, and the time left, in one line."""
@@ -99,7 +92,7 @@ class Watch:
         except OSError:
             return ""
         passed = time.time() - start
-        work = sum(seen.seconds for seen in self.seen.values() if seen.written >= start)
+        work = sum(seen.outcome.seconds for seen in self.seen.values() if seen.written >= start)
         if not work:
             return "time left not known yet"
         waiting = [cell for cell_id, cell in self.cells.items() if cell_id not in self.seen]
@@ -109,10 +102,10 @@ class Watch:
         """Seconds of cells, by those of their dataset and label, else of all."""
         alike: dict[Any, list[float]] = {}
         for cell_id, seen in self.seen.items():
-            if seen.seconds:
+            if seen.outcome.seconds:
                 cell = self.cells[cell_id]
                 for group in ((cell["dataset"], cell["label"]), ()):
-                    alike.setdefault(group, []).append(seen.seconds)
+                    alike.setdefault(group, []).append(seen.outcome.seconds)
         means = {group: fmean(seconds) for group, seconds in alike.items()}
         return sum(means.get((c["dataset"], c["label"]), means[()]) for c in waiting)
 
@@ -122,7 +115,7 @@ class Watch:
         for cell_id, cell in self.cells.items():
             group = cell["dataset"], cell["label"]
             counts.setdefault(group, Counter())[self.state(cell_id)] += 1
-        failed = [cell_id for cell_id, seen in self.seen.items() if seen.state == "failed"]
+        failed = [cell_id for cell_id in self.seen if self.state(cell_id) == "failed"]
         rows = [
             [*map(printable, g), *(count[s] or "" for s in STATES)]
             for g, count in sorted(counts.items())

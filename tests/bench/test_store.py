@@ -16,9 +16,9 @@ import pytest
 
 from bench import derived
 from bench.errors import UsageError
-from bench.overview import Outcome, outcomes
+from bench.overview import outcomes
 from bench.schema import curves_of
-from bench.store import FORMAT, DamagedFile, Run, name_of, state_of
+from bench.store import FORMAT, DamagedFile, Outcome, Run, name_of, state_of
 from tests.end_to_end.hostile import resummed
 
 CELL = {

@@ -85,7 +85,7 @@ def networks_for(task: str, width: int = 6, inputs: int = 4) -> MLPNetworks:
 
 
 def perceptron(layers: Sequence[tuple[Tensor, Tensor]]) -> nn.Sequential:
-    """Plain layers with ReLU between, from weights [inputs, outputs] and biases."""
+    """Plain layers with ReLU between, from weights [outputs, inputs] and biases."""
     modules: list[nn.Module] = []
     for weight, bias in layers:
         linear = nn.Linear(*weight.T.shape)

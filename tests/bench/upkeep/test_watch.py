@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.store import Record, Run
-from bench.upkeep.watch import Watch, watch
+from bench.store import Outcome, Record, Run
+from bench.upkeep.watch import Seen, Watch, watch
 
 MakeRun = Callable[..., Run]
 
@@ -85,7 +85,7 @@ def test_time_left_is_by_what_this_driver_did(
         start = (run.folder / ".driver").stat().st_mtime
         # Three cells of 1.5 s since it began, 60 s ago: 20 s each, with teachers.
         for name in ("e.a.s0", "e.a.s1", "d.b.s0"):
-            watched.seen[name] = watched.seen[name].__class__("done", "", 1.5, start + 1)
+            watched.seen[name] = Seen(Outcome("done", seconds=1.5), start + 1)
         monkeypatch.setattr(time, "time", lambda: start + 60)
         assert "about 1 min 00 s left" in watched.summary()
     assert run.holder() == ""
