@@ -27,9 +27,6 @@ from bench.fingerprint import digest
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-KINDS = ("data", "sets", "decoded", "weights", "outputs", "checkpoint")
-"""What an entry's key begins with."""
 _KEY = re.compile(r"(?!\.+$)[\w.+-]{1,240}")
 # Of the note, less itself. Names are sorted: what is lost together with it is the arrays' sum, too.
 _SUM = "sum"

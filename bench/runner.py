@@ -21,6 +21,7 @@ from bench.errors import UsageError
 from bench.estimate import Estimate
 from bench.executors import Engine, InProcess, ProcessPerTask, cluster_named
 from bench.fingerprint import canonical, file_digest
+from bench.folders import require_room
 from bench.forkserver import needs_processes
 from bench.graph import cell_task, data_tasks, make_tasks
 from bench.metrics.registry import METRICS
@@ -58,10 +59,12 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
     """Run what is not done yet; returns whether every cell asked for is well.
 
     Raises:
-        UsageError: the folder can't be written, is in use, or holds another recipe's cells.
+        UsageError: the folder can't be written, is in use, or holds another recipe's cells or
+            anything but a run.
         KeyboardInterrupt: interrupted; what was finished is on disk and in the tables.
     """
     require_data(cells, options)
+    require_room(run.folder, f"--results {run.folder}")
     _require_writable(options.cache)
     with run.locked():
         check_recipes(run, cells)

@@ -38,13 +38,11 @@ def check_format(path: Path) -> None:
 
 
 def check_tensorboard(folder: Path) -> None:
-    """Whether event files can be written there.
+    """Whether event files can be written.
 
     Raises:
-        UsageError: not a folder, or tensorboardX is missing.
+        UsageError: tensorboardX is missing.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--tensorboard {folder}: not a folder")
     _require("tensorboardX", f"--tensorboard {folder}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.app import Datasets, Labels, Mixed, app, page
+from bench.cli.targets import check_folder
 from bench.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ def _target(out: Path | None, run: Path) -> Path:
     # A run may come from elsewhere: a link in it leads anywhere.
     if out is None and target.is_symlink():
         raise UsageError(f"{target}: a link; give --out")
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"{target}: not a folder")
+    check_folder(target)
     return target
 
 

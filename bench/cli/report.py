@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import Mixed, RunFolders, app, check_targets, is_stdout, page, write
+from bench.cli.app import Mixed, RunFolders, app, page
+from bench.cli.targets import check_targets, is_stdout, write
 
 
 @app.command()

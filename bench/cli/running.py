@@ -119,8 +119,8 @@ def run(
     folder = results or _default_results(preset)
     options = runner.Options(
         jobs=slots,
-        cache=cache.resolve(),
-        data_root=data_root.resolve(),
+        cache=cache.absolute(),
+        data_root=data_root.absolute(),
         devices=tuple(devices),
         checkpoint=checkpoint,
         plugins=plugins,
@@ -169,6 +169,7 @@ def plan(
     """Say what `run` with the same selectors would do, cell by cell."""
     from bench.cache import Cache
     from bench.devices import device_kind, parse_devices
+    from bench.folders import require_room
     from bench.overview import plan_text
     from bench.plan import make_cells
     from bench.runner import check_recipes
@@ -179,9 +180,10 @@ def plan(
     devices = parse_devices(device)
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
+    require_room(folder, f"--results {folder}")
     check_recipes(Run(folder), cells)
     slots = jobs or _slots(devices, cells_per_gpu)
-    page(plan_text(Run(folder), cells, Cache(cache.resolve()), slots, data_root))
+    page(plan_text(Run(folder), cells, Cache(cache.absolute()), slots, data_root))
     if estimate:
         from bench.forecast import forecast_text
 

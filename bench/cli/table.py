@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import Mixed, RunFolders, app, check_targets, page, write
+from bench.cli.app import Mixed, RunFolders, app, page
+from bench.cli.targets import check_targets, write
 from bench.errors import UsageError, nearest
 
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="- is stdout")]

@@ -9,16 +9,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import (
-    Mixed,
-    RunFolders,
-    app,
-    check_targets,
-    is_stdout,
-    page,
-    stdout,
-    target,
-)
+from bench.cli.app import Mixed, RunFolders, app, page
+from bench.cli.targets import check_folder, check_targets, is_stdout, stdout, target
 from bench.errors import UsageError
 from bench.printable import printable
 
@@ -126,6 +118,7 @@ def export(
         if not is_stdout(out):
             exporting.check_format(out)
     if tensorboard is not None:
+        check_folder(tensorboard, "--tensorboard")
         exporting.check_tensorboard(tensorboard)
     results = read(folders, mixed)
     if out is not None and is_stdout(out):

@@ -11,6 +11,7 @@ from bench.analysis.results import read
 from bench.errors import UsageError
 from bench.files import write_atomically
 from bench.fingerprint import canonical
+from bench.folders import require_room
 from bench.store import FORMAT, DamagedFile, Record, Run, name_of
 
 PARTS = ("history", "curves")
@@ -73,13 +74,7 @@ def _check_places(sources: Sequence[Run], target: Run, prefer: Run | None) -> No
         raise UsageError(f"--into {target.folder}: one of the runs to merge; they stay as they are")
     if prefer and prefer.folder.resolve() not in places | {target.folder.resolve()}:
         raise UsageError(f"--prefer {prefer.folder}: none of the runs to merge")
-    if target.folder.exists() and not target.folder.is_dir():
-        raise UsageError(f"--into {target.folder}: not a folder")
-    if target.folder.is_dir() and not target.manifest():
-        # A lock is left where a merger into a new folder was interrupted.
-        strange = [path for path in target.folder.iterdir() if not path.name.startswith(".")]
-        if strange:
-            raise UsageError(f"--into {target.folder}: neither a run nor empty")
+    require_room(target.folder, f"--into {target.folder}")
 
 
 def _check_links(runs: Sequence[Run]) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import derived
-from bench.cache import KINDS, Cache
+from bench.cache import Cache
 from bench.errors import UsageError
 from bench.fingerprint import canonical
+from bench.folders import KINDS
 from bench.printable import shortened
 from bench.schema import curves_of
 from bench.store import DamagedFile, Record, Run, name_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.analysis.conftest import generate
+from tests.end_to_end.hostile import snapshot
 from tests.end_to_end.program import Bench
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -23,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "report --out": ("report", "run", "--no-figures", "--out"),
     "export --out": ("export", "run", "--out"),
 }
+"""And below, those that write into a folder."""
 every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 
 
@@ -124,3 +127,128 @@ def test_a_folder_that_can_not_be_written_is_refused(
     closed.mkdir(mode=0o500)
     code, _, err = write("table", "run", "--csv", "closed/x.csv")
     assert code == 2 and "nothing can be written in" in err
+
+
+# What is a run's or a cache's stays as it is
+
+
+def run_of(folder: Path) -> Path:
+    """Another run, of one cell."""
+    return generate(folder, {("spiral", "kd", 0): {"nll": 0.5}}).folder
+
+
+def owned(tmp_path: Path) -> list[str]:
+    """Paths that lead to files of runs and of a cache, or would if they were there."""
+    run_of(tmp_path / "other")
+    (tmp_path / "run" / ".lock").touch()
+    (tmp_path / "cache").mkdir()
+    for name in ("outputs-a.json", "outputs-a.safetensors", "weights-b.0.lock"):
+        (tmp_path / "cache" / name).write_text("{}")
+    (tmp_path / "to-run").symlink_to("run")
+    (tmp_path / "to-cells").symlink_to("other/cells")
+    (tmp_path / "to-file.csv").symlink_to("run/metrics.csv")
+    cell = next((tmp_path / "other" / "cells").glob("*.json")).name
+    return [
+        *(f"run/{name}" for name in ("run.json", "results.csv", "metrics.csv", "timings.csv")),
+        *("run/derived.json", "run/.lock", "run/.driver", "run/Results.CSV", "other/results.csv"),
+        *(f"other/cells/{cell}", "other/cells/new.csv", "run/cells/new/history.csv"),
+        *("run/../run/run.json", "to-run/results.csv", f"to-cells/{cell}", "to-cells/new.csv"),
+        *("to-file.csv", "cache/outputs-a.json", "cache/outputs-b.json", "cache/weights-b.0.lock"),
+    ]
+
+
+@every_command
+def test_no_output_replaces_a_file_of_a_run_or_a_cache(
+    write: Callable[..., tuple[int, str, str]], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    paths = owned(tmp_path)
+    before = snapshot(tmp_path)
+    for path in paths:
+        code, out, err = write(*command, path)
+        assert (code, out, len(err.splitlines())) == (2, "", 1), path
+        assert re.match(rf"error: {re.escape(path)}: a file of the (run|cache) /", err), err
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plot", "run", "-f", "metrics", "--format", "svg", "--out"),
+        ("export", "run", "--tensorboard"),
+    ],
+)
+def test_no_folder_of_outputs_is_that_of_cells(
+    write: Callable[..., tuple[int, str, str]], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    owned(tmp_path)
+    before = snapshot(tmp_path)
+    for path in ("run/cells", "other/cells/new", "to-cells", "to-run/cells/x/y"):
+        code, out, err = write(*command, path)
+        assert (code, out) == (2, "") and f"{path}: within the run /" in err
+    assert snapshot(tmp_path) == before
+
+
+def test_what_only_looks_like_a_file_of_a_run_is_written(
+    write: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "results.csv").write_text("mine, and to be replaced")
+    for path in (
+        "results.csv",
+        "run/table.csv",
+        "run/sub/results.csv",
+        "cells/x.csv",
+        "data-1.json",
+    ):
+        assert write("table", "run", "--csv", path)[0] == 0, path
+        assert (tmp_path / path).read_text().startswith("dataset,label")
+
+
+# A folder for a run
+
+
+GRID = ("-m", "kd", "-d", "spiral", "-s", "0", "--set", "epochs=1", "--set", "members=2")
+MINE = ("results.csv", "metrics.csv", "cells/mine.txt", "thesis.tex", ".lock", ".driver")
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_a_folder_of_something_else_is_no_place_for_a_run(
+    write: Callable[..., tuple[int, str, str]], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("years of work")
+    before = snapshot(tmp_path)
+    where = ("--results", "mine", "--cache", "cache")
+    for command in (
+        ("run", *GRID, *where),
+        ("plan", *GRID, *where),
+        ("merge", "run", "--into", "mine"),
+    ):
+        code, out, err = write(*command)
+        assert (code, out) == (2, "") and "mine: neither a run nor empty" in err
+        assert path.relative_to(tmp_path / "mine").parts[0] in err
+    assert snapshot(tmp_path) == before
+
+
+def test_no_run_is_made_within_the_cells_of_another(
+    write: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    before = snapshot(tmp_path)
+    for command in (("plan", *GRID, "--results"), ("merge", "run", "--into")):
+        code, _, err = write(*command, "run/cells/new")
+        assert code == 2 and "within the run" in err
+    assert snapshot(tmp_path) == before
+
+
+def test_what_a_run_left_that_was_killed_at_once_is_in_nobody_s_way(
+    write: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / ".lock").touch()
+    (folder / ".driver").write_text("process 12 on somewhere\n")
+    (folder / ".x1y2.part").write_text("half of it")
+    (folder / ".DS_Store").write_text("whatever")
+    assert write("plan", *GRID, "--results", "new")[0] == 0
+    assert write("merge", "run", "--into", "new")[0] == 0
+    assert (folder / "results.csv").read_bytes() == (tmp_path / "run/results.csv").read_bytes()
