@@ -72,7 +72,11 @@ class Sources:
 
 @dataclass(frozen=True)
 class DataPlan:
-    """A dataset's arrays to be, and their keys in the cache."""
+    """A dataset's arrays to be, and their keys in the cache.
+
+    `code` and `content` are hashes of what makes them and of what they are made from, which are
+    the same for all seeds.
+    """
 
     dataset: str
     seed: int
@@ -81,6 +85,8 @@ class DataPlan:
     sources: Sources
     splits_key: str
     sets_key: str
+    code: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,10 +146,9 @@ class Planner:
         data = self._data.get((dataset.name, data_seed))
         if data is None:
             data = self._data[dataset.name, data_seed] = self._plan_data(dataset, recipe, data_seed)
-        code = code_digest(*TEACHER_CODE)
         trained = {"data": data.splits_key, "recipe": recipe.for_teacher(), "seed": seed}
-        trained |= {"device": self.device}
-        key = key_of("weights", {**trained, "code": code, "versions": versions("torch")})
+        trained |= {"device": self.device, "code": code_digest(*TEACHER_CODE)}
+        key = key_of("weights", {**trained, "versions": versions("torch")})
         outputs_key = key_of("outputs", {"weights": key, "sets": data.sets_key})
         return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key)
 
@@ -164,6 +169,8 @@ class Planner:
             "ood": sorted(([each.name, each.identity] for each in sources.present), key=str),
             "corruptions": sources.identity,
         }
+        code = [*(source[name] for name in ("code", "versions")), splits["engine"], sets["engine"]]
+        content = [*(source[name] for name in ("dataset", "identity")), sets["ood"]]
         return DataPlan(
             dataset=dataset.name,
             seed=seed,
@@ -172,6 +179,8 @@ class Planner:
             sources=sources,
             splits_key=key_of("data", splits),
             sets_key=key_of("sets", sets),
+            code=digest([*code, code_digest(*TEACHER_CODE)]),
+            content=digest([*content, sources.identity]),
         )
 
     def _identity(self, dataset: type[Dataset]) -> Any:

@@ -39,14 +39,16 @@ CELL_CODE = (
     ),
 )
 PROTOCOL_CODE = ("bench/evaluation.py", "bench/metrics/*.py", "methods/predictions.py")
+HASHES = ("protocol", "code", "data")
 
 
 @dataclass(frozen=True)
 class Cell:
     """dataset × variant × seed: the unit that is run, recorded, resumed, failed.
 
-    `skip` is the reason why it can't be run; empty where it can. `protocol` is a hash of the code
-    that measures it.
+    `skip` is the reason why it can't be run; empty where it can. Hashes: `protocol` of the code
+    that measures it, `code` of all code and libraries that decide its values, `data` of what its
+    dataset is made from.
     """
 
     id: str
@@ -58,11 +60,13 @@ class Cell:
     recipe: Recipe
     teacher: TeacherPlan
     protocol: str
+    code: str
+    data: str
     skip: str = ""
 
     def described(self) -> dict[str, Any]:
         """What a run's description keeps of it."""
-        names = ("dataset", "method", "label", "seed", "parameters", "skip", "protocol")
+        names = ("dataset", "method", "label", "seed", "parameters", "skip", *HASHES)
         return {name: getattr(self, name) for name in names} | {"measured": self.measured}
 
     @property
@@ -98,8 +102,7 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
     recipes = {name: _recipe(dataset, config) for name, dataset in chosen}
     sources = {name: sources_of(dataset, config, root) for name, dataset in chosen}
     planner = Planner(root, sources, device)
-    cells: dict[str, Cell] = {}
-    rows: dict[tuple[str, str, int], str] = {}
+    grid = _Grid()
     for variant in config.variants:
         method = _method(variant)
         for name in variant.datasets:
@@ -110,21 +113,42 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
                 continue
             teachers = [planner.teacher(dataset, recipes[name], seed) for seed in config.seeds]
             for cell in _cells_of(dataset, method, variant, values, teachers):
-                known = cells.setdefault(cell.id, cell)
-                if known.label != cell.label:
-                    raise UsageError(
-                        f"{variant.place}: on {name}, {cell.label!r} is the same as {known.label!r}"
-                    )
-                if rows.setdefault((name, cell.label, cell.seed), cell.id) != cell.id:
-                    raise UsageError(
-                        f"{variant.place}: another variant has the label {cell.label!r}"
-                    )
+                grid.add(cell, variant.place)
+    cells = list(grid.cells.values())
     if not cells:
         raise UsageError("nothing to run: no method is asked for on any of the datasets")
-    if all(cell.skip for cell in cells.values()):
-        reasons = sorted({f"{c.method} on {c.dataset}: {c.skip}" for c in cells.values()})
+    if all(cell.skip for cell in cells):
+        reasons = sorted({f"{c.method} on {c.dataset}: {c.skip}" for c in cells})
         raise UsageError(f"nothing can be run: {'; '.join(reasons)}")
-    return list(cells.values())
+    return cells
+
+
+class _Grid:
+    """Cells, each once, and each label for one thing."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, Cell] = {}
+        self._rows: dict[tuple[str, str, int], str] = {}
+        self._methods: dict[str, str] = {}
+
+    def add(self, cell: Cell, place: str) -> None:
+        """Take a cell in, which a variant of this place asked for.
+
+        Raises:
+            UsageError: it has another's label, or is another under a second label.
+        """
+        known = self.cells.setdefault(cell.id, cell)
+        if known.label != cell.label:
+            raise UsageError(
+                f"{place}: on {cell.dataset}, {cell.label!r} is the same as {known.label!r}"
+            )
+        if self._rows.setdefault((cell.dataset, cell.label, cell.seed), cell.id) != cell.id:
+            raise UsageError(f"{place}: another variant has the label {cell.label!r}")
+        method = self._methods.setdefault(cell.label, cell.method)
+        if method != cell.method:
+            raise UsageError(
+                f"{place}: the label {cell.label!r} is a variant of {method!r} already"
+            )
 
 
 def _known(name: str, names: Mapping[str, Any], what: str, place: str) -> None:
@@ -223,18 +247,19 @@ def _cells_of(
     """A cell a teacher; teachers of a dataset have the same recipe and sources."""
     parameters = resolve(method, dataset, given, variant)
     label = label_of(variant, {name: parameters[name] for name in given})
-    recipe, sources = teachers[0].recipe, teachers[0].data.sources
+    recipe, data = teachers[0].recipe, teachers[0].data
+    cell_code = _cell_code(method, dataset.task)
     alike = digest(
         {
             "method": method.name,
             "parameters": parameters,
             "recipe": recipe.training(),
-            "ood": sorted([s.name, s.group, bool(s.absent)] for s in sources.ood),
-            "code": _cell_code(method, dataset.task),
+            "ood": sorted([s.name, s.group, bool(s.absent)] for s in data.sources.ood),
+            "code": cell_code,
         }
     )
     stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}")
-    protocol = _protocol(dataset.task)
+    protocol, code = _protocol(dataset.task), digest([cell_code, data.code])[:32]
     for teacher in teachers:
         content = digest([alike, teacher.seed, teacher.outputs_key])
         yield Cell(
@@ -247,6 +272,8 @@ def _cells_of(
             recipe=recipe,
             teacher=teacher,
             protocol=protocol,
+            code=code,
+            data=data.content[:32],
             skip=method.refuses.get(dataset.task, ""),
         )
 

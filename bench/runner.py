@@ -24,6 +24,7 @@ from bench.fingerprint import canonical, file_digest
 from bench.folders import require_room
 from bench.forkserver import needs_processes
 from bench.graph import cell_task, data_tasks, make_tasks
+from bench.identity import clashes, seeds_of
 from bench.metrics.registry import METRICS
 from bench.places import DATA_ROOT, ROOT
 from bench.plan import Cell
@@ -224,10 +225,11 @@ def _skip(run: Run, cells: Sequence[Cell]) -> None:
 
 
 def check_recipes(run: Run, cells: Sequence[Cell]) -> None:
-    """One folder, one recipe a dataset: else its tables would compare what is not alike.
+    """One folder, one recipe a dataset, one thing a label: tables compare what is alike.
 
     Raises:
-        UsageError: the folder holds cells of another recipe.
+        UsageError: the folder holds cells of another recipe or teacher, or under a label that is
+            asked for others than those asked for.
     """
     manifest = run.manifest()
     for dataset, cell in {cell.dataset: cell for cell in cells}.items():
@@ -239,7 +241,33 @@ def check_recipes(run: Run, cells: Sequence[Cell]) -> None:
             raise UsageError(
                 f"{run.folder}: {dataset} was run with {values}; give another folder with --results"
             )
-    _check_teachers(run.folder, manifest.get("cells", {}).values(), cells)
+    earlier = _staying(manifest, cells)
+    _check_groups(run.folder, manifest, earlier, cells)
+    _check_teachers(run.folder, earlier, cells)
+    _check_labels(run.folder, earlier, cells)
+
+
+def _staying(manifest: Mapping[str, Any], cells: Sequence[Cell]) -> list[Mapping[str, Any]]:
+    """What a run's description keeps: all but the cells whose places are taken."""
+    taken = {_slot(cell.described()) for cell in cells}
+    return [each for each in manifest.get("cells", {}).values() if _slot(each) not in taken]
+
+
+def _check_groups(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    earlier: Iterable[Mapping[str, Any]],
+    cells: Sequence[Cell],
+) -> None:
+    """One folder, the same OOD sets in the same groups: headline values are means over them."""
+    now = _ood_sets({cell.dataset: cell for cell in cells}.values())
+    for old in earlier:
+        name = old["dataset"]
+        if name in now and _groups(now[name]) != _groups(manifest["ood"].get(name, {})):
+            raise UsageError(
+                f"{folder}: {name} {old['label']} was measured on other OOD sets, or on these in "
+                "other groups; run it again too, or give another folder with --results"
+            )
 
 
 def _check_teachers(
@@ -247,14 +275,26 @@ def _check_teachers(
 ) -> None:
     """One folder, one teacher a dataset and seed, and the same sets: differences are paired."""
     now = {(cell.dataset, cell.seed): cell.measured for cell in cells}
-    replaced = {_slot(cell.described()) for cell in cells}
     for old in earlier:
         key = now.get((old["dataset"], old["seed"]))
-        if key not in (None, old.get("measured")) and _slot(old) not in replaced:
+        if key not in (None, old.get("measured")):
             raise UsageError(
                 f"{folder}: {old['dataset']} {old['label']} was measured with another teacher, "
                 "or on other sets; run it again too, or give another folder with --results"
             )
+
+
+def _check_labels(
+    folder: Path, earlier: Iterable[Mapping[str, Any]], cells: Sequence[Cell]
+) -> None:
+    """One folder, one method, one set of parameters and one version of the code a label."""
+    asked = [cell.described() for cell in cells]
+    labels = {cell["label"] for cell in asked}
+    for clash in clashes([*asked, *(old for old in earlier if old["label"] in labels)]):
+        raise UsageError(
+            f"{folder}: {clash}, which is asked for now: run {seeds_of(clash.cells)} again too, "
+            "or give another folder with --results or another label"
+        )
 
 
 def _describe(run: Run, cells: Sequence[Cell], options: Options) -> None:
@@ -293,6 +333,11 @@ def _ood_sets(cells: Iterable[Cell]) -> dict[str, dict[str, str]]:
         }
         for cell in cells
     }
+
+
+def _groups(sets: Mapping[str, str]) -> dict[str, str]:
+    """By OOD set its group; why one is absent makes no difference."""
+    return {name: group.partition(":")[0] for name, group in sets.items()}
 
 
 def _slot(cell: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -58,6 +58,8 @@ CELL: dict[str, type] = {
     "protocol": str,
     "parameters": dict,
 }
+VERSIONS = ("code", "data")
+"""Of a cell, what runs of an earlier version don't say."""
 METHOD: dict[str, type] = {"name": str, "reference": bool}
 METRIC: dict[str, type] = {"better": str, "headline": bool}
 BETTER = ("", "higher", "lower")
@@ -185,6 +187,8 @@ def _cells_flaw(manifest: Mapping[str, Any]) -> str:
             return f"recipes: {cell['dataset']} is missing"
         if max(len(cell[name]) for name in ("dataset", "method", "label", "measured")) > LONGEST:
             return f"cells: {key}: a name is too long"
+        if not all(isinstance(cell.get(name, ""), str) for name in VERSIONS):
+            return f"cells: {key}: code or data is of the wrong kind"
         if not _is_plain(cell["parameters"]):
             return f"cells: {key}: parameters: not finite, or nested too deeply"
         taken.add((cell["dataset"], cell["label"], cell["seed"]))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import derived
+from bench.analysis.protocols import Protocols
 from bench.errors import UsageError, nearest
-from bench.fingerprint import canonical
 from bench.schema import RESULT_COLUMNS, figure_of
 from bench.store import DamagedFile, Record, Run, state_of
 
@@ -313,19 +313,20 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
     Args:
         folders: of the runs.
         mixed: take rows that were made under another protocol (recipe, teacher, sets, code that
-            measures) than the first ones of their dataset, too, with a mark behind their labels.
+            measures) than the first ones of their dataset, or with another method, parameters or
+            code than the first ones of their label, too, with a mark behind their labels.
         agree: demand that cells which several runs hold have the same figures in all of them.
 
     Raises:
-        UsageError: a folder is no run, unreadable or without figures, protocols differ, or the
-            figures of one cell do.
+        UsageError: a folder is no run, unreadable or without figures, protocols differ, a label
+            stands for more than one thing, or the figures of one cell differ.
     """
     runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
     manifest: dict[str, Any] = {part: {} for part in ("cells", "recipes", "ood", "metrics")}
     methods: dict[str, Any] = {}
     rows: dict[Slot, Mapping[str, str]] = {}
     holders: dict[str, Run] = {}
-    protocols = _Protocols(runs, mixed)
+    protocols = Protocols(runs, mixed)
     for run in runs:
         described, found = _read_one(run)
         for part in ("recipes", "ood", "metrics"):
@@ -373,54 +374,3 @@ def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
         states = " or ".join(sorted({row["status"] for row in rows}))
         raise UsageError(f"{run.folder}: no cell has figures, all are {states}")
     return manifest, rows
-
-
-class _Protocols:
-    """Under which protocol the first rows of each dataset were made."""
-
-    def __init__(self, runs: Sequence[Run], mixed: bool) -> None:
-        self._mixed = mixed
-        self._marks = _short_names(runs)
-        self._first: dict[Any, tuple[Any, Run, str]] = {}
-
-    def label(
-        self, run: Run, described: Mapping[str, Any], cell_id: str, cell: Mapping[str, Any]
-    ) -> str:
-        """A cell's label, marked if its row does not belong beside those that came before.
-
-        Raises:
-            UsageError: it does not, and that was not asked for.
-        """
-        dataset, label, seed = slot_of(cell)
-        parts = {
-            "another recipe": ((dataset, "recipe"), canonical(described["recipes"][dataset])),
-            "other OOD sets": ((dataset, "ood"), canonical(described["ood"].get(dataset, {}))),
-            "other measuring code": ((dataset, "protocol"), cell["protocol"]),
-            "another teacher, or on other sets": ((dataset, seed), cell["measured"]),
-            "other parameters or code": ((dataset, label, seed), cell_id),
-        }
-        for what, (place, value) in parts.items():
-            first, holder, other = self._first.setdefault(place, (value, run, label))
-            if first == value:
-                continue
-            if not self._mixed:
-                than = other if holder is run else f"in {holder.folder}"
-                raise UsageError(
-                    f"{run.folder}: {dataset} {label} was made with {what} than {than}; "
-                    "--mixed takes both, marked"
-                )
-            return f"{label} ({'other code' if holder is run else self._marks[run]})"
-        return str(label)
-
-
-def _short_names(runs: Sequence[Run]) -> dict[Run, str]:
-    """As many last parts of each folder's path as tell it from the others."""
-    paths = {run: run.folder.resolve().parts for run in runs}
-    names = {}
-    for run, parts in paths.items():
-        others = [other for each, other in paths.items() if each is not run and other != parts]
-        depth = 1
-        while depth < len(parts) and any(parts[-depth:] == other[-depth:] for other in others):
-            depth += 1
-        names[run] = "/".join(parts[-depth:])
-    return names

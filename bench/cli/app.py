@@ -27,7 +27,9 @@ Labels = Annotated[
         "-m", "--method", "--label", help="label, or method with all variants; repeatable"
     ),
 ]
-Mixed = Annotated[bool, typer.Option("--mixed", help="take rows of other protocols too, marked")]
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="take rows of other protocols or code too, marked")
+]
 
 
 class Terminal:

@@ -19,6 +19,7 @@ from bench.cache import Cache
 from bench.errors import UsageError
 from bench.fingerprint import canonical
 from bench.folders import KINDS
+from bench.identity import clashes
 from bench.printable import shortened
 from bench.schema import curves_of
 from bench.store import DamagedFile, Record, Run, name_of
@@ -60,6 +61,8 @@ def verify(run: Run) -> Iterator[Finding]:
         return
     driven = run.holder()
     cells = manifest["cells"]
+    for clash in clashes(cells.values()):
+        yield Finding(path, str(clash))
     found = {cell_id: run.files(cell_id).record.exists() for cell_id in cells}
     missing = [cell_id for cell_id in cells if not found[cell_id]]
     if driven:

@@ -41,6 +41,7 @@ def generate(
     recipe: Mapping[str, Any] | None = None,
     ood: Mapping[str, Mapping[str, str]] | None = None,
     protocol: str = "protocol",
+    versions: Mapping[str, str] | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     timings: Mapping[str, float] | None = None,
     curves: Mapping[Slot, Mapping[str, np.ndarray]] | None = None,
@@ -60,6 +61,7 @@ def generate(
             is better lower, and a headline.
         measured: the teacher-and-sets key of cells; else one a dataset and seed.
         recipe, ood, protocol, parameters (by label), timings: as in the records.
+        versions: of code and data; else the run says none, as one of an earlier version.
         curves, histories: of `ok` cells.
         command: that the run was made with.
     """
@@ -86,6 +88,7 @@ def generate(
             "skip": skipped.get(slot, ""),
             "measured": outputs[slot],
             "protocol": protocol,
+            **(versions or {}),
         }
         for slot in slots
     }
