@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench test test-slow lint types speed speed-images clean
+.PHONY: bench test test-slow lint types speed speed-cells speed-images clean
 
 # The report names failed cells, too: status 1 of the run is kept until it is written.
 bench: $(VENV)/run.done
@@ -32,6 +32,10 @@ types: $(VENV)/check.done
 
 speed: $(VENV)/run.done
 	$(BIN)/python -m tests.speed toy
+
+# Beside benchopt, an environment of its own with `pip install benchopt`: BENCHOPT=PATH/bin/benchopt.
+speed-cells: $(VENV)/run.done
+	$(BIN)/python -m tests.speed cells $(if $(BENCHOPT),--benchopt $(BENCHOPT))
 
 # MNIST below the folder DATA; else random images.
 speed-images: $(VENV)/run.done

@@ -10,11 +10,12 @@ import argparse
 from pathlib import Path
 
 from bench.devices import parse_devices
-from tests.speed import gpu, images, precision, toy
+from tests.speed import cells, gpu, images, precision, toy
 from tests.speed.measure import Pool, print_table
 
 PARTS = {
     "toy": "the toy data, the engine and its tables",
+    "cells": "300 cells that take no time, beside benchopt",
     "images": "real images on the CPU, and on a GPU if there is one",
     "precision": "bfloat16 against float32 over 3 seeds of MNIST, from --data-root",
 }
@@ -28,6 +29,8 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, help="folder of MNIST/raw; else random images")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each thing (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on their length")
+    parser.add_argument("--benchopt", type=Path, help="cells: its program, to run beside ours")
+    parser.add_argument("--checkout", type=Path, help="cells: another checkout, to run beside this")
     given = parser.parse_args()
     if given.part == "precision" and given.data_root is None:
         parser.error("precision trains on MNIST: give --data-root")
@@ -35,6 +38,9 @@ def main() -> None:
     try:
         if given.part == "toy":
             print_table(toy.rows(), pool.hardware)
+        elif given.part == "cells":
+            table = cells.rows(given.rounds, given.benchopt, given.checkout)
+            print_table(table, pool.hardware)
         elif given.part == "precision":
             print_table(precision.rows(pool, given.scale, given.data_root), pool.hardware)
         else:

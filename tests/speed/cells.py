@@ -1,0 +1,201 @@
+"""Cells that take no time by themselves: what is left is what a cell costs, whatever it trains.
+
+Whole processes, with all that they start, beside benchopt's on a grid of the same size, and beside
+another checkout of this repository: in turn, since a machine is faster at one time than at another.
+Times of processors are steadier than the clock where others use the machine too.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.places import ROOT
+from tests.speed.measure import JOBS, Row, ratios, shown
+from tests.speed.process import Cost, cost_of
+
+SEEDS = 10
+DATASETS = ("spiral", "sine", "digits")
+VARIANTS = (
+    *("ensemble", "single", "kd[temperature=1,2,4]", "hydra", "hydra+[lam=0,3]"),
+    *("mc-dropout", "gauss"),
+)
+CELLS = f"{len(DATASETS)} datasets x 10 variants x {SEEDS} seeds"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs a grid.
+
+    Attributes:
+        name: in the table.
+        command: given an empty folder, gets it ready and says how to run the grid there.
+    """
+
+    name: str
+    command: Callable[[Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A program's costs: of the grid, and of the same command once more."""
+
+    first: Cost
+    again: Cost
+
+
+def rows(rounds: int, benchopt: Path | None = None, checkout: Path | None = None) -> list[Row]:
+    """The grid in each program.
+
+    Args:
+        rounds: how often.
+        benchopt: its program, of an environment of its own; `pip install benchopt`.
+        checkout: another checkout of this repository, run by this one's environment.
+    """
+    programs = [Program("ours", lambda folder: ours(ROOT, folder))]
+    if checkout is not None:
+        programs.append(Program(f"ours at {commit(checkout)}", lambda at: ours(checkout, at)))
+    if benchopt is not None:
+        programs.append(Program("benchopt", lambda folder: theirs(benchopt, folder)))
+        if has_torch(benchopt):
+            name = "benchopt, whose solver imports torch"
+            programs.append(Program(name, lambda folder: theirs(benchopt, folder, "import torch")))
+    measured = [[measure(each) for each in programs] for _ in range(rounds)]
+    peaks = [measure(each, memory=True).first.memory for each in programs]
+    table = [
+        row
+        for program, costs, peak in zip(programs, zip(*measured, strict=True), peaks, strict=True)
+        for row in rows_of(program.name, costs, peak)
+    ]
+    for program, costs in zip(programs[1:], list(zip(*measured, strict=True))[1:], strict=True):
+        table += compared(program.name, [each[0] for each in measured], costs)
+    return table
+
+
+def rows_of(name: str, costs: Sequence[Measured], peak: float) -> list[Row]:
+    """What a program took."""
+    return [
+        (f"{name}: {CELLS}, {JOBS} workers", shown([each.first.wall for each in costs]), ""),
+        ("  of processors", shown([each.first.cpu for each in costs]), ""),
+        ("  again, nothing to do", shown([each.again.wall for each in costs]), ""),
+        ("  of processors", shown([each.again.cpu for each in costs]), ""),
+        ("  memory of all processes at most", f"{peak:,.0f} MiB", ""),
+    ]
+
+
+def compared(name: str, mine: Sequence[Measured], others: Sequence[Measured]) -> list[Row]:
+    """Ratios within each round."""
+
+    def ratio(figure: Callable[[Measured], float]) -> str:
+        return shown(ratios([*map(figure, mine)], [*map(figure, others)]), "x")
+
+    return [
+        (f"ours / {name}", ratio(lambda each: each.first.wall), ""),
+        ("  of processors", ratio(lambda each: each.first.cpu), ""),
+        ("  again, nothing to do", ratio(lambda each: each.again.wall), ""),
+    ]
+
+
+def measure(program: Program, memory: bool = False) -> Measured:
+    """The grid from nothing, then once more."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        command = program.command(folder)
+        return Measured(cost_of(command, folder, memory), cost_of(command, folder))
+
+
+def ours(checkout: Path, folder: Path) -> list[str]:
+    """Two members, one epoch: networks of some thousand weights."""
+    variants = [part for each in VARIANTS for part in ("-m", each)]
+    datasets = [part for each in DATASETS for part in ("-d", each)]
+    size = ["-s", f"0-{SEEDS - 1}", "--set", "epochs=1", "--set", "members=2"]
+    where = ["--results", str(folder / "run"), "--cache", str(folder / "cache")]
+    program = [sys.executable, str(checkout / "run_bench.py"), "run"]
+    return [*program, *variants, *datasets, *size, *where, "--jobs", str(JOBS)]
+
+
+def commit(checkout: Path) -> str:
+    """What another checkout is of."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty=+"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def has_torch(benchopt: Path) -> bool:
+    """Whether benchopt's environment has torch."""
+    command = [str(benchopt.parent / "python"), "-c", "import torch"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def theirs(benchopt: Path, folder: Path, imports: str = "") -> list[str]:
+    """Twenty steps of gradient descent on a line."""
+    (folder / "objective.py").write_text(OBJECTIVE)
+    for kind in ("datasets", "solvers"):
+        (folder / kind).mkdir()
+    for name in DATASETS:
+        (folder / "datasets" / f"{name}.py").write_text(DATASET.format(name=name, seeds=SEEDS))
+    (folder / "solvers" / "descent.py").write_text(SOLVER.format(imports=imports))
+    return [str(benchopt), "run", str(folder), "-j", str(JOBS), "--no-plot"]
+
+
+OBJECTIVE = """
+import numpy as np
+from benchopt import BaseObjective
+
+
+class Objective(BaseObjective):
+    name = "error"
+    sampling_strategy = "run_once"
+
+    def set_data(self, x, y):
+        self.x, self.y = x, y
+
+    def get_objective(self):
+        return {"x": self.x, "y": self.y}
+
+    def evaluate_result(self, w):
+        return {"value": float(((self.x @ w - self.y) ** 2).mean())}
+
+    def get_one_result(self):
+        return {"w": np.zeros(self.x.shape[1])}
+"""
+DATASET = """
+import numpy as np
+from benchopt import BaseDataset
+
+
+class Dataset(BaseDataset):
+    name = "{name}"
+    parameters = {{"seed": list(range({seeds}))}}
+
+    def get_data(self):
+        rng = np.random.default_rng(self.seed)
+        x = rng.normal(size=(240, 20))
+        return {{"x": x, "y": x @ rng.normal(size=20)}}
+"""
+SOLVER = """
+import numpy as np
+from benchopt import BaseSolver
+{imports}
+
+
+class Solver(BaseSolver):
+    name = "descent"
+    sampling_strategy = "run_once"
+    parameters = {{"rate": [0.01 * k for k in range(1, 11)]}}
+
+    def set_objective(self, x, y):
+        self.x, self.y = x, y
+
+    def run(self, _):
+        w = np.zeros(self.x.shape[1])
+        for _ in range(20):
+            w -= self.rate * self.x.T @ (self.x @ w - self.y) / len(self.y)
+        self.w = w
+
+    def get_result(self):
+        return {{"w": self.w}}
+"""
