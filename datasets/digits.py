@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
 
 from datasets.base import Data, Dataset, Group, Split, Stream
+from datasets.pictures import Decoder
 
 SIDE = 8
 WHITE = 16  # the largest pixel value of the source
@@ -78,10 +80,27 @@ class DigitsWithout89(Digits):
 
 
 def _read() -> Split:
+    table = _carried("digits", _digits)
+    return Split((table[:, :-1] / WHITE).astype(np.float32), table[:, -1].astype(np.int64))
+
+
+def _carried(name: str, load: Callable[[], np.ndarray]) -> np.ndarray:
+    """What scikit-learn carries: to import it takes a hundred times as long as to use the data."""
+    return Decoder.memo(f"scikit-learn {version('scikit-learn')}: {name}", load)
+
+
+def _digits() -> np.ndarray:
+    """Pixels and, in the last column, the digit [1797, 65]."""
     from sklearn.datasets import load_digits  # type: ignore[import-untyped, unused-ignore]
 
-    x, y = load_digits(return_X_y=True)
-    return Split((x / WHITE).astype(np.float32), y.astype(np.int64))
+    return np.column_stack(load_digits(return_X_y=True))
+
+
+def _photographs() -> np.ndarray:
+    """[2, height, width, 3] uint8."""
+    from sklearn.datasets import load_sample_images
+
+    return np.stack(load_sample_images().images)
 
 
 def _rows(split: Split, rows: np.ndarray) -> Split:
@@ -118,10 +137,8 @@ def _shifted(test: Split, names: tuple[str, ...]) -> dict[tuple[str, int], Split
 
 def _patches(rng: np.random.Generator) -> np.ndarray:
     """Patches [1000, 64] in [0, 1], photograph by photograph."""
-    from sklearn.datasets import load_sample_images
-
     cuts = []
-    for photograph in load_sample_images().images:  # [height, width, 3] uint8
+    for photograph in _carried("photographs", _photographs):
         grey = photograph @ np.array(LUMA) / 255
         windows = np.lib.stride_tricks.sliding_window_view(grey, (SIDE, SIDE))
         rows = rng.integers(windows.shape[0], size=PATCHES_PER_PHOTOGRAPH)

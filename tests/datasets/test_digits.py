@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 
 from datasets import Data, Stream
 from datasets.digits import Digits, DigitsWithout89
+from datasets.pictures import Decoder
 
 Streams = Callable[[int], Stream]
 
@@ -42,6 +44,25 @@ def test_splits_are_stratified(data: Data) -> None:
     counts = np.array([np.bincount(s.y) for s in (data.train, data.validation, data.test)])
     shares = np.array([[0.5], [0.1], [0.4]])
     assert np.abs(counts - shares * counts.sum(0)).max() <= 1
+
+
+def test_scikit_learn_is_imported_for_the_first_seed_alone(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: dict[str, np.ndarray] = {}
+
+    def remembered(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+    monkeypatch.setattr(Decoder, "memo", staticmethod(remembered))
+    first = Digits().load(streams(0))
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    second = Digits().load(streams(1))
+    assert len(known) == 2
+    assert sorted(second.ood) == sorted(first.ood)
+    assert not np.array_equal(second.train.x, first.train.x)
 
 
 def test_pixels_are_in_the_unit_interval(data: Data) -> None:

@@ -1,6 +1,7 @@
 """A command with all that it starts, measured from outside.
 
-`python -m tests.speed.process COMMAND` is the process that measures, and has no other children. What outlives the command is waited for and counted too. Linux alone tells all of this.
+`python -m tests.speed.process COMMAND` is the process that measures, and has no other children.
+What outlives the command is waited for and counted too. Linux alone tells all of this.
 """
 
 from __future__ import annotations
