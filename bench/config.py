@@ -5,26 +5,22 @@ Values in presets are YAML. Every mistake is a `UsageError` of one line with its
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
 
+from bench.documents import BadNumber, Document, one_line, value_of
 from bench.errors import UsageError, nearest
+from bench.schema import LAST_SEED
 
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "quick"
-LARGEST = 100_000
-"""Values of a preset."""
+MOST_SEEDS = 100_000
+"""Of one range."""
 _NAME = re.compile(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*)\])?\s*")
 
 
@@ -121,14 +117,23 @@ def parse_seeds(texts: Iterable[str], place: str = "-s") -> tuple[int, ...]:
     """
     seeds: set[int] = set()
     for part in (part.strip() for text in texts for part in text.split(",")):
-        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
+        first, last = map(_seed, (match[1], match[2] or match[1])) if match else (1, 0)
+        if last > LAST_SEED:
+            raise UsageError(f"{place}: {part!r}: seeds are 0 to {LAST_SEED} (2^32 - 1)")
         if last < first:
             raise UsageError(f"{place}: {part!r} is not a seed or a range such as 0-2")
-        if last - first >= 100_000:
-            raise UsageError(f"{place}: {part!r} is {last - first + 1:,} seeds; at most 100,000")
+        if last - first >= MOST_SEEDS:
+            raise UsageError(
+                f"{place}: {part!r} is {last - first + 1:,} seeds; at most {MOST_SEEDS:,}"
+            )
         seeds.update(range(first, last + 1))
     return tuple(sorted(seeds))
+
+
+def _seed(digits: str) -> int:
+    # Python reads no more than some thousand digits.
+    return int(digits) if len(digits.lstrip("0")) <= 10 else LAST_SEED + 1
 
 
 def parse_variant(text: str, place: str = "-m") -> Variant:
@@ -167,8 +172,9 @@ def parse_value(text: str, place: str, lists: bool = False) -> Any:
         UsageError: not a scalar, nor a list where lists are allowed.
     """
     try:
-        _check_size(_yaml().compose(text.strip()))
-        value = _yaml().load(text.strip())
+        value = value_of(text.strip())
+    except BadNumber as error:
+        raise UsageError(f"{place}: {text.strip()!r} is {error}") from None
     except Exception:  # The parser has failures of its own beside YAMLError.
         value = [text]
     if isinstance(value, (dict, set)) or (isinstance(value, list) and not lists):
@@ -180,7 +186,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     """`--set name=value`, repeatable; `network.width=0.5` is an option of the network.
 
     Raises:
-        UsageError: not of this form.
+        UsageError: not of this form, or a name is given twice.
     """
     settings: dict[str, Any] = {}
     for text in texts:
@@ -188,53 +194,16 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
         if not equals or not name.strip() or not value.strip():
             raise UsageError(f"--set: {text!r} is not name=value")
         part, _, option = name.strip().partition(".")
-        if part == "network":
-            if not option:
-                raise UsageError(f"--set: {text!r} is not network.OPTION=VALUE (list networks)")
-            settings.setdefault(part, {})[option] = parse_value(value, "--set", lists=True)
-        else:
-            settings[name.strip()] = parse_value(value, "--set")
+        if part == "network" and not option:
+            raise UsageError(f"--set: {text!r} is not network.OPTION=VALUE (list networks)")
+        of_network = part == "network"
+        into, key = (
+            (settings.setdefault(part, {}), option) if of_network else (settings, name.strip())
+        )
+        if key in into:
+            raise UsageError(f"--set: {name.strip()} is given twice")
+        into[key] = parse_value(value, "--set", lists=of_network)
     return settings
-
-
-def _yaml() -> YAML:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _PlainValues
-    return yaml
-
-
-def _check_size(root: Any) -> None:
-    """Whether a document is as small as it looks: an alias stands for all that it names.
-
-    Raises:
-        ValueError: it isn't, or something holds itself.
-    """
-    sizes: dict[int, float] = {}
-
-    def size(node: Any) -> float:
-        # What is met again before it is known holds itself.
-        if id(node) not in sizes:
-            sizes[id(node)] = math.inf
-            sizes[id(node)] = 1 + sum(map(size, _parts(node)))
-        return sizes[id(node)]
-
-    if size(root) > LARGEST:
-        raise ValueError(f"more than {LARGEST:,} values, its aliases written out")
-
-
-def _parts(node: Any) -> Iterator[Any]:
-    if isinstance(node, MappingNode):
-        for pair in node.value:
-            yield from pair
-    elif isinstance(node, SequenceNode):
-        yield from node.value
-
-
-class _PlainValues(SafeConstructor):
-    """Text, numbers, booleans, null; a date is text."""
-
-
-_PlainValues.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def load_preset(name: str) -> Config:
@@ -256,68 +225,12 @@ def load_preset(name: str) -> Config:
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not text in UTF-8") from None
     try:
-        return _config(_Document(path, text))
+        return _config(Document(path, text))
     except RecursionError:
         raise UsageError(f"{path}: nested too deeply") from None
 
 
-class _Document:
-    """A YAML file: its value, and the place of each part of it.
-
-    Raises:
-        UsageError: it is not YAML; with file, line and column.
-    """
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        try:
-            self._root = _yaml().compose(text)
-            _check_size(self._root)
-            self.value = _yaml().load(text)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise UsageError(f"{self._at(mark)}: {_one_line(error.problem)}") from None
-        except ReaderError as error:
-            before = text[: error.position].split("\n")
-            where = f"{path}:{len(before)}:{len(before[-1]) + 1}"
-            raise UsageError(f"{where}: {_one_line(error.reason)}") from None
-        except RecursionError:
-            raise
-        except Exception as error:
-            # The parser has failures of its own for tags that contradict their values.
-            raise UsageError(f"{path}: not YAML ({_one_line(error)})") from None
-
-    def place(self, *location: str | int) -> str:
-        """file:line:column of a location, as far down as the document goes."""
-        mark, node = None, self._root
-        for step in location:
-            found = _child(node, step)
-            if found is None:
-                break
-            mark, node = found
-        return self._at(mark)
-
-    def _at(self, mark: Any) -> str:
-        line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-        return f"{self.path}:{line + 1}:{column + 1}"
-
-
-def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
-    """The mark and the node of a key or an index."""
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if key.value == step:
-                return key.start_mark, value
-    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step].start_mark, node.value[step]
-    return None
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
-
-
-def _config(document: _Document) -> Config:
+def _config(document: Document) -> Config:
     if not isinstance(document.value, dict):
         raise UsageError(f"{document.place()}: not a preset: datasets, methods, seeds, recipe")
     preset = _validated(_Preset, document.value, document)
@@ -366,16 +279,16 @@ AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
 def _validated(
-    model: type[AnyModel], value: Any, document: _Document, *location: str | int
+    model: type[AnyModel], value: Any, document: Document, *location: str | int
 ) -> AnyModel:
     try:
         return model.model_validate(value)
     except ValidationError as error:
         inner, reason = explain(error, model)
-        raise UsageError(f"{document.place(*location, *inner)}: {_one_line(reason)}") from None
+        raise UsageError(f"{document.place(*location, *inner)}: {one_line(reason)}") from None
 
 
-def _variant(entry: Any, document: _Document, index: int) -> Variant:
+def _variant(entry: Any, document: Document, index: int) -> Variant:
     place = document.place("methods", index)
     if isinstance(entry, str):
         return parse_variant(entry, place)
@@ -401,7 +314,7 @@ def _variant(entry: Any, document: _Document, index: int) -> Variant:
     return Variant(method.method, values, tuple(method.datasets), method.label, place, where)
 
 
-def _seeds(value: Any, document: _Document) -> tuple[int, ...]:
+def _seeds(value: Any, document: Document) -> tuple[int, ...]:
     if value == []:
         raise UsageError(f"{document.place('seeds')}: no seeds")
     if not isinstance(value, list):

@@ -18,7 +18,7 @@ def parse_devices(text: str) -> list[str]:
     Raises:
         UsageError: not of this form, or there is no such device.
     """
-    match = re.fullmatch(r"auto|cpu|cuda(?::(\d+(?:,\d+)*))?", text)
+    match = re.fullmatch(r"auto|cpu|cuda(?::([0-9]{1,4}(?:,[0-9]{1,4})*))?", text)
     if match is None:
         raise UsageError(f"--device {text}: not auto, cpu, cuda or cuda:0,1")
     if text == "cpu" or (text == "auto" and not Path("/dev/nvidiactl").exists()):

@@ -50,6 +50,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
+def real_path(path: Path) -> Path:
+    """Where a path leads, links followed, whether anything is there or not.
+
+    What `Path.resolve` gives, but for links in a circle: it raises a RuntimeError of them.
+    """
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def open_plain(path: Path, folder: Path) -> Iterator[BufferedReader]:
     """Open a regular file in a folder or below it to read; nothing else is even opened.

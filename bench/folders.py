@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.files import real_path
 
 RUN_FILES = (
     *("run.json", "results.csv", "metrics.csv", "timings.csv", "derived.json"),
@@ -21,7 +22,7 @@ _ENTRY_FILES = (".safetensors", ".json", ".lock")
 
 def owner_of(path: Path) -> str:
     """The run or cache whose own file this is, or would be, in words; empty if it is nobody's."""
-    place = Path(os.path.realpath(path))
+    place = real_path(path)
     for folder in place.parents:
         # Some file systems take capitals for small letters.
         name, *below = (part.casefold() for part in place.relative_to(folder).parts)

@@ -210,6 +210,8 @@ def _network(dataset: type[Dataset], given: Any) -> dict[str, Any]:
     """
     if not isinstance(given, dict):
         raise _BadNetwork(f"network: options such as network.width=0.5, not {given!r}")
+    if odd := [name for name in given if not isinstance(name, str)]:
+        raise _BadNetwork(f"network: {odd[0]!r} is no name of an option (list networks)")
     family = given.get("family", dataset.network["family"])
     base = dataset.network if family == dataset.network["family"] else {}
     if not isinstance(family, str) or family not in OPTIONS:

@@ -24,7 +24,11 @@ def plugin_path(text: str, place: str = "--plugin") -> str:
     Raises:
         UsageError: no such Python file.
     """
-    path = Path(text).expanduser().resolve()
+    try:
+        path = Path(text).expanduser().resolve()
+    except RuntimeError:
+        # Links in a circle, or ~NAME of nobody.
+        raise UsageError(f"{place} {text}: no such file") from None
     if path.is_dir():
         raise UsageError(f"{place} {text}: a folder, not a Python file")
     if not path.is_file():

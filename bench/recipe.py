@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from bench.schema import LAST_SEED
+
 VIEWS = ("crop", "flip", "mixup")
 """Augmentations, in the order in which they are applied."""
 
@@ -33,7 +35,9 @@ class Recipe(BaseModel):
     test_examples: int | None = Field(
         None, ge=1, description="of the test split, of each shift of it and each OOD set; none: all"
     )
-    data_seed: int | None = Field(None, ge=0, description="seed of the splits; none: the cell's")
+    data_seed: int | None = Field(
+        None, ge=0, le=LAST_SEED, description="seed of the splits; none: the cell's"
+    )
     piece: int | None = Field(
         None,
         ge=1,

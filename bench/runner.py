@@ -349,7 +349,8 @@ def _commit() -> str:
     """The repository's commit, with a + if files differ from it; empty outside git."""
     try:
         command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(command, capture_output=True, check=True)
+        return done.stdout.decode(errors="replace").strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
 

@@ -75,8 +75,10 @@ _DEEPEST = 20
 HUGE = 1e100
 """Figures are smaller: what is made of a few of them is finite, too."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-# As JSON's readers agree on whole numbers; a larger one is no float.
-_LARGEST = 2**63
+LAST_SEED = 2**32 - 1
+"""Of those that a run is asked for; numpy takes no larger one."""
+LARGEST_WHOLE = 2**63
+"""Whole numbers are smaller, as JSON's readers agree on them; a larger one is no float."""
 # Dimensions by the beginning of an array's name (bench/curves.py); None is any length.
 _SHAPES: dict[str, tuple[int | None, ...]] = {
     "histogram/": (2, 50),
@@ -345,7 +347,7 @@ def _flaw(value: Any, expected: Mapping[str, type]) -> str:
     for name, kind in expected.items():
         found: Any = value.get(name)
         # Exactly so: to Python, true is a whole number, too.
-        if type(found) is not kind or (type(found) is int and abs(found) >= _LARGEST):
+        if type(found) is not kind or (type(found) is int and abs(found) >= LARGEST_WHOLE):
             return f"{name} is missing or of the wrong kind"
     return ""
 
@@ -368,12 +370,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_whole(value: Any) -> bool:
-    return type(value) is int and abs(value) < _LARGEST
+    return type(value) is int and abs(value) < LARGEST_WHOLE
 
 
 def _is_time(value: Any) -> bool:
     """Whether it is an amount that can be added up; never nan."""
-    return type(value) in (int, float) and abs(value) < _LARGEST
+    return type(value) in (int, float) and abs(value) < LARGEST_WHOLE
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:

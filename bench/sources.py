@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.config import Config
 from bench.errors import UsageError
+from bench.files import real_path
 from bench.keys import OODSet, Sources, class_code
 from datasets import DATASETS, UnknownDataset, get
 from datasets.base import BadData, Dataset
@@ -70,7 +71,7 @@ def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
         identity = None if absent else [ood_identity(source, root), _reader_code(source)]
         # Where a folder lies is nobody's business but this machine's.
         kind, _, path = source.partition(":")
-        name = f"{kind}:{Path(path).resolve().name}" if path else source
+        name = f"{kind}:{real_path(Path(path)).name}" if path else source
         return OODSet(name, group, source, absent, identity)
     except (UnknownDataset, BadData) as error:
         raise UsageError(f"--ood {text}: {error}") from None

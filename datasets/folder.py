@@ -112,14 +112,17 @@ def parse(text: str) -> Spec:
     options: dict[str, Any] = {}
     for option in filter(None, (match["options"] or "").split(",")):
         key, _, value = (each.strip() for each in option.partition("="))
-        if key == "size" and value.isdecimal() and int(value) >= SMALLEST:
+        if key == "size" and re.fullmatch("[0-9]{1,4}", value) and int(value) >= SMALLEST:
             options[key] = int(value)
         elif key == "colour" and value in get_args(Colour):
             options[key] = value
         else:
             expected = f"size=N (at least {SMALLEST}) or colour=rgb|grey"
             raise UnknownDataset(f"{text!r}: {option.strip()!r} is not {expected}")
-    path = Path(match["path"]).expanduser()
+    try:
+        path = Path(match["path"]).expanduser()
+    except RuntimeError:
+        raise UnknownDataset(f"{text!r}: there is no such user") from None
     if not path.is_dir():
         raise UnknownDataset(f"{text!r}: no folder {path}")
     return Spec(path, **options)

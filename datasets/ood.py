@@ -121,7 +121,10 @@ def folder_files(name: str) -> list[Path]:
 
 
 def _path(name: str) -> Path:
-    return Path(name.removeprefix(FOLDER)).expanduser()
+    try:
+        return Path(name.removeprefix(FOLDER)).expanduser()
+    except RuntimeError:
+        raise UnknownDataset(f"{name!r}: there is no such user") from None
 
 
 def _dataset(name: str) -> type[Dataset]:

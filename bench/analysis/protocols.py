@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.errors import UsageError
+from bench.files import real_path
 from bench.identity import Trait, traits
 from bench.store import Run
 
@@ -82,7 +83,7 @@ def _reason(what: str, own: Whose, whose: Whose) -> str:
 
 def _short_names(runs: Sequence[Run]) -> dict[Run, str]:
     """As many last parts of each folder's path as tell it from the others."""
-    paths = {run: run.folder.resolve().parts for run in runs}
+    paths = {run: real_path(run.folder).parts for run in runs}
     names = {}
     for run, parts in paths.items():
         others = [other for each, other in paths.items() if each is not run and other != parts]

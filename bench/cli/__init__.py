@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import re
 import sys
+from collections.abc import Sequence
 
 import typer
 from typer.exceptions import TyperException
 
+from bench.cli import streams
 from bench.cli.app import app
 from bench.errors import UsageError
 from bench.printable import shortened
@@ -26,26 +31,63 @@ import bench.cli.upkeep  # noqa: F401
 
 def main() -> None:
     """The program; exit status 0 all fine, 1 some cell failed, 2 wrong usage, 130 interrupted."""
+    streams.prepare()
     try:
-        sys.exit(app(standalone_mode=False))
+        _check_words(sys.argv[1:])
+        status = app(standalone_mode=False)
+        streams.write("")
     except TyperException as error:
         # Of an option that does not exist or has a wrong value.
-        sys.exit(_refused(" ".join(error.format_message().split())))
+        status = _refused(" ".join(error.format_message().split()))
     except UsageError as error:
-        sys.exit(_refused(str(error)))
+        status = _refused(str(error))
     except BrokenPipeError:
-        # The reader of a pipe left; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        # The reader of a pipe left.
+        status = 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         kept = "; finished cells are kept" if sys.argv[1:2] == ["run"] else ""
-        sys.exit(_refused(f"{where}{error.strerror or error}{kept}"))
+        status = _refused(f"{where}{error.strerror or error}{kept}")
+    except MemoryError:
+        status = _refused("there is not enough memory")
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        status = 130
+    with contextlib.suppress(OSError):
+        streams.write("")
+    sys.exit(status)
 
 
 def _refused(message: str) -> int:
     """Say why; what a run holds can't steer the terminal. Returns the exit status."""
     print(f"error: {shortened(message, 2000)}", file=sys.stderr)
     return 2
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Whether all that was typed can be stored and printed; what is empty names nothing.
+
+    Raises:
+        UsageError: an argument is empty or not text in UTF-8, or a variable is empty.
+    """
+    for before, word in itertools.pairwise(["bench", *words]):
+        option = re.fullmatch(r"(--[a-z-]+)=", word)
+        if option or not word:
+            raise UsageError(f"{option[1] if option else before}: is followed by an empty value")
+        if not _is_text(word):
+            raise UsageError(f"{before} {word}: has a byte that is no {_encoding()}")
+    for name in ("BENCH_CACHE", "BENCH_DATA"):
+        if os.environ.get(name) == "":
+            raise UsageError(f"{name}: is set and empty; give a folder, or unset it")
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encoding() -> str:
+    name = sys.getfilesystemencoding().upper()
+    return name if name == "UTF-8" else f"{name}, which Python uses here; PYTHONUTF8=1 changes it"

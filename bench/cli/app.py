@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bench.cli import streams
 from bench.printable import printable
 
 app = typer.Typer(
@@ -37,10 +37,10 @@ class Terminal:
 
     def write(self, text: str, /) -> int:
         """Line by line."""
-        return sys.stdout.write("\n".join(map(printable, text.split("\n"))))
+        streams.write("\n".join(map(printable, text.split("\n"))))
+        return len(text)
 
 
 def page(text: str) -> None:
     """Print what a command has to say."""
     Terminal().write(text.rstrip() + "\n")
-    sys.stdout.flush()

@@ -11,6 +11,7 @@ import typer
 from bench.cli.app import Datasets, app, page
 from bench.errors import UsageError, nearest
 from bench.places import CACHE, DATA_ROOT
+from bench.printable import printable
 
 if TYPE_CHECKING:
     from bench.config import Config
@@ -137,13 +138,16 @@ def run(
         succeeded = runner.run_cells(Run(folder), cells, options)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is kept. Resume with:", file=sys.stderr)
-        print(f"  {runner.resume_command()}", file=sys.stderr)
+        print(printable(f"  {runner.resume_command()}"), file=sys.stderr)
         raise typer.Exit(130) from None
-    page(board_text(Run(folder), markdown=False))
-    if not succeeded:
-        command = runner.this_program("status", str(folder))
-        print(f"some cells failed: {command}", file=sys.stderr)
-        raise typer.Exit(1)
+    try:
+        page(board_text(Run(folder), markdown=False))
+    finally:
+        # Also where nobody reads the board.
+        if not succeeded:
+            command = runner.this_program("status", str(folder))
+            print(printable(f"some cells failed: {command}"), file=sys.stderr)
+            raise typer.Exit(1)
 
 
 @app.command()

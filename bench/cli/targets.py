@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
@@ -9,15 +10,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.cli import streams
 from bench.cli.app import Terminal
 from bench.errors import UsageError
+from bench.files import real_path, write_atomically
 from bench.folders import owner_of
 from bench.rows import Writable
 
 
 def stdout() -> Writable:
-    """Where data goes that is asked for as `-`: into a pipe or a file as it is."""
-    return Terminal() if sys.stdout.isatty() else sys.stdout
+    """Where data goes that is asked for as `-`: into a pipe or a file as it is, in UTF-8."""
+    if sys.stdout.isatty():
+        return Terminal()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
+    return _Data()
+
+
+class _Data:
+    """Stdout as it is."""
+
+    def write(self, text: str, /) -> int:
+        streams.write(text, flush=False)
+        return len(text)
 
 
 def is_stdout(path: Path) -> bool:
@@ -45,11 +60,11 @@ def _checked(path: Path) -> Path:
     """Where a file is or will be: links are followed."""
     try:
         mode = path.stat().st_mode
-        place = path.resolve()
     except FileNotFoundError:
-        mode, place = 0, path.resolve()
+        mode = 0
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
+    place = real_path(path)
     if stat.S_ISDIR(mode):
         raise UsageError(f"{path}: a folder, not a file")
     if mode and not stat.S_ISREG(mode):
@@ -96,9 +111,7 @@ def write(path: Path, text: str) -> None:
     """
     if is_stdout(path):
         stdout().write(text)
-        sys.stdout.flush()
+        streams.write("")
         return
-    from bench.files import write_atomically
-
     with target(path) as place:
         write_atomically(place, text.encode())

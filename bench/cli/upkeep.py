@@ -77,6 +77,7 @@ def clean(
         typer.Option(
             "--older",
             min=1,
+            max=100_000,
             metavar="DAYS",
             help="entries of the cache made so long ago, too, but for teachers of the runs given",
         ),
@@ -128,7 +129,7 @@ def export(
             # What a link leads to has a format of its own.
             exporting.check_format(place)
             rows = exporting.write_table(results, place)
-        print(f"{out}: {_counted(rows, 'row')}", file=sys.stderr)
+        print(printable(f"{out}: {_counted(rows, 'row')}"), file=sys.stderr)
     if tensorboard is not None:
         count, damaged = exporting.write_curves(results, tensorboard)
         for error in damaged:

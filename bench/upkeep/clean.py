@@ -19,6 +19,7 @@ from tabulate import tabulate
 from bench import derived
 from bench.cache import Cache
 from bench.errors import UsageError, nearest
+from bench.files import real_path
 from bench.printable import printable
 from bench.store import Run
 from bench.upkeep.verify import entries
@@ -77,7 +78,7 @@ def clean(
         run.existing_manifest()
     with contextlib.ExitStack() as locks:
         if yes:
-            for run in {run.folder.resolve(): run for run in runs}.values():
+            for run in {real_path(run.folder): run for run in runs}.values():
                 locks.enter_context(run.locked())
         found = [each for run in runs for each in _of_run(run)]
         if cache is not None:

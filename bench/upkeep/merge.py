@@ -9,7 +9,7 @@ from typing import Any
 from bench import derived
 from bench.analysis.results import read
 from bench.errors import UsageError
-from bench.files import write_atomically
+from bench.files import real_path, write_atomically
 from bench.fingerprint import canonical
 from bench.folders import require_room
 from bench.store import FORMAT, DamagedFile, Record, Run, name_of
@@ -46,7 +46,7 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
         UsageError: not runs, or of several protocols; damaged; figures of a cell differ between
             two runs and none is preferred; the target is in use or no run.
     """
-    sources = list({run.folder.resolve(): run for run in sources}.values())
+    sources = list({real_path(run.folder): run for run in sources}.values())
     _check_places(sources, target, prefer)
     _check_links([*sources, target])
     # Every reason to refuse comes before anything is made.
@@ -69,10 +69,10 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
 
 
 def _check_places(sources: Sequence[Run], target: Run, prefer: Run | None) -> None:
-    places = {run.folder.resolve() for run in sources}
-    if target.folder.resolve() in places:
+    places = {real_path(run.folder) for run in sources}
+    if real_path(target.folder) in places:
         raise UsageError(f"--into {target.folder}: one of the runs to merge; they stay as they are")
-    if prefer and prefer.folder.resolve() not in places | {target.folder.resolve()}:
+    if prefer and real_path(prefer.folder) not in places | {real_path(target.folder)}:
         raise UsageError(f"--prefer {prefer.folder}: none of the runs to merge")
     require_room(target.folder, f"--into {target.folder}")
 
@@ -121,7 +121,7 @@ def _has_figures(run: Run) -> bool:
 
 
 def _same(a: Run, b: Run) -> bool:
-    return a.folder.resolve() == b.folder.resolve()
+    return real_path(a.folder) == real_path(b.folder)
 
 
 def _refuse(clashes: Sequence[tuple[str, Sequence[Run]]]) -> None:

@@ -14,6 +14,7 @@ from bench.analysis.report.figures import figures
 from bench.analysis.report.leaderboards import Leaderboards
 from bench.analysis.report.words import comparisons
 from bench.analysis.results import Results
+from bench.files import real_path
 
 HERE = Path(__file__).parent
 
@@ -35,7 +36,7 @@ def build(results: Results, with_figures: bool = True) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("template.html.j2").render(
-        title=", ".join(run.folder.resolve().name for run in results.runs),
+        title=", ".join(real_path(run.folder).name for run in results.runs),
         policy=_policy(style, script),
         style=style,
         script=script,

@@ -1,0 +1,115 @@
+"""Stdout and stderr that are closed, full, left by their reader, or without the characters."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import cli
+from tests.bench.analysis.conftest import generate
+from tests.end_to_end.program import ROOT, commands
+
+Program = Callable[..., int]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """program(*arguments): the status, beside a run whose label is not ASCII."""
+    generate(
+        tmp_path / "run", {("d", "λ ½", seed): {"nll": 0.5, "accuracy": 0.5} for seed in (0, 1)}
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "app", commands())
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["run_bench.py", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return int(ended.value.code or 0)
+
+    return run
+
+
+@contextlib.contextmanager
+def streams(out: io.TextIOWrapper, err: io.TextIOWrapper) -> Iterator[None]:
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield
+
+
+def text(encoding: str = "utf-8") -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding)
+
+
+def full() -> io.TextIOWrapper:
+    return io.TextIOWrapper(Path("/dev/full").open("wb"), "utf-8", line_buffering=True)
+
+
+def said(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_an_encoding_lacks_is_written_in_ascii(program: Program, encoding: str) -> None:
+    out, err = text(encoding), text(encoding)
+    with streams(out, err):
+        assert program("board", "run") == 0
+        assert program("status", "∑") == 2
+    shown = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert "lambda" in shown and "accuracy ^" in shown and "nll v" in shown
+    assert ("+-" in shown) == (encoding == "ascii")
+    assert said(err) == "error: ?: no such folder\n"
+
+
+def test_data_is_utf_8_whatever_the_encoding(program: Program) -> None:
+    out = text("ascii")
+    with streams(out, text()):
+        assert program("export", "run", "--out", "-") == 0
+    assert "λ ½" in said(out)
+
+
+def test_a_full_disk_under_stdout_is_a_line(program: Program) -> None:
+    for line in ("board run", "list recipe", "table run --csv -", "export run --out -"):
+        err = text()
+        with streams(full(), err):
+            assert program(*line.split()) == 2
+        assert said(err) == "error: stdout: No space left on device\n", line
+
+
+def test_nothing_ends_because_stderr_can_not_be_written(program: Program) -> None:
+    out = text()
+    with streams(out, full()):
+        assert program("plot", "run", "-f", "metrics", "--format", "svg", "--out", "out") == 0
+        assert program("list", "nothing") == 2
+        assert program("board", "run") == 0
+    assert "nll" in said(out)
+
+
+def test_streams_that_are_closed(tmp_path: Path) -> None:
+    """In processes of their own: what is closed when Python starts has no object at all."""
+    script = """
+        for streams in '>&-' '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
+            for command in 'list recipe' 'list nothing'; do
+                eval "$PYTHON $PROGRAM $command $streams" > out 2> err
+                echo "$streams $command: $?, $(wc -l < out), $(wc -l < err)"
+            done
+        done
+    """
+    environment = {**os.environ, "PYTHON": sys.executable, "PROGRAM": str(ROOT / "run_bench.py")}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    found = dict(line.split(": ") for line in done.stdout.splitlines())
+    for streams, (out, err) in {">&-": (0, 1), "2>&-": (1, 0), ">&- 2>&-": (0, 0)}.items():
+        code, lines, _ = found[f"{streams} list recipe"].split(", ")
+        assert (code, lines != "0") == ("0", bool(out)), found
+        assert found[f"{streams} list nothing"] == f"2, 0, {err}", found
