@@ -19,7 +19,7 @@ from datasets.cifar import CIFAR10, CIFAR100
 from datasets.digits import Digits, DigitsWithout89
 from datasets.folder import folder_dataset
 from datasets.mnist import KMNIST, MNIST, EMNISTLetters, FashionMNIST
-from datasets.sine import Sine
+from datasets.sine import Sine, SineGap
 from datasets.spiral import Spiral
 from datasets.svhn import SVHN
 
@@ -85,7 +85,7 @@ def _origin(cls: type[Dataset]) -> str:
 
 
 for _cls in (
-    *(Spiral, Sine, Digits, DigitsWithout89),
+    *(Spiral, Sine, SineGap, Digits, DigitsWithout89),
     *(MNIST, FashionMNIST, KMNIST, EMNISTLetters),
     *(CIFAR10, CIFAR100, SVHN),
 ):

@@ -20,7 +20,7 @@ class Sine(Dataset):
     """y = sin x - 0.1 x + 0.1 x^2 + 0.01 x^3 + N(0, 1), x uniform on [-6, 6].
 
     240 points train, 30 validate, 1,000 test, all with their noise: a test set without it (the
-    seed system's 30 points on a grid) would reward a variance that is too small.
+    original code's 30 points on a grid) would reward a variance that is too small.
 
     OOD set "outside": x uniform on 6 < |x| <= 12.
     Canvas: 1,000 grid points on [-12, 12] with the noiseless curve.
@@ -36,7 +36,7 @@ class Sine(Dataset):
     network: ClassVar[Mapping[str, Any]] = {
         "family": "mlp",
         "member": [50, 50, 50],
-        "core": [50],
+        "core": [50, 50],
         "head": [50],
     }
     recipe: ClassVar[Mapping[str, Any]] = {
@@ -51,15 +51,37 @@ class Sine(Dataset):
     ood_groups: ClassVar[Mapping[str, Group]] = {"outside": "far"}
     shifts = ()
 
+    hole: ClassVar[float] = 0.0
+    """Inputs of the splits are at least so far from 0."""
+
     def load(self, stream: Stream) -> Data:
         return Data(
-            train=_noisy(TRAIN, stream("train")),
-            validation=_noisy(VALIDATION, stream("validation")),
-            test=_noisy(TEST, stream("test")),
+            train=_noisy(TRAIN, self.hole, stream("train")),
+            validation=_noisy(VALIDATION, self.hole, stream("validation")),
+            test=_noisy(TEST, self.hole, stream("test")),
             shifted={},
-            ood={"outside": _outside(stream("ood/outside"))},
+            ood=self._ood(stream),
             canvas=_canvas(),
         )
+
+    def _ood(self, stream: Stream) -> Mapping[str, np.ndarray]:
+        return {"outside": _outside(stream("ood/outside"))}
+
+
+class SineGap(Sine):
+    """The same curve with a gap in its middle: x of all splits uniform on 2 <= |x| <= 6.
+
+    OOD set "gap" (near): x uniform on |x| < 2, between the halves of the data.
+    """
+
+    name = "sine-gap"
+    summary = "the curve of sine with a gap in the middle, 240 training points"
+    source = "this suite; the curve is that of sine"
+    ood_groups: ClassVar[Mapping[str, Group]] = {"gap": "near"}
+    hole = 2.0
+
+    def _ood(self, stream: Stream) -> Mapping[str, np.ndarray]:
+        return {"gap": _in_gap(self.hole, stream("ood/gap"))}
 
 
 def curve(x: np.ndarray) -> np.ndarray:
@@ -67,8 +89,10 @@ def curve(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.sin(x) - 0.1 * x + 0.1 * x**2 + 0.01 * x**3)
 
 
-def _noisy(count: int, rng: np.random.Generator) -> Split:
-    x = rng.uniform(-EDGE, EDGE, count)
+def _noisy(count: int, hole: float, rng: np.random.Generator) -> Split:
+    # Uniform on both sides of the hole, which is then put between them.
+    x = rng.uniform(hole - EDGE, EDGE - hole, count)
+    x += np.copysign(hole, x)
     return _split(x, curve(x) + rng.standard_normal(count))
 
 
@@ -79,6 +103,12 @@ def _outside(rng: np.random.Generator) -> np.ndarray:
     beyond = np.nextafter(np.float32(EDGE), np.float32(FAR_EDGE))
     side = rng.choice(np.array((-1.0, 1.0), np.float32), OOD_POINTS)
     return (side * np.maximum(distance.astype(np.float32), beyond))[:, None]
+
+
+def _in_gap(hole: float, rng: np.random.Generator) -> np.ndarray:
+    """Inputs [1000, 1] nearer to 0 than the hole's edge, in float32 too."""
+    edge = np.nextafter(np.float32(hole), np.float32(0))
+    return np.clip(rng.uniform(-hole, hole, OOD_POINTS).astype(np.float32), -edge, edge)[:, None]
 
 
 def _canvas() -> Split:

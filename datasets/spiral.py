@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,18 +15,22 @@ TEST_PER_ARM = 1000
 TRAIN, VALIDATION = 240, 30
 NOISE = 0.5
 HALF_SIDE = 20.0  # of the square that figures and OOD points cover
-CLEARANCE = 2.0  # least distance of an OOD point from the training points
+RADIUS = 2 * np.pi  # of the disc that the arms fill
+CLEARANCE = 2.0  # least distance of a point of "plane" from the training points
+GAP = 0.8  # the same of "between"; 99 % of test points are nearer than 0.6
 OOD_POINTS = 2000
 GRID = 100
 
 
 class Spiral(Dataset):
-    """300 points on 3 arms, split at random 80/10/10 as in the seed system.
+    """300 points on 3 arms, split at random 80/10/10 as in the original code.
 
     Of the 300, 240 are trained on and 30 validate. The last 30 are dropped: they are too few to
     compare methods by, so the test set is 3,000 fresh points (1,000 an arm) of the same formula.
 
-    OOD set "plane": points uniform on [-20, 20]^2, farther than 2 from every training point.
+    OOD set "between" (near): points uniform on the disc of radius 2 pi, which the arms fill,
+    farther than 0.8 from every training point: a fifth of it.
+    OOD set "plane" (far): points uniform on [-20, 20]^2, farther than 2 from every training point.
     Canvas: the 100 x 100 grid on the same square with y = -1 (no class), x the faster coordinate:
     a map of it is ``values.reshape(100, 100)`` with the lowest row first.
     """
@@ -41,7 +45,7 @@ class Spiral(Dataset):
     network: ClassVar[Mapping[str, Any]] = {
         "family": "mlp",
         "member": [100] * 4,
-        "core": [100, 100],
+        "core": [100] * 3,
         "head": [100],
     }
     recipe: ClassVar[Mapping[str, Any]] = {
@@ -53,7 +57,7 @@ class Spiral(Dataset):
         "clip": 5.0,
     }
     defaults: ClassVar[Mapping[str, Any]] = {"temperature": 3.0, "a": 0.9, "b": 0.5}
-    ood_groups: ClassVar[Mapping[str, Group]] = {"plane": "far"}
+    ood_groups: ClassVar[Mapping[str, Group]] = {"between": "near", "plane": "far"}
     shifts = ()
 
     def load(self, stream: Stream) -> Data:
@@ -65,7 +69,10 @@ class Spiral(Dataset):
             validation=_rows(points, order[TRAIN : TRAIN + VALIDATION]),
             test=arms(TEST_PER_ARM, stream("test")),
             shifted={},
-            ood={"plane": _away_from(train.x, stream("ood/plane"))},
+            ood={
+                "between": _between(train.x, stream("ood/between")),
+                "plane": _plane(train.x, stream("ood/plane")),
+            },
             canvas=_grid(),
         )
 
@@ -92,14 +99,28 @@ def _rows(split: Split, rows: np.ndarray) -> Split:
     return Split(split.x[rows], split.y[rows])
 
 
-def _away_from(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """OOD points [2000, 2] by rejection, in the order drawn."""
+def _between(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def drawn() -> np.ndarray:
+        square = rng.uniform(-RADIUS, RADIUS, (OOD_POINTS, 2))
+        return np.asarray(square[np.hypot(*square.T) < RADIUS])
+
+    return _away_from(points, GAP, drawn)
+
+
+def _plane(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return _away_from(
+        points, CLEARANCE, lambda: rng.uniform(-HALF_SIDE, HALF_SIDE, (OOD_POINTS, 2))
+    )
+
+
+def _away_from(points: np.ndarray, clearance: float, draw: Callable[[], np.ndarray]) -> np.ndarray:
+    """OOD points [2000, 2] of those drawn that are farther than `clearance` from `points`."""
     kept = np.empty((0, 2), np.float32)
     while len(kept) < OOD_POINTS:
         # Rounded before they are measured, so that what is stored keeps its distance.
-        drawn = rng.uniform(-HALF_SIDE, HALF_SIDE, (OOD_POINTS, 2)).astype(np.float32)
+        drawn = draw().astype(np.float32)
         gaps = drawn[:, None, :].astype(np.float64) - points
-        far = (gaps**2).sum(-1).min(1) > CLEARANCE**2
+        far = (gaps**2).sum(-1).min(1) > clearance**2
         kept = np.concatenate((kept, drawn[far]))
     return kept[:OOD_POINTS]
 

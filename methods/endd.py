@@ -42,7 +42,7 @@ def dirichlet_nll(
 class EnDD(Method):
     """Dirichlet student, temperature annealed to 1, evaluated in closed form at T = 1.
 
-    `endd[temperature=3, smoothing=0]` (the dataset's T, constant) is the seed system's variant,
+    `endd[temperature=3, smoothing=0]` (the dataset's T, constant) is the original code's variant,
     which trains exp(z/T) but evaluates exp(z) and so overstates its precision.
     """
 

@@ -18,7 +18,7 @@ class Hydra(Method):
     """(T²/M) Σ_m KL(softmax(t_m/T) ‖ softmax(z_m/T)).
 
     In two phases as in the paper: core and one head on the ensemble's mean (the "Hinton head"),
-    then M new heads on their members, the core trained on. The seed system has the second alone.
+    then M new heads on their members, the core trained on. The original code has the second alone.
     """
 
     name = "hydra"
@@ -28,7 +28,7 @@ class Hydra(Method):
     class Parameters(base.Parameters):
         heads: int | None = parameter(None, "heads; none: one per member", ge=1, le=10_000)
         temperature: Temperature = parameter(4.0, "T of members and heads", dataset=True)
-        phases: int = parameter(2, "2 as in the paper, 1 as in the seed system", ge=1, le=2)
+        phases: int = parameter(2, "2 as in the paper, 1 as in the original code", ge=1, le=2)
         first: float = parameter(0.5, "share of the epochs in the first of 2 phases", gt=0, lt=1)
 
     def build(self, generator: Generator) -> nn.Module:

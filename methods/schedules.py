@@ -2,7 +2,7 @@
 
 The notation is the same in presets, on the command line and in code's `str()`:
 `0.5`, `linear(0, 4, 50, 150)`, `cosine(10, 1, 33%, 67%)`. Before the first epoch named the value
-is the first one, after the last epoch named it is the second one; `%` is a share of training.
+is the first one, from the last epoch named on it is the second one; `%` is a share of training.
 """
 
 from __future__ import annotations

@@ -46,8 +46,14 @@ class Task(ABC):
         return self.losses(outputs, y).mean()
 
     @abstractmethod
-    def aggregation(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-        """L2: KL from the teacher's mean to the student's mean."""
+    def aggregation(
+        self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0, correction: int = 0
+    ) -> Tensor:
+        """L2: KL from the teacher's mean to the student's mean.
+
+        `correction` is of variances between members and between heads, 1/(S − correction): that of
+        a mixture is 0; it has a meaning in regression alone.
+        """
 
     @abstractmethod
     def individuality(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -80,7 +86,9 @@ class Classification(Task):
         losses = functional.cross_entropy(outputs.mT, targets, reduction="none")
         return losses.mean(1)
 
-    def aggregation(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    def aggregation(
+        self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0, correction: int = 0
+    ) -> Tensor:
         """T² KL( mean_m softmax(t_m/T) ‖ mean_s softmax(z_s/T) )."""
         means = _log_mean(teacher, temperature), _log_mean(outputs, temperature)
         return temperature**2 * _kl(*means)
@@ -104,12 +112,15 @@ def gaussian(outputs: Tensor) -> tuple[Tensor, Tensor]:
     return mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
 
 
-def moments(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log variance [B] of the equal mixture of S Gaussians."""
+def moments(outputs: Tensor, correction: int = 0) -> tuple[Tensor, Tensor]:
+    """Mean and log variance [B] of the equal mixture of S Gaussians.
+
+    With `correction` 1 the variance between their means has 1/(S − 1), as in the original code;
+    that of the mixture itself has 1/S.
+    """
     mean, log_variance = gaussian(outputs)
-    centre = mean.mean(0)
-    variance = log_variance.exp().mean(0) + (mean - centre).square().mean(0)
-    return centre, variance.log()
+    variance = log_variance.exp().mean(0) + mean.var(0, correction=correction)
+    return mean.mean(0), variance.log()
 
 
 def _gaussian_kl(p: tuple[Tensor, Tensor], q: tuple[Tensor, Tensor]) -> Tensor:
@@ -129,9 +140,11 @@ class Regression(Task):
         error = (y - mean).square() * (-log_variance).exp()
         return 0.5 * (error + log_variance + math.log(2 * math.pi)).mean(1)
 
-    def aggregation(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    def aggregation(
+        self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0, correction: int = 0
+    ) -> Tensor:
         """KL between the Gaussians that have the mixtures' means and variances."""
-        return _gaussian_kl(moments(teacher), moments(outputs))
+        return _gaussian_kl(moments(teacher, correction), moments(outputs, correction))
 
     def individuality(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """½[(σ_T² + (μ_T − μ_S)²)/σ_S² + ln σ_S²] less the teacher's part, so that 0 is best."""

@@ -6,6 +6,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# Tests run side by side, one a core: torch's threads would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Lines are as wide wherever the tests run.
 os.environ.pop("COLUMNS", None)
 

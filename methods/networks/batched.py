@@ -26,7 +26,7 @@ class Stacked(nn.Module, ABC):
 
     @abstractmethod
     def rows(self) -> Iterator[Tensor]:
-        """Of each layer weights and biases, a row per output: [n, outputs, rest]."""
+        """Weights and biases of linear and convolutional layers: [n, outputs, rest], rest ≥ 1."""
 
 
 class Batched(Stacked):
@@ -64,8 +64,12 @@ class Batched(Stacked):
         return self._in_turn(x)
 
     def rows(self) -> Iterator[Tensor]:
-        for parameter in self.network.parameters():
-            yield parameter.flatten(2) if parameter.dim() > 2 else parameter[..., None]
+        for layer in self.network.modules():
+            parameters = list(layer.parameters(recurse=False))
+            # A normalisation scales and shifts, but has no matrix.
+            if any(parameter.dim() > 2 for parameter in parameters):
+                for parameter in parameters:
+                    yield parameter.flatten(2) if parameter.dim() > 2 else parameter[..., None]
 
     def _in_turn(self, x: Tensor) -> Tensor:
         inputs = x.unbind(0) if x.dim() > self.rank else [x] * self.count

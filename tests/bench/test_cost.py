@@ -21,8 +21,9 @@ def layers(*widths: int) -> tuple[int, int]:
     return sum((a + 1) * b for a, b in pairs), sum(a * b for a, b in pairs)
 
 
-CORE, HEAD, MEMBER = layers(2, 100, 100), layers(100, 100, 3), layers(2, 100, 100, 100, 100, 3)
-TRUNK, LAST = layers(2, 100, 100, 100), layers(100, 3)
+CORE, HEAD = layers(2, 100, 100, 100), layers(100, 100, 3)
+MEMBER = layers(2, 100, 100, 100, 100, 3)
+TRUNK, LAST = layers(2, 100, 100, 100, 100), layers(100, 3)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ TRUNK, LAST = layers(2, 100, 100, 100), layers(100, 3)
         ("gauss", TRUNK[0] + 2 * LAST[0], TRUNK[1] + 2 * LAST[1]),
     ],
 )
-def test_counts_of_the_seed_systems_networks(
+def test_counts_of_the_original_codes_networks(
     name: str, parameters: int, multiplications: int
 ) -> None:
     networks = build_networks(Spiral.network, Spiral.shape, Spiral.outputs)

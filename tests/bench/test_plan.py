@@ -88,7 +88,7 @@ def test_a_schedule_has_one_form(cells: Plan) -> None:
     assert written.label == "hydra+[lam=linear(0,4,50,150)]"
 
 
-def test_the_datasets_defaults_are_the_seed_systems(cells: Plan) -> None:
+def test_the_datasets_defaults_are_the_original_codes(cells: Plan) -> None:
     spiral, sine = cells("hydra+", datasets=["spiral", "sine"])
     assert (spiral.parameters["temperature"], sine.parameters["temperature"]) == (3, 1)
     assert (spiral.recipe.learning_rate, sine.recipe.learning_rate) == (0.01, 0.05)

@@ -23,9 +23,9 @@ def plugin(**changes: Any) -> type[Dataset]:
 
 
 def test_built_in_names() -> None:
-    assert names()[:4] == ("spiral", "sine", "digits", "digits-0-7")
-    assert names()[4:8] == ("mnist", "fashion-mnist", "kmnist", "emnist-letters")
-    assert names()[8:11] == ("cifar10", "cifar100", "svhn")
+    assert names()[:5] == ("spiral", "sine", "sine-gap", "digits", "digits-0-7")
+    assert names()[5:9] == ("mnist", "fashion-mnist", "kmnist", "emnist-letters")
+    assert names()[9:12] == ("cifar10", "cifar100", "svhn")
     assert all(get(name).name == name for name in names())
 
 

@@ -2,18 +2,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import (  # type: ignore[import-untyped, unused-ignore]
     load_digits,
     load_sample_images,
 )
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped, unused-ignore]
 
-from datasets import Data, Stream
+from bench.data import EvaluationSet, Prepared
+from bench.recipe import Recipe
+from bench.teacher import train_members
+from datasets import Data, Split, Stream
 from datasets.digits import Digits, DigitsWithout89
 from datasets.pictures import Decoder
+from methods.networks import build_networks
+from methods.tasks import TASKS
 
 Streams = Callable[[int], Stream]
 
@@ -97,20 +103,42 @@ def test_patches_are_cut_from_the_two_photographs(data: Data) -> None:
             assert any(np.allclose(windows[i, j], patch, atol=1e-6) for i, j in found)
 
 
-def test_shifts_move_the_test_images(data: Data) -> None:
+def test_shifts_move_the_test_images_by_quarters_of_a_pixel(data: Data) -> None:
     images = data.test.x.reshape(-1, 8, 8)
-    right = data.shifted["horizontal-shift", 5].x.reshape(-1, 8, 8)
-    down = data.shifted["vertical-shift", 5].x.reshape(-1, 8, 8)
-    np.testing.assert_array_equal(right[:, :, 4:], images[:, :, :4])
-    np.testing.assert_array_equal(down[:, 4:], images[:, :4])
-    assert not right[:, :, :4].any()
-    assert not down[:, :4].any()
+    beside = np.pad(images, ((0, 0), (2, 0), (2, 0)))
+    for severity, (near, part) in enumerate(((0, 0.25), (0, 0.5), (0, 0.75), (1, 0), (1, 0.25)), 1):
+        right = [beside[:, 2:, 2 - step : 10 - step] for step in (near, near + 1)]
+        down = [beside[:, 2 - step : 10 - step, 2:] for step in (near, near + 1)]
+        for shift, (one, other) in (("horizontal-shift", right), ("vertical-shift", down)):
+            found = data.shifted[shift, severity].x.reshape(-1, 8, 8)
+            np.testing.assert_allclose(found, (1 - part) * one + part * other, atol=1e-6)
 
 
-def test_harder_severities_are_harder(data: Data) -> None:
-    model = LogisticRegression(max_iter=200).fit(data.train.x, data.train.y)
-    clean = model.score(data.test.x, data.test.y)
-    assert clean > 0.93
+def test_digits_stay_in_the_frame(data: Data) -> None:
+    ink = data.test.x.sum()
+    for (shift, _), split in data.shifted.items():
+        # Turned, a digit may also cover more pixels than before.
+        assert abs(1 - split.x.sum() / ink) < (0.1 if shift == "rotation" else 1 / 6)
+
+
+def test_a_teachers_accuracy_falls_with_severity(data: Data) -> None:
+    networks = build_networks(Digits.network, Digits.shape, Digits.outputs)
+    recipe = Recipe.model_validate({**Digits.recipe, "epochs": 20})
+    x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.y)
+    prepared = Prepared((x, y), EvaluationSet("validation", x, y), ())
+    teacher, _ = train_members(
+        range(3), prepared, TASKS["classification"], networks, recipe, 0, "digits"
+    )
+
+    def accuracy(split: Split) -> float:
+        with torch.no_grad():
+            probabilities = teacher(torch.from_numpy(split.x)).softmax(-1).mean(0)
+        return float((probabilities.argmax(-1).numpy() == split.y).mean())
+
+    clean = accuracy(data.test)
+    assert clean > 0.95
     for shift in Digits.shifts:
-        scores = [model.score(data.shifted[shift, s].x, data.test.y) for s in (1, 2, 3)]
-        assert clean > scores[0] > scores[1] > scores[2]
+        scores = [clean, *(accuracy(data.shifted[shift, severity]) for severity in range(1, 6))]
+        assert all(better > worse for better, worse in pairwise(scores)), (shift, scores)
+        # Not at chance, where severity would mean nothing any more.
+        assert scores[-1] > 0.2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets import Data, Split, Stream
-from datasets.sine import Sine
+from datasets.sine import Sine, SineGap
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +53,22 @@ def test_canvas_is_the_curve_without_noise(data: Data) -> None:
         data.canvas.x[:, 0], np.linspace(-12, 12, 1000).astype(np.float32)
     )
     np.testing.assert_allclose(residuals(data.canvas), 0, atol=1e-5)
+
+
+def test_the_gap_is_in_no_split_and_all_of_it_is_out_of_distribution(
+    streams: Callable[[int], Stream],
+) -> None:
+    gapped = SineGap().load(streams(0))
+    for split, size in ((gapped.train, 240), (gapped.validation, 30), (gapped.test, 1000)):
+        distances = np.abs(split.x)
+        assert split.x.shape == (size, 1)
+        assert distances.min() >= 2
+        assert distances.max() <= 6
+        assert np.abs(residuals(split)).max() < 5
+    counts = np.histogram(gapped.test.x, bins=(-6, -4, -2, 2, 4, 6))[0]
+    assert np.abs(counts - [250, 250, 0, 250, 250]).max() < 4 * np.sqrt(1000 * 0.25 * 0.75)
+    assert list(gapped.ood) == ["gap"]
+    gap = gapped.ood["gap"]
+    assert gap.shape == (1000, 1)
+    assert np.abs(gap).max() < 2
+    assert np.histogram(gap, bins=4, range=(-2, 2))[0].min() > 250 - 4 * np.sqrt(1000 * 0.1875)

@@ -58,6 +58,19 @@ def test_plane_is_uniform_and_clear_of_the_training_points(data: Data) -> None:
     assert abs((frame > 15).mean() - expected) < 4 * error
 
 
+def test_between_is_inside_the_disc_and_clear_of_the_training_points(data: Data) -> None:
+    between = data.ood["between"]
+    assert between.shape == (2000, 2)
+    assert np.hypot(*between.T).max() < 2 * np.pi
+    points = data.train.x.astype(np.float64)
+    assert cdist(between.astype(np.float64), points).min() > 0.8
+    # Clear of the data that methods are tested on, too: nearly no test point is so far away.
+    assert (cdist(data.test.x.astype(np.float64), points).min(1) < 0.8).mean() > 0.99
+    # In every third of the disc, so between all arms.
+    thirds = np.histogram(np.arctan2(*between.T), bins=3, range=(-np.pi, np.pi))[0]
+    assert thirds.min() > 400
+
+
 def test_canvas_is_the_grid_row_by_row(data: Data) -> None:
     assert data.canvas is not None
     grid = data.canvas.x.reshape(100, 100, 2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 from methods import Batch, Setting
 from methods.hydra_plus import HydraPlus, diversity
-from methods.networks.heads import CoreAndHeads, rows
+from methods.networks import build_networks
+from methods.networks.heads import CoreAndHeads, core_and_heads, rows
+from methods.networks.mlp import BatchedLinear
 
 Draw = Callable[..., Tensor]
 MakeSetting = Callable[..., Setting]
@@ -23,7 +26,8 @@ def cosine(one: list[float], other: list[float], epsilon: float) -> float:
     return product / (roots[0] * roots[1] + epsilon)
 
 
-SEED_EPSILON = 1e-8
+EPSILON = 1e-8
+LAYERS = (nn.Conv2d, nn.Linear, BatchedLinear)
 
 
 def plain_diversity(layers: Iterable[Tensor], epsilon: float = 0.0) -> list[float]:
@@ -81,7 +85,7 @@ def test_the_loss_is_the_papers(
         cosines = plain_diversity(matrices)
         l4 = sum(cosines) / len(cosines)
     else:
-        l4 = sum(plain_diversity([*matrices, *biases], SEED_EPSILON))
+        l4 = sum(plain_diversity([*matrices, *biases], EPSILON))
     expected = {
         "correctness": loops.correctness(outputs, data.y),
         "aggregation": loops.aggregation(outputs, data.teacher, 1.0),
@@ -98,9 +102,84 @@ def test_the_sum_has_every_layer_and_bias(setting: MakeSetting, generator: torch
     method = HydraPlus(HydraPlus.Parameters(), setting(head=[6, 7]))
     student = method.build(generator).double()
     weights, biases = weights_and_biases(student)
-    terms = plain_diversity([*weights, *biases], SEED_EPSILON)
+    terms = plain_diversity([*weights, *biases], EPSILON)
     assert len(terms) == 3 * 2 * (6 + 7 + 4)
     assert diversity(rows(student), normalise=False).item() == pytest.approx(sum(terms), rel=1e-12)
+
+
+FAMILIES: Mapping[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "mlp": ({"member": [4], "core": [5], "head": [6, 7]}, (3,)),
+    "lenet": ({"member": [2], "core": [3, 4], "head": [5]}, (2, 8, 8)),
+    "resnet": ({"member": [2], "core": [3], "head": [4, 5], "blocks": 2}, (2, 8, 8)),
+    "wide-resnet": ({"widen": 1, "depth": 10}, (2, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_sum_is_of_convolutions_and_linear_layers_alone(
+    family: str, generator: torch.Generator
+) -> None:
+    """Value and gradient, against loops over layers, heads and rows; no normalisation is in it."""
+    options, shape = FAMILIES[family]
+    networks = build_networks({"family": family, **options}, shape, 4)
+    student = core_and_heads(networks, 3, generator).double()
+    stack = getattr(student.heads, "network", student.heads)
+    layers = [layer for layer in stack.modules() if isinstance(layer, LAYERS)]
+    with torch.no_grad():
+        for module in stack.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                # Of several heads all ones, a normalisation's scales would be diverse in nothing.
+                if not isinstance(module, LAYERS):
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator))
+                assert name in ("weight", "bias")
+    parameters = [p for layer in layers for p in layer.parameters(recurse=False)]
+    expected = torch.zeros((), dtype=torch.float64)
+    for parameter in parameters:
+        flat = parameter.flatten(2) if parameter.dim() > 2 else parameter[..., None]
+        for row in flat.unbind(1):
+            for head in row:
+                length = (head.square().sum() + EPSILON).sqrt()
+                mean_length = (row.mean(0).square().sum() + EPSILON).sqrt()
+                cosine = (head * row.mean(0)).sum() / (length * mean_length + EPSILON)
+                expected = expected + (1 + cosine) / 2
+    value = diversity(rows(student), normalise=False)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+    found = torch.autograd.grad(value, list(stack.parameters()), materialize_grads=True)
+    known = torch.autograd.grad(expected, list(stack.parameters()), materialize_grads=True)
+    for one, other in zip(found, known, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_correction_divides_variances_between_members_by_one_less(
+    setting: MakeSetting, batch: MakeBatch, generator: torch.Generator
+) -> None:
+    """Of 3 members and heads, the variance between them is 3/2 of the mixture's; as a loop."""
+    where = setting("regression")
+    given = {"correction": 1, "lam": 0.0}
+    method = HydraPlus(HydraPlus.Parameters.model_validate(given), where)
+    student = method.build(generator)
+    data = batch(where, student)
+    outputs = method.forward(student, data.x, generator)
+    found = method.loss(outputs, data, method.parameters.at(0, 1))["aggregation"].item()
+
+    def gaussian(side: Tensor, example: int) -> tuple[float, float]:
+        means, variances = side[:, example, 0].tolist(), side[:, example, 1].exp().tolist()
+        return statistics.mean(means), statistics.mean(variances) + statistics.variance(means)
+
+    terms = []
+    for example in range(len(data.x)):
+        (p, v), (q, w) = (gaussian(side, example) for side in (data.teacher, outputs))
+        terms.append(0.5 * (math.log(w / v) + (v + (p - q) ** 2) / w - 1))
+    assert found == pytest.approx(statistics.mean(terms), rel=1e-10)
+
+
+def test_correction_needs_two_heads_and_members(
+    setting: MakeSetting, generator: torch.Generator
+) -> None:
+    for heads, members in ((1, 3), (None, 1)):
+        parameters = HydraPlus.Parameters(heads=heads, correction=1)
+        with pytest.raises(ValueError, match="two heads and members"):
+            HydraPlus(parameters, setting("regression", members)).build(generator)
 
 
 def test_diversity_of_known_angles() -> None:
@@ -164,6 +243,9 @@ def test_diversity_has_a_gradient_at_any_weights(kind: str, normalise: bool, dra
     [
         ("linear(0, 0.1, 20, 150)", 20, 0.0),
         ("linear(0, 0.1, 20, 150)", 85, 0.05),
+        # The original code's ramp from epoch 20 to 150 is whole at 149.
+        ("linear(0, 0.1, 20, 149)", 148, 0.1 * 128 / 129),
+        ("linear(0, 0.1, 20, 149)", 149, 0.1),
         ("linear(0, 0.1, 20, 150)", 199, 0.1),
         ("cosine(4, 0, 0%, 50%)", 50, 2.0),
         (7, 3, 7.0),

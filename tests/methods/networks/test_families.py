@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from datasets import DATASETS
 from methods.networks import Networks, build_networks
 from methods.networks.batched import Batched
 from methods.networks.heads import DropoutLast, GaussianLast, core_and_heads, rows, shared_part
@@ -97,6 +98,45 @@ def test_networks_have_the_published_sizes(
     for heads, size in students.items():
         student = core_and_heads(networks, heads, stream(0)).to("meta")
         assert (parameters_of(student), products.of(student, x)) == size
+
+
+@pytest.mark.parametrize(
+    "dataset, student, gauss, hydras",
+    [
+        ("spiral", 30_903, 31_206, {5: 72_515, 10: 124_530, 20: 228_560}),
+        ("sine", 5_302, 5_404, {5: 15_910, 10: 29_170, 20: 55_690}),
+    ],
+)
+def test_toy_students_have_the_original_codes_sizes(
+    dataset: str, student: int, gauss: int, hydras: Mapping[int, int], stream: Stream
+) -> None:
+    toy = DATASETS[dataset]
+    networks = build_networks(toy.network, toy.shape, toy.outputs)
+    alike = [core_and_heads(networks, 1, stream(0)), DropoutLast(networks, 0.5, stream(0))]
+    assert [parameters_of(each) for each in alike] == [student, student]
+    assert parameters_of(GaussianLast(networks, -10.0, stream(0))) == gauss
+    counted = {n: parameters_of(core_and_heads(networks, n, stream(0))) for n in hydras}
+    assert counted == hydras
+
+
+@pytest.mark.parametrize(
+    "dataset, lam, weights",
+    [
+        ("spiral", (4, 7, 9), (16_480, 14_420, 9_270)),
+        ("sine", (0.002, 0.02, 0.6), (4.16, 20.8, 312)),
+        ("cifar10", (0.002, 0.05, 0.1), (26.4, 330, 330)),
+        ("svhn", (5e-4, 1e-3, 5e-3), (5.32, 5.32, 13.3)),
+    ],
+)
+def test_the_papers_lambda_times_heads_and_rows(
+    dataset: str, lam: tuple[float, ...], weights: tuple[float, ...], stream: Stream
+) -> None:
+    """What `hydra+` says of it: the largest that the sum can be, as the weight of a mean."""
+    known = DATASETS[dataset]
+    heads = build_networks(known.network, known.shape, known.outputs).heads(1, stream(0))
+    rows_a_head = sum(layer.shape[1] for layer in heads.rows())
+    sizes = [each * count * rows_a_head for each, count in zip(lam, (20, 10, 5), strict=True)]
+    assert sizes == pytest.approx(weights)
 
 
 @pytest.mark.parametrize(
@@ -215,10 +255,14 @@ def test_the_shared_part_is_what_all_outputs_need(
     torch.testing.assert_close(student.heads(student.shared(x)), student(x))
 
 
-def test_rows_have_every_parameter_of_the_heads_once(small: dict[str, Any], stream: Stream) -> None:
+def test_rows_have_every_parameter_of_the_heads_layers_once(
+    small: dict[str, Any], stream: Stream
+) -> None:
     student = core_and_heads(build_networks(small, (3, 8, 8), 4), 3, stream(0))
     found = list(rows(student))
-    assert sum(each.numel() for each in found) == parameters_of(student.heads)
+    norms = [module for module in student.heads.modules() if isinstance(module, BatchNorm)]
+    layers = parameters_of(student.heads) - sum(map(parameters_of, norms))
+    assert sum(each.numel() for each in found) == layers
     assert all(len(each) == 3 and each.dim() == 3 for each in found)
 
 
