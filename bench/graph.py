@@ -86,13 +86,17 @@ class _Graph:
         data = (plan.data.splits_key, plan.data.sets_key)
         needs, pieces = [], []
         for index, members in enumerate(plan.pieces):
-            needs.append(f"{name} members {members.start}-{members.stop - 1}")
+            part = f"{name} members {members.start}-{members.stop - 1}"
+            needs.append(part if len(plan.pieces) > 1 else name)
             pieces.append(plan.piece_key(index))
             keys = [plan.member_keys[member] for member in members]
             if not (all(weights[member] for member in members) and self._sound(pieces[-1])):
                 parcel = Parcel(data, (*keys, pieces[-1]), timed=False)
                 kind = ("piece", plan.dataset)
                 self._add(needs[-1], "make_piece", (plan, index), (), PIECE, kind, parcel, waiting)
+        if len(pieces) == 1:
+            # Nothing to join.
+            return
         reads = (*data, *plan.member_keys, *pieces)
         parcel = Parcel(reads, (plan.outputs_key,), timed=False)
         kind = ("teacher", plan.dataset)

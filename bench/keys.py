@@ -112,7 +112,9 @@ class TeacherPlan:
         return [f"{self.key}.{member}" for member in range(self.recipe.members)]
 
     def piece_key(self, piece: int) -> str:
-        """The key of a piece's outputs, kept until the teacher is whole."""
+        """The key of a piece's outputs, kept until the teacher is whole; one piece is the whole."""
+        if len(self.pieces) == 1:
+            return self.outputs_key
         members = self.pieces[piece]
         return f"{self.outputs_key}.{members.start}-{members.stop - 1}"
 

@@ -66,8 +66,16 @@ def _outputs_of(
         except Damaged:
             network = _train_piece(workplace, cache, plan, piece, prepared, compute)
         outputs = teacher.all_outputs(network, prepared, compute)
-        cache.save(key, {name: tensor.numpy() for name, tensor in outputs.items()}, {})
+        _save_outputs(cache, key, outputs, plan)
         return outputs
+
+
+def _save_outputs(
+    cache: Cache, key: str, outputs: Mapping[str, torch.Tensor], plan: TeacherPlan
+) -> None:
+    arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+    note = {"dataset": plan.dataset, "seed": plan.seed, "members": plan.recipe.members}
+    cache.save(key, arrays, note)
 
 
 def _train_piece(
@@ -99,7 +107,7 @@ def _train_piece(
 
 
 def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
-    """Join the outputs of a teacher's pieces."""
+    """Join the outputs of a teacher's pieces, which are several."""
     with _measured() as timings:
         cache = workplace.open()
         with cache.lock(plan.outputs_key):
@@ -107,9 +115,7 @@ def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
             if not cache.sound(plan.outputs_key):
                 pieces = [_outputs_of(workplace, cache, plan, i) for i in range(len(plan.pieces))]
                 outputs = {name: torch.cat([each[name] for each in pieces]) for name in pieces[0]}
-                arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
-                note = {"dataset": plan.dataset, "seed": plan.seed, "members": plan.recipe.members}
-                cache.save(plan.outputs_key, arrays, note)
+                _save_outputs(cache, plan.outputs_key, outputs, plan)
         for piece in range(len(plan.pieces)):
             cache.remove(plan.piece_key(piece))
     return timings

@@ -148,6 +148,16 @@ def test_a_timeout_is_meant_for_cells_alone(cells: Plan, tmp_path: Path) -> None
     assert len(tasks) == 2 * (3 + 1) + 4
 
 
+def test_a_teacher_of_one_piece_is_one_task(cells: Plan, tmp_path: Path) -> None:
+    planned = cells("kd", "hydra", seeds=[0, 1], recipe={"members": 2})
+    tasks = make_tasks(planned, Cache(tmp_path), Workplace(str(tmp_path)))
+    teachers = [task for task in tasks if not task.name.startswith("cell ")]
+    assert [task.arguments[0] for task in teachers] == ["make_piece"] * 2
+    for teacher, cell in zip(teachers, tasks[2:4], strict=True):
+        assert cell.needs == (teacher.name,)
+        assert teacher.parcel.writes[-1] in cell.parcel.reads
+
+
 def test_a_files_digest_is_its_meaning(tmp_path: Path) -> None:
     versions = {
         "plain": "def f(x):\n    return x + 1\n",
