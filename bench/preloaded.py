@@ -18,10 +18,12 @@ import safetensors.numpy  # noqa: E402, F401
 import bench.executors.processes  # noqa: E402
 import bench.worker  # noqa: E402
 import methods.networks.families  # noqa: E402, F401
+from bench.huge_pages import collapse  # noqa: E402
 
 bench.worker.machine()
 gc.freeze()
 gc.enable()
+collapse()
 
 # Python would take half a second to free what torch holds, the system takes none; a pipe that the
 # run's output goes to stays open until then.
