@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.cache import Cache
 from bench.estimate import Kind
 from bench.executors import Parcel
 from bench.keys import DataPlan, TeacherPlan
+from bench.latencies import Latencies
 from bench.plan import Cell
 from bench.task import Task
 from bench.workplace import Workplace, in_worker
@@ -35,13 +36,19 @@ def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> lis
     ]
 
 
-def make_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
+def make_tasks(
+    cells: Sequence[Cell],
+    cache: Cache,
+    workplace: Workplace,
+    latencies: Latencies | None = None,
+) -> list[Task]:
     """Teachers and cells, but those teachers that are in the cache and sound.
 
     Teachers come before cells, those first that most work waits for: a student trains about as long
     as a member, so that is their own time for each cell that waits.
     """
-    graph = _Graph(cache, workplace, Counter(cell.teacher.outputs_key for cell in cells))
+    waiting = Counter(cell.teacher.outputs_key for cell in cells)
+    graph = _Graph(cache, workplace, waiting, latencies or Latencies())
     for cell in cells:
         graph.add_teacher(cell.teacher)
     for cell in cells:
@@ -63,11 +70,14 @@ def _teacher_task(plan: TeacherPlan) -> str:
 
 
 class _Graph:
-    def __init__(self, cache: Cache, workplace: Workplace, waiting: Counter[str]) -> None:
+    def __init__(
+        self, cache: Cache, workplace: Workplace, waiting: Counter[str], latencies: Latencies
+    ) -> None:
         self.tasks: dict[str, Task] = {}
         self._sound = functools.cache(cache.sound)
         self._workplace = workplace
         self._waiting = waiting
+        self._latencies = latencies
 
     def add_cell(self, cell: Cell) -> None:
         plan = cell.teacher
@@ -75,7 +85,14 @@ class _Graph:
         if METHODS[cell.method].is_teacher or plan.recipe.views:
             reads = (*reads, *plan.member_keys)
         needs = (_teacher_task(plan),)
-        self._add(cell_task(cell), "run_cell", (cell,), needs, CELL, cell.kind, Parcel(reads))
+        call = ("run_cell", self._workplace, cell)
+        name, parcel = cell_task(cell), Parcel(reads)
+        self.tasks[name] = Task(
+            name, in_worker, call, needs, CELL, cell.kind, 1, parcel, self._late(cell.kind)
+        )
+
+    def _late(self, kind: Kind) -> Callable[[], tuple[bool]]:
+        return lambda: (self._latencies.wanted(kind),)
 
     def add_teacher(self, plan: TeacherPlan) -> None:
         name = _teacher_task(plan)

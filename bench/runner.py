@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 from bench import derived
@@ -25,6 +25,7 @@ from bench.folders import require_room
 from bench.forkserver import needs_processes
 from bench.graph import cell_task, data_tasks, make_tasks
 from bench.identity import clashes, seeds_of
+from bench.latencies import Latencies
 from bench.metrics.registry import METRICS
 from bench.places import DATA_ROOT, ROOT
 from bench.plan import Cell
@@ -70,11 +71,11 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
     with run.locked():
         check_recipes(run, cells)
         _describe(run, cells, options)
-        pending, estimate = _pending(run, cells, options)
+        left = _left(run, cells, options)
         try:
             # Skipped cells are recorded at once.
-            _skip(run, [cell for cell in pending if cell.skip])
-            _run_pending(run, [cell for cell in pending if not cell.skip], options, estimate)
+            _skip(run, [cell for cell in left.cells if cell.skip])
+            _run_left(run, [cell for cell in left.cells if not cell.skip], options, left)
         except BaseException:
             # The tables can be derived again at any time; what went wrong is the news.
             with contextlib.suppress(OSError):
@@ -84,17 +85,28 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
     return all(state_of(run.record(cell.id)) in ("done", "skipped") for cell in cells)
 
 
-def _pending(run: Run, cells: Sequence[Cell], options: Options) -> tuple[list[Cell], Estimate]:
-    """What is to be run, failed cells only where told to; and how long took what was run."""
-    pending, estimate = [], Estimate()
+class _Left(NamedTuple):
+    """What is to be run, and what is known of it from what was run before."""
+
+    cells: list[Cell]
+    estimate: Estimate
+    latencies: Latencies
+
+
+def _left(run: Run, cells: Sequence[Cell], options: Options) -> _Left:
+    """What is not done yet, failed cells only where told to."""
+    left = _Left([], Estimate(), Latencies())
     for cell in cells:
         record = run.record(cell.id)
         state = state_of(record)
-        if state == "to run" or options.force or (options.retry_failed and state == "failed"):
-            pending.append(cell)
+        again = state == "to run" or options.force or (options.retry_failed and state == "failed")
+        if again:
+            left.cells.append(cell)
         if record is not None and state == "done":
-            estimate.learn(cell.kind, record["timings"]["seconds"])
-    return pending, estimate
+            left.estimate.learn(cell.kind, record["timings"]["seconds"])
+            if not again:
+                left.latencies.learn(cell.kind, record["timings"])
+    return left
 
 
 def require_data(cells: Sequence[Cell], options: Options) -> None:
@@ -117,7 +129,7 @@ def _require_writable(folder: Path) -> None:
         raise UsageError(f"{folder}: can't be written ({error.strerror})") from None
 
 
-def _run_pending(run: Run, cells: Sequence[Cell], options: Options, estimate: Estimate) -> None:
+def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) -> None:
     if not cells:
         return
     by_task = {cell_task(cell): cell for cell in cells}
@@ -132,10 +144,11 @@ def _run_pending(run: Run, cells: Sequence[Cell], options: Options, estimate: Es
             local = engine if options.executor == "local" else ProcessPerTask(1)
             ending.callback(local.stop)
             _prepare(data, local)
-        tasks = make_tasks(cells, cache, workplace)
+        tasks = make_tasks(cells, cache, workplace, left.latencies)
+        estimate = left.estimate
         usage = Usage(engine.slots)
         with Progress(by_task, engine.slots, estimate) as progress:
-            recorder = _Recorder(run, by_task, (usage, progress))
+            recorder = _Recorder(run, by_task, left.latencies, (usage, progress))
             Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast, estimate=estimate).run()
         print(usage.report(), file=sys.stderr)
 
@@ -176,9 +189,16 @@ def _cluster(options: Options, workplace: Workplace) -> Engine:
 class _Recorder:
     """Writes the record of each cell that ends, then tells others."""
 
-    def __init__(self, run: Run, cells: dict[str, Cell], others: Sequence[Observer]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        cells: dict[str, Cell],
+        latencies: Latencies,
+        others: Sequence[Observer],
+    ) -> None:
         self.run = run
         self.cells = cells
+        self.latencies = latencies
         self.others = others
         self.commit = _commit()
 
@@ -195,6 +215,7 @@ class _Recorder:
             record["details"] = ended.details
             record["timings"] = {**record["timings"], "attempts": ended.attempts}
             self.run.write_record(record, history, curves)
+            self.latencies.learn(cell.kind, record["timings"])
         for other in self.others:
             other.ended(ended)
 

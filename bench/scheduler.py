@@ -116,7 +116,8 @@ class Scheduler:
             self._attempts[task.name] += 1
             self._observer.started(task)
             began = time.monotonic()
-            future = self._executor.submit(task.function, *task.arguments, parcel=task.parcel)
+            arguments = (*task.arguments, *task.late())
+            future = self._executor.submit(task.function, *arguments, parcel=task.parcel)
             self._running[future] = task, began
 
     def _finished(self) -> Iterable[Ended]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CELL_NAMES = ("dataset", "method", "label", "seed")
 RESULT_COLUMNS = (*CELL_NAMES, "status")
 METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
+LATENCY = "latency_seconds_batch_1"
+"""Of the timings of those cells that measured it (bench/latencies.py)."""
 TIMING_COLUMNS = (*CELL_NAMES, "cell")
 RECORD: dict[str, type] = {
     "id": str,

@@ -22,6 +22,7 @@ class Task:
         kind: tasks of a kind take about as long.
         weight: how much waits for it, as a multiple of its own time.
         parcel: what else the executor may want to know.
+        late: gives arguments that follow the others and are known only when it is started.
     """
 
     name: str
@@ -32,3 +33,4 @@ class Task:
     kind: Kind = ()
     weight: int = 1
     parcel: Parcel = PLAIN
+    late: Callable[[], tuple[Any, ...]] = tuple

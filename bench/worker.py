@@ -121,8 +121,14 @@ def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
     return timings
 
 
-def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[Row], Curves]:
-    """Train and measure one student; returns what the record holds, the history, the curves."""
+def run_cell(
+    workplace: Workplace, cell: Cell, latency: bool = True
+) -> tuple[dict[str, Any], list[Row], Curves]:
+    """Train and measure one student, its latency where it is wanted.
+
+    Returns:
+        What the record holds, the history, the curves.
+    """
     with _measured() as timings:
         cache = workplace.open()
         plan, recipe = cell.teacher, cell.recipe
@@ -153,7 +159,8 @@ def run_cell(workplace: Workplace, cell: Cell) -> tuple[dict[str, Any], list[Row
         )
         inputs = prepared.inputs(prepared.validation.x[:256], compute.device)
         costs = cost.counts(method, network, inputs)
-        timings |= cost.latencies(method, network, inputs, compute)
+        if latency:
+            timings |= cost.latencies(method, network, inputs, compute)
         checkpoint.remove()
     figures = {
         "headline": headline | {name: costs[name] for name in ("parameters", "flops")},

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bench import derived
 from bench.analysis.protocols import Protocols
 from bench.errors import UsageError, nearest
-from bench.schema import RESULT_COLUMNS, figure_of
+from bench.schema import LATENCY, RESULT_COLUMNS, figure_of
 from bench.store import DamagedFile, Record, Run, state_of
 
 Slot = tuple[str, str, int]
@@ -54,7 +54,7 @@ class Told(NamedTuple):
         state: `done`, `failed` or `skipped`.
         reason, finished, commit, environment: as in the record.
         has_history, has_curves: whether there have to be these files beside it.
-        latency: seconds of an example alone; 0 where it was not measured.
+        latency: seconds of an example alone; 0 where another cell of the variant measured it.
     """
 
     state: str
@@ -284,7 +284,7 @@ def _told(record: Record) -> Told:
         environment=record["environment"],
         has_history=record.get("history") != "",
         has_curves=bool(record["curves"]),
-        latency=float(record["timings"].get("latency_seconds_batch_1", 0.0)),
+        latency=float(record["timings"].get(LATENCY, 0.0)),
     )
 
 

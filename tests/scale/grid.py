@@ -106,7 +106,7 @@ def _replaced(fates: dict[str, str], seconds: float, folder: Path) -> Iterator[N
         # As spread as the times of methods are: most short, a few ten times as long.
         long = seconds * chance.lognormvariate(-0.5, 1.0)
         mark = str(folder / f"mark-{task.name.split()[-1]}")
-        return replace(task, function=stand_in, arguments=(fate, long, mark))
+        return replace(task, function=stand_in, arguments=(fate, long, mark), late=tuple)
 
     def tasks(*arguments: Any) -> list[Task]:
         return [simulated(task) for task in make_tasks(*arguments)]

@@ -65,15 +65,19 @@ def _costs(view: View) -> dict[str, dict[str, float]]:
         if metric := view.known(name):
             means = {k: interval(each).mean for k, each in view.finite(metric).items()}
             found[what] = means
-    latency = {}
-    for label in view.labels:
-        told = {seed: view.results.told.get(view.slot(label, seed)) for seed in view.seeds(label)}
-        times = {k: each.latency * 1e3 for k, each in told.items() if each and each.latency}
-        if times:
-            latency[label] = interval(times).mean
+    latency = {label: interval(times).mean for label, times in _latencies(view).items()}
     return {
         what: each for what, each in {**found, "latency, batch of 1 [ms]": latency}.items() if each
     }
+
+
+def _latencies(view: View) -> dict[str, dict[int, float]]:
+    """Milliseconds by label and seed, of the cells that measured it, whatever seeds are shown."""
+    found: dict[str, dict[int, float]] = {}
+    for (dataset, label, seed), told in view.results.told.items():
+        if dataset == view.dataset and label in view.labels and told.latency:
+            found.setdefault(label, {})[seed] = told.latency * 1e3
+    return found
 
 
 def _panel(

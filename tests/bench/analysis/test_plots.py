@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from matplotlib.text import Text
 
 from bench.analysis.plots import PLOTS, Drawn, Options, draw, to_bytes
+from bench.analysis.plots.cost import _latencies
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import MARGIN, SIZE, Look, clean, style, width_of, wrapped
 from bench.analysis.plots.rendering import render
@@ -95,6 +97,13 @@ def texts(drawn: Drawn) -> list[str]:
 def one(results: Results, name: str, **options: Any) -> Drawn:
     (drawn,) = draw(results, [name], Options(**options))
     return drawn
+
+
+def test_latency_is_a_variants_whatever_seeds_are_shown() -> None:
+    told = {("d", "kd", 0): 2e-3, ("d", "kd", 1): 0.0, ("d", "single", 1): 0.0, ("e", "kd", 1): 1.0}
+    results = SimpleNamespace(told={k: SimpleNamespace(latency=v) for k, v in told.items()})
+    view: Any = SimpleNamespace(results=results, dataset="d", labels=["kd", "single"])
+    assert _latencies(view) == {"kd": {0: 2.0}}
 
 
 def test_every_figure_of_a_dataset_is_drawn_once(make_run: Make, tmp_path: Path) -> None:
