@@ -25,7 +25,7 @@ from bench.metrics.classification import reliability
 from bench.metrics.fidelity import BINS, histogram
 from bench.metrics.ood import detected
 from bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
-from bench.metrics.registry import largest
+from bench.metrics.registry import end_of_bins
 
 if TYPE_CHECKING:
     from bench.data import Prepared
@@ -40,7 +40,7 @@ def of_set(key: str, outcome: Outcome, teacher: Outcome) -> Curves:
     """Of one evaluation set: histograms, fidelity and, with targets, reliability."""
     curves: Curves = {}
     for name in UNCERTAINTIES:
-        upper = largest(name, teacher)
+        upper = end_of_bins(name, teacher)
         if np.isfinite(upper):
             pair = [histogram(getattr(each, name), upper, BINS) for each in (outcome, teacher)]
             curves[f"histogram/{name}/{key}"] = np.stack(pair)

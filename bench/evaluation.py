@@ -15,12 +15,13 @@ from bench.data import EvaluationSet, Prepared
 from bench.keys import Sources
 from bench.metrics.classification import fit_temperature
 from bench.metrics.outcome import Array, ClassOutcome, Outcome, ValueOutcome
-from bench.metrics.registry import METRICS, Kind, Metric
+from bench.metrics.registry import FLAGS, METRICS, Kind, Metric
 from bench.randomness import torch_stream
 from bench.student import predict
 from bench.teacher import Teacher
 from methods.base import Method
 from methods.predictions import Categorical, GaussianMixture, Prediction
+from methods.tasks import LOG_VARIANCE_LIMIT
 
 Figures = dict[str, float]
 SetFigures = dict[str, Any]
@@ -107,7 +108,10 @@ def outcome_of(prediction: Prediction, each: EvaluationSet, temperature: float =
         )
     assert isinstance(prediction, GaussianMixture)
     return ValueOutcome(
-        **common, means=array(prediction.means), variances=array(prediction.variances)
+        **common,
+        means=array(prediction.means),
+        variances=array(prediction.variances),
+        log_variance_limit=LOG_VARIANCE_LIMIT,
     )
 
 
@@ -169,7 +173,10 @@ def _group_entries(entries: list[SetFigures], sources: Sources, task: str) -> li
 
 
 def _headline(entries: list[SetFigures], task: str) -> Figures:
-    """Each headline metric on the test set; OOD detection over all OOD sets, by total."""
+    """Each headline metric on the test set; OOD detection over all OOD sets, by total.
+
+    Of each flag that applies, the largest on any set.
+    """
     plain = {e["set"]: e["figures"] for e in entries if not e["shift"]}
     headline = {}
     for metric in METRICS.values():
@@ -178,4 +185,10 @@ def _headline(entries: list[SetFigures], task: str) -> Figures:
                 headline[metric.name] = plain.get("ood", {}).get(f"{metric.name}:total", np.nan)
             else:
                 headline[metric.name] = plain["test"][metric.name]
-    return headline
+    return headline | _flags(entries)
+
+
+def _flags(entries: list[SetFigures]) -> Figures:
+    measured = [entry["figures"] for entry in entries]
+    found = {name: [each[name] for each in measured if name in each] for name in FLAGS}
+    return {name: float(np.max(values)) for name, values in found.items() if values}

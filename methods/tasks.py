@@ -102,7 +102,8 @@ class Classification(Task):
         return Samples(outputs)
 
 
-# exp(±15): beyond it float32 sums of squared errors over variances overflow or vanish.
+# exp(±15): beyond it float32 sums of squared errors over variances overflow or vanish. How many
+# variances are there is measured (variance_capped).
 LOG_VARIANCE_LIMIT = 15.0
 
 

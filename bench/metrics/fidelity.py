@@ -86,6 +86,29 @@ def agreement(teacher_probabilities: ArrayLike, student_probabilities: ArrayLike
     return float((classes[0] == classes[1]).mean())
 
 
+def robust_end(values: ArrayLike) -> float:
+    """Where the last of a histogram's bins may end, so that few values that explode don't move it.
+
+    Tukey's outer fence, q₃ + 3 (q₃ − q₁) with quartiles q, but at least 2 q₃, lest values that are
+    nearly the same share the last bin with all that is larger. A quarter of the values can be as
+    large as they like: it ends where it would if they all were q₃. 1 where q₃ is 0; nan where a
+    value is nan.
+
+    Args:
+        values: at least 0 [N].
+
+    Raises:
+        ValueError: empty input, or not one-dimensional.
+    """
+    array = numbers("values", values, 1)
+    if np.isnan(array).any():
+        return NAN
+    quarter = len(array) // 4
+    places = [quarter, len(array) - 1 - quarter]
+    first, third = np.partition(array, places)[places]
+    return float(max(4 * third - 3 * first, 2 * third)) or 1.0
+
+
 def histogram_distance(
     teacher: ArrayLike, student: ArrayLike, upper: float, bins: int = BINS
 ) -> float:

@@ -52,13 +52,22 @@ class ClassOutcome(Outcome):
 
 @dataclass(frozen=True)
 class ValueOutcome(Outcome):
-    """Regression: the means and variances [S, N] of an equal mixture of Gaussians."""
+    """Regression: the means and variances [S, N] of an equal mixture of Gaussians.
+
+    Log variances are kept within ±`log_variance_limit`.
+    """
 
     means: Array = field(default_factory=lambda: np.empty(0))
     variances: Array = field(default_factory=lambda: np.empty(0))
+    log_variance_limit: float = np.inf
 
     @cached_property
     def mean(self) -> Array:
         """The mixture's mean [N]."""
         mean: Array = self.means.mean(0)
         return mean
+
+    @cached_property
+    def median_variance(self) -> Array:
+        """The median of the components' variances [N]."""
+        return np.asarray(np.median(self.variances, axis=0))

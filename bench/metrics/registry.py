@@ -128,6 +128,12 @@ def ece(outcome: ClassOutcome) -> float:
     return classification.ece(outcome.probabilities, outcome.targets)
 
 
+@metric("classification", "lower")
+def ece_10(outcome: ClassOutcome) -> float:
+    """Expected calibration error, 10 equal-width bins, as in arXiv 2205.09526."""
+    return classification.ece(outcome.probabilities, outcome.targets, bins=10)
+
+
 @metric("classification", "lower", headline=True)
 def brier(outcome: ClassOutcome) -> float:
     """Squared error of the probabilities, summed over classes, 0 to 2."""
@@ -160,25 +166,28 @@ def adaptive_ece(outcome: ClassOutcome) -> float:
 
 @metric("classification", "", kind="unlabelled")
 def temperature(outcome: ClassOutcome) -> float:
-    """The temperature fitted on validation; nan where the fit ends at a bound, 0.05 or 20."""
-    at_bound = outcome.temperature in (
-        classification.LOWEST_TEMPERATURE,
-        classification.HIGHEST_TEMPERATURE,
-    )
-    return float("nan") if at_bound else outcome.temperature
+    """The temperature fitted on validation, within 0.05 and 20."""
+    return outcome.temperature
+
+
+@metric("classification", "", kind="unlabelled")
+def temperature_at_bound(outcome: ClassOutcome) -> float:
+    """1 where the best temperature lies at 0.05 or 20, or beyond; else 0."""
+    bounds = classification.LOWEST_TEMPERATURE, classification.HIGHEST_TEMPERATURE
+    return float(outcome.temperature in bounds)
 
 
 @metric("classification", "lower")
 def nll_tempered(outcome: ClassOutcome) -> float:
-    """NLL after a temperature fitted on validation, nats; nan where none fits."""
-    log_p = classification.temper(outcome.log_mean, temperature(outcome))
+    """NLL after a temperature fitted on validation, nats."""
+    log_p = classification.temper(outcome.log_mean, outcome.temperature)
     return classification.nll(log_p[np.arange(len(log_p)), outcome.targets])
 
 
 @metric("classification", "lower")
 def ece_tempered(outcome: ClassOutcome) -> float:
-    """ECE after a temperature fitted on validation; nan where none fits."""
-    log_p = classification.temper(outcome.log_mean, temperature(outcome))
+    """ECE after a temperature fitted on validation."""
+    log_p = classification.temper(outcome.log_mean, outcome.temperature)
     return classification.ece(np.exp(log_p), outcome.targets)
 
 
@@ -222,6 +231,22 @@ def pairwise_kl(outcome: Any) -> float:
     return diversity.pairwise_kl(outcome.log_members)
 
 
+@metric("regression", "", kind="unlabelled")
+def variance_capped(outcome: ValueOutcome) -> float:
+    """Share of the heads' variances at the bounds of a variance, exp(±15)."""
+    return regression.share_at_bounds(outcome.variances, outcome.log_variance_limit)
+
+
+@metric("regression", "", kind="fidelity")
+def teacher_variance_capped(student: ValueOutcome, teacher: ValueOutcome) -> float:
+    """The same of the members' variances."""
+    return variance_capped(teacher)
+
+
+FLAGS = ("temperature_at_bound", "variance_capped", "teacher_variance_capped")
+"""Beside the headline figures in results.csv: what tables have to say where it is above 0."""
+
+
 @metric("any", "lower", kind="fidelity", headline=True)
 def teacher_kl(student: Any, teacher: Any) -> float:
     """KL from the teacher's mean to the student's, nats; between Gaussians in regression."""
@@ -252,23 +277,30 @@ def _mean(uncertainty: str) -> Callable[[Outcome], float]:
     return lambda outcome: float(getattr(outcome, uncertainty).mean())
 
 
-def largest(uncertainty: str, teacher: Any) -> float:
-    """The end of a histogram: ln C or, as a variance has no largest value, the teacher's range."""
+def end_of_bins(uncertainty: str, teacher: Any) -> float:
+    """Where the last bin of a histogram ends: ln C or, as a variance has no largest value, by the
+    quartiles of the teacher's.
+
+    Its variance at an input is there the median of its members', not their mean: where few of them
+    extrapolate to e^10, as far from the data, that is no scale for the others or a student.
+    """
     if isinstance(teacher, ClassOutcome):
         return float(np.log(teacher.log_mean.shape[1]))
-    return float(getattr(teacher, uncertainty).max()) or 1.0
+    noise = 0.0 if uncertainty == "epistemic" else teacher.median_variance
+    spread = 0.0 if uncertainty == "aleatoric" else teacher.epistemic
+    return fidelity.robust_end(noise + spread)
 
 
 def _total_variation(uncertainty: str) -> Callable[[Any, Any], float]:
     def distance(student: Any, teacher: Any) -> float:
         reference, values = getattr(teacher, uncertainty), getattr(student, uncertainty)
-        return fidelity.histogram_distance(reference, values, largest(uncertainty, teacher))
+        return fidelity.histogram_distance(reference, values, end_of_bins(uncertainty, teacher))
 
     return distance
 
 
 def _bin_width(uncertainty: str) -> Callable[[Any, Any], float]:
-    return lambda student, teacher: largest(uncertainty, teacher) / fidelity.BINS
+    return lambda student, teacher: end_of_bins(uncertainty, teacher) / fidelity.BINS
 
 
 _add("ood_auroc", "any", "ood", "higher", ood.auroc, "OOD detection, AUROC; mean over OOD sets")

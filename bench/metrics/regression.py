@@ -93,6 +93,25 @@ def coverage(means: ArrayLike, variances: ArrayLike, targets: ArrayLike, level: 
     return float(((below >= tail) & (below <= 1 - tail)).mean())
 
 
+def share_at_bounds(variances: ArrayLike, log_limit: float) -> float:
+    """Share of variances whose logarithm is at ±`log_limit` or beyond, 0 to 1.
+
+    Args:
+        variances: of the components [S, N].
+        log_limit: the bound; inf: there is none.
+
+    Raises:
+        ValueError: empty input, not a table, or a negative variance.
+    """
+    values = numbers("variances", variances, 2)
+    if np.isnan(values).any():
+        return NAN
+    with np.errstate(divide="ignore"):
+        logs = np.abs(np.log(variances_of("variances", values, values.shape)))
+    # The exponential and its logarithm round.
+    return float((logs >= log_limit * (1 - 1e-9)).mean())
+
+
 def _mixture(
     means: ArrayLike, variances: ArrayLike, targets: ArrayLike
 ) -> tuple[Array, Array, Array]:

@@ -1,8 +1,9 @@
 """Whether a run is whole: every record, what lies beside it, and the tables derived from it.
 
 A finding is `wrong` if a figure is missing, changed, out of date or not finite on the leaderboard.
-Other figures may be nan by their definition (a temperature where none fits, a disagreement of one
-head): these, what is left over, and what can't be checked are only noted.
+Other figures may be nan by their definition (the disagreement of one head, a misclassification
+AUROC where nothing is misclassified): these, what is left over, and what can't be checked are only
+noted.
 """
 
 from __future__ import annotations

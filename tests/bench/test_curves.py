@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from bench import curves
 from bench.metrics.classification import ece
-from bench.metrics.fidelity import histogram_distance
+from bench.metrics.fidelity import histogram_distance, robust_end
 from bench.metrics.outcome import ClassOutcome, ValueOutcome
 
 RNG = np.random.default_rng(5)
@@ -83,16 +83,29 @@ def test_a_nan_is_in_no_bin() -> None:
     assert found["reliability/test"][0].sum() == 9
 
 
-def test_regression_bins_end_at_the_teachers_largest_value() -> None:
-    def values(scale: float) -> ValueOutcome:
-        spread = RNG.gamma(2.0, scale, 400)
-        means, variances = RNG.normal(size=(2, 400)), RNG.gamma(2.0, 1.0, (2, 400))
-        return ValueOutcome(spread, spread, spread, {}, None, None, means, variances)
+def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> None:
+    def values(scale: float, explodes: slice) -> ValueOutcome:
+        means, variances = RNG.normal(size=(5, 400)), RNG.gamma(2.0, scale, (5, 400))
+        variances[0, explodes] = 1e6
+        parts = variances.mean(0), means.var(0)
+        return ValueOutcome(sum(parts), *parts, {}, None, None, means, variances)
 
-    student, teacher = values(3.0), values(1.0)
+    # One of five members, on most inputs.
+    student, teacher = values(3.0, slice(0)), values(1.0, slice(300))
     found = curves.of_set("test", student, teacher)
-    assert found["upper/total/test"] == teacher.total.max()
-    assert found["histogram/total/test"][0, -1] >= (student.total > teacher.total.max()).mean()
+    typical = np.median(teacher.variances, 0)
+    for name, bounded in (
+        ("total", typical + teacher.epistemic),
+        ("aleatoric", typical),
+        ("epistemic", teacher.epistemic),
+    ):
+        (end,) = found[f"upper/{name}/test"]
+        assert end == robust_end(bounded) < 20
+        pair = found[f"histogram/{name}/test"]
+        np.testing.assert_allclose(pair.sum(1), 1)
+        beyond = [(getattr(each, name) > end).mean() for each in (student, teacher)]
+        assert (pair[:, -1] >= beyond).all()
+    assert beyond[0] < 0.1 and found["histogram/aleatoric/test"][1, -1] >= 0.75
 
 
 def test_what_is_stored_is_float32() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax
 from torch import Tensor, nn
 
 from bench import data, student, teacher
@@ -18,7 +19,8 @@ from bench.cache import Cache
 from bench.compute import CPU
 from bench.evaluation import evaluate, outcome_of
 from bench.keys import DataPlan, OODSet, Sources
-from bench.metrics.classification import fit_temperature
+from bench.metrics.classification import ece, fit_temperature
+from bench.metrics.fidelity import robust_end
 from bench.metrics.outcome import ClassOutcome
 from bench.metrics.registry import METRICS
 from bench.recipe import Recipe, recipe_for
@@ -162,7 +164,9 @@ def test_one_set_and_chunk_at_a_time_is_all_at_once(
 
 
 @pytest.mark.parametrize("scale, at_bound", [(1.0, False), (1e-9, True), (0.0, False)])
-def test_a_temperature_at_a_bound_is_none(digits: Bed, scale: float, at_bound: bool) -> None:
+def test_a_temperature_at_a_bound_is_used_and_flagged(
+    digits: Bed, scale: float, at_bound: bool
+) -> None:
     """Right classes with next to no confidence ask for less; where no T matters it is 1."""
     y = digits.data.validation.y
     assert y is not None
@@ -172,9 +176,27 @@ def test_a_temperature_at_a_bound_is_none(digits: Bed, scale: float, at_bound: b
     fitted = outcome_of(prediction, digits.data.validation)
     assert isinstance(fitted, ClassOutcome)
     fitted = replace(fitted, temperature=fit_temperature(fitted.log_mean, fitted.targets))
-    names = ("temperature", "nll_tempered", "ece_tempered")
-    figures = [METRICS[name].function(fitted) for name in names]
-    assert [math.isnan(value) for value in figures] == [at_bound] * 3
+    names = ("temperature", "temperature_at_bound", "nll_tempered", "ece_tempered")
+    found, flag, tempered, error = (METRICS[name].function(fitted) for name in names)
+    assert (found, flag) == (fitted.temperature, float(at_bound))
+    assert found == 0.05 if at_bound else 0.05 < found < 20
+    log_p = log_softmax(fitted.log_mean / found, axis=1)
+    right = log_p.argmax(1) == y.numpy()
+    assert tempered == pytest.approx(-log_p[np.arange(len(y)), y].mean(), rel=1e-12)
+    assert error == pytest.approx(ece(np.exp(log_p), y.numpy()), abs=1e-12)
+    assert right.mean() == METRICS["accuracy"].function(fitted)
+
+
+def test_the_calibration_error_of_the_paper_has_ten_bins(digits: Bed) -> None:
+    y = digits.data.validation.y
+    assert y is not None
+    outputs = torch.randn(1, len(y), 8, generator=torch.Generator().manual_seed(3))
+    outcome = outcome_of(TASKS["classification"].prediction(outputs), digits.data.validation)
+    assert isinstance(outcome, ClassOutcome)
+    for name, bins in (("ece_10", 10), ("ece", 15)):
+        assert METRICS[name].function(outcome) == ece(outcome.probabilities, y.numpy(), bins)
+    found = digits.plain("kd")
+    assert {"ece_10", "ece"} <= found["test", "", 0].keys() & found["test", "rotation", 3].keys()
 
 
 def test_bounds_of_the_histograms_are_written(digits: Bed) -> None:
@@ -247,9 +269,27 @@ def test_regression_has_its_own_figures(tmp_path: Path) -> None:
     assert not {"accuracy", "ece"} & set(headline)
 
 
-def test_the_bins_of_a_variance_end_at_the_teachers_largest(tmp_path: Path) -> None:
+def test_a_member_that_explodes_is_counted_and_moves_no_bins(tmp_path: Path) -> None:
     bed = Bed(tmp_path, "sine")
-    figures = by_set(bed.figures("kd")[1])["test", "", 0]
+    headline, entries = bed.figures("kd")
+    assert headline["variance_capped"] == headline["teacher_variance_capped"] == 0
+    before = by_set(entries)["test", "", 0]["teacher_tv_total_bin"]
+    # The first member's variance leaves all bounds on 400 of 1,000 test inputs, and on 2 of the
+    # OOD set it vanishes.
+    bed.teacher.outputs["test"][0, :400, 1] = 60.0
+    bed.teacher.outputs["ood:outside"][0, :2, 1] = -60.0
+    headline, entries = bed.figures("kd")
+    found = by_set(entries)
+    assert found["test", "", 0]["teacher_variance_capped"] == pytest.approx(400 / 3000)
+    assert found["ood:outside", "", 0]["teacher_variance_capped"] == pytest.approx(2 / 3000)
+    assert headline["teacher_variance_capped"] == found["test", "", 0]["teacher_variance_capped"]
+    assert headline["variance_capped"] == 0
     means, log_variances = bed.teacher.outputs["test"].double().unbind(-1)
-    total = log_variances.exp().mean(0) + means.var(0, correction=0)
-    assert figures["teacher_tv_total_bin"] == pytest.approx(total.max().item() / 50, rel=1e-4)
+    variances = log_variances.clamp(-15, 15).exp()
+    total = (variances.median(0).values + means.var(0, correction=0)).numpy()
+    width = found["test", "", 0]["teacher_tv_total_bin"]
+    assert width == pytest.approx(robust_end(total) / 50, rel=1e-4)
+    assert 0.5 * before < width < 2 * before
+    assert variances.mean(0).max() > 1e6
+    # The teacher's own row says it of itself.
+    assert bed.figures("ensemble")[0]["variance_capped"] == headline["teacher_variance_capped"]

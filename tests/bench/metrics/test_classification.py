@@ -362,6 +362,54 @@ def test_fitted_temperature_in_closed_form(right: int) -> None:
     assert fit_temperature(log_p, targets) == pytest.approx(expected, rel=1e-11)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_temperature_of_one_example_is_that_of_a_search(seed: int) -> None:
+    log_p = log_softmax(np.random.default_rng(seed).normal(0, 3, (1, 4)), axis=1)
+    # Of the most probable class it is the lower bound, of the least the upper one, of others either
+    # or between.
+    for place, target in enumerate(log_p[0].argsort()[::-1]):
+        value = fit_temperature(log_p, [target])
+        found = minimize_scalar(
+            lambda inverse, y: tempered_nll(log_p, y, 1 / inverse),
+            bounds=(0.05, 20),
+            args=(np.array([target]),),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        if 0.051 < value < 19.9:
+            assert value == pytest.approx(1 / found.x, rel=1e-5)
+        assert tempered_nll(log_p, np.array([target]), value) <= found.fun + 1e-12
+        assert place != 0 or value == 0.05
+        assert place != 3 or value == 20
+
+
+def test_temperature_without_an_error_is_the_lower_bound() -> None:
+    """The NLL of a pair falls as ln(1 + exp(−gap / T)): all sharper is better."""
+    log_p = log_softmax(np.array([[2.0, 0.0], [0.0, 0.5]]), axis=1)
+    targets = np.array([0, 1])
+    assert fit_temperature(log_p, targets) == 0.05
+    expected = (np.log1p(np.exp(-2 / 0.05)) + np.log1p(np.exp(-0.5 / 0.05))) / 2
+    assert tempered_nll(log_p, targets, 0.05) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("right", [5, 50, 90])
+def test_temperature_of_a_constant_prediction(right: int) -> None:
+    """Of two classes: as above; at even odds or worse the bound, however many examples."""
+    log_p = np.log(np.tile([0.7, 0.3], (100, 1)))
+    targets = np.repeat([0, 1], [right, 100 - right])
+    odds = np.log(right / (100 - right))
+    expected = np.log(7 / 3) / odds if odds > np.log(7 / 3) / 20 else 20
+    assert fit_temperature(log_p, targets) == pytest.approx(expected, rel=1e-11)
+
+
+def test_temperature_of_float32_is_that_of_the_same_numbers_in_float64(
+    rng: np.random.Generator,
+) -> None:
+    log_p = log_softmax(rng.normal(0, 5, (300, 5)), axis=1).astype(np.float32)
+    targets = drawn(log_softmax(log_p / 2, axis=1))
+    assert fit_temperature(log_p, targets) == fit_temperature(log_p.astype(np.float64), targets)
+
+
 def test_temperature_of_bounds() -> None:
     log_p = np.log(np.tile([0.6, 0.4], (10, 1)))
     assert fit_temperature(log_p, np.zeros(10, int)) == 0.05

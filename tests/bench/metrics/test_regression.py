@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
-from bench.metrics.regression import coverage, crps_mixture, mae, rmse
+from bench.metrics.regression import coverage, crps_mixture, mae, rmse, share_at_bounds
 
 Array = NDArray[np.float64]
 Mixture = tuple[Array, Array, Array]
@@ -237,3 +237,16 @@ def test_bad_mixtures(
 def test_level_is_a_share(level: float) -> None:
     with pytest.raises(ValueError, match="level"):
         coverage([[0.0]], [[1.0]], [0.0], level)
+
+
+def test_share_at_bounds_by_hand() -> None:
+    import torch
+
+    # As predictions have them: exponentials of what was kept within the bounds, in float64.
+    logs = torch.tensor([[15.0, -15.0, 14.99], [40.0, 0.0, -14.99]]).clamp(-15, 15)
+    assert share_at_bounds(logs.double().exp().numpy(), 15.0) == 0.5
+    assert share_at_bounds([[0.0, 1.0]], 15.0) == 0.5
+    assert share_at_bounds([[1e300]], np.inf) == 0
+    assert np.isnan(share_at_bounds([[np.nan, 1.0]], 15.0))
+    with pytest.raises(ValueError, match="negative"):
+        share_at_bounds([[-1.0]], 15.0)
