@@ -1,6 +1,7 @@
 """LaTeX that compiles: text of any kind made harmless, booktabs, floats that stay on the page.
 
-A document needs `\\usepackage{booktabs,graphicx}`; what is written here is ASCII only.
+A document needs `\\usepackage{booktabs,graphicx}`, and `xcolor` where figures are grey; what is
+written here is ASCII only.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-PREAMBLE = r"% needs \usepackage{booktabs,graphicx}"
-"""What stands above the tables of a file."""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -43,6 +42,7 @@ MATHS = {
     "√": r"\surd",
     "∑": r"\Sigma",
     "†": r"\dagger",
+    "‡": r"\ddagger",
     "²": "^2",
     "³": "^3",
     "ς": r"\varsigma",
@@ -90,6 +90,11 @@ ROWS = 45
 """Lines that fit a page: what is beyond goes on in a further table."""
 SHRUNK = 30
 """So many lines may be higher than a page with a caption: from here on, height is limited too."""
+
+
+def preamble(*packages: str) -> str:
+    """What stands above the tables of a file: the packages that they need, with further ones."""
+    return rf"% needs \usepackage{{{','.join(('booktabs', 'graphicx', *packages))}}}"
 
 
 def escape(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -221,27 +221,34 @@ class Results:
         """
         return self.many_figures([metric])[metric]
 
-    def many_figures(self, metrics: Sequence[Metric]) -> dict[Metric, dict[Slot, float]]:
+    def many_figures(
+        self, metrics: Sequence[Metric], optional: Iterable[Metric] = ()
+    ) -> dict[Metric, dict[Slot, float]]:
         """The same of several at once: the long table is read only once.
+
+        Args:
+            metrics: that some cell has to have.
+            optional: that none need have: empty then.
 
         Raises:
             UsageError: no cell has one of them.
         """
         found: dict[Metric, dict[Slot, float]] = {}
-        for metric in metrics:
+        asked = dict.fromkeys([*metrics, *optional])
+        for metric in asked:
             if metric.headline:
                 found[metric] = {
                     slot_of(row): float(row[metric.name])
                     for row in self.rows
                     if row["status"] == "ok" and row.get(metric.name)
                 }
-        rest = {_place(metric): metric for metric in metrics if not metric.headline}
+        rest = {_place(metric): metric for metric in asked if not metric.headline}
         if rest:
             found |= {metric: {} for metric in rest.values()}
             for slot, place, value in self.long(rest.__contains__):
                 found[rest[place]][slot] = value
-        for metric, figures in found.items():
-            if not figures:
+        for metric in metrics:
+            if not found[metric]:
                 task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
                 kind = "" if task == "any" else f" (a metric of {task})"
                 raise UsageError(f"{metric}: no cell has this figure{kind}")

@@ -61,7 +61,8 @@ def table(
     """Make tables for a paper; on the terminal, unless a file is asked for."""
     from bench.analysis.results import read
     from bench.analysis.tables import formats
-    from bench.analysis.tables.making import Choice, make_tables
+    from bench.analysis.tables.entries import Choice
+    from bench.analysis.tables.making import make_tables
     from bench.analysis.tables.paper import paper_tables
 
     if by not in ("dataset", "metric"):

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.analysis.tables.making import Choice, Table, make_tables
+from bench.analysis.tables.entries import Choice, Table
+from bench.analysis.tables.making import make_tables
 from tests.simulation.null import NOISES, Rate, figures
 from tests.simulation.runs import results_of
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.chance import Standing, detectors, standings
 from bench.analysis.comparison.across import (
     Across,
     Incomplete,
@@ -79,6 +80,8 @@ class Comparison:
         references: labels that are no students.
         datasets: one entry each.
         absent: datasets on which nothing could be compared, with the reason.
+        of_chance: those on which nothing may be: the teacher itself detects worse than chance.
+        unjudged: the same of those on which that is not known, and all is compared.
         across: over datasets, or None.
         no_across: why not.
         incomplete: labels left out over datasets, with the reason.
@@ -91,10 +94,17 @@ class Comparison:
     references: frozenset[str]
     datasets: tuple[OnDataset, ...]
     absent: Mapping[str, str]
+    of_chance: Mapping[str, str]
+    unjudged: Mapping[str, str]
     across: Across | None
     no_across: str
     incomplete: Mapping[str, str]
     pooled: tuple[Pooled, ...]
+
+    @property
+    def not_compared(self) -> Mapping[str, str]:
+        """Datasets without a comparison, with the reason."""
+        return {**self.absent, **self.of_chance}
 
     @property
     def is_tested(self) -> bool:
@@ -142,9 +152,10 @@ def compare_all(
     chosen = [label for label in results.labels() if label in wanted]
     asked = {*(chosen if labels else ()), baseline}
     rivals = [each for each in chosen if each in asked or each not in results.references]
-    figures = results.many_figures(parsed)
+    figures = results.many_figures(parsed, detectors(parsed).values())
+    stands = standings(results, parsed, figures)
     return [
-        _compare(results, metric, figures[metric], baseline, kept, chosen, rivals)
+        _compare(results, metric, figures[metric], baseline, kept, chosen, rivals, stands)
         for metric in parsed
     ]
 
@@ -164,17 +175,14 @@ def _compare(
     datasets: Sequence[str],
     chosen: Sequence[str],
     rivals: Sequence[str],
+    stands: Mapping[tuple[str, Metric], Standing],
 ) -> Comparison:
     chosen, rivals, note = _family(results, metric, baseline, chosen, rivals)
     blocks = Blocks(results, metric, figures, chosen)
-    absent: dict[str, str] = {}
-    entries = []
-    for dataset in datasets or results.datasets:
-        try:
-            entries.append(_on_dataset(blocks, dataset, baseline, metric.better, rivals))
-        except _Nothing as reason:
-            absent[dataset] = str(reason)
-    if not entries or (datasets and absent):
+    kept = datasets or results.datasets
+    standing = {name: each for (name, what), each in stands.items() if what == metric}
+    entries, absent, of_chance = _on_each(blocks, kept, baseline, metric.better, rivals, standing)
+    if not (entries or of_chance) or (datasets and absent):
         dataset, why = next(iter(absent.items()))
         raise UsageError(f"{dataset}: {metric} can't be compared: {why}")
     names = [entry.dataset for entry in entries]
@@ -188,6 +196,8 @@ def _compare(
         results.references,
         tuple(entries),
         absent,
+        of_chance,
+        {n: standing[n].reason for n in names if n in standing and standing[n].is_unknown},
         across,
         no_across,
         incomplete,
@@ -231,6 +241,31 @@ def _over_datasets(
 
 class _Nothing(Exception):
     """Why nothing can be compared on a dataset."""
+
+
+def _on_each(
+    blocks: Blocks,
+    datasets: Sequence[str],
+    baseline: str,
+    better: str,
+    rivals: Sequence[str],
+    standing: Mapping[str, Standing],
+) -> tuple[list[OnDataset], dict[str, str], dict[str, str]]:
+    """What is compared; why nothing can be on a dataset; where the teacher is worse than chance."""
+    entries: list[OnDataset] = []
+    absent: dict[str, str] = {}
+    of_chance: dict[str, str] = {}
+    for dataset in datasets:
+        try:
+            entry = _on_dataset(blocks, dataset, baseline, better, rivals)
+        except _Nothing as reason:
+            absent[dataset] = str(reason)
+            continue
+        if dataset in standing and standing[dataset].is_worse_than_chance:
+            of_chance[dataset] = standing[dataset].reason
+        else:
+            entries.append(entry)
+    return entries, absent, of_chance
 
 
 def _on_dataset(

@@ -1,16 +1,15 @@
-"""A comparison for the terminal, as CSV, JSON and LaTeX."""
+"""A comparison for the terminal and as LaTeX."""
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.analysis.comparison.pairs import Pair
 from bench.analysis.comparison.words import (
+    chance_words,
     counted,
     decimals,
     missing_words,
@@ -20,12 +19,10 @@ from bench.analysis.comparison.words import (
     pooled_words,
     power_words,
 )
-from bench.analysis.latex import PREAMBLE, escape, floats, parts, tabular
+from bench.analysis.latex import escape, floats, parts, preamble, tabular
 from bench.analysis.statistics import ALPHA, smallest_p
 from bench.analysis.tables.grids import filled
 from bench.printable import printable
-from bench.rows import dict_writer
-from bench.store import encode
 
 if TYPE_CHECKING:
     from bench.analysis.comparison.across import Across
@@ -47,11 +44,14 @@ def as_text(comparison: Comparison) -> str:
         _fill(f"{dataset}: {comparison.metric} is not compared: {reason}.")
         for dataset, reason in comparison.absent.items()
     ]
+    parts += map(_fill, chance_words(comparison))
     if comparison.across:
         parts += _across_text(comparison, comparison.across)
     elif comparison.is_tested:
         parts.append(_fill(over_datasets_words(comparison)))
-    parts += map(_fill, [pooled_words(comparison), _legend(comparison)])
+    parts.append(_fill(pooled_words(comparison)))
+    if comparison.datasets:
+        parts.append(_fill(_legend(comparison)))
     if comparison.across:
         parts.append(_fill(ACROSS_LEGEND))
     return "\n\n".join(part for part in parts if part)
@@ -199,139 +199,17 @@ ACROSS_LEGEND = (
 )
 
 
-# As data
-
-
-def as_csv(*comparisons: Comparison) -> str:
-    """A row a pair; `scope` is `dataset`, `datasets` (their means) or `pooled`.
-
-    `scaled_mean` is of pooled differences, each in root mean squares of its dataset's.
-    """
-    rows = [row for comparison in comparisons for row in _rows(comparison)]
-    text = io.StringIO()
-    writer = dict_writer(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def as_json(*comparisons: Comparison) -> str:
-    """An object a metric, with everything that there is; non-finite numbers as text."""
-    found = [_described(comparison) for comparison in comparisons]
-    return json.dumps(encode(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _described(comparison: Comparison) -> dict[str, Any]:
-    across = comparison.across
-    return {
-        "metric": str(comparison.metric),
-        "better": comparison.metric.better,
-        "baseline": comparison.baseline,
-        "note": comparison.note,
-        "references": sorted(comparison.references),
-        "datasets": [
-            {
-                "dataset": entry.dataset,
-                "n": entry.n,
-                "comparisons": len(entry.tested),
-                "smallest_p": smallest_p(entry.n),
-                "smallest_p_holm": entry.least_p,
-                "seeds_needed": entry.seeds_needed,
-                "left_out": entry.gaps,
-                "not_paired": entry.refused,
-            }
-            for entry in comparison.datasets
-        ],
-        "not_compared": comparison.absent,
-        "pairs": _rows(comparison),
-        "across": None
-        if across is None
-        else {
-            "seeds": across.seeds,
-            "labels": across.labels,
-            "average_ranks": across.ranks,
-            "friedman_p": across.friedman,
-            "nemenyi_p": across.nemenyi.tolist(),
-            "critical_difference": across.critical_difference,
-            "groups": across.groups,
-        },
-        "no_across": comparison.no_across,
-        "incomplete": comparison.incomplete,
-    }
-
-
-def _rows(comparison: Comparison) -> list[dict[str, Any]]:
-    rows = [
-        _row(comparison, "dataset", entry.dataset, pair, len(entry.tested))
-        for entry in comparison.datasets
-        for pair in entry.pairs
-    ]
-    if comparison.across:
-        pairs = comparison.across.pairs
-        rows += [_row(comparison, "datasets", "", pair, len(pairs)) for pair in pairs]
-    empty = dict.fromkeys(rows[0], "")
-    for each in comparison.pooled:
-        rows.append(
-            empty
-            | _names(comparison, "pooled", ", ".join(each.datasets), each.first, each.second)
-            | {
-                "n": each.n,
-                "scaled_mean": each.scaled_mean,
-                "sign_flip_p": each.sign_flip.p,
-                "sign_flip_p_holm": each.sign_flip.adjusted,
-                "comparisons": len(comparison.pooled),
-                "smallest_p": smallest_p(each.n),
-            }
-        )
-    return rows
-
-
-def _names(
-    comparison: Comparison, scope: str, dataset: str, first: str, second: str
-) -> dict[str, Any]:
-    return {
-        "metric": str(comparison.metric),
-        "better": comparison.metric.better,
-        "scope": scope,
-        "dataset": dataset,
-        "first": first,
-        "second": second,
-    }
-
-
-def _row(
-    comparison: Comparison, scope: str, dataset: str, pair: Pair, comparisons: int
-) -> dict[str, Any]:
-    return {
-        **_names(comparison, scope, dataset, pair.first, pair.second),
-        "n": pair.n,
-        "mean": pair.interval.mean,
-        "low95": pair.interval.low,
-        "high95": pair.interval.high,
-        "scaled_mean": "",
-        "effect": pair.effect,
-        "improvement": pair.improvement,
-        "wins": pair.wins,
-        "ties": pair.ties,
-        "losses": pair.losses,
-        "sign_flip_p": pair.sign_flip.p,
-        "sign_flip_p_holm": pair.sign_flip.adjusted,
-        "wilcoxon_p": pair.wilcoxon.p,
-        "wilcoxon_p_holm": pair.wilcoxon.adjusted,
-        "comparisons": comparisons,
-        "smallest_p": smallest_p(pair.n) if pair.is_tested else math.nan,
-    }
-
-
 # For the paper
 
 
 def as_latex(*comparisons: Comparison) -> str:
     """Tables in LaTeX: a float or more for each dataset, then average ranks if there are any."""
-    text = [PREAMBLE]
+    text = [preamble()]
     for comparison in comparisons:
         for entry in comparison.datasets:
             text += _latex_pairs(comparison, entry)
+        if not comparison.datasets:
+            text += [rf"\par {escape(each)}" for each in chance_words(comparison)]
         if comparison.across:
             text += _latex_ranks(comparison, comparison.across)
     return "\n".join(text)
@@ -365,6 +243,7 @@ def _explained(comparison: Comparison, entry: OnDataset) -> str:
     parts = [_sentence(_allowed(entry))] if comparison.is_tested else []
     parts += [missing_words(entry)]
     parts += [f"Not compared on {name}: {why}." for name, why in comparison.absent.items()]
+    parts += chance_words(comparison)
     return " ".join([legend, *(escape(part) for part in parts if part)])
 
 

@@ -22,6 +22,7 @@ SPELLED_OUT = 3
 def in_words(comparison: Comparison) -> list[str]:
     """A few sentences for each dataset, then one about all datasets together."""
     on_each = [" ".join(_of_dataset(entry, comparison.metric)) for entry in comparison.datasets]
+    on_each += chance_words(comparison)
     across = over_datasets_words(comparison)
     if comparison.note:
         return [comparison.note, *on_each, across] if comparison.is_tested else [comparison.note]
@@ -98,6 +99,16 @@ def missing_words(entry: OnDataset) -> str:
     parts = [f"{label}: {gaps_text(gaps)}" for label, gaps in entry.gaps.items()]
     parts += [f"{pair}, not paired" for pair in entry.refused]
     return f"Left out: {'; '.join(parts)}." if parts else ""
+
+
+def chance_words(comparison: Comparison) -> list[str]:
+    """Where the teacher itself detects worse than chance, or nobody knows; a sentence a dataset."""
+    metric = comparison.metric
+    left_out = [
+        f"On {dataset}, {metric} is not compared: {why}, so none is better."
+        for dataset, why in comparison.of_chance.items()
+    ]
+    return left_out + [f"On {name}, {metric}: {why}." for name, why in comparison.unjudged.items()]
 
 
 def over_datasets_words(comparison: Comparison) -> str:

@@ -9,9 +9,17 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import panels
-from bench.analysis.plots.look import COLUMN, GREY, PAGE, clean, wrapped
+from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, clean, wrapped
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
-from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
+from bench.analysis.plots.view import (
+    Drawn,
+    NoData,
+    View,
+    chance_words,
+    interval,
+    over_seeds,
+    range_of,
+)
 from bench.analysis.quantities import Quantity
 from bench.analysis.statistics import Interval
 from bench.fingerprint import canonical
@@ -40,6 +48,8 @@ def ablation(view: View) -> list[Drawn]:
         raise NoData("no two variants of a method differ in one parameter alone")
     labels = [x for x in view.labels if any(x in g.values() for s in sweeps for g in s.groups)]
     rows = [view.quantity(metric) for metric in metrics]
+    of_chance = view.of_chance(metrics)
+    lines = "lines join variants that differ in nothing else; values equally spaced"
     counts = {label: max(len(each.get(label, {})) for _, each in rows) for label in labels}
     page = panels(
         len(rows) * len(sweeps),
@@ -51,9 +61,7 @@ def ablation(view: View) -> list[Drawn]:
         bottom=0.45,
         keys=[view.look.key(label, line=False) for label in labels],
         note=view.note(
-            over_seeds(
-                counts, "lines join variants that differ in nothing else; values equally spaced"
-            ),
+            over_seeds(counts, "; ".join(filter(None, (lines, chance_words(of_chance))))),
             counts,
             labels,
         ),
@@ -65,12 +73,14 @@ def ablation(view: View) -> list[Drawn]:
         if index < len(sweeps):
             axes.set_title(clean(sweep.method))
         if page.is_left(index):
-            axes.set_ylabel(f"{clean(how.header)}{scale_of(axes, 'y')}")
+            color = GREY if how.metric in of_chance else INK
+            axes.set_ylabel(f"{clean(how.header)}{scale_of(axes, 'y')}", color=color)
         if page.is_bottom(index):
             axes.set_xlabel(clean(SIGNS.get(sweep.name, sweep.name)))
     page.share()
     how, found = rows[0]
-    best = view.best({k: v for k, v in found.items() if k in labels}, how.better)
+    compared = {k: v for k, v in found.items() if k in labels}
+    best = view.best(compared, how.better, of_chance.get(how.metric))
     value = how.text(interval(found[best]).mean) if best else ""
     alt = (
         f"{', '.join(h.name for h, _ in rows)} on {view.dataset} against "

@@ -8,9 +8,17 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import panels
-from bench.analysis.plots.look import COLUMN, GREY, PAGE, clean
+from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, clean
 from bench.analysis.plots.scales import fit, intervals, scale_of, short_number, ticks
-from bench.analysis.plots.view import Drawn, NoData, View, interval, over_seeds, range_of
+from bench.analysis.plots.view import (
+    Drawn,
+    NoData,
+    View,
+    chance_words,
+    interval,
+    over_seeds,
+    range_of,
+)
 from bench.analysis.statistics import Interval
 
 
@@ -28,6 +36,8 @@ def _figure(view: View, name: str) -> Drawn:
         raise NoData("no cell has a cost")
     labels = list(quality)
     counts = {label: len(values) for label, values in found.items()}
+    of_chance = view.of_chance([metric])
+    said = chance_words(of_chance) or "grey: means that none beats in both"
     page = panels(
         len(costs),
         len(costs),
@@ -36,24 +46,26 @@ def _figure(view: View, name: str) -> Drawn:
         top=0.08,
         between=(0.15, 0.3),
         keys=[view.look.key(label, line=False) for label in labels],
-        note=view.note(over_seeds(counts, "grey: means that none beats in both"), counts),
+        note=view.note(over_seeds(counts, said), counts),
     )
     front: list[str] = []
     for axes, (what, each) in zip(page.axes, costs.items(), strict=True):
         points = {k: (each[k], quality[k]) for k in labels if k in each}
-        best = _front(points, how.better)
+        best = [] if of_chance else _front(points, how.better)
         front = front or best
         ends = [end for each in quality.values() for end in (each.low, each.high)]
         fit(axes, "y", [each.mean for each in quality.values()], ends, range_of(how))
         _panel(axes, view, points, best)
         axes.set_xlabel(f"{what}{scale_of(axes, 'x')}")
     page.share(x=False)
-    page.axes[0].set_ylabel(f"{clean(how.header)}{scale_of(page.axes[0], 'y')}")
+    color = GREY if of_chance else INK
+    page.axes[0].set_ylabel(f"{clean(how.header)}{scale_of(page.axes[0], 'y')}", color=color)
     what = next(iter(costs))
-    alt = (
-        f"{how.header} on {view.dataset} against {', '.join(costs)}. By {what}, none is better "
-        f"in both than {', '.join(front)}."
-    )
+    alt = f"{how.header} on {view.dataset} against {', '.join(costs)}."
+    if of_chance:
+        alt += f" In {said}."
+    else:
+        alt += f" By {what}, none is better in both than {', '.join(front)}."
     title = f"{how.name} against cost on {view.dataset}"
     return view.drawn("cost", title, alt, page.figure, metric.name if view.options.metrics else "")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
 from matplotlib.artist import Artist
 
+from bench.analysis.chance import Standing, standing, teachers
 from bench.analysis.plots.layout import panels
-from bench.analysis.plots.look import COLUMN, FAINT, PAGE, width_of, wrapped
+from bench.analysis.plots.look import COLUMN, FAINT, GREY, INK, PAGE, width_of, wrapped
 from bench.analysis.plots.scales import ticks
 from bench.analysis.plots.view import ByLabel, Drawn, NoData, View, figures_on
 
@@ -31,6 +33,8 @@ def roc(view: View) -> list[Drawn]:
     lines = {key: view.of_seeds(f"roc/{score}/{key}") for key in sets}
     counts = {label: len(seeds) for label, seeds in lines[sets[0]].items()}
     areas = {key: _areas(view, shown, key, score) for key, shown in lines.items()}
+    standings = {key: _standing(view, key, score) for key in sets}
+    below = {key: each for key, each in standings.items() if each.is_worse_than_chance}
     columns = min(COLUMNS, len(sets))
     width = COLUMN if columns <= 2 else PAGE
     side = (width - 0.6 - (columns - 1) * 0.15) / columns
@@ -44,7 +48,7 @@ def roc(view: View) -> list[Drawn]:
         keys=keys,
         note=view.note(
             f"OOD by {SCORES.get(score, score)}, mean over seeds; legend: mean AUROC [%]"
-            f"{_order(sets)}",
+            f"{_order(sets)}{_chance(below)}",
             counts,
         ),
     )
@@ -64,13 +68,14 @@ def roc(view: View) -> list[Drawn]:
             )
         axes.set_xlim(0, 1.02)
         axes.set_ylim(0, 1.02)
-        axes.set_title(wrapped(key.removeprefix("ood:"), side, 1))
+        title = wrapped(key.removeprefix("ood:"), side, 1)
+        axes.set_title(title, color=GREY if key in below else INK)
         for axis in (axes.xaxis, axes.yaxis):
             ticks(axis)
     page.share()
     page.name_axes("test inputs flagged (share)", "OOD inputs found (share)")
     first = sets[0]
-    best = view.best(areas[first], "higher")
+    best = view.best(areas[first], "higher", standings[first])
     alt = (
         f"ROC curves of detecting {', '.join(sets)} against the test set of {view.dataset} by "
         f"{SCORES.get(score, score)}."
@@ -78,7 +83,24 @@ def roc(view: View) -> list[Drawn]:
     if best:
         value = _per_cent(areas[first], best)
         alt += f" On {first} the student with the largest mean AUROC is {best} ({value} %)."
+    alt += f"{_chance(below)}." if below else ""
     return [view.drawn("roc", f"OOD detection on {view.dataset}", alt, page.figure)]
+
+
+def _standing(view: View, key: str, score: str) -> Standing:
+    """How the teacher itself does on a set, chosen or not."""
+    results, own = view.results, teachers(view.results.manifest)
+    slots = (slot for slot in results.cells if slot[0] == view.dataset and slot[1] in own)
+    records = (results.record(slot) or {} for slot in slots if results.states.get(slot) == "ok")
+    return standing(figures_on(r, key).get(f"ood_auroc:{score}", math.nan) for r in records)
+
+
+def _chance(below: Mapping[str, Standing]) -> str:
+    """Of sets on which none is best, behind another sentence."""
+    if not below:
+        return ""
+    where = (f"on {key.removeprefix('ood:')} {each.reason}" for key, each in below.items())
+    return f". Grey titles, none is best: {'; '.join(where)}"
 
 
 def _areas(view: View, shown: Mapping[str, Iterable[int]], key: str, score: str) -> ByLabel:

@@ -33,6 +33,8 @@ LINE = 0.125
 DOTS_PER_INCH = 300
 
 INK, GREY, FAINT = "#000000", "#6B6B6B", "#D0D0D0"
+DIM = "#A6A6A6"
+"""Of what is no merit: figures that are worse than chance."""
 MAP = "cividis"
 """Of uncertainties: even in lightness, and the same for colour-blind eyes."""
 

@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from bench.analysis.plots.layout import evenly, panels
-from bench.analysis.plots.look import COLUMN, FAINT, GREY, INK, PAGE, width_of, wrapped
+from bench.analysis.plots.look import COLUMN, DIM, FAINT, GREY, INK, PAGE, width_of, wrapped
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import (
     ByLabel,
     Drawn,
     NoData,
     View,
+    chance_words,
     interval,
     over_seeds,
     range_of,
@@ -48,6 +49,7 @@ def _figure(view: View, metrics: Sequence[Metric], key: str = "") -> Drawn:
     widest = max(map(width_of, names))
     counts = {label: max(len(each.get(label, {})) for _, each in columns) for label in labels}
     across = evenly(len(metrics), COLUMNS)
+    of_chance = view.of_chance(metrics)
     page = panels(
         len(metrics),
         across,
@@ -57,18 +59,20 @@ def _figure(view: View, metrics: Sequence[Metric], key: str = "") -> Drawn:
         between=(0.2, 0.42),
         bottom=0.2,
         keys=_keys(),
-        note=view.note(over_seeds(counts), counts),
+        note=view.note(over_seeds(counts, chance_words(of_chance)), counts),
     )
     sentences = []
     for index, (axes, (how, found)) in enumerate(zip(page.axes, columns, strict=True)):
         means = {label: interval(values) for label, values in found.items()}
-        best = view.best(found, how.better)
+        grey = how.metric in of_chance
+        best = "" if grey else view.best(found, how.better)
         every = [value for values in found.values() for value in values.values()]
         ends = [end for each in means.values() for end in (each.low, each.high)]
         fit(axes, "x", every, ends, range_of(how))
-        _panel(axes, view, labels, found, means, best)
+        _panel(axes, view, labels, found, means, best, grey)
         room = axes.get_position().width * page.figure.get_figwidth()
-        axes.set_title(wrapped(f"{how.header}{scale_of(axes, 'x')}", room))
+        title = wrapped(f"{how.header}{scale_of(axes, 'x')}", room)
+        axes.set_title(title, color=GREY if grey else INK)
         if page.is_left(index):
             axes.set_yticklabels(names)
         if best:
@@ -78,6 +82,8 @@ def _figure(view: View, metrics: Sequence[Metric], key: str = "") -> Drawn:
     alt = f"Figures of {', '.join(labels)} on {view.dataset}, every seed a dot."
     if sentences:
         alt += f" Best student means: {'; '.join(sentences)}."
+    if of_chance:
+        alt += f" In {chance_words(of_chance)}."
     where = f"{key} of {view.dataset}" if key else view.dataset
     return view.drawn("metrics", f"Metrics on {where}", alt, page.figure, key)
 
@@ -89,28 +95,30 @@ def _panel(
     found: ByLabel,
     means: dict[str, Interval],
     best: str,
+    grey: bool,
 ) -> None:
     for row, label in enumerate(labels):
         if label not in found:
             axes.text(0.02, row, "–", va="center", color=GREY, transform=axes.get_yaxis_transform())
             continue
         style, values, mean = view.look[label], list(found[label].values()), means[label]
+        color = DIM if grey else style.color
         axes.plot(
             values,
             [row + 0.3] * len(values),
             ".",
-            color=style.color,
+            color=color,
             markersize=2.6,
             markeredgewidth=0,
         )
-        intervals(axes, "x", [row], [mean], style.color, 1.0)
+        intervals(axes, "x", [row], [mean], color, 1.0)
         axes.plot(
             [mean.mean],
             [row],
             style.marker,
-            color=style.color,
+            color=color,
             markersize=6 if label == best else 4,
-            markeredgecolor=INK if label == best else style.color,
+            markeredgecolor=INK if label == best else color,
             markeredgewidth=1.0 if label == best else 0.5,
             zorder=3,
         )

@@ -17,6 +17,7 @@ from bench.analysis.plots.view import (
     Drawn,
     NoData,
     View,
+    chance_words,
     interval,
     over_seeds,
     range_of,
@@ -50,6 +51,8 @@ def _figure(view: View, name: str) -> Drawn:
         for label in labels
     }
     columns = evenly(len(shifts), COLUMNS)
+    of_chance = view.of_chance([metric])
+    said = "; ".join(filter(None, ("severity 0 is the test set", chance_words(of_chance))))
     page = panels(
         len(shifts),
         columns,
@@ -57,7 +60,7 @@ def _figure(view: View, name: str) -> Drawn:
         COLUMN if columns <= 2 else PAGE,
         between=(0.1, 0.24),
         keys=[view.look.key(label) for label in labels],
-        note=view.note(over_seeds(counts, "severity 0 is the test set"), counts),
+        note=view.note(over_seeds(counts, said), counts),
     )
     panel_means = [_means(labels, each, how) for each in shifts.values()]
     every = {
@@ -75,7 +78,7 @@ def _figure(view: View, name: str) -> Drawn:
     page.share()
     page.name_axes("severity", f"{clean(how.header)}{scale_of(page.axes[0], 'y')}")
     worst = {label: _worst(label, shifts, how) for label in labels}
-    best = view.best(worst, how.better)
+    best = view.best(worst, how.better, of_chance.get(how.metric))
     alt = (
         f"{how.name} of {', '.join(labels)} on {view.dataset} against the severity of "
         f"{', '.join(shifts)}."

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from bench.analysis.chance import Standing, detectors, standings
 from bench.analysis.plots.layout import NoData as NoData
 from bench.analysis.plots.layout import note_of
 from bench.analysis.plots.look import Format, Look
@@ -300,11 +301,25 @@ class View:
             for label, values in found.items()
         }
 
-    def best(self, found: ByLabel, better: str) -> str:
-        """The student with the best mean, of those with the most seeds; empty without rivals."""
+    def best(self, found: ByLabel, better: str, standing: Standing | None = None) -> str:
+        """The student with the best mean, of those with the most seeds; empty without rivals.
+
+        Empty, too, where the teacher itself stands worse than chance.
+        """
         students = {k: v for k, v in found.items() if k not in self.results.references}
         ranked = best_first({k: summarise([*v.values()]) for k, v in students.items()}, better)
-        return ranked[0] if better and len(ranked) > 1 else ""
+        of_chance = standing is not None and standing.is_worse_than_chance
+        return ranked[0] if better and not of_chance and len(ranked) > 1 else ""
+
+    def standing(self, metric: Metric) -> Standing | None:
+        """How the teacher itself does in what a metric detects; None if it detects nothing."""
+        figures = {judge: self.material.values(judge) for judge in detectors([metric]).values()}
+        return standings(self.results, [metric], figures).get((self.dataset, metric))
+
+    def of_chance(self, metrics: Iterable[Metric]) -> dict[Metric, Standing]:
+        """Metrics in which nothing is best, since the teacher itself detects worse than chance."""
+        found = {metric: self.standing(metric) for metric in metrics}
+        return {k: each for k, each in found.items() if each and each.is_worse_than_chance}
 
     # Words
 
@@ -438,6 +453,13 @@ def over_seeds(counts: Mapping[str, int], more: str = "") -> str:
     if max(counts.values(), default=0) < 2:
         what = "a single seed has no interval"
     return f"{what}; {more}" if more else what
+
+
+def chance_words(of_chance: Mapping[Metric, Standing]) -> str:
+    """What is said of metrics in which nothing is best, at the beginning of a note's sentence."""
+    reasons = dict.fromkeys(each.reason for each in of_chance.values())
+    names = ", ".join(quantity(metric, ()).name for metric in of_chance)
+    return f"grey, and none is best: {names}, where {' and '.join(reasons)}" if names else ""
 
 
 def curve_key(selector: str) -> str:

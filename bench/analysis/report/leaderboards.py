@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from bench.analysis.results import Results
-from bench.analysis.tables.board import ARROWS, Board, Summary, average_ranks, make_boards
-
-MARKS = ("best", "second")
+from bench.analysis.tables.board import (
+    ARROWS,
+    Board,
+    Summary,
+    average_ranks,
+    make_boards,
+    marks_of,
+    ranking,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure: its text, the number to sort by (empty if there is none), `best` or `second`."""
+    """A figure: its text, the number to sort by (empty if there is none), and its mark.
+
+    `best` or `second`, or `chance` where the teacher itself is worse than that.
+    """
 
     text: str
     key: str = ""
@@ -61,7 +70,7 @@ class Table:
     title: str
     columns: list[Column]
     rows: list[Row]
-    footnote: str = ""
+    below: list[str] = field(default_factory=list)
 
     @property
     def counted(self) -> bool:
@@ -97,6 +106,11 @@ class Leaderboards:
         return Table("Average ranks", columns, rows) if columns else None
 
     @property
+    def has_chance(self) -> bool:
+        """Whether there is a metric in which nothing is best."""
+        return any(board.is_of_chance for board in self._boards)
+
+    @property
     def columns(self) -> list[Column]:
         """Every metric that some table has."""
         names = dict.fromkeys(name for board in self._boards for name in board.metrics)
@@ -109,20 +123,20 @@ class Leaderboards:
 
     def _shared(self) -> list[str]:
         names = [name for board in self._boards for name in board.metrics]
-        return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        return [name for name in dict.fromkeys(names) if len(ranking(self._boards, name)) > 1]
 
     def _rank_column(self, name: str) -> Column:
         # No arrow: beside a metric's own it would say the opposite.
-        datasets = sum(name in board.metrics for board in self._boards)
+        datasets = len(ranking(self._boards, name))
         title = f"rank by {name} ({datasets} datasets)"
         return Column(title, "", "Average rank over datasets, 1 is best.")
 
     def _table(self, board: Board) -> Table:
-        ranked = {name: board.ranked(name)[:2] for name in board.metrics}
+        marks = {name: marks_of(board, name) for name in board.metrics}
         rows = [
             self._row(
                 label,
-                [_cell(figures.get(name), label, ranked[name]) for name in board.metrics],
+                [_cell(figures.get(name), marks[name].get(label, "")) for name in board.metrics],
                 board.counts[label],
                 board.notes[label],
                 label in board.references,
@@ -130,7 +144,7 @@ class Leaderboards:
             for label, figures in board.rows.items()
         ]
         columns = [self._column(name) for name in board.metrics]
-        return Table(board.dataset, columns, rows, board.footnote)
+        return Table(board.dataset, columns, rows, board.below)
 
     def _row(
         self,
@@ -153,10 +167,9 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
-def _cell(summary: Summary | None, label: str, best: list[str]) -> Cell:
+def _cell(summary: Summary | None, mark: str) -> Cell:
     if summary is None:
         return Cell("–")
-    mark = MARKS[best.index(label)] if label in best else ""
     key = "" if math.isnan(summary.mean) else repr(summary.mean)
     return Cell(str(summary), key, mark)
 

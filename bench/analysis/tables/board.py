@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
+from bench.analysis.chance import SIGN, Standing, detector, standing, teachers
+from bench.analysis.flags import clamped_words
 from bench.analysis.results import references_of, table_order
 from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
 from bench.printable import printable
 
-MARKS = "*'"
+MARKS = {"best": "*", "second": "'", "chance": SIGN, "": " "}
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
@@ -68,6 +70,8 @@ class Board:
         notes: by label, what is failed, missing or skipped; empty if all is well.
         references: labels that are no rivals for best and second.
         footnote: what the OOD figures are means over, and which sets are absent.
+        clamped: whose variances are at their bounds.
+        standings: of metrics that detect something, how the teacher itself does.
     """
 
     dataset: str
@@ -77,13 +81,33 @@ class Board:
     notes: Mapping[str, str]
     references: frozenset[str] = frozenset()
     footnote: str = ""
+    clamped: str = ""
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+
+    @property
+    def is_of_chance(self) -> frozenset[str]:
+        """Metrics in which nothing is best: the teacher itself detects worse than chance."""
+        return frozenset(n for n, each in self.standings.items() if each.is_worse_than_chance)
+
+    @property
+    def below(self) -> list[str]:
+        """What must be said of its figures, a line each."""
+        chance = (
+            f"{SIGN} {name}: {each.reason}, so none is best and none is ranked"
+            if each.is_worse_than_chance
+            else f"{name}: {each.reason}"
+            for name, each in self.standings.items()
+            if each.reason
+        )
+        return [line for line in (self.footnote, self.clamped, *chance) if line]
 
     def ranked(self, metric: str) -> list[str]:
         """Students from best to worst by mean, of those with all the seeds that any of them has.
 
-        Those without a number are left out, and all where neither direction is better.
+        Those without a number are left out, and all where neither direction is better or the
+        teacher itself is worse than chance.
         """
-        direction = self.metrics[metric]
+        direction = "" if metric in self.is_of_chance else self.metrics[metric]
         students = {
             label: row[metric]
             for label, row in self.rows.items()
@@ -111,6 +135,7 @@ def make_boards(
     for row in results:
         found.setdefault((row["dataset"], row["label"]), []).append(row)
     order, references = table_order(manifest), references_of(manifest)
+    own = teachers(manifest)
     boards = []
     for dataset, labels in sorted(planned.items()):
         ordered = sorted(labels, key=lambda label: order[label])
@@ -122,9 +147,33 @@ def make_boards(
         }
         summaries = {label: _summaries(rows[label], metrics) for label in ordered}
         counts = {label: sum(row["status"] == "ok" for row in rows[label]) for label in ordered}
-        footnote = _ood_footnote(manifest.get("ood", {}).get(dataset, {}))
-        boards.append(Board(dataset, metrics, summaries, counts, notes, references, footnote))
+        done = [row for each in rows.values() for row in each if row["status"] == "ok"]
+        boards.append(
+            Board(
+                dataset,
+                metrics,
+                summaries,
+                counts,
+                notes,
+                references,
+                _ood_footnote(manifest.get("ood", {}).get(dataset, {})),
+                clamped_words(done, own),
+                _standings(done, metrics, own),
+            )
+        )
     return boards
+
+
+def _standings(
+    rows: Sequence[Mapping[str, str]], metrics: Iterable[str], own: frozenset[str]
+) -> dict[str, Standing]:
+    """Of metrics that detect something, by the teacher's own rows."""
+    judges = {name: judge for name in metrics if (judge := detector(name))}
+    of_teacher = [row for row in rows if row["label"] in own]
+    return {
+        name: standing(float(row[judge]) for row in of_teacher if row.get(judge))
+        for name, judge in judges.items()
+    }
 
 
 def _ood_footnote(sets: Mapping[str, str]) -> str:
@@ -165,10 +214,15 @@ def _note(rows: Sequence[Mapping[str, str]], planned: int, reason: str) -> str:
     return f"{text}: {reason}" if text and reason else text
 
 
+def ranking(boards: Sequence[Board], metric: str) -> list[Board]:
+    """Boards that have a metric and a best in it."""
+    return [each for each in boards if each.metrics.get(metric) and metric not in each.is_of_chance]
+
+
 def average_ranks(boards: Sequence[Board], metric: str) -> dict[str, float]:
-    """Mean rank, 1 is best, ties share, over all boards with the metric; of labels on all."""
+    """Mean rank, 1 is best, ties share, over all boards that rank by it; of labels on all."""
     ranks: dict[str, list[float]] = {}
-    used = [board for board in boards if board.metrics.get(metric)]
+    used = ranking(boards, metric)
     for board in used:
         means = {label: board.rows[label][metric].mean for label in board.ranked(metric)}
         sign = -1 if board.metrics[metric] == "higher" else 1
@@ -183,18 +237,19 @@ def render(boards: Sequence[Board], markdown: bool = False, width: int | None = 
     """All boards and the average ranks, as Markdown or for a terminal; its width unless given."""
     if markdown:
         parts = [_markdown_board(board) for board in boards]
-        parts += [_markdown_ranks(boards), _legend("**bold** best, _italic_ second")]
+        parts += [_markdown_ranks(boards), _legend("**bold** best, _italic_ second", boards)]
     else:
         width = width or terminal_width()
         parts = [_plain_board(board, width) for board in boards]
-        parts += [_plain_ranks(boards, width), filled(_legend("* best, ' second"), width)]
+        parts += [_plain_ranks(boards, width), filled(_legend("* best, ' second", boards), width)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _legend(best: str) -> str:
+def _legend(best: str, boards: Sequence[Board]) -> str:
+    chance = f"; {SIGN} worse than chance" if any(board.is_of_chance for board in boards) else ""
     return (
         f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
-        "mean, of those with all seeds; few seeds may not tell them apart."
+        f"mean, of those with all seeds; few seeds may not tell them apart{chance}."
     )
 
 
@@ -204,7 +259,7 @@ def _plain_board(board: Board, width: int) -> str:
         shown = (_plain(text, place) for text, place in cells)
         rows.append([printable(label), *shown, str(board.counts[label])])
     notes = [f"{label}: {note}" for label, note in board.notes.items() if note]
-    below = [filled(printable(text), width) for text in (*notes, board.footnote) if text]
+    below = [filled(printable(text), width) for text in (*notes, *board.below)]
     return "\n\n".join([printable(board.dataset), aligned(rows, width), *below])
 
 
@@ -216,9 +271,9 @@ def _markdown_board(board: Board) -> str:
         note = [_escaped(board.notes[label])] if noted else []
         rows.append([_escaped(label), *shown, str(board.counts[label]), *note])
     headers = [*map(_escaped, _headers(board)), *(["cells"] if noted else [])]
-    footnote = f"\n\n{_escaped(board.footnote)}" if board.footnote else ""
     table = piped(rows, headers, left=len(headers) - 1 if noted else 0)
-    return f"### {_escaped(board.dataset)}\n\n{table}{footnote}"
+    below = map(_escaped, board.below)
+    return "\n\n".join([f"### {_escaped(board.dataset)}", table, *below])
 
 
 def _headers(board: Board) -> list[str]:
@@ -226,56 +281,71 @@ def _headers(board: Board) -> list[str]:
     return ["method", *metrics, "n"]
 
 
-def _cells(board: Board) -> Iterator[tuple[str, list[tuple[str, int | None]]]]:
-    """By label, the text of each metric, and the place if it is the best (0) or second (1)."""
-    best = {name: board.ranked(name)[:2] for name in board.metrics}
+def _cells(board: Board) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """By label, the text of each metric, and whether it is `best`, `second` or of `chance`."""
+    marks = {name: marks_of(board, name) for name in board.metrics}
     for label, row in board.rows.items():
         yield (
             label,
             [
-                (str(row.get(name, "–")), each.index(label) if label in each else None)
-                for name, each in best.items()
+                (str(row.get(name, "–")), each.get(label, "") if name in row else "")
+                for name, each in marks.items()
             ],
         )
 
 
-def _plain(text: str, place: int | None) -> str:
+def marks_of(board: Board, metric: str) -> dict[str, str]:
+    """By label, `best`, `second`, or `chance` where nothing is best, for references too."""
+    if metric in board.is_of_chance:
+        return dict.fromkeys(board.rows, "chance")
+    return dict(zip(board.ranked(metric), ("best", "second"), strict=False))
+
+
+def _plain(text: str, mark: str) -> str:
     # The same width behind each figure keeps them aligned.
-    return f"{text} {' ' if place is None else MARKS[place]}"
+    return f"{text} {MARKS[mark]}"
 
 
-def _marked_down(text: str, place: int | None) -> str:
-    return text if place is None else (f"**{text}**", f"_{text}_")[place]
+def _marked_down(text: str, mark: str) -> str:
+    return {"best": f"**{text}**", "second": f"_{text}_", "chance": f"{text} \\{SIGN}"}.get(
+        mark, text
+    )
 
 
 def _escaped(text: str) -> str:
     # Pipes would end a cell; brackets and stars of names are Markdown's own signs, but a tag or a
     # link would be the run's.
-    return re.sub(r"([|<]|(?<=\])\()", r"\\\1", printable(text))
+    return re.sub(r"([|<~]|(?<=\])\()", r"\\\1", printable(text))
 
 
-RANKS = (
-    "average rank over datasets with the metric (1 is best; methods that have it on all, with all "
-    "seeds)"
-)
+def _ranks_title(boards: Sequence[Board]) -> str:
+    left_out = " and the teacher not below chance" if any(b.is_of_chance for b in boards) else ""
+    return (
+        f"average rank over datasets with the metric{left_out} (1 is best; methods that have it on "
+        "all, with all seeds)"
+    )
 
 
 def _plain_ranks(boards: Sequence[Board], width: int) -> str:
     headers, rows = _ranks(boards)
     rows = [[printable(label), *ranks] for label, *ranks in rows]
-    return f"{filled(RANKS, width)}\n\n{aligned([headers, *rows], width)}" if rows else ""
+    return (
+        f"{filled(_ranks_title(boards), width)}\n\n{aligned([headers, *rows], width)}"
+        if rows
+        else ""
+    )
 
 
 def _markdown_ranks(boards: Sequence[Board]) -> str:
     headers, rows = _ranks(boards)
     rows = [[_escaped(label), *ranks] for label, *ranks in rows]
-    return f"### {RANKS}\n\n{piped(rows, [*map(_escaped, headers)])}" if rows else ""
+    return f"### {_ranks_title(boards)}\n\n{piped(rows, [*map(_escaped, headers)])}" if rows else ""
 
 
 def _ranks(boards: Sequence[Board]) -> tuple[list[str], list[list[str]]]:
     """Headers and rows of average ranks; no rows where there are fewer than two datasets."""
     metrics = list(dict.fromkeys(name for board in boards for name in board.metrics))
-    shared = [n for n in metrics if sum(n in board.metrics for board in boards) > 1]
+    shared = [name for name in metrics if len(ranking(boards, name)) > 1]
     columns = {n: ranks for n in shared if (ranks := average_ranks(boards, n))}
     labels = dict.fromkeys(label for board in boards for label in board.rows)
     rows = [

@@ -10,10 +10,12 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bench.analysis.latex import PREAMBLE, escape, floats, parts, tabular
+from bench.analysis.chance import SIGN
+from bench.analysis.flags import SIGN as BOUND
+from bench.analysis.latex import escape, floats, parts, preamble, tabular
 from bench.analysis.results import Results
+from bench.analysis.tables.entries import Entry, Table
 from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
-from bench.analysis.tables.making import Entry, Table
 from bench.analysis.tables.notes import notes
 from bench.printable import printable
 from bench.rows import writer
@@ -40,10 +42,15 @@ def as_text(tables: Sequence[Table], width: int | None = None) -> str:
 
 
 def _plain(entry: Entry, table: Table) -> str:
-    mark = {"best": "*", "second": "'", "": " "}[entry.mark]
-    level = any(each.level for each in table.entries)
+    mark = SIGN if entry.is_of_chance else {"best": "*", "second": "'", "": " "}[entry.mark]
     # The same width behind each figure keeps them aligned.
-    return f"{_figure(entry, table.seeds)} {mark}{'†' if entry.level else ' ' * level}"
+    signs = _sign("†", entry.level, any(each.level for each in table.entries))
+    signs += _sign(BOUND, entry.at_bound, any(each.at_bound for each in table.entries))
+    return f"{_figure(entry, table.seeds)} {mark}{signs}"
+
+
+def _sign(sign: str, is_here: object, is_somewhere: bool) -> str:
+    return sign if is_here else " " * is_somewhere
 
 
 def _figure(entry: Entry, usual: int) -> str:
@@ -78,7 +85,8 @@ def as_markdown(tables: Sequence[Table]) -> str:
 def _marked_down(entry: Entry, usual: int) -> str:
     text = _figure(entry, usual)
     text = {"best": f"**{text}**", "second": f"_{text}_", "": text}[entry.mark]
-    return f"{text} †" if entry.level else text
+    signs = ("†" if entry.level else "", BOUND if entry.at_bound else "")
+    return " ".join([text, *filter(None, signs), *([f"\\{SIGN}"] if entry.is_of_chance else [])])
 
 
 def _markdown(text: str, kept: Sequence[str] = ()) -> str:
@@ -90,7 +98,7 @@ def _markdown(text: str, kept: Sequence[str] = ()) -> str:
 
 CSV_COLUMNS = (
     *("dataset", "label", "method", "metric", "quantity", "unit", "n", "planned", "mean"),
-    *("deviation", "mark", "level", "empty"),
+    *("deviation", "mark", "level", "empty", "chance", "at_bound"),
 )
 LEVEL = {True: "yes", False: "no", None: ""}
 
@@ -99,6 +107,8 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
     """A row a figure, unrounded, in the unit that is printed.
 
     `level` is yes or no of what a test could tell from the best, `empty` why there is no figure.
+    `chance` is of detectors: whether the teacher itself is `better` or `worse` than chance (then
+    nothing is best), or it is `unknown`; `at_bound` the seeds whose temperature is at a bound.
     """
     text = io.StringIO()
     rows = writer(text)
@@ -109,6 +119,7 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
         names = [entry.dataset, entry.label, results.methods.get(entry.label, "published")]
         names += [str(what.metric), what.name, what.unit]
         shown = [entry.mark, LEVEL[entry.level], "" if summary else entry.empty]
+        shown += [entry.standing.word if entry.standing else "", str(entry.at_bound or "")]
         rows.writerow([*names, entry.n, entry.planned, *numbers, *shown])
     return text.getvalue()
 
@@ -132,11 +143,13 @@ def as_latex(tables: Sequence[Table], caption: str = "", label: str = "") -> str
         caption: text before what is always said; else the table's title.
         label: of the first table, a prefix for several; else `tab:NAME`.
     """
-    text = [PREAMBLE]
+    grey = any(entry.is_of_chance for entry in _all(tables))
+    text = [preamble("xcolor") if grey else preamble()]
     for table in tables:
         name = label if label and len(tables) == 1 else f"{label or 'tab'}:{table.name}"
         title = escape(caption or table.title).rstrip(".")
-        explained = escape(" ".join(notes(table, ("Bold", "underlined"), reasons=False)))
+        said = notes(table, ("Bold", "underlined"), reasons=False, grey="Grey")
+        explained = escape(" ".join(said))
         pages = [
             _tabular(table, rows, columns)
             for columns in _wide(table)
@@ -194,7 +207,10 @@ def _tex(entry: Entry, usual: int) -> str:
     if entry.summary is None:
         text = rf"\textit{{{text}}}"
     text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[entry.mark]
-    return rf"{text}\rlap{{$^\dagger$}}" if entry.level else text
+    if entry.is_of_chance:
+        text = rf"\textcolor{{gray}}{{{text}}}"
+    signs = [r"^\dagger"] * bool(entry.level) + [r"^\ddagger"] * bool(entry.at_bound)
+    return rf"{text}\rlap{{${'{}'.join(signs)}$}}" if signs else text
 
 
 # Macros
@@ -222,7 +238,9 @@ def as_macros(tables: Sequence[Table]) -> str:
         if key[-1]:
             text = text.partition(" ± ")[0]
         unit = f" {entry.quantity.unit}".rstrip()
-        comment = printable(f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}")
+        chance = ", the teacher itself is worse than chance" if entry.is_of_chance else ""
+        comment = f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}{chance}"
+        comment = printable(comment)
         comment = comment.encode("ascii", "backslashreplace").decode()
         lines.append(rf"\newcommand{{\{name}}}{{{escape(text)}}} % {comment}")
     return "\n".join(lines) + "\n"

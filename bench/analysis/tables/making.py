@@ -8,156 +8,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
-from typing import Literal
 
+from bench.analysis.chance import detectors, standings, teachers
+from bench.analysis.flags import TEMPERED, clamped_words, temperatures_at_bound
 from bench.analysis.quantities import Quantity, quantity
 from bench.analysis.results import Metric, Results, Slot
-from bench.analysis.statistics import ALPHA, holm, sign_flip_p, smallest_p
-from bench.analysis.tables.board import Summary, best_first, summarise
+from bench.analysis.statistics import ALPHA, holm, sign_flip_p
+from bench.analysis.tables.board import best_first, summarise
+from bench.analysis.tables.entries import Choice, Entry, Gap, Mark, Table, Verdict, can_tell
 from bench.errors import UsageError
-
-Mark = Literal["", "best", "second"]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What of the results is shown, and how.
-
-    Attributes:
-        metrics: selectors; none: the headline metrics.
-        datasets, labels: kept, in this order; none: all in the order of tables.
-        by: "dataset": a table each, a column a metric; "metric": a table each, a column a dataset.
-        transpose: methods as columns.
-        sort: a selector: methods by it, the best first.
-        digits: decimals of everything.
-        raw: figures as recorded, not as papers print them.
-    """
-
-    metrics: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    by: str = "dataset"
-    transpose: bool = False
-    sort: str = ""
-    digits: int | None = None
-    raw: bool = False
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One figure of a table.
-
-    Attributes:
-        dataset, label, quantity: what it is of.
-        summary: over seeds, in the printed unit; None: there is no figure.
-        planned: seeds that were asked for.
-        empty: what stands where there is no figure: "failed", "skipped", "not run" or "–".
-        mark: of the best and the second.
-        level: whether a test did not tell it from the best; None: no test could.
-    """
-
-    dataset: str
-    label: str
-    quantity: Quantity
-    summary: Summary | None
-    planned: int
-    empty: str = "–"
-    mark: Mark = ""
-    level: bool | None = None
-
-    @property
-    def n(self) -> int:
-        """Seeds in the mean."""
-        return self.summary.n if self.summary else 0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What tests of one metric on one dataset tell about its best student.
-
-    The best is found in the same figures, so every pair of students is a comparison: Holm's
-    correction over those with the best alone would err more often than it says.
-
-    Attributes:
-        comparisons: pairs of ranked students that share seeds and teachers.
-        n: seeds of each pair with the best, by the other's label.
-        level: by label, whether the test did not tell it from the best, where it could.
-        unranked: students with a figure that lack a seed or have one that is not finite.
-    """
-
-    comparisons: int
-    n: Mapping[str, int]
-    level: Mapping[str, bool]
-    unranked: tuple[str, ...]
-
-    @property
-    def untold(self) -> list[str]:
-        """Labels that no test could tell from the best: too few seeds are shared."""
-        return [label for label in self.n if label not in self.level]
-
-    @property
-    def tells(self) -> bool:
-        """Whether a test could tell any student from the best."""
-        return any(can_tell(self.comparisons, n) for n in self.n.values())
-
-
-def can_tell(comparisons: int, n: int) -> bool:
-    """Whether the smallest p of n pairs passes the first step of Holm's correction."""
-    return n > 0 and comparisons * smallest_p(n) <= ALPHA
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Cells of a method on a dataset that give no figure, and the first reason."""
-
-    dataset: str
-    label: str
-    what: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes:
-        name: of the dataset or the metric that it is of.
-        title: in words.
-        corner: what rows are.
-        columns: headers.
-        rows: a heading and an entry a column.
-        verdicts: of its datasets and metrics.
-        gaps: what is missing.
-        references: of its methods, those that are not ranked.
-        rules: numbers of the rows that a thin rule stands before.
-        remarks: whatever else must be said.
-    """
-
-    name: str
-    title: str
-    corner: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Entry, ...]], ...]
-    verdicts: tuple[Verdict, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    references: tuple[str, ...] = ()
-    rules: tuple[int, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def entries(self) -> Iterator[Entry]:
-        """All, row by row."""
-        return (entry for _, row in self.rows for entry in row)
-
-    @cached_property
-    def seeds(self) -> int:
-        """The n of most figures."""
-        counts = Counter(entry.n for entry in self.entries if entry.n)
-        return max(counts, key=lambda n: (counts[n], n), default=0)
 
 
 def make_tables(results: Results, choice: Choice) -> list[Table]:
@@ -181,8 +43,11 @@ class _Maker:
             self.planned.setdefault((dataset, label), []).append(seed)
         metrics = [results.metric(text) for text in choice.metrics] or self._headlines()
         sorting = [results.metric(choice.sort)] if choice.sort else []
-        found = results.many_figures(list(dict.fromkeys([*metrics, *sorting])))
-        found = {metric: self._kept(metric, figures) for metric, figures in found.items()}
+        asked = list(dict.fromkeys([*metrics, *sorting]))
+        read = results.many_figures(asked, detectors(asked).values())
+        self.standings = standings(results, asked, read)
+        self.at_bound = temperatures_at_bound(results.rows)
+        found = {metric: self._kept(metric, read[metric]) for metric in asked}
         self.figures = {metric: _grouped(figures) for metric, figures in found.items()}
         self.quantities = {
             metric: quantity(metric, found[metric].values(), choice.digits, choice.raw)
@@ -232,8 +97,17 @@ class _Maker:
             planned = self.planned.get((dataset, label), [])
             found = summarise(list(values[label].values())) if label in values else None
             empty = self._empty(dataset, label) if not found else ""
-            entries[label] = Entry(dataset, label, what, found, len(planned), empty)
-        ranked = self._ranked(entries, what)
+            entries[label] = Entry(
+                dataset,
+                label,
+                what,
+                found,
+                len(planned),
+                empty,
+                standing=self.standings.get((dataset, metric)),
+                at_bound=self._at_bound(dataset, label, metric),
+            )
+        ranked = [] if self._is_of_chance(dataset, metric) else self._ranked(entries, what)
         verdict = self._tested(dataset, values, ranked)
         marks = _marks(ranked, entries)
         self.columns[dataset, metric] = {
@@ -241,6 +115,18 @@ class _Maker:
             for label, entry in entries.items()
         }
         self.verdicts[dataset, metric] = verdict
+
+    def _is_of_chance(self, dataset: str, metric: Metric) -> bool:
+        """Whether nothing is best in a metric on a dataset."""
+        found = self.standings.get((dataset, metric))
+        return found is not None and found.is_worse_than_chance
+
+    def _at_bound(self, dataset: str, label: str, metric: Metric) -> int:
+        """Seeds with a figure that depends on a temperature at a bound."""
+        if metric.name not in TEMPERED:
+            return 0
+        seeds = self.figures[metric][dataset].get(label, {})
+        return sum((dataset, label, seed) in self.at_bound for seed in seeds)
 
     def _empty(self, dataset: str, label: str) -> str:
         states = self._states(dataset, label)
@@ -323,6 +209,7 @@ class _Maker:
     ) -> Table:
         datasets = list(dict.fromkeys(dataset for _, (dataset, _) in columns))
         labels, remarks = self._sorted(datasets)
+        remarks += self._clamped(datasets)
         keys = [key for _, key in columns]
         rows = [(label, tuple(self.columns[key][label] for key in keys)) for label in labels]
         headers = tuple(header for header, _ in columns)
@@ -349,9 +236,11 @@ class _Maker:
         if not self.choice.sort:
             return labels, ()
         metric = self.results.metric(self.choice.sort)
-        used = [dataset for dataset in datasets if dataset in self._having(metric)]
+        having = [dataset for dataset in datasets if dataset in self._having(metric)]
+        used = [dataset for dataset in having if not self._is_of_chance(dataset, metric)]
         if not used:
-            return labels, (f"{metric}: no figures to put methods in order by.",)
+            why = "worse than chance" if having else "no figures"
+            return labels, (f"{metric}: {why}, nothing to put methods in order by.",)
         ranks: dict[str, list[int]] = {}
         for dataset in used:
             for place, label in enumerate(self._by_mean(dataset, metric)):
@@ -364,6 +253,16 @@ class _Maker:
         if last:
             remark += f"; last, where a seed is missing or not finite: {', '.join(last)}"
         return [*complete, *last], (f"{remark}.",)
+
+    def _clamped(self, datasets: Sequence[str]) -> tuple[str, ...]:
+        """Whose variances were clamped, a sentence a dataset."""
+        kept, own = frozenset(self.labels), teachers(self.results.manifest)
+        rows: dict[str, list[Mapping[str, str]]] = {dataset: [] for dataset in datasets}
+        for row in self.results.rows:
+            if row["dataset"] in rows and row["label"] in kept and row["status"] == "ok":
+                rows[row["dataset"]].append(row)
+        found = {dataset: clamped_words(each, own) for dataset, each in rows.items()}
+        return tuple(f"On {dataset}, {words}." for dataset, words in found.items() if words)
 
     def _by_mean(self, dataset: str, metric: Metric) -> list[str]:
         """Labels from best to worst, of those with all the seeds that any has, all finite."""

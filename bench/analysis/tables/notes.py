@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from bench.analysis.chance import SIGN, Standing
+from bench.analysis.flags import AT_BOUND
 from bench.analysis.statistics import ALPHA, seeds_needed
-from bench.analysis.tables.making import Table, Verdict
+from bench.analysis.tables.entries import Table, Verdict
 from bench.printable import shortened
 
 
-def notes(table: Table, legend: tuple[str, str], reasons: bool = True) -> list[str]:
+def notes(
+    table: Table, legend: tuple[str, str], reasons: bool = True, grey: str = SIGN
+) -> list[str]:
     """What a reader must know, in sentences.
 
     Args:
         table: which.
         legend: how the best and the second are marked.
+        grey: how figures are marked in which the teacher itself is worse than chance.
         reasons: with the reason of what is missing.
     """
     parts = [_over(table), *_details(table), *table.remarks]
@@ -27,6 +32,9 @@ def notes(table: Table, legend: tuple[str, str], reasons: bool = True) -> list[s
             f"{', of those with all seeds' if _uneven(table) else ''}{unranked}."
         )
         parts += _told(table.verdicts)
+    parts += _of_chance(table, grey)
+    if any(entry.at_bound for entry in table.entries):
+        parts.append(AT_BOUND)
     for gap in table.gaps:
         reason = f": {shortened(' '.join(gap.reason.split()))}" if reasons and gap.reason else ""
         parts.append(f"{gap.label} on {gap.dataset}: {gap.what}{reason}.")
@@ -85,6 +93,20 @@ def _told(verdicts: Sequence[Verdict]) -> list[str]:
             f"students, a paired test corrected by Holm {reach} p ≤ {ALPHA}."
         )
     return parts
+
+
+def _of_chance(table: Table, grey: str) -> list[str]:
+    """In which metrics on which datasets nothing is best, or nobody knows."""
+    found: dict[tuple[str, str], Standing] = {}
+    for entry in table.entries:
+        if entry.standing is not None and entry.standing.reason:
+            found.setdefault((entry.quantity.name, entry.dataset), entry.standing)
+    return [
+        f"{grey}: {name} on {dataset}, where {each.reason}, so none is best, ranked or tested."
+        if each.is_worse_than_chance
+        else f"{name} on {dataset}: {each.reason}."
+        for (name, dataset), each in found.items()
+    ]
 
 
 def _each(labels: Iterable[str]) -> str:

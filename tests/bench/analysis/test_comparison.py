@@ -26,10 +26,11 @@ from bench.analysis.comparison import (
 )
 from bench.analysis.comparison.across import over_datasets
 from bench.analysis.comparison.blocks import Blocks
-from bench.analysis.latex import PREAMBLE
+from bench.analysis.latex import preamble
 from bench.analysis.results import Results, Slot, read
 from bench.analysis.statistics import sign_flip_p
-from bench.analysis.tables.making import Choice, make_tables
+from bench.analysis.tables.entries import Choice
+from bench.analysis.tables.making import make_tables
 from bench.cli import main
 from tests.bench.analysis.test_latex import HOSTILE, compiled, needs_pdflatex
 from tests.simulation.comparisons import on_each_dataset, together
@@ -506,7 +507,7 @@ def test_latex_has_floats_of_a_page_for_each_dataset(made: Made) -> None:
     table = {f"m{i}": [i + 0.1 * s for s in range(3)] for i in range(11)}
     found = compare(made(table, datasets=("digits", "spiral")))
     text = as_latex(found, found)
-    assert text.startswith(PREAMBLE) and text.count(PREAMBLE) == 1
+    assert text.startswith(preamble()) and text.count(preamble()) == 1
     # 55 pairs: 45 and 10 rows.
     tables = text.split(r"\begin{table}")[1:5]
     assert [each.count(r" \\") - 1 for each in tables] == [45, 10] * 2

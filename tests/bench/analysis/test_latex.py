@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.latex import PREAMBLE, escape, floating, floats, parts, tabular
+from bench.analysis.latex import escape, floating, floats, parts, preamble, tabular
 from bench.analysis.results import read
+from bench.analysis.tables.entries import Choice
 from bench.analysis.tables.formats import as_latex, as_macros
-from bench.analysis.tables.making import Choice, make_tables
+from bench.analysis.tables.making import make_tables
 from bench.analysis.tables.paper import paper_tables
 from bench.store import Run
 
@@ -30,7 +31,8 @@ METRICS = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl", "teache
 
 def compiled(folder: Path, body: str) -> str:
     """The log of pdflatex; its PDF is folder/doc.pdf."""
-    packages = PREAMBLE.removeprefix("% needs ")
+    needed = re.search(r"% needs (.*)", body)
+    packages = needed[1] if needed else preamble().removeprefix("% needs ")
     text = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\n\\end{{document}}\n"
     (folder / "doc.tex").write_text(text)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
@@ -98,6 +100,7 @@ def test_all_signs_compile(tmp_path: Path) -> None:
         pytest.param(HOSTILE, 3, id="hostile"),
         pytest.param(HOSTILE, 1, id="one seed"),
         pytest.param(("kd",), 3, id="one method"),
+        pytest.param(("ensemble", "kd", "hydra"), 3, id="worse than chance"),
         pytest.param(tuple(f"hydra+[heads={i}]" for i in range(40)), 8, id="forty methods"),
         pytest.param(tuple(f"hydra+[heads={i}]" for i in range(100)), 2, id="a hundred"),
     ],

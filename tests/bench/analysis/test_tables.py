@@ -15,9 +15,10 @@ from scipy import stats
 
 from bench.analysis.quantities import quantity
 from bench.analysis.results import Results, Slot, read
+from bench.analysis.tables.entries import Choice, Entry, Table
 from bench.analysis.tables.formats import as_csv, as_markdown, as_text
 from bench.analysis.tables.grids import terminal_width
-from bench.analysis.tables.making import Choice, Entry, Table, make_tables
+from bench.analysis.tables.making import make_tables
 from bench.analysis.tables.notes import notes
 from bench.analysis.tables.paper import PUBLISHED, paper_tables
 from bench.cli import main
@@ -392,8 +393,21 @@ def test_the_published_figures_are_whole() -> None:
     assert figure["svhn", "Ensemble-20", "error"] == ("7.20", "0.05")
 
 
+def test_an_ece_with_other_bins_does_not_stand_in(results_of: Callable[..., Results]) -> None:
+    recorded = {"ece": 0.07, "ece_10@test": 0.05}
+    results = results_of(
+        {("cifar10", "endd", 0): recorded, ("cifar10", "endd", 1): {"ece": 0.07}}
+        | {("cifar10", "kd", 0): {"ece": 0.07}, ("spiral", "endd", 0): {"ece": 0.07}}
+    )
+    table, shift = paper_tables(results)
+    entry = next(e for e in dict(table.rows)["here: endd"] if e.dataset == "cifar10" and e.summary)
+    assert entry.summary and (entry.summary.mean, entry.n) == (5.0, 1)
+    assert "ECE with 10 bins is not recorded in 2 of 3 cells" in said(table)
+    assert "not recorded" not in said(shift)
+
+
 def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -> None:
-    figure = {"accuracy": 0.9, "ece": 0.05, "flops": 2e9, "parameters": 3e6}
+    figure = {"accuracy": 0.9, "ece": 0.07, "flops": 2e9, "parameters": 3e6, "ece_10@test": 0.05}
     shifted = {"accuracy@vertical-shift/3": 0.6, "teacher_tv_epistemic@vertical-shift/3": 0.25}
     labels = {"twenty": "hydra+", "three": "hydra+", "gauss": "gauss"}
     results = results_of(
@@ -412,7 +426,8 @@ def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -
     assert shown == ["–", "–", "–", "–", "10.00", "5.00", "1.00", "3.00"]
     text = said(table)
     assert "no cell of SVHN here" in text and "members 5 instead of 20" in text
-    assert "epochs" not in text and "10 bins there, 15 here" in text
+    assert "epochs" not in text and "ECE of both: 10 equal-width bins" in text
+    assert "± with n where the other lines have n − 1" in text and "older code" not in text
     # The printed 8.86, of at most 43.4, is a total variation of 0.204.
     theirs = dict(shift.rows)["Hydra+-20"][3].summary
     assert theirs and theirs.mean == pytest.approx(8.86 / (100 / math.log(10)))
