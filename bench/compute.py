@@ -51,10 +51,10 @@ class Compute:
 
     def outputs(self, function: Callable[[], Tensor]) -> Tensor:
         """What a forward pass gives, in this precision, as float32."""
-        low = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low):
-            outputs = function()
-        return outputs.float() if low else outputs
+        if self.precision != "bfloat16":
+            return function()
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            return function().float()
 
 
 CPU = Compute()

@@ -165,5 +165,10 @@ def histogram(values: ArrayLike, upper: float, bins: int = BINS) -> Array:
         bins: number of bins.
     """
     array = numbers("values", values, 1)
-    counts, _ = np.histogram(array[~np.isnan(array)].clip(0, upper), bins, (0, upper))
-    return counts / len(array)
+    known = array[~np.isnan(array)].clip(0, upper)
+    # As np.histogram, which takes three times as long on a few hundred values.
+    edges = np.linspace(0, upper, bins + 1)
+    places = np.minimum((known / upper * bins).astype(np.intp), bins - 1)
+    places -= known < edges[places]
+    places += (known >= edges[places + 1]) & (places < bins - 1)
+    return np.bincount(places, minlength=bins) / len(array)

@@ -257,3 +257,17 @@ def test_bad_input() -> None:
 def test_bad_histograms(upper: float, bins: int) -> None:
     with pytest.raises(ValueError, match="above 0"):
         histogram_distance([0.5], [0.5], upper, bins)
+
+
+@given(
+    st.lists(st.floats(-1, 3), min_size=1, max_size=40),
+    st.floats(1e-3, 2.5),
+    st.integers(1, 60),
+)
+def test_a_histogram_is_numpys(values: list[float], upper: float, bins: int) -> None:
+    edges = np.linspace(0, upper, bins + 1)
+    array = np.concatenate(
+        [values, edges, np.nextafter(edges, 0), np.nextafter(edges, 9), [np.nan]]
+    )
+    counts, _ = np.histogram(array[:-1].clip(0, upper), bins, (0, upper))
+    np.testing.assert_array_equal(histogram(array, upper, bins), counts / len(array))
