@@ -12,7 +12,7 @@ from tabulate import tabulate
 from torch import Tensor
 
 import datasets
-from bench import student, teacher
+from bench import bfloat16, student, teacher
 from bench.compute import Compute, prepare_process
 from bench.data import EvaluationSet, Prepared, Scaling
 from bench.devices import DEVICE
@@ -52,7 +52,13 @@ def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> s
     table = tabulate(rows, ["dataset", "what", "on one of them"], disable_numparse=True)
     total = clock(sum(seconds.values()) / jobs)
     where = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
-    return f"\n{table}\n\nfrom nothing: about {total} with {jobs} at a time on {where}"
+    told = f"from nothing: about {total} with {jobs} at a time on {where}"
+    return "\n\n".join(filter(None, [f"\n{table}", told, _warning(cells)]))
+
+
+def _warning(cells: Sequence[Cell]) -> str:
+    low = any(cell.recipe.precision == "bfloat16" for cell in cells)
+    return bfloat16.warning(bfloat16.slowdown()) if low else ""
 
 
 class _Bench:

@@ -19,7 +19,16 @@ from bench import derived
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.estimate import Estimate
-from bench.executors import Engine, InProcess, ProcessPerTask, cluster_named
+from bench.executors import (
+    Engine,
+    InProcess,
+    Parcel,
+    ProcessPerTask,
+    TaskFailed,
+    WorkerDied,
+    WorkerLost,
+    cluster_named,
+)
 from bench.fingerprint import canonical, file_digest
 from bench.folders import require_room
 from bench.forkserver import needs_processes
@@ -34,7 +43,7 @@ from bench.scheduler import Ended, Observer, Scheduler
 from bench.store import FORMAT, Run, state_of
 from bench.task import Task
 from bench.usage import Usage
-from bench.workplace import Workplace
+from bench.workplace import Workplace, in_worker
 from methods import METHODS
 
 
@@ -144,6 +153,7 @@ def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) ->
             local = engine if options.executor == "local" else ProcessPerTask(1)
             ending.callback(local.stop)
             _prepare(data, local)
+        _warn_of_precision(cells, engine)
         tasks = make_tasks(cells, cache, workplace, left.latencies)
         estimate = left.estimate
         usage = Usage(engine.slots)
@@ -151,6 +161,17 @@ def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) ->
             recorder = _Recorder(run, by_task, left.latencies, (usage, progress))
             Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast, estimate=estimate).run()
         print(usage.report(), file=sys.stderr)
+
+
+def _warn_of_precision(cells: Sequence[Cell], engine: Engine) -> None:
+    """Say, before anything trains, where bfloat16 is slower than float32."""
+    if all(cell.recipe.precision == "float32" for cell in cells):
+        return
+    answer = engine.submit(in_worker, "precision_warning", parcel=Parcel(timed=False))
+    # What ends its process would end the tasks', and is told of them.
+    with contextlib.suppress(TaskFailed, WorkerDied, WorkerLost):
+        if warning := answer.result():
+            print(warning, file=sys.stderr, flush=True)
 
 
 def _prepare(tasks: list[Task], engine: Engine) -> None:

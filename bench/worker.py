@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import datasets
-from bench import cost, data, evaluation, student, teacher
+from bench import bfloat16, cost, data, evaluation, student, teacher
 from bench.cache import Cache, Damaged
 from bench.checkpoint import Checkpoint, Row
 from bench.compute import Compute, device_here, prepare_process
@@ -169,6 +169,12 @@ def run_cell(
         "environment": environment(),
     }
     return figures, _members_history(cache, plan) if method.is_teacher else history, curves
+
+
+def precision_warning() -> str:
+    """What there is to say of training in bfloat16 here; empty where there is nothing."""
+    prepare_process()
+    return bfloat16.warning(bfloat16.slowdown())
 
 
 def _members_history(cache: Cache, plan: TeacherPlan) -> list[Row]:
