@@ -17,8 +17,8 @@ from torch import Tensor
 
 from bench.cache import Cache, Damaged
 from bench.fingerprint import digest
-from bench.keys import DataPlan, stream_name
-from bench.randomness import numpy_stream
+from bench.keys import DataPlan
+from bench.randomness import numpy_stream, stream_name
 from datasets import get
 from datasets.base import Data, Dataset, Split, Stream
 from datasets.pictures import Decoder

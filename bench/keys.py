@@ -6,14 +6,16 @@ Keys are made of content alone: names, values, hashes of code and of files. No p
 from __future__ import annotations
 
 import functools
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.cache import key_of
-from bench.fingerprint import code_digest, digest, file_digest, versions
+from bench.fingerprint import code_digest, digest, versions
+from bench.integrity import require_source
+from bench.plugins import files_of, module_code
+from bench.randomness import stream_name
 from bench.recipe import Recipe
 from datasets.base import Dataset
 
@@ -27,8 +29,10 @@ SETS_CODE = (
 )
 TEACHER_CODE = (
     *("bench/training.py", "bench/optimizer.py", "bench/teacher.py", "bench/randomness.py"),
-    *("bench/compute.py", "bench/augmentation.py", "methods/tasks.py", "methods/networks/*.py"),
+    *("bench/compute.py", "bench/augmentation.py", "bench/recipe.py", "bench/checkpoint.py"),
+    *("bench/worker.py", "methods/tasks.py", "methods/predictions.py", "methods/networks/*.py"),
 )
+DATA_LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "torch", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ class Planner:
             "identity": self._identity(dataset),
             "data_seed": seed,
             "code": class_code(dataset, Dataset),
-            "versions": versions("numpy", "pillow", "scikit-learn", "torch"),
+            "versions": versions(*DATA_LIBRARIES),
         }
         splits = {**source, "examples": recipe.examples, "engine": code_digest(*DATA_CODE)}
         sets = {
@@ -192,20 +196,20 @@ class Planner:
         return self._identities[dataset.name]
 
 
-def stream_name(dataset: str) -> str:
-    """What random streams call a dataset: its name, less the path of a folder."""
-    return dataset.partition(":")[0]
-
-
 @functools.cache
 def class_code(cls: type, base: type) -> str:
-    """A hash of the files that a class and its ancestors below the base are defined in."""
-    return modules_code(
-        [each.__module__ for each in cls.__mro__ if issubclass(each, base) and each is not base]
-    )
+    """A hash of the code of a class and its ancestors below the base.
+
+    Raises:
+        UsageError: a function of it is not that of its source.
+    """
+    modules = [
+        each.__module__ for each in cls.__mro__ if issubclass(each, base) and each is not base
+    ]
+    require_source(cls, base, files_of(cls.__module__))
+    return modules_code(modules)
 
 
-def modules_code(modules: Iterable[str] | Sequence[str]) -> str:
-    """One hash of the source files of modules, whatever their order."""
-    files = {sys.modules[module].__file__ for module in modules}
-    return digest(sorted(file_digest(Path(file)) for file in files if file))
+def modules_code(modules: Iterable[str]) -> str:
+    """One hash of the code of modules, whatever their order."""
+    return digest(sorted({module_code(module) for module in modules}))

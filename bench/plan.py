@@ -17,9 +17,10 @@ from bench.config import Config, Variant, explain
 from bench.errors import UsageError, nearest
 from bench.estimate import Kind
 from bench.fingerprint import code_digest, digest, versions
-from bench.keys import Planner, TeacherPlan, class_code, modules_code, stream_name
+from bench.keys import Planner, TeacherPlan, class_code, modules_code
 from bench.metrics.registry import METRICS
 from bench.places import DATA_ROOT
+from bench.randomness import stream_name
 from bench.recipe import Recipe, recipe_for
 from bench.sources import sources_of
 from datasets.base import BadData, Dataset

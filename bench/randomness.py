@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     import torch
 
 
+def stream_name(dataset: str) -> str:
+    """What streams call a dataset: its name, less the path of a folder."""
+    return dataset.partition(":")[0]
+
+
 def stream_seed(seed: int, *names: str | int) -> int:
     """64 bits from SHA-256 of the seed and the names."""
     text = "\x1f".join(map(str, (seed, *names)))

@@ -29,7 +29,7 @@ from bench.executors import (
     WorkerLost,
     cluster_named,
 )
-from bench.fingerprint import canonical, file_digest
+from bench.fingerprint import canonical
 from bench.folders import require_room
 from bench.forkserver import needs_processes
 from bench.graph import cell_task, data_tasks, make_tasks
@@ -38,6 +38,7 @@ from bench.latencies import Latencies
 from bench.metrics.registry import METRICS
 from bench.places import DATA_ROOT, ROOT
 from bench.plan import Cell
+from bench.plugins import Plugin
 from bench.progress import Progress
 from bench.scheduler import Ended, Observer, Scheduler
 from bench.store import FORMAT, Run, state_of
@@ -56,7 +57,7 @@ class Options:
     data_root: Path = DATA_ROOT
     devices: tuple[str, ...] = ("cpu",)
     checkpoint: float = 120.0
-    plugins: tuple[str, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
     timeout: float | None = None
     fail_fast: bool = False
     retry_failed: bool = False
@@ -142,8 +143,8 @@ def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) ->
     if not cells:
         return
     by_task = {cell_task(cell): cell for cell in cells}
-    plugins = tuple((path, file_digest(Path(path))) for path in options.plugins)
-    workplace = Workplace(str(options.cache), plugins, str(options.data_root), options.checkpoint)
+    places = str(options.cache), options.plugins, str(options.data_root)
+    workplace = Workplace(*places, options.checkpoint)
     cache = Cache(options.cache)
     with contextlib.ExitStack() as ending:
         engine = _engine(options, workplace)

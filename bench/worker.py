@@ -22,9 +22,10 @@ from bench.cache import Cache, Damaged
 from bench.checkpoint import Checkpoint, Row
 from bench.compute import Compute, device_here, prepare_process
 from bench.curves import Curves
-from bench.keys import DataPlan, TeacherPlan, stream_name
+from bench.keys import DataPlan, TeacherPlan
 from bench.plan import Cell
-from bench.plugins import load_installed
+from bench.plugins import installed
+from bench.randomness import stream_name
 from bench.workplace import Workplace
 from methods import METHODS, Setting
 from methods.networks import Networks, build_networks
@@ -32,7 +33,7 @@ from methods.tasks import TASKS
 
 # For the server that workers are forked from, and for all that they inherit.
 prepare_process()
-load_installed()
+installed()
 
 
 def prepare_data(workplace: Workplace, plan: DataPlan) -> dict[str, Any]:

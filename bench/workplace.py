@@ -8,23 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from bench.cache import Cache
-from bench.plugins import load_planned
+from bench.plugins import Plugin, load_installed, load_planned
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """The folders of the cache and of the datasets' files, and the plugins' files and digests.
+    """The folders of the cache and of the datasets' files, and the plugins.
 
     `checkpoint` is the least number of seconds between two checkpoints of a training.
     """
 
     cache: str
-    plugins: tuple[tuple[str, str], ...] = ()
+    plugins: tuple[Plugin, ...] = ()
     data_root: str = ""
     checkpoint: float = 120.0
 
     def open(self) -> Cache:
-        """The cache, with the plugins loaded."""
+        """The cache, with the plugins loaded.
+
+        Raises:
+            UsageError: one can't be imported here, though it could where the cells were planned.
+            bench.plugins.ChangedPlugin: one has changed since.
+        """
+        load_installed()
         load_planned(self.plugins)
         return Cache(Path(self.cache))
 

@@ -15,6 +15,7 @@ from bench.printable import printable
 
 if TYPE_CHECKING:
     from bench.config import Config
+    from bench.plugins import Plugin
 
 Methods = Annotated[
     list[str] | None,
@@ -34,7 +35,8 @@ Results = Annotated[
     Path | None, typer.Option("--results", help="the run's folder; else results/PRESET")
 ]
 Plugins = Annotated[
-    list[str] | None, typer.Option("--plugin", help="a Python file to load; repeatable")
+    list[str] | None,
+    typer.Option("--plugin", help="a Python file, folder or package to load; repeatable"),
 ]
 CacheFolder = Annotated[
     Path, typer.Option("--cache", help="data and teachers, shared by runs", envvar="BENCH_CACHE")
@@ -212,7 +214,9 @@ def list_(
 
 @app.command()
 def check(
-    plugin: Annotated[str, typer.Argument(help="a Python file with methods, datasets or metrics")],
+    plugin: Annotated[
+        str, typer.Argument(help="a Python file or folder with methods, datasets or metrics")
+    ],
 ) -> None:
     """Test a plugin against the contract."""
     from bench.check import check_apart
@@ -234,13 +238,13 @@ class Selected(NamedTuple):
     corruptions: str | None
 
 
-def _configure(selected: Selected, plugins: list[str] | None) -> tuple[Config, tuple[str, ...]]:
+def _configure(selected: Selected, plugins: list[str] | None) -> tuple[Config, tuple[Plugin, ...]]:
     """The preset with the options over it: what is given replaces what the preset says."""
     from dataclasses import replace
 
     from bench import config as configuration
 
-    paths = _load_plugins(plugins)
+    loaded = _load_plugins(plugins)
     config = configuration.load_preset(selected.preset or configuration.DEFAULT_PRESET)
     changes: dict[str, Any] = {}
     if selected.methods:
@@ -255,16 +259,15 @@ def _configure(selected: Selected, plugins: list[str] | None) -> tuple[Config, t
     if selected.corruptions:
         changes["corruptions"] = selected.corruptions
     given = configuration.parse_settings(selected.settings or [])
-    return replace(config, **changes).with_settings(given), paths
+    return replace(config, **changes).with_settings(given), loaded
 
 
-def _load_plugins(plugins: list[str] | None) -> tuple[str, ...]:
+def _load_plugins(plugins: list[str] | None) -> tuple[Plugin, ...]:
     from bench.plugins import load_installed, load_plugins, plugin_path
 
     paths = tuple(plugin_path(each) for each in plugins or [])
     load_installed()
-    load_plugins(paths)
-    return paths
+    return load_plugins(paths)
 
 
 def _check_executor(executor: str, scheduler: str) -> None:

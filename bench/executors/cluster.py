@@ -34,7 +34,9 @@ from bench.executors.engine import (
     WorkerLost,
 )
 from bench.executors.processes import ProcessPerTask
+from bench.files import write_atomically
 from bench.fingerprint import code_digest, versions
+from bench.plugins import Plugin
 from bench.workplace import Workplace
 
 Entry = tuple[bytes, bytes]
@@ -85,7 +87,8 @@ class Cluster(Engine):
         self._shared = False
         self._cache = Cache(Path(workplace.cache))
         self._entries: dict[str, Any] = {}
-        self._sources = {path: Path(path).read_bytes() for path, _ in workplace.plugins}
+        own = [file for plugin in workplace.plugins for file in plugin.own_files]
+        self._sources = {file.digest: Path(file.path).read_bytes() for file in own}
         self._connect(address, jobs)
         try:
             self._get_ready()
@@ -274,9 +277,7 @@ class Call:
         arguments = []
         for each in self.arguments:
             if isinstance(each, Workplace):
-                plugins = tuple(
-                    (self._plugin(place, *plugin), plugin[1]) for plugin in each.plugins
-                )
+                plugins = tuple(self._plugin(place, plugin) for plugin in each.plugins)
                 folder = each.cache if self.shared else str(cache.folder)
                 if self.shared and not Path(folder).is_dir():
                     raise UsageError(f"a worker that came later: it does not see {folder}")
@@ -285,15 +286,14 @@ class Call:
             arguments.append(each)
         return tuple(arguments), cache
 
-    def _plugin(self, place: Path, path: str, digest: str) -> str:
-        """A plugin's file on this machine, with the content that it had where it was planned."""
-        here = place / "plugins" / digest[:16] / Path(path).name
-        if not here.exists():
-            here.parent.mkdir(parents=True, exist_ok=True)
-            part = here.with_suffix(f".{uuid.uuid4().hex}.part")
-            part.write_bytes(self.sources[path])
-            part.replace(here)
-        return str(here)
+    def _plugin(self, place: Path, plugin: Plugin) -> Plugin:
+        """A plugin on this machine, with the content that it had where it was planned."""
+        here = plugin.within(place / "plugins" / plugin.digest[:16])
+        for file in here.own_files:
+            path = Path(file.path)
+            if not path.exists():
+                write_atomically(path, self.sources[file.digest])
+        return here
 
     def _run(self, arguments: tuple[Any, ...], wanted: Callable[[], bool]) -> Any:
         # A cluster's worker may be a daemon, which multiprocessing lets have no children; ours end
