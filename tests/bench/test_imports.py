@@ -19,6 +19,7 @@ from methods import METHODS
 from methods.base import Method
 
 DECIDE_NOTHING = {
+    "bench.bfloat16": "measures what a precision costs",
     "bench.cache": "arrays come back as they were kept, which their sums tell, or not at all",
     "bench.config": "what it reads is in identities as values",
     "bench.devices": "names devices; the kind is in a teacher's key",
