@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from bench.cache import Cache, Damaged
-from bench.fingerprint import digest
+from bench.fingerprint import code_digest, digest, versions
 from bench.keys import DataPlan
 from bench.randomness import numpy_stream, stream_name
 from datasets import get
 from datasets.base import Data, Dataset, Split, Stream
 from datasets.pictures import Decoder
+from datasets.strata import rare_classes, stratified
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,15 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
         return numpy_stream(plan.seed, "data", stream_name(plan.dataset), name)
 
     data = dataset(root).load(stream)
-    rows = _rows(len(data.train), plan.examples, stream("examples"))
-    tested = _rows(len(data.test), plan.test_examples, stream("test examples"))
+    rows = _rows(data.train, plan.examples, dataset, stream("examples"))
+    tested = _rows(data.test, plan.test_examples, dataset, stream("test examples"))
     corrupted = _corrupted(data, dataset, plan, tested)
     data = replace(data, train=_some(data.train, rows), test=_some(data.test, tested))
-    note = {"dataset": plan.dataset, "data_seed": plan.seed}
+    note = {
+        "dataset": plan.dataset,
+        "data_seed": plan.seed,
+        "remarks": _remarks(data, dataset, root),
+    }
     arrays = dict(_flatten({"train": data.train, "validation": data.validation}))
     if data.mean is not None and data.std is not None:
         arrays |= {"mean": np.array(data.mean, np.float32), "std": np.array(data.std, np.float32)}
@@ -137,23 +142,41 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
     cache.save(plan.sets_key, _evaluation_arrays(data, dataset, plan, root, stream), note)
 
 
-def _remembered(cache: Cache, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+def _remembered(cache: Cache, content: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Images that were decoded for another seed or set are in the cache."""
-    key = f"decoded-{digest(key)[:32]}"
+    code = code_digest("datasets/pictures.py")
+    key = f"decoded-{digest([content, code, versions('numpy', 'pillow')])[:32]}"
     with cache.lock(key):
         try:
-            return cache.load(key)["images"].numpy()
+            return cache.load(key)["array"].numpy()
         except Damaged:
-            images = make()
-            cache.save(key, {"images": images}, {})
-            return images
+            array = make()
+            cache.save(key, {"array": array}, {})
+            return array
 
 
-def _rows(count: int, limit: int | None, rng: np.random.Generator) -> np.ndarray:
-    """As many rows as the recipe allows, ascending."""
-    if limit is None or limit >= count:
-        return np.arange(count)
-    return np.sort(rng.permutation(count)[:limit])
+def _rows(
+    split: Split, limit: int | None, dataset: type[Dataset], rng: np.random.Generator
+) -> np.ndarray:
+    """As many rows as the recipe allows, ascending; of classes, stratified."""
+    if limit is None or limit >= len(split):
+        return np.arange(len(split))
+    if dataset.task == "classification":
+        return stratified(split.y, limit, rng)
+    return np.sort(rng.permutation(len(split))[:limit])
+
+
+def _remarks(data: Data, dataset: type[Dataset], root: Path) -> list[str]:
+    """What was seen of the files, then of the data, then of what is left of it."""
+    lines = [*dataset(root).remarks(), *data.remarks]
+    if dataset.task == "classification":
+        splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        counts = {
+            part: np.bincount(split.y, minlength=dataset.outputs).tolist()
+            for part, split in splits.items()
+        }
+        lines += rare_classes(counts, dataset.classes or [*map(str, range(dataset.outputs))])
+    return list(dict.fromkeys(lines))
 
 
 def _some(split: Split, rows: np.ndarray) -> Split:

@@ -13,6 +13,7 @@ from bench.executors import Parcel
 from bench.keys import DataPlan, TeacherPlan
 from bench.latencies import Latencies
 from bench.plan import Cell
+from bench.remarks import data_plans
 from bench.task import Task
 from bench.workplace import Workplace, in_worker
 from methods import METHODS
@@ -23,7 +24,6 @@ TEACHER, PIECE, CELL = range(3)
 
 def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
     """The tasks that make what data is not in the cache and sound; they come before all others."""
-    plans = {cell.teacher.data.sets_key: cell.teacher.data for cell in cells}
     return [
         Task(
             _data_task(plan),
@@ -31,7 +31,7 @@ def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> lis
             ("prepare_data", workplace, plan),
             parcel=Parcel((), (plan.splits_key, plan.sets_key), timed=False),
         )
-        for plan in plans.values()
+        for plan in data_plans(cells)
         if not (cache.sound(plan.splits_key) and cache.sound(plan.sets_key))
     ]
 

@@ -20,7 +20,8 @@ from bench.recipe import Recipe
 from datasets.base import Dataset
 
 DATA_CODE = (
-    *("datasets/base.py", "datasets/images.py", "datasets/pictures.py", "datasets/vision.py"),
+    *("datasets/base.py", "datasets/images.py", "datasets/vision.py", "datasets/strata.py"),
+    *("datasets/listing.py", "datasets/layout.py", "datasets/pictures.py", "datasets/repeats.py"),
     *("bench/data.py", "bench/randomness.py"),
 )
 SETS_CODE = (

@@ -19,6 +19,7 @@ from bench.metrics.registry import METRICS
 from bench.plan import Cell
 from bench.printable import printable, shortened
 from bench.recipe import Recipe
+from bench.remarks import data_plans, remarks
 from bench.store import Outcome, Run, name_of, outcome_of
 from datasets import DATASETS, get
 from methods import METHODS
@@ -55,7 +56,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Pa
         if state == "to run":
             waiting.append(cell)
     lines = [_table(rows, ["dataset", "method", "seed", "state", "reason"]), ""]
-    lines += [*_teacher_lines(cells, waiting, cache), *_source_lines(cells, root)]
+    lines += [*_teacher_lines(cells, waiting, cache), *_source_lines(cells, cache, root)]
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     lines += ["", f"{len(cells)} cells: {counts}"]
     if waiting:
@@ -75,15 +76,17 @@ def _teacher_lines(cells: Sequence[Cell], waiting: Sequence[Cell], cache: Cache)
     return [_table(rows, ["teacher of", "seed", "members", "shared by cells", "state"])]
 
 
-def _source_lines(cells: Sequence[Cell], root: Path) -> list[str]:
-    """Data that is not there, OOD sets that are absent, and what augmentation costs."""
+def _source_lines(cells: Sequence[Cell], cache: Cache, root: Path) -> list[str]:
+    """Data that is not there, remarks on what is, absent OOD sets, and what augmentation costs."""
     lines = []
+    said = remarks(data_plans(cells), cache, root)
     for name, plan in {cell.dataset: cell.teacher for cell in cells}.items():
         if reason := get(name)(root).missing():
             lines.append(f"{name}: {reason}; give --data-root, or run --download to fetch it")
         for each in plan.data.sources.ood:
             if each.absent:
                 lines.append(f"{name}: OOD set {each.name} is absent: {each.absent}")
+        lines += [f"{name}: {each}" for each in said.get(name, ())]
         if plan.recipe.views:
             lines.append(
                 f"{name}: augment={plan.recipe.augment}: instead of stored outputs, the teacher's "

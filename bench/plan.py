@@ -100,6 +100,8 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
         raise UsageError("--ood: none of the datasets has images; theirs bring their own OOD sets")
     if config.corruptions and not any(d.shape == CORRUPTED_SHAPE for _, d in chosen):
         raise UsageError("--corruptions: none of the datasets has images of 3x32x32")
+    for name, dataset in chosen:
+        _check_files(name, dataset(root), config)
     recipes = {name: _recipe(dataset, config) for name, dataset in chosen}
     sources = {name: sources_of(dataset, config, root) for name, dataset in chosen}
     planner = Planner(root, sources, device)
@@ -161,6 +163,14 @@ def _dataset(name: str, config: Config) -> type[Dataset]:
     try:
         return datasets.get(name)
     except (datasets.UnknownDataset, BadData) as error:
+        place = config.places.get(f"datasets.{name}", "-d")
+        raise UsageError(f"{place}: {error}") from None
+
+
+def _check_files(name: str, dataset: Dataset, config: Config) -> None:
+    try:
+        dataset.check()
+    except BadData as error:
         place = config.places.get(f"datasets.{name}", "-d")
         raise UsageError(f"{place}: {error}") from None
 

@@ -40,6 +40,7 @@ from bench.places import DATA_ROOT, ROOT
 from bench.plan import Cell
 from bench.plugins import Plugin
 from bench.progress import Progress
+from bench.remarks import data_plans, remarks
 from bench.scheduler import Ended, Observer, Scheduler
 from bench.store import FORMAT, Run, state_of
 from bench.task import Task
@@ -155,6 +156,7 @@ def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) ->
             ending.callback(local.stop)
             _prepare(data, local)
         _warn_of_precision(cells, engine)
+        _note_remarks(run, cells, cache, options.data_root)
         tasks = make_tasks(cells, cache, workplace, left.latencies)
         estimate = left.estimate
         usage = Usage(engine.slots)
@@ -173,6 +175,16 @@ def _warn_of_precision(cells: Sequence[Cell], engine: Engine) -> None:
     with contextlib.suppress(TaskFailed, WorkerDied, WorkerLost):
         if warning := answer.result():
             print(warning, file=sys.stderr, flush=True)
+
+
+def _note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, root: Path) -> None:
+    """Say what a user should know of the data, and keep it for the report."""
+    lines = remarks(data_plans(cells), cache, root)
+    for dataset, each in lines.items():
+        for line in each:
+            print(f"{dataset}: {line}", file=sys.stderr)
+    manifest = run.manifest()
+    run.write_manifest({**manifest, "remarks": manifest.get("remarks", {}) | lines})
 
 
 def _prepare(tasks: list[Task], engine: Engine) -> None:
@@ -361,6 +373,7 @@ def _describe(run: Run, cells: Sequence[Cell], options: Options) -> None:
             "cells": kept | asked,
             "recipes": manifest.get("recipes", {}) | recipes,
             "ood": manifest.get("ood", {}) | _ood_sets(of_datasets.values()),
+            "remarks": manifest.get("remarks", {}),
             "metrics": metrics,
             "methods": list(methods.values()),
         }

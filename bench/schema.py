@@ -170,6 +170,8 @@ def manifest_flaw(manifest: Any) -> str:
         isinstance(each, str) for sets in manifest["ood"].values() for each in sets.values()
     ):
         return "ood: of the wrong kind"
+    if not _are_remarks(manifest.get("remarks", {})):
+        return "remarks: of the wrong kind"
     if flaw := _cells_flaw(manifest):
         return flaw
     for key, metric in manifest["metrics"].items():
@@ -179,6 +181,14 @@ def manifest_flaw(manifest: Any) -> str:
         if key in RESULT_COLUMNS or len(key) > LONGEST or {*":@"} & {*key}:
             return f"metrics: {key[:20]}: no name of a metric"
     return ""
+
+
+def _are_remarks(value: Any) -> bool:
+    """Whether it is lines by dataset; older runs have none."""
+    return isinstance(value, dict) and all(
+        isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+        for lines in value.values()
+    )
 
 
 def _cells_flaw(manifest: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ arrays in ``load``. Heavy libraries (torch, torchvision, scikit-learn) are impor
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -72,6 +72,7 @@ class Data:
         loads them (``datasets.ood``): leave it empty.
     canvas: what a figure draws (a grid of the plane, a noiseless curve), or None.
     mean, std: of each channel of images in [0, 1], by which the engine normalises; else None.
+    remarks: lines on what a user should know of the data, found while it was read.
     """
 
     train: Split
@@ -82,6 +83,7 @@ class Data:
     canvas: Split | None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    remarks: Sequence[str] = ()
 
 
 class Dataset(ABC):
@@ -104,6 +106,7 @@ class Dataset(ABC):
     ood_groups: OOD set name -> "near" or "far" from the training distribution; of images, what
         ``datasets.ood`` knows by name.
     shifts: names of the shifts of the test set, in order.
+    classes: their names, where they have any; else they are called by their numbers.
 
     Derived:
     images: whether inputs are images.
@@ -122,6 +125,7 @@ class Dataset(ABC):
     ood_groups: ClassVar[Mapping[str, Group]]
     shifts: ClassVar[tuple[str, ...]]
     images: ClassVar[bool] = False
+    classes: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls, *, unfinished: bool = False, **kwargs: Any) -> None:
         """Check the attributes, unless the class is an unfinished one for others to fill in."""
@@ -152,6 +156,17 @@ class Dataset(ABC):
     def identity(self) -> Any:
         """A plain value that tells two contents of one name apart; None if the name does."""
         return None
+
+    def check(self) -> None:  # noqa: B027, most have nothing to look at
+        """Look for faults of the files, as far as that takes no time.
+
+        Raises:
+            BadData: files that can't be used, all of them at once.
+        """
+
+    def remarks(self) -> list[str]:
+        """Lines on what a user should know of the data, seen without reading it."""
+        return []
 
     @abstractmethod
     def load(self, stream: Stream) -> Data:

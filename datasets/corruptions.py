@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from datasets.base import BadData, Dataset
-from datasets.pictures import contents
+from datasets.listing import contents
 from datasets.vision import one_line
 
 SEVERITIES = 5

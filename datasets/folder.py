@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Mapping
@@ -14,16 +15,22 @@ import numpy as np
 from datasets.base import BadData, Data, Group, Split, Stream, UnknownDataset
 from datasets.cifar import CIFAR10
 from datasets.images import SYNTHETIC, Images, Part, held_out
+from datasets.layout import Layout, layout
+from datasets.listing import contents
 from datasets.mnist import MNIST
-from datasets.pictures import contents, decoded_once, image_files, visible
+from datasets.pictures import check_signatures, decoded_once
+from datasets.repeats import repeats
 
 Colour = Literal["rgb", "grey"]
-Layout = dict[str, dict[str, list[Path]]]
-"""train, test and perhaps val -> class -> its files, each by name."""
 
 SMALLEST = 8
-FEWEST = 10  # images, of which one can be held out
-_SPEC = re.compile(r"folder:(?P<path>.+?)(?:\[(?P<options>[^\[\]]*)\])?")
+SMALL_SIDE = 32  # pixels, up to which
+SMALL_COUNT = 60_000  # as many images are LeNet's
+PASSES = 300_000  # images that a small folder's network sees, in
+FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
+_SPEC = re.compile(r"folder:(?P<path>.+?)(?:\[(?P<options>[^\[\]]*)\])?", re.DOTALL)
+_SIZE = re.compile(r"(?P<width>[0-9]{1,4})(?:x(?P<height>[0-9]{1,4}))?", re.ASCII)
+_EXPECTED = f"size=N or size=WIDTHxHEIGHT (at least {SMALLEST}) or colour=rgb|grey"
 
 
 @dataclass(frozen=True)
@@ -31,22 +38,24 @@ class Spec:
     """What the text folder:PATH[size=32,colour=rgb] asks for."""
 
     path: Path
-    size: int = 32
+    width: int = 32
+    height: int = 32
     colour: Colour = "rgb"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """[C, H, W]."""
-        return (3 if self.colour == "rgb" else 1, self.size, self.size)
+        return (3 if self.colour == "rgb" else 1, self.height, self.width)
 
 
 class Folder(Images, unfinished=True):
     """Images PATH/train/CLASS/* and PATH/test/CLASS/*, validated on val/ or a tenth.
 
-    Classes are numbered in the order of their names; hidden files are left out. Every image is
-    scaled to size x size whatever its proportions (bilinear), and made RGB or grey.
+    Classes are numbered in the order of their names. Every image stands as its EXIF orientation
+    says, lies on white where it is transparent, is scaled to width x height whatever its
+    proportions (bilinear), and is made RGB or grey.
 
-    A spec makes a subclass. Its recipe is that of cifar10 for RGB and of mnist for grey.
+    A spec makes a subclass.
     """
 
     spec: ClassVar[Spec]
@@ -54,25 +63,35 @@ class Folder(Images, unfinished=True):
     files = ()
 
     def read(self, part: Part) -> Split:
-        return _read(layout(self.spec.path)[part], self.spec)
+        return _read(layout(self.spec.path), part, self.spec)[0]
 
     def load(self, stream: Stream) -> Data:
-        files = layout(self.spec.path)
-        train, test = _read(files["train"], self.spec), _read(files["test"], self.spec)
-        if "val" in files:
-            validation = _read(files["val"], self.spec)
+        found = layout(self.spec.path)
+        read = {part: _read(found, part, self.spec) for part in found.files}
+        splits = {part: split for part, (split, _) in read.items()}
+        train, test = splits["train"], splits["test"]
+        if "val" in splits:
+            validation = splits["val"]
         else:
             train, validation = held_out(train, stream("split"))
         mean, std = statistics(train.x)
         if not all(std):
             raise BadData(f"{self.spec.path / 'train'}: a channel is the same in every pixel")
-        return Data(train, validation, test, {}, {}, None, mean, std)
+        transparent = sum(count for _, count in read.values())
+        remarks = [f"{transparent} images are transparent; they lie on white"] * bool(transparent)
+        remarks += repeats(found, splits)
+        return Data(train, validation, test, {}, {}, None, mean, std, remarks)
 
     def identity(self) -> Any:
         """What of the files is seen without reading them, and how they are decoded."""
-        parts = layout(self.spec.path).values()
-        files = [file for classes in parts for of_class in classes.values() for file in of_class]
-        return [contents(self.spec.path, files), self.spec.size, self.spec.colour]
+        files = contents(self.spec.path, layout(self.spec.path).pictures)
+        return [files, self.spec.width, self.spec.height, self.spec.colour]
+
+    def check(self) -> None:
+        check_signatures(layout(self.spec.path).pictures)
+
+    def remarks(self) -> list[str]:
+        return layout(self.spec.path).remarks()
 
 
 @functools.cache
@@ -84,83 +103,89 @@ def folder_dataset(name: str) -> type[Folder]:
         BadData: the folder's layout is wrong.
     """
     spec = parse(name)
-    files = layout(spec.path)
-    images = sum(map(len, files["train"].values()))
-    like: type[Images] = CIFAR10 if spec.colour == "rgb" else MNIST
+    found = layout(spec.path)
+    size = f"{spec.width}x{spec.height} {spec.colour}"
     attributes = {
         "__module__": __name__,
         "__doc__": Folder.__doc__,
         "name": name,
-        "summary": f"images of {len(files['train'])} kinds, {spec.size}x{spec.size} {spec.colour}",
+        "summary": f"images of {len(found.classes)} kinds, {size}",
         "source": f"the folder {spec.path}",
         "spec": spec,
         "shape": spec.shape,
-        "outputs": len(files["train"]),
-        "examples": images if "val" in files else images - images // 10,
-        "network": like.network,
-        "recipe": like.recipe,
-        "defaults": like.defaults,
+        "outputs": len(found.classes),
+        "classes": found.classes,
+        "examples": found.examples,
+        **_training(spec, found.examples),
     }
     return type("Folder", (Folder,), attributes)
 
 
+def _training(spec: Spec, examples: int) -> dict[str, Any]:
+    """Network, recipe and parameters: LeNet for small images that are not too many, else ResNet.
+
+    LeNet's are those of mnist, with more epochs for fewer images; ResNet's those of cifar10.
+    """
+    if max(spec.width, spec.height) > SMALL_SIDE or examples > SMALL_COUNT:
+        return {"network": CIFAR10.network, "recipe": CIFAR10.recipe, "defaults": CIFAR10.defaults}
+    epochs = min(max(PASSES // examples, FEWEST_EPOCHS), MOST_EPOCHS)
+    recipe = {**MNIST.recipe, "epochs": epochs}
+    return {"network": MNIST.network, "recipe": recipe, "defaults": MNIST.defaults}
+
+
 def parse(text: str) -> Spec:
-    """The spec of a text; UnknownDataset if it is none."""
+    """The spec of a text; UnknownDataset if it is none.
+
+    A folder's own name may end in brackets, too: they are options where they hold a = and the
+    folder without them is there.
+    """
     match = _SPEC.fullmatch(text)
     if match is None:
         raise UnknownDataset(f"{text!r} is not folder:PATH or folder:PATH[size=N,colour=rgb|grey]")
-    options: dict[str, Any] = {}
-    for option in filter(None, (match["options"] or "").split(",")):
-        key, _, value = (each.strip() for each in option.partition("="))
-        if key == "size" and re.fullmatch("[0-9]{1,4}", value) and int(value) >= SMALLEST:
-            options[key] = int(value)
-        elif key == "colour" and value in get_args(Colour):
-            options[key] = value
-        else:
-            expected = f"size=N (at least {SMALLEST}) or colour=rgb|grey"
-            raise UnknownDataset(f"{text!r}: {option.strip()!r} is not {expected}")
-    try:
-        path = Path(match["path"]).expanduser()
-    except RuntimeError:
-        raise UnknownDataset(f"{text!r}: there is no such user") from None
-    if not path.is_dir():
+    path, options = _home(match["path"]), match["options"] or ""
+    whole = _home(text.removeprefix("folder:"))
+    if _is_there(whole) and not ("=" in options and _is_there(path)):
+        path, options = whole, ""
+    values = _options(text, options)
+    if not _is_there(path):
         raise UnknownDataset(f"{text!r}: no folder {path}")
-    return Spec(path, **options)
+    return Spec(path, **values)
 
 
-def layout(root: Path) -> Layout:
-    """The files below a root.
-
-    Raises:
-        BadData: no train or no test, fewer than two classes, an empty class, classes of test or
-            val that are not those of train, or too few images to hold a tenth out.
-    """
-    for part in ("train", "test"):
-        if not (root / part).is_dir():
-            raise BadData(f"{root}: no folder {part}/ of class folders in it")
-    parts = ["train", "test"] + ["val"] * (root / "val").is_dir()
-    classes = {part: [e.name for e in visible(root / part) if e.is_dir()] for part in parts}
-    if len(classes["train"]) < 2:
-        raise BadData(f"{root / 'train'}: needs at least two class folders")
-    for part in parts[1:]:
-        for absent in sorted(set(classes["train"]) - set(classes[part])):
-            raise BadData(f"{root / part}: no folder {absent}/, a class of train/")
-        for unknown in sorted(set(classes[part]) - set(classes["train"])):
-            raise BadData(f"{root / part / unknown}: no class of train/")
-    files = {
-        part: {name: image_files(root / part / name) for name in classes[part]} for part in parts
-    }
-    if "val" not in files and sum(map(len, files["train"].values())) < FEWEST:
-        raise BadData(f"{root / 'train'}: fewer than {FEWEST} images and no val/ beside it")
-    return files
+def _home(text: str) -> Path:
+    """A path, from the home of a user where it begins with ~; as it is if there is no such user."""
+    with contextlib.suppress(RuntimeError):
+        return Path(text).expanduser()
+    return Path(text)
 
 
-def _read(classes: Mapping[str, list[Path]], spec: Spec) -> Split:
-    files = [file for of_class in classes.values() for file in of_class]
-    counts = [len(of_class) for of_class in classes.values()]
-    return Split(
-        decoded_once(spec.path, files, spec.shape), np.repeat(np.arange(len(counts)), counts)
-    )
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _options(text: str, options: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for option in filter(None, options.split(",")):
+        key, _, value = (each.strip() for each in option.partition("="))
+        size = _SIZE.fullmatch(value)
+        sides = [int(side or size["width"]) for side in size.groups()] if size else []
+        if key == "size" and sides and min(sides) >= SMALLEST:
+            values |= {"width": sides[0], "height": sides[1]}
+        elif key == "colour" and value in get_args(Colour):
+            values[key] = value
+        else:
+            raise UnknownDataset(f"{text!r}: {option.strip()!r} is not {_EXPECTED}")
+    return values
+
+
+def _read(found: Layout, part: str, spec: Spec) -> tuple[Split, int]:
+    """A part of a folder, and how many of its pictures were transparent."""
+    images, transparent = decoded_once(spec.path, found.of(part), spec.shape)
+    labels = np.repeat(np.arange(len(found.classes)), found.counts(part))
+    return Split(images, labels), int(transparent.sum())
 
 
 def statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

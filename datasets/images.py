@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from datasets.base import BadData, Data, Dataset, Group, Split, Stream
+from datasets.strata import stratified
 from datasets.vision import fetching, torchvision_datasets
 
 Part = Literal["train", "test"]
@@ -23,7 +24,7 @@ SYNTHETIC: Mapping[str, Group] = {
 
 
 class Images(Dataset, unfinished=True):
-    """Images with a class each: 10 % of the training part is held out for validation.
+    """Images with a class each: a tenth of the training part validates, stratified.
 
     A subclass names the files (relative to the root) that it needs, and reads a part.
     """
@@ -76,10 +77,18 @@ class Images(Dataset, unfinished=True):
 
 
 def held_out(split: Split, rng: np.random.Generator) -> tuple[Split, Split]:
-    """What is left to train on, and a tenth (rounded down) at random; each in the given order."""
-    order = rng.permutation(len(split))
-    validation, train = np.split(order, [len(split) // 10])
-    return _rows(split, np.sort(train)), _rows(split, np.sort(validation))
+    """What is left to train on, and `held_out_count` at random; each in the given order.
+
+    What is left is `stratified`: a class of one image stays in training.
+    """
+    counts = np.unique(split.y, return_counts=True)[1]
+    train = stratified(split.y, len(split) - held_out_count(counts.tolist()), rng)
+    return _rows(split, train), _rows(split, np.setdiff1d(np.arange(len(split)), train))
+
+
+def held_out_count(counts: Sequence[int]) -> int:
+    """How many images validate: a tenth (rounded down), but none of a class's last one."""
+    return min(sum(counts) // 10, sum(counts) - len(counts))
 
 
 def _rows(split: Split, rows: np.ndarray) -> Split:

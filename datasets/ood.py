@@ -23,7 +23,8 @@ from datasets import DATASETS, UnknownDataset
 from datasets.base import BadData, Dataset, Group, Stream
 from datasets.folder import statistics
 from datasets.images import SYNTHETIC
-from datasets.pictures import contents, decoded, image_files, visible
+from datasets.listing import contents, image_files, subfolders
+from datasets.pictures import check_signatures, decoded
 
 NOISE_IMAGES = 10_000
 CHUNK = 1000  # images that are resized at a time
@@ -57,12 +58,12 @@ def ood_missing(name: str, root: Path) -> str:
 
     Raises:
         UnknownDataset: there is no such set.
-        BadData: the set is no set of images.
+        BadData: the set is no set of images, or files of a folder are none.
     """
     if name in SYNTHETIC:
         return ""
     if name.startswith(FOLDER):
-        folder_files(name)
+        check_signatures(folder_files(name))
         return ""
     return _dataset(name)(root).missing()
 
@@ -97,7 +98,7 @@ def load_ood(
         files = folder_files(name)
         # Where the folder lies does not decide which images are drawn.
         chosen = _some(len(files), limit, stream("ood/folder/rows"))
-        return decoded([files[row] for row in chosen], dataset.shape)
+        return decoded([files[row] for row in chosen], dataset.shape)[0]
     images = _dataset(name)(root).test_inputs(stream)
     return _alike(images[_some(len(images), limit, stream(f"ood/{name}/rows"))], dataset.shape)
 
@@ -114,10 +115,10 @@ def folder_files(name: str) -> list[Path]:
         raise UnknownDataset(f"{name!r}: no folder {path}")
     if not (path / "test").is_dir():
         return image_files(path)
-    classes = [Path(entry.path) for entry in visible(path / "test") if entry.is_dir()]
+    classes = subfolders(path / "test")
     if not classes:
         raise BadData(f"{path / 'test'}: no class folders in it")
-    return [file for folder in classes for file in image_files(folder)]
+    return [file for name in classes for file in image_files(path / "test" / name)]
 
 
 def _path(name: str) -> Path:

@@ -329,15 +329,18 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
             stands for more than one thing, or the figures of one cell differ.
     """
     runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
-    manifest: dict[str, Any] = {part: {} for part in ("cells", "recipes", "ood", "metrics")}
+    manifest: dict[str, Any] = {
+        part: {} for part in ("cells", "recipes", "ood", "remarks", "metrics")
+    }
     methods: dict[str, Any] = {}
     rows: dict[Slot, Mapping[str, str]] = {}
     holders: dict[str, Run] = {}
     protocols = Protocols(runs, mixed)
     for run in runs:
         described, found = _read_one(run)
-        for part in ("recipes", "ood", "metrics"):
-            manifest[part] |= {k: v for k, v in described[part].items() if k not in manifest[part]}
+        for part in ("recipes", "ood", "remarks", "metrics"):
+            kept = described.get(part, {})
+            manifest[part] |= {k: v for k, v in kept.items() if k not in manifest[part]}
         methods |= {each["name"]: each for each in described["methods"]}
         finished = {slot_of(row): row for row in found}
         for cell_id, cell in described["cells"].items():

@@ -12,7 +12,9 @@ from datasets import DATASETS, Dataset, UnknownDataset, get, names, register
 from datasets.spiral import Spiral
 
 ATTRIBUTES: dict[str, Any] = {
-    name: getattr(Spiral, name) for name in (*Dataset.__annotations__, "load") if name != "images"
+    name: getattr(Spiral, name)
+    for name in (*Dataset.__annotations__, "load")
+    if name not in ("images", "classes")
 }
 
 

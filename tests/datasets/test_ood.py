@@ -228,5 +228,5 @@ def test_a_broken_image_or_an_empty_folder_is_named(
     with pytest.raises(BadData, match="no images in it"):
         ood_missing(f"folder:{place}", root)
     (place / "a.png").write_text("text")
-    with pytest.raises(BadData, match=r"a\.png: not a whole image"):
+    with pytest.raises(BadData, match=r"a\.png: not an image"):
         load_ood(f"folder:{place}", MNIST, root, streams(0))

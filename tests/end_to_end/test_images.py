@@ -68,13 +68,18 @@ def test_an_absent_ood_set_is_seen_everywhere(here: Bench, files: Path, tmp_path
 def test_a_broken_image_ends_the_run_before_it_begins(here: Bench, tmp_path: Path) -> None:
     write_classes(tmp_path / "images")
     broken = tmp_path / "images/test/dog/00.png"
-    broken.write_text("no image")
+    # Its first bytes are right, so that it is found when it is decoded.
+    broken.write_bytes(broken.read_bytes()[:60])
     arguments = ("-m", "kd", "-d", "folder:images[size=8]", *SMALL)
     done = here("run", *arguments, *places("run"))
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "images/test/dog/00.png" in line
     assert "Traceback" not in done.stderr
+    (tmp_path / "images/test/cat/01.png").write_text("no image")
+    plan = here("plan", *arguments, *places("run"))
+    assert plan.returncode == 2 and plan.stderr.count("\n") == 1
+    assert plan.stderr.endswith("images/test/cat/01.png: not an image\n")
     made = {path.name.partition("-")[0] for path in tmp_path.glob("run-cache/*")}
     assert made <= {"decoded"} and not list(tmp_path.glob("run/cells/*"))
 
@@ -82,13 +87,17 @@ def test_a_broken_image_ends_the_run_before_it_begins(here: Bench, tmp_path: Pat
 @pytest.mark.parametrize("augment", ["", "crop+flip+mixup"])
 def test_a_folder_of_images(here: Bench, tmp_path: Path, augment: str) -> None:
     write_classes(tmp_path / "images")
+    (tmp_path / "images/train/dog/Thumbs.db").touch()
+    skipped = "folder:images[size=8]: 1 file is skipped, no images by name: .db (1)"
     name, network = "folder:images[size=8]", ("--set", "network.family=lenet")
     views = ("--set", f"augment={augment}") if augment else ()
     arguments = ("-m", "hydra+[heads=2]", "-d", name, *SMALL, *network, *views)
     plan = here("plan", *arguments, *places("run"))
     assert ("2 members are run on every batch" in plan.stdout) == bool(augment)
+    assert skipped in plan.stdout
     done = here("run", *arguments, *places("run"))
     assert done.returncode == 0, done.stderr
+    assert skipped in done.stderr
     figures = rows(tmp_path / "run/metrics.csv")
     shifts = {(row["shift"], row["severity"]) for row in figures if row["shift"]}
     assert len(shifts) == 4 * 5

@@ -72,6 +72,7 @@ class Board:
         footnote: what the OOD figures are means over, and which sets are absent.
         clamped: whose variances are at their bounds.
         standings: of metrics that detect something, how the teacher itself does.
+        remarks: on the data.
     """
 
     dataset: str
@@ -83,6 +84,7 @@ class Board:
     footnote: str = ""
     clamped: str = ""
     standings: Mapping[str, Standing] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     @property
     def is_of_chance(self) -> frozenset[str]:
@@ -99,7 +101,7 @@ class Board:
             for name, each in self.standings.items()
             if each.reason
         )
-        return [line for line in (self.footnote, self.clamped, *chance) if line]
+        return [line for line in (self.footnote, self.clamped, *chance, *self.remarks) if line]
 
     def ranked(self, metric: str) -> list[str]:
         """Students from best to worst by mean, of those with all the seeds that any of them has.
@@ -159,6 +161,7 @@ def make_boards(
                 _ood_footnote(manifest.get("ood", {}).get(dataset, {})),
                 clamped_words(done, own),
                 _standings(done, metrics, own),
+                manifest.get("remarks", {}).get(dataset, ()),
             )
         )
     return boards

@@ -86,6 +86,7 @@ def hostile_run(make_run: MakeRun, folder: Path) -> Run:
         },
         command=" ".join(HOSTILE),
     )
+    run.write_manifest({**run.manifest(), "remarks": {HOSTILE[0]: [*HOSTILE]}})
     for path in run.cells.glob("*.json"):
         record = json.loads(path.read_bytes())
         record["environment"] = dict.fromkeys(HOSTILE, HOSTILE[0])
@@ -123,6 +124,14 @@ def test_a_leaderboard_has_mean_deviation_and_n(make_run: MakeRun, tmp_path: Pat
     assert "9.000" in page.text and "9.000 ±" not in page.text
     keys = [each["data-key"] for tag, each in page.elements if tag == "td" and "data-key" in each]
     assert keys == ["3", "2.0", "1", "9.0"], "n stands beside the name"
+
+
+def test_remarks_on_the_data_stand_below_its_leaderboard(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", PROMPT | {("other", "a", 0): {"nll": 1.0}})
+    line = "classes without a test example: dog"
+    run.write_manifest({**run.manifest(), "remarks": {"far": [line]}})
+    page = page_of(run)
+    assert page.text.count(line) == 1 and page.text.index(line) < page.text.index("other: ")
 
 
 def test_cells_without_figures_are_named_with_reasons(make_run: MakeRun, tmp_path: Path) -> None:

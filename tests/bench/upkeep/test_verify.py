@@ -140,6 +140,17 @@ def test_ids_that_lead_elsewhere_are_no_description(
     assert place == "run.json" and what.startswith("not a run's description")
 
 
+@pytest.mark.parametrize("remarks", [[], {"d": "text"}, {"d": [1]}, {"d": {}}])
+def test_remarks_are_lines(tmp_path: Path, whole_run: MakeRun, remarks: Any) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    manifest = run.manifest()
+    run.write_manifest({**manifest, "remarks": {"d": ["a line"]}})
+    assert wrong(run) == []
+    run.write_manifest({**manifest, "remarks": remarks})
+    [(place, what)] = wrong(run)
+    assert place == "run.json" and "remarks: of the wrong kind" in what
+
+
 def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, whole_run: MakeRun) -> None:
     run = whole_run(tmp_path / "r", [("d", "a", 0)])
     (run.cells / ".abc.part").write_bytes(b"")

@@ -1,0 +1,26 @@
+"""What a user should know of the data of a run, in lines; without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import datasets
+from bench.cache import Cache
+from bench.keys import DataPlan
+from bench.plan import Cell
+
+
+def data_plans(cells: Iterable[Cell]) -> list[DataPlan]:
+    """The data that cells read, each once."""
+    return list({cell.teacher.data.sets_key: cell.teacher.data for cell in cells}.values())
+
+
+def remarks(plans: Iterable[DataPlan], cache: Cache, root: Path) -> dict[str, list[str]]:
+    """By dataset: what was noted when it was prepared, else what its files show unread."""
+    lines: dict[str, dict[str, None]] = {}
+    for plan in plans:
+        note = cache.note(plan.splits_key)
+        known = note["remarks"] if "remarks" in note else datasets.get(plan.dataset)(root).remarks()
+        lines.setdefault(plan.dataset, {}).update(dict.fromkeys(known))
+    return {dataset: list(each) for dataset, each in lines.items() if each}
