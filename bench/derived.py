@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from bench.files import atomic_file, open_plain, write_atomically
-from bench.fingerprint import digest
+from bench.fingerprint import code_digest, digest
 from bench.rows import as_csv, writer
 from bench.schema import (
     CELL_NAMES,
@@ -33,7 +33,7 @@ from bench.schema import (
 )
 from bench.store import DamagedFile, Record, Run
 
-LARGEST = {"results": 2**30, "metrics": 2**34}
+LARGEST = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
 """Bytes, of two million cells; of a table that is larger the records are read."""
 LONGEST = 2**20
 """Characters of a line."""
@@ -43,18 +43,38 @@ _Finished = tuple[Mapping[str, Any], Record]
 
 
 def write(run: Run) -> None:
-    """Write the tables of all cells that were asked for."""
+    """Write the tables of all cells that were asked for, unless they are there."""
+    if _is_current(run):
+        return
     state = _state(run)
     with atomic_file(run.folder / "metrics.csv") as part, part.open("wb") as file:
         metrics = _Hashed(file)
         cells = _write_metrics(run, metrics)
     results = _results_csv(cells)
     write_atomically(run.folder / "results.csv", results)
-    write_atomically(run.folder / "timings.csv", _timings_csv(cells))
-    sums = {"results": hashlib.sha256(results).hexdigest(), "metrics": metrics.sum.hexdigest()}
+    timings = _timings_csv(cells)
+    write_atomically(run.folder / "timings.csv", timings)
+    sums = {"metrics": metrics.sum.hexdigest()}
+    for name, table in (("results", results), ("timings", timings)):
+        sums[name] = hashlib.sha256(table).hexdigest()
     done = {r["id"]: r["timings"]["seconds"] for _, r in cells if r["status"] == "ok"}
-    told = json.dumps({"state": state, **sums, "done": done})
+    told = json.dumps({"state": state, "code": _code(), **sums, "done": done})
     write_atomically(run.folder / "derived.json", told.encode())
+
+
+def _is_current(run: Run) -> bool:
+    """Whether the tables are what this code makes of the records that there are."""
+    if _told(run).get("code") != _code():
+        return False
+    for table in LARGEST:
+        with _fresh(run, table) as file:
+            if file is None:
+                return False
+    return True
+
+
+def _code() -> str:
+    return code_digest("bench/derived.py", "bench/rows.py", "bench/schema.py", "bench/store.py")
 
 
 def outdated(run: Run) -> Iterator[str]:

@@ -93,26 +93,31 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
                 derived.write(run)
             raise
         derived.write(run)
-    return all(state_of(run.record(cell.id)) in ("done", "skipped") for cell in cells)
+    return not left.failed and all(
+        state_of(run.record(cell.id)) in ("done", "skipped") for cell in left.cells
+    )
 
 
 class _Left(NamedTuple):
-    """What is to be run, and what is known of it from what was run before."""
+    """What is to be run, what failed and is not, and what is known from what was run before."""
 
     cells: list[Cell]
     estimate: Estimate
     latencies: Latencies
+    failed: list[Cell]
 
 
 def _left(run: Run, cells: Sequence[Cell], options: Options) -> _Left:
     """What is not done yet, failed cells only where told to."""
-    left = _Left([], Estimate(), Latencies())
+    left = _Left([], Estimate(), Latencies(), [])
     for cell in cells:
         record = run.record(cell.id)
         state = state_of(record)
         again = state == "to run" or options.force or (options.retry_failed and state == "failed")
         if again:
             left.cells.append(cell)
+        elif state == "failed":
+            left.failed.append(cell)
         if record is not None and state == "done":
             left.estimate.learn(cell.kind, record["timings"]["seconds"])
             if not again:

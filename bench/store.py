@@ -163,9 +163,13 @@ class Run:
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Replace run.json."""
+        """Replace run.json, if it is another one: tables are as old as what they are made from."""
         text = json.dumps(encode(manifest), indent=1, sort_keys=True, allow_nan=False)
-        write_atomically(self.folder / "run.json", _OF_RUN.sealed(text.encode()))
+        path, content = self.folder / "run.json", _OF_RUN.sealed(text.encode())
+        with contextlib.suppress(OSError):
+            if self.read(path) == content:
+                return
+        write_atomically(path, content)
 
     def driver(self) -> str:
         """Who runs it, as noted by the holder of the folder's lock."""

@@ -103,7 +103,8 @@ def run(
 
     devices = parse_devices(device) if executor == "local" else _cluster_device(device)
     slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
-    if executor == "local" and needs_processes(slots, timeout):
+    folder = results or _default_results(preset)
+    if executor == "local" and needs_processes(slots, timeout) and not _was_run(folder):
         # First of all: it loads torch while everything else gets ready.
         start_server()
 
@@ -119,7 +120,6 @@ def run(
         fetch_missing(config, data_root)
     _check_executor(executor, scheduler)
     cells = make_cells(config, data_root, device_kind(devices))
-    folder = results or _default_results(preset)
     options = runner.Options(
         jobs=slots,
         cache=cache.absolute(),
@@ -293,6 +293,11 @@ def _slots(devices: list[str], cells_per_gpu: int) -> int:
     from bench.devices import cores
 
     return cores() if devices == ["cpu"] else len(devices) * cells_per_gpu
+
+
+def _was_run(folder: Path) -> bool:
+    """Whether a run ended here before, so that there may be nothing to do: it left its tables."""
+    return (folder / "derived.json").exists()
 
 
 def _default_results(preset: str | None) -> Path:
