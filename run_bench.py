@@ -1,9 +1,12 @@
 """Entry point: `python run_bench.py --help`."""
 
 if __name__ == "__main__":
-    # Not at the top: worker processes import this file too, and need nothing of it.
     try:
-        from bench.cli import main
+        from bench.interruption import end_at_once
+
+        end_at_once()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    from bench.cli import main
+
     main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 
@@ -11,8 +10,6 @@ import os
 gc.disable()
 # A worker has one thread; numpy's others would but wait, and each of them busily.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-import multiprocessing.popen_forkserver  # noqa: E402, F401
-
 import safetensors.numpy  # noqa: E402, F401
 
 import bench.executors.processes  # noqa: E402
@@ -24,7 +21,3 @@ bench.worker.machine()
 gc.freeze()
 gc.enable()
 collapse()
-
-# Python would take half a second to free what torch holds, the system takes none; a pipe that the
-# run's output goes to stays open until then.
-atexit.register(os._exit, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,6 @@ from bench.errors import UsageError
 from bench.estimate import Estimate
 from bench.executors import (
     Engine,
-    InProcess,
     Parcel,
     ProcessPerTask,
     TaskFailed,
@@ -31,7 +29,6 @@ from bench.executors import (
 )
 from bench.fingerprint import canonical
 from bench.folders import require_room
-from bench.forkserver import needs_processes
 from bench.graph import cell_task, data_tasks, make_tasks
 from bench.identity import clashes, seeds_of
 from bench.latencies import Latencies
@@ -211,9 +208,7 @@ def _prepare(tasks: list[Task], engine: Engine) -> None:
 def _engine(options: Options, workplace: Workplace) -> Engine:
     if options.executor != "local":
         return _cluster(options, workplace)
-    if needs_processes(options.jobs, options.timeout):
-        return ProcessPerTask(options.jobs, options.timeout, options.devices)
-    return InProcess(options.devices[0])
+    return ProcessPerTask(options.jobs, options.timeout, options.devices)
 
 
 def _cluster(options: Options, workplace: Workplace) -> Engine:
@@ -414,17 +409,6 @@ def _commit() -> str:
         return done.stdout.decode(errors="replace").strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def interruptible() -> None:
-    """SIGTERM and a closed terminal end a run as Ctrl-C does; `nohup` still keeps it alive."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
 
 
 def command_line() -> str:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 
 GRACE = 10.0
@@ -32,13 +31,6 @@ def end() -> None:
     """End as a process does that SIGTERM has killed."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def end_in_time() -> None:
-    """What SIGTERM does, from any thread, and the kill that follows it."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)
-    os._exit(1)
 
 
 @contextlib.contextmanager

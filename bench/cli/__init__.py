@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
+from bench import interruption
 from bench.cli import streams
 from bench.cli.app import app
 from bench.errors import UsageError
@@ -33,9 +34,10 @@ def main() -> None:
     """The program; exit status 0 all fine, 1 some cell failed, 2 wrong usage, 130 interrupted."""
     streams.prepare()
     try:
-        _check_words(sys.argv[1:])
-        status = app(standalone_mode=False)
-        streams.write("")
+        with interruption.raised():
+            _check_words(sys.argv[1:])
+            status = app(standalone_mode=False)
+            streams.write("")
     except TyperException as error:
         # Of an option that does not exist or has a wrong value.
         status = _refused(" ".join(error.format_message().split()))
@@ -51,7 +53,7 @@ def main() -> None:
     except MemoryError:
         status = _refused("there is not enough memory")
     except (KeyboardInterrupt, typer.Abort):
-        status = 130
+        status = interruption.STATUS
     with contextlib.suppress(OSError):
         streams.write("")
     sys.exit(status)

@@ -10,6 +10,7 @@ import typer
 
 from bench.cli.app import Datasets, app, page
 from bench.errors import UsageError, nearest
+from bench.interruption import STATUS
 from bench.places import CACHE, DATA_ROOT
 from bench.printable import printable
 
@@ -98,22 +99,22 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="run finished cells again too")] = False,
 ) -> None:
     """Run what is not done yet; the default preset without arguments."""
-    from bench.devices import device_kind, parse_devices
-    from bench.forkserver import needs_processes, start_server
+    from bench.executors.forked import start_server
 
-    devices = parse_devices(device) if executor == "local" else _cluster_device(device)
-    slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
     folder = results or _default_results(preset)
-    if executor == "local" and needs_processes(slots, timeout) and not _was_run(folder):
+    if executor == "local" and not _was_run(folder):
         # First of all: it loads torch while everything else gets ready.
         start_server()
 
     from bench import runner
+    from bench.devices import device_kind, parse_devices
     from bench.overview import board_text
     from bench.plan import make_cells
     from bench.sources import fetch_missing
     from bench.store import Run
 
+    devices = parse_devices(device) if executor == "local" else _cluster_device(device)
+    slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
     selected = Selected(method, dataset, seeds, preset, settings, ood, corruptions)
     config, plugins = _configure(selected, plugin)
     if download:
@@ -135,13 +136,12 @@ def run(
         scheduler=scheduler,
         command=runner.command_line(),
     )
-    runner.interruptible()
     try:
         succeeded = runner.run_cells(Run(folder), cells, options)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is kept. Resume with:", file=sys.stderr)
         print(printable(f"  {runner.resume_command()}"), file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(STATUS) from None
     try:
         page(board_text(Run(folder), markdown=False))
     finally:

@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, each in one of its own, or on a cluster. One interface."""
+"""Where tasks run, each in a process of its own: on this machine or on a cluster. One interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from bench.executors.engine import (
     WorkerLost,
     describe_failure,
 )
-from bench.executors.here import InProcess
 from bench.executors.processes import ProcessPerTask
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ __all__ = [
     "EXECUTORS",
     "PLAIN",
     "Engine",
-    "InProcess",
     "Parcel",
     "ProcessPerTask",
     "TaskFailed",

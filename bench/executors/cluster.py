@@ -8,7 +8,6 @@ What is sent is pickled: give it a cluster that you trust.
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import pickle
 import socket
 import sys
@@ -296,9 +295,6 @@ class Call:
         return here
 
     def _run(self, arguments: tuple[Any, ...], wanted: Callable[[], bool]) -> Any:
-        # A cluster's worker may be a daemon, which multiprocessing lets have no children; ours end
-        # by themselves when it does.
-        multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         executor = ProcessPerTask(1, self.timeout, (self.device,))
         try:
             future = executor.submit(self.function, *arguments)

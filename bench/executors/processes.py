@@ -1,23 +1,24 @@
 """Each task in a process of its own on this machine.
 
 It costs about ten milliseconds a task and makes the hard cases simple: a worker that is killed
-takes one task with it, a timeout is a kill, and memory is given back.
+takes one task with it, a timeout is a kill, what a task leaves behind ends with it, and memory is
+given back.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from bench.devices import DEVICE
 from bench.executors.engine import (
@@ -30,13 +31,14 @@ from bench.executors.engine import (
     WorkerLost,
     describe_failure,
 )
-from bench.forkserver import importable_everywhere, start_server
-from bench.termination import GRACE, await_sigterm, end_in_time
+from bench.executors.forked import SERVER, Forked, framed, start_server
+from bench.forkserver import HELD
+from bench.termination import GRACE, await_sigterm
 
-# multiprocessing reaps finished children whenever one is started: one thread at a time.
-_LOCK = threading.Lock()
-STARTS = 20
-"""Attempts to start a process, a tenth of a second apart."""
+STARTS = 5
+"""Attempts to start a process."""
+KILLED = 2.0
+"""Seconds that the system may take to kill a process."""
 
 
 class ProcessPerTask(Engine):
@@ -57,9 +59,10 @@ class ProcessPerTask(Engine):
         for job in range(jobs):
             self._slots.put(devices[job % len(devices)])
         self._threads = ThreadPoolExecutor(jobs)
-        self._running: set[BaseProcess] = set()
+        self._lock = threading.Lock()
+        self._running: set[Forked] = set()
         self._stopped = False
-        self._context = start_server()
+        start_server()
 
     def submit(
         self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
@@ -76,108 +79,108 @@ class ProcessPerTask(Engine):
             self._slots.put(device)
 
     def _run(self, call: tuple[Any, ...], timeout: float | None) -> Any:
-        process, here = self._start(call)
+        message = pickle.dumps(call)
+        process = self._fork()
         try:
-            if not here.poll(timeout):
-                self._end(process)
-                raise TimedOut(f"took longer than {timeout:g} s")
-            succeeded, answer = here.recv()
-        except (EOFError, ConnectionResetError):
-            # Its pipe is closed a moment before its exit status can be read.
-            self._end(process, patience=1.0)
-            if process.exitcode == -signal.SIGTERM:
-                # As when a cluster takes its machine back.
-                raise WorkerLost("it was told to end by SIGTERM") from None
-            raise WorkerDied(_cause_of_death(process.exitcode)) from None
+            answer = process.exchange(message, timeout)
+        except TimeoutError:
+            process.kill(KILLED)
+            raise TimedOut(f"took longer than {timeout:g} s") from None
         finally:
-            here.close()
             # One that has answered ends by itself, while the next one starts.
-            self._running.discard(process)
+            self._forget(process)
+        if answer is None:
+            raise _end_without_answer(process.status)
+        succeeded, value = pickle.loads(answer)
         if not succeeded:
-            raise TaskFailed(*answer)
-        return answer
+            raise TaskFailed(*value)
+        return value
 
-    def _start(self, call: tuple[Any, ...]) -> tuple[BaseProcess, Connection]:
-        with _LOCK, importable_everywhere():
-            for attempt in range(STARTS):
-                if self._stopped:
-                    raise WorkerDied("stopped")
-                here, there = self._context.Pipe()
-                process = self._context.Process(target=_serve, args=(there, *call))
-                try:
-                    process.start()
-                except (EOFError, OSError) as error:
-                    # The fork server was killed: once it is gone, multiprocessing starts another.
-                    here.close()
-                    if attempt + 1 == STARTS:
-                        raise WorkerDied(f"no process could be started ({error})") from None
-                    time.sleep(0.1)
-                    continue
-                finally:
-                    there.close()
-                self._running.add(process)
-                return process, here
-        raise AssertionError("unreachable")
+    def _fork(self) -> Forked:
+        try:
+            for _ in range(STARTS):
+                process = self._ask()
+                if process.has_begun():
+                    return process
+                self._forget(process)
+        except OSError as error:
+            raise WorkerDied(f"no process could be started ({error.strerror})") from None
+        raise WorkerDied(f"no process could be started, {STARTS} times")
 
-    def _end(self, process: BaseProcess, patience: float = 0.0) -> None:
-        with _LOCK:
-            process.join(patience)
-            process.kill()
-            process.join()
+    def _ask(self) -> Forked:
+        with self._lock:
+            if self._stopped:
+                raise WorkerDied("stopped")
+            process = SERVER.fork()
+            self._running.add(process)
+        return process
+
+    def _forget(self, process: Forked) -> None:
+        process.close()
+        self._running.discard(process)
 
     def stop(self) -> None:
         """End what is running, which may keep a checkpoint first; nothing more starts."""
-        with _LOCK:
+        with self._lock:
             self._stopped = True
             running = list(self._running)
-            for process in running:
-                process.terminate()
-        deadline = time.monotonic() + GRACE
+        for process in running:
+            # It may be stopped.
+            process.signal(signal.SIGTERM, signal.SIGCONT)
         try:
-            # Other threads reap them.
-            while self._running.intersection(running) and time.monotonic() < deadline:
-                time.sleep(0.01)
+            self._wait(GRACE)
         finally:
-            with _LOCK:
-                # The number of one that has ended may be another's by now.
-                for process in self._running.intersection(running):
-                    process.kill()
+            for process in running:
+                process.signal(signal.SIGKILL)
+            self._wait(KILLED)
+            if self._running:
+                # The server itself is stopped.
+                SERVER.kill()
             self._threads.shutdown(cancel_futures=True)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait until other threads have seen the end of all that runs, or for so long."""
+        deadline = time.monotonic() + seconds
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def slots(self) -> int:
         return self.jobs
 
 
-def _cause_of_death(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"the worker was killed by {name}{hint}"
-    return f"the worker ended with status {code}"
+def _end_without_answer(status: int | None) -> WorkerLost | WorkerDied:
+    if status is None:
+        return WorkerLost("the process that it was forked from is gone")
+    if status == -signal.SIGTERM:
+        # As when a cluster takes its machine back.
+        return WorkerLost("it was told to end by SIGTERM")
+    if status >= 0:
+        return WorkerDied(f"the worker ended with status {status}")
+    hint = " (out of memory?)" if status == -signal.SIGKILL else ""
+    return WorkerDied(f"the worker was killed by {signal.Signals(-status).name}{hint}")
 
 
-def _serve(
-    connection: Connection, device: str, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> None:
-    """Run one task on a device and answer; end if the parent is gone."""
-    os.environ[DEVICE] = device
-    # Ctrl-C reaches the whole group; the parent decides what it means.
+def serve(driver: socket.socket) -> NoReturn:
+    """Run the one task that the driver sends, and answer."""
+    # Ctrl-C and the end of a terminal reach all of its processes; the driver decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     await_sigterm()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     # Where memory runs out, the system kills a worker before the driver.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
-    threading.Thread(target=_watch, args=(connection,), daemon=True).start()
-    try:
-        connection.send((True, function(*arguments)))
-    except BaseException as error:
-        connection.send((False, describe_failure(error)))
+    with driver.makefile("rb") as messages:
+        messages.read(len(framed(b"")))
+        answer = _answer(*pickle.load(messages))
+    driver.sendall(framed(answer))
     # Nothing is left to do; the interpreter's own farewell takes tens of milliseconds.
     os._exit(0)
 
 
-def _watch(connection: Connection) -> None:
+def _answer(device: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bytes:
+    os.environ[DEVICE] = device
     try:
-        connection.recv()
-    except (EOFError, OSError):
-        end_in_time()
+        return pickle.dumps((True, function(*arguments)))
+    except BaseException as error:
+        return pickle.dumps((False, describe_failure(error)))

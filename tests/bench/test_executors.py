@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.executors import (
-    InProcess,
     Parcel,
     ProcessPerTask,
     TaskFailed,
@@ -67,9 +67,8 @@ def test_a_timeout_is_meant_for_some_tasks(processes: Processes) -> None:
 
 
 def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:
-    for executor in (processes(1), InProcess()):
-        with pytest.raises(TaskFailed, match="SystemExit: 0"):
-            executor.submit(sys.exit, 0).result(60)
+    with pytest.raises(TaskFailed, match="SystemExit: 0"):
+        processes(1).submit(sys.exit, 0).result(60)
 
 
 def test_a_killed_server_is_started_again(processes: Processes) -> None:
@@ -105,40 +104,133 @@ def test_stop_ends_what_runs(processes: Processes) -> None:
         running.result(60)
 
 
-def test_in_process_fails_alike() -> None:
-    with pytest.raises(TaskFailed, match="ValueError"):
-        InProcess().submit(math.sqrt, -1).result()
+def leave_a_child(how: str, note: str) -> str:
+    """Run by a worker: start a process that holds all that is open, and end."""
+    pid = os.fork()
+    if not pid:
+        time.sleep(600)
+    Path(note).write_text(str(pid))
+    if how == "killed":
+        signal.raise_signal(signal.SIGKILL)
+    if how == "exits":
+        os._exit(0)
+    return "answer"
 
 
-ORPHAN = """
-import os, sys, time
-sys.path.insert(0, {root!r})
-from bench.executors import ProcessPerTask
-if __name__ == "__main__":
-    executor = ProcessPerTask(1)
-    print(executor.submit(os.getpid).result(), flush=True)
-    future = executor.submit(time.sleep, 600)
+@pytest.mark.parametrize("timeout", [None, 300.0])
+def test_a_child_that_is_left_holds_nothing_up(
+    processes: Processes, tmp_path: Path, timeout: float | None
+) -> None:
+    """What a worker leaves behind ends with it, and its answer is read to the end."""
+    executor, note = processes(1, timeout), tmp_path / "pid"
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        executor.submit(leave_a_child, "killed", str(note)).result(60)
+    wait_until_gone(int(note.read_text()))
+    with pytest.raises(WorkerDied, match="ended with status 0"):
+        executor.submit(leave_a_child, "exits", str(note)).result(60)
+    assert executor.submit(leave_a_child, "answers", str(note)).result(60) == "answer"
+    wait_until_gone(int(note.read_text()))
+
+
+def test_an_answer_of_any_size_arrives_whole(processes: Processes) -> None:
+    content = os.urandom(5_000_000)
+    assert processes(1).submit(bytes.join, content, [b"", b""]).result(60) == content
+
+
+def die_while_answering() -> Unsent:
+    """Run by a worker: the answer is begun, and no more."""
+    return Unsent()
+
+
+class Unsent:
+    """Kills the process that pickles it."""
+
+    def __reduce__(self) -> Any:
+        signal.raise_signal(signal.SIGKILL)
+        raise AssertionError
+
+
+def test_a_death_before_the_answer_is_sent_is_a_death(processes: Processes) -> None:
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        processes(1).submit(die_while_answering).result(60)
+
+
+def test_a_stopped_worker_is_killed_by_a_timeout_and_by_the_end(processes: Processes) -> None:
+    executor = processes(1, timeout=0.5)
+    with pytest.raises(TimedOut):
+        executor.submit(signal.raise_signal, signal.SIGSTOP).result(60)
+    executor = processes(1)
+    running = executor.submit(signal.raise_signal, signal.SIGSTOP)
     while not executor._running:
         time.sleep(0.01)
-    print([process.pid for process in executor._running][0], flush=True)
-    time.sleep(600)
+    executor.stop()
+    with pytest.raises((WorkerLost, WorkerDied)):
+        running.result(60)
+
+
+def test_a_killed_server_takes_its_tasks_and_charges_none(processes: Processes) -> None:
+    executor = processes(2)
+    server = executor.submit(os.getppid).result(60)
+    running = executor.submit(time.sleep, 600)
+    while not any(process.pid for process in executor._running):
+        time.sleep(0.01)
+    (worker,) = [process.pid for process in executor._running]
+    os.kill(server, signal.SIGKILL)
+    with pytest.raises(WorkerLost):
+        running.result(60)
+    wait_until_gone(worker)
+    assert executor.submit(operator.add, 1, 2).result(60) == 3
+
+
+DRIVER = """
+import os, signal, sys, time
+sys.path.insert(0, {root!r})
+from bench.executors import ProcessPerTask
+executor = ProcessPerTask(3)
+server = executor.submit(os.getppid).result()
+for task in ((time.sleep, 600), (signal.raise_signal, signal.SIGSTOP)):
+    executor.submit(*task)
+while len([each for each in executor._running if each.pid]) < 2:
+    time.sleep(0.01)
+print(server, *[process.pid for process in executor._running], flush=True)
+time.sleep(600)
 """
 
 
-def test_a_killed_driver_leaves_no_worker(tmp_path: Path) -> None:
-    script = tmp_path / "driver.py"
-    script.write_text(ORPHAN.format(root=str(ROOT)))
-    driver = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
-    assert driver.stdout is not None
-    driver.stdout.readline()
-    worker = int(driver.stdout.readline())
+def test_a_killed_driver_leaves_nothing(tmp_path: Path) -> None:
+    """No process, stopped or not, and no file; with a script that has no file and no main guard.
+
+    The folder for temporary files has a longer name than a socket's may be.
+    """
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    driver = subprocess.Popen(
+        [sys.executable, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+    )
+    assert driver.stdin is not None and driver.stdout is not None
+    driver.stdin.write(DRIVER.format(root=str(ROOT)))
+    driver.stdin.close()
+    pids = [int(each) for each in driver.stdout.readline().split()]
+    assert len(pids) == 3
+    os.kill(pids[0], signal.SIGSTOP)
     driver.kill()
     driver.wait()
+    for pid in pids:
+        wait_until_gone(pid)
+    assert not list(folder.iterdir())
+
+
+def wait_until_gone(pid: int) -> None:
+    """Within ten seconds, which are more than it takes."""
     for _ in range(500):
-        if not _alive(worker):
+        if not _alive(pid):
             return
         time.sleep(0.02)
-    pytest.fail("the worker outlived its driver by 10 s")
+    pytest.fail("a process was left")
 
 
 def _alive(pid: int) -> bool:

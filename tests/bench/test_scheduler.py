@@ -11,7 +11,6 @@ import pytest
 from bench.errors import UsageError
 from bench.executors import (
     PLAIN,
-    InProcess,
     Parcel,
     TaskFailed,
     TimedOut,
@@ -20,6 +19,7 @@ from bench.executors import (
 )
 from bench.scheduler import LOSSES, Ended, Scheduler
 from bench.task import Task
+from tests.in_process import InProcess
 
 
 class Played(InProcess):

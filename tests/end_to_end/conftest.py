@@ -17,6 +17,7 @@ from bench.metrics.registry import METRICS
 from datasets import DATASETS
 from methods import METHODS
 from tests.end_to_end.program import GRID, Bench, commands, run_whole, start
+from tests.in_process import engine
 
 
 @pytest.fixture
@@ -39,9 +40,14 @@ def here(
     monkeypatch.chdir(tmp_path)
     registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
     kept = [dict(registry) for registry in registries]
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     threads = torch.get_num_threads()
     monkeypatch.setattr(cli, "app", commands())
+    monkeypatch.setattr("bench.runner.ProcessPerTask", engine)
+    monkeypatch.setattr("bench.executors.forked.start_server", lambda: None)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         jobs = ("--jobs", "1") if arguments[0] == "run" and "--jobs" not in arguments else ()
@@ -64,5 +70,5 @@ def here(
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The grid, run undisturbed in this one process's own way: `--jobs 1`."""
+    """The grid, run undisturbed by one worker."""
     return run_whole(tmp_path_factory.mktemp("reference"), *GRID, "--jobs", "1")

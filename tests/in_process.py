@@ -1,18 +1,18 @@
-"""One task after another in this process."""
+"""An executor that spares tests the processes: tasks run in the test's own, one after another."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from bench.devices import DEVICE
-from bench.executors.engine import PLAIN, Engine, Parcel, TaskFailed, describe_failure
+from bench.executors import PLAIN, Engine, Parcel, ProcessPerTask, TaskFailed, describe_failure
 
 
 class InProcess(Engine):
-    """Runs each task at once in this process; its future is done when `submit` returns."""
+    """Runs each task at once; its future is done when `submit` returns."""
 
     def __init__(self, device: str = "cpu") -> None:
         os.environ[DEVICE] = device
@@ -32,3 +32,10 @@ class InProcess(Engine):
 
     def stop(self) -> None:
         """Nothing is running."""
+
+
+def engine(jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)) -> Engine:
+    """In the place of `ProcessPerTask`: processes only for what can't do without."""
+    if jobs > 1 or timeout is not None:
+        return ProcessPerTask(jobs, timeout, devices)
+    return InProcess(devices[0])
