@@ -10,7 +10,9 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STATUS = 130
 
 
@@ -21,20 +23,21 @@ def end_at_once() -> None:
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """Within, they raise KeyboardInterrupt; afterwards they end the process at once."""
-    _handle(_interrupt)
+    """Within, they raise KeyboardInterrupt; afterwards they do what they did before."""
+    before = _handle(_interrupt)
     try:
         yield
     finally:
-        end_at_once()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # `nohup`, and a script that runs it in the background, keep it alive.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Set the handler of all; returns what it replaces."""
+    # `nohup`, and a script that runs it in the background, keep it alive.
+    numbers = [each for each in ENDINGS if signal.getsignal(each) is not signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in numbers}

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import datasets
 from bench import derived
 from bench.cache import Cache
+from bench.devices import cores
 from bench.errors import UsageError
 from bench.estimate import Estimate
 from bench.executors import (
@@ -161,7 +162,7 @@ def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) ->
         _note_remarks(run, cells, cache, options.data_root)
         tasks = make_tasks(cells, cache, workplace, left.latencies)
         estimate = left.estimate
-        usage = Usage(engine.slots)
+        usage = Usage(engine.slots, None if options.scheduler else cores())
         with Progress(by_task, engine.slots, estimate) as progress:
             recorder = _Recorder(run, by_task, left.latencies, (usage, progress))
             Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast, estimate=estimate).run()

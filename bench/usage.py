@@ -28,10 +28,12 @@ class Usage:
 
     Args:
         slots: how many tasks can run at a time, now.
+        most: workers that there is room for; none: not known.
     """
 
-    def __init__(self, slots: Callable[[], int]) -> None:
+    def __init__(self, slots: Callable[[], int], most: int | None = None) -> None:
         self._slots = slots
+        self._most = most
         self._start = time.monotonic()
         self._running: dict[str, float] = {}
         self.spans: list[Span] = []
@@ -56,15 +58,18 @@ class Usage:
 
     def report(self) -> str:
         """A line for the end of a run."""
-        return usage_line(self.spans, self.capacity)
+        return usage_line(self.spans, self.capacity, self._most)
 
 
-def usage_line(spans: Sequence[Span], capacity: Sequence[tuple[float, int]]) -> str:
-    """Busy and idle shares, and what one more worker, or any number, would have saved.
+def usage_line(
+    spans: Sequence[Span], capacity: Sequence[tuple[float, int]], most: int | None = None
+) -> str:
+    """Busy and idle shares, and what more workers would have saved if there is room for them.
 
     Args:
         spans: of all tasks that ran.
         capacity: from when on there were how many workers.
+        most: workers that there is room for, one a core; none: any number.
     """
     if not spans:
         return "no task ran"
@@ -77,14 +82,20 @@ def usage_line(spans: Sequence[Span], capacity: Sequence[tuple[float, int]]) -> 
         for why, share in shares.items()
         if why != BUSY and share / total >= 0.005
     )
-    now = makespan(spans, workers)
-    more = now - makespan(spans, workers + 1)
-    most = now - makespan(spans, len(spans))
     return (
         f"{workers} worker{'s' * (workers > 1)} busy {shares[BUSY] / total:.0%} of {clock(end)}"
-        f"{f' (idle: {idle})' if idle else ''}; one more would have saved {clock(more)}, "
-        f"any number at most {clock(most)}"
+        f"{f' (idle: {idle})' if idle else ''}{_savings(spans, workers, most)}"
     )
+
+
+def _savings(spans: Sequence[Span], workers: int, most: int | None) -> str:
+    if most is not None and workers >= most:
+        return ""
+    now = makespan(spans, workers)
+    one = now - makespan(spans, workers + 1)
+    many = now - makespan(spans, most or len(spans))
+    number = f"one for each of {most} cores" if most else "any number"
+    return f"; one more would have saved {clock(one)}, {number} at most {clock(many)}"
 
 
 BUSY, DRIVER, TEACHERS, END = "busy", "between tasks", "waiting for teachers", "at the end"

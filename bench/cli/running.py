@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from bench.cli.app import Datasets, app, page
+from bench.devices import MOST_ELSEWHERE, MOST_HERE, MOST_PER_GPU
 from bench.errors import UsageError, nearest
 from bench.interruption import STATUS
 from bench.places import CACHE, DATA_ROOT
@@ -53,9 +54,13 @@ Corruptions = Annotated[
     str | None, typer.Option("--corruptions", help="folder of CIFAR-10-C or CIFAR-100-C")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:0,1")]
-CellsPerGPU = Annotated[int, typer.Option("--cells-per-gpu", min=1, help="tasks that share a GPU")]
+CellsPerGPU = Annotated[
+    int,
+    typer.Option("--cells-per-gpu", min=1, max=MOST_PER_GPU, help="tasks that share a GPU"),
+]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="tasks at a time; else one per core")
+    int | None,
+    typer.Option("--jobs", min=1, max=MOST_ELSEWHERE, help="tasks at a time; else one per core"),
 ]
 
 
@@ -114,7 +119,7 @@ def run(
     from bench.store import Run
 
     devices = parse_devices(device) if executor == "local" else _cluster_device(device)
-    slots = jobs or (0 if scheduler else _slots(devices, cells_per_gpu))
+    slots = (jobs or 0) if scheduler else _slots(jobs, devices, cells_per_gpu)
     selected = Selected(method, dataset, seeds, preset, settings, ood, corruptions)
     config, plugins = _configure(selected, plugin)
     if download:
@@ -188,7 +193,7 @@ def plan(
     folder = results or _default_results(preset)
     require_room(folder, f"--results {folder}")
     check_recipes(Run(folder), cells)
-    slots = jobs or _slots(devices, cells_per_gpu)
+    slots = _slots(jobs, devices, cells_per_gpu)
     page(plan_text(Run(folder), cells, Cache(cache.absolute()), slots, data_root))
     if estimate:
         from bench.forecast import forecast_text
@@ -288,11 +293,21 @@ def _cluster_device(device: str) -> list[str]:
     return ["cuda" if device == "cuda" else "cpu"]
 
 
-def _slots(devices: list[str], cells_per_gpu: int) -> int:
-    """Tasks at a time: one per core that this process may use, or so many a GPU."""
+def _slots(jobs: int | None, devices: list[str], cells_per_gpu: int) -> int:
+    """Tasks at a time on this machine: as told, or one per core or so many a GPU.
+
+    Raises:
+        UsageError: more than a machine is asked for.
+    """
     from bench.devices import cores
 
-    return cores() if devices == ["cpu"] else len(devices) * cells_per_gpu
+    if not jobs and devices == ["cpu"]:
+        return min(cores(), MOST_HERE)
+    slots = jobs or len(devices) * cells_per_gpu
+    if slots > MOST_HERE:
+        asked = f"--jobs {jobs}" if jobs else f"--cells-per-gpu {cells_per_gpu}"
+        raise UsageError(f"{asked}: {slots} tasks at a time; a machine runs at most {MOST_HERE}")
+    return slots
 
 
 def _was_run(folder: Path) -> bool:

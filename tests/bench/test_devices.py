@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 import torch
 
 from bench.compute import Compute, device_here
-from bench.devices import DEVICE, parse_devices
+from bench.devices import DEVICE, cores, parse_devices
 from bench.executors import ProcessPerTask, TaskFailed
+from bench.places import ROOT
 
 Mistake = Callable[..., str]
 NONSENSE = ["", "gpu", "CPU", "cuda:", "cuda:a", "cuda:0,", "cuda:-1", "cpu:0", "auto:1", "cuda 0"]
@@ -115,3 +118,79 @@ def test_low_precision_gives_float32() -> None:
     assert torch.equal(plain, layer(x))
     assert torch.equal(low, low.bfloat16().float()) and not torch.equal(low, plain)
     torch.testing.assert_close(low, plain, rtol=0.02, atol=0.02)
+
+
+V2, V1 = "0::{group}\n", "12:memory:/m\n3:cpu,cpuacct:{group}\n0::/u\n"
+UNIFIED, SPLIT = "sys/fs/cgroup", "sys/fs/cgroup/cpu,cpuacct"
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "files", "count"),
+    [
+        (V2, "/", {}, 8),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "max 100000"}, 8),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "200000 100000"}, 2),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "150000 100000"}, 2),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "10000 100000"}, 1),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "9900000 100000"}, 8),
+        (V2, "/a/b", {f"{UNIFIED}/a/cpu.max": "300000 100000"}, 3),
+        (
+            V2,
+            "/a/b",
+            {f"{UNIFIED}/a/cpu.max": "300000 100000", f"{UNIFIED}/a/b/cpu.max": "max 100000"},
+            3,
+        ),
+        (V2, "/not/seen/here", {f"{UNIFIED}/cpu.max": "100000 50000"}, 2),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "nonsense"}, 8),
+        (V1, "/", {f"{SPLIT}/cpu.cfs_quota_us": "-1", f"{SPLIT}/cpu.cfs_period_us": "100000"}, 8),
+        (
+            V1,
+            "/docker/x",
+            {f"{SPLIT}/cpu.cfs_quota_us": "400000", f"{SPLIT}/cpu.cfs_period_us": "100000"},
+            4,
+        ),
+        (
+            V1,
+            "/g",
+            {f"{SPLIT}/g/cpu.cfs_quota_us": "250000", f"{SPLIT}/g/cpu.cfs_period_us": "100000"},
+            3,
+        ),
+    ],
+)
+def test_cores_within_a_quota(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    group: str,
+    files: dict[str, str],
+    count: int,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)))
+    assert cores(tmp_path) == 8
+    for name, text in {"proc/self/cgroup": kind.format(group=group), **files}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert cores(tmp_path) == count
+
+
+def test_cores_of_a_real_control_group() -> None:
+    """One that has half a core, within that of this process, which an own reading must find."""
+    group = Path(f"/sys/fs/cgroup/cpu/bench-{os.getpid()}")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group with a quota can be made here: {error}")
+    try:
+        (group / "cpu.cfs_quota_us").write_text("50000")
+        code = "import bench.devices; print(bench.devices.cores())"
+        shell = f'echo $$ > {group}/cgroup.procs && exec "$@"'
+        done = subprocess.run(
+            ["sh", "-c", shell, "sh", sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "1\n"
+    finally:
+        group.rmdir()

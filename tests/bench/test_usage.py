@@ -40,6 +40,15 @@ def test_idle_at_the_end_and_between_tasks() -> None:
     )
 
 
+def test_more_workers_than_cores_would_save_nothing() -> None:
+    line = "2 workers busy 90% of 50 s (idle: 10% waiting for teachers)"
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=2) == line
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=1) == line
+    one = "; one more would have saved 0 s, one for each of "
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=3) == f"{line}{one}3 cores at most 0 s"
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=4) == f"{line}{one}4 cores at most 20 s"
+
+
 def test_workers_that_come_later() -> None:
     spans = [span("a", 0, 10), span("b", 5, 10)]
     line = usage_line(spans, [(0.0, 1), (5.0, 2), (99.0, 7)])

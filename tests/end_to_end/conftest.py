@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,10 +39,6 @@ def here(
     monkeypatch.chdir(tmp_path)
     registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
     kept = [dict(registry) for registry in registries]
-    handlers = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
     threads = torch.get_num_threads()
     monkeypatch.setattr(cli, "app", commands())
     monkeypatch.setattr("bench.runner.ProcessPerTask", engine)
@@ -62,8 +57,6 @@ def here(
     for registry, before in zip(registries, kept, strict=True):
         registry.clear()
         registry.update(before)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
     torch.set_num_threads(threads)
     torch.set_flush_denormal(False)
 

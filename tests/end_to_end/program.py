@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -29,14 +30,18 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / "run_bench.py"), *arguments]
 
 
-def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    """The program, running."""
+def start(
+    *arguments: str, folder: Path, session: bool = False, **environment: str
+) -> subprocess.Popen[str]:
+    """The program, running; in a session of its own, and with more in its environment, if told."""
     return subprocess.Popen(
         command(*arguments),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=session,
+        env={**os.environ, **environment},
         # In the background of a script Ctrl-C is ignored, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

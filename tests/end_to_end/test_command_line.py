@@ -76,6 +76,10 @@ MISTAKES = [
     ),
     (("run", *ONE, "--timeout", "0"), "'--timeout': Input should be greater than or equal to 0.1"),
     (("run", *ONE, "--jobs", "0"), "'--jobs': Input should be greater than or equal to 1"),
+    (("run", *ONE, "--jobs", "10001"), "'--jobs': Input should be less than or equal to 10000"),
+    (("run", *ONE, "--jobs", "257"), "--jobs 257: 257 tasks at a time; a machine runs at most 256"),
+    (("plan", *ONE, "--jobs", "999"), "--jobs 999: 999 tasks at a time; a machine runs at most"),
+    (("run", *ONE, "--cells-per-gpu", "65"), "Input should be less than or equal to 64"),
     (("run", *ONE, "--checkpoint", "x"), "'--checkpoint': Input should be a valid number"),
     (("run", "--jbos", "1"), "No such option: --jbos"),
     (("plan", "--corruptions", "none", "-d", "spiral", "-m"), "requires an argument"),
@@ -313,6 +317,75 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     while not path.exists():
         assert process.poll() is None, "it ended"
         time.sleep(0.01)
+
+
+MANNERS = {
+    "double": "torch.set_default_dtype(torch.float64)",
+    "threaded": "torch.set_num_threads(4)",
+    "cancelled": "raise __import__('asyncio').CancelledError('no')",
+    "leaves": "__import__('os')._exit(0)",
+    "lingers": "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()",
+}
+
+
+def test_one_worker_is_like_two_for_plugins(bench: Bench, tmp_path: Path) -> None:
+    """What a method does to its process stays with its cell."""
+    path = tmp_path / "manners.py"
+    methods = [
+        FAILING.format(action=action, summary=name)
+        .replace('"failing"', f'"{name}"')
+        .replace("class Failing", f"class {name.title()}")
+        for name, action in MANNERS.items()
+    ]
+    path.write_text("".join(methods))
+    names = [text for name in [*MANNERS, "kd"] for text in ("-m", name)]
+    results = []
+    for jobs in ("1", "2"):
+        done = bench(
+            *("run", "--plugin", str(path), *names, *ONE[2:], "--jobs", jobs),
+            *("--results", jobs, "--cache", "cache"),
+        )
+        assert done.returncode == 1, done.stderr
+        results.append((tmp_path / jobs / "results.csv").read_text())
+    assert results[0] == results[1]
+    states = dict(row.split(",")[1:5:3] for row in results[0].splitlines()[1:])
+    assert states == {
+        **dict.fromkeys([*MANNERS, "kd"], "ok"),
+        "cancelled": "failed",
+        "leaves": "failed",
+    }
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        (0.15, 0.5, 1.0, 1.6, 2.2),
+        pytest.param([number / 20 for number in range(2, 70)], marks=pytest.mark.slow),
+    ],
+    ids=["some", "many"],
+)
+def test_ctrl_c_at_any_moment(tmp_path: Path, moments: Iterable[float]) -> None:
+    """It says how to go on or nothing, and leaves no process and no temporary file."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for moment in moments:
+        process = start(
+            *("run", *ONE[:6], "--set", "epochs=100000", "--jobs", "2", *places("run")),
+            folder=tmp_path,
+            session=True,
+            TMPDIR=str(temporary),
+        )
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert not {"Traceback", "Error", "Exception"} & set(re.findall(r"\w+", err)), err
+        # What was told to end holds its streams no longer, and is gone within moments.
+        with pytest.raises(ProcessLookupError):
+            for _ in range(500):
+                os.killpg(process.pid, 0)
+                time.sleep(0.02)
+        assert not list(temporary.iterdir())
 
 
 def test_two_drivers(bench: Bench, tmp_path: Path) -> None:
