@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -28,8 +29,36 @@ def raised() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
+
+
+@contextlib.contextmanager
+def told(tell: Callable[[], None]) -> Iterator[None]:
+    """Within, the first calls this, and one that comes later raises KeyboardInterrupt.
+
+    An exception at any moment can leave a lock held that other threads wait for: there the main
+    thread raises it by itself, where it holds none; here at the end, unless it has. In another
+    thread nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        _handle(_interrupt)
+        tell()
+
+    before = _handle(handle)
+    try:
+        yield
+    finally:
+        _restore(before)
+    if asked:
+        raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -41,3 +70,8 @@ def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
     # `nohup`, and a script that runs it in the background, keep it alive.
     numbers = [each for each in ENDINGS if signal.getsignal(each) is not signal.SIG_IGN]
     return {number: signal.signal(number, handler) for number in numbers}
+
+
+def _restore(before: dict[int, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)

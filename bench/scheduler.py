@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from bench.estimate import Estimate
 from bench.executors import Engine, TaskFailed, TimedOut, WorkerDied, WorkerLost
 from bench.executors.engine import NO_ROOM
+from bench.interruption import told
 from bench.order import Ready
 from bench.task import Task
 
@@ -80,6 +83,8 @@ class Scheduler:
         self._attempts: dict[str, int] = defaultdict(int)
         self._losses: dict[str, int] = defaultdict(int)
         self._running: dict[Future[Any], tuple[Task, float]] = {}
+        # None: an interrupt.
+        self._done: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._stopping = False
         for task in tasks:
             needs = [name for name in task.needs if name in self._tasks]
@@ -98,16 +103,21 @@ class Scheduler:
         """
         succeeded = True
         try:
-            while self._running or (self._ready and not self._stopping):
-                self._start()
-                for ended in self._finished():
-                    succeeded &= not ended.failed
-                    self._settle(ended)
-                    self._stopping |= ended.failed and self._fail_fast
+            with told(self._interrupt):
+                while self._running or (self._ready and not self._stopping):
+                    self._start()
+                    for ended in self._finished():
+                        succeeded &= not ended.failed
+                        self._settle(ended)
+                        self._stopping |= ended.failed and self._fail_fast
         except BaseException:
             self._executor.stop()
             raise
         return succeeded
+
+    def _interrupt(self) -> None:
+        self._stopping = True
+        self._done.put(None)
 
     def _start(self) -> None:
         slots = 0 if self._stopping else self._executor.slots()
@@ -119,14 +129,13 @@ class Scheduler:
             arguments = (*task.arguments, *task.late())
             future = self._executor.submit(task.function, *arguments, parcel=task.parcel)
             self._running[future] = task, began
+            future.add_done_callback(self._done.put)
 
     def _finished(self) -> Iterable[Ended]:
-        # Not for ever: on a cluster workers come and go, and there may be none just now.
-        if not self._running:
-            time.sleep(GLANCE)
-        done, _ = wait(self._running, GLANCE, FIRST_COMPLETED)
+        done = self._collected()
+        futures = [future for future in done if future is not None]
         # What succeeded first: what did not may end the run.
-        for future in sorted(done, key=lambda each: each.exception() is not None):
+        for future in sorted(futures, key=lambda each: each.exception() is not None):
             task, began = self._running.pop(future)
             attempts = self._attempts[task.name]
             try:
@@ -151,6 +160,18 @@ class Scheduler:
                     self._ready.push(task)
                 else:
                     yield Ended(task, None, f"{error}, {attempts} times", attempts=attempts)
+        if None in done:
+            raise KeyboardInterrupt
+
+    def _collected(self) -> list[Future[Any] | None]:
+        """What is done by now, or the first that is within a glance."""
+        done = []
+        with contextlib.suppress(Empty):
+            # Not for ever: on a cluster workers come and go, and there may be none just now.
+            done.append(self._done.get(timeout=GLANCE))
+            while True:
+                done.append(self._done.get_nowait())
+        return done
 
     def _settle(self, ended: Ended) -> None:
         """Tell the observer; release what waited for the task, or fail it too."""

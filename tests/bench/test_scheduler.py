@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -149,6 +150,24 @@ def test_an_interrupt_stops_the_workers() -> None:
     with pytest.raises(KeyboardInterrupt):
         Scheduler([task("a"), task("b"), task("c")], executor, notes).run()
     assert executor.stopped and set(notes.ends) == {"a"}
+
+
+@pytest.mark.parametrize("last", ["b", "c"])
+def test_ctrl_c_waits_for_a_safe_moment(last: str) -> None:
+    """Raised anywhere it could leave a lock held, or a record half told of."""
+
+    class Interrupted(Notes):
+        def ended(self, ended: Ended) -> None:
+            if ended.task.name == last:
+                signal.raise_signal(signal.SIGINT)
+            super().ended(ended)
+
+    executor, notes = Played(), Interrupted()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Scheduler([task("a"), task("b", "a"), task("c", "b")], executor, notes).run()
+    assert executor.stopped and list(notes.ends) == ["a", "b", "c"][: "abc".index(last) + 1]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:

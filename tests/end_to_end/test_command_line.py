@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from bench.executors import ProcessPerTask
 from tests.end_to_end.program import ROOT, Bench, places, start
 
 ONE = ("-m", "kd", "-d", "spiral", "-s", "0", "--set", "epochs=2", "--set", "members=2")
@@ -328,8 +329,11 @@ MANNERS = {
 }
 
 
-def test_one_worker_is_like_two_for_plugins(bench: Bench, tmp_path: Path) -> None:
+def test_one_worker_is_like_two_for_plugins(
+    here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a method does to its process stays with its cell."""
+    monkeypatch.setattr("bench.runner.ProcessPerTask", ProcessPerTask)
     path = tmp_path / "manners.py"
     methods = [
         FAILING.format(action=action, summary=name)
@@ -341,7 +345,7 @@ def test_one_worker_is_like_two_for_plugins(bench: Bench, tmp_path: Path) -> Non
     names = [text for name in [*MANNERS, "kd"] for text in ("-m", name)]
     results = []
     for jobs in ("1", "2"):
-        done = bench(
+        done = here(
             *("run", "--plugin", str(path), *names, *ONE[2:], "--jobs", jobs),
             *("--results", jobs, "--cache", "cache"),
         )
@@ -349,17 +353,14 @@ def test_one_worker_is_like_two_for_plugins(bench: Bench, tmp_path: Path) -> Non
         results.append((tmp_path / jobs / "results.csv").read_text())
     assert results[0] == results[1]
     states = dict(row.split(",")[1:5:3] for row in results[0].splitlines()[1:])
-    assert states == {
-        **dict.fromkeys([*MANNERS, "kd"], "ok"),
-        "cancelled": "failed",
-        "leaves": "failed",
-    }
+    failed = [name for name, state in states.items() if state == "failed"]
+    assert set(states) == {*MANNERS, "kd"} and failed == ["cancelled", "leaves"]
 
 
 @pytest.mark.parametrize(
     "moments",
     [
-        (0.15, 0.5, 1.0, 1.6, 2.2),
+        (0.2, 0.9, 1.8),
         pytest.param([number / 20 for number in range(2, 70)], marks=pytest.mark.slow),
     ],
     ids=["some", "many"],
