@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from bench import runner
-from bench.executors import PLAIN, InProcess, Parcel, TaskFailed
+from bench.executors import PLAIN, Parcel, TaskFailed
 from bench.plan import Cell
 from bench.schema import LATENCY
 from bench.store import Run
+from tests.in_process import InProcess
 
 Plan = Callable[..., list[Cell]]
 
