@@ -12,9 +12,10 @@ import pytest
 from bench import bfloat16, forecast, runner, worker
 from bench.compute import Compute
 from bench.config import load_preset, preset_names
-from bench.executors import PLAIN, InProcess, Parcel, WorkerDied
+from bench.executors import PLAIN, Parcel, WorkerDied
 from bench.plan import Cell
 from bench.store import Run
+from tests.in_process import InProcess
 
 Plan = Callable[..., list[Cell]]
 HASWELL = frozenset(["fma", "avx", "avx2", "f16c", "bmi1", "bmi2"])
