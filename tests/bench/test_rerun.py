@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench import derived, forkserver, runner
+from bench import derived, runner
 from bench.cli.app import app
-from bench.executors import PLAIN, InProcess, Parcel, TaskFailed
+from bench.executors import PLAIN, Parcel, TaskFailed, forked
 from bench.plan import Cell
 from bench.store import Record, Run
+from tests.in_process import InProcess
 
 Plan = Callable[..., list[Cell]]
 TABLES = ("results.csv", "metrics.csv", "timings.csv", "derived.json", "run.json")
@@ -110,7 +111,7 @@ def test_no_server_is_started_where_a_run_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Path] = []
-    monkeypatch.setattr(forkserver, "start_server", lambda: started.append(tmp_path))
+    monkeypatch.setattr(forked, "start_server", lambda: started.append(tmp_path))
     monkeypatch.setattr(runner, "run_cells", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     command = ["run", "-m", "kd", "-d", "sine", "-s", "0", "--jobs", "2", "--results"]
     CliRunner().invoke(app, [*command, str(tmp_path)])
