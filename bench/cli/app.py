@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -42,5 +45,21 @@ class Terminal:
 
 
 def page(text: str) -> None:
-    """Print what a command has to say."""
-    Terminal().write(text.rstrip() + "\n")
+    """Print what a command has to say; on a terminal with colours, grey is grey."""
+    shown = "\n".join(map(printable, text.rstrip().split("\n")))
+    streams.write(f"{_greyed(shown) if _has_colours() else shown}\n")
+
+
+def _greyed(text: str) -> str:
+    """Text of tables with those figures in grey in which the teacher is worse than chance."""
+    from bench.analysis.chance import SIGN
+
+    figure = rf"(?:-?\d\S*|nan|-?inf)(?: ± \S+)?(?: \(\d+\))? {SIGN}(?=\s|$)"
+    return re.sub(figure, "\x1b[90m\\g<0>\x1b[39m", text)
+
+
+def _has_colours() -> bool:
+    """Of the terminal; who sets NO_COLOR wants none."""
+    return (
+        sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+    )

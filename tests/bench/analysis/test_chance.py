@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from bench.analysis.tables.board import average_ranks, make_boards, render
 from bench.analysis.tables.entries import Choice, Table
 from bench.analysis.tables.making import make_tables
 from bench.analysis.tables.notes import notes
+from bench.cli.app import page
 from bench.store import Run
 
 Figures = dict[Slot, dict[str, float]]
@@ -140,6 +142,27 @@ def test_a_leaderboard_marks_and_ranks_none(both: Results) -> None:
     # One dataset is left: no average over datasets.
     together = render([*boards.values()])
     assert "ood_auroc" not in together[together.index("average rank") :]
+
+
+def test_grey_is_grey_where_there_are_colours(
+    both: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = render([boards_of(both)["spiral"]])
+    grey = "\x1b[90m0.607 ± 0.005 ~\x1b[39m"
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    page(text)
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    page(text)
+    shown = capsys.readouterr().out
+    assert grey in shown and shown.count("\x1b[90m") == 3
+    # What a run's names hold steers no terminal even so.
+    page("\x1b[2J 0.1 ~")
+    assert "\x1b[2J" not in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    page(text)
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_without_the_teacher_nothing_is_decided(results_of: Callable[..., Results]) -> None:
