@@ -26,6 +26,21 @@ def temperatures_at_bound(rows: Iterable[Row]) -> frozenset[Slot]:
     return frozenset(slot_of(row) for row in rows if _share(row, "temperature_at_bound") > 0)
 
 
+def bound_words(metrics: Iterable[str], slots: Iterable[Slot], at_bound: frozenset[Slot]) -> str:
+    """In how many cells a temperature is at a bound; empty where no metric goes by one or none is.
+
+    Args:
+        metrics: names of those that are shown.
+        slots: cells that are shown.
+        at_bound: those of all cells whose temperature is at a bound.
+    """
+    cells = frozenset(slots)
+    bound = len(cells & at_bound)
+    if not bound or not any(name in TEMPERED for name in metrics):
+        return ""
+    return f"in {bound} of {len(cells)} cells the temperature is at a bound of its fit, 0.05 or 20"
+
+
 def clamped_words(rows: Sequence[Row], teachers: frozenset[str]) -> str:
     """Of one dataset, whose variances were clamped; empty if none were.
 

@@ -23,6 +23,7 @@ from bench.analysis.comparison.pairs import (
     pairs_of,
     untested,
 )
+from bench.analysis.flags import bound_words, temperatures_at_bound
 from bench.analysis.quantities import quantity
 from bench.analysis.results import Metric, Results, Slot
 from bench.analysis.statistics import ALPHA, seeds_needed, smallest_p
@@ -82,6 +83,7 @@ class Comparison:
         absent: datasets on which nothing could be compared, with the reason.
         of_chance: those on which nothing may be: the teacher itself detects worse than chance.
         unjudged: the same of those on which that is not known, and all is compared.
+        at_bound: in how many cells the temperature is at a bound, a sentence; else empty.
         across: over datasets, or None.
         no_across: why not.
         incomplete: labels left out over datasets, with the reason.
@@ -96,6 +98,7 @@ class Comparison:
     absent: Mapping[str, str]
     of_chance: Mapping[str, str]
     unjudged: Mapping[str, str]
+    at_bound: str
     across: Across | None
     no_across: str
     incomplete: Mapping[str, str]
@@ -188,6 +191,7 @@ def _compare(
     names = [entry.dataset for entry in entries]
     incomplete = left_out(blocks, names, rivals)
     complete = [label for label in rivals if label not in incomplete]
+    compared = [s for s in figures if s[0] in names and s[1] in chosen]
     across, no_across = _over_datasets(blocks, names, complete, baseline, metric)
     return Comparison(
         metric,
@@ -198,6 +202,7 @@ def _compare(
         absent,
         of_chance,
         {n: standing[n].reason for n in names if n in standing and standing[n].is_unknown},
+        bound_words([metric.name], compared, temperatures_at_bound(results.rows)),
         across,
         no_across,
         incomplete,

@@ -67,6 +67,7 @@ def _described(comparison: Comparison) -> dict[str, Any]:
         ],
         "not_compared": comparison.not_compared,
         "worse_than_chance": sorted(comparison.of_chance),
+        "at_bound": comparison.at_bound,
         "chance_unknown": sorted(comparison.unjudged),
         "pairs": _rows(comparison),
         "across": None

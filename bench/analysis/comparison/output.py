@@ -189,6 +189,8 @@ def _legend(comparison: Comparison) -> str:
         text += " –: not tested."
     if comparison.references and not comparison.note:
         text += " (ref.): a bound, no student, tested only if asked for."
+    if comparison.at_bound:
+        text += f" {_sentence(comparison.at_bound)}."
     return f"{text} {comparison.note}".rstrip()
 
 

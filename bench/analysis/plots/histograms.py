@@ -66,7 +66,8 @@ def _figure(view: View, every: Mapping[str, Curves], sets: Sequence[str]) -> Dra
             upper = float(curves[f"upper/{name}/{key}"][0])
             _ridge(axes, len(shown) - 1 - row, pair / tallest, upper, view.look.color(label))
             axes.text(
-                0.98,
+                # The last bin, which holds all that is larger, is seen beside it.
+                0.95,
                 len(shown) - 0.3 - row,
                 f"{distance:.2f}",
                 ha="right",

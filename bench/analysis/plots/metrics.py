@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from bench.analysis.flags import bound_words, temperatures_at_bound
 from bench.analysis.plots.layout import evenly, panels
 from bench.analysis.plots.look import COLUMN, DIM, FAINT, GREY, INK, PAGE, width_of, wrapped
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
@@ -50,6 +51,9 @@ def _figure(view: View, metrics: Sequence[Metric], key: str = "") -> Drawn:
     counts = {label: max(len(each.get(label, {})) for _, each in columns) for label in labels}
     across = evenly(len(metrics), COLUMNS)
     of_chance = view.of_chance(metrics)
+    shown = [view.slot(label, seed) for label in labels for seed in view.seeds(label)]
+    at_bound = temperatures_at_bound(view.results.rows)
+    said = chance_words(of_chance), bound_words([each.name for each in metrics], shown, at_bound)
     page = panels(
         len(metrics),
         across,
@@ -59,7 +63,7 @@ def _figure(view: View, metrics: Sequence[Metric], key: str = "") -> Drawn:
         between=(0.2, 0.42),
         bottom=0.2,
         keys=_keys(),
-        note=view.note(over_seeds(counts, chance_words(of_chance)), counts),
+        note=view.note(over_seeds(counts, "; ".join(filter(None, said))), counts),
     )
     sentences = []
     for index, (axes, (how, found)) in enumerate(zip(page.axes, columns, strict=True)):

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.comparison import as_text, compare
 from bench.analysis.flags import clamped_words
+from bench.analysis.plots import Options, draw
 from bench.analysis.report import build
 from bench.analysis.results import Results, Slot, read
 from bench.analysis.tables import formats
@@ -57,6 +59,12 @@ def test_a_temperature_at_a_bound_is_marked_where_it_counts(
     found = {row["label"]: row["at_bound"] for row in rows if row["metric"].startswith("nll_te")}
     assert found == {"kd": "1", "endd": "", "hydra": "2"}
     assert "‡" not in formats.as_text(make_tables(results, Choice(metrics=("nll",))))
+    said = "n 3 of 6 cells the temperature is at a bound of its fit"
+    compared = [compare(results, name) for name in ("nll_tempered", "nll")]
+    assert [said in " ".join(as_text(each).split()) for each in compared] == [True, False]
+    for name in ("nll_tempered", "nll"):
+        (drawn,) = draw(results, ["metrics"], Options(metrics=(name,)))
+        assert (said in drawn.note) == (name != "nll")
 
 
 def row(label: str, own: str, teacher: str) -> dict[str, str]:
