@@ -179,7 +179,7 @@ def _field_lines(model: type[BaseModel]) -> list[str]:
             else default
         )
         rows.append([name, f"{shown}{star}", field.description])
-    table = tabulate(rows, tablefmt="plain", disable_numparse=True)
+    table = tabulate(rows, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, None, 70])
     return [f"    {line}" for line in table.splitlines()]
 
 
