@@ -9,7 +9,7 @@ from bench.analysis.comparison.comparing import (
 )
 from bench.analysis.comparison.data import as_csv, as_json
 from bench.analysis.comparison.output import as_latex, as_text
-from bench.analysis.comparison.words import chance_words, in_words
+from bench.analysis.comparison.words import in_words
 
 __all__ = [
     "DEFAULT_METRIC",
@@ -19,7 +19,6 @@ __all__ = [
     "as_json",
     "as_latex",
     "as_text",
-    "chance_words",
     "compare",
     "compare_all",
     "in_words",

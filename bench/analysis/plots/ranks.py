@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analysis.comparison import chance_words, compare
+from bench.analysis.comparison import Comparison, compare
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, width_of, wrapped
 from bench.analysis.plots.view import Drawn, Material, NoData, file_name
@@ -25,7 +25,7 @@ def _figure(material: Material, name: str) -> Drawn:
         raise NoData(str(error)) from None
     across = comparison.across
     if across is None:
-        raise NoData("; ".join([comparison.no_across, *chance_words(comparison)]))
+        raise NoData(f"{comparison.no_across}{_of_chance(comparison)}")
     count, datasets = len(across.labels), len(across.seeds)
     half = (count + 1) // 2
     names = [wrapped(label, LABELS, 1) for label in across.labels]
@@ -45,7 +45,7 @@ def _figure(material: Material, name: str) -> Drawn:
         note=(
             f"Average ranks of {comparison.metric} over N = {datasets} datasets, 1 is best; bars "
             "join what Nemenyi's test does not tell apart at .05; Friedman's p = "
-            f"{across.friedman:.3g}{left_out}. {' '.join(chance_words(comparison))}".rstrip()
+            f"{across.friedman:.3g}{left_out}{_of_chance(comparison)}."
         ),
     )
     axes = page.axes[0]
@@ -92,3 +92,10 @@ def _figure(material: Material, name: str) -> Drawn:
     return Drawn(
         file_name("ranks", part), f"Average ranks by {comparison.metric}", alt, page.figure
     )
+
+
+def _of_chance(comparison: Comparison) -> str:
+    """Which datasets are left out, behind another sentence."""
+    left_out = ", ".join(comparison.of_chance)
+    why = "where the teacher itself detects worse than chance"
+    return f". Left out, {why}: {left_out}" if left_out else ""

@@ -283,8 +283,12 @@ def test_across_datasets_it_counts_in_no_rank(results_of: Callable[..., Results]
     for number in range(6):
         source = BELOW if number == 0 else ABOVE
         several |= {(f"d{number}", label, s): v for (_, label, s), v in source.items()}
-    found = compare(results_of(several), "ood_auroc")
+    results = results_of(several)
+    found = compare(results, "ood_auroc")
     assert found.across and "d0" not in found.across.seeds and len(found.across.seeds) == 5
+    (ranks,) = figures_by(results, "ranks", metrics=("ood_auroc",)).values()
+    left_out = "Left out, where the teacher itself detects worse than chance: d0."
+    assert "over N = 5 datasets" in ranks.note and left_out in ranks.note
 
 
 # Figures and the report
