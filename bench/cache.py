@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from bench.files import atomic_file, open_plain, read_plain, write_atomically
 from bench.fingerprint import digest
+from bench.tensors import Later, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,16 +76,14 @@ class Cache:
             return False
         return True
 
-    def save(self, key: str, arrays: Mapping[str, np.ndarray], note: Mapping[str, Any]) -> None:
+    def save(
+        self, key: str, arrays: Mapping[str, np.ndarray | Later], note: Mapping[str, Any]
+    ) -> None:
         """Write an entry; a reader sees all of it or nothing."""
-        from safetensors.numpy import save
-
         arrays_path, note_path = self._paths(key)
         with atomic_file(arrays_path) as part:
-            # Written by Python: an error of safetensors' own writing would not be an OSError.
-            part.write_bytes(
-                save({name: np.asarray(array, order="C") for name, array in arrays.items()})
-            )
+            with part.open("wb") as file:
+                write_tensors(file, arrays)
             sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part, self.folder)}
         whole = {**sums, **note}
         text = json.dumps({**whole, _SUM: _sum_of_note(key, whole)}, indent=1, sort_keys=True)

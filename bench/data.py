@@ -19,10 +19,14 @@ from bench.cache import Cache, Damaged
 from bench.fingerprint import code_digest, digest, versions
 from bench.keys import DataPlan
 from bench.randomness import numpy_stream, stream_name
+from bench.tensors import Later
 from datasets import get
 from datasets.base import Data, Dataset, Split, Stream
 from datasets.pictures import Decoder
 from datasets.strata import rare_classes, stratified
+
+SHIFTED = 2**24
+"""Bytes of images that are shifted at a time."""
 
 
 @dataclass(frozen=True)
@@ -196,30 +200,44 @@ def _corrupted(
 
 def _evaluation_arrays(
     data: Data, dataset: type[Dataset], plan: DataPlan, root: Path, stream: Stream
-) -> dict[str, np.ndarray]:
-    shifted, ood = dict(data.shifted), dict(data.ood)
+) -> dict[str, np.ndarray | Later]:
+    arrays, ood = dict[str, np.ndarray | Later](), dict(data.ood)
     if dataset.images:
         from datasets.ood import load_ood
 
-        shifted |= _shifted(data.test, dataset.shifts)
+        arrays |= _shifted(data.test, dataset.shifts)
         for each in plan.sources.present:
             ood[each.name] = load_ood(each.source, dataset, root, stream, plan.test_examples)
     splits = {"test": data.test}
     if data.canvas is not None:
         splits["canvas"] = data.canvas
-    splits |= {f"test/{shift}/{level}": split for (shift, level), split in shifted.items()}
-    return dict(_flatten(splits)) | {f"ood:{name}.x": x for name, x in ood.items()}
+    splits |= {f"test/{shift}/{level}": split for (shift, level), split in data.shifted.items()}
+    arrays |= _flatten(splits)
+    return arrays | {f"ood:{name}.x": x for name, x in ood.items()}
 
 
-def _shifted(test: Split, names: Sequence[str]) -> dict[tuple[str, int], Split]:
-    from datasets.shifts import LEVELS, shifted
+def _shifted(test: Split, names: Sequence[str]) -> dict[str, np.ndarray | Later]:
+    """The shifted test sets, whose images are made when they are written: one set at a time."""
+    from datasets.shifts import LEVELS
 
-    images = torch.from_numpy(test.x)
-    return {
-        (name, level): Split(shifted(images, name, level).numpy(), test.y)
-        for name in names
-        for level in range(1, len(LEVELS[name]) + 1)
-    }
+    arrays: dict[str, np.ndarray | Later] = {}
+    for name in names:
+        for level in range(1, len(LEVELS[name]) + 1):
+            make = partial(_shifted_images, test.x, name, level)
+            arrays[f"test/{name}/{level}.x"] = Later(test.x.shape, test.x.dtype, make)
+            arrays[f"test/{name}/{level}.y"] = test.y
+    return arrays
+
+
+def _shifted_images(x: np.ndarray, name: str, level: int) -> np.ndarray:
+    from datasets.shifts import shifted
+
+    result = np.empty_like(x)
+    rows = max(1, SHIFTED // max(1, x[:1].nbytes))
+    for start in range(0, len(x), rows):
+        some = slice(start, start + rows)
+        result[some] = shifted(torch.from_numpy(x[some]), name, level).numpy()
+    return result
 
 
 def _flatten(splits: Mapping[str, Split]) -> Iterator[tuple[str, np.ndarray]]:

@@ -14,7 +14,7 @@ from bench.compute import CPU, Compute
 from bench.data import Prepared
 from bench.randomness import seed_global_streams, torch_stream
 from bench.recipe import Recipe
-from bench.teacher import CHUNK, Teacher
+from bench.teacher import Teacher, chunks
 from bench.training import Epoch, Indices, Problem, train
 from methods.base import Batch, Method, Stage
 from methods.predictions import Prediction
@@ -72,8 +72,8 @@ def predict(
     compute: Compute = CPU,
 ) -> Prediction:
     """The prediction on raw inputs x [N, ...], in chunks of fixed size."""
-    chunks = (data.inputs(chunk, compute.device) for chunk in torch.split(x, CHUNK))
-    outputs = [compute.outputs(partial(method.forward, network, each, stream)) for each in chunks]
+    inputs = (data.inputs(chunk, compute.device) for chunk in chunks(x))
+    outputs = [compute.outputs(partial(method.forward, network, each, stream)) for each in inputs]
     return method.predict(torch.cat(outputs, dim=1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,9 @@ from methods.networks import Networks
 from methods.tasks import Task
 
 CHUNK = 256
-"""Examples that an evaluation takes at a time."""
+"""Examples that an evaluation takes at a time, if they have no more pixels than"""
+CHUNK_SIDE = 32
+"""squared: of larger images it takes fewer, so that its memory does not grow with them."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,16 @@ def train_members(
     return network, history
 
 
+def chunks(x: Tensor) -> Sequence[Tensor]:
+    """Inputs [N, ...] as an evaluation takes them; cut by their shape alone."""
+    pixels = math.prod(x.shape[2:]) if x.dim() == 4 else 1
+    return torch.split(x, max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // pixels)))
+
+
 @torch.no_grad()
 def outputs_on(network: nn.Module, data: Prepared, x: Tensor, compute: Compute = CPU) -> Tensor:
     """The members' outputs [M, N, K] on raw inputs x, in chunks of fixed size."""
-    inputs = (data.inputs(chunk, compute.device) for chunk in torch.split(x, CHUNK))
+    inputs = (data.inputs(chunk, compute.device) for chunk in chunks(x))
     return torch.cat([compute.outputs(partial(network, each)) for each in inputs], dim=1)
 
 

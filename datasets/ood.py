@@ -3,8 +3,8 @@
 A set is another image dataset (its test split), ``folder:PATH`` (of class folders test/CLASS/*, or
 of images), or synthetic:
 
-uniform-noise: 10,000 images, every value uniform on 0..255.
-gaussian-noise: 10,000 images, every value from a normal distribution with the mean and the standard
+uniform-noise: as many images as there are to test, 10,000 at most, every value uniform on 0..255.
+gaussian-noise: as many, every value from a normal distribution with the mean and the standard
     deviation of its channel over all test images, rounded and clipped to 0..255.
 pixel-permutation: the test images, the pixels of each in a random order of its own, which is the
     same in all channels.
@@ -145,10 +145,10 @@ def _some(count: int, limit: int | None, rng: np.random.Generator) -> np.ndarray
 
 def _synthetic(name: str, dataset: Dataset, stream: Stream, limit: int | None) -> np.ndarray:
     rng = stream(f"ood/{name}")
-    count = NOISE_IMAGES if limit is None else min(limit, NOISE_IMAGES)
+    images = dataset.test_inputs(stream)
+    count = min(len(images), NOISE_IMAGES, limit or NOISE_IMAGES)
     if name == "uniform-noise":
         return rng.integers(256, size=(count, *dataset.shape), dtype=np.uint8)
-    images = dataset.test_inputs(stream)
     if name == "gaussian-noise":
         return _gaussian(images, count, rng)
     return _permuted(images[_some(len(images), limit, stream(f"ood/{name}/rows"))], rng)

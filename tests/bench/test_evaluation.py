@@ -154,7 +154,7 @@ def test_one_set_and_chunk_at_a_time_is_all_at_once(
     some = replace(digits.data, sets=sets, validation=exact(digits.data.validation))
     network, entries = digits.student(name, epochs=2).double(), []
     for size in (256, 10**6, 7):
-        monkeypatch.setattr("bench.student.CHUNK", size)
+        monkeypatch.setattr("bench.teacher.CHUNK", size)
         entries.append(by_set(digits.figures(name, some, Sources(), network)[1]))
     chunked, *others = entries
     for other in others:

@@ -128,11 +128,27 @@ def test_limited_rows_keep_their_order(root: Path, streams: Streams) -> None:
     assert rows == sorted(set(rows))
 
 
-def test_uniform_noise_is_uniform(root: Path, streams: Streams) -> None:
-    noise = load_ood("uniform-noise", MNIST, root, streams(0))
-    assert noise.shape == (10_000, 1, 28, 28)
-    counts = np.bincount(noise[:2000].ravel(), minlength=256)
-    expected = 2000 * 784 / 256
+@pytest.mark.parametrize(
+    ("tests", "limit", "count"), [(20, None, 20), (20, 7, 7), (12_000, None, 10_000)]
+)
+@pytest.mark.parametrize("name", ["uniform-noise", "gaussian-noise"])
+def test_there_is_as_much_noise_as_there_are_test_images(
+    name: str,
+    tests: int,
+    limit: int | None,
+    count: int,
+    streams: Streams,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = np.zeros((tests, 2, 16, 16), np.uint8)
+    monkeypatch.setattr(Bright, "test_inputs", lambda self, stream: images)
+    assert load_ood(name, Bright, Path(), streams(0), limit).shape == (count, 2, 16, 16)
+
+
+def test_uniform_noise_is_uniform(streams: Streams) -> None:
+    noise = load_ood("uniform-noise", Bright, Path(), streams(0))
+    counts = np.bincount(noise.ravel(), minlength=256)
+    expected = noise.size / 256
     chi_squared = ((counts - expected) ** 2 / expected).sum()
     assert abs(chi_squared - 255) < 5 * np.sqrt(2 * 255)
 
@@ -159,7 +175,7 @@ class Bright(Dataset):
     def test_inputs(self, stream: Stream) -> np.ndarray:
         signs = np.where(np.arange(256).reshape(16, 16) % 2, 1, -1)
         planes = np.stack((100 + 10 * signs, 150 + 20 * signs))
-        return np.tile(planes, (3, 1, 1, 1)).astype(np.uint8)
+        return np.tile(planes, (1000, 1, 1, 1)).astype(np.uint8)
 
 
 def test_gaussian_noise_has_the_moments_of_each_channel(streams: Streams) -> None:
