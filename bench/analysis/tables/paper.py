@@ -141,6 +141,10 @@ def _differences(results: Results, datasets: Sequence[str], shifted: bool) -> li
         others += [f"only {recipe[name]} {name.replace('_', ' ')}" for name in cut]
         if others:
             parts.append(f"{NAMES[dataset]} here: {', '.join(others)}")
+    if own := _with_own_weight(results, datasets):
+        parts.append(
+            f"λ of {', '.join(own)}: of a mean, chosen by this suite; the paper's: of a sum"
+        )
     if shifted:
         parts.append(
             "TV: of histograms of 50 bins, 0 to 1; there a sum of density differences over "
@@ -149,6 +153,16 @@ def _differences(results: Results, datasets: Sequence[str], shifted: bool) -> li
     else:
         parts.append("ECE of both: 10 equal-width bins; FLOPs of both: multiply-accumulates, once")
     return parts
+
+
+def _with_own_weight(results: Results, datasets: Sequence[str]) -> list[str]:
+    """Labels of Hydra+ whose weight of diversity is not the paper's, which is that of a sum."""
+    labels = {
+        label: cell["parameters"].get("normalise")
+        for (name, label, _), cell in results.cells.items()
+        if name in datasets and cell["method"] == "hydra+"
+    }
+    return sorted(label for label, is_mean in labels.items() if is_mean)
 
 
 def _lacking(

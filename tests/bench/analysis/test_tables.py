@@ -413,7 +413,10 @@ def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -
     results = results_of(
         {("cifar10", label, 0): figure | shifted for label in labels},
         methods=labels,
-        parameters={"twenty": {"heads": 20}, "three": {"heads": 3}},
+        parameters={
+            "twenty": {"heads": 20, "normalise": True},
+            "three": {"heads": 3, "normalise": False},
+        },
         recipe={"members": 5, "epochs": 200},
     )
     table, shift = paper_tables(results)
@@ -427,6 +430,7 @@ def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -
     text = said(table)
     assert "no cell of SVHN here" in text and "members 5 instead of 20" in text
     assert "epochs" not in text and "ECE of both: 10 equal-width bins" in text
+    assert "λ of twenty: of a mean, chosen by this suite; the paper's: of a sum" in text
     assert "± with n where the other lines have n − 1" in text and "older code" not in text
     # The printed 8.86, of at most 43.4, is a total variation of 0.204.
     theirs = dict(shift.rows)["Hydra+-20"][3].summary
