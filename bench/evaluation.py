@@ -106,7 +106,9 @@ def outcome_of(prediction: Prediction, each: EvaluationSet, temperature: float =
             log_members=log_members,
             temperature=temperature,
         )
-    assert isinstance(prediction, GaussianMixture)
+    if not isinstance(prediction, GaussianMixture):
+        kind = type(prediction).__name__
+        raise TypeError(f"predict gives a {kind}, which is no Categorical or GaussianMixture")
     return ValueOutcome(
         **common,
         means=array(prediction.means),

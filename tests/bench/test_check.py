@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from bench.check import PROMISES, check_plugin
+from bench.check import check_plugin
+from bench.check.bed import TestBed
+from bench.check.journey import Journeys, go_on
+from bench.check.methods import PROMISES
+from bench.check.small import RECIPE
 from bench.errors import UsageError
+from bench.executors import ProcessPerTask
+from datasets import DATASETS
 from methods import METHODS
 
 METHOD = """
-import torch
+import os, random, time
+import numpy, torch
 from methods import Method, register
 from methods.networks.heads import core_and_heads
+
+{above}
 
 @register
 class Faulty(Method):
@@ -32,9 +42,32 @@ class Faulty(Method):
 
     def loss(self, outputs, batch, now):
         {loss}
-        return {{"correctness": self.task.correctness(outputs, batch.y)}}
-"""
+        return {{"correctness": scale * self.task.correctness(outputs, batch.y)}}
 
+    def predict(self, outputs):
+        {predict}
+        return self.task.prediction(outputs)
+"""
+PARTS = {"above": "", "build": "pass", "forward": "pass", "loss": "scale = 1", "predict": "pass"}
+
+TWICE = "a whole run gives the same values twice: run twice, "
+RESUMED = "goes on in another process: gone on with in another process after 1 epochs, "
+COUNTER = "OF.count = getattr(OF, 'count', 0) + 1; scale = OF.count"
+OTHER = """
+from methods.predictions import Prediction
+
+class Odd(Prediction):
+    def __init__(self, outputs):
+        self._mean = outputs[..., 0].double().mean(0)
+        self.total = self.aleatoric = self._mean.new_ones(self._mean.shape)
+        self.epistemic = 0 * self.total
+        self.scores = {}
+
+    mean = property(lambda self: self._mean)
+
+    def log_prob(self, y):
+        return -(self._mean - y).square()
+"""
 FAULTS = {
     "sound": ({}, ""),
     "unused": (
@@ -44,49 +77,141 @@ FAULTS = {
     "shape": ({"forward": "return network(x)[0]"}, "outputs are [40, 3], not [S, 40, 3]"),
     "vector": ({"loss": "return {'a': outputs.mean((0, 2))}"}, "term 'a' is [40], not a scalar"),
     "overflow": ({"loss": "return {'a': outputs.exp().mean()}"}, "term 'a' is inf"),
-    "global": (
-        {"forward": "return network(x) + torch.rand(1)"},
-        "the outputs differ",
+    "global": ({"forward": "return network(x) + torch.rand(1)"}, "the outputs differ"),
+    # What a run would fail on, though each part is well.
+    "another prediction": (
+        {"above": OTHER, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"},
+        "predict gives a Odd, which is no Categorical or GaussianMixture",
     ),
+    "nan in a prediction": (
+        {"predict": "outputs = outputs * float('nan')"},
+        "uncertainty is negative or not finite",
+    ),
+    "a prediction of other examples": ({"predict": "outputs = outputs[:, 1:]"}, "total is [39]"),
+    # What would not repeat.
+    "predict draws": ({"predict": "outputs = outputs + torch.rand(1)"}, TWICE),
+    "predict draws with numpy": ({"predict": "outputs = outputs + numpy.random.rand()"}, TWICE),
+    "the loss draws": ({"loss": "scale = 1 + random.random()"}, TWICE),
+    "the clock": ({"loss": "scale = 1 + time.time() % 1"}, TWICE),
+    "state of the class": ({"loss": COUNTER.replace("OF", "type(self)")}, TWICE),
+    "state of the module": (
+        {"above": "class Memory: pass", "loss": COUNTER.replace("OF", "Memory")},
+        TWICE,
+    ),
+    # What would not resume.
+    "state of the method": ({"loss": COUNTER.replace("OF", "self")}, RESUMED),
+    "state of the network": ({"loss": COUNTER.replace("OF", "batch.network")}, RESUMED),
+    "a buffer that is not kept": (
+        {
+            "build": "network.register_buffer('steps', torch.zeros(()), persistent=False)",
+            "loss": "batch.network.steps += 1; scale = batch.network.steps",
+        },
+        RESUMED,
+    ),
+    "the process": ({"loss": "scale = 1 + os.getpid() % 1000 / 1000"}, RESUMED),
 }
+DEPENDS_ON_HASHES = {"loss": "scale = 1 + list({str(n) for n in range(99)}).index('7')"}
+KEPT = {
+    "build": "network.register_buffer('steps', torch.zeros(()))",
+    "loss": "batch.network.steps += 1; scale = batch.network.steps",
+}
+"""What a method may do: its state is in a buffer."""
 
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone after it."""
-    for name in [f"faulty-{fault}" for fault in FAULTS]:
-        monkeypatch.setitem(METHODS, name, METHODS["kd"])
-        monkeypatch.delitem(METHODS, name)
+    monkeypatch.setitem(METHODS, "faulty", METHODS["kd"])
+    monkeypatch.delitem(METHODS, "faulty")
+
+
+@pytest.fixture
+def elsewhere(processes: Callable[..., ProcessPerTask]) -> Callable[[str, Path], None]:
+    """Another process, forked: it has nothing of this one, and starts in no time."""
+    executor = processes(1)
+
+    def go_on_there(plugin: str, folder: Path) -> None:
+        executor.submit(go_on, plugin, folder).result()
+
+    return go_on_there
+
+
+def plugin(folder: Path, parts: Mapping[str, str]) -> str:
+    path = folder / "plugin.py"
+    path.write_text(METHOD.format(name="faulty", **{**PARTS, **parts}))
+    return str(path)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_method(fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_faulty_method(
+    fault: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    elsewhere: Callable[[str, Path], None],
+) -> None:
     changes, message = FAULTS[fault]
-    parts = {"build": "pass", "forward": "pass", "loss": "pass"} | changes
-    path = tmp_path / "plugin.py"
-    path.write_text(METHOD.format(name=f"faulty-{fault}", **parts))
-    fits = check_plugin(str(path))
+    fits = check_plugin(plugin(tmp_path, changes), elsewhere)
     out = capsys.readouterr().out
     assert fits == (fault == "sound"), out
     assert message in out
     verdict = "fits" if fits else "does not fit"
-    assert f"verdict: 'faulty-{fault}' {verdict}" in out
+    assert f"verdict: 'faulty' {verdict}" in out
+
+
+def test_state_in_a_buffer_and_built_in_methods_fit(
+    tmp_path: Path, elsewhere: Callable[[str, Path], None]
+) -> None:
+    path = plugin(tmp_path, KEPT)
+    assert check_plugin(path, elsewhere)
+    journeys = Journeys(path, tmp_path, elsewhere)
+    tasks = ("regression", "classification")
+    asked = [(m, next(t for t in tasks if t not in m.refuses)) for m in METHODS.values()]
+    for method, task in asked:
+        journeys.repeat(TestBed(method, task))
+    for method, task in asked:
+        journeys.resume(method.name, task)
+
+
+def test_an_order_of_sets_is_another_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not check_plugin(plugin(tmp_path, DEPENDS_ON_HASHES))
+    assert RESUMED in capsys.readouterr().out
+
+
+def test_data_may_take_as_long_as_they_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that does other things too, time passes."""
+    monkeypatch.setattr("bench.check.CHECK_SECONDS", 0.05)
+    monkeypatch.setitem(DATASETS, "late", DATASETS["spiral"])
+    monkeypatch.delitem(DATASETS, "late")
+    path = tmp_path / "late.py"
+    path.write_text(
+        "import time\nfrom datasets import register\nfrom datasets.spiral import Spiral\n"
+        "@register\nclass Late(Spiral):\n    name = 'late'\n    def load(self, stream):\n"
+        "        end = time.process_time() + 0.1\n"
+        "        while time.process_time() < end: pass\n"
+        "        return super().load(stream)\n"
+    )
+    assert check_plugin(str(path)), capsys.readouterr().out
 
 
 def test_a_loss_without_end_fails_its_check(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    elsewhere: Callable[[str, Path], None],
 ) -> None:
-    monkeypatch.setattr("bench.check.CHECK_SECONDS", 1)
+    monkeypatch.setattr("bench.check.CHECK_SECONDS", 0.5)
     some = ("gives outputs [S, B, K]", "finite terms and a gradient for every parameter")
-    monkeypatch.setattr("bench.check.PROMISES", {name: PROMISES[name] for name in some})
-    monkeypatch.setitem(METHODS, "faulty-endless", METHODS["kd"])
-    monkeypatch.delitem(METHODS, "faulty-endless")
-    path = tmp_path / "plugin.py"
-    parts = {"build": "pass", "forward": "pass", "loss": "while True: pass"}
-    path.write_text(METHOD.format(name="faulty-endless", **parts))
-    assert not check_plugin(str(path))
+    monkeypatch.setattr("bench.check.methods.PROMISES", {name: PROMISES[name] for name in some})
+    monkeypatch.setattr("bench.check.journey.RECIPE", RECIPE.model_copy(update={"epochs": 1}))
+    path = plugin(tmp_path, {"loss": "while True: pass"})
+    assert not check_plugin(path, elsewhere)
     out = capsys.readouterr().out
-    assert out.count("took longer than 1 s") == 2 and out.count("ok    faulty-endless") == 4
+    # The gradients and the whole run, of either task.
+    assert out.count("took longer than 0.5 s") == 4 and out.count("ok    faulty") == 4
 
 
 def test_a_plugin_that_registers_nothing(tmp_path: Path) -> None:
