@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from bench.devices import DEVICE
+from bench.errors import UsageError
 from bench.executors import PLAIN, Engine, Parcel, ProcessPerTask, TaskFailed, describe_failure
 
 
@@ -23,6 +24,8 @@ class InProcess(Engine):
         future: Future[Any] = Future()
         try:
             future.set_result(function(*arguments))
+        except UsageError as error:
+            future.set_exception(error)
         except (Exception, SystemExit, GeneratorExit) as error:
             future.set_exception(TaskFailed(*describe_failure(error)))
         return future

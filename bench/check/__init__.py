@@ -39,7 +39,7 @@ def check_apart(path: str) -> bool:
     try:
         return bool(executor.submit(check_plugin, path).result())
     except TaskFailed as error:
-        raise UsageError(error.reason.removeprefix("UsageError: ")) from None
+        raise UsageError(error.reason) from None
     except (TimedOut, WorkerDied) as error:
         print(f"\nverdict: does not fit: after the last line above, {error}", flush=True)
         return False

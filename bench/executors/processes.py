@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from typing import Any, NoReturn
 
 from bench.devices import DEVICE
+from bench.errors import UsageError
 from bench.executors.engine import (
     PLAIN,
     Engine,
@@ -91,9 +92,9 @@ class ProcessPerTask(Engine):
             self._forget(process)
         if answer is None:
             raise _end_without_answer(process.status)
-        succeeded, value = pickle.loads(answer)
-        if not succeeded:
-            raise TaskFailed(*value)
+        failure, value = pickle.loads(answer)
+        if failure is not None:
+            raise failure(*value)
         return value
 
     def _fork(self) -> Forked:
@@ -181,6 +182,8 @@ def serve(driver: socket.socket) -> NoReturn:
 def _answer(device: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bytes:
     os.environ[DEVICE] = device
     try:
-        return pickle.dumps((True, function(*arguments)))
+        return pickle.dumps((None, function(*arguments)))
+    except UsageError as error:
+        return pickle.dumps((UsageError, (str(error),)))
     except BaseException as error:
-        return pickle.dumps((False, describe_failure(error)))
+        return pickle.dumps((TaskFailed, describe_failure(error)))

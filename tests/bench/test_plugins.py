@@ -16,10 +16,12 @@ import pytest
 
 from bench import integrity, keys, plugins
 from bench.errors import UsageError
+from bench.executors import ProcessPerTask
 from bench.fingerprint import file_digest
 from bench.keys import class_code
 from bench.metrics.registry import METRICS
 from bench.plugins import ChangedPlugin, Plugin, load_planned, load_plugins, plugin_path
+from bench.workplace import Workplace
 from datasets import DATASETS
 from methods import METHODS
 from methods.base import Method
@@ -149,6 +151,18 @@ def test_a_forked_child_may_leave(tmp_path: Path) -> None:
     load_plugins([write(tmp_path / "forking.py", text)])
     (module,) = (each for name, each in sys.modules.items() if name.startswith("plugin_forking_"))
     assert os.waitstatus_to_exitcode(module.STATUS) == 7
+
+
+@pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", "import os; os._exit(0)"])
+def test_a_plugin_that_raises_in_a_worker_alone_ends_the_run(
+    raised: str, tmp_path: Path, mistake: Mistake, processes: Callable[..., ProcessPerTask]
+) -> None:
+    """No cell is to blame for it, and the next would say the same."""
+    text = f"import os\nif os.getpid() != {os.getpid()}:\n    {raised}\n"
+    planned = load_plugins([write(tmp_path / "elsewhere.py", text)])
+    workplace = Workplace(str(tmp_path / "cache"), planned)
+    message = mistake(processes(1).submit(workplace.open).result)
+    assert message.startswith(f"{tmp_path / 'elsewhere.py'}:3: ")
 
 
 # All their files count
