@@ -21,16 +21,10 @@ from typing import Any, Protocol
 
 from bench.files import atomic_file, open_plain, write_atomically
 from bench.fingerprint import code_digest, digest
+from bench.parts import metric_rows, result_rows, seconds_by_cell
 from bench.rows import as_csv, writer
-from bench.schema import (
-    CELL_NAMES,
-    METRIC_COLUMNS,
-    RESULT_COLUMNS,
-    metric_rows,
-    plain_json,
-    result_rows,
-    seconds_by_cell,
-)
+from bench.schema import CELL_NAMES, METRIC_COLUMNS, RESULT_COLUMNS, plain_json
+from bench.sealing import readable
 from bench.store import DamagedFile, Record, Run
 
 LARGEST = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
@@ -43,14 +37,20 @@ _Finished = tuple[Mapping[str, Any], Record]
 
 
 def write(run: Run) -> None:
-    """Write the tables of all cells that were asked for, unless they are there."""
+    """Write the tables of all cells that were asked for, unless they are there.
+
+    Raises:
+        Unreadable: no command could read one; of records that can be read, it can.
+    """
     if _is_current(run):
         return
     state = _state(run)
     with atomic_file(run.folder / "metrics.csv") as part, part.open("wb") as file:
         metrics = _Hashed(file)
         cells = _write_metrics(run, metrics)
-    results = _results_csv(cells)
+    with readable(run.folder / "results.csv"):
+        results = _results_csv(cells)
+        result_rows(results, (cell for cell, _ in cells))
     write_atomically(run.folder / "results.csv", results)
     timings = _timings_csv(cells)
     write_atomically(run.folder / "timings.csv", timings)
@@ -74,7 +74,8 @@ def _is_current(run: Run) -> bool:
 
 
 def _code() -> str:
-    return code_digest("bench/derived.py", "bench/rows.py", "bench/schema.py", "bench/store.py")
+    names = ("derived", "parts", "rows", "schema", "sealing", "store")
+    return code_digest(*(f"bench/{name}.py" for name in names))
 
 
 def outdated(run: Run) -> Iterator[str]:

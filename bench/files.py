@@ -11,7 +11,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
@@ -48,6 +48,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file by this content, whole or not at all."""
     with atomic_file(path) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """A folder that is made if it isn't there; after a failure, what was made and is empty goes."""
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for each in made:
+            with suppress(OSError):
+                each.rmdir()
+        raise
 
 
 def real_path(path: Path) -> Path:

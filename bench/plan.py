@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from bench.fingerprint import code_digest, digest, versions
 from bench.keys import Planner, TeacherPlan, class_code, modules_code
 from bench.metrics.registry import METRICS
 from bench.places import DATA_ROOT
+from bench.printable import shortened
 from bench.randomness import stream_name
 from bench.recipe import Recipe, recipe_for
+from bench.schema import LAST_SEED, LONGEST, MOST_CELLS, is_id, is_plain
 from bench.sources import sources_of
 from datasets.base import BadData, Dataset
 from datasets.corruptions import CORRUPTED_SHAPE
@@ -102,6 +105,7 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
         raise UsageError("--corruptions: none of the datasets has images of 3x32x32")
     for name, dataset in chosen:
         _check_files(name, dataset(root), config)
+    _check_number(config)
     recipes = {name: _recipe(dataset, config) for name, dataset in chosen}
     sources = {name: sources_of(dataset, config, root) for name, dataset in chosen}
     planner = Planner(root, sources, device)
@@ -124,6 +128,14 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
         reasons = sorted({f"{c.method} on {c.dataset}: {c.skip}" for c in cells})
         raise UsageError(f"nothing can be run: {'; '.join(reasons)}")
     return cells
+
+
+def _check_number(config: Config) -> None:
+    """Whether a run's description can hold as many, before any is made."""
+    variants = (math.prod(map(len, variant.values.values())) for variant in config.variants)
+    count = sum(variants) * len(config.seeds)
+    if count > MOST_CELLS:
+        raise UsageError(f"{count:,} cells a dataset; a run has at most {MOST_CELLS:,} in all")
 
 
 class _Grid:
@@ -260,6 +272,11 @@ def _cells_of(
     """A cell a teacher; teachers of a dataset have the same recipe and sources."""
     parameters = resolve(method, dataset, given, variant)
     label = label_of(variant, {name: parameters[name] for name in given})
+    if len(label) > LONGEST or not label.isprintable():
+        raise UsageError(
+            f"{variant.place}: {shortened(label)!r} can't be a label: longer than {LONGEST:,} "
+            "characters, or not to be printed"
+        )
     recipe, data = teachers[0].recipe, teachers[0].data
     cell_code = _cell_code(method, dataset.task)
     alike = digest(
@@ -272,6 +289,11 @@ def _cells_of(
         }
     )
     stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}")
+    if not is_id(f"{stem}.s{LAST_SEED}.{alike[:12]}"):
+        raise UsageError(
+            f"{variant.place}: the names of dataset {shortened(dataset.name)} and method "
+            f"{shortened(method.name)} are too long for those of files"
+        )
     protocol, code = _protocol(dataset.task), digest([cell_code, data.code])[:32]
     for teacher in teachers:
         content = digest([alike, teacher.seed, teacher.outputs_key])
@@ -297,7 +319,7 @@ def resolve(
     """All parameters of a method on a dataset: given, else the dataset's, else the default.
 
     Raises:
-        UsageError: an unknown parameter or a wrong value.
+        UsageError: an unknown parameter or a wrong value, or one that a run can't keep.
     """
     fields = method.Parameters.model_fields
     values = {
@@ -308,11 +330,19 @@ def resolve(
         and name in dataset.defaults
     }
     try:
-        return method.Parameters(**{**values, **given}).model_dump()
+        parameters = method.Parameters(**{**values, **given}).model_dump()
     except ValidationError as error:
         location, reason = explain(error, method.Parameters)
         place = variant.places.get(str(location[0]) if location else "", variant.place)
         raise UsageError(f"{place}: method {method.name!r}: {reason}") from None
+    for name, value in parameters.items():
+        if not is_plain(value):
+            place = variant.places.get(name, variant.place)
+            raise UsageError(
+                f"{place}: method {method.name!r}: a run can't keep the value of {name}: it is not "
+                "finite, too large, nested too deeply, or of a kind that YAML lacks"
+            )
+    return parameters
 
 
 def label_of(variant: Variant, given: Mapping[str, Any]) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import shlex
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import datasets
 from bench import derived
 from bench.cache import Cache
+from bench.description import described
 from bench.devices import cores
 from bench.errors import UsageError
 from bench.estimate import Estimate
@@ -28,23 +27,21 @@ from bench.executors import (
     WorkerLost,
     cluster_named,
 )
-from bench.fingerprint import canonical
+from bench.files import new_folder
 from bench.folders import require_room
 from bench.graph import cell_task, data_tasks, make_tasks
-from bench.identity import clashes, seeds_of
 from bench.latencies import Latencies
-from bench.metrics.registry import METRICS
-from bench.places import DATA_ROOT, ROOT
+from bench.places import DATA_ROOT
 from bench.plan import Cell
 from bench.plugins import Plugin
 from bench.progress import Progress
+from bench.recorder import Recorder, skip
 from bench.remarks import data_plans, remarks
-from bench.scheduler import Ended, Observer, Scheduler
-from bench.store import FORMAT, Run, state_of
+from bench.scheduler import Ended, Scheduler
+from bench.store import Run, state_of
 from bench.task import Task
 from bench.usage import Usage
 from bench.workplace import Workplace, in_worker
-from methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -76,15 +73,21 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
     """
     require_data(cells, options)
     require_room(run.folder, f"--results {run.folder}")
-    _require_writable(options.cache)
-    with run.locked():
-        check_recipes(run, cells)
-        _describe(run, cells, options)
+    with _writable(options.cache), run.locked(), contextlib.ExitStack() as ending:
+        manifest = described(run, cells, options.command)
         left = _left(run, cells, options)
+        workplace = _workplace(options)
+        waiting = [cell for cell in left.cells if not cell.skip]
+        # A cluster that can't be reached leaves the folder as it was.
+        engine = _engine(options, workplace) if waiting else None
+        if engine is not None:
+            ending.callback(engine.stop)
+        run.write_manifest(manifest)
         try:
             # Skipped cells are recorded at once.
-            _skip(run, [cell for cell in left.cells if cell.skip])
-            _run_left(run, [cell for cell in left.cells if not cell.skip], options, left)
+            skip(run, [cell for cell in left.cells if cell.skip])
+            if engine is not None:
+                _run_left(run, waiting, options, left, engine, workplace)
         except BaseException:
             # The tables can be derived again at any time; what went wrong is the news.
             with contextlib.suppress(OSError):
@@ -134,25 +137,34 @@ def require_data(cells: Sequence[Cell], options: Options) -> None:
             raise UsageError(f"{name}: {reason}; give --data-root, or --download to fetch it")
 
 
-def _require_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(f"{folder}: can't be written ({error.strerror})") from None
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as made:
+        try:
+            made.enter_context(new_folder(folder))
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise UsageError(f"{folder}: can't be written ({error.strerror})") from None
+        yield
 
 
-def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) -> None:
-    if not cells:
-        return
-    by_task = {cell_task(cell): cell for cell in cells}
+def _workplace(options: Options) -> Workplace:
     places = str(options.cache), options.plugins, str(options.data_root)
-    workplace = Workplace(*places, options.checkpoint)
+    return Workplace(*places, options.checkpoint)
+
+
+def _run_left(
+    run: Run,
+    cells: Sequence[Cell],
+    options: Options,
+    left: _Left,
+    engine: Engine,
+    workplace: Workplace,
+) -> None:
+    by_task = {cell_task(cell): cell for cell in cells}
     cache = Cache(options.cache)
     with contextlib.ExitStack() as ending:
-        engine = _engine(options, workplace)
-        ending.callback(engine.stop)
         if data := data_tasks(cells, cache, workplace):
             # Before anything trains, a broken file is the user's to mend; here, where files are.
             local = engine if options.executor == "local" else ProcessPerTask(1)
@@ -164,7 +176,7 @@ def _run_left(run: Run, cells: Sequence[Cell], options: Options, left: _Left) ->
         estimate = left.estimate
         usage = Usage(engine.slots, None if options.scheduler else cores())
         with Progress(by_task, engine.slots, estimate) as progress:
-            recorder = _Recorder(run, by_task, left.latencies, (usage, progress))
+            recorder = Recorder(run, by_task, left.latencies, (usage, progress))
             Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast, estimate=estimate).run()
         print(usage.report(), file=sys.stderr)
 
@@ -219,197 +231,6 @@ def _cluster(options: Options, workplace: Workplace) -> Engine:
     if cluster.dashboard:
         print(f"dashboard: {cluster.dashboard}", file=sys.stderr)
     return cluster
-
-
-class _Recorder:
-    """Writes the record of each cell that ends, then tells others."""
-
-    def __init__(
-        self,
-        run: Run,
-        cells: dict[str, Cell],
-        latencies: Latencies,
-        others: Sequence[Observer],
-    ) -> None:
-        self.run = run
-        self.cells = cells
-        self.latencies = latencies
-        self.others = others
-        self.commit = _commit()
-
-    def started(self, task: Task) -> None:
-        for other in self.others:
-            other.started(task)
-
-    def ended(self, ended: Ended) -> None:
-        cell = self.cells.get(ended.task.name)
-        if cell is not None:
-            body, history, curves = ended.value if ended.value is not None else ({}, [], {})
-            record = _record(cell, "failed" if ended.failed else "ok", ended.reason, self.commit)
-            record |= body
-            record["details"] = ended.details
-            record["timings"] = {**record["timings"], "attempts": ended.attempts}
-            self.run.write_record(record, history, curves)
-            self.latencies.learn(cell.kind, record["timings"])
-        for other in self.others:
-            other.ended(ended)
-
-
-def _record(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]:
-    return {
-        "id": cell.id,
-        "dataset": cell.dataset,
-        "method": cell.method,
-        "seed": cell.seed,
-        "status": status,
-        "reason": reason,
-        "parameters": dict(cell.parameters),
-        "recipe": cell.recipe.model_dump(),
-        "teacher": cell.teacher.outputs_key,
-        "commit": commit,
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "headline": {},
-        "sets": [],
-        "timings": {},
-        "environment": {},
-    }
-
-
-def _skip(run: Run, cells: Sequence[Cell]) -> None:
-    for cell in cells:
-        run.write_record(_record(cell, "skipped", cell.skip, ""))
-
-
-def check_recipes(run: Run, cells: Sequence[Cell]) -> None:
-    """One folder, one recipe a dataset, one thing a label: tables compare what is alike.
-
-    Raises:
-        UsageError: the folder holds cells of another recipe or teacher, or under a label that is
-            asked for others than those asked for.
-    """
-    manifest = run.manifest()
-    for dataset, cell in {cell.dataset: cell for cell in cells}.items():
-        recipe = cell.recipe.training()
-        old = manifest.get("recipes", {}).get(dataset, recipe)
-        if canonical(old) != canonical(recipe):
-            names = sorted(name for name in recipe if old.get(name) != recipe[name])
-            values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
-            raise UsageError(
-                f"{run.folder}: {dataset} was run with {values}; give another folder with --results"
-            )
-    earlier = _staying(manifest, cells)
-    _check_groups(run.folder, manifest, earlier, cells)
-    _check_teachers(run.folder, earlier, cells)
-    _check_labels(run.folder, earlier, cells)
-
-
-def _staying(manifest: Mapping[str, Any], cells: Sequence[Cell]) -> list[Mapping[str, Any]]:
-    """What a run's description keeps: all but the cells whose places are taken."""
-    taken = {_slot(cell.described()) for cell in cells}
-    return [each for each in manifest.get("cells", {}).values() if _slot(each) not in taken]
-
-
-def _check_groups(
-    folder: Path,
-    manifest: Mapping[str, Any],
-    earlier: Iterable[Mapping[str, Any]],
-    cells: Sequence[Cell],
-) -> None:
-    """One folder, the same OOD sets in the same groups: headline values are means over them."""
-    now = _ood_sets({cell.dataset: cell for cell in cells}.values())
-    for old in earlier:
-        name = old["dataset"]
-        if name in now and _groups(now[name]) != _groups(manifest["ood"].get(name, {})):
-            raise UsageError(
-                f"{folder}: {name} {old['label']} was measured on other OOD sets, or on these in "
-                "other groups; run it again too, or give another folder with --results"
-            )
-
-
-def _check_teachers(
-    folder: Path, earlier: Iterable[Mapping[str, Any]], cells: Sequence[Cell]
-) -> None:
-    """One folder, one teacher a dataset and seed, and the same sets: differences are paired."""
-    now = {(cell.dataset, cell.seed): cell.measured for cell in cells}
-    for old in earlier:
-        key = now.get((old["dataset"], old["seed"]))
-        if key not in (None, old.get("measured")):
-            raise UsageError(
-                f"{folder}: {old['dataset']} {old['label']} was measured with another teacher, "
-                "or on other sets; run it again too, or give another folder with --results"
-            )
-
-
-def _check_labels(
-    folder: Path, earlier: Iterable[Mapping[str, Any]], cells: Sequence[Cell]
-) -> None:
-    """One folder, one method, one set of parameters and one version of the code a label."""
-    asked = [cell.described() for cell in cells]
-    labels = {cell["label"] for cell in asked}
-    for clash in clashes([*asked, *(old for old in earlier if old["label"] in labels)]):
-        raise UsageError(
-            f"{folder}: {clash}, which is asked for now: run {seeds_of(clash.cells)} again too, "
-            "or give another folder with --results or another label"
-        )
-
-
-def _describe(run: Run, cells: Sequence[Cell], options: Options) -> None:
-    manifest = run.manifest()
-    asked = {cell.id: cell.described() for cell in cells}
-    slots = {_slot(cell) for cell in asked.values()}
-    kept = {k: v for k, v in manifest.get("cells", {}).items() if _slot(v) not in slots}
-    of_datasets = {cell.dataset: cell for cell in cells}
-    recipes = {name: cell.recipe.training() for name, cell in of_datasets.items()}
-    # What cells that stay were made with, plugins too, is kept.
-    metrics = manifest.get("metrics", {}) | {
-        m.name: {"better": m.better, "headline": m.headline, "task": m.task, "summary": m.summary}
-        for m in METRICS.values()
-    }
-    methods = {m["name"]: m for m in manifest.get("methods", [])}
-    methods |= {m.name: {"name": m.name, "reference": m.reference} for m in METHODS.values()}
-    run.write_manifest(
-        {
-            "format": FORMAT,
-            "command": options.command,
-            "cells": kept | asked,
-            "recipes": manifest.get("recipes", {}) | recipes,
-            "ood": manifest.get("ood", {}) | _ood_sets(of_datasets.values()),
-            "remarks": manifest.get("remarks", {}),
-            "metrics": metrics,
-            "methods": list(methods.values()),
-        }
-    )
-
-
-def _ood_sets(cells: Iterable[Cell]) -> dict[str, dict[str, str]]:
-    """By dataset, each OOD set's group, or why it is absent."""
-    return {
-        cell.dataset: {
-            each.name: f"absent: {each.absent}" if each.absent else each.group
-            for each in cell.teacher.data.sources.ood
-        }
-        for cell in cells
-    }
-
-
-def _groups(sets: Mapping[str, str]) -> dict[str, str]:
-    """By OOD set its group; why one is absent makes no difference."""
-    return {name: group.partition(":")[0] for name, group in sets.items()}
-
-
-def _slot(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A place in the table: a cell of changed code takes the place of its older self."""
-    return cell["dataset"], cell["label"], cell["seed"]
-
-
-def _commit() -> str:
-    """The repository's commit, with a + if files differ from it; empty outside git."""
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+"]
-        done = subprocess.run(command, capture_output=True, check=True)
-        return done.stdout.decode(errors="replace").strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def command_line() -> str:

@@ -10,6 +10,7 @@ from bench.config import Config
 from bench.errors import UsageError
 from bench.files import real_path
 from bench.keys import OODSet, Sources, class_code
+from bench.printable import shortened
 from datasets import DATASETS, UnknownDataset, get
 from datasets.base import BadData, Dataset
 from datasets.corruptions import CORRUPTED_SHAPE, corruptions_identity
@@ -72,9 +73,11 @@ def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
         # Where a folder lies is nobody's business but this machine's.
         kind, _, path = source.partition(":")
         name = f"{kind}:{real_path(Path(path)).name}" if path else source
-        return OODSet(name, group, source, absent, identity)
     except (UnknownDataset, BadData) as error:
         raise UsageError(f"--ood {text}: {error}") from None
+    if not name.isprintable():
+        raise UsageError(f"--ood {text}: {shortened(name)!r} can't be a set's name in tables")
+    return OODSet(name, group, source, absent, identity)
 
 
 def _reader_code(name: str) -> str:

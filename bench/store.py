@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,67 +25,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from bench.errors import UsageError
-from bench.files import make_folder, read_plain, write_atomically
+from bench.files import make_folder, new_folder, read_plain, write_atomically
 from bench.fingerprint import canonical
+from bench.parts import curves_of, history_of
 from bench.printable import printable
 from bench.rows import as_csv
-from bench.schema import (
-    HUGE,
-    curves_of,
-    history_of,
-    is_id,
-    manifest_flaw,
-    plain_json,
-    record_flaw,
-)
+from bench.schema import is_id, manifest_flaw, plain_json, record_flaw
+from bench.sealing import OF_RECORDS, OF_RUN, checked, encode, readable
 
 if TYPE_CHECKING:
     import numpy as np
 
 Record = dict[str, Any]
 FORMAT = 3
-
-
-class _Seal(NamedTuple):
-    """The last entry of a text of JSON, its hash: checked without writing JSON again.
-
-    Attributes:
-        before: what stands between the other entries and the hash.
-        end: the end of the text.
-    """
-
-    before: bytes
-    end: bytes
-
-    def sealed(self, text: bytes) -> bytes:
-        """The text with its hash."""
-        return text.removesuffix(self.end) + self.before + self._hash(text) + b'"' + self.end
-
-    def holds(self, text: bytes) -> bool:
-        """Whether a text ends with the hash of the rest."""
-        rest, _, hash_and_end = text.rpartition(self.before)
-        return hash_and_end == self._hash(rest + self.end) + b'"' + self.end
-
-    def _hash(self, text: bytes) -> bytes:
-        return hashlib.sha256(text).hexdigest()[:16].encode()
-
-
-_OF_RECORDS = _Seal(b',"sum":"', b"}")
-_OF_RUN = _Seal(b',\n "sum": "', b"\n}")
-
-
-def encode(value: Any) -> Any:
-    """Plain JSON: non-finite numbers as the text that `float` reads back.
-
-    What is too large to be squared and added up is infinite.
-    """
-    if isinstance(value, float) and not abs(value) < HUGE:
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, Mapping):
-        return {key: encode(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(each) for each in value]
-    return value
 
 
 class DamagedFile(UsageError):
@@ -144,7 +95,7 @@ class Run:
         if flaw := manifest_flaw(manifest):
             raise UsageError(f"{path}: not a run's description ({flaw})")
         # Older versions kept none.
-        if manifest.pop("sum", None) is not None and not _OF_RUN.holds(text):
+        if manifest.pop("sum", None) is not None and not OF_RUN.holds(text):
             raise UsageError(f"{path}: damaged: its sum is wrong")
         return manifest
 
@@ -163,13 +114,26 @@ class Run:
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Replace run.json, if it is another one: tables are as old as what they are made from."""
-        text = json.dumps(encode(manifest), indent=1, sort_keys=True, allow_nan=False)
-        path, content = self.folder / "run.json", _OF_RUN.sealed(text.encode())
+        """Replace run.json, if it is another one: tables are as old as what they are made from.
+
+        Raises:
+            Unreadable: no command could read it.
+        """
+        path, content = self.folder / "run.json", self.sealed(manifest)
         with contextlib.suppress(OSError):
             if self.read(path) == content:
                 return
         write_atomically(path, content)
+
+    def sealed(self, manifest: Mapping[str, Any]) -> bytes:
+        """What run.json is to hold.
+
+        Raises:
+            Unreadable: no command could read it.
+        """
+        with readable(self.folder / "run.json"):
+            text = json.dumps(encode(manifest), indent=1, sort_keys=True, allow_nan=False)
+            return checked(OF_RUN.sealed(text.encode()), manifest_flaw)
 
     def driver(self) -> str:
         """Who runs it, as noted by the holder of the folder's lock."""
@@ -182,12 +146,24 @@ class Run:
     def locked(self) -> Iterator[None]:
         """One writer a folder; the lock is the system's, so a dead driver's is gone with it.
 
+        A folder that was made for a run that did not begin goes again.
+
         Raises:
             UsageError: another process holds it, or the folder can't be written.
         """
+        with contextlib.ExitStack() as folder:
+            try:
+                folder.enter_context(new_folder(self.folder))
+            except OSError as error:
+                raise UsageError(f"{self.folder}: can't be written ({error.strerror})") from None
+            with self._locked():
+                yield
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         holder, path = self.folder / ".driver", self.folder / ".lock"
+        is_new = not path.exists()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             if path.is_symlink():
                 raise UsageError(f"{path}: a link; remove it")
             # Who only asks whether it is held, holds it for a moment.
@@ -205,6 +181,8 @@ class Run:
         finally:
             with contextlib.suppress(OSError):
                 holder.unlink()
+                if is_new and not os.path.lexists(self.folder / "run.json"):
+                    path.unlink()
             lock.release()
 
     def holder(self) -> str:
@@ -315,21 +293,24 @@ class Run:
         history: Sequence[Mapping[str, Any]] = (),
         curves: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Write a cell's history and curves, then its record; what an earlier one left goes."""
-        from safetensors.numpy import save
+        """Write a cell's history and curves, then its record; what an earlier one left goes.
 
+        Raises:
+            Unreadable: no command could read one of them; what an earlier one left stays.
+        """
         files = self.files(str(record["id"]))
-        names = list(dict.fromkeys(name for row in history for name in row))
-        parts = {
-            "history": (files.history, as_csv(names, history) if history else b""),
-            "curves": (files.curves, save(dict(curves)) if curves else b""),
-        }
-        sums = {}
-        for part, (path, content) in parts.items():
-            sums[part] = hashlib.sha256(content).hexdigest() if content else ""
-            self.write_part(path, content)
-        body = canonical(encode({"format": FORMAT, **record, **sums})).encode()
-        write_atomically(files.record, _OF_RECORDS.sealed(body))
+        with readable(files.history):
+            rows = _history_csv(history)
+        with readable(files.curves):
+            arrays = _curves_file(curves or {})
+        sums = {"history": _sum(rows), "curves": _sum(arrays)}
+        with readable(files.record):
+            body = canonical(encode({"format": FORMAT, **record, **sums})).encode()
+            text = OF_RECORDS.sealed(body)
+            checked(text, lambda value: _flaw(files.record.stem, text, value))
+        self.write_part(files.history, rows)
+        self.write_part(files.curves, arrays)
+        write_atomically(files.record, text)
 
     def write_part(self, path: Path, content: bytes) -> None:
         """Replace what lies beside a record, of a link the link; without content it goes."""
@@ -339,6 +320,25 @@ class Run:
             write_atomically(path, content)
         elif not path.parent.is_symlink():
             path.unlink(missing_ok=True)
+
+
+def _history_csv(history: Sequence[Mapping[str, Any]]) -> bytes:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    content = as_csv(names, encode(history)) if history else b""
+    history_of(content)
+    return content
+
+
+def _curves_file(curves: Mapping[str, np.ndarray]) -> bytes:
+    from safetensors.numpy import save
+
+    content = save(dict(curves)) if curves else b""
+    curves_of(content)
+    return content
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest() if content else ""
 
 
 def state_of(record: Record | None, missing: str = "to run") -> str:
@@ -373,7 +373,7 @@ def _flaw(cell_id: str, text: bytes, record: Any) -> str:
     if (kind := record.get("format")) != FORMAT:
         told = repr(kind) if isinstance(kind, (int, str)) else "no kind"
         return f"of format {told}, this version reads {FORMAT}"
-    if not _OF_RECORDS.holds(text):
+    if not OF_RECORDS.holds(text):
         return "damaged: its sum is wrong"
     if record.get("id") != cell_id:
         return f"holds {record.get('id')!r}, not the cell that it is named after"

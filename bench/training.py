@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 from bench.checkpoint import Checkpoint, Row
 from bench.optimizer import Adam
 from bench.recipe import Recipe
+from bench.schema import LONGEST
 from bench.termination import postponed
 
 Indices = Tensor | slice
+COLUMNS = ("stage", "epoch", "learning_rate", "gradient_norm", "validation")
+"""Of the history, beside the loss and its terms."""
 
 
 class NonFinite(ArithmeticError):
@@ -124,9 +128,12 @@ def _epoch(
 ) -> Row:
     current = problem.epoch(epoch)
     weights = current.weights
-    sizes, steps = [], []
+    sizes: list[int] = []
+    steps: list[Tensor] = []
     for indices, size in _batches(current, problem.examples, batch_size):
         terms = current.terms(indices)
+        if not steps:
+            _check_names(terms)
         loss = sum(weights.get(name, 1.0) * term.sum() for name, term in terms.items())
         assert isinstance(loss, Tensor)
         gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
@@ -152,6 +159,15 @@ def _batches(current: Epoch, examples: int, batch_size: int) -> Iterable[tuple[I
     for start in range(0, examples, batch_size):
         indices = order[..., start : start + batch_size]
         yield indices, indices.shape[-1]
+
+
+def _check_names(terms: Iterable[Any]) -> None:
+    """Whether the terms of a loss can be columns of the history."""
+    for name in terms:
+        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= LONGEST:
+            raise ValueError("the name of a term of the loss can't be that of a column")
+        if name in COLUMNS:
+            raise ValueError(f"a term of the loss is called {name!r}, as another column is")
 
 
 def _check_finite(values: Tensor, names: list[str], stage: str, epoch: int) -> None:

@@ -25,6 +25,7 @@ from bench.curves import Curves
 from bench.keys import DataPlan, TeacherPlan
 from bench.plan import Cell
 from bench.plugins import installed
+from bench.printable import printable
 from bench.randomness import stream_name
 from bench.workplace import Workplace
 from methods import METHODS, Setting
@@ -213,7 +214,7 @@ def _device_name() -> str:
 
 def _processor() -> str:
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
@@ -223,7 +224,7 @@ def _processor() -> str:
 def _measured() -> Iterator[dict[str, Any]]:
     # Again for each task: libraries change the mode of the processor behind our back.
     prepare_process()
-    timings: dict[str, Any] = {"seconds": 0.0, "host": socket.gethostname()}
+    timings: dict[str, Any] = {"seconds": 0.0, "host": printable(socket.gethostname())}
     start = time.perf_counter()
     yield timings
     timings["seconds"] = time.perf_counter() - start

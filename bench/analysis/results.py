@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from bench import derived
 from bench.analysis.protocols import Protocols
 from bench.errors import UsageError, nearest
-from bench.schema import LATENCY, RESULT_COLUMNS, figure_of
+from bench.parts import figure_of
+from bench.schema import LATENCY, RESULT_COLUMNS
 from bench.store import DamagedFile, Record, Run, state_of
 
 Slot = tuple[str, str, int]

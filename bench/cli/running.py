@@ -179,11 +179,11 @@ def plan(
 ) -> None:
     """Say what `run` with the same selectors would do, cell by cell."""
     from bench.cache import Cache
+    from bench.description import check
     from bench.devices import device_kind, parse_devices
-    from bench.folders import require_room
     from bench.overview import plan_text
     from bench.plan import make_cells
-    from bench.runner import check_recipes
+    from bench.runner import command_line
     from bench.store import Run
 
     selected = Selected(method, dataset, seeds, preset, settings, ood, corruptions)
@@ -191,8 +191,7 @@ def plan(
     devices = parse_devices(device)
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
-    require_room(folder, f"--results {folder}")
-    check_recipes(Run(folder), cells)
+    check(Run(folder), cells, command_line())
     slots = _slots(jobs, devices, cells_per_gpu)
     page(plan_text(Run(folder), cells, Cache(cache.absolute()), slots, data_root))
     if estimate:

@@ -21,8 +21,8 @@ from bench.errors import UsageError
 from bench.fingerprint import canonical
 from bench.folders import KINDS
 from bench.identity import clashes
+from bench.parts import curves_of
 from bench.printable import shortened
-from bench.schema import curves_of
 from bench.store import DamagedFile, Record, Run, name_of
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench.config import Variant
+from bench.description import check, described
 from bench.identity import clashes
 from bench.plan import Cell
-from bench.runner import Options, _describe, check_recipes
 from bench.store import Run
 
 Cells = Callable[..., list[Cell]]
@@ -28,8 +28,7 @@ def variant(method: str, datasets: tuple[str, ...] = (), **values: Any) -> Varia
 def begun(folder: Path, cells: list[Cell], **changes: str) -> Run:
     """A run in which these cells were asked for, with some of their values changed."""
     run = Run(folder)
-    options = Options(jobs=1, cache=folder / "cache")
-    _describe(run, [replace(cell, **changes) for cell in cells], options)  # type: ignore[arg-type]
+    run.write_manifest(described(run, [replace(cell, **changes) for cell in cells], ""))  # type: ignore[arg-type]
     return run
 
 
@@ -54,13 +53,13 @@ def test_seeds_that_would_stay_behind_are_refused(
 ) -> None:
     run = begun(tmp_path, cells(before, seeds=(0, 1, 2)), **changes)
     some, every = cells(variant("kd"), seeds=(2, 3)), cells(variant("kd"), seeds=(0, 1, 2, 3))
-    assert mistake(check_recipes, run, some) == (
+    assert mistake(check, run, some, "") == (
         f"{tmp_path}: spiral mine: seeds 0, 1 made with {what} than seed 2, which is asked for "
         "now: run seeds 0, 1 again too, or give another folder with --results or another label"
     )
     # All seeds again take the place of their older selves; another label leaves them alone.
-    check_recipes(run, every)
-    check_recipes(run, cells("kd", seeds=(2, 3)))
+    check(run, every, "")
+    check(run, cells("kd", seeds=(2, 3)), "")
 
 
 def test_one_label_is_one_method_on_all_datasets(
@@ -70,7 +69,7 @@ def test_one_label_is_one_method_on_all_datasets(
     message = mistake(lambda: cells(*both, datasets=("spiral", "sine")))
     assert message == "preset:1: the label 'mine' is a variant of 'kd' already"
     run = begun(tmp_path, cells(both[0]))
-    message = mistake(check_recipes, run, cells(both[1], datasets=("sine",)))
+    message = mistake(check, run, cells(both[1], datasets=("sine",)), "")
     assert "spiral mine: seed 0 made with another method than seed 0 of sine" in message
     # Parameters may be each dataset's own, as the paper's are.
     cells(variant("kd", ("spiral",)), variant("kd", ("sine",)), datasets=("spiral", "sine"))
@@ -87,9 +86,9 @@ def test_seeds_with_other_groups_of_ood_sets_are_refused(
         run.write_manifest({**manifest, "ood": {"spiral": {**sets, known: group}}})
         if refused:
             assert "spiral kd was measured on other OOD sets" in mistake(
-                check_recipes, run, cells(seeds=(1, 2))
+                check, run, cells(seeds=(1, 2)), ""
             )
-        check_recipes(run, cells(seeds=(0, 1, 2)))
+        check(run, cells(seeds=(0, 1, 2)), "")
 
 
 def test_code_and_data_are_the_same_for_all_seeds(cells: Cells) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pytest
 from bench import derived
 from bench.errors import UsageError
 from bench.overview import outcomes
-from bench.schema import curves_of
+from bench.parts import curves_of
+from bench.sealing import Unreadable
 from bench.store import FORMAT, DamagedFile, Outcome, Run, name_of, state_of
 from tests.end_to_end.hostile import resummed
+from tests.unchecked import unchecked
 
 CELL = {
     **{"dataset": "d", "method": "m", "measured": "teacher", "protocol": "code"},
@@ -65,12 +68,15 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_record_comes_back(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.write_record(record("c"), [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "other": 2.0}])
+    run.write_record(
+        record("c"),
+        [{"stage": "s", "epoch": 0, "loss": 1.0}, {"stage": "s", "epoch": 1, "other": 2.0}],
+    )
     found = run.record("c")
     assert found is not None and found["headline"] == {"nll": 0.25, "ece": "nan", "kl": "inf"}
     assert rows(tmp_path / "cells/c/history.csv") == [
-        {"epoch": "0", "loss": "1.0", "other": ""},
-        {"epoch": "1", "loss": "", "other": "2.0"},
+        {"stage": "s", "epoch": "0", "loss": "1.0", "other": ""},
+        {"stage": "s", "epoch": "1", "loss": "", "other": "2.0"},
     ]
 
 
@@ -318,7 +324,11 @@ def test_a_record_with_a_right_sum_and_wrong_types_is_damaged(
     tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     run = Run(tmp_path)
-    run.write_record(record("c", **changes))
+    with pytest.raises(Unreadable, match=re.escape(reason)):
+        run.write_record(record("c", **changes))
+    assert not run.cells.exists()
+    with unchecked():
+        run.write_record(record("c", **changes))
     assert run.record("c") is None and run.record_is_damaged("c")
     with pytest.raises(DamagedFile) as caught:
         run.read_record("c")
@@ -397,7 +407,11 @@ def test_curves_of_another_shape_are_none(
     tmp_path: Path, name: str, shape: tuple[int, ...]
 ) -> None:
     run = Run(tmp_path)
-    run.write_record(record("c"), curves={name: np.zeros(shape, np.float32)})
+    curves = {name: np.zeros(shape, np.float32)}
+    with pytest.raises(Unreadable, match=name):
+        run.write_record(record("c"), curves=curves)
+    with unchecked():
+        run.write_record(record("c"), curves=curves)
     found = run.read_record("c")
     assert run.curves(found) == {}
     with pytest.raises(ValueError, match=name):

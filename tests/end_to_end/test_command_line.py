@@ -308,7 +308,7 @@ def test_non_finite_loss_names_epoch_and_term(here: Bench, tmp_path: Path) -> No
 
 def test_one_folder_one_recipe(here: Bench) -> None:
     assert here("run", *ONE, *places("run")).returncode == 0
-    other = here("run", *ONE, "--set", "epochs=3", *places("run"))
+    other = here("run", *ONE[:6], "--set", "epochs=3", "--set", "members=2", *places("run"))
     assert other.returncode == 2
     assert "spiral was run with epochs=2, now 3" in other.stderr
 
@@ -393,11 +393,11 @@ def test_two_drivers(bench: Bench, tmp_path: Path) -> None:
     """One folder has one; two folders may share a cache, and a teacher being made."""
     arguments = ending(tmp_path, ["hangs"])
     shared = ("--cache", "cache", "--set", "members=3", "--set", "piece=1", "--jobs", "2")
-    first = start("run", *arguments, *ONE, *shared, "--results", "run", folder=tmp_path)
-    other = start("run", *ONE, *shared, "--results", "other", folder=tmp_path)
+    first = start("run", *arguments, *ONE[:8], *shared, "--results", "run", folder=tmp_path)
+    other = start("run", *ONE[:8], *shared, "--results", "other", folder=tmp_path)
     # Not a line of its output: the other may have prepared the data, and the line be another.
     wait_for(tmp_path / "run" / ".driver", first)
-    second = bench("run", *ONE, *shared, "--results", "run")
+    second = bench("run", *ONE[:8], *shared, "--results", "run")
     _, err = other.communicate(timeout=120)
     assert other.returncode == 0, err
     assert first.stderr is not None

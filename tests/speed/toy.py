@@ -21,16 +21,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench import derived, runner, teacher
+from bench import derived, teacher
 from bench.cache import Cache
 from bench.compute import prepare_process
 from bench.config import load_preset, parse_variant
 from bench.data import Prepared, load, prepare
+from bench.description import described
 from bench.executors import ProcessPerTask
 from bench.keys import DataPlan, Sources
 from bench.places import ROOT
 from bench.plan import make_cells
 from bench.recipe import Recipe, recipe_for
+from bench.recorder import record_of
 from bench.scheduler import Ended, Scheduler
 from bench.store import Run
 from bench.task import Task
@@ -222,13 +224,12 @@ def generated(folder: Path, cells: int) -> Path:
     )
     run = Run(folder)
     planned = make_cells(config)
-    options = runner.Options(jobs=2, cache=folder / "cache")
-    runner._describe(run, planned, options)
+    run.write_manifest(described(run, planned, ""))
     names = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl")
     for number, cell in enumerate(planned):
         headline = dict.fromkeys(names, number * 7 % 100 / 100)
         entry = {"set": "test", "shift": "", "severity": 0, "figures": headline}
-        record = runner._record(cell, "ok", "", "")
+        record = record_of(cell, "ok", "", "")
         record |= {"headline": headline, "sets": [entry] * 18, "timings": {"seconds": 1.0}}
         run.write_record(record)
     derived.write(run)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.comparison.pairs import Pair
 from bench.analysis.statistics import smallest_p
 from bench.rows import dict_writer
-from bench.store import encode
+from bench.sealing import encode
 
 if TYPE_CHECKING:
     from bench.analysis.comparison.comparing import Comparison

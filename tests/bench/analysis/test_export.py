@@ -174,8 +174,6 @@ def test_mistakes(
     run: Run, tmp_path: Path, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "neither .csv nor .parquet" in mistake(export.check_format, tmp_path / "out.xlsx")
-    (tmp_path / "file").touch()
-    assert "not a folder" in mistake(export.check_tensorboard, tmp_path / "file")
     for package in ("pyarrow", "tensorboardX"):
         monkeypatch.setitem(sys.modules, package, None)
     message = mistake(export.check_format, tmp_path / "out.parquet")

@@ -26,6 +26,7 @@ from bench.analysis.statistics import Interval
 from bench.cli.plot import plot
 from bench.errors import UsageError
 from bench.store import Run
+from tests.unchecked import unchecked
 
 Make = Callable[..., Run]
 HOSTILE = ["a_b & 100% #1", "$x$ and $y", "_hidden", "<script>alert(1)</script>", "../x", "a\nb"]
@@ -376,7 +377,8 @@ def test_curves_of_wrong_shapes_are_named_and_left_out(
     monkeypatch.setattr("bench.analysis.plots.rendering.cores", lambda: 1)
     slots = [("plane", label, 0) for label in ("ensemble", "kd")]
     arrays = dict(zip(slots, (curves(), damaged), strict=True))
-    run = make_run(tmp_path / "run", {slot: figures() for slot in slots}, curves=arrays)
+    with unchecked():
+        run = make_run(tmp_path / "run", {slot: figures() for slot in slots}, curves=arrays)
     found = {each.name: each for each in render(read([run.folder]), ["reliability", "maps"])}
     (path,) = run.cells.glob("plane-kd*/curves.safetensors")
     assert capsys.readouterr().err == f"{path}: damaged, left out\n"
