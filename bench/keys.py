@@ -22,7 +22,7 @@ from datasets.base import Dataset
 DATA_CODE = (
     *("datasets/base.py", "datasets/images.py", "datasets/vision.py", "datasets/strata.py"),
     *("datasets/listing.py", "datasets/layout.py", "datasets/pictures.py", "datasets/repeats.py"),
-    *("bench/data.py", "bench/randomness.py"),
+    *("bench/data.py", "bench/randomness.py", "bench/tensors.py"),
 )
 SETS_CODE = (
     *DATA_CODE,
