@@ -10,8 +10,8 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
@@ -26,20 +26,26 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     On any failure the target stays as it was.
     """
+    with _stand_in(path) as part:
+        yield part
+        _flush(part)
+
+
+@contextmanager
+def _stand_in(path: Path) -> Iterator[Path]:
+    """A file beside the target that is renamed at the end of the block, or removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     os.close(handle)
     part = Path(name)
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
         part.chmod(0o644)
         part.replace(path)
     except BaseException as error:
         part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            # The user knows the target, not what stands in for it.
+        # The user knows the target, not what stands in for it.
+        if isinstance(error, OSError) and error.errno and error.filename in (None, name):
             error.filename = str(path)
         raise
 
@@ -62,6 +68,27 @@ def new_folder(path: Path) -> Iterator[None]:
             with suppress(OSError):
                 each.rmdir()
         raise
+
+
+def write_all_atomically(contents: Mapping[Path, bytes]) -> None:
+    """Replace files by these contents, each whole or not at all, none before those that precede it.
+
+    They are flushed to disk at the same time, which takes as long as one alone.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ExitStack() as renames, ThreadPoolExecutor(len(contents)) as threads:
+        # The last to be entered is the first to be renamed.
+        parts = {path: renames.enter_context(_stand_in(path)) for path in reversed(list(contents))}
+        for path, content in contents.items():
+            parts[path].write_bytes(content)
+        for _ in threads.map(_flush, parts.values()):
+            pass
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def real_path(path: Path) -> Path:

@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from bench.errors import UsageError
-from bench.files import make_folder, new_folder, read_plain, write_atomically
+from bench.files import (
+    make_folder,
+    new_folder,
+    read_plain,
+    write_all_atomically,
+    write_atomically,
+)
 from bench.fingerprint import canonical
 from bench.parts import curves_of, history_of
 from bench.printable import printable
@@ -308,16 +314,22 @@ class Run:
             body = canonical(encode({"format": FORMAT, **record, **sums})).encode()
             text = OF_RECORDS.sealed(body)
             checked(text, lambda value: _flaw(files.record.stem, text, value))
-        self.write_part(files.history, rows)
-        self.write_part(files.curves, arrays)
-        write_atomically(files.record, text)
+        contents = {files.history: rows, files.curves: arrays, files.record: text}
+        for path, content in contents.items():
+            self._make_way(path, content)
+        write_all_atomically({path: content for path, content in contents.items() if content})
 
     def write_part(self, path: Path, content: bytes) -> None:
         """Replace what lies beside a record, of a link the link; without content it goes."""
+        self._make_way(path, content)
+        if content:
+            write_atomically(path, content)
+
+    def _make_way(self, path: Path, content: bytes) -> None:
+        """Make the folder for a file of a cell; one that has no content now goes."""
         make_folder(self.cells, self.folder)
         if content:
             make_folder(path.parent, self.folder)
-            write_atomically(path, content)
         elif not path.parent.is_symlink():
             path.unlink(missing_ok=True)
 

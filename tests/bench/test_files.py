@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from bench.files import make_folder, open_plain, read_plain
+from bench.files import make_folder, open_plain, read_plain, write_all_atomically
 from tests.end_to_end.hostile import PLANTS, in_time, outside_of, plant
 
 
@@ -58,3 +60,37 @@ def test_folders_are_made_in_the_place_of_what_is_none(tmp_path: Path, kind: str
         assert (folder / "a/b").is_dir()
         assert not (folder / "a").is_symlink() and not (folder / "a/b").is_symlink()
     assert sorted(path.name for path in outside.rglob("*")) == before
+
+
+def test_several_files_appear_in_order_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("z", "a", "m")]
+    renamed: list[str] = []
+    flushed: list[int] = []
+
+    def replace(part: Path, path: Path) -> None:
+        assert len(flushed) == 3
+        if path.name in fails:
+            raise OSError(errno.ENOSPC, "full")
+        renamed.append(path.name)
+        original(part, path)
+
+    def flush(handle: int) -> None:
+        fsync(handle)
+        flushed.append(handle)
+
+    original, fsync = Path.replace, os.fsync
+    fails = {"a"}
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(os, "fsync", flush)
+    with pytest.raises(OSError) as raised:
+        write_all_atomically({path: path.name.encode() for path in paths})
+    assert raised.value.filename == str(paths[1])
+    assert [path.name for path in tmp_path.iterdir()] == ["z"]
+    fails.clear()
+    renamed.clear()
+    flushed.clear()
+    write_all_atomically({path: path.name.encode() for path in paths})
+    assert renamed == ["z", "a", "m"]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {n: n for n in "zam"}
