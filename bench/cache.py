@@ -10,19 +10,22 @@ Files are mapped into memory, not read: processes that load the same entry share
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import mmap
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
+from bench.errors import CacheFault
 from bench.files import atomic_file, open_plain, read_plain, write_atomically
 from bench.fingerprint import digest
+from bench.locks import acquire
 from bench.tensors import Later, write_tensors
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"(?!\.+$)[\w.+-]{1,240}")
 # Of the note, less itself. Names are sorted: what is lost together with it is the arrays' sum, too.
 _SUM = "sum"
+_ABSENT = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO),
+    *(errno.EINVAL, errno.EFBIG, errno.ENAMETOOLONG),
+}
 
 
 class Damaged(Exception):
@@ -63,7 +70,10 @@ class Cache:
         try:
             # First: most of what is asked for is not there.
             size = self._paths(key)[0].lstat().st_size
-        except (OSError, ValueError):
+        except ValueError:
+            return None
+        except OSError as error:
+            _require_absent(error)
             return None
         note = self.note(key)
         return note if size == note.get("bytes") else None
@@ -79,15 +89,20 @@ class Cache:
     def save(
         self, key: str, arrays: Mapping[str, np.ndarray | Later], note: Mapping[str, Any]
     ) -> None:
-        """Write an entry; a reader sees all of it or nothing."""
+        """Write an entry; a reader sees all of it or nothing.
+
+        Raises:
+            CacheFault: it can't be written.
+        """
         arrays_path, note_path = self._paths(key)
-        with atomic_file(arrays_path) as part:
+        with _faults(arrays_path), atomic_file(arrays_path) as part:
             with part.open("wb") as file:
                 write_tensors(file, arrays)
             sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part, self.folder)}
         whole = {**sums, **note}
         text = json.dumps({**whole, _SUM: _sum_of_note(key, whole)}, indent=1, sort_keys=True)
-        write_atomically(note_path, text.encode())
+        with _faults(note_path):
+            write_atomically(note_path, text.encode())
 
     def load(self, key: str) -> dict[str, Tensor]:
         """The entry's arrays, mapped from the file: pages are private once written to.
@@ -116,20 +131,37 @@ class Cache:
             return file.read(), read_plain(note, self.folder)
 
     def write(self, key: str, arrays: bytes, note: bytes) -> None:
-        """Put an entry here that was read elsewhere."""
-        arrays_path, note_path = self._paths(key)
-        write_atomically(arrays_path, arrays)
-        write_atomically(note_path, note)
+        """Put an entry here that was read elsewhere.
 
-    def lock(self, key: str) -> FileLock:
-        """Held while an entry is made, so that runs that share the cache make it once."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / f"{key}.lock")
+        Raises:
+            CacheFault: it can't be written.
+        """
+        for path, content in zip(self._paths(key), (arrays, note), strict=True):
+            with _faults(path):
+                write_atomically(path, content)
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Held while an entry is made, so that runs that share the cache make it once.
+
+        Raises:
+            CacheFault: it can't be taken.
+        """
+        path = self.folder / f"{key}.lock"
+        with _faults(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            release = acquire(path)
+        try:
+            yield
+        finally:
+            release()
 
     def remove(self, key: str) -> None:
         """Remove an entry, if it is there."""
         for path in reversed(self._paths(key)):
-            path.unlink(missing_ok=True)
+            with _faults(path), contextlib.suppress(PermissionError):
+                # Another user's may stay: where each removes their own it does no harm.
+                path.unlink(missing_ok=True)
 
     def note(self, key: str) -> dict[str, Any]:
         """What was saved beside the arrays; empty if there is no such entry, or it was changed."""
@@ -138,7 +170,10 @@ class Cache:
             # Older versions kept no sum of it.
             told = note.pop(_SUM, None) if isinstance(note, dict) else ""
             return note if told in (None, _sum_of_note(key, note)) else {}
-        except (OSError, ValueError, RecursionError):
+        except OSError as error:
+            _require_absent(error)
+            return {}
+        except (ValueError, RecursionError):
             return {}
 
     def _verify(self, key: str) -> None:
@@ -149,10 +184,31 @@ class Cache:
         try:
             found = _sum_of(self._paths(key)[0], self.folder)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError):
+                _require_absent(error)
             reason = getattr(error, "strerror", None) or error
             raise Damaged(f"cache entry {key}: {reason}") from None
         if found != note.get("sha256"):
             raise Damaged(f"cache entry {key}: its SHA-256 is not the one noted")
+
+
+def _require_absent(error: OSError) -> None:
+    """Whether a file is only missing, or of no kind that is read.
+
+    Raises:
+        CacheFault: it may be there and sound, and can't be read here.
+    """
+    if error.errno not in _ABSENT:
+        raise CacheFault(error.errno, error.strerror, error.filename) from None
+
+
+@contextlib.contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or str(path)
+        raise CacheFault(error.errno, error.strerror, where) from error
 
 
 def _sum_of_note(key: str, note: Any) -> str:

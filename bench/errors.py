@@ -10,6 +10,10 @@ class UsageError(Exception):
     """What is wrong, where, and the nearest right name."""
 
 
+class CacheFault(OSError):
+    """The cache can't be read or written here: no cell is to blame, and the run ends."""
+
+
 def nearest(word: str, names: Iterable[str]) -> str:
     """'; did you mean …?' or the list of names, to end an error message with."""
     known = sorted(names)

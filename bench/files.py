@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
@@ -35,17 +35,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def _stand_in(path: Path) -> Iterator[Path]:
     """A file beside the target that is renamed at the end of the block, or removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
+        # Who may read and write it is for the umask to say; `tempfile` makes files of one user.
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
         yield part
-        part.chmod(0o644)
         part.replace(path)
     except BaseException as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         # The user knows the target, not what stands in for it.
-        if isinstance(error, OSError) and error.errno and error.filename in (None, name):
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(part)):
             error.filename = str(path)
         raise
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,6 @@ from typing import Any, Protocol
 
 from bench.estimate import Estimate
 from bench.executors import Engine, TaskFailed, TimedOut, WorkerDied, WorkerLost
-from bench.executors.engine import NO_ROOM
 from bench.interruption import told
 from bench.order import Ready
 from bench.task import Task
@@ -98,7 +96,7 @@ class Scheduler:
         """Run all; returns whether every task succeeded. On an interrupt, workers are ended.
 
         Raises:
-            OSError: the disk has no room.
+            OSError: the disk has no room, or the cache can't be read or written.
             bench.errors.UsageError: the executor can run nothing any more.
         """
         succeeded = True
@@ -143,8 +141,8 @@ class Scheduler:
                 self._ready.learn(task.kind, time.monotonic() - began)
                 yield ended
             except TaskFailed as error:
-                if error.number in NO_ROOM:
-                    raise OSError(error.number, os.strerror(error.number), "cache") from None
+                if error.fault:
+                    raise error.fault from None
                 yield Ended(task, None, error.reason, error.details, attempts)
             except TimedOut as error:
                 yield Ended(task, None, str(error), attempts=attempts)

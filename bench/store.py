@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from bench.errors import UsageError
 from bench.files import (
@@ -33,6 +33,7 @@ from bench.files import (
     write_atomically,
 )
 from bench.fingerprint import canonical
+from bench.locks import acquire
 from bench.parts import curves_of, history_of
 from bench.printable import printable
 from bench.rows import as_csv
@@ -173,8 +174,7 @@ class Run:
             if path.is_symlink():
                 raise UsageError(f"{path}: a link; remove it")
             # Who only asks whether it is held, holds it for a moment.
-            lock = FileLock(path, timeout=0.5)
-            lock.acquire()
+            release = acquire(path, timeout=0.5)
         except Timeout:
             raise UsageError(f"{self.folder}: in use by {self.driver()}") from None
         except OSError as error:
@@ -189,7 +189,7 @@ class Run:
                 holder.unlink()
                 if is_new and not os.path.lexists(self.folder / "run.json"):
                     path.unlink()
-            lock.release()
+            release()
 
     def holder(self) -> str:
         """Who holds the folder's lock; empty if nobody does, whatever a dead one left behind."""
@@ -198,8 +198,8 @@ class Run:
             # Looking at a run writes nothing.
             if not path.is_file() or path.is_symlink():
                 return ""
-            with FileLock(path, timeout=0):
-                return ""
+            acquire(path, timeout=0)()
+            return ""
         except Timeout:
             return self.driver()
         except OSError:

@@ -23,7 +23,6 @@ from typing import Any
 from bench.cache import Cache
 from bench.errors import UsageError
 from bench.executors.engine import (
-    NO_ROOM,
     PLAIN,
     Engine,
     Parcel,
@@ -31,6 +30,7 @@ from bench.executors.engine import (
     TimedOut,
     WorkerDied,
     WorkerLost,
+    disk_fault,
 )
 from bench.executors.processes import ProcessPerTask
 from bench.files import write_atomically
@@ -215,7 +215,7 @@ class Cluster(Engine):
             for key, entry in entries.items():
                 self._cache.write(key, *entry)
         except OSError as error:
-            answer.set_exception(TaskFailed(str(error), "", error.errno))
+            answer.set_exception(TaskFailed(str(error), "", error))
         else:
             if kind is None:
                 answer.set_result(value)
@@ -254,11 +254,11 @@ class Call:
             value = self._run(arguments, wanted)
             return None, value, {key: cache.read(key) for key in self.writes}
         except TaskFailed as error:
-            return TaskFailed, (error.reason, error.details, error.number), {}
+            return TaskFailed, (error.reason, error.details, error.fault), {}
         except (TimedOut, WorkerDied, WorkerLost, UsageError) as error:
             return type(error), (str(error),), {}
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if disk_fault(error) is None:
                 raise
             # Of the task itself it would be a TaskFailed: this worker can take no other either.
             where = f"{socket.gethostname()}: {error.filename or place}"

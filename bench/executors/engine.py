@@ -10,18 +10,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from bench.errors import CacheFault
+
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
 
 
 class TaskFailed(Exception):
-    """The task raised; carries one line, the traceback as text, and the number of an OSError."""
+    """The task raised; carries one line, the traceback as text, and the disk's fault, if any."""
 
-    def __init__(self, reason: str, details: str, number: int | None = None) -> None:
+    def __init__(self, reason: str, details: str, fault: OSError | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.details = details
-        self.number = number
+        self.fault = fault
 
 
 class WorkerDied(Exception):
@@ -36,18 +38,24 @@ class TimedOut(Exception):
     """The task took longer than allowed and was killed."""
 
 
-def describe_failure(error: BaseException) -> tuple[str, str, int | None]:
-    """One line, the traceback and, of an OSError, its number."""
+def describe_failure(error: BaseException) -> tuple[str, str, OSError | None]:
+    """One line, the traceback and the fault of the disk or the cache, if it is one."""
     try:
         text = " ".join(str(error).split())
         trace = "".join(traceback.format_exception(error))
     except Exception:
         text, trace = "its message can't be shown", ""
-    number = error.errno if isinstance(error, OSError) else None
     if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text.lower():
         text = f"lower --cells-per-gpu or --set batch_size ({text})"
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return line, trace, number
+    return line, trace, disk_fault(error)
+
+
+def disk_fault(error: BaseException) -> OSError | None:
+    """A fault of the disk or the cache, plain enough to travel between processes."""
+    if isinstance(error, CacheFault) or (isinstance(error, OSError) and error.errno in NO_ROOM):
+        return OSError(error.errno, error.strerror, error.filename or "cache")
+    return None
 
 
 @dataclass(frozen=True)
