@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UsageError, nearest
 from bench.fingerprint import digest, file_digest
@@ -76,6 +78,8 @@ class Plugin:
         return replace(self, path=str(folder), folder=str(folder), files=files)
 
 
+_PLACES: dict[str, str] = {}
+"""By name, the files of their modules."""
 _LOADED: dict[Plugin, Plugin] = {}
 """By what was asked for, what was loaded into this process: some imports show only then."""
 
@@ -219,6 +223,7 @@ def _find(path: Path) -> Plugin:
         # Behind all else: its modules hide none of this suite's and none that is installed.
         sys.path.append(str(folder))
     importlib.invalidate_caches()
+    modules = {_own_name(name, each): each for name, each in modules.items()}
     files = tuple(_file(name, each) for name, each in sorted(_closure(modules).items()))
     for file in files:
         _check_neighbours(folder, file)
@@ -240,6 +245,12 @@ def _modules(path: Path) -> tuple[Path, dict[str, Path]]:
     files = sorted(each for each in path.glob("*.py") if not each.name.startswith("__"))
     modules = {f"{package}{each.stem}": each for each in files}
     return folder, {package[:-1]: path / "__init__.py", **modules} if package else modules
+
+
+def _own_name(name: str, path: Path) -> str:
+    """A module's name, and another one where an import of that name would give another module."""
+    lone = "." not in name and path.name != "__init__.py"
+    return f"plugin_{name}" if lone and file_of(name) != path else name
 
 
 def _is_package(folder: Path) -> bool:
@@ -291,9 +302,13 @@ def _load(plugin: Plugin) -> Plugin:
         return _LOADED[plugin]
     if plugin.folder not in sys.path:
         sys.path.append(plugin.folder)
+    if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)
     paths = {file.module: Path(file.path) for file in plugin.files}
+    _PLACES.update({file.module: file.path for file in plugin.own_files})
     before = set(sys.modules)
     others = {name for name in before if name.startswith("plugin_")}
+    others |= {file.module for each in _LOADED for file in each.own_files}
     files = {file.path for file in plugin.files}
     with unpatched(plugin.path, others), as_a_mistake(plugin.path, files):
         for module in plugin.modules:
@@ -306,6 +321,18 @@ def _load(plugin: Plugin) -> Plugin:
     return loaded
 
 
+class _Finder:
+    """Finds plugins' modules where they were found when they were planned.
+
+    A worker may see other modules of their names, such as those that the plugin was copied from.
+    """
+
+    @staticmethod
+    def find_spec(name: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
+        path = _PLACES.get(name)
+        return importlib.util.spec_from_file_location(name, path) if path else None
+
+
 def _import(module: str, path: Path, digest: str) -> None:
     if "." in module or path.name == "__init__.py":
         importlib.import_module(module)
@@ -315,8 +342,8 @@ def _import(module: str, path: Path, digest: str) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     made = importlib.util.module_from_spec(spec)
-    names = [name, module] if file_of(module) == path else [name]
     # Under its plain name too, for others of its folder.
+    names = [name, module]
     sys.modules |= dict.fromkeys(names, made)
     try:
         spec.loader.exec_module(made)

@@ -46,7 +46,8 @@ class {name}(KD):
 @pytest.fixture(autouse=True)
 def process() -> Iterator[None]:
     """What plugins leave in a process is gone after the test."""
-    registries: list[dict[Any, Any]] = [METHODS, DATASETS, METRICS, plugins._LOADED]
+    registries: list[dict[Any, Any]] = [METHODS, DATASETS, METRICS]
+    registries += [plugins._LOADED, plugins._PLACES]
     kept = [dict(each) for each in registries]
     modules, path = set(sys.modules), list(sys.path)
     yield
@@ -79,6 +80,7 @@ def as_in_another_process(folder: Path) -> None:
     for name in ("m", "n"):
         METHODS.pop(name, None)
     plugins._LOADED.clear()
+    plugins._PLACES.clear()
     file_digest.cache_clear()
     class_code.cache_clear()
 
@@ -274,6 +276,8 @@ def test_a_plugin_that_travels_is_the_same_elsewhere(layout: str, tmp_path: Path
         write(Path(arrived.path), Path(sent.path).read_text())
     assert here.digest == plugin.digest
     as_in_another_process(tmp_path)
+    # Even where those that it was copied from can be imported, too.
+    sys.path.append(plugin.folder)
     load_planned([here])
     found = sys.modules[METHODS["m"].__module__].__file__
     assert found is not None and found.startswith(str(tmp_path / "here"))
