@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import datasets
 from bench import derived
+from bench.beforehand import note_remarks, say_how_long
 from bench.cache import Cache
 from bench.description import described
 from bench.devices import cores
@@ -36,7 +37,6 @@ from bench.plan import Cell
 from bench.plugins import Plugin
 from bench.progress import Progress
 from bench.recorder import Recorder, skip
-from bench.remarks import data_plans, remarks
 from bench.scheduler import Ended, Scheduler
 from bench.store import Run, state_of
 from bench.task import Task
@@ -171,7 +171,8 @@ def _run_left(
             ending.callback(local.stop)
             _prepare(data, local)
         _warn_of_precision(cells, engine)
-        _note_remarks(run, cells, cache, options.data_root)
+        note_remarks(run, cells, cache, options.data_root)
+        say_how_long(cells, cache, engine.slots(), options.devices[0])
         tasks = make_tasks(cells, cache, workplace, left.latencies)
         estimate = left.estimate
         usage = Usage(engine.slots, None if options.scheduler else cores())
@@ -190,16 +191,6 @@ def _warn_of_precision(cells: Sequence[Cell], engine: Engine) -> None:
     with contextlib.suppress(TaskFailed, WorkerDied, WorkerLost):
         if warning := answer.result():
             print(warning, file=sys.stderr, flush=True)
-
-
-def _note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, root: Path) -> None:
-    """Say what a user should know of the data, and keep it for the report."""
-    lines = remarks(data_plans(cells), cache, root)
-    for dataset, each in lines.items():
-        for line in each:
-            print(f"{dataset}: {line}", file=sys.stderr)
-    manifest = run.manifest()
-    run.write_manifest({**manifest, "remarks": manifest.get("remarks", {}) | lines})
 
 
 def _prepare(tasks: list[Task], engine: Engine) -> None:
