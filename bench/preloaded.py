@@ -10,6 +10,8 @@ import os
 gc.disable()
 # A worker has one thread; numpy's others would but wait, and each of them busily.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# numpy.ma: of np.quantile and np.median, which import it when they are called.
+import numpy.ma  # noqa: E402, F401
 import safetensors.numpy  # noqa: E402, F401
 
 import bench.executors.processes  # noqa: E402
