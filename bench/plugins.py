@@ -26,6 +26,8 @@ from bench.imports import SUITE, closure, file_of, imported, is_own
 from bench.integrity import unpatched
 
 GROUP = "distillation_bench"
+HIDDEN = "plugin_"
+"""Before the names of lone files, which would else hide modules, or be hidden."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,7 @@ def _modules(path: Path) -> tuple[Path, dict[str, Path]]:
 def _own_name(name: str, path: Path) -> str:
     """A module's name, and another one where an import of that name would give another module."""
     lone = "." not in name and path.name != "__init__.py"
-    return f"plugin_{name}" if lone and file_of(name) != path else name
+    return f"{HIDDEN}{name}" if lone and file_of(name) != path else name
 
 
 def _is_package(folder: Path) -> bool:
@@ -307,8 +309,8 @@ def _load(plugin: Plugin) -> Plugin:
     paths = {file.module: Path(file.path) for file in plugin.files}
     _PLACES.update({file.module: file.path for file in plugin.own_files})
     before = set(sys.modules)
-    others = {name for name in before if name.startswith("plugin_")}
-    others |= {file.module for each in _LOADED for file in each.own_files}
+    others = {name for name in before if name.startswith(HIDDEN)}
+    others |= {file.module for each in _LOADED for file in each.own_files} - paths.keys()
     files = {file.path for file in plugin.files}
     with unpatched(plugin.path, others), as_a_mistake(plugin.path, files):
         for module in plugin.modules:
@@ -338,12 +340,12 @@ def _import(module: str, path: Path, digest: str) -> None:
         importlib.import_module(module)
         return
     # The name holds the content, so that an edited file is a new module.
-    name = f"plugin_{module}_{digest[:8]}"
+    name = f"{HIDDEN}{module.removeprefix(HIDDEN)}_{digest[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     # Under its plain name too, for others of its folder.
-    names = [name, module]
+    names = [name] if module.startswith(HIDDEN) else [name, module]
     sys.modules |= dict.fromkeys(names, made)
     try:
         spec.loader.exec_module(made)

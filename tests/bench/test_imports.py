@@ -32,6 +32,7 @@ DECIDE_NOTHING = {
     "bench.imports": "makes identities",
     "bench.integrity": "refuses code that is not that of its source",
     "bench.keys": "makes identities",
+    "bench.locks": "lets one process write at a time",
     "bench.places": "folders",
     "bench.plan": "what it resolves is in identities as values",
     "bench.plugins": "loads code that has an identity of its own",

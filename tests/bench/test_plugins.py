@@ -294,8 +294,10 @@ def test_names_that_hide_one_another_are_refused(tmp_path: Path, mistake: Mistak
     write(tmp_path / "c/random.py", "X = 1")
     path = write(tmp_path / "c/three.py", "import random")
     assert f"{path}: imports random, which is " in mistake(load_plugins, [path])
-    # Files of one name in two folders are two plugins.
-    load_plugins([write(tmp_path / folder / "same.py", f"X = '{folder}'") for folder in "ab"])
+    # Files of one name in several folders are so many plugins, and an edited one is another.
+    load_plugins([write(tmp_path / folder / "same.py", f"X = '{folder}'") for folder in "abcd"])
+    file_digest.cache_clear()
+    load_plugins([write(tmp_path / folder / "same.py", f"X = 2 * '{folder}'") for folder in "abcd"])
 
 
 def test_a_folder_without_a_python_file_is_refused(tmp_path: Path, mistake: Mistake) -> None:
