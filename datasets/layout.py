@@ -10,6 +10,7 @@ from pathlib import Path
 from datasets.base import BadData
 from datasets.images import held_out_count
 from datasets.listing import Faults, beside, listing, said, subfolders
+from datasets.pictures import find_faults
 from datasets.strata import listed, rare_classes
 
 VALIDATION = ("val", "valid", "validation")
@@ -80,8 +81,11 @@ def layout(root: Path) -> Layout:
             found = listing(folder / name, faults) if name in there else None
             files[part][name] = found.pictures if found else []
             skipped += found.skipped if found else []
-    faults.refuse()
     result = Layout(root, tuple(classes), files, tuple(skipped))
+    if faults.found:
+        # What else is wrong is told with it.
+        find_faults(result.pictures, faults)
+    faults.refuse()
     _check_counts(result, folders)
     return result
 

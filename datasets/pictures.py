@@ -88,6 +88,12 @@ def check_signatures(files: Iterable[Path]) -> None:
         BadData: files that are not in a format that is read, all of them at once.
     """
     faults = Faults()
+    find_faults(files, faults)
+    faults.refuse()
+
+
+def find_faults(files: Iterable[Path], faults: Faults) -> None:
+    """Add those files that do not begin as a format that is read does."""
     for file in files:
         try:
             with _opened(file) as stream:
@@ -97,7 +103,6 @@ def check_signatures(files: Iterable[Path]) -> None:
             continue
         if not _is_any(start, _readable()):
             faults.add(file, _what_else(start))
-    faults.refuse()
 
 
 @functools.cache

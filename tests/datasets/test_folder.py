@@ -323,3 +323,14 @@ def test_the_same_picture_twice_is_counted(root: Path, streams: Streams) -> None
         "2 of 9 images of test/ are in train/ too, such as test/cat/00.png and train/cat/00.png",
         "images under more than one class: 4, such as test/dog/00.bmp and train/cat/01.png",
     ]
+
+
+def test_faults_of_names_and_of_contents_are_told_together(root: Path) -> None:
+    (root / "train" / "cat" / "photo.heic").touch()
+    (root / "test" / "dog" / "02.png").write_text("no image")
+    with pytest.raises(BadData) as caught:
+        get(f"folder:{root}")
+    assert str(caught.value).startswith(
+        f"2 files: {root}/train/cat/photo.heic: format not read: .heic, "
+        f"{root}/test/dog/02.png: not an image; formats that are read: "
+    )
