@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.cache import Cache
 from bench.estimate import clock
 from bench.plan import Cell
+from bench.printable import printable
 from bench.remarks import data_plans, remarks
 from bench.rough import rough_seconds
 from bench.store import Run
@@ -22,7 +23,7 @@ def note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, root: Path) -> N
     lines = remarks(data_plans(cells), cache, root)
     for dataset, each in lines.items():
         for line in each:
-            print(f"{dataset}: {line}", file=sys.stderr)
+            print(printable(f"{dataset}: {line}"), file=sys.stderr)
     manifest = run.manifest()
     run.write_manifest({**manifest, "remarks": manifest.get("remarks", {}) | lines})
 

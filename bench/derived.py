@@ -57,8 +57,7 @@ def write(run: Run) -> None:
     sums = {"metrics": metrics.sum.hexdigest()}
     for name, table in (("results", results), ("timings", timings)):
         sums[name] = hashlib.sha256(table).hexdigest()
-    done = {r["id"]: r["timings"]["seconds"] for _, r in cells if r["status"] == "ok"}
-    told = json.dumps({"state": state, "code": _code(), **sums, "done": done})
+    told = json.dumps({"state": state, "code": _code(), **sums, "done": _seconds(cells)})
     write_atomically(run.folder / "derived.json", told.encode())
 
 
@@ -79,7 +78,7 @@ def _code() -> str:
 
 
 def outdated(run: Run) -> Iterator[str]:
-    """Tables that are missing, or aren't what the records give, to the byte."""
+    """Tables that are missing, or aren't what the records give, to the byte; and a wrong note."""
     names = ("results.csv", "metrics.csv", "timings.csv")
     with contextlib.ExitStack() as stack:
         files = {name: stack.enter_context(_opened(run, name)) for name in names}
@@ -88,6 +87,28 @@ def outdated(run: Run) -> Iterator[str]:
         compared["results.csv"].write(_results_csv(cells))
         compared["timings.csv"].write(_timings_csv(cells))
         yield from (name for name, each in compared.items() if not each.is_same())
+    sums = {name.partition(".")[0]: each.sum.hexdigest() for name, each in compared.items()}
+    if _is_wrong(run, {**sums, "done": _seconds(cells)}):
+        yield "derived.json"
+
+
+def _is_wrong(run: Run, expected: Mapping[str, Any]) -> bool:
+    """Whether the note beside the tables is none, or says what isn't so and would be believed."""
+    try:
+        note = plain_json(run.read(run.folder / "derived.json"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    if not isinstance(note, dict):
+        return True
+    is_believed = note.get("state") == _state(run)
+    return is_believed and any(note.get(name) != value for name, value in expected.items())
+
+
+def _seconds(cells: Iterable[_Finished]) -> dict[str, float]:
+    """Of cells that succeeded, by id."""
+    return {r["id"]: r["timings"]["seconds"] for _, r in cells if r["status"] == "ok"}
 
 
 def done(run: Run) -> dict[str, float]:
@@ -145,13 +166,15 @@ class _Hashed:
 
 
 class _Compared:
-    """Compares a file with what would be written to it."""
+    """Compares a file with what would be written to it, and hashes that."""
 
     def __init__(self, file: _File) -> None:
+        self.sum = hashlib.sha256()
         self._file = file
         self._same = True
 
     def write(self, content: bytes) -> None:
+        self.sum.update(content)
         self._same = self._same and self._file.read(len(content)) == content
 
     def is_same(self) -> bool:

@@ -160,7 +160,7 @@ def list_methods() -> str:
         lines.append(f"  tasks: {', '.join(tasks)}")
         lines += [f"  not {task}: {reason}" for task, reason in method.refuses.items()]
         lines += _field_lines(method.Parameters)
-        parts.append("\n".join(lines))
+        parts.append("\n".join(map(printable, lines)))
     note = "* a dataset may give its own default (list datasets)"
     return "\n\n".join([*parts, note])
 
@@ -178,7 +178,7 @@ def _field_lines(model: type[BaseModel]) -> list[str]:
             if isinstance(default, bool)
             else default
         )
-        rows.append([name, f"{shown}{star}", field.description])
+        rows.append([name, printable(f"{shown}{star}"), printable(field.description or "")])
     table = tabulate(rows, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, None, 70])
     return [f"    {line}" for line in table.splitlines()]
 
@@ -198,7 +198,7 @@ def list_datasets() -> str:
             f"  shifts: {', '.join(dataset.shifts) or 'none'}",
             f"  OOD sets: {ood or 'none'}",
         ]
-        parts.append("\n".join(lines))
+        parts.append("\n".join(map(printable, lines)))
     return "\n\n".join(parts)
 
 
@@ -213,7 +213,7 @@ def _pairs(values: Any) -> str:
 def list_metrics() -> str:
     """Each metric with its task, direction and meaning."""
     rows = [
-        [m.name + (" *" if m.headline else ""), m.task, m.better or "–", m.summary]
+        [m.name + (" *" if m.headline else ""), m.task, m.better or "–", printable(m.summary)]
         for m in METRICS.values()
     ]
     return _table(rows, ["metric", "task", "better", "meaning"]) + "\n\n* on the leaderboard"

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.estimate import Estimate, clock
 from bench.plan import Cell
+from bench.printable import printable
 from bench.scheduler import Ended
 from bench.task import Task
 
@@ -83,9 +84,10 @@ class Progress:
     def _line(self, cell: Cell, ended: Ended) -> str:
         width = len(str(len(self.cells)))
         number = f"[{self.done + self.failed:{width}}/{len(self.cells)}]"
-        name = f"{cell.dataset} {cell.label} seed {cell.seed}"
+        name = printable(f"{cell.dataset} {cell.label} seed {cell.seed}")
         if ended.failed:
-            return f"{number} FAILED {name}: {shorten(ended.reason, 300, placeholder=' …')}"
+            reason = shorten(printable(ended.reason), 300, placeholder=" …")
+            return f"{number} FAILED {name}: {reason}"
         seconds = ended.value[0]["timings"]["seconds"] if ended.value else 0.0
         return f"{number} {name}  {seconds:.1f} s, {self._left()}"
 

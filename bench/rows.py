@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from _csv import Writer
 
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for a formula's beginning."""
+
+
 class Writable(Protocol):
     """What rows are written to."""
 
@@ -48,3 +52,21 @@ def as_csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
 def dict_writer(file: Writable, names: Sequence[str]) -> csv.DictWriter[str]:
     """Writes mappings as rows; what one lacks is empty."""
     return csv.DictWriter(_Lines(file), names, restval="")
+
+
+def harmless(value: Any) -> Any:
+    """A field of a table that people open: text that a spreadsheet would run begins with '.
+
+    Numbers stay, whatever their sign. Not for tables that are read again: it is another text.
+    """
+    if not isinstance(value, str) or not value.startswith(FORMULAS) or _is_number(value):
+        return value
+    return f"'{value}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isascii() and text == text.strip()

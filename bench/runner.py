@@ -35,6 +35,7 @@ from bench.latencies import Latencies
 from bench.places import DATA_ROOT
 from bench.plan import Cell
 from bench.plugins import Plugin
+from bench.printable import printable
 from bench.progress import Progress
 from bench.recorder import Recorder, skip
 from bench.scheduler import Ended, Scheduler
@@ -198,7 +199,7 @@ def _prepare(tasks: list[Task], engine: Engine) -> None:
 
     class Watch:
         def started(self, task: Task) -> None:
-            print(f"preparing {task.name}", file=sys.stderr, flush=True)
+            print(printable(f"preparing {task.name}"), file=sys.stderr, flush=True)
 
         def ended(self, ended: Ended) -> None:
             if ended.failed:

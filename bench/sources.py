@@ -10,7 +10,7 @@ from bench.config import Config
 from bench.errors import UsageError
 from bench.files import real_path
 from bench.keys import OODSet, Sources, class_code
-from bench.printable import shortened
+from bench.printable import printable, shortened
 from datasets import DATASETS, UnknownDataset, get
 from datasets.base import BadData, Dataset
 from datasets.corruptions import CORRUPTED_SHAPE, corruptions_identity
@@ -40,7 +40,7 @@ def _fetch_ood(name: str, root: Path) -> None:
     try:
         DATASETS[name](root).download()
     except BadData as error:
-        print(f"OOD set {name} stays absent: {error}", file=sys.stderr)
+        print(printable(f"OOD set {name} stays absent: {error}"), file=sys.stderr)
 
 
 def sources_of(dataset: type[Dataset], config: Config, root: Path) -> Sources:

@@ -47,8 +47,10 @@ def register(cls: D) -> D:
     """Make a dataset known by its name; usable as a decorator.
 
     A class that is defined again (a module reloaded) replaces itself; any other class of a name
-    that is taken is refused with a ValueError.
+    that is taken is refused with a ValueError, as is a name that can't be printed.
     """
+    if not cls.name or not cls.name.isprintable():
+        raise ValueError(f"dataset {cls.name!r}: a name can be printed")
     known = DATASETS.get(cls.name)
     if known is not None and _origin(known) != _origin(cls):
         raise ValueError(

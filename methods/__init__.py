@@ -50,8 +50,11 @@ def register(method: AnyMethod) -> AnyMethod:
     absent += sorted(getattr(method, "__abstractmethods__", ()))
     if absent:
         raise TypeError(f"method {method.__name__} lacks {', '.join(absent)}")
-    if not re.fullmatch(r"[^\s\[\],=]+", method.name):
-        raise ValueError(f"method {method.name!r}: a name has no spaces, commas, brackets or =")
+    if not re.fullmatch(r"[^\s\[\],=]+", method.name) or not method.name.isprintable():
+        raise ValueError(
+            f"method {method.name!r}: a name can be printed, and has no spaces, commas, "
+            "brackets or ="
+        )
     known = METHODS.get(method.name)
     if known is not None and (known.__module__, known.__qualname__) != (
         method.__module__,

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from bench.analysis.results import Results, Slot
 from bench.errors import UsageError
 from bench.files import atomic_file
-from bench.rows import Writable, writer
+from bench.rows import Writable, harmless, writer
 from bench.schema import CELL_NAMES
 from bench.store import DamagedFile, Record
 
@@ -117,15 +117,15 @@ def _rows(results: Results) -> Iterator[Row]:
 
 
 def write_csv(results: Results, file: Writable) -> int:
-    """The same table as CSV, into an open file."""
+    """The same table as CSV, into an open file; what a spreadsheet would run begins with '."""
     columns = _columns(results)
     rows = writer(file)
-    rows.writerow(columns)
+    rows.writerow(map(harmless, columns))
     texts = [name for name, kind in columns.items() if kind in ("text", "truth")]
     count = 0
     for row in _rows(results):
         row |= {name: _text(row[name]) for name in texts if name in row}
-        rows.writerow([row.get(name, "") for name in columns])
+        rows.writerow([harmless(row.get(name, "")) for name in columns])
         count += 1
     return count
 

@@ -6,7 +6,9 @@ import csv
 import io
 import os
 
-from bench.rows import dict_writer, writer
+import pytest
+
+from bench.rows import dict_writer, harmless, writer
 
 
 def test_a_row_is_one_row_to_every_reader() -> None:
@@ -23,3 +25,16 @@ def test_a_row_is_one_row_to_every_reader() -> None:
     writer(plain).writerow(["a", 1, 0.5, None, "b c"])
     assert plain.getvalue() == "a,1,0.5,,b c\n"
     assert os.linesep not in plain.getvalue()[:-1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+kd", "-kd", "@kd", "\tkd", "\rkd", "\n=1", "=cmd|' /C calc'!A0", "-1+1", "\uff1d1"],
+)
+def test_what_a_spreadsheet_would_run_begins_with_an_apostrophe(text: str) -> None:
+    assert harmless(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["", "kd", "-0.5", "+1e-5", "-inf", "a=b", "'x", -0.5, 3, None])
+def test_numbers_and_other_text_stay(value: object) -> None:
+    assert harmless(value) is value

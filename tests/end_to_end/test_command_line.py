@@ -487,3 +487,57 @@ def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
     done = here("check", str(tmp_path / "failing.py"))
     assert done.returncode == 1
     assert f"verdict: does not fit: after the last line above, {reason}" in done.stdout
+
+
+@pytest.mark.parametrize("address", ["nowhere", "tcp://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there_leaves_no_folder(
+    here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    from bench.executors import dask
+
+    def refused(address: str, **options: object) -> None:
+        raise OSError("refused")
+
+    monkeypatch.setattr(dask, "Client", refused)
+    before = sorted(tmp_path.rglob("*"))
+    where = ("--results", "new/run", "--cache", "new/cache")
+    done = here("run", *ONE, *where, "--executor", "dask", "--scheduler", address)
+    assert done.returncode == 2 and f"--scheduler {address}" in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_plugin_s_words_steer_no_terminal(here: Bench, tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    for what in ("methods", "datasets", "metrics"):
+        done = here("list", what, "--plugin", "odd.py")
+        assert done.returncode == 0, done.stderr
+        assert "odd" in done.stdout and "fake" in done.stdout
+        assert all(sign.isprintable() for sign in done.stdout.replace("\n", ""))
+        assert not [line for line in done.stdout.splitlines() if line.startswith("fake")]
+
+
+ODD = r"""
+from bench.metrics.registry import Metric, register as register_metric
+from datasets import register as register_dataset
+from datasets.spiral import Spiral
+from methods import Parameters, parameter, register
+from methods.kd import KD
+
+WORDS = "odd\x1b[2J\nfake line\x1b]0;owned\x07"
+
+class Values(Parameters):
+    value: float = parameter(1.0, WORDS)
+
+@register
+class Odd(KD):
+    name, summary, paper, refuses, Parameters = "odd", WORDS, WORDS, {"regression": WORDS}, Values
+
+@register_dataset
+class OddSpiral(Spiral):
+    name, summary, source = "odd", WORDS, WORDS
+
+def odd(outcome):
+    return 0.0
+
+register_metric(Metric("odd", "any", "labelled", "", odd, False, WORDS))
+"""

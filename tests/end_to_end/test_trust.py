@@ -24,6 +24,7 @@ import pytest
 
 from bench import derived, plugins
 from bench.cache import Cache, Damaged
+from bench.rows import harmless
 from bench.store import Run
 from tests.bench.analysis.conftest import generate
 from tests.end_to_end.hostile import (
@@ -339,7 +340,11 @@ def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
         with (hostile.out / "rows.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
         found = {row["dataset"] for row in rows}
-        assert found <= {dataset for dataset, _, _ in asked} and None not in rows[0]
+        assert found <= {harmless(dataset) for dataset, _, _ in asked} and None not in rows[0]
+        # What people open runs no formula; what is read again is as it was.
+        values = [value for row in rows for value in row.values()]
+        assert not [v for v in values if v.startswith("=")] and any("=cmd" in v for v in values)
+    assert "=cmd" in {label[:4] for _, label, _ in asked}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+import datasets
 import methods
 from methods import METHODS, Method, Parameters, register
 from methods.kd import KD
@@ -169,3 +170,11 @@ def test_at_replaces_schedules_and_nothing_else() -> None:
     assert (now.weight, now.ramp) == (3.0, 1.0)
     assert isinstance(given.ramp, methods.Linear)
     assert Some.model_fields["ramp"].description == "a ramp"
+
+
+@pytest.mark.parametrize("name", ["a\x1b2Jb", "a\u202eb", "a\ud800", "a\0"])
+def test_a_name_that_can_not_be_printed_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="can be printed"):
+        register(type("Odd", (KD,), {"name": name}))
+    with pytest.raises(ValueError, match="can be printed"):
+        datasets.register(type("Odd", (datasets.DATASETS["spiral"],), {"name": name}))

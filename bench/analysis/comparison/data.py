@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.analysis.comparison.pairs import Pair
 from bench.analysis.statistics import smallest_p
-from bench.rows import dict_writer
+from bench.rows import dict_writer, harmless
 from bench.sealing import encode
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def as_csv(*comparisons: Comparison) -> str:
     text = io.StringIO()
     writer = dict_writer(text, CSV_COLUMNS)
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

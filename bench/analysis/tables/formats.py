@@ -18,7 +18,7 @@ from bench.analysis.tables.entries import Entry, Table
 from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
 from bench.analysis.tables.notes import notes
 from bench.printable import printable
-from bench.rows import writer
+from bench.rows import harmless, writer
 
 WIDTH = 125
 """Characters that fit a page: what is beyond goes into a further table."""
@@ -120,7 +120,8 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
         names += [str(what.metric), what.name, what.unit]
         shown = [entry.mark, LEVEL[entry.level], "" if summary else entry.empty]
         shown += [entry.standing.word if entry.standing else "", str(entry.at_bound or "")]
-        rows.writerow([*names, entry.n, entry.planned, *numbers, *shown])
+        row = [*names, entry.n, entry.planned, *numbers, *shown]
+        rows.writerow(map(harmless, row))
     return text.getvalue()
 
 

@@ -240,3 +240,29 @@ def test_a_cache(tmp_path: Path) -> None:
     assert len(found) == 3
     with pytest.raises(UsageError, match="no such folder"):
         list(verify_cache(tmp_path / "none"))
+
+
+def test_the_note_beside_the_tables_is_held_against_the_records(
+    tmp_path: Path, whole_run: MakeRun
+) -> None:
+    run = whole_run(tmp_path / "r")
+    path = run.folder / "derived.json"
+    note = json.loads(path.read_bytes())
+    lies: list[dict[str, Any]] = [
+        {"done": {}},
+        {"done": dict.fromkeys(note["done"], 0.0)},
+        {"results": "0" * 64},
+        {"metrics": None},
+    ]
+    for lie in lies:
+        path.write_text(json.dumps({**note, **lie}))
+        assert wrong(run) == [("derived.json", "not what the records give")], lie
+    for text in ("", "[]", "{"):
+        path.write_text(text)
+        assert wrong(run) == [("derived.json", "not what the records give")], text
+    # A note of other records, as in a copy, is believed by nobody.
+    for harmless in ({**note, "state": "another", "done": {}}, note):
+        path.write_text(json.dumps(harmless))
+        assert wrong(run) == []
+    path.unlink()
+    assert wrong(run) == []
