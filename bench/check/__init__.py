@@ -17,6 +17,7 @@ from bench.errors import UsageError
 from bench.executors import ProcessPerTask, TaskFailed, TimedOut, WorkerDied, describe_failure
 from bench.metrics.registry import METRICS
 from bench.plugins import load_installed, load_plugins
+from bench.printable import printable
 from datasets import DATASETS
 from methods import METHODS
 
@@ -90,11 +91,11 @@ def _passes(name: str, check: Callable[[], None], seconds: float = 0) -> bool:
         check()
     except (Exception, SystemExit, GeneratorExit) as error:
         reason = str(error) if isinstance(error, Broken) else describe_failure(error)[0]
-        print(f"FAIL  {name}: {' '.join(reason.split())}", flush=True)
+        print(printable(f"FAIL  {name}: {' '.join(reason.split())}"), flush=True)
         return False
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-    print(f"ok    {name}", flush=True)
+    print(printable(f"ok    {name}"), flush=True)
     return True
 
 

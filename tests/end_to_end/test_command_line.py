@@ -516,6 +516,21 @@ def test_a_plugin_s_words_steer_no_terminal(here: Bench, tmp_path: Path) -> None
         assert not [line for line in done.stdout.splitlines() if line.startswith("fake")]
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_closed_terminal_ends_a_plan_as_ctrl_c_does(
+    here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def closed(*arguments: object) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    monkeypatch.setattr("bench.plan.make_cells", closed)
+    for command in ("plan", "run"):
+        done = here(command, *ONE, *places("run"))
+        assert done.returncode == 130 and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 ODD = r"""
 from bench.metrics.registry import Metric, register as register_metric
 from datasets import register as register_dataset
