@@ -33,7 +33,6 @@ from methods.networks import Networks, build_networks
 from methods.tasks import TASKS
 
 # For the server that workers are forked from, and for all that they inherit.
-prepare_process()
 installed()
 
 
