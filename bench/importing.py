@@ -1,16 +1,15 @@
-"""Importing code of the user's: whatever happens then is his mistake, told in one line."""
+"""Importing code of the user's: whatever goes wrong then is told in one line."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import threading
 from collections.abc import Collection, Iterator
-from types import FrameType
 from typing import Any, NoReturn
 
+from bench import interruption
 from bench.errors import UsageError
 
 
@@ -25,15 +24,15 @@ def as_a_mistake(place: str, files: Collection[str] = ()) -> Iterator[None]:
     Raises:
         UsageError: with the place and the reason.
     """
-    interrupted: list[int] = []
-    try:
-        with _no_exit(), _noting_interrupts(interrupted):
-            yield
-    except BaseException as error:
-        # A plugin may raise a KeyboardInterrupt, and only the user one that means him.
-        if interrupted:
-            raise KeyboardInterrupt from None
-        raise UsageError(f"{_line(error, place, files)}: {_reason(error)}") from None
+    with interruption.noted() as interrupted:
+        try:
+            with _no_exit():
+                yield
+        except BaseException as error:
+            # A plugin may raise a KeyboardInterrupt of its own, or make another exception of one.
+            if interrupted:
+                raise KeyboardInterrupt from None
+            raise UsageError(f"{_line(error, place, files)}: {_reason(error)}") from None
 
 
 class Exited(BaseException):
@@ -64,26 +63,6 @@ def _no_exit() -> Iterator[None]:
     finally:
         for module, name in ways:
             setattr(module, name, kept)
-
-
-@contextlib.contextmanager
-def _noting_interrupts(interrupted: list[int]) -> Iterator[None]:
-    """Note a Ctrl-C, which raises KeyboardInterrupt as ever."""
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not usual or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def note(number: int, frame: FrameType | None) -> NoReturn:
-        interrupted.append(number)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is note:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _reason(error: BaseException) -> str:

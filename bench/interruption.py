@@ -61,6 +61,33 @@ def told(tell: Callable[[], None]) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+@contextlib.contextmanager
+def noted() -> Iterator[list[int]]:
+    """Within, those that raise KeyboardInterrupt are also noted in the list that this gives.
+
+    Code that catches the exception, or raises one of its own, can't hide whether the user asked.
+    """
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in ENDINGS}
+    raising = {
+        n: each for n, each in before.items() if each in (_interrupt, signal.default_int_handler)
+    }
+    for number in raising:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        _restore({n: each for n, each in raising.items() if signal.getsignal(n) is note})
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench import integrity, keys, plugins
+from bench import integrity, interruption, keys, plugins
 from bench.errors import UsageError
 from bench.executors import ProcessPerTask
 from bench.fingerprint import file_digest
@@ -138,12 +138,26 @@ def test_the_innermost_line_of_its_own_is_named(tmp_path: Path, mistake: Mistake
     assert mistake(load_plugins, [path]).startswith(f"{inner}:3: JSONDecodeError: ")
 
 
-def test_ctrl_c_stays_an_interruption(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_the_program_stays_an_interruption(number: int, tmp_path: Path) -> None:
+    """Whatever the plugin makes of it."""
+    text = (
+        f"import os\ntry:\n    os.kill(os.getpid(), {number})\n"
+        "except KeyboardInterrupt:\n    raise ImportError('half imported')\n"
+    )
+    path = write(tmp_path / "slow.py", text)
+    with interruption.raised():
+        before = signal.getsignal(number)
+        with pytest.raises(KeyboardInterrupt):
+            load_plugins([path])
+        assert signal.getsignal(number) is before
+
+
+def test_ctrl_c_stays_an_interruption_in_a_program_of_the_users(tmp_path: Path) -> None:
     path = write(tmp_path / "slow.py", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     with pytest.raises(KeyboardInterrupt):
         load_plugins([path])
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_forked_child_may_leave(tmp_path: Path) -> None:
