@@ -29,7 +29,20 @@ settings.load_profile("stable")
 
 @pytest.fixture(autouse=True)
 def tiny_numbers() -> Iterator[None]:
-    """A task that ran in a test's own process has numbers too small for its speed be 0."""
+    """Undo that a task which ran in a test's own process had denormal numbers flushed to 0."""
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
+
+
+@pytest.fixture
+def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything in float64: noise, and outputs too, which a worker makes float32."""
+    import torch
+
+    from bench.compute import Compute
+
+    monkeypatch.setattr(Compute, "outputs", lambda self, function: function())
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -13,7 +13,6 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from bench.checkpoint import Row
-from bench.compute import Compute
 from bench.data import EvaluationSet, Prepared
 from bench.randomness import torch_stream
 from bench.recipe import Recipe
@@ -43,15 +42,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Everything in float64, outputs too, which a worker makes float32."""
-    monkeypatch.setattr(Compute, "outputs", lambda self, function: function())
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def recipe(**given: Any) -> Recipe:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.compute import Compute
 from bench.data import EvaluationSet, Prepared
 from bench.recipe import Recipe
 from bench.student import train_student
@@ -132,15 +131,6 @@ def recipe_of(problem: Problem) -> Recipe:
         learning_rate=problem.rate,
         student_weight_decay=1e-3,
     )
-
-
-@pytest.fixture
-def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Outputs too, which a worker makes float32, and noise."""
-    monkeypatch.setattr(Compute, "outputs", lambda self, function: function())
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def original(problem: str, student: str) -> list[dict[str, float]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench import derived
-from bench.analysis.results import Slot
+from bench.analysis.results import Results, Slot, read
 from bench.metrics.registry import METRICS
 from bench.store import FORMAT, Run
 
@@ -25,6 +25,16 @@ HOSTILE = ("a_b & 100% #1", "<script>alert(1)</script>", "../x", "[kd] | **b**",
 def make_run() -> Callable[..., Run]:
     """make_run(folder, figures, **options): a run's folder; see `generate`."""
     return generate
+
+
+@pytest.fixture
+def results_of(tmp_path: Path) -> Callable[..., Results]:
+    """results_of(figures, **options): of a generated run; see `generate`."""
+
+    def make(figures: Figures, **options: Any) -> Results:
+        return read([generate(tmp_path / "run", figures, **options).folder])
+
+    return make
 
 
 def generate(

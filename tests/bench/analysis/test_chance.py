@@ -9,7 +9,6 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,13 @@ from bench.analysis.comparison import as_csv, as_json, as_latex, as_text, compar
 from bench.analysis.plots import Options, draw
 from bench.analysis.report import build
 from bench.analysis.report.words import comparisons
-from bench.analysis.results import Results, Slot, read
+from bench.analysis.results import Results, Slot
 from bench.analysis.tables import formats
 from bench.analysis.tables.board import average_ranks, make_boards, render
 from bench.analysis.tables.entries import Choice, Table
 from bench.analysis.tables.making import make_tables
 from bench.analysis.tables.notes import notes
 from bench.cli.app import page
-from bench.store import Run
 
 Figures = dict[Slot, dict[str, float]]
 SEEDS = range(8)
@@ -57,16 +55,6 @@ ABOVE = figures_of(
     hydra={"ood_auroc": 0.4, "nll": 0.2},
 )
 """The teacher is better than chance, and no student is."""
-
-
-@pytest.fixture
-def results_of(make_run: Callable[..., Run], tmp_path: Path) -> Callable[..., Results]:
-    """results_of(figures, **options): of a generated run."""
-
-    def make(figures: Figures, **options: Any) -> Results:
-        return read([make_run(tmp_path / "run", figures, **options).folder])
-
-    return make
 
 
 @pytest.fixture

@@ -5,33 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bench.analysis.comparison import as_text, compare
 from bench.analysis.flags import clamped_words
 from bench.analysis.plots import Options, draw
 from bench.analysis.report import build
-from bench.analysis.results import Results, Slot, read
+from bench.analysis.results import Results, Slot
 from bench.analysis.tables import formats
 from bench.analysis.tables.board import make_boards, render
 from bench.analysis.tables.entries import Choice
 from bench.analysis.tables.making import make_tables
-from bench.store import Run
 
 Figures = dict[Slot, dict[str, float]]
-
-
-@pytest.fixture
-def results_of(make_run: Callable[..., Run], tmp_path: Path) -> Callable[..., Results]:
-    """results_of(figures): of a generated run."""
-
-    def make(figures: Figures) -> Results:
-        return read([make_run(tmp_path / "run", figures).folder])
-
-    return make
 
 
 def test_a_temperature_at_a_bound_is_marked_where_it_counts(

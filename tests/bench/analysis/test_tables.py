@@ -8,13 +8,12 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 import pytest
 from scipy import stats
 
 from bench.analysis.quantities import quantity
-from bench.analysis.results import Results, Slot, read
+from bench.analysis.results import Results, Slot
 from bench.analysis.tables.entries import Choice, Entry, Table
 from bench.analysis.tables.formats import as_csv, as_markdown, as_text
 from bench.analysis.tables.grids import terminal_width
@@ -27,17 +26,6 @@ from bench.store import Run
 from tests.simulation.daggers import daggers
 
 Maker = Callable[..., Run]
-
-
-@pytest.fixture
-def results_of(make_run: Maker, tmp_path: Path) -> Callable[..., Results]:
-    """results_of(figures, **options): of a generated run."""
-
-    def make(figures: dict[Slot, dict[str, float]], **options: Any) -> Results:
-        make_run(tmp_path / "run", figures, **options)
-        return read([tmp_path / "run"])
-
-    return make
 
 
 def of(metric: str, **labels: list[float]) -> dict[Slot, dict[str, float]]:
