@@ -182,8 +182,8 @@ def go_on_elsewhere(plugin: str, folder: Path) -> None:
     except subprocess.TimeoutExpired:
         raise Broken(f"in another process it took longer than {ELSEWHERE_SECONDS:g} s") from None
     if not (folder / FOUND).exists():
-        lines = done.stderr.decode(errors="replace").split("\n") or [""]
-        raise Broken(f"the process that goes on ended with status {done.returncode}: {lines[-1]}")
+        *_, last = ["", *done.stderr.decode(errors="replace").split("\n")[:-1]]
+        raise Broken(f"the process that goes on ended with status {done.returncode}: {last}")
 
 
 def go_on(plugin: str, folder: Path) -> None:

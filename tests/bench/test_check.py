@@ -9,8 +9,9 @@ import pytest
 
 from bench.check import check_plugin
 from bench.check.bed import TestBed
-from bench.check.journey import Journeys, go_on
+from bench.check.journey import Journeys, go_on, go_on_elsewhere
 from bench.check.methods import PROMISES
+from bench.check.promise import Broken
 from bench.check.small import RECIPE
 from bench.errors import UsageError
 from bench.executors import ProcessPerTask
@@ -219,3 +220,8 @@ def test_a_plugin_that_registers_nothing(tmp_path: Path) -> None:
     path.write_text("x = 1\n")
     with pytest.raises(UsageError, match="registers no method, dataset or metric"):
         check_plugin(str(path))
+
+
+def test_a_process_that_goes_on_and_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(Broken, match=r"ended with status 1: .*UsageError: .*absent\.py"):
+        go_on_elsewhere(str(tmp_path / "absent.py"), tmp_path)
