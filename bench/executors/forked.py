@@ -87,6 +87,7 @@ class Forked:
         return bytes(answer[_LENGTH:])
 
     def _received(self) -> bytes:
+        """What it has sent; nothing at the end."""
         try:
             return self._talk.recv(CHUNK)
         except ConnectionResetError:
@@ -95,6 +96,9 @@ class Forked:
     def _send(self, unsent: memoryview) -> memoryview:
         try:
             return unsent[self._talk.send(unsent) :]
+        except BlockingIOError:
+            # There is less room than it takes; it is asked for again.
+            return unsent
         except OSError:
             # It has ended; what is next is that its end of the socket is closed.
             return unsent[:0]

@@ -92,7 +92,7 @@ class ProcessPerTask(Engine):
             self._forget(process)
         if answer is None:
             raise _end_without_answer(process.status)
-        failure, value = pickle.loads(answer)
+        failure, value = _unpacked(answer)
         if failure is not None:
             raise failure(*value)
         return value
@@ -100,13 +100,22 @@ class ProcessPerTask(Engine):
     def _fork(self) -> Forked:
         try:
             for _ in range(STARTS):
-                process = self._ask()
-                if process.has_begun():
+                if process := self._begun():
                     return process
-                self._forget(process)
         except OSError as error:
             raise WorkerDied(f"no process could be started ({error.strerror})") from None
         raise WorkerDied(f"no process could be started, {STARTS} times")
+
+    def _begun(self) -> Forked | None:
+        """A process that has begun; none if the server was killed just now."""
+        process = self._ask()
+        has_begun = False
+        try:
+            has_begun = process.has_begun()
+        finally:
+            if not has_begun:
+                self._forget(process)
+        return process if has_begun else None
 
     def _ask(self) -> Forked:
         with self._lock:
@@ -158,7 +167,27 @@ def _end_without_answer(status: int | None) -> WorkerLost | WorkerDied:
     if status >= 0:
         return WorkerDied(f"the worker ended with status {status}")
     hint = " (out of memory?)" if status == -signal.SIGKILL else ""
-    return WorkerDied(f"the worker was killed by {signal.Signals(-status).name}{hint}")
+    return WorkerDied(f"the worker was killed by {_signal_name(-status)}{hint}")
+
+
+def _signal_name(number: int) -> str:
+    # Not all of Linux's real-time signals have a name.
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
+
+
+def _unpacked(answer: bytes) -> tuple[Any, Any]:
+    """What a task gave: the kind of its failure with its arguments, or None and its value.
+
+    Raises:
+        TaskFailed: it gave what can't be made again here, such as an object of a class of its own.
+    """
+    try:
+        failure, value = pickle.loads(answer)
+    except Exception as error:
+        raise TaskFailed(*describe_failure(error)) from None
+    return failure, value
 
 
 def serve(driver: socket.socket) -> NoReturn:

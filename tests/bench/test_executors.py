@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import operator
 import os
@@ -24,6 +25,7 @@ from bench.executors import (
     WorkerLost,
     describe_failure,
 )
+from bench.executors.forked import Forked
 from bench.places import ROOT
 from bench.workplace import in_worker
 
@@ -49,6 +51,45 @@ def test_a_death_takes_one_task_alone(processes: Processes) -> None:
     with pytest.raises(WorkerDied, match="ended with status 3"):
         left.result(60)
     assert [future.result(60) for future in innocent] == [None, None]
+
+
+def test_a_signal_without_a_name_is_a_death(processes: Processes) -> None:
+    with pytest.raises(WorkerDied, match="killed by signal 40"):
+        processes(1).submit(signal.raise_signal, 40).result(60)
+
+
+class Unmakeable:
+    """Can be packed, and not be unpacked."""
+
+    def __reduce__(self) -> Any:
+        return math.sqrt, (-1,)
+
+
+def give_what_cannot_be_unpacked() -> Any:
+    return Unmakeable()
+
+
+def test_an_answer_that_cannot_be_unpacked_is_a_failure_of_the_task(processes: Processes) -> None:
+    with pytest.raises(TaskFailed, match="ValueError: "):
+        processes(1).submit(give_what_cannot_be_unpacked).result(60)
+
+
+def test_a_process_that_cannot_be_started_is_forgotten(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its end is waited for when the executor stops, and then the server is killed."""
+
+    def has_begun(process: Forked) -> bool:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    executor = processes(1)
+    server = executor.submit(os.getppid).result(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(Forked, "has_begun", has_begun)
+        with pytest.raises(WorkerDied, match="no process could be started"):
+            executor.submit(operator.add, 1, 1).result(60)
+    executor.stop()
+    assert processes(1).submit(os.getppid).result(60) == server
 
 
 def test_a_timeout_is_a_kill(processes: Processes) -> None:
