@@ -223,5 +223,7 @@ def test_a_plugin_that_registers_nothing(tmp_path: Path) -> None:
 
 
 def test_a_process_that_goes_on_and_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(Broken, match=r"ended with status 1: .*UsageError: .*absent\.py"):
-        go_on_elsewhere(str(tmp_path / "absent.py"), tmp_path)
+    path = tmp_path / "raising.py"
+    path.write_text("raise OSError('not here')\n")
+    with pytest.raises(Broken, match=rf"ended with status 1: .*{path}:1: OSError: not here"):
+        go_on_elsewhere(str(path), tmp_path)
