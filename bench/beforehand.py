@@ -19,13 +19,17 @@ LONG = 600
 
 
 def note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, root: Path) -> None:
-    """Say what a user should know of the data, and keep it for the report."""
+    """Say what a user should know of the data of cells, and keep it for the report.
+
+    What was kept of their datasets before is replaced: files may have been mended since.
+    """
     lines = remarks(data_plans(cells), cache, root)
     for dataset, each in lines.items():
         for line in each:
             print(printable(f"{dataset}: {line}"), file=sys.stderr)
-    manifest = run.manifest()
-    run.write_manifest({**manifest, "remarks": manifest.get("remarks", {}) | lines})
+    manifest, datasets = run.manifest(), {cell.dataset for cell in cells}
+    kept = {k: each for k, each in manifest.get("remarks", {}).items() if k not in datasets}
+    run.write_manifest({**manifest, "remarks": kept | lines})
 
 
 def say_how_long(cells: Sequence[Cell], cache: Cache, jobs: int, device: str) -> None:

@@ -78,9 +78,8 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
         manifest = described(run, cells, options.command)
         left = _left(run, cells, options)
         workplace = _workplace(options)
-        waiting = [cell for cell in left.cells if not cell.skip]
         # A cluster that can't be reached leaves the folder as it was.
-        engine = _engine(options, workplace) if waiting else None
+        engine = _engine(options, workplace) if left.waiting else None
         if engine is not None:
             ending.callback(engine.stop)
         run.write_manifest(manifest)
@@ -88,7 +87,7 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
             # Skipped cells are recorded at once.
             skip(run, [cell for cell in left.cells if cell.skip])
             if engine is not None:
-                _run_left(run, waiting, options, left, engine, workplace)
+                _run_left(run, cells, options, left, engine, workplace)
         except BaseException:
             # The tables can be derived again at any time; what went wrong is the news.
             with contextlib.suppress(OSError):
@@ -107,6 +106,11 @@ class _Left(NamedTuple):
     estimate: Estimate
     latencies: Latencies
     failed: list[Cell]
+
+    @property
+    def waiting(self) -> list[Cell]:
+        """Those to be run that can be."""
+        return [cell for cell in self.cells if not cell.skip]
 
 
 def _left(run: Run, cells: Sequence[Cell], options: Options) -> _Left:
@@ -163,18 +167,19 @@ def _run_left(
     engine: Engine,
     workplace: Workplace,
 ) -> None:
-    by_task = {cell_task(cell): cell for cell in cells}
+    waiting = left.waiting
+    by_task = {cell_task(cell): cell for cell in waiting}
     cache = Cache(options.cache)
     with contextlib.ExitStack() as ending:
-        if data := data_tasks(cells, cache, workplace):
+        if data := data_tasks(waiting, cache, workplace):
             # Before anything trains, a broken file is the user's to mend; here, where files are.
             local = engine if options.executor == "local" else ProcessPerTask(1)
             ending.callback(local.stop)
             _prepare(data, local)
-        _warn_of_precision(cells, engine)
+        _warn_of_precision(waiting, engine)
         note_remarks(run, cells, cache, options.data_root)
-        say_how_long(cells, cache, engine.slots(), options.devices[0])
-        tasks = make_tasks(cells, cache, workplace, left.latencies)
+        say_how_long(waiting, cache, engine.slots(), options.devices[0])
+        tasks = make_tasks(waiting, cache, workplace, left.latencies)
         estimate = left.estimate
         usage = Usage(engine.slots, None if options.scheduler else cores())
         with Progress(by_task, engine.slots, estimate) as progress:
