@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -16,6 +17,8 @@ from bench.forkserver import HELD, NUMBER
 from bench.places import ROOT
 
 CHUNK = 2**18
+LONGEST = 3600.0
+"""Seconds that the system is told to wait at a time: it takes no more than some weeks."""
 _LENGTH = 8
 _REQUEST = b"f"
 
@@ -60,19 +63,20 @@ class Forked:
         Raises:
             TimeoutError: it took too long.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         unsent, answer = memoryview(framed(message)), bytearray()
         self._talk.setblocking(False)
         with selectors.PollSelector() as events:
             events.register(self._talk, selectors.EVENT_READ | selectors.EVENT_WRITE)
             events.register(self._control, selectors.EVENT_READ)
             while not _is_whole(answer):
-                ready = events.select(deadline and max(0.0, deadline - time.monotonic()))
-                happened = {key.fileobj: event for key, event in ready}
+                left = max(0.0, deadline - time.monotonic())
+                happened = {k.fileobj: event for k, event in events.select(min(left, LONGEST))}
                 of_talk = happened.get(self._talk, 0)
                 if not happened:
-                    raise TimeoutError
-                if of_talk & selectors.EVENT_READ:
+                    if time.monotonic() >= deadline:
+                        raise TimeoutError
+                elif of_talk & selectors.EVENT_READ:
                     if chunk := self._received():
                         answer += chunk
                     else:

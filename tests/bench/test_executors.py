@@ -24,6 +24,7 @@ from bench.executors import (
     WorkerDied,
     WorkerLost,
     describe_failure,
+    forked,
 )
 from bench.executors.forked import Forked
 from bench.places import ROOT
@@ -98,6 +99,20 @@ def test_a_timeout_is_a_kill(processes: Processes) -> None:
     with pytest.raises(TimedOut, match=r"took longer than 0\.5 s"):
         executor.submit(time.sleep, 600).result(60)
     assert executor.submit(operator.add, 1, 2).result(60) == 3
+
+
+def test_the_longest_timeout_of_the_command_line(processes: Processes) -> None:
+    assert processes(1, timeout=1e7).submit(operator.add, 1, 1).result(60) == 2
+
+
+def test_a_wait_of_many_parts_ends_with_the_answer_and_in_time(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forked, "LONGEST", 0.01)
+    executor = processes(1, timeout=0.5)
+    assert executor.submit(time.sleep, 0.1).result(60) is None
+    with pytest.raises(TimedOut):
+        executor.submit(time.sleep, 600).result(60)
 
 
 def test_a_timeout_is_meant_for_some_tasks(processes: Processes) -> None:
