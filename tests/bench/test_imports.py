@@ -31,6 +31,7 @@ DECIDE_NOTHING = {
     "bench.importing": "loads code that has an identity of its own",
     "bench.imports": "makes identities",
     "bench.integrity": "refuses code that is not that of its source",
+    "bench.interruption": "ends the program",
     "bench.keys": "makes identities",
     "bench.locks": "lets one process write at a time",
     "bench.places": "folders",
