@@ -304,7 +304,7 @@ def _variant(entry: Any, document: Document, index: int) -> Variant:
     label = method.label
     if "label" in entry and (not label or label != label.strip() or not label.isprintable()):
         line = document.place("methods", index, "label")
-        raise UsageError(f"{line}: {label!r} can't be a label: blank, or not to be printed")
+        raise UsageError(f"{line}: {label!r} can't be a label: it is blank, or can't be printed")
     where = {
         name: document.place("methods", index, "parameters", name) for name in method.parameters
     }

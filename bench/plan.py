@@ -44,6 +44,8 @@ CELL_CODE = (
 )
 PROTOCOL_CODE = ("bench/evaluation.py", "bench/metrics/*.py", "methods/predictions.py")
 HASHES = ("protocol", "code", "data")
+DIGITS = 12
+"""Of a cell's hash, in its id."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,7 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
         UsageError: an unknown name, a wrong value or an impossible combination; with its place.
     """
     chosen = [(name, _dataset(name, config)) for name in dict.fromkeys(config.datasets)]
-    if not chosen or not config.variants or not config.seeds:
-        raise UsageError("nothing to run: give a method (-m), a dataset (-d) and a seed (-s)")
-    _check_recipe_names(config)
-    if config.ood and not any(dataset.images for _, dataset in chosen):
-        raise UsageError("--ood: none of the datasets has images; theirs bring their own OOD sets")
-    if config.corruptions and not any(d.shape == CORRUPTED_SHAPE for _, d in chosen):
-        raise UsageError("--corruptions: none of the datasets has images of 3x32x32")
-    for name, dataset in chosen:
-        _check_files(name, dataset(root), config)
-    _check_number(config)
+    _check_choice(chosen, config, root)
     recipes = {name: _recipe(dataset, config) for name, dataset in chosen}
     sources = {name: sources_of(dataset, config, root) for name, dataset in chosen}
     planner = Planner(root, sources, device)
@@ -128,6 +121,20 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
         reasons = sorted({f"{c.method} on {c.dataset}: {c.skip}" for c in cells})
         raise UsageError(f"nothing can be run: {'; '.join(reasons)}")
     return cells
+
+
+def _check_choice(chosen: Sequence[tuple[str, type[Dataset]]], config: Config, root: Path) -> None:
+    """Whether there is something to run on these datasets, and their files can be used."""
+    if not chosen or not config.variants or not config.seeds:
+        raise UsageError("nothing to run: give a method (-m), a dataset (-d) and a seed (-s)")
+    _check_recipe_names(config)
+    if config.ood and not any(dataset.images for _, dataset in chosen):
+        raise UsageError("--ood: none of the datasets has images; theirs bring their own OOD sets")
+    if config.corruptions and not any(d.shape == CORRUPTED_SHAPE for _, d in chosen):
+        raise UsageError("--corruptions: none of the datasets has images of 3x32x32")
+    for name, dataset in chosen:
+        _check_files(name, dataset(root), config)
+    _check_number(config)
 
 
 def _check_number(config: Config) -> None:
@@ -271,12 +278,7 @@ def _cells_of(
 ) -> Iterator[Cell]:
     """A cell a teacher; teachers of a dataset have the same recipe and sources."""
     parameters = resolve(method, dataset, given, variant)
-    label = label_of(variant, {name: parameters[name] for name in given})
-    if len(label) > LONGEST or not label.isprintable():
-        raise UsageError(
-            f"{variant.place}: {shortened(label)!r} can't be a label: longer than {LONGEST:,} "
-            "characters, or not to be printed"
-        )
+    label = _checked_label(variant, {name: parameters[name] for name in given})
     recipe, data = teachers[0].recipe, teachers[0].data
     cell_code = _cell_code(method, dataset.task)
     alike = digest(
@@ -288,17 +290,12 @@ def _cells_of(
             "code": cell_code,
         }
     )
-    stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}")
-    if not is_id(f"{stem}.s{LAST_SEED}.{alike[:12]}"):
-        raise UsageError(
-            f"{variant.place}: the names of dataset {shortened(dataset.name)} and method "
-            f"{shortened(method.name)} are too long for those of files"
-        )
+    stem = _stem(dataset, method, variant)
     protocol, code = _protocol(dataset.task), digest([cell_code, data.code])[:32]
     for teacher in teachers:
         content = digest([alike, teacher.seed, teacher.outputs_key])
         yield Cell(
-            id=f"{stem}.s{teacher.seed}.{content[:12]}",
+            id=f"{stem}.s{teacher.seed}.{content[:DIGITS]}",
             dataset=dataset.name,
             method=method.name,
             label=label,
@@ -311,6 +308,27 @@ def _cells_of(
             data=data.content[:32],
             skip=method.refuses.get(dataset.task, ""),
         )
+
+
+def _stem(dataset: type[Dataset], method: type[Method], variant: Variant) -> str:
+    """What the ids of cells begin with; files are named after them."""
+    stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}")
+    if not is_id(f"{stem}.s{LAST_SEED}.{'0' * DIGITS}"):
+        raise UsageError(
+            f"{variant.place}: the names of dataset {shortened(dataset.name)} and method "
+            f"{shortened(method.name)} are too long for the name of a file"
+        )
+    return stem
+
+
+def _checked_label(variant: Variant, given: Mapping[str, Any]) -> str:
+    label = label_of(variant, given)
+    if len(label) > LONGEST or not label.isprintable():
+        raise UsageError(
+            f"{variant.place}: {shortened(label)!r} can't be a label: it is longer than "
+            f"{LONGEST:,} characters, or can't be printed"
+        )
+    return label
 
 
 def resolve(

@@ -8,7 +8,7 @@ import platform
 import resource
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from bench.plugins import installed
 from bench.printable import printable
 from bench.randomness import stream_name
 from bench.workplace import Workplace
-from methods import METHODS, Setting
+from methods import METHODS, Method, Setting
 from methods.networks import Networks, build_networks
 from methods.tasks import TASKS
 
@@ -125,51 +125,65 @@ def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
 def run_cell(
     workplace: Workplace, cell: Cell, latency: bool = True
 ) -> tuple[dict[str, Any], list[Row], Curves]:
-    """Train and measure one student, its latency where it is wanted.
+    """Train and measure one student; its latency only where it is wanted.
 
     Returns:
         What the record holds, the history, the curves.
     """
     with _measured() as timings:
-        cache = workplace.open()
-        plan, recipe = cell.teacher, cell.recipe
+        cache, names = workplace.open(), stream_name(cell.dataset)
+        plan, recipe, seed = cell.teacher, cell.recipe, cell.seed
         compute = Compute(device_here(), recipe.precision)
-        dataset, names = datasets.get(cell.dataset), stream_name(cell.dataset)
         # Its networks are loaded only by those that run them again.
         trained = teacher.Teacher(cache.load(plan.outputs_key), {})
         prepared = data.load(cache, plan.data)
-        networks = _networks(plan)
-        setting = Setting(
-            task=TASKS[dataset.task],
-            members=recipe.members,
-            examples=prepared.examples,
-            networks=networks,
-            teacher=lambda: teacher.load_network(cache, plan.member_keys, networks),
-        )
-        method_class = METHODS[cell.method]
-        method = method_class(method_class.Parameters(**cell.parameters), setting)
-        network = student.build(method, cell.seed, names)
+        method = _method(cell, cache, prepared.examples)
+        network = student.build(method, seed, names)
         checkpoint = Checkpoint(cache, cell.id, workplace.checkpoint)
         start = time.perf_counter()
         history = student.train_student(
-            method, network, prepared, trained, recipe, cell.seed, names, compute, checkpoint
+            method, network, prepared, trained, recipe, seed, names, compute, checkpoint
         )
         timings["train_seconds"] = time.perf_counter() - start
         headline, sets, curves = evaluation.evaluate(
-            method, network, prepared, trained, plan.data.sources, cell.seed, names, compute
+            method, network, prepared, trained, plan.data.sources, seed, names, compute
         )
         inputs = prepared.inputs(prepared.validation.x[:256], compute.device)
         costs = cost.counts(method, network, inputs)
         if latency:
             timings |= cost.latencies(method, network, inputs, compute)
         checkpoint.remove()
-    figures = {
-        "headline": headline | {name: costs[name] for name in ("parameters", "flops")},
+    if method.is_teacher:
+        history = _members_history(cache, plan)
+    return _measurements(headline, sets, costs, timings), history, curves
+
+
+def _method(cell: Cell, cache: Cache, examples: int) -> Method:
+    plan, networks = cell.teacher, _networks(cell.teacher)
+    setting = Setting(
+        task=TASKS[datasets.get(cell.dataset).task],
+        members=cell.recipe.members,
+        examples=examples,
+        networks=networks,
+        teacher=lambda: teacher.load_network(cache, plan.member_keys, networks),
+    )
+    kind = METHODS[cell.method]
+    return kind(kind.Parameters(**cell.parameters), setting)
+
+
+def _measurements(
+    headline: Mapping[str, float],
+    sets: Sequence[Mapping[str, Any]],
+    costs: Mapping[str, float],
+    timings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a record holds beside what was asked for."""
+    return {
+        "headline": {**headline, **{name: costs[name] for name in ("parameters", "flops")}},
         "sets": [*sets, {"set": "cost", "shift": "", "severity": 0, "figures": costs}],
         "timings": timings,
         "environment": environment(),
     }
-    return figures, _members_history(cache, plan) if method.is_teacher else history, curves
 
 
 def precision_warning() -> str:

@@ -168,7 +168,7 @@ def test_labels_names_and_numbers_beyond_the_limits_are_refused(odd: type[KD]) -
     long = type("Long", (KD,), {"name": "m" * 250, "__module__": KD.__module__})
     METHODS["m" * 250] = long
     try:
-        with pytest.raises(UsageError, match="too long for those of files"):
+        with pytest.raises(UsageError, match="too long for the name of a file"):
             planned("m" * 250)
     finally:
         del METHODS["m" * 250]
