@@ -83,7 +83,9 @@ def _of_student(cell: Cell, cache: Cache) -> tuple[int, int]:
     member, core, head = _products(cell.teacher)
     if METHODS[cell.method].is_teacher:
         return member, 0
-    heads = cell.parameters.get("heads", 1) or cell.recipe.members
+    given = cell.parameters.get("heads", 1)
+    # None is one per member; what else a plugin may call heads, nobody knows.
+    heads = given if type(given) is int else cell.recipe.members
     return core + heads * head, _passes(cell.teacher, cache)
 
 

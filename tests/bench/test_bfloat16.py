@@ -46,6 +46,11 @@ def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.Monkey
     assert worker.precision_warning() == ""
 
 
+def test_what_the_clock_may_make_is_not_said() -> None:
+    assert bfloat16.warning(1.04) == bfloat16.warning(0.7) == ""
+    assert "takes 1.2 times as long" in bfloat16.warning(1.2)
+
+
 def test_what_is_measured_is_a_ratio() -> None:
     assert 0.05 < bfloat16.measured_slowdown() < 100
 

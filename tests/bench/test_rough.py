@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,13 @@ def test_all_work_that_is_left_is_counted(
     # Two seeds have two teachers.
     seeds = cells("kd", datasets=["digits"], recipe=recipe, seeds=[0, 1])
     assert rough_seconds(seeds, cache) == pytest.approx(2 * rough_seconds(seeds[:1], cache))
+
+
+@pytest.mark.parametrize("heads", ["many", [2], 1.5, None])
+def test_what_a_plugin_calls_heads_may_be_anything(cells: Plan, tmp_path: Path, heads: Any) -> None:
+    (cell,) = cells("hydra+")
+    odd = replace(cell, parameters={**cell.parameters, "heads": heads})
+    assert rough_seconds([odd], Cache(tmp_path)) > 0
 
 
 def test_only_long_runs_are_announced(
