@@ -311,8 +311,8 @@ def _load(plugin: Plugin) -> Plugin:
     before = set(sys.modules)
     others = {name for name in before if name.startswith(HIDDEN)}
     others |= {file.module for each in _LOADED for file in each.own_files} - paths.keys()
-    files = {file.path for file in plugin.files}
-    with unpatched(plugin.path, others), as_a_mistake(plugin.path, files):
+    own = {file.path for file in plugin.own_files}
+    with unpatched(plugin.path, others), as_a_mistake(plugin.path, own):
         for module in plugin.modules:
             _import(module, paths[module], plugin.digest)
     _check_places(plugin, paths)

@@ -138,6 +138,13 @@ def test_the_innermost_line_of_its_own_is_named(tmp_path: Path, mistake: Mistake
     assert mistake(load_plugins, [path]).startswith(f"{inner}:3: JSONDecodeError: ")
 
 
+def test_a_line_of_this_suite_is_not_named(tmp_path: Path, mistake: Mistake) -> None:
+    """What refuses a plugin is not where the mistake is."""
+    text = "from datasets.base import Dataset\n\nclass Bare(Dataset):\n    pass\n"
+    path = write(tmp_path / "bare.py", text)
+    assert mistake(load_plugins, [path]).startswith(f"{path}:3: TypeError: ")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_the_program_stays_an_interruption(number: int, tmp_path: Path) -> None:
     """Whatever the plugin makes of it."""
