@@ -15,12 +15,13 @@ from bench.analysis.plots.fidelity import fidelity
 from bench.analysis.plots.histograms import histograms
 from bench.analysis.plots.look import Format, Look, style, to_bytes
 from bench.analysis.plots.maps import maps
+from bench.analysis.plots.material import Drawn, Material, Options, Rendered
 from bench.analysis.plots.metrics import dots
 from bench.analysis.plots.ranks import ranks
 from bench.analysis.plots.reliability import reliability
 from bench.analysis.plots.shifts import shift
 from bench.analysis.plots.training import training
-from bench.analysis.plots.view import Drawn, Material, NoData, Options, Rendered, View
+from bench.analysis.plots.view import NoData, View
 from bench.analysis.results import Results
 from bench.errors import UsageError, nearest
 

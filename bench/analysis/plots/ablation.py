@@ -10,16 +10,9 @@ from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, clean, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
-from bench.analysis.plots.view import (
-    Drawn,
-    NoData,
-    View,
-    chance_words,
-    interval,
-    over_seeds,
-    range_of,
-)
+from bench.analysis.plots.view import NoData, View, chance_words, interval, over_seeds, range_of
 from bench.analysis.quantities import Quantity
 from bench.analysis.statistics import Interval
 from bench.fingerprint import canonical

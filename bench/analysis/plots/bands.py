@@ -9,8 +9,9 @@ from matplotlib.patches import Patch
 
 from bench.analysis.plots.layout import evenly, panels
 from bench.analysis.plots.look import COLUMN, GREY, INK, LINE, PAGE, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import ticks
-from bench.analysis.plots.view import Curves, Drawn, NoData, View
+from bench.analysis.plots.view import Curves, NoData, View
 
 COLUMNS = 5
 POINTS = 200

@@ -9,16 +9,9 @@ from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, clean
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import fit, intervals, scale_of, short_number, ticks
-from bench.analysis.plots.view import (
-    Drawn,
-    NoData,
-    View,
-    chance_words,
-    interval,
-    over_seeds,
-    range_of,
-)
+from bench.analysis.plots.view import NoData, View, chance_words, interval, over_seeds, range_of
 from bench.analysis.statistics import Interval
 
 

@@ -12,8 +12,9 @@ from matplotlib.artist import Artist
 from bench.analysis.chance import Standing, standing, teachers
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import COLUMN, FAINT, GREY, INK, PAGE, width_of, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import ticks
-from bench.analysis.plots.view import ByLabel, Drawn, NoData, View, figures_on
+from bench.analysis.plots.view import ByLabel, NoData, View, figures_on
 
 COLUMNS = 4
 DEFAULT = "total"

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 
 from bench.analysis.plots.layout import evenly, panels
 from bench.analysis.plots.look import COLUMN, FAINT, GREY, INK, LINE, PAGE, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import ticks
-from bench.analysis.plots.view import Curves, Drawn, NoData, View, figures_on, sets_of
+from bench.analysis.plots.view import Curves, NoData, View, figures_on, sets_of
 
 COLUMNS = 6
 HOLLOW: dict[str, Any] = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0.3, "alpha": 0.6}

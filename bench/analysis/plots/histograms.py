@@ -10,8 +10,9 @@ from matplotlib.patches import Patch
 
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import COLUMN, GREY, PAGE, clean, width_of, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import ticks
-from bench.analysis.plots.view import Curves, Drawn, NoData, View, sets_of
+from bench.analysis.plots.view import Curves, NoData, View, sets_of
 from bench.curves import UNCERTAINTIES
 
 ROW = 0.27

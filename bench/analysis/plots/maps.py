@@ -11,8 +11,9 @@ from matplotlib.colors import Normalize
 
 from bench.analysis.plots.layout import Panels, evenly, panels
 from bench.analysis.plots.look import COLUMN, LINE, MAP, PAGE, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import ticks
-from bench.analysis.plots.view import Curves, Drawn, NoData, View
+from bench.analysis.plots.view import Curves, NoData, View
 from bench.curves import UNCERTAINTIES
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from bench.analysis.flags import bound_words, temperatures_at_bound
 from bench.analysis.plots.layout import evenly, panels
 from bench.analysis.plots.look import COLUMN, DIM, FAINT, GREY, INK, PAGE, width_of, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import (
     ByLabel,
-    Drawn,
     NoData,
     View,
     chance_words,

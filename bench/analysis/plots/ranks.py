@@ -5,7 +5,8 @@ from __future__ import annotations
 from bench.analysis.comparison import Comparison, compare
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import COLUMN, GREY, INK, PAGE, width_of, wrapped
-from bench.analysis.plots.view import Drawn, Material, NoData, file_name
+from bench.analysis.plots.material import Drawn, Material
+from bench.analysis.plots.view import NoData, file_name
 from bench.errors import UsageError
 
 LABELS = 1.6

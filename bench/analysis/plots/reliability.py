@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import evenly, panels
 from bench.analysis.plots.look import COLUMN, FAINT, LINE, PAGE, Style, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import ticks
-from bench.analysis.plots.view import Drawn, NoData, View, curve_key, figures_on
+from bench.analysis.plots.view import NoData, View, curve_key, figures_on
 
 COLUMNS = 6
 

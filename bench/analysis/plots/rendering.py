@@ -25,7 +25,7 @@ from bench.analysis.plots import (
     to_bytes,
 )
 from bench.analysis.plots.look import DOTS_PER_INCH, Look
-from bench.analysis.plots.view import Material
+from bench.analysis.plots.material import Material
 from bench.analysis.results import Results
 from bench.devices import cores
 from bench.printable import printable

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 
 from bench.analysis.plots.layout import evenly, panels
 from bench.analysis.plots.look import COLUMN, PAGE, clean, wrapped
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import fit, intervals, scale_of, ticks
 from bench.analysis.plots.view import (
     ByLabel,
-    Drawn,
     NoData,
     View,
     chance_words,

@@ -8,8 +8,9 @@ import numpy as np
 
 from bench.analysis.plots.layout import evenly, panels
 from bench.analysis.plots.look import COLUMN, PAGE, clean
+from bench.analysis.plots.material import Drawn
 from bench.analysis.plots.scales import fit, scale_of, ticks
-from bench.analysis.plots.view import Drawn, NoData, View
+from bench.analysis.plots.view import NoData, View
 
 OTHER = ("stage", "epoch", "learning_rate", "gradient_norm")
 COLUMNS = 4
