@@ -108,7 +108,7 @@ class Leaderboards:
     @property
     def has_chance(self) -> bool:
         """Whether there is a metric in which nothing is best."""
-        return any(board.is_of_chance for board in self._boards)
+        return any(board.of_chance for board in self._boards)
 
     @property
     def columns(self) -> list[Column]:

@@ -87,7 +87,7 @@ class Board:
     remarks: Sequence[str] = ()
 
     @property
-    def is_of_chance(self) -> frozenset[str]:
+    def of_chance(self) -> frozenset[str]:
         """Metrics in which nothing is best: the teacher itself detects worse than chance."""
         return frozenset(n for n, each in self.standings.items() if each.is_worse_than_chance)
 
@@ -109,7 +109,7 @@ class Board:
         Those without a number are left out, and all where neither direction is better or the
         teacher itself is worse than chance.
         """
-        direction = "" if metric in self.is_of_chance else self.metrics[metric]
+        direction = "" if metric in self.of_chance else self.metrics[metric]
         students = {
             label: row[metric]
             for label, row in self.rows.items()
@@ -136,35 +136,40 @@ def make_boards(
     found: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for row in results:
         found.setdefault((row["dataset"], row["label"]), []).append(row)
-    order, references = table_order(manifest), references_of(manifest)
-    own = teachers(manifest)
-    boards = []
-    for dataset, labels in sorted(planned.items()):
-        ordered = sorted(labels, key=lambda label: order[label])
+    order, boards = table_order(manifest), []
+    for dataset, seeds in sorted(planned.items()):
+        ordered = sorted(seeds, key=order.__getitem__)
         rows = {label: found.get((dataset, label), []) for label in ordered}
-        metrics = _metrics(manifest["metrics"], rows.values())
         notes = {
-            label: _note(rows[label], len(labels[label]), reasons.get((dataset, label), ""))
-            for label in ordered
+            label: _note(each, len(seeds[label]), reasons.get((dataset, label), ""))
+            for label, each in rows.items()
         }
-        summaries = {label: _summaries(rows[label], metrics) for label in ordered}
-        counts = {label: sum(row["status"] == "ok" for row in rows[label]) for label in ordered}
-        done = [row for each in rows.values() for row in each if row["status"] == "ok"]
-        boards.append(
-            Board(
-                dataset,
-                metrics,
-                summaries,
-                counts,
-                notes,
-                references,
-                _ood_footnote(manifest.get("ood", {}).get(dataset, {})),
-                clamped_words(done, own),
-                _standings(done, metrics, own),
-                manifest.get("remarks", {}).get(dataset, ()),
-            )
-        )
+        boards.append(_board(manifest, dataset, rows, notes))
     return boards
+
+
+def _board(
+    manifest: Mapping[str, Any],
+    dataset: str,
+    rows: Mapping[str, Sequence[Mapping[str, str]]],
+    notes: Mapping[str, str],
+) -> Board:
+    """One dataset's, of its rows of results.csv by label."""
+    metrics, own = _metrics(manifest["metrics"], rows.values()), teachers(manifest)
+    done = {label: [row for row in each if row["status"] == "ok"] for label, each in rows.items()}
+    every = [row for each in done.values() for row in each]
+    return Board(
+        dataset=dataset,
+        metrics=metrics,
+        rows={label: _summaries(each, metrics) for label, each in rows.items()},
+        counts={label: len(each) for label, each in done.items()},
+        notes=notes,
+        references=references_of(manifest),
+        footnote=_ood_footnote(manifest.get("ood", {}).get(dataset, {})),
+        clamped=clamped_words(every, own),
+        standings=_standings(every, metrics, own),
+        remarks=manifest.get("remarks", {}).get(dataset, ()),
+    )
 
 
 def _standings(
@@ -219,7 +224,7 @@ def _note(rows: Sequence[Mapping[str, str]], planned: int, reason: str) -> str:
 
 def ranking(boards: Sequence[Board], metric: str) -> list[Board]:
     """Boards that have a metric and a best in it."""
-    return [each for each in boards if each.metrics.get(metric) and metric not in each.is_of_chance]
+    return [each for each in boards if each.metrics.get(metric) and metric not in each.of_chance]
 
 
 def average_ranks(boards: Sequence[Board], metric: str) -> dict[str, float]:
@@ -249,7 +254,7 @@ def render(boards: Sequence[Board], markdown: bool = False, width: int | None = 
 
 
 def _legend(best: str, boards: Sequence[Board]) -> str:
-    chance = f"; {SIGN} worse than chance" if any(board.is_of_chance for board in boards) else ""
+    chance = f"; {SIGN} worse than chance" if any(board.of_chance for board in boards) else ""
     return (
         f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
         f"mean, of those with all seeds; few seeds may not tell them apart{chance}."
@@ -299,7 +304,7 @@ def _cells(board: Board) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 def marks_of(board: Board, metric: str) -> dict[str, str]:
     """By label, `best`, `second`, or `chance` where nothing is best, for references too."""
-    if metric in board.is_of_chance:
+    if metric in board.of_chance:
         return dict.fromkeys(board.rows, "chance")
     return dict(zip(board.ranked(metric), ("best", "second"), strict=False))
 
@@ -322,7 +327,7 @@ def _escaped(text: str) -> str:
 
 
 def _ranks_title(boards: Sequence[Board]) -> str:
-    left_out = " and the teacher not below chance" if any(b.is_of_chance for b in boards) else ""
+    left_out = " and the teacher not below chance" if any(b.of_chance for b in boards) else ""
     return (
         f"average rank over datasets with the metric{left_out} (1 is best; methods that have it on "
         "all, with all seeds)"

@@ -175,7 +175,7 @@ def test_a_teacher_that_failed_is_none(results_of: Callable[..., Results]) -> No
 def test_the_teacher_goes_by_its_method(results_of: Callable[..., Results]) -> None:
     figures = {(d, {"ensemble": "mine"}.get(x, x), s): v for (d, x, s), v in BELOW.items()}
     results = results_of(figures, methods={"mine": "ensemble"})
-    assert boards_of(results)["spiral"].is_of_chance == {"ood_auroc"}
+    assert boards_of(results)["spiral"].of_chance == {"ood_auroc"}
 
 
 # Tables
