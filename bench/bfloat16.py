@@ -16,7 +16,7 @@ from bench.compute import Compute, device_here
 NATIVE = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 """What Linux calls the instructions of x86 and of ARM."""
 LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Variables that keep torch from instructions that are there."""
+"""Environment variables by which torch may be told not to use instructions that there are."""
 ROUNDS = 3
 NOTABLE = 1.1
 """A slowdown that is said; a smaller one may be the clock's."""

@@ -242,7 +242,7 @@ def _state(run: Run) -> str:
 
 def _lines(file: _File) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    # Of a longer line the pieces are no rows.
+    # A longer line is cut into pieces, which are refused as rows.
     return iter(partial(text.readline, LONGEST), "")
 
 

@@ -71,7 +71,7 @@ def new_folder(path: Path) -> Iterator[None]:
 
 
 def write_all_atomically(contents: Mapping[Path, bytes]) -> None:
-    """Replace files by these contents, each whole or not at all, none before those that precede it.
+    """Replace files by these contents, each whole or not at all, in the order given.
 
     They are flushed to disk at the same time, which takes as long as one alone.
     """
@@ -94,7 +94,7 @@ def _flush(path: Path) -> None:
 def real_path(path: Path) -> Path:
     """Where a path leads, links followed, whether anything is there or not.
 
-    What `Path.resolve` gives, but for links in a circle: it raises a RuntimeError of them.
+    As `Path.resolve`, which raises a RuntimeError where links form a circle.
     """
     return Path(os.path.realpath(path))
 

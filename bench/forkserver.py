@@ -1,9 +1,10 @@
 """The process that workers are forked from: it has torch loaded, and lets none outlive the driver.
 
 For each request it forks a child and is sent two sockets: over one the child talks to the driver,
-over the other it tells the driver the child's number and how it ended, and sends the child signals
-for the driver. Who closes that one wants the child no longer; as the system does so for a driver
-that was killed, all ends the same way. A child that is stopped is killed as any other.
+over the other it tells the driver the child's number and how it ended, and passes on the signals
+that the driver sends to the child. When the driver closes that one, it wants the child no longer.
+The system closes it for a driver that was killed, so that the child ends in the same way. A child
+that is stopped is killed like any other.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ def main() -> None:
     """Serve the driver at the other end of file descriptor 0 until it is gone."""
     driver = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    # Whatever ends the driver ends this: nothing was forked yet.
+    # As long as nothing is forked, it dies with the driver at once.
     _control(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     # What can't be loaded here can't be loaded by a task either, which then says so.
     with contextlib.suppress(BaseException):
         import bench.preloaded  # noqa: F401
-    # From now on its children may keep a checkpoint first; stopped, it could not let them.
+    # From now on the driver's death only wakes it, if it is stopped: its children have time to
+    # write a checkpoint.
     _control(_PARENT_DEATH_SIGNAL, signal.SIGCONT)
     _control(_CHILD_SUBREAPER, 1)
     _Server(driver).run()
@@ -122,7 +124,7 @@ class _Server:
         talk.close()
 
     def _become_worker(self, server: int, talk: socket.socket, status: socket.socket) -> None:
-        """Nothing of the server's stays open, and no way leads back into its loop."""
+        """Close what is the server's, and never return into its loop."""
         try:
             die_with(server)
             signal.set_wakeup_fd(-1)

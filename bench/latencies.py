@@ -1,8 +1,8 @@
-"""Whose latency is known: it is a variant's on a dataset, not a cell's, so one cell measures it.
+"""Which latencies are known: one belongs to a variant on a dataset, so one seed's cell measures it.
 
-A cell measures it unless one of the variant has finished with it before, so that the first of a
-variant to succeed has it, in any order and after any interruption. Others have none in their
-timings.
+A cell measures the latency unless another cell of its variant, among those that are asked for, has
+it in its timings when it starts. So the first one to succeed has it, in any order and after any
+interruption.
 """
 
 from __future__ import annotations

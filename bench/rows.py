@@ -55,9 +55,10 @@ def dict_writer(file: Writable, names: Sequence[str]) -> csv.DictWriter[str]:
 
 
 def harmless(value: Any) -> Any:
-    """A field of a table that people open: text that a spreadsheet would run begins with '.
+    """A field of a table that people open: ' comes before what a spreadsheet takes for a formula.
 
-    Numbers stay, whatever their sign. Not for tables that are read again: it is another text.
+    Numbers stay as they are, whatever their sign. Not for tables that are read again, since it
+    changes the text.
     """
     if not isinstance(value, str) or not value.startswith(FORMULAS) or _is_number(value):
         return value

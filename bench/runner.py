@@ -193,7 +193,7 @@ def _warn_of_precision(cells: Sequence[Cell], engine: Engine) -> None:
     if all(cell.recipe.precision == "float32" for cell in cells):
         return
     answer = engine.submit(in_worker, "precision_warning", parcel=Parcel(timed=False))
-    # What ends its process would end the tasks', and is told of them.
+    # What kills this process would kill the tasks too, and is reported for them.
     with contextlib.suppress(TaskFailed, WorkerDied, WorkerLost):
         if warning := answer.result():
             print(warning, file=sys.stderr, flush=True)

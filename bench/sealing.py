@@ -71,7 +71,7 @@ class Unreadable(UsageError):
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Within it a file's content is made and read again; whatever fails is a flaw of it."""
+    """Make a file's content and read it again within this: whatever fails makes it Unreadable."""
     try:
         yield
     except RecursionError:

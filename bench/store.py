@@ -173,7 +173,7 @@ class Run:
         try:
             if path.is_symlink():
                 raise UsageError(f"{path}: a link; remove it")
-            # Who only asks whether it is held, holds it for a moment.
+            # A process that only asks whether the lock is held takes it for a moment.
             release = acquire(path, timeout=0.5)
         except Timeout:
             raise UsageError(f"{self.folder}: in use by {self.driver()}") from None

@@ -23,9 +23,10 @@ from methods.networks import Networks
 from methods.tasks import Task
 
 CHUNK = 256
-"""Examples that an evaluation takes at a time, if they have no more pixels than"""
+"""Examples that an evaluation takes at a time."""
 CHUNK_SIDE = 32
-"""squared: of larger images it takes fewer, so that its memory does not grow with them."""
+"""Pixels a side of images, of which it takes so many; of larger ones it takes fewer, so that its
+memory does not grow with them."""
 
 
 @dataclass(frozen=True)

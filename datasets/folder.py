@@ -23,10 +23,9 @@ from datasets.repeats import repeats
 
 Colour = Literal["rgb", "grey"]
 
-SMALLEST = 8
-SMALL_SIDE = 32  # pixels, up to which
-SMALL_COUNT = 60_000  # as many images are LeNet's
-PASSES = 300_000  # images that a small folder's network sees, in
+SMALLEST = 8  # pixels a side
+SMALL_SIDE, SMALL_COUNT = 32, 60_000  # most pixels a side and images for which LeNet is the default
+PASSES = 300_000  # images that it sees in all, as far as that takes so many epochs:
 FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
 _SPEC = re.compile(r"folder:(?P<path>.+?)(?:\[(?P<options>[^\[\]]*)\])?", re.DOTALL)
 _SIZE = re.compile(r"(?P<width>[0-9]{1,4})(?:x(?P<height>[0-9]{1,4}))?", re.ASCII)

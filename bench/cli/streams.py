@@ -1,7 +1,7 @@
 """Stdout and stderr that no message fails on: closed, full, or without the characters.
 
-What is on stdout was asked for, so that it can't be written is an error. What is on stderr is said
-by the way: no run ends because nobody can hear it.
+What goes to stdout was asked for: that it can't be written is an error. What goes to stderr is only
+a message: no run ends because it can't be written.
 """
 
 from __future__ import annotations

@@ -87,12 +87,11 @@ def agreement(teacher_probabilities: ArrayLike, student_probabilities: ArrayLike
 
 
 def robust_end(values: ArrayLike) -> float:
-    """Where the last of a histogram's bins may end, so that few values that explode don't move it.
+    """Where a histogram's last bin ends, robust against a few values that explode.
 
-    Tukey's outer fence, q₃ + 3 (q₃ − q₁) with quartiles q, but at least 2 q₃, lest values that are
-    nearly the same share the last bin with all that is larger. A quarter of the values can be as
-    large as they like: it ends where it would if they all were q₃. 1 where q₃ is 0; nan where a
-    value is nan.
+    Tukey's outer fence, q₃ + 3 (q₃ − q₁) with quartiles q, but at least 2 q₃: otherwise values that
+    are nearly the same would share the last bin with all that is larger. A quarter of the values
+    can be as large as they like without moving it. 1 where q₃ is 0; nan where a value is nan.
 
     Args:
         values: at least 0 [N].

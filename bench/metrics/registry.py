@@ -278,11 +278,12 @@ def _mean(uncertainty: str) -> Callable[[Outcome], float]:
 
 
 def end_of_bins(uncertainty: str, teacher: Any) -> float:
-    """Where the last bin of a histogram ends: ln C or, as a variance has no largest value, by the
-    quartiles of the teacher's.
+    """Where the last bin of a histogram ends.
 
-    Its variance at an input is there the median of its members', not their mean: where few of them
-    extrapolate to e^10, as far from the data, that is no scale for the others or a student.
+    In classification at ln C, the largest entropy. A variance has no largest value, so that in
+    regression it follows from the quartiles of the teacher's variances. The teacher's variance at
+    an input is here the median of its members', not their mean: far from the data a few members may
+    extrapolate to e^10, which is no scale for the others or for a student.
     """
     if isinstance(teacher, ClassOutcome):
         return float(np.log(teacher.log_mean.shape[1]))
