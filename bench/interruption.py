@@ -88,6 +88,19 @@ def noted() -> Iterator[list[int]]:
         _restore({n: each for n, each in raising.items() if signal.getsignal(n) is note})
 
 
+@contextlib.contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Processes that are started within are not reached by what a terminal sends to all of its own.
+
+    They end when this one tells them to.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 

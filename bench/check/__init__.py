@@ -14,7 +14,14 @@ from bench.check.methods import method_checks, resume_checks
 from bench.check.metrics import metric_checks
 from bench.check.promise import Broken
 from bench.errors import UsageError
-from bench.executors import ProcessPerTask, TaskFailed, TimedOut, WorkerDied, describe_failure
+from bench.executors import (
+    ProcessPerTask,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    WorkerLost,
+    describe_failure,
+)
 from bench.metrics.registry import METRICS
 from bench.plugins import load_installed, load_plugins
 from bench.printable import printable
@@ -41,7 +48,7 @@ def check_apart(path: str) -> bool:
         return bool(executor.submit(check_plugin, path).result())
     except TaskFailed as error:
         raise UsageError(error.reason) from None
-    except (TimedOut, WorkerDied) as error:
+    except (TimedOut, WorkerDied, WorkerLost) as error:
         print(f"\nverdict: does not fit: after the last line above, {error}", flush=True)
         return False
     finally:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench import check
 from bench.check import check_plugin
 from bench.check.bed import TestBed
 from bench.check.journey import Journeys, go_on, go_on_elsewhere
@@ -14,9 +17,10 @@ from bench.check.methods import PROMISES
 from bench.check.promise import Broken
 from bench.check.small import RECIPE
 from bench.errors import UsageError
-from bench.executors import ProcessPerTask
+from bench.executors import PLAIN, Parcel, ProcessPerTask, WorkerLost
 from datasets import DATASETS
 from methods import METHODS
+from tests.in_process import InProcess
 
 METHOD = """
 import os, random, time
@@ -227,3 +231,23 @@ def test_a_process_that_goes_on_and_fails_says_why(tmp_path: Path) -> None:
     path.write_text("raise OSError('not here')\n")
     with pytest.raises(Broken, match=rf"ended with status 1: .*{path}:1: OSError: not here"):
         go_on_elsewhere(str(path), tmp_path)
+
+
+def test_a_process_that_is_lost_is_a_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plugin may end the server that its process was forked from."""
+
+    class Lost(InProcess):
+        def __init__(self, *_: object) -> None: ...
+
+        def submit(self, *_: object, parcel: Parcel = PLAIN) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(WorkerLost("the process that it was forked from is gone"))
+            return future
+
+    monkeypatch.setattr(check, "ProcessPerTask", Lost)
+    assert not check.check_apart("plugin.py")
+    assert (
+        "verdict: does not fit: after the last line above, the process" in capsys.readouterr().out
+    )

@@ -28,6 +28,7 @@ from bench.analysis.plots.look import DOTS_PER_INCH, Look
 from bench.analysis.plots.material import Material
 from bench.analysis.results import Results
 from bench.devices import cores
+from bench.interruption import kept_from_children
 from bench.printable import printable
 
 FEW = 3
@@ -88,7 +89,10 @@ def _each(job: _Job, parts: Sequence[Part]) -> Iterator[Answer]:
     _ = job.results.told
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(cores(), len(parts)), context, _begin_process, (job,)) as pool:
-        yield from pool.map(_render_part, parts)
+        # To hand out all parts starts all processes.
+        with kept_from_children():
+            answers = pool.map(_render_part, parts)
+        yield from answers
 
 
 _here: tuple[_Job, Material]

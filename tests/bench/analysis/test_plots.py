@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from bench.analysis.plots import PLOTS, Drawn, Options, draw, to_bytes
+from bench.analysis.plots import PLOTS, Drawn, Options, draw, rendering, to_bytes
 from bench.analysis.plots.cost import _latencies
 from bench.analysis.plots.layout import panels
 from bench.analysis.plots.look import MARGIN, SIZE, Look, clean, style, width_of, wrapped
@@ -429,3 +430,34 @@ def test_names_of_files_differ_whoever_draws_them(make_run: Make, tmp_path: Path
     rendered = [each.name for each in render(results, dots_per_inch=30)]
     assert drawn == rendered
     assert len({name.lower() for name in drawn}) == len(drawn) >= 6
+
+
+def test_ctrl_c_reaches_no_process_that_draws(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They inherit what is blocked when they are started; each would print a traceback."""
+    blocked: list[set[int]] = []
+
+    class Here:
+        """Draws in this process."""
+
+        def __init__(self, count: int, context: object, begin: Any, arguments: Any) -> None:
+            rendering._begin(*arguments)
+
+        def __enter__(self) -> Here:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def map(self, function: Any, parts: Any) -> Any:
+            blocked.append({*signal.pthread_sigmask(signal.SIG_BLOCK, ())})
+            return map(function, parts)
+
+    monkeypatch.setattr(rendering, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(rendering, "FEW", 0)
+    monkeypatch.setattr(rendering, "cores", lambda: 2)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    results = a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
+    (_,) = render(results, ["training"])
+    assert blocked == [before | {signal.SIGINT, signal.SIGHUP}]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
