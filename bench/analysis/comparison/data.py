@@ -13,7 +13,8 @@ from bench.rows import dict_writer, harmless
 from bench.sealing import encode
 
 if TYPE_CHECKING:
-    from bench.analysis.comparison.comparing import Comparison
+    from bench.analysis.comparison.across import Across
+    from bench.analysis.comparison.comparing import Comparison, OnDataset
 
 ROW_COLUMNS = (
     *("metric", "better", "scope", "dataset", "first", "second", "n", "mean", "low95", "high95"),
@@ -45,44 +46,46 @@ def as_json(*comparisons: Comparison) -> str:
 
 
 def _described(comparison: Comparison) -> dict[str, Any]:
-    across = comparison.across
     return {
         "metric": str(comparison.metric),
         "better": comparison.metric.better,
         "baseline": comparison.baseline,
         "note": comparison.note,
         "references": sorted(comparison.references),
-        "datasets": [
-            {
-                "dataset": entry.dataset,
-                "n": entry.n,
-                "comparisons": len(entry.tested),
-                "smallest_p": smallest_p(entry.n),
-                "smallest_p_holm": entry.least_p,
-                "seeds_needed": entry.seeds_needed,
-                "left_out": entry.gaps,
-                "not_paired": entry.refused,
-            }
-            for entry in comparison.datasets
-        ],
+        "datasets": [_on_dataset(entry) for entry in comparison.datasets],
         "not_compared": comparison.not_compared,
         "worse_than_chance": sorted(comparison.of_chance),
         "at_bound": comparison.at_bound,
         "chance_unknown": sorted(comparison.unjudged),
         "pairs": _rows(comparison),
-        "across": None
-        if across is None
-        else {
-            "seeds": across.seeds,
-            "labels": across.labels,
-            "average_ranks": across.ranks,
-            "friedman_p": across.friedman,
-            "nemenyi_p": across.nemenyi.tolist(),
-            "critical_difference": across.critical_difference,
-            "groups": across.groups,
-        },
+        "across": None if comparison.across is None else _over_datasets(comparison.across),
         "no_across": comparison.no_across,
         "incomplete": comparison.incomplete,
+    }
+
+
+def _on_dataset(entry: OnDataset) -> dict[str, Any]:
+    return {
+        "dataset": entry.dataset,
+        "n": entry.n,
+        "comparisons": len(entry.tested),
+        "smallest_p": smallest_p(entry.n),
+        "smallest_p_holm": entry.least_p,
+        "seeds_needed": entry.seeds_needed,
+        "left_out": entry.gaps,
+        "not_paired": entry.refused,
+    }
+
+
+def _over_datasets(across: Across) -> dict[str, Any]:
+    return {
+        "seeds": across.seeds,
+        "labels": across.labels,
+        "average_ranks": across.ranks,
+        "friedman_p": across.friedman,
+        "nemenyi_p": across.nemenyi.tolist(),
+        "critical_difference": across.critical_difference,
+        "groups": across.groups,
     }
 
 
