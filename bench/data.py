@@ -136,7 +136,7 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
     note = {
         "dataset": plan.dataset,
         "data_seed": plan.seed,
-        "remarks": _remarks(data, dataset, root),
+        "remarks": _remarks(data, dataset),
     }
     arrays = dict(_flatten({"train": data.train, "validation": data.validation}))
     if data.mean is not None and data.std is not None:
@@ -170,9 +170,9 @@ def _rows(
     return np.sort(rng.permutation(len(split))[:limit])
 
 
-def _remarks(data: Data, dataset: type[Dataset], root: Path) -> list[str]:
-    """What was seen of the files, then of the data, then of what is left of it."""
-    lines = [*dataset(root).remarks(), *data.remarks]
+def _remarks(data: Data, dataset: type[Dataset]) -> list[str]:
+    """What was seen of the data when it was read, then of what is left of it."""
+    lines = [*data.remarks]
     if dataset.task == "classification":
         splits = {"train": data.train, "validation": data.validation, "test": data.test}
         counts = {

@@ -17,10 +17,11 @@ def data_plans(cells: Iterable[Cell]) -> list[DataPlan]:
 
 
 def remarks(plans: Iterable[DataPlan], cache: Cache, root: Path) -> dict[str, list[str]]:
-    """By dataset: what was noted when it was prepared, else what its files show unread."""
+    """By dataset: what its files show unread, now, and what was noted when it was prepared."""
     lines: dict[str, dict[str, None]] = {}
     for plan in plans:
-        note = cache.note(plan.splits_key)
-        known = note["remarks"] if "remarks" in note else datasets.get(plan.dataset)(root).remarks()
-        lines.setdefault(plan.dataset, {}).update(dict.fromkeys(known))
+        if plan.dataset not in lines:
+            unread = datasets.get(plan.dataset)(root).remarks()
+            lines[plan.dataset] = dict.fromkeys(unread)
+        lines[plan.dataset].update(dict.fromkeys(cache.note(plan.splits_key).get("remarks", ())))
     return {dataset: list(each) for dataset, each in lines.items() if each}

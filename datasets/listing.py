@@ -191,8 +191,9 @@ def said(skipped: Sequence[str]) -> str:
         return ""
     kinds = Counter(PurePath(name).suffix.lower() or name for name in skipped)
     shown = listed([f"{kind} ({count})" for kind, count in kinds.most_common()])
-    what = "1 file is" if len(skipped) == 1 else f"{len(skipped)} files are"
-    return f"{what} skipped, no images by name: {shown}"
+    if len(skipped) == 1:
+        return f"1 file is skipped, since its name is not that of an image: {shown}"
+    return f"{len(skipped)} files are skipped, since their names are not those of images: {shown}"
 
 
 def contents(root: Path, files: Iterable[Path]) -> str:

@@ -40,7 +40,7 @@ def test_no_class_vanishes_from_a_subset(folder: str, cells: Plan, tmp_path: Pat
     cache = Cache(tmp_path)
     (plan,) = data_plans(cells(datasets=[folder], recipe={"examples": 20, "test_examples": 15}))
     # From the layout, before anything was read.
-    skipped = "1 file is skipped, no images by name: .db (1)"
+    skipped = "1 file is skipped, since its name is not that of an image: .db (1)"
     rare = "classes of fewer than 2 training examples: a"
     untested = "classes without a test example: e"
     assert remarks([plan], cache, tmp_path) == {folder: [skipped, rare, untested]}
@@ -55,6 +55,13 @@ def test_no_class_vanishes_from_a_subset(folder: str, cells: Plan, tmp_path: Pat
     twice = "1 of 55 images of test/ are in train/ too, such as test/f/00.png and train/f/00.png"
     assert lines[3] == twice
     assert lines[4].startswith("classes without a validation example: a, b, ")
+    # What the files show is looked at anew, though the data stay as they were prepared.
+    thumbs = Path(folder.removeprefix("folder:").removesuffix("[size=8]"), "train/f/Thumbs.db")
+    thumbs.unlink()
+    try:
+        assert remarks([plan], cache, tmp_path) == {folder: lines[1:]}
+    finally:
+        thumbs.touch()
 
 
 def test_rows_of_the_test_set_and_its_shifts_are_the_same(

@@ -307,7 +307,7 @@ def test_what_is_skipped_is_counted(root: Path) -> None:
     dataset = get(f"folder:{root}")
     assert (dataset.outputs, dataset.examples) == (2, 11)
     (line,) = dataset().remarks()
-    assert line.startswith("6 files are skipped, no images by name: ")
+    assert line.startswith("6 files are skipped, since their names are not those of images: ")
     assert "__macosx (2)" in line.lower() and ".csv (1)" in line
 
 

@@ -88,7 +88,9 @@ def test_a_broken_image_ends_the_run_before_it_begins(here: Bench, tmp_path: Pat
 def test_a_folder_of_images(here: Bench, tmp_path: Path, augment: str) -> None:
     write_classes(tmp_path / "images")
     (tmp_path / "images/train/dog/Thumbs.db").touch()
-    skipped = "folder:images[size=8]: 1 file is skipped, no images by name: .db (1)"
+    skipped = (
+        "folder:images[size=8]: 1 file is skipped, since its name is not that of an image: .db (1)"
+    )
     name, network = "folder:images[size=8]", ("--set", "network.family=lenet")
     views = ("--set", f"augment={augment}") if augment else ()
     arguments = ("-m", "hydra+[heads=2]", "-d", name, *SMALL, *network, *views)
