@@ -231,6 +231,6 @@ def test_a_folder_of_other_files_says_what_it_skipped(tmp_path: Path) -> None:
     with pytest.raises(BadData) as caught:
         image_files(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: no images in it; 4 files are skipped, since their names are not those of images: "
-        ".csv (2), .DS_Store (1), .db (1)"
+        f"{tmp_path}: no images in it; 4 files are skipped, since their names are not those of "
+        "images: .csv (2), .DS_Store (1), .db (1)"
     )
