@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cache import Cache
-from bench.estimate import clock
+from bench.estimate import to_the_minute
 from bench.plan import Cell
 from bench.printable import printable
 from bench.remarks import data_plans, remarks
@@ -39,8 +39,8 @@ def say_how_long(cells: Sequence[Cell], cache: Cache, jobs: int, device: str) ->
     seconds = rough_seconds(cells, cache) / max(jobs, 1)
     if seconds >= LONG:
         print(
-            f"this will take roughly {clock(seconds)} with {jobs} at a time, by the operations of "
-            "its networks; plan --estimate times them",
+            f"this will take roughly {to_the_minute(seconds)} with {jobs} at a time, by the "
+            "operations of its networks; plan --estimate times them",
             file=sys.stderr,
             flush=True,
         )

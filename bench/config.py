@@ -121,8 +121,10 @@ def parse_seeds(texts: Iterable[str], place: str = "-s") -> tuple[int, ...]:
         first, last = map(_seed, (match[1], match[2] or match[1])) if match else (1, 0)
         if last > LAST_SEED:
             raise UsageError(f"{place}: {part!r}: seeds are 0 to {LAST_SEED} (2^32 - 1)")
-        if last < first:
+        if not match:
             raise UsageError(f"{place}: {part!r} is not a seed or a range such as 0-2")
+        if last < first:
+            raise UsageError(f"{place}: {part!r}: the first seed is greater than the last")
         if last - first >= MOST_SEEDS:
             raise UsageError(
                 f"{place}: {part!r} is {last - first + 1:,} seeds; at most {MOST_SEEDS:,}"
@@ -326,8 +328,10 @@ def _seeds(value: Any, document: Document) -> tuple[int, ...]:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> tuple[tuple[Any, ...], str]:
-    """The first mistake's location and, in a few words, what is wrong."""
-    first = error.errors(include_url=False)[0]
+    """A mistake's location and, in a few words, what is wrong; an unknown name before others."""
+    errors = error.errors(include_url=False)
+    # A misspelt name is the cause of the missing one that it stands for.
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     location = first["loc"]
     name = ".".join(str(part) for part in location if not isinstance(part, int))
     if first["type"] == "extra_forbidden":
@@ -335,4 +339,6 @@ def explain(error: ValidationError, model: type[BaseModel]) -> tuple[tuple[Any, 
     if first["type"] == "value_error":
         return location, f"{name}: {first['msg'].removeprefix('Value error, ')}"
     reason = first["msg"][0].lower() + first["msg"][1:]
+    if first["type"] == "missing":
+        return location, f"{name}: {reason}"
     return location, f"{name}: {reason}, not {first['input']!r}"

@@ -50,3 +50,8 @@ def clock(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def to_the_minute(seconds: float) -> str:
+    """As `clock`, for what isn't known to the second: `3 min`, `2 h 05 min`."""
+    return clock(60 * max(1, round(seconds / 60))).removesuffix(" 00 s")

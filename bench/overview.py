@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from tabulate import tabulate
 
 from bench import derived
@@ -170,17 +171,20 @@ def _field_lines(model: type[BaseModel]) -> list[str]:
     for name, field in model.model_fields.items():
         extra = field.json_schema_extra
         star = "*" if isinstance(extra, dict) and extra.get("dataset") else ""
-        default = field.get_default(call_default_factory=True)
-        shown = (
-            "none"
-            if default is None
-            else str(default).lower()
-            if isinstance(default, bool)
-            else default
+        rows.append(
+            [name, printable(f"{_default(field)}{star}"), printable(field.description or "")]
         )
-        rows.append([name, printable(f"{shown}{star}"), printable(field.description or "")])
     table = tabulate(rows, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, None, 70])
     return [f"    {line}" for line in table.splitlines()]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "the dataset's"
+    default = field.get_default(call_default_factory=True)
+    if default is None:
+        return "none"
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def list_datasets() -> str:

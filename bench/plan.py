@@ -254,7 +254,7 @@ def _network(dataset: type[Dataset], given: Any) -> dict[str, Any]:
         return describe({**base, **given, "family": family})
     except ValidationError as error:
         location, reason = explain(error, OPTIONS[family])
-        raise _BadNetwork(f"network {reason}", str(location[0]) if location else "") from None
+        raise _BadNetwork(f"network: {reason}", str(location[0]) if location else "") from None
 
 
 def _check_recipe_names(config: Config) -> None:

@@ -114,11 +114,18 @@ def folder_files(name: str) -> list[Path]:
     if not path.is_dir():
         raise UnknownDataset(f"{name!r}: no folder {path}")
     if not (path / "test").is_dir():
-        return image_files(path)
+        return _images_alone(path)
     classes = subfolders(path / "test")
     if not classes:
         raise BadData(f"{path / 'test'}: no class folders in it")
     return [file for name in classes for file in image_files(path / "test" / name)]
+
+
+def _images_alone(path: Path) -> list[Path]:
+    if folders := subfolders(path):
+        where = "an OOD set's images are in the folder itself or in test/CLASS/"
+        raise BadData(f"{path}: a folder in it, {folders[0]}; {where}")
+    return image_files(path)
 
 
 def _path(name: str) -> Path:

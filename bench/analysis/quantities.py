@@ -53,15 +53,16 @@ class Quantity:
 
 
 _BINS = "ECE with 15 equal-width bins"
+_TEMPERED = "tempered: after a temperature fitted on validation"
 _TV = "TV: total variation, 0 to 1, of the uncertainty's 50-bin histogram to the teacher's"
 _NAMES = {
     # By metric: name, unit, note. Per cent is of a share.
     "accuracy": ("Error", "%", ""),
     "nll": ("NLL", "nats", ""),
-    "nll_tempered": ("NLL tempered", "nats", "tempered: after a temperature fitted on validation"),
+    "nll_tempered": ("NLL tempered", "nats", _TEMPERED),
     "ece": ("ECE", "%", _BINS),
     "ece_10": ("ECE (10 bins)", "%", "ECE (10 bins): of equal width, as in arXiv 2205.09526"),
-    "ece_tempered": ("ECE tempered", "%", f"{_BINS}; tempered: temperature fitted on validation"),
+    "ece_tempered": ("ECE tempered", "%", f"{_BINS}; {_TEMPERED}"),
     "adaptive_ece": ("Adaptive ECE", "%", "adaptive ECE with 15 bins of equal mass"),
     "brier": ("Brier", "", "Brier score summed over classes, 0 to 2"),
     "aurc": ("AURC", "", ""),

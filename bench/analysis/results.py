@@ -250,10 +250,16 @@ class Results:
                 found[rest[place]][slot] = value
         for metric in metrics:
             if not found[metric]:
-                task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
-                kind = "" if task == "any" else f" (a metric of {task})"
-                raise UsageError(f"{metric}: no cell has this figure{kind}")
+                raise UsageError(f"{metric}: no cell has this figure{self._instead(metric)}")
         return found
+
+    def _instead(self, metric: Metric) -> str:
+        """The nearest of a metric's figures; if no cell has one of them, the task that has."""
+        there = self.long(lambda place: place[3] == metric.name)
+        if places := {place for _, place, _ in there}:
+            return nearest(str(metric), map(_selector, places))
+        task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
+        return "" if task == "any" else f" (a metric of {task})"
 
     def long(self, wanted: Callable[[Place], bool]) -> Iterator[tuple[Slot, Place, float]]:
         """Figures of `ok` cells from metrics.csv, at the places that are wanted."""
@@ -298,6 +304,11 @@ def _told(record: Record) -> Told:
 
 def _place(metric: Metric) -> Place:
     return metric.set, metric.shift, str(metric.severity), metric.name, metric.score
+
+
+def _selector(place: Place) -> str:
+    name, shift, severity, metric, score = place
+    return str(Metric(metric, score, name, shift, int(severity or 0), "", headline=False))
 
 
 def table_order(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:

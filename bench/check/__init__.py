@@ -85,7 +85,11 @@ def check_plugin(path: str, elsewhere: Callable[[str, Path], None] | None = None
         passed += [_passes(name, check) for name, check in checks]
     names = ", ".join(repr(each.name) for each in [*methods, *datasets, *metrics])
     failures = f"{passed.count(False)} of {len(passed)} checks failed"
-    verdict = f"fits ({len(passed)} checks)" if all(passed) else f"does not fit: {failures}"
+    verdict = (
+        f"fits ({len(passed)} check{'s' * (len(passed) != 1)})"
+        if all(passed)
+        else f"does not fit: {failures}"
+    )
     print(f"\nverdict: {names} {verdict}", flush=True)
     return all(passed)
 

@@ -77,10 +77,10 @@ def test_only_long_runs_are_announced(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(beforehand, "rough_seconds", lambda cells, cache: 2 * 3700.0)
+    monkeypatch.setattr(beforehand, "rough_seconds", lambda cells, cache: 2 * 999.0)
     for jobs, device in ((100, "cpu"), (2, "cuda:0"), (2, "cpu")):
         say_how_long(cells(), Cache(tmp_path), jobs, device)
     assert capsys.readouterr().err == (
-        "this will take roughly 1 h 01 min with 2 at a time, by the operations of its networks; "
+        "this will take roughly 17 min with 2 at a time, by the operations of its networks; "
         "plan --estimate times them\n"
     )

@@ -237,6 +237,15 @@ def test_a_flat_folder_gives_all_its_images_wherever_it_lies(
     assert len(load_ood(one, MNIST, root, streams(0))) == 6
 
 
+def test_class_folders_outside_test_are_refused_with_where_images_belong(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("classes")
+    write_images(place / "ship", 2, side=28)
+    with pytest.raises(BadData, match=r"a folder in it, ship; .* in test/CLASS/"):
+        ood_missing(f"folder:{place}", root)
+
+
 def test_a_broken_image_or_an_empty_folder_is_named(
     root: Path, tmp_path_factory: pytest.TempPathFactory, streams: Streams
 ) -> None:

@@ -60,14 +60,15 @@ MISTAKES = [
     (("plan", "-m", "kd[a=2]"), "a: must be at least 0 and at most 1, not 2"),
     (("plan", "--set", "epoch=2"), "--set: unknown name 'epoch'; did you mean 'epochs'?"),
     (("plan", "--set", "epochs"), "--set: 'epochs' is not name=value"),
-    ((*KD, "--set", "network.wdith=2"), "--set: network unknown name 'wdith'"),
+    ((*KD, "--set", "network.wdith=2"), "--set: network: unknown name 'wdith'"),
     ((*KD, "--set", "network=2"), "--set: 'network=2' is not network.OPTION=VALUE"),
     ((*KD, "--set", "network.family=lenet"), "network 'lenet' needs images, which spiral has not"),
     ((*KD, "--set", "network.family=lnet"), "unknown network family 'lnet'; did you mean 'lenet'?"),
     ((*KD, "--set", "augment=crop"), "augment: the inputs of spiral are no images"),
     ((*KD, "--set", "augment=rotate"), "'rotate' is not some of crop, flip, mixup joined by +"),
     ((*KD, "--set", "precision=float16"), "precision: input should be 'float32' or 'bfloat16'"),
-    (("plan", "-s", "5-2"), "-s: '5-2' is not a seed or a range such as 0-2"),
+    (("plan", "-s", "5-2"), "-s: '5-2': the first seed is greater than the last"),
+    (("plan", "-s", "0-x"), "-s: '0-x' is not a seed or a range such as 0-2"),
     (("plan", "--preset", "quik"), "no preset 'quik'; did you mean 'quick'?"),
     (("plan", "-m", "endd", "-d", "sine"), "a Dirichlet is a distribution over class"),
     (("run", *ONE, "--device", "gpu"), "--device gpu: not auto, cpu, cuda or cuda:0,1"),
@@ -504,6 +505,12 @@ def test_a_cluster_that_is_not_there_leaves_no_folder(
     done = here("run", *ONE, *where, "--executor", "dask", "--scheduler", address)
     assert done.returncode == 2 and f"--scheduler {address}" in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_options_without_a_default_of_their_own_say_whose_they_have(here: Bench) -> None:
+    text = here("list", "networks").stdout
+    assert "Undefined" not in text
+    assert "    member  the dataset's  hidden widths of a member" in text
 
 
 def test_a_plugin_s_words_steer_no_terminal(here: Bench, tmp_path: Path) -> None:

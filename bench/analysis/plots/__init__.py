@@ -116,12 +116,34 @@ def parts_of(material: Material, names: Sequence[str] = ()) -> list[Part]:
     for name in names:
         if name not in PLOTS:
             raise UsageError(f"figure {name}: unknown{nearest(name, PLOTS)}")
+    _check_seed(material)
+    _check_sets(material)
     kinds = dict.fromkeys(names) or PLOTS
     of_datasets = [name for name in kinds if PLOTS[name].of_dataset]
     parts = [(name, dataset) for dataset in material.datasets for name in of_datasets]
     parts += [(name, "") for name in kinds if PLOTS[name].of_all]
     places = {name: place for place, name in enumerate(kinds)}
     return sorted(parts, key=lambda part: places[part[0]]) if names else parts
+
+
+def _check_seed(material: Material) -> None:
+    seed = material.options.seed
+    known = sorted({each for _, _, each in material.results.cells})
+    if seed is not None and seed not in known:
+        raise UsageError(f"seed {seed}: not in the run; there is {', '.join(map(str, known))}")
+
+
+def _check_sets(material: Material) -> None:
+    """That each set asked for is in the run; not every figure and dataset need have it."""
+    if not material.options.sets:
+        return
+    places = {place[:3] for _, place, _ in material.results.long(lambda place: True)}
+    known = {"test"} | {
+        f"{shift}/{severity}" if shift else name for name, shift, severity in places
+    }
+    for each in material.options.sets:
+        if each.removeprefix("test/") not in known:
+            raise UsageError(f"--on {each}: not in the run{nearest(each, known)}")
 
 
 def draw_part(material: Material, part: Part) -> tuple[list[Drawn], str]:

@@ -254,7 +254,8 @@ def render(boards: Sequence[Board], markdown: bool = False, width: int | None = 
 
 
 def _legend(best: str, boards: Sequence[Board]) -> str:
-    chance = f"; {SIGN} worse than chance" if any(board.of_chance for board in boards) else ""
+    known = any(board.of_chance for board in boards)
+    chance = f"; {SIGN} the teacher itself detects worse than chance" if known else ""
     return (
         f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
         f"mean, of those with all seeds; few seeds may not tell them apart{chance}."

@@ -38,6 +38,7 @@ def test_a_temperature_at_a_bound_is_marked_where_it_counts(
     plain = formats.as_text(tables)
     assert "‡: the temperature of at least one seed is at a bound" in plain
     assert plain.count("‡") == 6 + 1
+    assert plain.lower().count("fitted on validation") == 1
     latex = formats.as_latex(tables)
     assert latex.count(r"\rlap{$^\ddagger$}") == 6 and latex.isascii()
     assert formats.as_markdown(tables).count("‡") == 6 + 1

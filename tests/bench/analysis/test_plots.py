@@ -241,8 +241,8 @@ def test_ranks_need_five_datasets(make_run: Make, tmp_path: Path) -> None:
         ("maps", {"datasets": ("plan",)}, "dataset plan: not in the run; did you mean 'plane'?"),
         ("cost", {"metrics": ("nl",)}, "nl: unknown metric; did you mean 'nll'?"),
         ("cost", {"metrics": ("rmse",)}, "no cell has rmse"),
-        ("histograms", {"sets": ("ood:fa",)}, "no set ood:fa; did you mean 'ood:far'?"),
-        ("maps", {"seed": 9}, "no cell is finished well"),
+        ("histograms", {"sets": ("ood:fa",)}, "--on ood:fa: not in the run; did you mean"),
+        ("maps", {"seed": 9}, "seed 9: not in the run; there is 0"),
     ],
 )
 def test_mistakes_are_one_line(
