@@ -36,7 +36,7 @@ def say_how_long(cells: Sequence[Cell], cache: Cache, jobs: int, device: str) ->
     """Say roughly how long cells will take on processors, if that is long."""
     if device != "cpu":
         return
-    seconds = rough_seconds(cells, cache) / max(jobs, 1)
+    seconds = rough_seconds(cells, cache, max(jobs, 1))
     if seconds >= LONG:
         print(
             f"this will take roughly {to_the_minute(seconds)} with {jobs} at a time, by the "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 Kind = tuple[str, ...]
 """What takes about as long, from the general to the special: "cell", dataset, label."""
@@ -39,6 +41,29 @@ class Estimate:
 
 def _groups(kind: Kind) -> list[Kind]:
     return [kind[:length] for length in range(len(kind), 0, -1)]
+
+
+class Chain(NamedTuple):
+    """What can't all run side by side: a cell waits for its teacher.
+
+    Attributes:
+        teacher: seconds of the teacher.
+        pieces: how many tasks it is trained in, side by side.
+        cell: seconds of the longest cell that waits for it.
+    """
+
+    teacher: float
+    pieces: int
+    cell: float
+
+    def seconds(self, jobs: int) -> float:
+        """From the teacher's first piece to the end of the cell."""
+        return self.teacher / self.pieces * math.ceil(self.pieces / jobs) + self.cell
+
+
+def wall_seconds(work: float, chains: Iterable[Chain], jobs: int) -> float:
+    """Seconds until all is done, some jobs at a time: of all work, or of the longest chain."""
+    return max([work / jobs, *(chain.seconds(jobs) for chain in chains)])
 
 
 def clock(seconds: float) -> str:

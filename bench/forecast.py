@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from tabulate import tabulate
@@ -16,7 +16,7 @@ from bench import bfloat16, student, teacher
 from bench.compute import Compute, prepare_process
 from bench.data import EvaluationSet, Prepared, Scaling
 from bench.devices import DEVICE
-from bench.estimate import clock
+from bench.estimate import Chain, clock, wall_seconds
 from bench.keys import TeacherPlan
 from bench.plan import Cell
 from bench.recipe import Recipe
@@ -37,23 +37,30 @@ def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> s
     prepare_process()
     os.environ[DEVICE] = devices[0]
     seconds: dict[tuple[str, str], float] = defaultdict(float)
+    chains = []
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         chosen = [cell for cell in cells if cell.dataset == dataset and not cell.skip]
         if not chosen:
             continue
         bench = _Bench(datasets.get(dataset), chosen[0].teacher, torch.device(devices[0]))
         teachers = len({cell.teacher.outputs_key for cell in chosen})
-        seconds[dataset, f"{teachers} teachers"] = teachers * bench.teacher_seconds()
+        a_teacher = bench.teacher_seconds()
+        seconds[dataset, f"{teachers} teachers"] = teachers * a_teacher
         labels = Counter(cell.label for cell in chosen)
-        for cell in {cell.label: cell for cell in chosen}.values():
-            each = bench.cell_seconds(cell)
-            seconds[dataset, f"{labels[cell.label]} x {cell.label}"] = labels[cell.label] * each
+        each = {cell.label: bench.cell_seconds(cell) for cell in _one_of_each(chosen)}
+        for label, a_cell in each.items():
+            seconds[dataset, f"{labels[label]} x {label}"] = labels[label] * a_cell
+        chains.append(Chain(a_teacher, len(bench.plan.pieces), max(each.values())))
     rows = [[*name, clock(value)] for name, value in seconds.items()]
     table = tabulate(rows, ["dataset", "what", "on one of them"], disable_numparse=True)
-    total = clock(sum(seconds.values()) / jobs)
+    total = clock(wall_seconds(sum(seconds.values()), chains, jobs))
     where = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
     told = f"from nothing: about {total} with {jobs} at a time on {where}"
     return "\n\n".join(filter(None, [f"\n{table}", told, _warning(cells)]))
+
+
+def _one_of_each(cells: Sequence[Cell]) -> Iterable[Cell]:
+    return {cell.label: cell for cell in cells}.values()
 
 
 def _warning(cells: Sequence[Cell]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 import datasets
 from bench.cache import Cache
+from bench.estimate import Chain, wall_seconds
 from bench.keys import TeacherPlan
 from bench.plan import Cell
 from methods import METHODS
@@ -27,17 +28,25 @@ PRODUCT = 512
 Planes = Sequence[int]
 
 
-def rough_seconds(cells: Sequence[Cell], cache: Cache) -> float:
-    """Of one processor core for cells and those of their teachers that are not in the cache.
+def rough_seconds(cells: Sequence[Cell], cache: Cache, jobs: int = 1) -> float:
+    """Until cells and those of their teachers that are not in the cache are done, on some cores.
 
     Their data are in the cache. It is right within a factor of about two where networks take more
     time than what surrounds them.
     """
     speed = _speed()
+
+    def seconds(products: int, passes: int) -> float:
+        return 2 * products * passes / (speed * _share(products))
+
     teachers = {cell.teacher.outputs_key: cell.teacher for cell in cells}
-    new = [plan for key, plan in teachers.items() if not cache.has(key)]
-    work = [_of_teacher(plan, cache) for plan in new] + [_of_student(cell, cache) for cell in cells]
-    return sum(2 * products * passes / (speed * _share(products)) for products, passes in work)
+    new = {
+        key: 0.0 if cache.has(key) else seconds(*_of_teacher(plan, cache))
+        for key, plan in teachers.items()
+    }
+    each = [(cell.teacher, seconds(*_of_student(cell, cache))) for cell in cells]
+    chains = [Chain(new[plan.outputs_key], len(plan.pieces), cell) for plan, cell in each]
+    return wall_seconds(sum(new.values()) + sum(cell for _, cell in each), chains, jobs)
 
 
 def _speed() -> float:

@@ -24,6 +24,7 @@ from datasets.repeats import repeats
 Colour = Literal["rgb", "grey"]
 
 SMALLEST = 8  # pixels a side
+SMALLEST_BATCH = 16
 SMALL_SIDE, SMALL_COUNT = 32, 60_000  # most pixels a side and images for which LeNet is the default
 PASSES = 300_000  # images that it sees in all, as far as that takes so many epochs:
 FEWEST_EPOCHS, MOST_EPOCHS = 20, 100
@@ -123,10 +124,14 @@ def folder_dataset(name: str) -> type[Folder]:
 def _training(spec: Spec, examples: int) -> dict[str, Any]:
     """Network, recipe and parameters: LeNet for small images that are not too many, else ResNet.
 
-    LeNet's are those of mnist, with more epochs for fewer images; ResNet's those of cifar10.
+    LeNet's are those of mnist, with more epochs for fewer images; ResNet's those of cifar10, whose
+    batches are made smaller for larger images, so that a step takes no more memory.
     """
     if max(spec.width, spec.height) > SMALL_SIDE or examples > SMALL_COUNT:
-        return {"network": CIFAR10.network, "recipe": CIFAR10.recipe, "defaults": CIFAR10.defaults}
+        pixels = spec.width * spec.height
+        batch = CIFAR10.recipe["batch_size"] * SMALL_SIDE**2 // max(pixels, SMALL_SIDE**2)
+        recipe = {**CIFAR10.recipe, "batch_size": max(batch, SMALLEST_BATCH)}
+        return {"network": CIFAR10.network, "recipe": recipe, "defaults": CIFAR10.defaults}
     epochs = min(max(PASSES // examples, FEWEST_EPOCHS), MOST_EPOCHS)
     recipe = {**MNIST.recipe, "epochs": epochs}
     return {"network": MNIST.network, "recipe": recipe, "defaults": MNIST.defaults}

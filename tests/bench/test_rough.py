@@ -12,6 +12,7 @@ from bench import beforehand, rough
 from bench.beforehand import say_how_long
 from bench.cache import Cache
 from bench.cost import _flops
+from bench.estimate import Chain, wall_seconds
 from bench.plan import Cell
 from bench.rough import forward_products, rough_seconds
 from methods.networks import build_networks
@@ -48,6 +49,15 @@ def test_products_are_those_that_torch_counts(
     assert [2 * each for each in products] == counted
 
 
+def test_a_cell_waits_for_its_teacher() -> None:
+    """Five pieces of 2 minutes on two cores are three rounds, then a cell of 8 minutes."""
+    chain = Chain(teacher=600, pieces=5, cell=480)
+    assert wall_seconds(1080, [chain], 2) == 3 * 120 + 480
+    assert wall_seconds(1080, [chain], 1) == 1080
+    assert wall_seconds(10 * 1080, [chain] * 10, 2) == 5 * 1080
+    assert wall_seconds(0, [], 2) == 0
+
+
 def test_all_work_that_is_left_is_counted(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,7 +87,7 @@ def test_only_long_runs_are_announced(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(beforehand, "rough_seconds", lambda cells, cache: 2 * 999.0)
+    monkeypatch.setattr(beforehand, "rough_seconds", lambda cells, cache, jobs: 2 * 999.0 / jobs)
     for jobs, device in ((100, "cpu"), (2, "cuda:0"), (2, "cpu")):
         say_how_long(cells(), Cache(tmp_path), jobs, device)
     assert capsys.readouterr().err == (

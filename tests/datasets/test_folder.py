@@ -70,6 +70,14 @@ def test_the_network_follows_size_and_number(
     assert chosen["recipe"]["learning_rate"] == {"lenet": 0.001, "resnet": 0.01}[family]
 
 
+@pytest.mark.parametrize(
+    ("size", "batch"), [("32x64", 128), ("64", 64), ("33x8", 256), ("512", 16)]
+)
+def test_a_step_of_larger_images_has_fewer_of_them(size: str, batch: int, tmp_path: Path) -> None:
+    chosen = _training(parse(f"folder:{tmp_path}[size={size}]"), 1_000)
+    assert chosen["recipe"]["batch_size"] == batch
+
+
 def test_grey_and_scaling_are_pillows(root: Path, streams: Streams) -> None:
     data = get(f"folder:{root}[size=16,colour=grey]")().load(streams(0))
     with Image.open(root / "test" / "cat" / "02.png") as image:
