@@ -86,7 +86,7 @@ class _Graph:
             reads = (*reads, *plan.member_keys)
         needs = (_teacher_task(plan),)
         call = ("run_cell", self._workplace, cell)
-        name, parcel = cell_task(cell), Parcel(reads)
+        name, parcel = cell_task(cell), Parcel(reads, shares=True)
         self.tasks[name] = Task(
             name, in_worker, call, needs, CELL, cell.kind, 1, parcel, self._late(cell.kind)
         )
@@ -108,7 +108,7 @@ class _Graph:
             pieces.append(plan.piece_key(index))
             keys = [plan.member_keys[member] for member in members]
             if not (all(weights[member] for member in members) and self._sound(pieces[-1])):
-                parcel = Parcel(data, (*keys, pieces[-1]), timed=False)
+                parcel = Parcel(data, (*keys, pieces[-1]), timed=False, shares=True)
                 kind = ("piece", plan.dataset)
                 self._add(needs[-1], "make_piece", (plan, index), (), PIECE, kind, parcel, waiting)
         if len(pieces) == 1:

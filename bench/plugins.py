@@ -84,6 +84,8 @@ _PLACES: dict[str, str] = {}
 """By name, the files of their modules."""
 _LOADED: dict[Plugin, Plugin] = {}
 """By what was asked for, what was loaded into this process: some imports show only then."""
+_ENTERED: set[str] = set()
+"""Installed plugins that this process has imported, or tried to."""
 
 
 def plugin_path(text: str, place: str = "--plugin") -> str:
@@ -152,12 +154,18 @@ def load_installed() -> None:
 def installed() -> str:
     """Import the plugins of installed packages; returns what is wrong with one, or nothing."""
     for entry in entry_points(group=GROUP):
+        _ENTERED.add(entry.name)
         try:
             with as_a_mistake(f"plugin {entry.name} ({entry.value})"):
                 entry.load()
         except UsageError as error:
             return str(error)
     return ""
+
+
+def in_use() -> bool:
+    """Whether there is a plugin in this process."""
+    return bool(_LOADED or _ENTERED)
 
 
 def module_code(module: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import platform
-import resource
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from bench.plan import Cell
 from bench.plugins import installed
 from bench.printable import printable
 from bench.randomness import stream_name
+from bench.reuse import peak_memory, restart_peak
 from bench.workplace import Workplace
 from methods import METHODS, Method, Setting
 from methods.networks import Networks, build_networks
@@ -237,14 +237,12 @@ def _processor() -> str:
 def _measured() -> Iterator[dict[str, Any]]:
     # Again for each task: libraries change the mode of the processor behind our back.
     prepare_process()
+    restart_peak()
     timings: dict[str, Any] = {"seconds": 0.0, "host": printable(socket.gethostname())}
     start = time.perf_counter()
     yield timings
     timings["seconds"] = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes on Linux, bytes on macOS.
-    unit = 2**10 if platform.system() == "Linux" else 1
-    timings["peak_memory_bytes"] = peak * unit
+    timings["peak_memory_bytes"] = peak_memory()
     if device_here().type == "cuda":
         timings["peak_device_memory_bytes"] = torch.cuda.max_memory_allocated(device_here())
 

@@ -1,4 +1,4 @@
-"""Where tasks run, each in a process of its own: on this machine or on a cluster. One interface."""
+"""Where tasks run, in processes of this machine or on a cluster. One interface."""
 
 from __future__ import annotations
 

@@ -65,11 +65,13 @@ class Parcel:
     Attributes:
         reads, writes: cache entries, which travel with the task where no folder is shared.
         timed: whether the timeout of cells is meant for it.
+        shares: whether other tasks may run in its process before and after it.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     timed: bool = True
+    shares: bool = False
 
 
 PLAIN = Parcel()

@@ -19,6 +19,8 @@ from bench.places import ROOT
 CHUNK = 2**18
 LONGEST = 3600.0
 """Seconds that the system is told to wait at a time: it takes no more than some weeks."""
+ACCEPTED = b"a"
+"""What a child sends before it runs a task."""
 _LENGTH = 8
 _REQUEST = b"f"
 
@@ -30,6 +32,7 @@ class Forked:
         pid: its number.
         status: how it ended, as `Popen.returncode` says it; none while it runs, or if that can't be
             known since the server ended, with which it did too.
+        accepted: whether it has received what it was sent last and begun to run it.
     """
 
     def __init__(self, talk: socket.socket, control: socket.socket) -> None:
@@ -37,6 +40,7 @@ class Forked:
         self._control = control
         self.pid = 0
         self.status: int | None = None
+        self.accepted = False
 
     def has_begun(self) -> bool:
         """Wait until it is there; it never is if the server was killed just now.
@@ -66,6 +70,7 @@ class Forked:
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         unsent, answer = memoryview(framed(message)), bytearray()
         self._talk.setblocking(False)
+        self.accepted = False
         with selectors.PollSelector() as events:
             events.register(self._talk, selectors.EVENT_READ | selectors.EVENT_WRITE)
             events.register(self._control, selectors.EVENT_READ)
@@ -79,6 +84,7 @@ class Forked:
                 elif of_talk & selectors.EVENT_READ:
                     if chunk := self._received():
                         answer += chunk
+                        self.accepted = True
                     else:
                         events.unregister(self._talk)
                 elif of_talk:
@@ -88,7 +94,7 @@ class Forked:
                 else:
                     self.status = self._told()
                     return None
-        return bytes(answer[_LENGTH:])
+        return bytes(answer[len(ACCEPTED) + _LENGTH :])
 
     def _received(self) -> bytes:
         """What it has sent; nothing at the end."""
@@ -134,7 +140,8 @@ def framed(message: bytes) -> bytes:
 
 
 def _is_whole(received: bytearray) -> bool:
-    return len(received) >= _LENGTH + int.from_bytes(received[:_LENGTH])
+    head = len(ACCEPTED) + _LENGTH
+    return len(received) >= head + int.from_bytes(received[len(ACCEPTED) : head])
 
 
 class _Server:

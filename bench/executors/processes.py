@@ -1,19 +1,23 @@
-"""Each task in a process of its own on this machine.
+"""Tasks in processes of this machine, one at a time in each.
 
-It costs about ten milliseconds a task and makes the hard cases simple: a worker that is killed
-takes one task with it, a timeout is a kill, what a task leaves behind ends with it, and memory is
-given back.
+A process that runs one task makes the hard cases simple: a worker that is killed takes one task
+with it, a timeout is a kill, what a task leaves behind ends with it, and memory is given back. It
+costs some twenty milliseconds, though. So, where the task says that it shares its process, one
+that was short and left nothing behind is followed by others; while it waits for them, the process
+has given its memory back, and whatever kills it costs no task.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
 import signal
 import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -32,18 +36,22 @@ from bench.executors.engine import (
     WorkerLost,
     describe_failure,
 )
-from bench.executors.forked import SERVER, Forked, framed, start_server
+from bench.executors.forked import ACCEPTED, SERVER, Forked, framed, start_server
 from bench.forkserver import HELD
+from bench.reuse import give_back, nothing_left
 from bench.termination import GRACE, await_sigterm
 
 STARTS = 5
 """Attempts to start a process."""
 KILLED = 2.0
 """Seconds that the system may take to kill a process."""
+TASKS, SHORT = 32, 1.0
+"""Tasks that a process runs at most, so that memory is given back, and seconds that each takes."""
 
 
 class ProcessPerTask(Engine):
-    """A fresh process for each task, forked from a server that has torch loaded.
+    """Processes forked from a server that has torch loaded; a fresh one for each task, unless the
+    task shares it with others.
 
     Args:
         jobs: tasks at a time.
@@ -57,6 +65,7 @@ class ProcessPerTask(Engine):
         self.jobs = jobs
         self.timeout = timeout
         self._slots: SimpleQueue[str] = SimpleQueue()
+        self._idle: defaultdict[str, list[Forked]] = defaultdict(list)
         for job in range(jobs):
             self._slots.put(devices[job % len(devices)])
         self._threads = ThreadPoolExecutor(jobs)
@@ -68,34 +77,69 @@ class ProcessPerTask(Engine):
     def submit(
         self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
     ) -> Future[Any]:
-        return self._threads.submit(self._run_on_a_device, function, arguments, parcel.timed)
+        return self._threads.submit(self._run_on_a_device, function, arguments, parcel)
 
     def _run_on_a_device(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], timed: bool
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], parcel: Parcel
     ) -> Any:
         device = self._slots.get()
         try:
-            return self._run((device, function, arguments), self.timeout if timed else None)
+            # A process that has used a GPU keeps memory there.
+            shares = parcel.shares and device == "cpu"
+            message = pickle.dumps((shares, device, function, arguments))
+            timeout = self.timeout if parcel.timed else None
+            if (idle := self._take(device, shares)) is not None:
+                try:
+                    return self._run(idle, device, message, timeout)
+                except (WorkerDied, WorkerLost):
+                    # Otherwise it was killed while it waited, which is no fault of the task.
+                    if idle.accepted:
+                        raise
+            return self._run(self._fork(), device, message, timeout)
         finally:
             self._slots.put(device)
 
-    def _run(self, call: tuple[Any, ...], timeout: float | None) -> Any:
-        message = pickle.dumps(call)
-        process = self._fork()
+    def _run(self, process: Forked, device: str, message: bytes, timeout: float | None) -> Any:
+        goes_on = False
         try:
             answer = process.exchange(message, timeout)
+            if answer is None:
+                raise _end_without_answer(process.status)
+            failure, value, goes_on = _unpacked(answer)
         except TimeoutError:
             process.kill(KILLED)
             raise TimedOut(f"took longer than {timeout:g} s") from None
         finally:
-            # One that has answered ends by itself, while the next one starts.
-            self._forget(process)
-        if answer is None:
-            raise _end_without_answer(process.status)
-        failure, value = _unpacked(answer)
+            # One that has answered waits for more, or ends by itself while the next one starts.
+            if goes_on:
+                self._keep(process, device)
+            else:
+                self._forget(process)
         if failure is not None:
             raise failure(*value)
         return value
+
+    def _take(self, device: str, shares: bool) -> Forked | None:
+        """A process that waits for another task; it ends where the task does not share it."""
+        with self._lock:
+            if not self._idle[device]:
+                return None
+            process = self._idle[device].pop()
+            self._running.add(process)
+        if shares:
+            # It may be stopped.
+            process.signal(signal.SIGCONT)
+            return process
+        self._forget(process)
+        return None
+
+    def _keep(self, process: Forked, device: str) -> None:
+        with self._lock:
+            if not self._stopped:
+                self._idle[device].append(process)
+                self._running.discard(process)
+                return
+        self._forget(process)
 
     def _fork(self) -> Forked:
         try:
@@ -134,6 +178,9 @@ class ProcessPerTask(Engine):
         with self._lock:
             self._stopped = True
             running = list(self._running)
+            for process in itertools.chain(*self._idle.values()):
+                process.close()
+            self._idle.clear()
         for process in running:
             # It may be stopped.
             process.signal(signal.SIGTERM, signal.SIGCONT)
@@ -177,21 +224,22 @@ def _signal_name(number: int) -> str:
     return f"signal {number}"
 
 
-def _unpacked(answer: bytes) -> tuple[Any, Any]:
-    """What a task gave: the kind of its failure with its arguments, or None and its value.
+def _unpacked(answer: bytes) -> tuple[Any, Any, bool]:
+    """What a task gave: the kind of its failure with its arguments, or None and its value; and
+    whether its process may run another.
 
     Raises:
         TaskFailed: it gave what can't be made again here, such as an object of a class of its own.
     """
     try:
-        failure, value = pickle.loads(answer)
+        failure, value, goes_on = pickle.loads(answer)
     except Exception as error:
         raise TaskFailed(*describe_failure(error)) from None
-    return failure, value
+    return failure, value, goes_on
 
 
 def serve(driver: socket.socket) -> NoReturn:
-    """Run the one task that the driver sends, and answer."""
+    """Run the task that the driver sends, and answer; then others, if it may be followed by any."""
     # Ctrl-C and the end of a terminal reach all of its processes; the driver decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -201,18 +249,30 @@ def serve(driver: socket.socket) -> NoReturn:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
     with driver.makefile("rb") as messages:
-        messages.read(len(framed(b"")))
-        answer = _answer(*pickle.load(messages))
-    driver.sendall(framed(answer))
+        left = TASKS
+        while left and messages.read(len(framed(b""))):
+            shares, *call = pickle.load(messages)
+            driver.sendall(ACCEPTED)
+            goes_on, answer = _answer(shares and left > 1, *call)
+            driver.sendall(framed(answer))
+            left = left - 1 if goes_on else 0
+            if left:
+                give_back()
     # Nothing is left to do; the interpreter's own farewell takes tens of milliseconds.
     os._exit(0)
 
 
-def _answer(device: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bytes:
+def _answer(
+    shares: bool, device: str, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[bool, bytes]:
+    """Whether this process may run another task, and what the driver is told."""
     os.environ[DEVICE] = device
+    began = time.monotonic()
     try:
-        return pickle.dumps((None, function(*arguments)))
+        value = function(*arguments)
+        goes_on = shares and time.monotonic() - began < SHORT and nothing_left()
+        return goes_on, pickle.dumps((None, value, goes_on))
     except UsageError as error:
-        return pickle.dumps((UsageError, (str(error),)))
+        return False, pickle.dumps((UsageError, (str(error),), False))
     except BaseException as error:
-        return pickle.dumps((TaskFailed, describe_failure(error)))
+        return False, pickle.dumps((TaskFailed, describe_failure(error), False))

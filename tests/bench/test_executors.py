@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,10 +28,14 @@ from bench.executors import (
     forked,
 )
 from bench.executors.forked import Forked
+from bench.executors.processes import TASKS
 from bench.places import ROOT
+from bench.plugins import load_plugins
+from bench.reuse import peak_memory, restart_peak
 from bench.workplace import in_worker
 
 Processes = Callable[..., ProcessPerTask]
+SHARES = Parcel(shares=True)
 
 
 def test_answers_and_failures(processes: Processes) -> None:
@@ -130,9 +135,10 @@ def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:
 def test_a_killed_server_is_started_again(processes: Processes) -> None:
     executor = processes(1)
     assert executor.submit(operator.add, 1, 1).result(60) == 2
-    server = executor.submit(os.getppid).result(60)
+    # With a process that waits for another task.
+    server = executor.submit(os.getppid, parcel=SHARES).result(60)
     os.kill(server, signal.SIGKILL)
-    assert executor.submit(operator.add, 1, 2).result(60) == 3
+    assert executor.submit(operator.add, 1, 2, parcel=SHARES).result(60) == 3
     assert executor.submit(os.getppid).result(60) != server
 
 
@@ -241,14 +247,16 @@ def test_a_killed_server_takes_its_tasks_and_charges_none(processes: Processes) 
 DRIVER = """
 import os, signal, sys, time
 sys.path.insert(0, {root!r})
-from bench.executors import ProcessPerTask
+from bench.executors import Parcel, ProcessPerTask
 executor = ProcessPerTask(3)
 server = executor.submit(os.getppid).result()
 for task in ((time.sleep, 600), (signal.raise_signal, signal.SIGSTOP)):
     executor.submit(*task)
 while len([each for each in executor._running if each.pid]) < 2:
     time.sleep(0.01)
-print(server, *[process.pid for process in executor._running], flush=True)
+idle = executor.submit(os.getpid, parcel=Parcel(shares=True)).result()
+os.kill(idle, signal.SIGSTOP)
+print(server, idle, *[process.pid for process in executor._running], flush=True)
 time.sleep(600)
 """
 
@@ -271,13 +279,105 @@ def test_a_killed_driver_leaves_nothing(tmp_path: Path) -> None:
     driver.stdin.write(DRIVER.format(root=str(ROOT)))
     driver.stdin.close()
     pids = [int(each) for each in driver.stdout.readline().split()]
-    assert len(pids) == 3
+    assert len(pids) == 4
     os.kill(pids[0], signal.SIGSTOP)
     driver.kill()
     driver.wait()
     for pid in pids:
         wait_until_gone(pid)
     assert not list(folder.iterdir())
+
+
+def test_short_tasks_share_a_process_for_a_while(processes: Processes) -> None:
+    executor = processes(1)
+    pids = [executor.submit(os.getpid, parcel=SHARES).result(60) for _ in range(TASKS + 2)]
+    assert len(set(pids[:TASKS])) == 1
+    assert len(set(pids[TASKS:])) == 1
+    assert pids[0] != pids[-1]
+
+
+def test_a_task_that_shares_none_is_alone(processes: Processes) -> None:
+    """No process waits beside it, and its own takes no other task."""
+    executor = processes(1)
+    idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+    alone = executor.submit(os.getpid).result(60)
+    wait_until_gone(idle)
+    assert executor.submit(os.getpid, parcel=SHARES).result(60) not in (idle, alone)
+
+
+def leave_a_thread() -> None:
+    """Run by a worker."""
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+
+
+def import_a_plugin(path: str) -> None:
+    """Run by a worker."""
+    Path(path).write_text("")
+    load_plugins([path])
+
+
+@pytest.mark.parametrize("left", ["thread", "child", "plugin", "time", "failure"])
+def test_a_process_in_which_something_is_left_is_not_used_again(
+    processes: Processes, tmp_path: Path, left: str
+) -> None:
+    executor = processes(1)
+    before = executor.submit(os.getpid, parcel=SHARES).result(60)
+    task: tuple[Any, ...] = {
+        "thread": (leave_a_thread,),
+        "child": (leave_a_child, "answers", str(tmp_path / "pid")),
+        "plugin": (import_a_plugin, str(tmp_path / "mine.py")),
+        "time": (time.sleep, 1.01),
+        "failure": (math.sqrt, -1),
+    }[left]
+    assert isinstance(executor.submit(*task, parcel=SHARES).exception(60), TaskFailed | None)
+    assert executor.submit(os.getpid, parcel=SHARES).result(60) != before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_what_befalls_a_process_that_waits_is_no_fault_of_a_task(
+    processes: Processes, number: int
+) -> None:
+    executor = processes(1)
+    for wait in (0.0, 0.1):
+        idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+        os.kill(idle, number)
+        time.sleep(wait)
+        follower = executor.submit(os.getpid, parcel=SHARES).result(60)
+        assert (follower == idle) == (number == signal.SIGSTOP)
+
+
+def test_a_death_in_a_process_that_waited_is_the_tasks(processes: Processes) -> None:
+    executor = processes(1)
+    executor.submit(os.getpid, parcel=SHARES).result(60)
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        executor.submit(signal.raise_signal, signal.SIGKILL, parcel=SHARES).result(60)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_stop_ends_what_waits(processes: Processes, stopped: bool) -> None:
+    executor = processes(1)
+    idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+    if stopped:
+        os.kill(idle, signal.SIGSTOP)
+    executor.stop()
+    wait_until_gone(idle)
+
+
+def peak_of(size: int) -> tuple[int, int]:
+    """Run by a worker: the peak of a task that needs so many bytes, and the process."""
+    restart_peak()
+    del [b"x" * size][:]
+    return peak_memory(), os.getpid()
+
+
+def test_the_peak_of_memory_is_of_the_task_alone(processes: Processes) -> None:
+    executor = processes(1)
+    (small, one), (large, two), (again, three) = (
+        executor.submit(peak_of, size, parcel=SHARES).result(60) for size in (1, 300_000_000, 1)
+    )
+    assert one == two == three
+    assert large - small > 290_000_000
+    assert again - small < 10_000_000
 
 
 def wait_until_gone(pid: int) -> None:

@@ -38,6 +38,7 @@ DECIDE_NOTHING = {
     "bench.plan": "what it resolves is in identities as values",
     "bench.plugins": "loads code that has an identity of its own",
     "bench.printable": "texts of messages",
+    "bench.reuse": "measures memory and gives it back",
     "bench.schema": "limits of what is written",
     "bench.sources": "what it finds is in identities as values",
     "bench.termination": "ends a process between two epochs",

@@ -50,7 +50,9 @@ def process() -> Iterator[None]:
     registries += [plugins._LOADED, plugins._PLACES]
     kept = [dict(each) for each in registries]
     modules, path = set(sys.modules), list(sys.path)
+    entered = set(plugins._ENTERED)
     yield
+    plugins._ENTERED.intersection_update(entered)
     for registry, before in zip(registries, kept, strict=True):
         registry.clear()
         registry.update(before)
@@ -345,9 +347,11 @@ def test_an_installed_plugin_that_raises_is_one_line(
     write(tmp_path / "entry_raising.py", text)
     monkeypatch.syspath_prepend(tmp_path)
     installed_as(monkeypatch, "entry_raising")
+    assert not plugins.in_use()
     # A worker's server imports them, and must outlive it; its tasks say what is wrong.
     assert plugins.installed().startswith("plugin mine (entry_raising): ")
     assert mistake(plugins.load_installed).startswith("plugin mine (entry_raising): ")
+    assert plugins.in_use()
 
 
 def test_version_and_files_of_an_installed_plugin_count(

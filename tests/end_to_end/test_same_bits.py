@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.executors import ProcessPerTask
+from bench.executors.forked import Forked
 from tests.end_to_end.program import GRID, SHORT, Bench, places, start, tables
 
 CELLS, SKIPPED = 54, 2
@@ -47,6 +49,23 @@ def test_the_reference_is_whole(reference: Path) -> None:
 def test_two_workers(bench: Bench, reference: Path, tmp_path: Path) -> None:
     assert bench("run", *GRID, "--jobs", "2", *places("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)
+
+
+def test_a_fresh_process_for_each_cell(
+    here: Bench, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the reference run several; here what has run one is wanted no longer."""
+    ended: list[Forked] = []
+
+    def end(executor: ProcessPerTask, process: Forked, device: str) -> None:
+        ended.append(process)
+        executor._forget(process)
+
+    monkeypatch.setattr(ProcessPerTask, "_keep", end)
+    once = (*GRID[:16], "-d", "spiral", "-d", "digits-0-7", "-d", "sine", "-s", "1", *SHORT)
+    assert here("run", *once, "--jobs", "2", *places("run")).returncode == 0
+    assert assert_part_of(tmp_path / "run", reference) == CELLS // 2
+    assert len(ended) > CELLS // 3
 
 
 def test_another_order(here: Bench, reference: Path, tmp_path: Path) -> None:
