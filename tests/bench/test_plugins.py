@@ -347,6 +347,9 @@ def test_an_installed_plugin_that_raises_is_one_line(
     write(tmp_path / "entry_raising.py", text)
     monkeypatch.syspath_prepend(tmp_path)
     installed_as(monkeypatch, "entry_raising")
+    # Other tests have loaded some.
+    monkeypatch.setattr(plugins, "_LOADED", {})
+    monkeypatch.setattr(plugins, "_ENTERED", set())
     assert not plugins.in_use()
     # A worker's server imports them, and must outlive it; its tasks say what is wrong.
     assert plugins.installed().startswith("plugin mine (entry_raising): ")
