@@ -18,11 +18,9 @@ import bench.executors.processes  # noqa: E402
 import bench.worker  # noqa: E402
 import methods.networks.families  # noqa: E402, F401
 from bench.compute import prepare_process  # noqa: E402
-from bench.huge_pages import collapse  # noqa: E402
 
 # As each task does; here it is in time for the memory that they inherit.
 prepare_process()
 bench.worker.machine()
 gc.freeze()
 gc.enable()
-collapse()
