@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, settings
 
 # Tests run side by side, one a core: torch's threads would wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests send it, and what they start must end by it: under `nohup` it would be ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Lines are as wide wherever the tests run.
 os.environ.pop("COLUMNS", None)
 
