@@ -1,12 +1,11 @@
-"""Entry point: `python run_bench.py --help`."""
+"""The program from a clone: `python run_bench.py --help`."""
+
+import sys
+from pathlib import Path
 
 if __name__ == "__main__":
-    try:
-        from bench.interruption import end_at_once
-
-        end_at_once()
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    from bench.cli import main
+    # Instead of this folder, whose `datasets` would hide a library of that name.
+    sys.path[0] = str(Path(__file__).resolve().parent / "src")
+    from distillation_bench.__main__ import main
 
     main()

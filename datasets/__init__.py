@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TypeVar
 
-from datasets.base import (
+from distillation_bench.datasets.base import (
     BadData,
     Data,
     Dataset,
@@ -15,13 +15,13 @@ from datasets.base import (
     Task,
     UnknownDataset,
 )
-from datasets.cifar import CIFAR10, CIFAR100
-from datasets.digits import Digits, DigitsWithout89
-from datasets.folder import folder_dataset
-from datasets.mnist import KMNIST, MNIST, EMNISTLetters, FashionMNIST
-from datasets.sine import Sine, SineGap
-from datasets.spiral import Spiral
-from datasets.svhn import SVHN
+from distillation_bench.datasets.cifar import CIFAR10, CIFAR100
+from distillation_bench.datasets.digits import Digits, DigitsWithout89
+from distillation_bench.datasets.folder import folder_dataset
+from distillation_bench.datasets.mnist import KMNIST, MNIST, EMNISTLetters, FashionMNIST
+from distillation_bench.datasets.sine import Sine, SineGap
+from distillation_bench.datasets.spiral import Spiral
+from distillation_bench.datasets.svhn import SVHN
 
 __all__ = [
     "DATASETS",

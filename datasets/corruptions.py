@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from datasets.base import BadData, Dataset
-from datasets.listing import contents
-from datasets.vision import one_line
+from distillation_bench.datasets.base import BadData, Dataset
+from distillation_bench.datasets.image_files.listing import contents
+from distillation_bench.datasets.image_files.torchvision_import import one_line
 
 SEVERITIES = 5
 CORRUPTED_SHAPE = (3, 32, 32)

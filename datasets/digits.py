@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from datasets.base import Data, Dataset, Group, Split, Stream
-from datasets.pictures import Decoder
+from distillation_bench.datasets.base import Data, Dataset, Group, Split, Stream
+from distillation_bench.datasets.image_files.pictures import Decoder
 
 if TYPE_CHECKING:
     import torch
@@ -150,7 +150,7 @@ def _apply(images: torch.Tensor, name: str, level: float) -> torch.Tensor:
     A pixel counts the ink of 4x4 points of the scan: to move by a quarter of a pixel is to move by
     a point.
     """
-    from datasets.shifts import rotate, translate
+    from distillation_bench.datasets.shifts import rotate, translate
 
     if name == "rotation":
         return rotate(images, level)

@@ -12,14 +12,14 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from datasets.base import BadData, Data, Group, Split, Stream, UnknownDataset
-from datasets.cifar import CIFAR10
-from datasets.images import SYNTHETIC, Images, Part, held_out
-from datasets.layout import Layout, layout
-from datasets.listing import contents
-from datasets.mnist import MNIST
-from datasets.pictures import check_signatures, decoded_once
-from datasets.repeats import repeats
+from distillation_bench.datasets.base import BadData, Data, Group, Split, Stream, UnknownDataset
+from distillation_bench.datasets.cifar import CIFAR10
+from distillation_bench.datasets.image_files.class_folders import Layout, layout
+from distillation_bench.datasets.image_files.duplicates import repeats
+from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC, Images, Part, held_out
+from distillation_bench.datasets.image_files.listing import contents
+from distillation_bench.datasets.image_files.pictures import check_signatures, decoded_once
+from distillation_bench.datasets.mnist import MNIST
 
 Colour = Literal["rgb", "grey"]
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from datasets.base import Group, Split
-from datasets.images import SYNTHETIC, Images, Part, labelled
-from datasets.vision import reading, torchvision_datasets
+from distillation_bench.datasets.base import Group, Split
+from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC, Images, Part, labelled
+from distillation_bench.datasets.image_files.torchvision_import import reading, torchvision_datasets
 
 
 def _idx(folder: str, train: str, test: str) -> tuple[str, ...]:

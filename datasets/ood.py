@@ -19,12 +19,12 @@ from typing import Any, get_args
 
 import numpy as np
 
-from datasets import DATASETS, UnknownDataset
-from datasets.base import BadData, Dataset, Group, Stream
-from datasets.folder import statistics
-from datasets.images import SYNTHETIC
-from datasets.listing import contents, image_files, subfolders
-from datasets.pictures import check_signatures, decoded
+from distillation_bench.datasets import DATASETS, UnknownDataset
+from distillation_bench.datasets.base import BadData, Dataset, Group, Stream
+from distillation_bench.datasets.folder import statistics
+from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC
+from distillation_bench.datasets.image_files.listing import contents, image_files, subfolders
+from distillation_bench.datasets.image_files.pictures import check_signatures, decoded
 
 NOISE_IMAGES = 10_000
 CHUNK = 1000  # images that are resized at a time

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from datasets.base import Data, Dataset, Group, Split, Stream
+from distillation_bench.datasets.base import Data, Dataset, Group, Split, Stream
 
 EDGE = 6.0  # inputs are seen on [-6, 6]
 FAR_EDGE = 12.0

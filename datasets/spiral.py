@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from datasets.base import Data, Dataset, Group, Split, Stream
+from distillation_bench.datasets.base import Data, Dataset, Group, Split, Stream
 
 ARMS = 3
 PER_ARM = 100

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from datasets.base import Group, Split
-from datasets.images import SYNTHETIC, Images, Part, labelled
-from datasets.vision import check_original, reading, torchvision_datasets
+from distillation_bench.datasets.base import Group, Split
+from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC, Images, Part, labelled
+from distillation_bench.datasets.image_files.torchvision_import import (
+    check_original,
+    reading,
+    torchvision_datasets,
+)
 
 
 class SVHN(Images):

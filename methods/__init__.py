@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar
 
-from methods.base import Batch, Method, Parameters, Setting, Stage, parameter
-from methods.endd import EnDD
-from methods.ensemble import Ensemble
-from methods.gauss import Gauss
-from methods.hydra import Hydra
-from methods.hydra_plus import HydraPlus
-from methods.kd import KD
-from methods.mc_dropout import MCDropout
-from methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
-from methods.single import Single
+from distillation_bench.methods.base import Batch, Method, Parameters, Setting, Stage, parameter
+from distillation_bench.methods.endd import EnDD
+from distillation_bench.methods.ensemble import Ensemble
+from distillation_bench.methods.gauss import Gauss
+from distillation_bench.methods.hydra import Hydra
+from distillation_bench.methods.hydra_plus import HydraPlus
+from distillation_bench.methods.kd import KD
+from distillation_bench.methods.mc_dropout import MCDropout
+from distillation_bench.methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
+from distillation_bench.methods.single import Single
 
 __all__ = [
     "METHODS",

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from methods.schedules import value_at
+from distillation_bench.methods.schedules import value_at
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from methods.networks.base import Networks
-    from methods.predictions import Prediction
-    from methods.tasks import Task
+    from distillation_bench.methods.networks.base import Networks
+    from distillation_bench.methods.predictions import Prediction
+    from distillation_bench.methods.tasks import Task
 
 
 class Parameters(BaseModel):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import methods.base as base
-from methods.base import Batch, Method, parameter
-from methods.lazy import heads, predictions, torch
-from methods.schedules import Share, Temperature
+from distillation_bench.methods import base
+from distillation_bench.methods.base import Batch, Method, parameter
+from distillation_bench.methods.lazy import heads, predictions, torch
+from distillation_bench.methods.schedules import Share, Temperature
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from methods.predictions import Prediction
+    from distillation_bench.methods.predictions import Prediction
 
 
 def dirichlet_nll(

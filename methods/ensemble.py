@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from methods.base import Batch, Method, Parameters, Stage
+from distillation_bench.methods.base import Batch, Method, Parameters, Stage
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn

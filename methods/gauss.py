@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import methods.base as base
-from methods.base import Batch, Method, parameter
-from methods.lazy import heads
-from methods.schedules import Coefficient, Share, Temperature
+from distillation_bench.methods import base
+from distillation_bench.methods.base import Batch, Method, parameter
+from distillation_bench.methods.lazy import heads
+from distillation_bench.methods.schedules import Coefficient, Share, Temperature
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn

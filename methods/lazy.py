@@ -22,5 +22,5 @@ class _Lazy:
 
 torch = _Lazy("torch")
 functional = _Lazy("torch.nn.functional")
-heads = _Lazy("methods.networks.heads")
-predictions = _Lazy("methods.predictions")
+heads = _Lazy("distillation_bench.methods.networks.heads")
+predictions = _Lazy("distillation_bench.methods.predictions")

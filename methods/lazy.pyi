@@ -1,5 +1,5 @@
 import torch as torch
 from torch.nn import functional as functional
 
-from methods import predictions as predictions
-from methods.networks import heads as heads
+from distillation_bench.methods import predictions as predictions
+from distillation_bench.methods.networks import heads as heads

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from methods.base import Batch, Method, Parameters
-from methods.lazy import heads
+from distillation_bench.methods.base import Batch, Method, Parameters
+from distillation_bench.methods.lazy import heads
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from methods.predictions import GaussianMixture, Prediction, Samples, log_softmax
+from distillation_bench.methods.predictions import GaussianMixture, Prediction, Samples, log_softmax
 
 
 def matched(teacher: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:

@@ -43,7 +43,7 @@ def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything in float64: noise, and outputs too, which a worker makes float32."""
     import torch
 
-    from bench.compute import Compute
+    from distillation_bench.bench.training.hardware.compute import Compute
 
     monkeypatch.setattr(Compute, "outputs", lambda self, function: function())
     torch.set_default_dtype(torch.float64)

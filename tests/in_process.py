@@ -7,9 +7,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from bench.devices import DEVICE
-from bench.errors import UsageError
-from bench.executors import PLAIN, Engine, Parcel, ProcessPerTask, TaskFailed, describe_failure
+from distillation_bench.bench.common.devices import DEVICE
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.execution.executors import (
+    PLAIN,
+    Engine,
+    Parcel,
+    ProcessPerTask,
+    TaskFailed,
+    describe_failure,
+)
 
 
 class InProcess(Engine):

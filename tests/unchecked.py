@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import store
+from distillation_bench.bench.storage import run_folder as store
 
 
 @contextlib.contextmanager

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bench.analysis.results import Results, Slot
-from bench.errors import UsageError
-from bench.files import atomic_file
-from bench.rows import Writable, harmless, writer
-from bench.schema import CELL_NAMES
-from bench.store import DamagedFile, Record
+from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.files import atomic_file
+from distillation_bench.bench.storage.csv_rows import Writable, harmless, writer
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record
+from distillation_bench.bench.storage.schema import CELL_NAMES
 
 Row = dict[str, Any]
 CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import derived
-from bench.analysis.protocols import Protocols
-from bench.errors import UsageError, nearest
-from bench.parts import figure_of
-from bench.schema import LATENCY, RESULT_COLUMNS
-from bench.store import DamagedFile, Record, Run, state_of
+from distillation_bench.bench.common.errors import UsageError, nearest
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.cell_files import figure_of
+from distillation_bench.bench.storage.protocol import Protocols
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, state_of
+from distillation_bench.bench.storage.schema import LATENCY, RESULT_COLUMNS
 
 Slot = tuple[str, str, int]
 """A cell's place in a table: dataset, label, seed."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from bench.metrics.outcome import Array
-from bench.metrics.ranks import midranks
+from distillation_bench.bench.metrics.order_statistics import midranks
+from distillation_bench.bench.metrics.outcome import Array
 
 ALPHA = 0.05
 """At most so large a p-value tells two methods apart, in every table and sentence."""

@@ -12,13 +12,13 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench.analysis.tables.grids import terminal_width
-from bench.cache import Cache
-from bench.errors import UsageError
-from bench.estimate import clock
-from bench.fingerprint import canonical
-from bench.printable import printable
-from bench.store import DamagedFile, Record, Run, name_of, state_of
+from distillation_bench.bench.analysis.tables.text_tables import terminal_width
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.planning.time_estimates import clock
+from distillation_bench.bench.storage.cache import Cache
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of, state_of
 
 BARS = "▁▂▃▄▅▆▇█"
 BROKEN = "×"
@@ -324,7 +324,7 @@ def _again(
 
 def _names_itself(cell: Mapping[str, Any]) -> bool:
     """Whether `-m LABEL` is this variant, and not a label that a preset gave to it."""
-    from bench.config import parse_variant
+    from distillation_bench.bench.planning.config import parse_variant
 
     try:
         variant = parse_variant(cell["label"])

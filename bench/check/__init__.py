@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.check.datasets import dataset_checks
-from bench.check.journey import Journeys
-from bench.check.methods import method_checks, resume_checks
-from bench.check.metrics import metric_checks
-from bench.check.promise import Broken
-from bench.errors import UsageError
-from bench.executors import (
+from distillation_bench.bench.check.dataset_contract import dataset_checks
+from distillation_bench.bench.check.method_contract import method_checks, resume_checks
+from distillation_bench.bench.check.metric_contract import metric_checks
+from distillation_bench.bench.check.promises import Broken
+from distillation_bench.bench.check.whole_cell import Journeys
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.execution.executors import (
     ProcessPerTask,
     TaskFailed,
     TimedOut,
@@ -22,11 +23,10 @@ from bench.executors import (
     WorkerLost,
     describe_failure,
 )
-from bench.metrics.registry import METRICS
-from bench.plugins import load_installed, load_plugins
-from bench.printable import printable
-from datasets import DATASETS
-from methods import METHODS
+from distillation_bench.bench.metrics.registry import METRICS
+from distillation_bench.bench.planning.plugins.loading import load_installed, load_plugins
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods import METHODS
 
 CHECK_SECONDS = 10
 """Of processor time, that a check of a method or metric may take, whatever else the machine does.

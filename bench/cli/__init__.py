@@ -12,21 +12,21 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from bench import interruption
-from bench.cli import streams
-from bench.cli.app import app
-from bench.errors import UsageError
-from bench.printable import shortened
+from distillation_bench.bench.cli import streams
+from distillation_bench.bench.cli.app import app
+from distillation_bench.bench.common import interruption
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.text import shortened
 
 # Each module registers its commands, in the order that help shows them in.
 # isort: off
-import bench.cli.running
-import bench.cli.looking
-import bench.cli.compare
-import bench.cli.table
-import bench.cli.plot
-import bench.cli.report
-import bench.cli.upkeep  # noqa: F401
+import distillation_bench.bench.cli.running
+import distillation_bench.bench.cli.inspection
+import distillation_bench.bench.cli.compare
+import distillation_bench.bench.cli.table
+import distillation_bench.bench.cli.plot
+import distillation_bench.bench.cli.report
+import distillation_bench.bench.cli.upkeep  # noqa: F401
 # isort: on
 
 

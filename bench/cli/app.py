@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import streams
-from bench.printable import printable
+from distillation_bench.bench.cli import streams
+from distillation_bench.bench.common.text import printable
 
 app = typer.Typer(
     add_completion=False,
@@ -52,7 +52,7 @@ def page(text: str) -> None:
 
 def _greyed(text: str) -> str:
     """Text of tables with those figures in grey in which the teacher is worse than chance."""
-    from bench.analysis.chance import SIGN
+    from distillation_bench.bench.analysis.below_chance import SIGN
 
     figure = rf"(?:-?\d\S*|nan|-?inf)(?: ± \S+)?(?: \(\d+\))? {SIGN}(?=\s|$)"
     return re.sub(figure, "\x1b[90m\\g<0>\x1b[39m", text)

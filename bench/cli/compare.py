@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import Datasets, Labels, Mixed, RunFolders, app, page
-from bench.cli.targets import check_targets, is_stdout, write
+from distillation_bench.bench.cli.app import Datasets, Labels, Mixed, RunFolders, app, page
+from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write
 
 
 @app.command()
@@ -31,8 +31,8 @@ def compare(
     mixed: Mixed = False,
 ) -> None:
     """Say which method is better, paired by teacher and seed, and what n allows."""
-    from bench.analysis import comparison as comparing
-    from bench.analysis.results import read
+    from distillation_bench.bench.analysis import comparison as comparing
+    from distillation_bench.bench.analysis.results import read
 
     check_targets(csv, json, latex)
     results = read(folders, mixed)

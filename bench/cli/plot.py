@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.app import Datasets, Labels, Mixed, app, page
-from bench.cli.targets import check_folder
-from bench.errors import UsageError, nearest
+from distillation_bench.bench.cli.app import Datasets, Labels, Mixed, app, page
+from distillation_bench.bench.cli.output_files import check_folder
+from distillation_bench.bench.common.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from bench.analysis.plots import Format
+    from distillation_bench.bench.figures import Format
 
 FORMATS: dict[str, Format] = {"png": "png", "pdf": "pdf", "svg": "svg"}
 
@@ -49,7 +49,7 @@ def plot(
 ) -> None:
     """Draw figures for a paper, each as PNG, PDF and SVG."""
     kinds = _kinds(formats)
-    from bench.analysis import plots
+    from distillation_bench.bench import figures as plots
 
     if listing:
         width = max(map(len, plots.PLOTS))
@@ -57,10 +57,10 @@ def plot(
         return
     if not folders:
         raise UsageError("plot: give a run's folder, or --list")
-    from bench.analysis.plots.rendering import render
-    from bench.analysis.results import read
-    from bench.files import write_atomically
-    from bench.printable import printable
+    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.common.files import write_atomically
+    from distillation_bench.bench.common.text import printable
+    from distillation_bench.bench.figures.rendering import render
 
     target = _target(out, folders[0])
     results = read(folders, mixed)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import Mixed, RunFolders, app, page
-from bench.cli.targets import check_targets, is_stdout, write
+from distillation_bench.bench.cli.app import Mixed, RunFolders, app, page
+from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write
 
 
 @app.command()
@@ -23,9 +23,9 @@ def report(
     ] = False,
 ) -> None:
     """Write a run's report, one HTML page, and say where it is."""
-    from bench.analysis.report import build
-    from bench.analysis.results import read
-    from bench.files import write_atomically
+    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.common.files import write_atomically
+    from distillation_bench.bench.report import build
 
     path = out or folders[0] / "report.html"
     # A run may come from elsewhere: a link in it is replaced, never followed.

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from bench.cli.app import Datasets, app, page
-from bench.devices import MOST_ELSEWHERE, MOST_HERE, MOST_PER_GPU
-from bench.errors import UsageError, nearest
-from bench.interruption import STATUS
-from bench.places import CACHE, DATA_ROOT
-from bench.printable import printable
+from distillation_bench.bench.cli.app import Datasets, app, page
+from distillation_bench.bench.common.devices import MOST_ELSEWHERE, MOST_HERE, MOST_PER_GPU
+from distillation_bench.bench.common.errors import UsageError, nearest
+from distillation_bench.bench.common.interruption import STATUS
+from distillation_bench.bench.common.paths import CACHE, DATA_ROOT
+from distillation_bench.bench.common.text import printable
 
 if TYPE_CHECKING:
-    from bench.config import Config
-    from bench.plugins import Plugin
+    from distillation_bench.bench.planning.config import Config
+    from distillation_bench.bench.planning.plugins.loading import Plugin
 
 Methods = Annotated[
     list[str] | None,
@@ -104,19 +104,19 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="run finished cells again too")] = False,
 ) -> None:
     """Run what is not done yet; the default preset without arguments."""
-    from bench.executors.forked import start_server
+    from distillation_bench.bench.execution.executors.forked_process import start_server
 
     folder = results or _default_results(preset)
     if executor == "local" and not _was_run(folder):
         # First of all: it loads torch while everything else gets ready.
         start_server()
 
-    from bench import runner
-    from bench.devices import device_kind, parse_devices
-    from bench.overview import board_text
-    from bench.plan import make_cells
-    from bench.sources import fetch_missing
-    from bench.store import Run
+    from distillation_bench.bench.cli.overview import board_text
+    from distillation_bench.bench.common.devices import device_kind, parse_devices
+    from distillation_bench.bench.execution import runner
+    from distillation_bench.bench.planning.cells import make_cells
+    from distillation_bench.bench.planning.evaluation_sources import fetch_missing
+    from distillation_bench.bench.storage.run_folder import Run
 
     devices = parse_devices(device) if executor == "local" else _cluster_device(device)
     slots = (jobs or 0) if scheduler else _slots(jobs, devices, cells_per_gpu)
@@ -178,13 +178,13 @@ def plan(
     ] = False,
 ) -> None:
     """Say what `run` with the same selectors would do, cell by cell."""
-    from bench.cache import Cache
-    from bench.description import check
-    from bench.devices import device_kind, parse_devices
-    from bench.overview import plan_text
-    from bench.plan import make_cells
-    from bench.runner import command_line
-    from bench.store import Run
+    from distillation_bench.bench.cli.overview import plan_text
+    from distillation_bench.bench.common.devices import device_kind, parse_devices
+    from distillation_bench.bench.execution.runner import command_line
+    from distillation_bench.bench.planning.cells import make_cells
+    from distillation_bench.bench.planning.run_description import check
+    from distillation_bench.bench.storage.cache import Cache
+    from distillation_bench.bench.storage.run_folder import Run
 
     selected = Selected(method, dataset, seeds, preset, settings, ood, corruptions)
     config, _ = _configure(selected, plugin)
@@ -195,7 +195,7 @@ def plan(
     slots = _slots(jobs, devices, cells_per_gpu)
     page(plan_text(Run(folder), cells, Cache(cache.absolute()), slots, data_root))
     if estimate:
-        from bench.forecast import forecast_text
+        from distillation_bench.bench.training.step_times import forecast_text
 
         page(forecast_text(cells, devices, slots))
 
@@ -208,7 +208,7 @@ def list_(
     plugin: Plugins = None,
 ) -> None:
     """List what there is, with parameters, defaults and help."""
-    from bench.overview import LISTINGS
+    from distillation_bench.bench.cli.overview import LISTINGS
 
     if what not in LISTINGS:
         raise UsageError(f"list {what}: unknown{nearest(what, LISTINGS)}")
@@ -223,8 +223,8 @@ def check(
     ],
 ) -> None:
     """Test a plugin against the contract."""
-    from bench.check import check_apart
-    from bench.plugins import plugin_path
+    from distillation_bench.bench.check import check_apart
+    from distillation_bench.bench.planning.plugins.loading import plugin_path
 
     if not check_apart(plugin_path(plugin, place="check")):
         raise typer.Exit(1)
@@ -246,7 +246,7 @@ def _configure(selected: Selected, plugins: list[str] | None) -> tuple[Config, t
     """The preset with the options over it: what is given replaces what the preset says."""
     from dataclasses import replace
 
-    from bench import config as configuration
+    from distillation_bench.bench.planning import config as configuration
 
     loaded = _load_plugins(plugins)
     config = configuration.load_preset(selected.preset or configuration.DEFAULT_PRESET)
@@ -267,7 +267,11 @@ def _configure(selected: Selected, plugins: list[str] | None) -> tuple[Config, t
 
 
 def _load_plugins(plugins: list[str] | None) -> tuple[Plugin, ...]:
-    from bench.plugins import load_installed, load_plugins, plugin_path
+    from distillation_bench.bench.planning.plugins.loading import (
+        load_installed,
+        load_plugins,
+        plugin_path,
+    )
 
     paths = tuple(plugin_path(each) for each in plugins or [])
     load_installed()
@@ -275,7 +279,7 @@ def _load_plugins(plugins: list[str] | None) -> tuple[Plugin, ...]:
 
 
 def _check_executor(executor: str, scheduler: str) -> None:
-    from bench.executors import EXECUTORS, cluster_named
+    from distillation_bench.bench.execution.executors import EXECUTORS, cluster_named
 
     if executor not in EXECUTORS:
         raise UsageError(f"--executor {executor}: unknown{nearest(executor, EXECUTORS)}")
@@ -298,7 +302,7 @@ def _slots(jobs: int | None, devices: list[str], cells_per_gpu: int) -> int:
     Raises:
         UsageError: more than a machine is asked for.
     """
-    from bench.devices import cores
+    from distillation_bench.bench.common.devices import cores
 
     if not jobs and devices == ["cpu"]:
         return min(cores(), MOST_HERE)

@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, TextIO, cast
 
-from bench.printable import in_ascii
+from distillation_bench.bench.common.text import in_ascii
 
 STAND_IN = "bench.stand-in"
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import Mixed, RunFolders, app, page
-from bench.cli.targets import check_targets, write
-from bench.errors import UsageError, nearest
+from distillation_bench.bench.cli.app import Mixed, RunFolders, app, page
+from distillation_bench.bench.cli.output_files import check_targets, write
+from distillation_bench.bench.common.errors import UsageError, nearest
 
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="- is stdout")]
 
@@ -59,11 +59,11 @@ def table(
     ] = False,
 ) -> None:
     """Make tables for a paper; on the terminal, unless a file is asked for."""
-    from bench.analysis.results import read
-    from bench.analysis.tables import formats
-    from bench.analysis.tables.entries import Choice
-    from bench.analysis.tables.making import make_tables
-    from bench.analysis.tables.paper import paper_tables
+    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.analysis.tables import formats
+    from distillation_bench.bench.analysis.tables.entries import Choice
+    from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+    from distillation_bench.bench.analysis.tables.published import paper_tables
 
     if by not in ("dataset", "metric"):
         raise UsageError(f"--by {by}: unknown{nearest(by, ('dataset', 'metric'))}")

@@ -9,10 +9,16 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.app import Mixed, RunFolders, app, page
-from bench.cli.targets import check_folder, check_targets, is_stdout, stdout, target
-from bench.errors import UsageError
-from bench.printable import printable
+from distillation_bench.bench.cli.app import Mixed, RunFolders, app, page
+from distillation_bench.bench.cli.output_files import (
+    check_folder,
+    check_targets,
+    is_stdout,
+    stdout,
+    target,
+)
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.text import printable
 
 SomeRuns = Annotated[list[Path] | None, typer.Argument(help="folders of runs")]
 CacheFolder = Annotated[Path | None, typer.Option("--cache", metavar="FOLDER")]
@@ -26,8 +32,8 @@ def verify(
     ] = None,
 ) -> None:
     """Check that runs are whole: records, sums, tables; exit status 1 if something is wrong."""
-    from bench.store import Run
-    from bench.upkeep import verify as verifying
+    from distillation_bench.bench.storage.run_folder import Run
+    from distillation_bench.bench.storage.upkeep import verify as verifying
 
     if not folders and cache is None:
         raise UsageError("verify: give a run's folder, or --cache FOLDER")
@@ -57,8 +63,8 @@ def merge(
     ] = None,
 ) -> None:
     """Join runs of one protocol into one that `run` can go on with; the runs stay as they are."""
-    from bench.store import Run
-    from bench.upkeep.merge import merge as merge_runs
+    from distillation_bench.bench.storage.run_folder import Run
+    from distillation_bench.bench.storage.upkeep.merge import merge as merge_runs
 
     preferred = Run(prefer) if prefer else None
     page(merge_runs([Run(folder) for folder in folders], Run(into), preferred))
@@ -85,8 +91,8 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="remove it; otherwise it is listed")] = False,
 ) -> None:
     """List what runs and a cache don't need: failed and unasked records, damage; or remove it."""
-    from bench.store import Run
-    from bench.upkeep.clean import clean as clean_up
+    from distillation_bench.bench.storage.run_folder import Run
+    from distillation_bench.bench.storage.upkeep.clean import clean as clean_up
 
     if not folders and cache is None:
         raise UsageError("clean: give a run's folder, or --cache FOLDER")
@@ -109,8 +115,8 @@ def export(
     mixed: Mixed = False,
 ) -> None:
     """Write every figure as a tidy table, or training curves for TensorBoard."""
-    from bench.analysis import export as exporting
-    from bench.analysis.results import read
+    from distillation_bench.bench.analysis import export as exporting
+    from distillation_bench.bench.analysis.results import read
 
     if out is None and tensorboard is None:
         raise UsageError("export: give --out FILE.csv, --out FILE.parquet or --tensorboard FOLDER")

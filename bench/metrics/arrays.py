@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.metrics.outcome import Array
+from distillation_bench.bench.metrics.outcome import Array
 
 Integers = NDArray[np.integer[Any]]
 

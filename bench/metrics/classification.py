@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics.arrays import (
+from distillation_bench.bench.metrics.arrays import (
     Integers,
     class_targets,
     numbers,
@@ -19,9 +19,9 @@ from bench.metrics.arrays import (
     require_shape,
     top_class,
 )
-from bench.metrics.ood import NAN, auroc
-from bench.metrics.outcome import Array
-from bench.metrics.ranks import averaged_over_ties
+from distillation_bench.bench.metrics.ood import NAN, auroc
+from distillation_bench.bench.metrics.order_statistics import averaged_over_ties
+from distillation_bench.bench.metrics.outcome import Array
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 # Slope of the NLL in 1/T, in nats, below which T is not worth moving: the whole interval of 1/T

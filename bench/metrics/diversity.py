@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics.arrays import divergence, numbers, top_class, variances_of
-from bench.metrics.ood import NAN
+from distillation_bench.bench.metrics.arrays import divergence, numbers, top_class, variances_of
+from distillation_bench.bench.metrics.ood import NAN
 
 
 def disagreement(probabilities: ArrayLike) -> float:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics.arrays import (
+from distillation_bench.bench.metrics.arrays import (
     divergence,
     equal_shapes,
     numbers,
     top_class,
     variances_of,
 )
-from bench.metrics.ood import NAN
-from bench.metrics.outcome import Array
-from bench.metrics.ranks import midranks
+from distillation_bench.bench.metrics.ood import NAN
+from distillation_bench.bench.metrics.order_statistics import midranks
+from distillation_bench.bench.metrics.outcome import Array
 
 BINS = 50
 """Of the histograms of uncertainty, as in the seed system."""

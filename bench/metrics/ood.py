@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.metrics.arrays import numbers
-from bench.metrics.outcome import Array
-from bench.metrics.ranks import midranks, tie_groups
+from distillation_bench.bench.metrics.arrays import numbers
+from distillation_bench.bench.metrics.order_statistics import midranks, tie_groups
+from distillation_bench.bench.metrics.outcome import Array
 
 NAN = float("nan")
 # Share of OOD examples to detect, in percent: whole numbers keep the threshold exact.

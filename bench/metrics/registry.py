@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from bench.errors import nearest
-from bench.metrics import classification, diversity, fidelity, ood, regression
-from bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
+from distillation_bench.bench.common.errors import nearest
+from distillation_bench.bench.metrics import classification, diversity, fidelity, ood, regression
+from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 
 Kind = Literal["labelled", "unlabelled", "ood", "fidelity"]
 Direction = Literal["higher", "lower", ""]

@@ -8,9 +8,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics.arrays import equal_shapes, numbers, require_shape, variances_of
-from bench.metrics.ood import NAN
-from bench.metrics.outcome import Array
+from distillation_bench.bench.metrics.arrays import (
+    equal_shapes,
+    numbers,
+    require_shape,
+    variances_of,
+)
+from distillation_bench.bench.metrics.ood import NAN
+from distillation_bench.bench.metrics.outcome import Array
 
 
 def rmse(mean: ArrayLike, targets: ArrayLike) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from methods.networks.base import Networks
-from methods.networks.options import options_of
+from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.options import options_of
 
 __all__ = ["Networks", "build_networks"]
 
@@ -26,7 +26,7 @@ def build_networks(
         pydantic.ValidationError: an unknown option or a wrong value.
     """
     # Not at the top: options are read without torch.
-    from methods.networks.families import FAMILIES
+    from distillation_bench.methods.networks.families import FAMILIES
 
     options = options_of(description)
     return FAMILIES[options.family](options, shape, outputs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Generator, nn
 
-    from methods.networks.batched import Stacked
+    from distillation_bench.methods.networks.batched import Stacked
 
 
 class Networks(ABC):

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
 
-from methods.networks.options import Batching
+from distillation_bench.methods.networks.options import Batching
 
 ALIGNMENT = 64
 """Bytes: memory that torch hands out begins at a multiple."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from methods.networks.base import Networks
-from methods.networks.lenet import LeNetNetworks
-from methods.networks.mlp import MLPNetworks
-from methods.networks.resnet import ResNetNetworks
-from methods.networks.wide_resnet import WideResNetNetworks
+from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.lenet import LeNetNetworks
+from distillation_bench.methods.networks.mlp import MLPNetworks
+from distillation_bench.methods.networks.resnet import ResNetNetworks
+from distillation_bench.methods.networks.wide_resnet import WideResNetNetworks
 
 FAMILIES: dict[str, Callable[..., Networks]] = {
     "mlp": MLPNetworks,

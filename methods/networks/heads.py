@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import torch
 from torch import Generator, Tensor, nn
 
-from methods.networks.base import Networks
-from methods.networks.batched import Stacked
-from methods.networks.mlp import BatchedLinear, affine
+from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.batched import Stacked
+from distillation_bench.methods.networks.mlp import BatchedLinear, affine
 
 
 class CoreAndHeads(nn.Module):

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from torch import Generator, nn
 
-from methods.networks.base import Networks
-from methods.networks.batched import Batched, Stacked
-from methods.networks.mlp import BatchedMLP
-from methods.networks.options import LeNet
-from methods.networks.resnet import channels_of
+from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.batched import Batched, Stacked
+from distillation_bench.methods.networks.mlp import BatchedMLP
+from distillation_bench.methods.networks.options import LeNet
+from distillation_bench.methods.networks.resnet import channels_of
 
 SIDE = 4
 """Of the last planes, after average pooling."""

@@ -11,9 +11,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from methods.networks.base import Networks
-from methods.networks.batched import Stacked
-from methods.networks.options import MLP
+from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.batched import Stacked
+from distillation_bench.methods.networks.options import MLP
 
 ALIGNMENT = 4
 """Each network's slice of a product is padded to a multiple of so many numbers, 16 bytes: kernels

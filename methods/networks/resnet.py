@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from methods.networks.base import Networks
-from methods.networks.batched import Batched, Stacked
-from methods.networks.options import ResNet
+from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.batched import Batched, Stacked
+from distillation_bench.methods.networks.options import ResNet
 
 FEW = 8
 """Input channels, below which a strided 1×1 convolution is a `Subsampled` one."""

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from methods.networks.base import Networks
-from methods.networks.batched import Batched, Stacked
-from methods.networks.options import WideResNet
-from methods.networks.resnet import BatchNorm, GlobalPool, channels_of, convolution
+from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.batched import Batched, Stacked
+from distillation_bench.methods.networks.options import WideResNet
+from distillation_bench.methods.networks.resnet import (
+    BatchNorm,
+    GlobalPool,
+    channels_of,
+    convolution,
+)
 
 STEM = 16
 """Planes of the first convolution."""

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from tests.bench.made_runs import make_run, results_of  # noqa: F401
+from tests.bench.whole_runs import driver, whole_run  # noqa: F401
 
-from bench.config import Config, Variant, parse_variant
-from bench.errors import UsageError
-from bench.executors import ProcessPerTask
-from bench.plan import Cell, make_cells
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.planning.cells import Cell, make_cells
+from distillation_bench.bench.planning.config import Config, Variant, parse_variant
 
 
 @pytest.fixture(scope="session")

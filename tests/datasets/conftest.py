@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from datasets import Stream
+from distillation_bench.datasets import Stream
 
 
 def _streams(seed: int) -> Stream:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat  # type: ignore[import-untyped, unused-ignore]
 
-from datasets.vision import torchvision_datasets
+from distillation_bench.datasets.image_files.torchvision_import import torchvision_datasets
 
 TRAIN, TEST = 40, 20
 CIFAR = {

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from datasets import BadData
-from datasets.cifar import CIFAR10
-from datasets.corruptions import corrupted, corruption_names, corruptions_identity
-from datasets.mnist import MNIST
 from tests.datasets.files import pixels
+
+from distillation_bench.datasets import BadData
+from distillation_bench.datasets.cifar import CIFAR10
+from distillation_bench.datasets.corruptions import (
+    corrupted,
+    corruption_names,
+    corruptions_identity,
+)
+from distillation_bench.datasets.mnist import MNIST
 
 LABELS = np.array([3, 1, 4, 1])
 FOG = pixels((20, 32, 32, 3), 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from datasets import DATASETS, Data, Dataset, Split, Stream
+from distillation_bench.datasets import DATASETS, Data, Dataset, Split, Stream
 
 Streams = Callable[[int], Stream]
 Loaded = tuple[type[Dataset], Data]

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import datasets
-from datasets import DATASETS, Dataset, UnknownDataset, get, names, register
-from datasets.spiral import Spiral
+from distillation_bench import datasets
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.datasets import DATASETS, Dataset, UnknownDataset, get, names, register
+from distillation_bench.datasets.spiral import Spiral
 
 ATTRIBUTES: dict[str, Any] = {
     name: getattr(Spiral, name)
@@ -63,7 +63,7 @@ def test_register_is_a_decorator_and_takes_a_reloaded_class(
 
 
 def test_register_refuses_a_taken_name() -> None:
-    with pytest.raises(ValueError, match=r"'spiral' of .*Plugin is taken by datasets\.spiral"):
+    with pytest.raises(ValueError, match=r"'spiral' of .*Plugin is taken by .*\.datasets\.spiral"):
         register(plugin())
     assert get("spiral") is Spiral
 
@@ -91,13 +91,13 @@ def test_a_mistaken_attribute_is_explained(changes: dict[str, Any], problem: str
 def test_import_and_listing_are_light() -> None:
     code = (
         "import sys, time, numpy.random; start = time.perf_counter()\n"
-        "import datasets; [datasets.get(n).summary for n in datasets.names()]\n"
+        "from distillation_bench.datasets import get, names; [get(n).summary for n in names()]\n"
         "spent = time.perf_counter() - start\n"
         "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'PIL'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "print(spent)"
     )
-    root = Path(datasets.__file__).parents[1]
+    root = IMPORT_FOLDER
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
     )

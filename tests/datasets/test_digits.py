@@ -12,14 +12,14 @@ from sklearn.datasets import (  # type: ignore[import-untyped, unused-ignore]
     load_sample_images,
 )
 
-from bench.data import EvaluationSet, Prepared
-from bench.recipe import Recipe
-from bench.teacher import train_members
-from datasets import Data, Split, Stream
-from datasets.digits import Digits, DigitsWithout89
-from datasets.pictures import Decoder
-from methods.networks import build_networks
-from methods.tasks import TASKS
+from distillation_bench.bench.planning.recipe import Recipe
+from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.teacher import train_members
+from distillation_bench.datasets import Data, Split, Stream
+from distillation_bench.datasets.digits import Digits, DigitsWithout89
+from distillation_bench.datasets.image_files.pictures import Decoder
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.tasks import TASKS
 
 Streams = Callable[[int], Stream]
 

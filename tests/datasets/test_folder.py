@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-import datasets
-from datasets import BadData, Stream, UnknownDataset, get
-from datasets.folder import _training, folder_dataset, parse, statistics
 from tests.datasets.files import pixels, write_classes, write_images
+
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.datasets import BadData, Stream, UnknownDataset, get
+from distillation_bench.datasets.folder import _training, folder_dataset, parse, statistics
 
 Streams = Callable[[int], Stream]
 
@@ -232,13 +232,13 @@ def test_identity_follows_files_and_decoding_but_not_the_place(
 
 def test_another_process_knows_the_name(root: Path) -> None:
     code = (
-        "import sys, datasets; cls = datasets.get(sys.argv[1])\n"
+        "import sys; from distillation_bench import datasets; cls = datasets.get(sys.argv[1])\n"
         "print(cls.examples, cls.__module__)\n"
         "assert not {'torch', 'torchvision', 'PIL'} & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, f"folder:{root}"],
-        cwd=Path(datasets.__file__).parents[1],
+        cwd=IMPORT_FOLDER,
         capture_output=True,
         text=True,
         check=True,

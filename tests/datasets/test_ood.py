@@ -8,12 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from datasets import BadData, Data, Dataset, Stream, UnknownDataset
-from datasets.images import SYNTHETIC
-from datasets.mnist import KMNIST, MNIST
-from datasets.ood import load_ood, ood_group, ood_identity, ood_missing
-from datasets.svhn import SVHN
 from tests.datasets.files import (
     TEST,
     write_classes,
@@ -21,6 +15,12 @@ from tests.datasets.files import (
     write_mnist_like,
     write_svhn,
 )
+
+from distillation_bench.datasets import BadData, Data, Dataset, Stream, UnknownDataset
+from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC
+from distillation_bench.datasets.mnist import KMNIST, MNIST
+from distillation_bench.datasets.ood import load_ood, ood_group, ood_identity, ood_missing
+from distillation_bench.datasets.svhn import SVHN
 
 Streams = Callable[[int], Stream]
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.shifts import LEVELS, brighten, rotate, shifted, translate
-from datasets.vision import torchvision_datasets
+from distillation_bench.datasets.image_files.torchvision_import import torchvision_datasets
+from distillation_bench.datasets.shifts import LEVELS, brighten, rotate, shifted, translate
 
 
 def batch(height: int = 8, width: int = 8, channels: int = 2) -> torch.Tensor:

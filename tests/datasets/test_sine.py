@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from datasets import Data, Split, Stream
-from datasets.sine import Sine, SineGap
+from distillation_bench.datasets import Data, Split, Stream
+from distillation_bench.datasets.sine import Sine, SineGap
 
 
 @pytest.fixture(scope="module")

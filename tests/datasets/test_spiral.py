@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist  # type: ignore[import-untyped, unused-ignore]
 
-from datasets import Data, Split, Stream
-from datasets.spiral import Spiral
+from distillation_bench.datasets import Data, Split, Stream
+from distillation_bench.datasets.spiral import Spiral
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-
-from bench import cli
-from bench.metrics.registry import METRICS
-from datasets import DATASETS
-from methods import METHODS
 from tests.end_to_end.program import GRID, Bench, commands, run_whole, start
 from tests.in_process import engine
+
+from distillation_bench.bench import cli
+from distillation_bench.bench.metrics.registry import METRICS
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods import METHODS
 
 
 @pytest.fixture
@@ -41,8 +41,10 @@ def here(
     kept = [dict(registry) for registry in registries]
     threads = torch.get_num_threads()
     monkeypatch.setattr(cli, "app", commands())
-    monkeypatch.setattr("bench.runner.ProcessPerTask", engine)
-    monkeypatch.setattr("bench.executors.forked.start_server", lambda: None)
+    monkeypatch.setattr("distillation_bench.bench.execution.runner.ProcessPerTask", engine)
+    monkeypatch.setattr(
+        "distillation_bench.bench.execution.executors.forked_process.start_server", lambda: None
+    )
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         jobs = ("--jobs", "1") if arguments[0] == "run" and "--jobs" not in arguments else ()

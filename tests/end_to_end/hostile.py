@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.fingerprint import canonical
+from distillation_bench.bench.common.hashing import canonical
 
 SECRET = "a secret that no output may hold"
 NAMES = (

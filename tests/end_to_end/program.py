@@ -60,7 +60,7 @@ def commands() -> Any:
     """The program's commands; made of the functions' signatures, longer than most of them take."""
     from typer.main import get_command
 
-    from bench.cli.app import app
+    from distillation_bench.bench.cli.app import app
 
     return get_command(app)
 

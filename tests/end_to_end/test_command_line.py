@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from bench.executors import ProcessPerTask
 from tests.end_to_end.program import ROOT, Bench, places, start
+
+from distillation_bench.bench.execution.executors import ProcessPerTask
 
 ONE = ("-m", "kd", "-d", "spiral", "-s", "0", "--set", "epochs=2", "--set", "members=2")
 
 FAILING = """
 import torch
-from methods import Method, register
-from methods.networks.heads import core_and_heads
+from distillation_bench.methods import Method, register
+from distillation_bench.methods.networks.heads import core_and_heads
 
 @register
 class Failing(Method):
@@ -114,14 +114,16 @@ def test_help_and_tables_leave_torch_out() -> None:
         code = f"""
 import sys
 sys.argv[1:] = {command}
-from bench.cli import main
+from distillation_bench.bench.cli import main
 try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
 assert 'torch' not in sys.modules and 'sklearn' not in sys.modules
 """
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT / "src", check=True, capture_output=True
+        )
 
 
 def test_run_plan_status_board(here: Bench, tmp_path: Path) -> None:
@@ -239,7 +241,7 @@ def test_a_plugin_that_ends_at_its_import(
 def test_a_metric_named_as_a_column_is_refused(here: Bench, tmp_path: Path) -> None:
     path = tmp_path / "plugin.py"
     path.write_text(
-        "from bench.metrics import metric\n@metric('classification', 'higher')\n"
+        "from distillation_bench.bench.metrics import metric\n@metric('classification', 'higher')\n"
         "def status(outcome):\n    'One.'\n    return 1.0\n"
     )
     done = here("list", "metrics", "--plugin", str(path))
@@ -250,8 +252,8 @@ def test_a_metric_named_as_a_column_is_refused(here: Bench, tmp_path: Path) -> N
 
 EDITED = """
 import pathlib
-from methods import register
-from methods.kd import KD
+from distillation_bench.methods import register
+from distillation_bench.methods.kd import KD
 
 @register
 class Edited(KD):
@@ -282,8 +284,8 @@ def test_a_plugin_that_is_edited_during_the_run(bench: Bench, tmp_path: Path) ->
 
 
 TUPLES = """
-from datasets import register
-from datasets.spiral import Spiral
+from distillation_bench.datasets import register
+from distillation_bench.datasets.spiral import Spiral
 
 @register
 class Tuples(Spiral):
@@ -334,7 +336,7 @@ def test_one_worker_is_like_two_for_plugins(
     here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a method does to its process stays with its cell."""
-    monkeypatch.setattr("bench.runner.ProcessPerTask", ProcessPerTask)
+    monkeypatch.setattr("distillation_bench.bench.execution.runner.ProcessPerTask", ProcessPerTask)
     path = tmp_path / "manners.py"
     methods = [
         FAILING.format(action=action, summary=name)
@@ -418,7 +420,7 @@ def test_a_killed_fork_server_does_not_end_the_run(tmp_path: Path) -> None:
     process = start("run", *arguments, "--jobs", "2", *places("run"), folder=tmp_path)
     assert process.stderr is not None
     lines = [process.stderr.readline() for _ in range(3)]
-    servers = [pid for pid in children(process.pid) if "forkserver" in command_of(pid)]
+    servers = [pid for pid in children(process.pid) if "fork_server" in command_of(pid)]
     assert len(servers) == 1
     os.kill(servers[0], signal.SIGKILL)
     _, err = process.communicate(timeout=120)
@@ -483,7 +485,7 @@ def test_a_forecast_for_every_teacher_and_cell(here: Bench) -> None:
 def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
     here: Bench, tmp_path: Path, action: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.check.CHECKING_SECONDS", 8)
+    monkeypatch.setattr("distillation_bench.bench.check.CHECKING_SECONDS", 8)
     failing(tmp_path, action)
     done = here("check", str(tmp_path / "failing.py"))
     assert done.returncode == 1
@@ -494,7 +496,7 @@ def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
 def test_a_cluster_that_is_not_there_leaves_no_folder(
     here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    from bench.executors import dask
+    from distillation_bench.bench.execution.executors import dask
 
     def refused(address: str, **options: object) -> None:
         raise OSError("refused")
@@ -531,7 +533,7 @@ def test_a_closed_terminal_ends_a_plan_as_ctrl_c_does(
         os.kill(os.getpid(), number)
         time.sleep(10)
 
-    monkeypatch.setattr("bench.plan.make_cells", closed)
+    monkeypatch.setattr("distillation_bench.bench.planning.cells.make_cells", closed)
     for command in ("plan", "run"):
         done = here(command, *ONE, *places("run"))
         assert done.returncode == 130 and "Traceback" not in done.stderr
@@ -539,11 +541,11 @@ def test_a_closed_terminal_ends_a_plan_as_ctrl_c_does(
 
 
 ODD = r"""
-from bench.metrics.registry import Metric, register as register_metric
-from datasets import register as register_dataset
-from datasets.spiral import Spiral
-from methods import Parameters, parameter, register
-from methods.kd import KD
+from distillation_bench.bench.metrics.registry import Metric, register as register_metric
+from distillation_bench.datasets import register as register_dataset
+from distillation_bench.datasets.spiral import Spiral
+from distillation_bench.methods import Parameters, parameter, register
+from distillation_bench.methods.kd import KD
 
 WORDS = "odd\x1b[2J\nfake line\x1b]0;owned\x07"
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.end_to_end.cluster import Cluster, can_hide, cluster, kill_all
 from tests.end_to_end.program import ROOT, SHORT, Bench, places, records, start
 from tests.end_to_end.test_command_line import ENDS, ONE, ending
@@ -136,7 +135,7 @@ def test_a_scheduler_that_is_gone_ends_the_run_and_fails_no_cell(
 
 
 OTHER_CODE = """
-import bench.executors.cluster as cluster
+from distillation_bench.bench.execution.executors import cluster
 cluster.identity = lambda real=cluster.identity: {**real(), "torch": "1.0"}
 """
 
@@ -148,7 +147,7 @@ def test_a_worker_with_other_code_that_comes_late_ends_the_run(
     first = dask.worker()
     process = begun(dask, tmp_path)
     (tmp_path / "other.py").write_text(OTHER_CODE)
-    dask.worker("--preload", str(tmp_path / "other.py"), PYTHONPATH=str(ROOT))
+    dask.worker("--preload", str(tmp_path / "other.py"), PYTHONPATH=str(ROOT / "src"))
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2, err
     assert "came later: torch is 1.0 there" in err.splitlines()[-1]
@@ -157,8 +156,8 @@ def test_a_worker_with_other_code_that_comes_late_ends_the_run(
 
 
 PLUGIN = '''
-from methods import register
-from methods.kd import KD
+from distillation_bench.methods import register
+from distillation_bench.methods.kd import KD
 
 @register
 class Twin(KD):

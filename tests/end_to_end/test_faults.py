@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.end_to_end.program import (
     SHORT,
     Bench,
@@ -157,8 +156,8 @@ def test_a_clock_that_runs_backwards(
 
 HUNGRY = '''
 import resource
-from methods import register
-from methods.kd import KD
+from distillation_bench.methods import register
+from distillation_bench.methods.kd import KD
 
 @register
 class Hungry(KD):

@@ -28,16 +28,17 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
-
-from bench import cli, derived
-from bench.cache import Cache, Damaged
-from bench.checkpoint import Checkpoint
-from bench.config import PRESETS, preset_names
-from bench.errors import UsageError
-from bench.fingerprint import canonical
-from bench.store import DamagedFile, Run
 from tests.end_to_end.hostile import NAMES, assert_orderly, in_time, sealed
 from tests.end_to_end.program import commands, run_whole
+
+from distillation_bench.bench import cli
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.planning.config import PRESETS, preset_names
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.cache import Cache, Damaged
+from distillation_bench.bench.storage.run_folder import DamagedFile, Run
+from distillation_bench.bench.training.checkpoints import Checkpoint
 
 LENGTH = settings.default.max_examples / 100 if settings.default else 1
 

@@ -6,10 +6,10 @@ import csv
 from pathlib import Path
 
 import pytest
-
-from datasets import DATASETS
 from tests.datasets.files import write_classes, write_mnist_like
 from tests.end_to_end.program import Bench, places
+
+from distillation_bench.datasets import DATASETS
 
 SMALL = ("-s", "0", "--set", "epochs=1", "--set", "members=2", "--set", "network.width=0.25")
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
-from tests.bench.analysis.conftest import generate
+from tests.bench.made_runs import generate
 from tests.end_to_end.hostile import assert_orderly, in_time, snapshot
 from tests.end_to_end.program import Bench
 

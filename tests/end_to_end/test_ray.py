@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from tests.end_to_end.cluster import kill_all
 from tests.end_to_end.program import SHORT, Bench, places, start
 from tests.end_to_end.test_same_bits import assert_part_of

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.end_to_end.program import ROOT, Bench, places
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
-
 from tests.end_to_end import slurm as slurms
 from tests.end_to_end.program import ROOT, Bench, places, start
 from tests.end_to_end.slurm import QUEUE, Slurm
@@ -286,7 +285,7 @@ def workers_of(address: str, number: int) -> list[dict[str, Any]]:
 
     # A function within another is sent by value: there are no tests where the workers are.
     def look() -> dict[str, Any]:
-        bench = find_spec("bench")
+        bench = find_spec("distillation_bench.bench")
         return {
             "bench": bench.origin if bench else "",
             "folder": str(Path.cwd()),

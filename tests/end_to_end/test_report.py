@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from bench.store import Run
-from tests.bench.analysis.conftest import HOSTILE, generate
+from tests.bench.made_runs import HOSTILE, generate
 from tests.end_to_end.program import ROOT, Bench
+
+from distillation_bench.bench.storage.run_folder import Run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-
-from bench.executors import ProcessPerTask
-from bench.executors.forked import Forked
 from tests.end_to_end.program import GRID, SHORT, Bench, places, start, tables
+
+from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.execution.executors.forked_process import Forked
 
 CELLS, SKIPPED = 54, 2
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-
 from tests.end_to_end.program import Bench
 from tests.end_to_end.test_command_line import ONE
 from tests.users import ANNA, BERT, GROUP, as_user, shared_folder

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from bench import cli
-from tests.bench.analysis.conftest import generate
+from tests.bench.made_runs import generate
 from tests.end_to_end.program import ROOT, commands
+
+from distillation_bench.bench import cli
 
 Program = Callable[..., int]
 

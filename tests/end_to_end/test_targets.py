@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-
-from tests.bench.analysis.conftest import generate
+from tests.bench.made_runs import generate
 from tests.end_to_end.hostile import snapshot
 from tests.end_to_end.program import Bench
 

@@ -21,12 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from bench import derived, plugins
-from bench.cache import Cache, Damaged
-from bench.rows import harmless
-from bench.store import Run
-from tests.bench.analysis.conftest import generate
+from tests.bench.made_runs import generate
 from tests.end_to_end.hostile import (
     HEADERS,
     NAMES,
@@ -43,6 +38,12 @@ from tests.end_to_end.hostile import (
     yaml_presets,
 )
 from tests.end_to_end.program import ROOT, Bench, start, tables
+
+from distillation_bench.bench.planning.plugins import loading as plugins
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.cache import Cache, Damaged
+from distillation_bench.bench.storage.csv_rows import harmless
+from distillation_bench.bench.storage.run_folder import Run
 
 every_plant = pytest.mark.parametrize("kind", PLANTS)
 Slot = tuple[str, str, int]

@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-
-from bench.places import ROOT
-from bench.store import Run, state_of
 from tests.end_to_end.program import records
+
+from distillation_bench.bench.common.paths import ROOT
+from distillation_bench.bench.storage.run_folder import Run, state_of
 
 PLUGIN = '''
 import os
-from methods import register
-from methods.kd import KD
+from distillation_bench.methods import register
+from distillation_bench.methods.kd import KD
 
 @register
 class Counted(KD):

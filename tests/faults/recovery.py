@@ -14,8 +14,8 @@ from tests.end_to_end.program import SHORT, places, start
 
 PLUGIN = '''
 import os, time
-from methods import register
-from methods.kd import KD
+from distillation_bench.methods import register
+from distillation_bench.methods.kd import KD
 
 @register
 class Slow(KD):

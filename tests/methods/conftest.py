@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from methods import Batch, Setting
-from methods.networks import build_networks
-from methods.tasks import TASKS
+from distillation_bench.methods import Batch, Setting
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.tasks import TASKS
 
 Row = Sequence[float]
 Part = Sequence[float]

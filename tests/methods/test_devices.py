@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from bench.data import EvaluationSet, Prepared, Scaling
-from bench.optimizer import Adam
-from methods import METHODS, Batch, Setting
-from methods.networks import build_networks
-from methods.tasks import TASKS
+from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.optimizer import Adam
+from distillation_bench.methods import METHODS, Batch, Setting
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.tasks import TASKS
 
 META = torch.device("meta")
 MEMBERS, EXAMPLES = 3, 6

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import digamma, gammaln, polygamma, softmax
 from torch import Tensor
 
-from methods import METHODS, Batch, Setting
-from methods.endd import EnDD, dirichlet_nll
-from methods.predictions import Dirichlet
+from distillation_bench.methods import METHODS, Batch, Setting
+from distillation_bench.methods.endd import EnDD, dirichlet_nll
+from distillation_bench.methods.predictions import Dirichlet
 
 Array = NDArray[np.float64]
 Draw = Callable[..., Tensor]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from methods import Batch, Setting
-from methods.hydra import Hydra
-from methods.networks.heads import CoreAndHeads
+from distillation_bench.methods import Batch, Setting
+from distillation_bench.methods.hydra import Hydra
+from distillation_bench.methods.networks.heads import CoreAndHeads
 
 MakeSetting = Callable[..., Setting]
 MakeBatch = Callable[..., Batch]

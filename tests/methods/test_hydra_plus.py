@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from methods import Batch, Setting
-from methods.hydra_plus import HydraPlus, diversity
-from methods.networks import build_networks
-from methods.networks.heads import CoreAndHeads, core_and_heads, rows
-from methods.networks.mlp import BatchedLinear
+from distillation_bench.methods import Batch, Setting
+from distillation_bench.methods.hydra_plus import HydraPlus, diversity
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks.heads import CoreAndHeads, core_and_heads, rows
+from distillation_bench.methods.networks.mlp import BatchedLinear
 
 Draw = Callable[..., Tensor]
 MakeSetting = Callable[..., Setting]

@@ -18,14 +18,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.data import EvaluationSet, Prepared
-from bench.recipe import Recipe
-from bench.student import train_student
-from bench.teacher import Teacher
-from datasets import DATASETS
-from methods import METHODS, Method, Setting
-from methods.networks import build_networks
-from methods.tasks import TASKS
+from distillation_bench.bench.planning.recipe import Recipe
+from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.student import train_student
+from distillation_bench.bench.training.teacher import Teacher
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods import METHODS, Method, Setting
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.tasks import TASKS
 
 NUMBERS = Path(__file__).with_name("original_code.csv")
 SEED, STEPS, MEMBERS = 0, 11, 5

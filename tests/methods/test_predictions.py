@@ -14,7 +14,7 @@ from scipy.special import digamma, log_softmax, logsumexp, softmax, xlogy
 from scipy.stats import norm
 from torch import Tensor
 
-from methods.predictions import Dirichlet, GaussianMixture, Prediction, Samples
+from distillation_bench.methods.predictions import Dirichlet, GaussianMixture, Prediction, Samples
 
 Array = NDArray[np.float64]
 Draw = Callable[..., Tensor]

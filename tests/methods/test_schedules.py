@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from methods import Cosine, Linear
-from methods.kd import KD
-from methods.schedules import Ramp, parse, value_at
+from distillation_bench.methods import Cosine, Linear
+from distillation_bench.methods.kd import KD
+from distillation_bench.methods.schedules import Ramp, parse, value_at
 
 NUMBERS = st.floats(0, 1e6, allow_subnormal=False)
 """What a weight or temperature may be."""

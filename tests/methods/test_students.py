@@ -9,11 +9,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from methods import METHODS, Batch, Method, Setting
-from methods.gauss import Gauss
-from methods.kd import KD
-from methods.mc_dropout import MCDropout
-from methods.networks.heads import DropoutLast, GaussianLast
+from distillation_bench.methods import METHODS, Batch, Method, Setting
+from distillation_bench.methods.gauss import Gauss
+from distillation_bench.methods.kd import KD
+from distillation_bench.methods.mc_dropout import MCDropout
+from distillation_bench.methods.networks.heads import DropoutLast, GaussianLast
 
 Draw = Callable[..., Tensor]
 MakeSetting = Callable[..., Setting]

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from methods.tasks import TASKS, Task
+from distillation_bench.methods.tasks import TASKS, Task
 
 Draw = Callable[..., Tensor]
 Plain = Mapping[str, Any]

@@ -17,9 +17,9 @@ def main() -> None:
     """Print one of the tables."""
     # Each task's process imports this module, too: it must cost nothing.
     from tabulate import tabulate
-
-    from bench.executors import EXECUTORS
     from tests.scale.tables import pair_rows, read_rows, run_row
+
+    from distillation_bench.bench.execution.executors import EXECUTORS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -12,16 +12,16 @@ from typing import Any
 from unittest import mock
 
 import psutil
-
-from bench import runner
-from bench.config import load_preset, parse_variant
-from bench.graph import make_tasks
-from bench.plan import Cell, make_cells
-from bench.scheduler import Ended
-from bench.store import Run, state_of
-from bench.task import Task
-from bench.usage import Usage
 from tests.scale.stand_in import stand_in
+
+from distillation_bench.bench.execution import runner
+from distillation_bench.bench.execution.job_graph import make_tasks
+from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.progress.utilisation import Usage
+from distillation_bench.bench.execution.scheduler import Ended
+from distillation_bench.bench.planning.cells import Cell, make_cells
+from distillation_bench.bench.planning.config import load_preset, parse_variant
+from distillation_bench.bench.storage.run_folder import Run, state_of
 
 VARIANTS = ("kd", "hydra", "hydra+[heads=5,10]", "gauss", "single", "mc-dropout", "ensemble")
 DATASETS = ("spiral", "sine")

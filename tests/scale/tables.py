@@ -9,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-from bench.places import ROOT
 from tests.scale.grid import SAMPLE, Sample, simulate
 from tests.speed.measure import ratios, shown
 from tests.speed.toy import generated, large_selectors, seconds_of
+
+from distillation_bench.bench.common.paths import ROOT
 
 MIB = 2**20
 Row = dict[str, str]

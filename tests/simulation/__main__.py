@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 
 from tabulate import tabulate
-
 from tests.simulation import comparisons, daggers, null
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-
-from bench.analysis.comparison import compare
-from bench.analysis.results import Results
-from bench.metrics.outcome import Array
 from tests.simulation.null import ALPHA, NOISES, Rate, figures
 from tests.simulation.runs import results_of
+
+from distillation_bench.bench.analysis.comparison import compare
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.metrics.outcome import Array
 
 SIZES = ((3, 8), (7, 10))
 """Students, and about as many seeds as all their pairs need."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-
-from bench.analysis.tables.entries import Choice, Table
-from bench.analysis.tables.making import make_tables
 from tests.simulation.null import NOISES, Rate, figures
 from tests.simulation.runs import results_of
+
+from distillation_bench.bench.analysis.tables.entries import Choice, Table
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 
 SIZES = ((3, 8), (7, 10), (13, 12))
 """Students, and about as many seeds as their comparisons need."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.analysis.statistics import (
+from distillation_bench.bench.analysis.statistics import (
     average_ranks,
     friedman_p,
     holm,
@@ -21,7 +21,7 @@ from bench.analysis.statistics import (
     sign_flip_p,
     wilcoxon_p,
 )
-from bench.metrics.outcome import Array
+from distillation_bench.bench.metrics.outcome import Array
 
 ALPHA = 0.05
 TEACHER = 3.0

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.results import Results
-from bench.metrics.outcome import Array
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.metrics.outcome import Array
 
 
 def results_of(tables: Array) -> Results:

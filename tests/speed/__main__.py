@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.devices import parse_devices
 from tests.speed import cells, gpu, images, precision, toy
 from tests.speed.measure import Pool, print_table
+
+from distillation_bench.bench.common.devices import parse_devices
 
 PARTS = {
     "toy": "the toy data, the engine and its tables",

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.places import ROOT
 from tests.speed.measure import JOBS, Row, ratios, shown
 from tests.speed.process import Cost, cost_of
+
+from distillation_bench.bench.common.paths import ROOT
 
 SEEDS = 10
 DATASETS = ("spiral", "sine", "digits")

@@ -6,10 +6,11 @@ import statistics
 from dataclasses import replace
 from typing import Any
 
-from bench.estimate import clock
 from tests.speed.images import IMAGES, batched, scaled
 from tests.speed.measure import Pool, Row, in_turn, ratios, shown, shown_whole
 from tests.speed.work import Product, Training
+
+from distillation_bench.bench.planning.time_estimates import clock
 
 MEMBER = Training("cifar10", images=5120, batch=256, precision="bfloat16")
 EXAMPLES, EPOCHS, MEMBERS = 45_000, 200, 20

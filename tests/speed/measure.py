@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import torch
 from tabulate import tabulate
 
-from bench.executors import ProcessPerTask
-from bench.workplace import in_worker
+from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.execution.workplace import in_worker
 
 Row = tuple[str, str, str]
 """What, the median with its range, the goal."""

@@ -9,19 +9,20 @@ from functools import partial
 from pathlib import Path
 
 import torch
-
-from bench import evaluation, student, teacher
-from bench.compute import Compute, device_here
-from bench.data import EvaluationSet, Prepared, Scaling
-from bench.keys import Sources
-from bench.randomness import numpy_stream
-from bench.recipe import recipe_for
-from datasets.base import Split
-from datasets.mnist import MNIST
-from methods.networks import build_networks
-from methods.tasks import TASKS
 from tests.speed.measure import Pool, Row
 from tests.speed.work import made
+
+from distillation_bench.bench.common.random_streams import numpy_stream
+from distillation_bench.bench.planning.cache_keys import Sources
+from distillation_bench.bench.planning.recipe import recipe_for
+from distillation_bench.bench.training import student, teacher
+from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.evaluation import measure as evaluation
+from distillation_bench.bench.training.hardware.compute import Compute, device_here
+from distillation_bench.datasets.base import Split
+from distillation_bench.datasets.mnist import MNIST
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.tasks import TASKS
 
 MEMBERS, EXAMPLES, EPOCHS, SEEDS = 5, 10_000, 4, range(3)
 FIGURES = ("accuracy", "nll", "ece")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from tests.speed.measure import JOBS, timed
+from tests.speed.usual import lenet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from methods.hydra_plus import diversity
-from methods.tasks import TASKS
-from tests.speed.measure import JOBS, timed
-from tests.speed.usual import lenet
+from distillation_bench.methods.hydra_plus import diversity
+from distillation_bench.methods.tasks import TASKS
 
 SHAPE = (3, 32, 32)
 TASK = TASKS["classification"]

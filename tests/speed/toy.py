@@ -18,30 +18,31 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from tests.speed.measure import Row, product_rate, shown, timed
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench import derived, teacher
-from bench.cache import Cache
-from bench.compute import prepare_process
-from bench.config import load_preset, parse_variant
-from bench.data import Prepared, load, prepare
-from bench.description import described
-from bench.executors import ProcessPerTask
-from bench.keys import DataPlan, Sources
-from bench.places import ROOT
-from bench.plan import make_cells
-from bench.recipe import Recipe, recipe_for
-from bench.recorder import record_of
-from bench.scheduler import Ended, Scheduler
-from bench.store import Run
-from bench.task import Task
-from bench.workplace import in_worker
-from datasets.spiral import Spiral
-from methods.networks import build_networks
-from methods.predictions import Samples
-from methods.tasks import TASKS
-from tests.speed.measure import Row, product_rate, shown, timed
+from distillation_bench.bench.common.paths import ROOT
+from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.recorder import record_of
+from distillation_bench.bench.execution.scheduler import Ended, Scheduler
+from distillation_bench.bench.execution.workplace import in_worker
+from distillation_bench.bench.planning.cache_keys import DataPlan, Sources
+from distillation_bench.bench.planning.cells import make_cells
+from distillation_bench.bench.planning.config import load_preset, parse_variant
+from distillation_bench.bench.planning.recipe import Recipe, recipe_for
+from distillation_bench.bench.planning.run_description import described
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.cache import Cache
+from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.training import teacher
+from distillation_bench.bench.training.data import Prepared, load, prepare
+from distillation_bench.bench.training.hardware.compute import prepare_process
+from distillation_bench.datasets.spiral import Spiral
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.predictions import Samples
+from distillation_bench.methods.tasks import TASKS
 
 SEEDS = range(10)
 

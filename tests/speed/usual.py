@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from tests.speed.measure import JOBS, timed
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from datasets.vision import torchvision_datasets
-from tests.speed.measure import JOBS, timed
+from distillation_bench.datasets.image_files.torchvision_import import torchvision_datasets
 
 LOADERS = 2
 

@@ -12,19 +12,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from tests.speed.measure import product_rate, timed
 from torch import Tensor, nn
 
-from bench import cost, evaluation, student, teacher
-from bench.compute import Compute, device_here
-from bench.data import EvaluationSet, Prepared, Scaling
-from bench.keys import OODSet, Sources
-from bench.recipe import Recipe, recipe_for
-from datasets import get
-from datasets.base import Dataset
-from methods import METHODS, Method, Setting
-from methods.networks import Networks, build_networks
-from methods.tasks import TASKS
-from tests.speed.measure import product_rate, timed
+from distillation_bench.bench.planning.cache_keys import OODSet, Sources
+from distillation_bench.bench.planning.recipe import Recipe, recipe_for
+from distillation_bench.bench.training import student, teacher
+from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.evaluation import cost
+from distillation_bench.bench.training.evaluation import measure as evaluation
+from distillation_bench.bench.training.hardware.compute import Compute, device_here
+from distillation_bench.datasets import get
+from distillation_bench.datasets.base import Dataset
+from distillation_bench.methods import METHODS, Method, Setting
+from distillation_bench.methods.networks import Networks, build_networks
+from distillation_bench.methods.tasks import TASKS
 
 START = 2
 """Steps of the run whose time is taken off: weights, workspaces, the first step's choices."""

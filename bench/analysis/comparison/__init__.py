@@ -1,15 +1,15 @@
 """Which method is better, and what the number of seeds and datasets allows to say about it."""
 
-from bench.analysis.comparison.comparing import (
+from distillation_bench.bench.analysis.comparison.as_data import as_csv, as_json
+from distillation_bench.bench.analysis.comparison.as_text import as_latex, as_text
+from distillation_bench.bench.analysis.comparison.compare import (
     DEFAULT_METRIC,
     Comparison,
     OnDataset,
     compare,
     compare_all,
 )
-from bench.analysis.comparison.data import as_csv, as_json
-from bench.analysis.comparison.output import as_latex, as_text
-from bench.analysis.comparison.words import in_words
+from distillation_bench.bench.analysis.comparison.sentences import in_words
 
 __all__ = [
     "DEFAULT_METRIC",

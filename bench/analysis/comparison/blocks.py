@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.analysis.results import Metric, Results, Slot
-from bench.metrics.outcome import Array
+from distillation_bench.bench.analysis.results import Metric, Results, Slot
+from distillation_bench.bench.metrics.outcome import Array
 
 Gaps = Mapping[str, Sequence[int]]
 """By reason, the seeds that were asked for and can't be used."""

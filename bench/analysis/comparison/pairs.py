@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.analysis.statistics import (
+from distillation_bench.bench.analysis.statistics import (
     ALPHA,
     Interval,
     effect_size,
@@ -20,7 +20,7 @@ from bench.analysis.statistics import (
     tolerance,
     wilcoxon_p,
 )
-from bench.metrics.outcome import Array
+from distillation_bench.bench.metrics.outcome import Array
 
 
 class Test(NamedTuple):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from bench.analysis.chance import Standing
-from bench.analysis.quantities import Quantity
-from bench.analysis.statistics import ALPHA, smallest_p
-from bench.analysis.tables.board import Summary
+from distillation_bench.bench.analysis.below_chance import Standing
+from distillation_bench.bench.analysis.metric_formats import Quantity
+from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
+from distillation_bench.bench.analysis.tables.leaderboard import Summary
 
 Mark = Literal["", "best", "second"]
 

@@ -10,15 +10,20 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bench.analysis.chance import SIGN
-from bench.analysis.flags import SIGN as BOUND
-from bench.analysis.latex import escape, floats, parts, preamble, tabular
-from bench.analysis.results import Results
-from bench.analysis.tables.entries import Entry, Table
-from bench.analysis.tables.grids import aligned, filled, piped, terminal_width
-from bench.analysis.tables.notes import notes
-from bench.printable import printable
-from bench.rows import harmless, writer
+from distillation_bench.bench.analysis.below_chance import SIGN
+from distillation_bench.bench.analysis.bounds import SIGN as BOUND
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.entries import Entry, Table
+from distillation_bench.bench.analysis.tables.footnotes import notes
+from distillation_bench.bench.analysis.tables.latex import escape, floats, parts, preamble, tabular
+from distillation_bench.bench.analysis.tables.text_tables import (
+    aligned,
+    filled,
+    piped,
+    terminal_width,
+)
+from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.storage.csv_rows import harmless, writer
 
 WIDTH = 125
 """Characters that fit a page: what is beyond goes into a further table."""

@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from tests.bench.analysis.test_latex import HOSTILE, compiled, needs_pdflatex
+from tests.simulation.comparisons import on_each_dataset, together
+from tests.simulation.null import NOISES
+from tests.simulation.runs import results_of
 
-from bench.analysis.comparison import (
+from distillation_bench.bench.analysis.comparison import (
     Comparison,
     as_csv,
     as_json,
@@ -24,18 +28,14 @@ from bench.analysis.comparison import (
     compare_all,
     in_words,
 )
-from bench.analysis.comparison.across import over_datasets
-from bench.analysis.comparison.blocks import Blocks
-from bench.analysis.latex import preamble
-from bench.analysis.results import Results, Slot, read
-from bench.analysis.statistics import sign_flip_p
-from bench.analysis.tables.entries import Choice
-from bench.analysis.tables.making import make_tables
-from bench.cli import main
-from tests.bench.analysis.test_latex import HOSTILE, compiled, needs_pdflatex
-from tests.simulation.comparisons import on_each_dataset, together
-from tests.simulation.null import NOISES
-from tests.simulation.runs import results_of
+from distillation_bench.bench.analysis.comparison.across_datasets import over_datasets
+from distillation_bench.bench.analysis.comparison.blocks import Blocks
+from distillation_bench.bench.analysis.results import Results, Slot, read
+from distillation_bench.bench.analysis.statistics import sign_flip_p
+from distillation_bench.bench.analysis.tables.entries import Choice
+from distillation_bench.bench.analysis.tables.latex import preamble
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.cli import main
 
 Table = Mapping[str, list[float]]
 Made = Callable[..., Results]

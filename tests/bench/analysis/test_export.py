@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from bench import derived
-from bench.analysis import export
-from bench.analysis.results import read
-from bench.rows import harmless
-from bench.store import Run
+from distillation_bench.bench.analysis import export
+from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.csv_rows import harmless
+from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]
 Mistake = Callable[..., str]

@@ -10,13 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.latex import escape, floating, floats, parts, preamble, tabular
-from bench.analysis.results import read
-from bench.analysis.tables.entries import Choice
-from bench.analysis.tables.formats import as_latex, as_macros
-from bench.analysis.tables.making import make_tables
-from bench.analysis.tables.paper import paper_tables
-from bench.store import Run
+from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.tables.entries import Choice
+from distillation_bench.bench.analysis.tables.formats import as_latex, as_macros
+from distillation_bench.bench.analysis.tables.latex import (
+    escape,
+    floating,
+    floats,
+    parts,
+    preamble,
+    tabular,
+)
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.analysis.tables.published import paper_tables
+from distillation_bench.bench.storage.run_folder import Run
 
 needs_pdflatex = pytest.mark.skipif(
     not shutil.which("pdflatex"),

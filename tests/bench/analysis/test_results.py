@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.results import Results, read
-from bench.errors import UsageError
-from bench.store import Run
+from distillation_bench.bench.analysis.results import Results, read
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]
 

@@ -8,9 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy import stats
+from tests.simulation.null import NOISES, coverage, false_positives, over_datasets, pooling
 
-from bench.analysis import statistics
-from bench.analysis.statistics import (
+from distillation_bench.bench.analysis import statistics
+from distillation_bench.bench.analysis.statistics import (
     average_ranks,
     critical_difference,
     effect_size,
@@ -24,7 +25,6 @@ from bench.analysis.statistics import (
     smallest_p,
     wilcoxon_p,
 )
-from tests.simulation.null import NOISES, coverage, false_positives, over_datasets, pooling
 
 
 def drawn(n: int, seed: int = 0) -> np.ndarray:

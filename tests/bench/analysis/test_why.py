@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.why import sparkline, why
-from bench.store import Run
+from distillation_bench.bench.analysis.why import sparkline, why
+from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]
 Mistake = Callable[..., str]
@@ -133,7 +133,7 @@ def test_a_damaged_history_is_named(run: Run, tmp_path: Path) -> None:
 
 
 def test_where_its_teacher_is(run: Run, tmp_path: Path) -> None:
-    from bench.cache import Cache
+    from distillation_bench.bench.storage.cache import Cache
 
     key = run.record(next(path.stem for path in run.cells.glob("sine-kd.s0*.json")))["teacher"]  # type: ignore[index]
     Cache(tmp_path).save(key, {}, {"dataset": "sine", "seed": 0, "members": 5})

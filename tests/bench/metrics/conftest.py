@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from datasets.vision import torchvision_datasets
+from distillation_bench.datasets.image_files.torchvision_import import torchvision_datasets
 
 # A busy machine must not decide whether a test passes.
 settings.register_profile(

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
-from bench.metrics.classification import (
+from distillation_bench.bench.metrics.classification import (
     _best_inverse,
     _NllSlope,
     accuracy,

@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from bench.metrics.diversity import disagreement, pairwise_kl, pairwise_kl_gaussian
-from bench.metrics.fidelity import kl_of_gaussians, kl_of_means
+from distillation_bench.bench.metrics.diversity import (
+    disagreement,
+    pairwise_kl,
+    pairwise_kl_gaussian,
+)
+from distillation_bench.bench.metrics.fidelity import kl_of_gaussians, kl_of_means
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.special import log_softmax, rel_entr
 from scipy.stats import norm, spearmanr
 
-from bench.metrics.fidelity import (
+from distillation_bench.bench.metrics.fidelity import (
     agreement,
     histogram,
     histogram_distance,

@@ -8,7 +8,11 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from bench.metrics.ranks import averaged_over_ties, midranks, tie_groups
+from distillation_bench.bench.metrics.order_statistics import (
+    averaged_over_ties,
+    midranks,
+    tie_groups,
+)
 
 Array = NDArray[np.float64]
 

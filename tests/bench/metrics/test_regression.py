@@ -13,7 +13,13 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
-from bench.metrics.regression import coverage, crps_mixture, mae, rmse, share_at_bounds
+from distillation_bench.bench.metrics.regression import (
+    coverage,
+    crps_mixture,
+    mae,
+    rmse,
+    share_at_bounds,
+)
 
 Array = NDArray[np.float64]
 Mixture = tuple[Array, Array, Array]

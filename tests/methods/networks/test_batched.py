@@ -8,11 +8,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from methods.networks import build_networks
-from methods.networks.batched import Batched
-from methods.networks.mlp import BatchedMLP
-from methods.networks.options import Batching
-from methods.networks.resnet import BatchNorm
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks.batched import Batched
+from distillation_bench.methods.networks.mlp import BatchedMLP
+from distillation_bench.methods.networks.options import Batching
+from distillation_bench.methods.networks.resnet import BatchNorm
 
 Stream = Callable[[int], Generator]
 Images = Callable[..., Tensor]

@@ -8,11 +8,17 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from datasets import DATASETS
-from methods.networks import Networks, build_networks
-from methods.networks.batched import Batched
-from methods.networks.heads import DropoutLast, GaussianLast, core_and_heads, rows, shared_part
-from methods.networks.resnet import BatchNorm
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods.networks import Networks, build_networks
+from distillation_bench.methods.networks.batched import Batched
+from distillation_bench.methods.networks.heads import (
+    DropoutLast,
+    GaussianLast,
+    core_and_heads,
+    rows,
+    shared_part,
+)
+from distillation_bench.methods.networks.resnet import BatchNorm
 
 Stream = Callable[[int], Generator]
 Images = Callable[..., Tensor]

@@ -6,21 +6,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-import methods
-from methods.networks import build_networks
-from methods.networks.resnet import convolution
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks.resnet import convolution
 
 # Each of its lines is a network that is about to be trained, so that the last one crashed.
 TRAINING = """
 import torch
-from methods.networks import build_networks
-from methods.networks.heads import DropoutLast, GaussianLast, core_and_heads
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks.heads import DropoutLast, GaussianLast, core_and_heads
 
 torch.set_num_threads(1)
 g = torch.Generator().manual_seed(0)
@@ -61,7 +60,7 @@ def test_networks_of_every_width_train_within_their_memory() -> None:
     }
     done = subprocess.run(
         [sys.executable, "-c", TRAINING],
-        cwd=Path(methods.__file__).parents[1],
+        cwd=IMPORT_FOLDER,
         env=environment,
         capture_output=True,
         text=True,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from methods.networks.options import OPTIONS, LeNet, describe
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.methods.networks.options import OPTIONS, LeNet, describe
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -74,7 +75,8 @@ def test_an_unknown_family_is_answered_with_the_nearest() -> None:
 
 def test_options_are_read_without_torch() -> None:
     program = (
-        "import sys; from methods.networks.options import describe; import methods.networks;"
+        "import sys; import distillation_bench.methods.networks;"
+        "from distillation_bench.methods.networks.options import describe;"
         "describe({'family': 'resnet'}); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=IMPORT_FOLDER)

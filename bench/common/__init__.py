@@ -1,0 +1,1 @@
+"""Ground that every room may stand on: errors, files, hashes, random streams, devices, paths."""

@@ -1,0 +1,1 @@
+"""Many cells: the graph of jobs, the scheduler, executors and records."""

@@ -1,0 +1,248 @@
+"""A run from cells to tables: what is done already, the graph of the rest, records as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from distillation_bench import datasets
+from distillation_bench.bench.common.devices import cores
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.files import new_folder
+from distillation_bench.bench.common.paths import DATA_ROOT
+from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.execution.executors import (
+    Engine,
+    Parcel,
+    ProcessPerTask,
+    TaskFailed,
+    WorkerDied,
+    WorkerLost,
+    cluster_named,
+)
+from distillation_bench.bench.execution.job_graph import cell_task, data_tasks, make_tasks
+from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.latencies import Latencies
+from distillation_bench.bench.execution.progress.announcements import note_remarks, say_how_long
+from distillation_bench.bench.execution.progress.display import Progress
+from distillation_bench.bench.execution.progress.utilisation import Usage
+from distillation_bench.bench.execution.recorder import Recorder, skip
+from distillation_bench.bench.execution.scheduler import Ended, Scheduler
+from distillation_bench.bench.execution.workplace import Workplace, in_worker
+from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.planning.plugins.loading import Plugin
+from distillation_bench.bench.planning.run_description import described
+from distillation_bench.bench.planning.time_estimates import Estimate
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.cache import Cache
+from distillation_bench.bench.storage.ownership import require_room
+from distillation_bench.bench.storage.run_folder import Run, state_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; none of it changes a figure."""
+
+    jobs: int
+    cache: Path
+    data_root: Path = DATA_ROOT
+    devices: tuple[str, ...] = ("cpu",)
+    checkpoint: float = 120.0
+    plugins: tuple[Plugin, ...] = ()
+    timeout: float | None = None
+    fail_fast: bool = False
+    retry_failed: bool = False
+    force: bool = False
+    executor: str = "local"
+    scheduler: str = ""
+    command: str = ""
+
+
+def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
+    """Run what is not done yet; returns whether every cell asked for is well.
+
+    Raises:
+        UsageError: the folder can't be written, is in use, or holds another recipe's cells or
+            anything but a run.
+        KeyboardInterrupt: interrupted; what was finished is on disk and in the tables.
+    """
+    require_data(cells, options)
+    require_room(run.folder, f"--results {run.folder}")
+    with _writable(options.cache), run.locked(), contextlib.ExitStack() as ending:
+        manifest = described(run, cells, options.command)
+        left = _left(run, cells, options)
+        workplace = _workplace(options)
+        # A cluster that can't be reached leaves the folder as it was.
+        engine = _engine(options, workplace) if left.waiting else None
+        if engine is not None:
+            ending.callback(engine.stop)
+        run.write_manifest(manifest)
+        try:
+            # Skipped cells are recorded at once.
+            skip(run, [cell for cell in left.cells if cell.skip])
+            if engine is not None:
+                _run_left(run, cells, options, left, engine, workplace)
+        except BaseException:
+            # The tables can be derived again at any time; what went wrong is the news.
+            with contextlib.suppress(OSError):
+                derived.write(run)
+            raise
+        derived.write(run)
+    return not left.failed and all(
+        state_of(run.record(cell.id)) in ("done", "skipped") for cell in left.cells
+    )
+
+
+class _Left(NamedTuple):
+    """What is to be run, what failed and is not, and what is known from what was run before."""
+
+    cells: list[Cell]
+    estimate: Estimate
+    latencies: Latencies
+    failed: list[Cell]
+
+    @property
+    def waiting(self) -> list[Cell]:
+        """Those to be run that can be."""
+        return [cell for cell in self.cells if not cell.skip]
+
+
+def _left(run: Run, cells: Sequence[Cell], options: Options) -> _Left:
+    """What is not done yet, failed cells only where told to."""
+    left = _Left([], Estimate(), Latencies(), [])
+    for cell in cells:
+        record = run.record(cell.id)
+        state = state_of(record)
+        again = state == "to run" or options.force or (options.retry_failed and state == "failed")
+        if again:
+            left.cells.append(cell)
+        elif state == "failed":
+            left.failed.append(cell)
+        if record is not None and state == "done":
+            left.estimate.learn(cell.kind, record["timings"]["seconds"])
+            if not again:
+                left.latencies.learn(cell.kind, record["timings"])
+    return left
+
+
+def require_data(cells: Sequence[Cell], options: Options) -> None:
+    """Find every dataset's files.
+
+    Raises:
+        UsageError: which dataset's files are not there, where they were looked for, what to do.
+    """
+    for name in dict.fromkeys(cell.dataset for cell in cells):
+        if reason := datasets.get(name)(options.data_root).missing():
+            raise UsageError(f"{name}: {reason}; give --data-root, or --download to fetch it")
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as made:
+        try:
+            made.enter_context(new_folder(folder))
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise UsageError(f"{folder}: can't be written ({error.strerror})") from None
+        yield
+
+
+def _workplace(options: Options) -> Workplace:
+    places = str(options.cache), options.plugins, str(options.data_root)
+    return Workplace(*places, options.checkpoint)
+
+
+def _run_left(
+    run: Run,
+    cells: Sequence[Cell],
+    options: Options,
+    left: _Left,
+    engine: Engine,
+    workplace: Workplace,
+) -> None:
+    waiting = left.waiting
+    by_task = {cell_task(cell): cell for cell in waiting}
+    cache = Cache(options.cache)
+    with contextlib.ExitStack() as ending:
+        if data := data_tasks(waiting, cache, workplace):
+            # Before anything trains, a broken file is the user's to mend; here, where files are.
+            local = engine if options.executor == "local" else ProcessPerTask(1)
+            ending.callback(local.stop)
+            _prepare(data, local)
+        _warn_of_precision(waiting, engine)
+        note_remarks(run, cells, cache, options.data_root)
+        say_how_long(waiting, cache, engine.slots(), options.devices[0])
+        tasks = make_tasks(waiting, cache, workplace, left.latencies)
+        estimate = left.estimate
+        usage = Usage(engine.slots, None if options.scheduler else cores())
+        with Progress(by_task, engine.slots, estimate) as progress:
+            recorder = Recorder(run, by_task, left.latencies, (usage, progress))
+            Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast, estimate=estimate).run()
+        print(usage.report(), file=sys.stderr)
+
+
+def _warn_of_precision(cells: Sequence[Cell], engine: Engine) -> None:
+    """Say, before anything trains, where bfloat16 is slower than float32."""
+    if all(cell.recipe.precision == "float32" for cell in cells):
+        return
+    answer = engine.submit(in_worker, "precision_warning", parcel=Parcel(timed=False))
+    # What kills this process would kill the tasks too, and is reported for them.
+    with contextlib.suppress(TaskFailed, WorkerDied, WorkerLost):
+        if warning := answer.result():
+            print(warning, file=sys.stderr, flush=True)
+
+
+def _prepare(tasks: list[Task], engine: Engine) -> None:
+    failures: list[Ended] = []
+
+    class Watch:
+        def started(self, task: Task) -> None:
+            print(printable(f"preparing {task.name}"), file=sys.stderr, flush=True)
+
+        def ended(self, ended: Ended) -> None:
+            if ended.failed:
+                failures.append(ended)
+
+    Scheduler(tasks, engine, Watch(), fail_fast=True).run()
+    if failures:
+        raise UsageError(f"{failures[0].task.name}: {failures[0].reason}")
+
+
+def _engine(options: Options, workplace: Workplace) -> Engine:
+    if options.executor != "local":
+        return _cluster(options, workplace)
+    return ProcessPerTask(options.jobs, options.timeout, options.devices)
+
+
+def _cluster(options: Options, workplace: Workplace) -> Engine:
+    device = options.devices[0].partition(":")[0]
+    kind = cluster_named(options.executor)
+    cluster = kind(options.scheduler, options.jobs, workplace, options.timeout, device)
+    if cluster.dashboard:
+        print(f"dashboard: {cluster.dashboard}", file=sys.stderr)
+    return cluster
+
+
+def command_line() -> str:
+    """The command as it was typed, less the folders of Python and of the program."""
+    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def this_program(*arguments: str) -> str:
+    """A command that works where this one was typed."""
+    python = sys.executable
+    with contextlib.suppress(ValueError):
+        python = str(Path(python).relative_to(Path.cwd()))
+    return shlex.join([python, sys.argv[0], *arguments])
+
+
+def resume_command() -> str:
+    """The same command, less what would run finished cells again."""
+    return this_program(*(each for each in sys.argv[1:] if each != "--force"))

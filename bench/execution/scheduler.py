@@ -1,0 +1,195 @@
+"""Runs a graph of tasks on an executor: retries, and what a failure takes with it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from distillation_bench.bench.common.interruption import told
+from distillation_bench.bench.execution.executors import (
+    Engine,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    WorkerLost,
+)
+from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.priorities import Ready
+from distillation_bench.bench.planning.time_estimates import Estimate
+
+LOSSES = 10
+"""Times that a task is started again since what ran it was lost: a cluster takes workers back."""
+GLANCE = 2.0
+"""Seconds between two looks at how much the executor can take."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a task ended: its value, or the reason of its failure with the traceback."""
+
+    task: Task
+    value: Any = None
+    reason: str = ""
+    details: str = ""
+    attempts: int = 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is a reason."""
+        return bool(self.reason)
+
+
+class Observer(Protocol):
+    """Who is told what happens; both calls come from the scheduler's thread."""
+
+    def started(self, task: Task) -> None: ...
+
+    def ended(self, ended: Ended) -> None: ...
+
+
+class Scheduler:
+    """One run of a graph.
+
+    Args:
+        tasks: the graph.
+        executor: where they run.
+        observer: who is told.
+        retries: how often a task is tried again after its worker died. A task that raised or took
+            too long would do so again and is not; one whose worker was lost is not charged.
+        fail_fast: start nothing after the first failure.
+        estimate: seconds of tasks as far as they are known; it learns from those that end.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        executor: Engine,
+        observer: Observer,
+        retries: int = 1,
+        fail_fast: bool = False,
+        estimate: Estimate | None = None,
+    ) -> None:
+        self._executor = executor
+        self._observer = observer
+        self._retries = retries
+        self._fail_fast = fail_fast
+        self._tasks = {task.name: task for task in tasks}
+        self._dependants: dict[str, list[str]] = defaultdict(list)
+        self._missing: dict[str, int] = {}
+        numbers = {task.name: number for number, task in enumerate(tasks)}
+        self._ready = Ready(estimate or Estimate(), numbers)
+        self._attempts: dict[str, int] = defaultdict(int)
+        self._losses: dict[str, int] = defaultdict(int)
+        self._running: dict[Future[Any], tuple[Task, float]] = {}
+        # None: an interrupt.
+        self._done: SimpleQueue[Future[Any] | None] = SimpleQueue()
+        self._stopping = False
+        for task in tasks:
+            needs = [name for name in task.needs if name in self._tasks]
+            self._missing[task.name] = len(needs)
+            for name in needs:
+                self._dependants[name].append(task.name)
+            if not needs:
+                self._ready.push(task)
+
+    def run(self) -> bool:
+        """Run all; returns whether every task succeeded. On an interrupt, workers are ended.
+
+        Raises:
+            OSError: the disk has no room, or the cache can't be read or written.
+            UsageError: the executor can run nothing any more.
+        """
+        succeeded = True
+        try:
+            with told(self._interrupt):
+                while self._running or (self._ready and not self._stopping):
+                    self._start()
+                    for ended in self._finished():
+                        succeeded &= not ended.failed
+                        self._settle(ended)
+                        self._stopping |= ended.failed and self._fail_fast
+        except BaseException:
+            self._executor.stop()
+            raise
+        return succeeded
+
+    def _interrupt(self) -> None:
+        self._stopping = True
+        self._done.put(None)
+
+    def _start(self) -> None:
+        slots = 0 if self._stopping else self._executor.slots()
+        while self._ready and len(self._running) < slots:
+            task = self._ready.pop()
+            self._attempts[task.name] += 1
+            self._observer.started(task)
+            began = time.monotonic()
+            arguments = (*task.arguments, *task.late())
+            future = self._executor.submit(task.function, *arguments, parcel=task.parcel)
+            self._running[future] = task, began
+            future.add_done_callback(self._done.put)
+
+    def _finished(self) -> Iterable[Ended]:
+        done = self._collected()
+        futures = [future for future in done if future is not None]
+        # What succeeded first: what did not may end the run.
+        for future in sorted(futures, key=lambda each: each.exception() is not None):
+            task, began = self._running.pop(future)
+            attempts = self._attempts[task.name]
+            try:
+                ended = Ended(task, future.result(), attempts=attempts)
+                self._ready.learn(task.kind, time.monotonic() - began)
+                yield ended
+            except TaskFailed as error:
+                if error.fault:
+                    raise error.fault from None
+                yield Ended(task, None, error.reason, error.details, attempts)
+            except TimedOut as error:
+                yield Ended(task, None, str(error), attempts=attempts)
+            except WorkerLost as error:
+                self._losses[task.name] += 1
+                if self._losses[task.name] <= LOSSES:
+                    self._attempts[task.name] -= 1
+                    self._ready.push(task)
+                else:
+                    yield Ended(task, None, f"{error}, {LOSSES + 1} times", attempts=attempts)
+            except WorkerDied as error:
+                if attempts <= self._retries:
+                    self._ready.push(task)
+                else:
+                    yield Ended(task, None, f"{error}, {attempts} times", attempts=attempts)
+        if None in done:
+            raise KeyboardInterrupt
+
+    def _collected(self) -> list[Future[Any] | None]:
+        """What is done by now, or the first that is within a glance."""
+        done = []
+        with contextlib.suppress(Empty):
+            # Not for ever: on a cluster workers come and go, and there may be none just now.
+            done.append(self._done.get(timeout=GLANCE))
+            while True:
+                done.append(self._done.get_nowait())
+        return done
+
+    def _settle(self, ended: Ended) -> None:
+        """Tell the observer; release what waited for the task, or fail it too."""
+        self._observer.ended(ended)
+        for name in self._dependants[ended.task.name]:
+            task = self._tasks[name]
+            if ended.failed:
+                if self._missing[name] >= 0:
+                    self._missing[name] = -1
+                    # Attempts 0: it failed with what it needed, which the reason names already.
+                    first = ended.attempts > 0
+                    reason = f"{ended.task.name} failed: {ended.reason}" if first else ended.reason
+                    self._settle(Ended(task, None, reason, ended.details, attempts=0))
+                continue
+            self._missing[name] -= 1
+            if self._missing[name] == 0:
+                self._ready.push(task)

@@ -1,0 +1,1 @@
+"""What to run, decided without torch: configuration, recipe, cells, keys, estimates of time."""

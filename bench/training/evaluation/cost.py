@@ -1,0 +1,106 @@
+"""What a student costs: parameters, operations, size, latency."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from distillation_bench.bench.training.hardware.compute import CPU, Compute
+from distillation_bench.methods.base import Method
+from distillation_bench.methods.networks.heads import shared_part
+from distillation_bench.methods.networks.mlp import unpadded
+
+REPEATS = 5
+
+
+class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
+    """Adds up torch's own formulas, as FlopCounterMode does, which first takes a second to import
+    the compiler in order to keep it away."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call, unused-ignore]
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def counts(method: Method, network: nn.Module, x: Tensor) -> dict[str, float]:
+    """Exact figures: parameters and FLOPs per example, in all and of each part, and bytes.
+
+    The core is what all heads share, the heads are the rest: of an ensemble, everything. A
+    multiply-accumulate counts as 2 FLOPs; the tables of arXiv 2205.09526 count it once.
+
+    Args:
+        x: inputs as networks see them; the first is used.
+    """
+    x, stream = x[:1], torch.Generator(x.device)
+    shared = shared_part(network)
+    flops = _flops(lambda: method.forward(network, x, stream))
+    core_flops = _flops(lambda: shared(x)) if shared is not None else 0
+    parameters = _parameters(network)
+    core = _parameters(shared) if shared is not None else 0
+    tensors = [*network.parameters(), *network.buffers()]
+    return {
+        "parameters": float(parameters),
+        "parameters_core": float(core),
+        "parameters_heads": float(parameters - core),
+        "flops": float(flops),
+        "flops_core": float(core_flops),
+        "flops_heads": float(flops - core_flops),
+        "bytes": float(sum(tensor.numel() * tensor.element_size() for tensor in tensors)),
+    }
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _flops(function: Callable[[], object]) -> int:
+    counter = _FlopCounter()
+    with torch.no_grad(), counter, unpadded():
+        function()
+    return counter.total
+
+
+def latencies(
+    method: Method, network: nn.Module, x: Tensor, compute: Compute = CPU
+) -> dict[str, float]:
+    """Seconds an example of a forward pass, in batches of 1 and of 256; the fastest of 5."""
+    stream = torch.Generator(x.device)
+
+    def seconds(size: int) -> float:
+        batch = x[torch.arange(size, device=x.device) % len(x)]
+
+        def forward() -> None:
+            compute.outputs(lambda: method.forward(network, batch, stream))
+            if x.is_cuda:
+                torch.cuda.synchronize(x.device)
+
+        return _fastest(forward) / size
+
+    with torch.no_grad():
+        return {f"latency_seconds_batch_{size}": seconds(size) for size in (1, 256)}
+
+
+def _fastest(function: Callable[[], object]) -> float:
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,1 @@
+"""Reading images from folders and archives."""

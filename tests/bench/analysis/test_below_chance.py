@@ -1,0 +1,346 @@
+"""A detector that is worse than chance has no best, in any table, comparison or figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distillation_bench.bench.analysis.below_chance import detector, standing, standings
+from distillation_bench.bench.analysis.comparison import (
+    as_csv,
+    as_json,
+    as_latex,
+    as_text,
+    compare,
+    in_words,
+)
+from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.analysis.tables import formats
+from distillation_bench.bench.analysis.tables.entries import Choice, Table
+from distillation_bench.bench.analysis.tables.footnotes import notes
+from distillation_bench.bench.analysis.tables.leaderboard import average_ranks, make_boards, render
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.cli.app import page
+from distillation_bench.bench.figures import Options, draw
+from distillation_bench.bench.report import build
+from distillation_bench.bench.report.comparison_sections import comparisons
+
+Figures = dict[Slot, dict[str, float]]
+SEEDS = range(8)
+"""So many that compare would tell two students apart."""
+
+
+def figures_of(dataset: str, **labels: dict[str, float]) -> Figures:
+    """Figures by label, each seed a little larger."""
+    return {
+        (dataset, label, seed): {k: v + 0.002 * seed for k, v in each.items()}
+        for label, each in labels.items()
+        for seed in SEEDS
+    }
+
+
+BELOW = figures_of(
+    "spiral",
+    ensemble={"ood_auroc": 0.2, "nll": 0.1},
+    kd={"ood_auroc": 0.1, "nll": 0.3},
+    hydra={"ood_auroc": 0.6, "nll": 0.2},
+)
+"""The teacher itself is worse than chance."""
+ABOVE = figures_of(
+    "digits",
+    ensemble={"ood_auroc": 0.9, "nll": 0.1},
+    kd={"ood_auroc": 0.3, "nll": 0.3},
+    hydra={"ood_auroc": 0.4, "nll": 0.2},
+)
+"""The teacher is better than chance, and no student is."""
+
+
+@pytest.fixture
+def both(results_of: Callable[..., Results]) -> Results:
+    return results_of({**BELOW, **ABOVE})
+
+
+def by_dataset(tables: list[Table]) -> dict[str, dict[str, Any]]:
+    return {table.name: {name: row[0] for name, row in table.rows} for table in tables}
+
+
+# The rule
+
+
+def test_the_teachers_mean_decides() -> None:
+    assert standing([0.4, 0.55]).is_worse_than_chance
+    assert not standing([0.5]).is_worse_than_chance and not standing([0.5]).reason
+    assert standing([0.4, math.nan, 0.58]).is_worse_than_chance
+    unknown = standing([math.nan])
+    assert unknown.is_unknown and not unknown.is_worse_than_chance
+    assert "not known" in unknown.reason and "not known" in standing([]).reason
+    assert "0.475" in standing([0.4, 0.55]).reason
+    words = [standing(each).word for each in ([0.4], [0.6], [])]
+    assert words == ["worse", "better", "unknown"]
+
+
+def test_what_detects_goes_by_an_auroc() -> None:
+    assert [detector(f"ood_{name}") for name in ("auroc", "aupr", "fpr95")] == ["ood_auroc"] * 3
+    assert detector("ours", score="total") == "ood_auroc"
+    assert detector("misclassification_auroc") == "misclassification_auroc"
+    assert not any(map(detector, ("nll", "aurc", "teacher_spearman", "ece")))
+
+
+def test_the_same_score_and_set_decide(results_of: Callable[..., Results]) -> None:
+    """AUPR and FPR95 of .3 say nothing by themselves; means over sets go by the teacher's mean."""
+    places = [f"{score}@{name}" for score in ("total", "epistemic") for name in ("ood", "ood:near")]
+    below = {"total@ood:near", "epistemic@ood"}
+    own = {f"ood_auroc:{place}": 0.3 if place in below else 0.7 for place in places}
+    own |= {f"ood_{name}:{place}": 0.3 for place in places for name in ("aupr", "fpr95")}
+    results = results_of(figures_of("d", ensemble=own, kd=dict.fromkeys(own, 0.9)))
+    metrics = {text: results.metric(text) for text in own}
+    figures = results.many_figures([*metrics.values()])
+    found = standings(results, [*metrics.values()], figures)
+    for text, metric in metrics.items():
+        assert found["d", metric].is_worse_than_chance == (text.partition(":")[2] in below)
+
+
+def test_errors_are_detected_too(results_of: Callable[..., Results]) -> None:
+    name = "misclassification_auroc@rotation/3"
+    results = results_of(figures_of("d", ensemble={name: 0.4}, kd={name: 0.8}, hydra={name: 0.6}))
+    (table,) = make_tables(results, Choice(metrics=(name,)))
+    assert not any(entry.mark for entry in table.entries)
+
+
+# Leaderboards
+
+
+def boards_of(results: Results) -> dict[str, Any]:
+    return {b.dataset: b for b in make_boards(results.manifest, results.rows, {})}
+
+
+def test_a_leaderboard_marks_and_ranks_none(both: Results) -> None:
+    boards = boards_of(both)
+    assert boards["spiral"].ranked("ood_auroc") == []
+    assert boards["spiral"].ranked("nll") == boards["digits"].ranked("ood_auroc") == ["hydra", "kd"]
+    assert average_ranks([*boards.values()], "ood_auroc") == {"hydra": 1.0, "kd": 2.0}
+    plain, marked = render([boards["spiral"]]), render([boards["spiral"]], markdown=True)
+    assert "0.607 ± 0.005 ~" in plain and "0.207 ± 0.005 ~" in plain
+    assert "0.607 ± 0.005 \\~" in marked and "**0.607" not in marked
+    for text in (plain, marked):
+        assert "~ the teacher itself detects worse than chance." in " ".join(text.split())
+        assert "0.207), so none" in " ".join(text.split())
+    assert "chance" not in render([boards["digits"]])
+    # One dataset is left: no average over datasets.
+    together = render([*boards.values()])
+    assert "ood_auroc" not in together[together.index("average rank") :]
+
+
+def test_grey_is_grey_where_there_are_colours(
+    both: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = render([boards_of(both)["spiral"]])
+    grey = "\x1b[90m0.607 ± 0.005 ~\x1b[39m"
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    page(text)
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    page(text)
+    shown = capsys.readouterr().out
+    assert grey in shown and shown.count("\x1b[90m") == 3
+    # What a run's names hold steers no terminal even so.
+    page("\x1b[2J 0.1 ~")
+    assert "\x1b[2J" not in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    page(text)
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_without_the_teacher_nothing_is_decided(results_of: Callable[..., Results]) -> None:
+    results = results_of({k: v for k, v in BELOW.items() if k[1] != "ensemble"})
+    board = boards_of(results)["spiral"]
+    assert board.ranked("ood_auroc") == ["hydra", "kd"]
+    assert "no AUROC of the teacher is at hand" in render([board])
+    (table,) = make_tables(results, Choice(metrics=("ood_auroc",)))
+    assert by_dataset([table])["spiral"]["hydra"].mark == "best"
+    assert "no AUROC of the teacher" in " ".join(notes(table, ("a", "b")))
+    found = compare(results, "ood_auroc")
+    assert found.is_tested and list(found.unjudged) == ["spiral"]
+    assert "not known" in as_text(found) and any("not known" in each for each in in_words(found))
+
+
+def test_a_teacher_that_failed_is_none(results_of: Callable[..., Results]) -> None:
+    kept = {k: v for k, v in BELOW.items() if k[1] != "ensemble"}
+    results = results_of(kept, failed={("spiral", "ensemble", 0): "ValueError: no"})
+    assert boards_of(results)["spiral"].standings["ood_auroc"].is_unknown
+
+
+def test_the_teacher_goes_by_its_method(results_of: Callable[..., Results]) -> None:
+    figures = {(d, {"ensemble": "mine"}.get(x, x), s): v for (d, x, s), v in BELOW.items()}
+    results = results_of(figures, methods={"mine": "ensemble"})
+    assert boards_of(results)["spiral"].of_chance == {"ood_auroc"}
+
+
+# Tables
+
+
+def test_tables_mark_rank_and_test_none(both: Results) -> None:
+    found = by_dataset(make_tables(both, Choice(metrics=("ood_auroc",))))
+    assert [each.mark for each in found["spiral"].values()] == [""] * 3
+    assert [each.level for each in found["spiral"].values()] == [None] * 3
+    assert all(each.is_of_chance for each in found["spiral"].values())
+    assert found["digits"]["hydra"].mark == "best"
+    assert not any(each.is_of_chance for each in found["digits"].values())
+
+
+def test_a_choice_without_the_teacher_still_knows_it(both: Results) -> None:
+    chosen = Choice(metrics=("ood_auroc", "nll"), labels=("kd", "hydra"), datasets=("spiral",))
+    (table,) = make_tables(both, chosen)
+    detected, nll = dict(table.rows)["hydra"]
+    assert detected.is_of_chance and not detected.mark and nll.mark == "best"
+
+
+def test_every_format_says_so(both: Results) -> None:
+    tables = make_tables(both, Choice(metrics=("ood_auroc", "nll")))
+    plain = formats.as_text(tables)
+    assert "60.70 ± 0.49 ~" in plain and "~: OOD AUROC on spiral, where the teacher" in plain
+    marked = formats.as_markdown(tables)
+    assert "60.70 ± 0.49 \\~" in marked and "**60.70" not in marked
+    latex = formats.as_latex(tables)
+    assert latex.startswith("% needs \\usepackage{booktabs,graphicx,xcolor}")
+    grey = r"\textcolor{gray}{60.70{\scriptsize$\,\pm$ 0.49}}"
+    assert grey in latex and latex.count(r"\textcolor") == 3
+    assert "Grey: OOD AUROC on spiral, where the teacher" in latex
+    rows = [*csv.DictReader(io.StringIO(formats.as_csv(tables, both)))]
+    said = {(row["dataset"], row["metric"]): row["chance"] for row in rows}
+    assert said == {
+        ("spiral", "ood_auroc"): "worse",
+        ("digits", "ood_auroc"): "better",
+        ("spiral", "nll"): "",
+        ("digits", "nll"): "",
+    }
+    assert formats.as_macros(tables).count("the teacher itself is worse than chance") == 6
+    # Where nothing is grey, nothing more is needed.
+    others = make_tables(both, Choice(metrics=("ood_auroc",), datasets=("digits",)))
+    assert "xcolor" not in formats.as_latex(others) and "chance" not in formats.as_text(others)
+
+
+def test_what_is_worse_than_chance_sorts_nothing(both: Results) -> None:
+    (table,) = make_tables(both, Choice(datasets=("spiral",), sort="ood_auroc"))
+    assert [name for name, _ in table.rows] == ["ensemble", "kd", "hydra"]
+    assert "worse than chance, nothing to put methods in order by" in " ".join(table.remarks)
+    (table,) = make_tables(both, Choice(metrics=("nll",), by="metric", sort="ood_auroc"))
+    # By digits alone.
+    assert [name for name, _ in table.rows] == ["ensemble", "hydra", "kd"]
+    assert "average rank" not in " ".join(table.remarks)
+
+
+# Comparisons
+
+
+def test_compare_has_no_test_and_no_better(both: Results) -> None:
+    found = compare(both, "ood_auroc")
+    assert [entry.dataset for entry in found.datasets] == ["digits"]
+    assert list(found.of_chance) == ["spiral"]
+    text = " ".join(as_text(found).split())
+    assert "On spiral, ood_auroc is not compared: the teacher itself detects worse than" in text
+    assert "spiral: ood_auroc, against" not in text
+    said = [each for each in in_words(found) if "On spiral" in each]
+    assert said and all("so none is better" in each for each in said)
+    assert not any("spiral" in pooled.datasets for pooled in found.pooled)
+    told = json.loads(as_json(found))[0]
+    assert told["worse_than_chance"] == ["spiral"] and "worse" in told["not_compared"]["spiral"]
+    rows = [*csv.DictReader(io.StringIO(as_csv(found)))]
+    of_spiral = [row for row in rows if row["dataset"] == "spiral"]
+    assert len(of_spiral) == 1 and "worse than chance" in of_spiral[0]["not_compared"]
+    assert not of_spiral[0]["mean"] and not of_spiral[0]["sign_flip_p"]
+    assert "On spiral, ood" in as_latex(found)
+
+
+def test_compare_of_nothing_else_is_words(both: Results) -> None:
+    """What was asked for is answered, not refused."""
+    found = compare(both, "ood_auroc", baseline="kd", datasets=["spiral"])
+    assert not found.datasets and not found.is_tested
+    text = as_text(found)
+    assert "is not compared" in text and "p flip" not in text and "W/T/L" not in text
+    assert as_csv(found).count("\n") == 2
+    assert json.loads(as_json(found))[0]["pairs"] == []
+    assert "not compared" in as_latex(found) and "tabular" not in as_latex(found)
+    assert compare(both, "nll", datasets=["spiral"]).is_tested
+
+
+def test_across_datasets_it_counts_in_no_rank(results_of: Callable[..., Results]) -> None:
+    several: Figures = {}
+    for number in range(6):
+        source = BELOW if number == 0 else ABOVE
+        several |= {(f"d{number}", label, s): v for (_, label, s), v in source.items()}
+    results = results_of(several)
+    found = compare(results, "ood_auroc")
+    assert found.across and "d0" not in found.across.seeds and len(found.across.seeds) == 5
+    (ranks,) = figures_by(results, "ranks", metrics=("ood_auroc",)).values()
+    left_out = "Left out, where the teacher itself detects worse than chance: d0."
+    assert "over N = 5 datasets" in ranks.note and left_out in ranks.note
+
+
+# Figures and the report
+
+
+def figures_by(results: Results, *names: str, **options: Any) -> dict[str, Any]:
+    return {each.name: each for each in draw(results, names, Options(**options))}
+
+
+def test_dots_mark_none(both: Results) -> None:
+    found = figures_by(both, "metrics", metrics=("ood_auroc", "nll"))
+    spiral, digits = found["metrics-spiral"], found["metrics-digits"]
+    assert "OOD AUROC: hydra" in digits.alt and "OOD AUROC: hydra" not in spiral.alt
+    assert "NLL: hydra" in spiral.alt and "worse than chance" in spiral.alt
+    assert "grey, and none is best: OOD AUROC" in spiral.note and "chance" not in digits.note
+    axes = spiral.figure.axes
+    assert axes[0].title.get_color() != axes[1].title.get_color()
+    sizes = [{line.get_markersize() for line in each.lines} for each in axes[:2]]
+    assert 6 not in sizes[0] and 6 in sizes[1]
+
+
+def test_no_front_of_cost_and_no_best_ablation(results_of: Callable[..., Results]) -> None:
+    figures = {k: {**v, "flops": 1e3 * len(k[1])} for k, v in BELOW.items()}
+    variants = {"kd": {"lam": 0.0}, "hydra": {"lam": 1.0}}
+    results = results_of(figures, parameters=variants, methods=dict.fromkeys(variants, "hydra+"))
+    cost, ablation = figures_by(results, "cost", "ablation", metrics=("ood_auroc",)).values()
+    assert "none is better in both" not in cost.alt and "The best mean" not in ablation.alt
+    for drawn in (cost, ablation):
+        assert "grey, and none is best: OOD AUROC" in drawn.note
+    _, ablation = figures_by(results, "cost", "ablation", metrics=("nll",)).values()
+    assert "The best mean NLL has hydra" in ablation.alt and "grey, and" not in ablation.note
+
+
+def test_a_roc_names_no_best(results_of: Callable[..., Results]) -> None:
+    curve = {"roc/total/ood:plane": np.linspace(0, 1, 201, dtype=np.float32)}
+    figures = {
+        k: {"nll": v["nll"], "ood_auroc:total@ood:plane": v["ood_auroc"]} for k, v in BELOW.items()
+    }
+    results = results_of(figures, curves=dict.fromkeys(figures, curve))
+    for chosen in ((), ("kd", "hydra")):
+        (roc,) = figures_by(results, "roc", labels=chosen).values()
+        assert "largest mean AUROC" not in roc.alt and "worse than chance" in roc.alt
+        assert "Grey titles, none is best: on plane" in roc.note
+
+
+def test_a_report_greys_and_says_why(both: Results) -> None:
+    page = build(both, with_figures=False)
+    assert page.count('class="number chance"') == 3
+    assert "so none is best and none is ranked" in page and "Grey ~" in page
+    start = page.index('id="board-2"')
+    assert "spiral" in page[start : start + 200]
+    board = page[start : page.index("</table>", start)]
+    (hydra,) = [row for row in board.split("<tr") if 'data-label="hydra"' in row]
+    assert hydra.count("best") == 2 and "~" in hydra
+    # It sorts as it did.
+    (key,) = re.findall(r'class="number chance" data-key="([^"]*)"', hydra)
+    assert float(key) == pytest.approx(0.607)
+    said = comparisons(both)
+    assert any("so none is better" in each and "ood_auroc" in each for each in said)

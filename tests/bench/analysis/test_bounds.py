@@ -1,0 +1,93 @@
+"""Temperatures and variances that end at a bound are said where figures depend on them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+from distillation_bench.bench.analysis.bounds import clamped_words
+from distillation_bench.bench.analysis.comparison import as_text, compare
+from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.analysis.tables import formats
+from distillation_bench.bench.analysis.tables.entries import Choice
+from distillation_bench.bench.analysis.tables.leaderboard import make_boards, render
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.figures import Options, draw
+from distillation_bench.bench.report import build
+
+Figures = dict[Slot, dict[str, float]]
+
+
+def test_a_temperature_at_a_bound_is_marked_where_it_counts(
+    results_of: Callable[..., Results],
+) -> None:
+    tempered = {"nll_tempered@test": 0.4, "nll_tempered@rotation/3": 0.9, "ece_tempered@test": 0.1}
+    results = results_of(
+        {
+            ("d", label, seed): {"nll": 0.5, "temperature_at_bound": float(flag), **tempered}
+            for label, flags in {"kd": (0, 1), "endd": (0, 0), "hydra": (1, 1)}.items()
+            for seed, flag in enumerate(flags)
+        }
+    )
+    names = ("nll", "nll_tempered", "nll_tempered@rotation/3", "ece_tempered")
+    tables = make_tables(results, Choice(metrics=names))
+    counts = {name: [entry.at_bound for entry in row] for name, row in tables[0].rows}
+    assert counts == {"kd": [0, 1, 1, 1], "endd": [0, 0, 0, 0], "hydra": [0, 2, 2, 2]}
+    plain = formats.as_text(tables)
+    assert "‡: the temperature of at least one seed is at a bound" in plain
+    assert plain.count("‡") == 6 + 1
+    assert plain.lower().count("fitted on validation") == 1
+    latex = formats.as_latex(tables)
+    assert latex.count(r"\rlap{$^\ddagger$}") == 6 and latex.isascii()
+    assert formats.as_markdown(tables).count("‡") == 6 + 1
+    rows = [*csv.DictReader(io.StringIO(formats.as_csv(tables, results)))]
+    found = {row["label"]: row["at_bound"] for row in rows if row["metric"].startswith("nll_te")}
+    assert found == {"kd": "1", "endd": "", "hydra": "2"}
+    assert "‡" not in formats.as_text(make_tables(results, Choice(metrics=("nll",))))
+    said = "n 3 of 6 cells the temperature is at a bound of its fit"
+    compared = [compare(results, name) for name in ("nll_tempered", "nll")]
+    assert [said in " ".join(as_text(each).split()) for each in compared] == [True, False]
+    for name in ("nll_tempered", "nll"):
+        (drawn,) = draw(results, ["metrics"], Options(metrics=(name,)))
+        assert (said in drawn.note) == (name != "nll")
+
+
+def row(label: str, own: str, teacher: str) -> dict[str, str]:
+    columns = {"variance_capped": own, "teacher_variance_capped": teacher}
+    return {"dataset": "d", "label": label, "seed": "0", **columns}
+
+
+def test_clamped_variances_are_named_with_the_largest_share() -> None:
+    rows = [row("ensemble", "0.25", "0.25"), row("kd", "0.0", "0.25"), row("hydra", "0.004", "0.1")]
+    rows.append(row("hydra", "0.012", "0.0"))
+    own = frozenset(["ensemble"])
+    assert clamped_words(rows, own) == (
+        "variances clamped to exp(±15) on some evaluation set: the teacher (up to 25 % of them), "
+        "hydra (up to 1.2 % of them)"
+    )
+    assert clamped_words([row("kd", "0.0", "0.0"), row("old", "", "")], own) == ""
+    assert clamped_words([{"dataset": "d", "label": "older", "seed": "0"}], own) == ""
+
+
+def test_boards_tables_and_reports_tell_of_clamped_variances(
+    results_of: Callable[..., Results],
+) -> None:
+    flags: dict[str, Any] = {"teacher_variance_capped": 0.02}
+    results = results_of(
+        {
+            ("sine", "kd", 0): {"nll": 0.5, "variance_capped": 0.0, **flags},
+            ("sine", "hydra", 0): {"nll": 0.4, "variance_capped": 0.5, **flags},
+            ("digits", "kd", 0): {"nll": 0.5},
+        }
+    )
+    said = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
+    digits, sine = make_boards(results.manifest, results.rows, {})
+    assert said in " ".join(render([sine]).split()) and said in render([sine], markdown=True)
+    assert not digits.clamped and set(sine.metrics) == {"nll"}
+    plain = formats.as_text(make_tables(results, Choice()), width=200)
+    assert plain.count("On sine, variances clamped") == 1 and said in plain
+    assert said in build(results, with_figures=False)
+    (table,) = make_tables(results, Choice(datasets=("sine",), metrics=("variance_capped",)))
+    assert "50.00" in formats.as_text([table])

@@ -1,0 +1,111 @@
+"""The leaderboard says what the figures say, with their n."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from distillation_bench.bench.analysis.tables.leaderboard import (
+    average_ranks,
+    make_boards,
+    render,
+    summarise,
+)
+
+METRICS = {
+    "accuracy": {"better": "higher", "headline": True},
+    "nll": {"better": "lower", "headline": True},
+}
+METHODS = [{"name": "ensemble", "reference": True}] + [
+    {"name": name, "reference": False} for name in ("kd", "hydra", "gauss")
+]
+
+
+def boards(figures: dict[str, list[Any]], dataset: str = "d", reasons: Any = None) -> Any:
+    """Of accuracies by label; a word is a status."""
+    cells, results = {}, []
+    for label, values in figures.items():
+        for seed, value in enumerate(values):
+            name = {"dataset": dataset, "method": label, "label": label, "seed": seed}
+            cells[f"{label}{seed}"] = name
+            if isinstance(value, str):
+                results.append({**map_text(name), "status": value, "accuracy": ""})
+            elif value is not None:
+                row = {"status": "ok", "accuracy": str(value), "nll": str(1 - value)}
+                results.append({**map_text(name), **row})
+    manifest = {"cells": cells, "metrics": METRICS, "methods": METHODS}
+    return make_boards(manifest, results, reasons or {})
+
+
+def map_text(values: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
+
+
+def test_deviations_have_n_minus_one() -> None:
+    summary = summarise([1.0, 2.0, 4.0])
+    assert summary.mean == pytest.approx(7 / 3)
+    assert summary.deviation == pytest.approx(math.sqrt(7 / 3))
+    assert str(summarise([0.5])) == "0.500"
+    assert str(summarise([0.5, math.nan])) == "nan"
+    assert str(summarise([0.5, math.inf])) == "inf"
+
+
+def test_best_and_second_among_students() -> None:
+    (board,) = boards({"ensemble": [0.99], "kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
+    assert board.ranked("accuracy") == ["hydra", "kd", "gauss"]
+    assert board.ranked("nll") == ["hydra", "kd", "gauss"]
+    text = render([board])
+    assert "0.900 *" in text and "0.800 '" in text and "0.990 *" not in text
+    assert "**0.900**" in render([board], markdown=True)
+
+
+def test_few_seeds_are_no_rivals() -> None:
+    (board,) = boards({"kd": [0.8, 0.8], "hydra": [0.7, 0.7], "gauss": [0.9, "failed"]})
+    assert board.ranked("accuracy") == ["kd", "hydra"]
+    assert "0.900 *" not in render([board])
+
+
+def test_what_is_not_there_is_visible() -> None:
+    reasons = {("d", "gauss"): "ValueError: no"}
+    (board,) = boards(
+        {"kd": [0.8, None, None], "gauss": [0.9, "failed"], "hydra": ["skipped"]}, reasons=reasons
+    )
+    assert board.notes == {
+        "kd": "2 not run of 3",
+        "gauss": "1 failed of 2: ValueError: no",
+        "hydra": "1 skipped of 1",
+    }
+    assert board.counts == {"kd": 1, "gauss": 1, "hydra": 0}
+    for words in ("2 not run of 3", "ValueError: no", "1 skipped of 1"):
+        assert words in render([board])
+
+
+def test_ranks_by_hand() -> None:
+    first = boards({"kd": [0.8], "hydra": [0.9], "gauss": [0.7]}, "a")
+    second = boards({"kd": [0.8], "hydra": [0.8], "gauss": ["failed"]}, "b")
+    assert average_ranks([*first, *second], "accuracy") == {"kd": 1.75, "hydra": 1.25}
+
+
+def test_pipes_do_not_break_markdown() -> None:
+    (board,) = boards({"a|b": [0.5]})
+    assert "a\\|b" in render([board], markdown=True)
+
+
+def test_marks_stand_below_each_other_and_lines_fit() -> None:
+    (board,) = boards({"kd": [0.8, 0.7], "hydra": [0.9, 0.8], "gauss": [0.7, "failed"]})
+    lines = render([board], width=60).splitlines()
+    kd, hydra, gauss = (next(line for line in lines if line.startswith(x)) for x in ("k", "h", "g"))
+    assert kd.index("±") == hydra.index("±")
+    assert kd.index("'") == hydra.index("*") == kd.index("±") + 8
+    assert gauss.index("0.700") == kd.index("±") + 2
+    assert max(map(len, lines)) <= 60
+    assert "gauss: 1 failed of 2" in lines
+
+
+def test_names_move_no_cursor() -> None:
+    figures = {"a\x1b[2J\nb": [0.5], "kd": [0.6]}
+    for markdown in (False, True):
+        text = render(boards(figures, "d\n\x07"), markdown)
+        assert "a\N{REPLACEMENT CHARACTER}[2J b" in text and "\x1b" not in text

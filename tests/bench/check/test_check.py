@@ -1,0 +1,259 @@
+"""The contract test finds what is wrong, and says what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.in_process import InProcess
+
+from distillation_bench.bench import check
+from distillation_bench.bench.check import check_plugin
+from distillation_bench.bench.check.method_contract import PROMISES
+from distillation_bench.bench.check.method_trial import TestBed
+from distillation_bench.bench.check.promises import Broken
+from distillation_bench.bench.check.small_data import RECIPE
+from distillation_bench.bench.check.whole_cell import Journeys, go_on, go_on_elsewhere
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.execution.executors import PLAIN, Parcel, ProcessPerTask, WorkerLost
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods import METHODS
+
+METHOD = """
+import os, random, time
+import numpy, torch
+from distillation_bench.methods import Method, register
+from distillation_bench.methods.networks.heads import core_and_heads
+
+{above}
+
+@register
+class Faulty(Method):
+    name = {name!r}
+    summary = "faulty on purpose"
+    paper = "none"
+
+    def build(self, generator):
+        network = core_and_heads(self.setting.networks, 1, generator)
+        {build}
+        return network
+
+    def forward(self, network, x, generator):
+        {forward}
+        return network(x)
+
+    def loss(self, outputs, batch, now):
+        {loss}
+        return {{"correctness": scale * self.task.correctness(outputs, batch.y)}}
+
+    def predict(self, outputs):
+        {predict}
+        return self.task.prediction(outputs)
+"""
+PARTS = {"above": "", "build": "pass", "forward": "pass", "loss": "scale = 1", "predict": "pass"}
+
+TWICE = "a whole run gives the same values twice: run twice, "
+RESUMED = "goes on in another process: gone on with in another process after 1 epochs, "
+COUNTER = "OF.count = getattr(OF, 'count', 0) + 1; scale = OF.count"
+OTHER = """
+from distillation_bench.methods.predictions import Prediction
+
+class Odd(Prediction):
+    def __init__(self, outputs):
+        self._mean = outputs[..., 0].double().mean(0)
+        self.total = self.aleatoric = self._mean.new_ones(self._mean.shape)
+        self.epistemic = 0 * self.total
+        self.scores = {}
+
+    mean = property(lambda self: self._mean)
+
+    def log_prob(self, y):
+        return -(self._mean - y).square()
+"""
+FAULTS = {
+    "sound": ({}, ""),
+    "unused": (
+        {"build": "network.extra = torch.nn.Parameter(torch.ones(2))"},
+        "gradient for extra",
+    ),
+    "shape": ({"forward": "return network(x)[0]"}, "outputs are [40, 3], not [S, 40, 3]"),
+    "vector": ({"loss": "return {'a': outputs.mean((0, 2))}"}, "term 'a' is [40], not a scalar"),
+    "overflow": ({"loss": "return {'a': outputs.exp().mean()}"}, "term 'a' is inf"),
+    "global": ({"forward": "return network(x) + torch.rand(1)"}, "the outputs differ"),
+    # What a run would fail on, though each part is well.
+    "another prediction": (
+        {"above": OTHER, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"},
+        "predict gives a Odd, which is no Categorical or GaussianMixture",
+    ),
+    "nan in a prediction": (
+        {"predict": "outputs = outputs * float('nan')"},
+        "uncertainty is negative or not finite",
+    ),
+    "a prediction of other examples": ({"predict": "outputs = outputs[:, 1:]"}, "total is [39]"),
+    # What would not repeat.
+    "predict draws": ({"predict": "outputs = outputs + torch.rand(1)"}, TWICE),
+    "predict draws with numpy": ({"predict": "outputs = outputs + numpy.random.rand()"}, TWICE),
+    "the loss draws": ({"loss": "scale = 1 + random.random()"}, TWICE),
+    "the clock": ({"loss": "scale = 1 + time.time() % 1"}, TWICE),
+    "state of the class": ({"loss": COUNTER.replace("OF", "type(self)")}, TWICE),
+    "state of the module": (
+        {"above": "class Memory: pass", "loss": COUNTER.replace("OF", "Memory")},
+        TWICE,
+    ),
+    # What would not resume.
+    "state of the method": ({"loss": COUNTER.replace("OF", "self")}, RESUMED),
+    "state of the network": ({"loss": COUNTER.replace("OF", "batch.network")}, RESUMED),
+    "a buffer that is not kept": (
+        {
+            "build": "network.register_buffer('steps', torch.zeros(()), persistent=False)",
+            "loss": "batch.network.steps += 1; scale = batch.network.steps",
+        },
+        RESUMED,
+    ),
+    "the process": ({"loss": "scale = 1 + os.getpid() % 1000 / 1000"}, RESUMED),
+}
+DEPENDS_ON_HASHES = {"loss": "scale = 1 + list({str(n) for n in range(99)}).index('7')"}
+KEPT = {
+    "build": "network.register_buffer('steps', torch.zeros(()))",
+    "loss": "batch.network.steps += 1; scale = batch.network.steps",
+}
+"""What a method may do: its state is in a buffer."""
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    monkeypatch.setitem(METHODS, "faulty", METHODS["kd"])
+    monkeypatch.delitem(METHODS, "faulty")
+
+
+@pytest.fixture
+def elsewhere(processes: Callable[..., ProcessPerTask]) -> Callable[[str, Path], None]:
+    """Another process, forked: it has nothing of this one, and starts in no time."""
+    executor = processes(1)
+
+    def go_on_there(plugin: str, folder: Path) -> None:
+        executor.submit(go_on, plugin, folder).result()
+
+    return go_on_there
+
+
+def plugin(folder: Path, parts: Mapping[str, str]) -> str:
+    path = folder / "plugin.py"
+    path.write_text(METHOD.format(name="faulty", **{**PARTS, **parts}))
+    return str(path)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_method(
+    fault: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    elsewhere: Callable[[str, Path], None],
+) -> None:
+    changes, message = FAULTS[fault]
+    fits = check_plugin(plugin(tmp_path, changes), elsewhere)
+    out = capsys.readouterr().out
+    assert fits == (fault == "sound"), out
+    assert message in out
+    verdict = "fits" if fits else "does not fit"
+    assert f"verdict: 'faulty' {verdict}" in out
+
+
+def test_state_in_a_buffer_and_built_in_methods_fit(
+    tmp_path: Path, elsewhere: Callable[[str, Path], None]
+) -> None:
+    path = plugin(tmp_path, KEPT)
+    assert check_plugin(path, elsewhere)
+    journeys = Journeys(path, tmp_path, elsewhere)
+    tasks = ("regression", "classification")
+    asked = [(m, next(t for t in tasks if t not in m.refuses)) for m in METHODS.values()]
+    for method, task in asked:
+        journeys.repeat(TestBed(method, task))
+    for method, task in asked:
+        journeys.resume(method.name, task)
+
+
+def test_an_order_of_sets_is_another_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not check_plugin(plugin(tmp_path, DEPENDS_ON_HASHES))
+    assert RESUMED in capsys.readouterr().out
+
+
+def test_data_may_take_as_long_as_they_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that does other things too, time passes."""
+    monkeypatch.setattr("distillation_bench.bench.check.CHECK_SECONDS", 0.05)
+    monkeypatch.setitem(DATASETS, "late", DATASETS["spiral"])
+    monkeypatch.delitem(DATASETS, "late")
+    path = tmp_path / "late.py"
+    path.write_text(
+        "import time\nfrom distillation_bench.datasets import register\n"
+        "from distillation_bench.datasets.spiral import Spiral\n"
+        "@register\nclass Late(Spiral):\n    name = 'late'\n    def load(self, stream):\n"
+        "        end = time.process_time() + 0.1\n"
+        "        while time.process_time() < end: pass\n"
+        "        return super().load(stream)\n"
+    )
+    assert check_plugin(str(path)), capsys.readouterr().out
+
+
+def test_a_loss_without_end_fails_its_check(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    elsewhere: Callable[[str, Path], None],
+) -> None:
+    monkeypatch.setattr("distillation_bench.bench.check.CHECK_SECONDS", 0.5)
+    some = ("gives outputs [S, B, K]", "finite terms and a gradient for every parameter")
+    monkeypatch.setattr(
+        "distillation_bench.bench.check.method_contract.PROMISES",
+        {name: PROMISES[name] for name in some},
+    )
+    monkeypatch.setattr(
+        "distillation_bench.bench.check.whole_cell.RECIPE", RECIPE.model_copy(update={"epochs": 1})
+    )
+    path = plugin(tmp_path, {"loss": "while True: pass"})
+    assert not check_plugin(path, elsewhere)
+    out = capsys.readouterr().out
+    # The gradients and the whole run, of either task.
+    assert out.count("took longer than 0.5 s") == 4 and out.count("ok    faulty") == 4
+
+
+def test_a_plugin_that_registers_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(UsageError, match="registers no method, dataset or metric"):
+        check_plugin(str(path))
+
+
+def test_a_process_that_goes_on_and_fails_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "raising.py"
+    path.write_text("raise OSError('not here')\n")
+    with pytest.raises(Broken, match=rf"ended with status 1: .*{path}:1: OSError: not here"):
+        go_on_elsewhere(str(path), tmp_path)
+
+
+def test_a_process_that_is_lost_is_a_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plugin may end the server that its process was forked from."""
+
+    class Lost(InProcess):
+        def __init__(self, *_: object) -> None: ...
+
+        def submit(self, *_: object, parcel: Parcel = PLAIN) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(WorkerLost("the process that it was forked from is gone"))
+            return future
+
+    monkeypatch.setattr(check, "ProcessPerTask", Lost)
+    assert not check.check_apart("plugin.py")
+    assert (
+        "verdict: does not fit: after the last line above, the process" in capsys.readouterr().out
+    )

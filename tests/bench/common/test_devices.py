@@ -1,0 +1,196 @@
+"""What `--device` names, and which worker computes where."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from distillation_bench.bench.common.devices import DEVICE, cores, parse_devices
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.bench.execution.executors import ProcessPerTask, TaskFailed
+from distillation_bench.bench.training.hardware.compute import Compute, device_here
+
+Mistake = Callable[..., str]
+NONSENSE = ["", "gpu", "CPU", "cuda:", "cuda:a", "cuda:0,", "cuda:-1", "cpu:0", "auto:1", "cuda 0"]
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """gpus(n): a machine with so many, and the driver's file."""
+
+    def pretend(count: int) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(Path, "exists", lambda path: count > 0)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "devices"),
+    [
+        ("cpu", 0, ["cpu"]),
+        ("cpu", 2, ["cpu"]),
+        ("auto", 0, ["cpu"]),
+        ("auto", 2, ["cuda:0", "cuda:1"]),
+        ("cuda", 1, ["cuda:0"]),
+        ("cuda", 3, ["cuda:0", "cuda:1", "cuda:2"]),
+        ("cuda:1", 2, ["cuda:1"]),
+        ("cuda:2,0", 3, ["cuda:2", "cuda:0"]),
+        ("cuda:0,0", 1, ["cuda:0"]),
+    ],
+)
+def test_devices_by_name(
+    text: str, count: int, devices: list[str], gpus: Callable[[int], None]
+) -> None:
+    gpus(count)
+    assert parse_devices(text) == devices
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "seen"),
+    [("cuda", 0, "no GPU"), ("cuda:0", 0, "no GPU"), ("cuda:0,1", 1, "1 GPU"), ("cuda:2", 2, "2")],
+)
+def test_a_device_that_is_not_there(
+    text: str, count: int, seen: str, gpus: Callable[[int], None], mistake: Mistake
+) -> None:
+    gpus(count)
+    message = mistake(parse_devices, text)
+    assert message.startswith(f"--device {text}: torch sees {seen}")
+
+
+def test_a_driver_without_a_gpu_is_a_cpu(
+    gpus: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(0)
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    assert parse_devices("auto") == ["cpu"]
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_what_is_no_device_is_named(
+    text: str, gpus: Callable[[int], None], mistake: Mistake
+) -> None:
+    gpus(4)
+    assert mistake(parse_devices, text) == f"--device {text}: not auto, cpu, cuda or cuda:0,1"
+
+
+def device_after(seconds: float) -> str:
+    """Run by a worker: its device."""
+    time.sleep(seconds)
+    return os.environ[DEVICE]
+
+
+def test_workers_side_by_side_have_devices_of_their_own() -> None:
+    executor = ProcessPerTask(3, None, ["cuda:0", "cuda:1"])
+    try:
+        together = [executor.submit(device_after, 1.0) for _ in range(3)]
+        found = sorted(future.result(60) for future in together)
+        assert found == ["cuda:0", "cuda:0", "cuda:1"]
+        # One that fails gives its device back, too.
+        for _ in range(4):
+            with pytest.raises(TaskFailed):
+                executor.submit(int, "x").result(60)
+        together = [executor.submit(device_after, 0.5) for _ in range(3)]
+        assert sorted(future.result(60) for future in together) == found
+    finally:
+        executor.stop()
+
+
+def test_this_process_has_the_one_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DEVICE, "cuda:1")
+    assert device_here() == torch.device("cuda:1")
+    monkeypatch.delenv(DEVICE)
+    assert device_here() == torch.device("cpu")
+
+
+def test_low_precision_gives_float32() -> None:
+    layer, x = torch.nn.Linear(3, 2), torch.randn(5, 3)
+    plain = Compute().outputs(lambda: layer(x))
+    low = Compute(precision="bfloat16").outputs(lambda: layer(x))
+    assert plain.dtype == low.dtype == torch.float32
+    assert torch.equal(plain, layer(x))
+    assert torch.equal(low, low.bfloat16().float()) and not torch.equal(low, plain)
+    torch.testing.assert_close(low, plain, rtol=0.02, atol=0.02)
+
+
+V2, V1 = "0::{group}\n", "12:memory:/m\n3:cpu,cpuacct:{group}\n0::/u\n"
+UNIFIED, SPLIT = "sys/fs/cgroup", "sys/fs/cgroup/cpu,cpuacct"
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "files", "count"),
+    [
+        (V2, "/", {}, 8),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "max 100000"}, 8),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "200000 100000"}, 2),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "150000 100000"}, 2),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "10000 100000"}, 1),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "9900000 100000"}, 8),
+        (V2, "/a/b", {f"{UNIFIED}/a/cpu.max": "300000 100000"}, 3),
+        (
+            V2,
+            "/a/b",
+            {f"{UNIFIED}/a/cpu.max": "300000 100000", f"{UNIFIED}/a/b/cpu.max": "max 100000"},
+            3,
+        ),
+        (V2, "/not/seen/here", {f"{UNIFIED}/cpu.max": "100000 50000"}, 2),
+        (V2, "/", {f"{UNIFIED}/cpu.max": "nonsense"}, 8),
+        (V1, "/", {f"{SPLIT}/cpu.cfs_quota_us": "-1", f"{SPLIT}/cpu.cfs_period_us": "100000"}, 8),
+        (
+            V1,
+            "/docker/x",
+            {f"{SPLIT}/cpu.cfs_quota_us": "400000", f"{SPLIT}/cpu.cfs_period_us": "100000"},
+            4,
+        ),
+        (
+            V1,
+            "/g",
+            {f"{SPLIT}/g/cpu.cfs_quota_us": "250000", f"{SPLIT}/g/cpu.cfs_period_us": "100000"},
+            3,
+        ),
+    ],
+)
+def test_cores_within_a_quota(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    group: str,
+    files: dict[str, str],
+    count: int,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)))
+    assert cores(tmp_path) == 8
+    for name, text in {"proc/self/cgroup": kind.format(group=group), **files}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert cores(tmp_path) == count
+
+
+def test_cores_of_a_real_control_group() -> None:
+    """One that has half a core, within that of this process, which an own reading must find."""
+    group = Path(f"/sys/fs/cgroup/cpu/bench-{os.getpid()}")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group with a quota can be made here: {error}")
+    try:
+        (group / "cpu.cfs_quota_us").write_text("50000")
+        code = "from distillation_bench.bench.common.devices import cores; print(cores())"
+        shell = f'echo $$ > {group}/cgroup.procs && exec "$@"'
+        done = subprocess.run(
+            ["sh", "-c", shell, "sh", sys.executable, "-c", code],
+            cwd=IMPORT_FOLDER,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "1\n"
+    finally:
+        group.rmdir()

@@ -1,0 +1,397 @@
+"""Processes that fail, hang and die."""
+
+from __future__ import annotations
+
+import errno
+import math
+import operator
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.bench.execution.executors import (
+    Parcel,
+    ProcessPerTask,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    WorkerLost,
+    describe_failure,
+)
+from distillation_bench.bench.execution.executors import forked_process as forked
+from distillation_bench.bench.execution.executors.forked_process import Forked
+from distillation_bench.bench.execution.executors.local import TASKS
+from distillation_bench.bench.execution.executors.process_reuse import peak_memory, restart_peak
+from distillation_bench.bench.execution.workplace import in_worker
+from distillation_bench.bench.planning.plugins.loading import load_plugins
+
+Processes = Callable[..., ProcessPerTask]
+SHARES = Parcel(shares=True)
+
+
+def test_answers_and_failures(processes: Processes) -> None:
+    executor = processes(2)
+    assert executor.submit(operator.add, 2, 3).result(60) == 5
+    with pytest.raises(TaskFailed, match="ValueError: ") as caught:
+        executor.submit(math.sqrt, -1).result(60)
+    assert "Traceback" in caught.value.details
+    assert executor.submit(in_worker, "environment").result(60)["threads"] == 1
+
+
+def test_a_death_takes_one_task_alone(processes: Processes) -> None:
+    executor = processes(3)
+    innocent = [executor.submit(time.sleep, 0.5) for _ in range(2)]
+    killed = executor.submit(signal.raise_signal, signal.SIGKILL)
+    left = executor.submit(os._exit, 3)
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        killed.result(60)
+    with pytest.raises(WorkerDied, match="ended with status 3"):
+        left.result(60)
+    assert [future.result(60) for future in innocent] == [None, None]
+
+
+def test_a_signal_without_a_name_is_a_death(processes: Processes) -> None:
+    with pytest.raises(WorkerDied, match="killed by signal 40"):
+        processes(1).submit(signal.raise_signal, 40).result(60)
+
+
+class Unmakeable:
+    """Can be packed, and not be unpacked."""
+
+    def __reduce__(self) -> Any:
+        return math.sqrt, (-1,)
+
+
+def give_what_cannot_be_unpacked() -> Any:
+    return Unmakeable()
+
+
+def test_an_answer_that_cannot_be_unpacked_is_a_failure_of_the_task(processes: Processes) -> None:
+    with pytest.raises(TaskFailed, match="ValueError: "):
+        processes(1).submit(give_what_cannot_be_unpacked).result(60)
+
+
+def test_a_process_that_cannot_be_started_is_forgotten(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its end is waited for when the executor stops, and then the server is killed."""
+
+    def has_begun(process: Forked) -> bool:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    executor = processes(1)
+    server = executor.submit(os.getppid).result(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(Forked, "has_begun", has_begun)
+        with pytest.raises(WorkerDied, match="no process could be started"):
+            executor.submit(operator.add, 1, 1).result(60)
+    executor.stop()
+    assert processes(1).submit(os.getppid).result(60) == server
+
+
+def test_a_timeout_is_a_kill(processes: Processes) -> None:
+    executor = processes(1, timeout=0.5)
+    assert executor.submit(operator.add, 1, 1).result(60) == 2
+    with pytest.raises(TimedOut, match=r"took longer than 0\.5 s"):
+        executor.submit(time.sleep, 600).result(60)
+    assert executor.submit(operator.add, 1, 2).result(60) == 3
+
+
+def test_the_longest_timeout_of_the_command_line(processes: Processes) -> None:
+    assert processes(1, timeout=1e7).submit(operator.add, 1, 1).result(60) == 2
+
+
+def test_a_wait_of_many_parts_ends_with_the_answer_and_in_time(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forked, "LONGEST", 0.01)
+    executor = processes(1, timeout=0.5)
+    assert executor.submit(time.sleep, 0.1).result(60) is None
+    with pytest.raises(TimedOut):
+        executor.submit(time.sleep, 600).result(60)
+
+
+def test_a_timeout_is_meant_for_some_tasks(processes: Processes) -> None:
+    executor = processes(1, timeout=0.5)
+    assert executor.submit(time.sleep, 1.0, parcel=Parcel(timed=False)).result(60) is None
+    with pytest.raises(TimedOut):
+        executor.submit(time.sleep, 1.0).result(60)
+
+
+def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:
+    with pytest.raises(TaskFailed, match="SystemExit: 0"):
+        processes(1).submit(sys.exit, 0).result(60)
+
+
+def test_a_killed_server_is_started_again(processes: Processes) -> None:
+    executor = processes(1)
+    assert executor.submit(operator.add, 1, 1).result(60) == 2
+    # With a process that waits for another task.
+    server = executor.submit(os.getppid, parcel=SHARES).result(60)
+    os.kill(server, signal.SIGKILL)
+    assert executor.submit(operator.add, 1, 2, parcel=SHARES).result(60) == 3
+    assert executor.submit(os.getppid).result(60) != server
+
+
+def test_out_of_memory_on_the_device_says_what_to_lower() -> None:
+    class OutOfMemoryError(RuntimeError): ...
+
+    line, _, _ = describe_failure(OutOfMemoryError("CUDA out of memory.\nTried 2 GiB"))
+    assert line == (
+        "OutOfMemoryError: lower --cells-per-gpu or --set batch_size "
+        "(CUDA out of memory. Tried 2 GiB)"
+    )
+
+
+def test_ctrl_c_does_not_reach_the_task(processes: Processes) -> None:
+    assert processes(1).submit(signal.raise_signal, signal.SIGINT).result(60) is None
+
+
+def test_stop_ends_what_runs(processes: Processes) -> None:
+    executor = processes(2)
+    running = executor.submit(time.sleep, 600)
+    while not running.running():
+        time.sleep(0.01)
+    executor.stop()
+    with pytest.raises(WorkerLost):
+        running.result(60)
+
+
+def leave_a_child(how: str, note: str) -> str:
+    """Run by a worker: start a process that holds all that is open, and end."""
+    pid = os.fork()
+    if not pid:
+        time.sleep(600)
+    Path(note).write_text(str(pid))
+    if how == "killed":
+        signal.raise_signal(signal.SIGKILL)
+    if how == "exits":
+        os._exit(0)
+    return "answer"
+
+
+@pytest.mark.parametrize("timeout", [None, 300.0])
+def test_a_child_that_is_left_holds_nothing_up(
+    processes: Processes, tmp_path: Path, timeout: float | None
+) -> None:
+    """What a worker leaves behind ends with it, and its answer is read to the end."""
+    executor, note = processes(1, timeout), tmp_path / "pid"
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        executor.submit(leave_a_child, "killed", str(note)).result(60)
+    wait_until_gone(int(note.read_text()))
+    with pytest.raises(WorkerDied, match="ended with status 0"):
+        executor.submit(leave_a_child, "exits", str(note)).result(60)
+    assert executor.submit(leave_a_child, "answers", str(note)).result(60) == "answer"
+    wait_until_gone(int(note.read_text()))
+
+
+def test_an_answer_of_any_size_arrives_whole(processes: Processes) -> None:
+    content = os.urandom(5_000_000)
+    assert processes(1).submit(bytes.join, content, [b"", b""]).result(60) == content
+
+
+def die_while_answering() -> Unsent:
+    """Run by a worker: the answer is begun, and no more."""
+    return Unsent()
+
+
+class Unsent:
+    """Kills the process that pickles it."""
+
+    def __reduce__(self) -> Any:
+        signal.raise_signal(signal.SIGKILL)
+        raise AssertionError
+
+
+def test_a_death_before_the_answer_is_sent_is_a_death(processes: Processes) -> None:
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        processes(1).submit(die_while_answering).result(60)
+
+
+def test_a_stopped_worker_is_killed_by_a_timeout_and_by_the_end(processes: Processes) -> None:
+    executor = processes(1, timeout=0.5)
+    with pytest.raises(TimedOut):
+        executor.submit(signal.raise_signal, signal.SIGSTOP).result(60)
+    executor = processes(1)
+    running = executor.submit(signal.raise_signal, signal.SIGSTOP)
+    while not executor._running:
+        time.sleep(0.01)
+    executor.stop()
+    with pytest.raises((WorkerLost, WorkerDied)):
+        running.result(60)
+
+
+def test_a_killed_server_takes_its_tasks_and_charges_none(processes: Processes) -> None:
+    executor = processes(2)
+    server = executor.submit(os.getppid).result(60)
+    running = executor.submit(time.sleep, 600)
+    while not any(process.pid for process in executor._running):
+        time.sleep(0.01)
+    (worker,) = [process.pid for process in executor._running]
+    os.kill(server, signal.SIGKILL)
+    with pytest.raises(WorkerLost):
+        running.result(60)
+    wait_until_gone(worker)
+    assert executor.submit(operator.add, 1, 2).result(60) == 3
+
+
+DRIVER = """
+import os, signal, sys, time
+sys.path.insert(0, {root!r})
+from distillation_bench.bench.execution.executors import Parcel, ProcessPerTask
+executor = ProcessPerTask(3)
+server = executor.submit(os.getppid).result()
+for task in ((time.sleep, 600), (signal.raise_signal, signal.SIGSTOP)):
+    executor.submit(*task)
+while len([each for each in executor._running if each.pid]) < 2:
+    time.sleep(0.01)
+idle = executor.submit(os.getpid, parcel=Parcel(shares=True)).result()
+os.kill(idle, signal.SIGSTOP)
+print(server, idle, *[process.pid for process in executor._running], flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_driver_leaves_nothing(tmp_path: Path) -> None:
+    """No process, stopped or not, and no file; with a script that has no file and no main guard.
+
+    The folder for temporary files has a longer name than a socket's may be.
+    """
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    driver = subprocess.Popen(
+        [sys.executable, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+    )
+    assert driver.stdin is not None and driver.stdout is not None
+    driver.stdin.write(DRIVER.format(root=str(IMPORT_FOLDER)))
+    driver.stdin.close()
+    pids = [int(each) for each in driver.stdout.readline().split()]
+    assert len(pids) == 4
+    os.kill(pids[0], signal.SIGSTOP)
+    driver.kill()
+    driver.wait()
+    for pid in pids:
+        wait_until_gone(pid)
+    assert not list(folder.iterdir())
+
+
+def test_short_tasks_share_a_process_for_a_while(processes: Processes) -> None:
+    executor = processes(1)
+    pids = [executor.submit(os.getpid, parcel=SHARES).result(60) for _ in range(TASKS + 2)]
+    assert len(set(pids[:TASKS])) == 1
+    assert len(set(pids[TASKS:])) == 1
+    assert pids[0] != pids[-1]
+
+
+def test_a_task_that_shares_none_is_alone(processes: Processes) -> None:
+    """No process waits beside it, and its own takes no other task."""
+    executor = processes(1)
+    idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+    alone = executor.submit(os.getpid).result(60)
+    wait_until_gone(idle)
+    assert executor.submit(os.getpid, parcel=SHARES).result(60) not in (idle, alone)
+
+
+def leave_a_thread() -> None:
+    """Run by a worker."""
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+
+
+def import_a_plugin(path: str) -> None:
+    """Run by a worker."""
+    Path(path).write_text("")
+    load_plugins([path])
+
+
+@pytest.mark.parametrize("left", ["thread", "child", "plugin", "time", "failure"])
+def test_a_process_in_which_something_is_left_is_not_used_again(
+    processes: Processes, tmp_path: Path, left: str
+) -> None:
+    executor = processes(1)
+    before = executor.submit(os.getpid, parcel=SHARES).result(60)
+    task: tuple[Any, ...] = {
+        "thread": (leave_a_thread,),
+        "child": (leave_a_child, "answers", str(tmp_path / "pid")),
+        "plugin": (import_a_plugin, str(tmp_path / "mine.py")),
+        "time": (time.sleep, 1.01),
+        "failure": (math.sqrt, -1),
+    }[left]
+    assert isinstance(executor.submit(*task, parcel=SHARES).exception(60), TaskFailed | None)
+    assert executor.submit(os.getpid, parcel=SHARES).result(60) != before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_what_befalls_a_process_that_waits_is_no_fault_of_a_task(
+    processes: Processes, number: int
+) -> None:
+    executor = processes(1)
+    for wait in (0.0, 0.1):
+        idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+        os.kill(idle, number)
+        time.sleep(wait)
+        follower = executor.submit(os.getpid, parcel=SHARES).result(60)
+        assert (follower == idle) == (number == signal.SIGSTOP)
+
+
+def test_a_death_in_a_process_that_waited_is_the_tasks(processes: Processes) -> None:
+    executor = processes(1)
+    executor.submit(os.getpid, parcel=SHARES).result(60)
+    with pytest.raises(WorkerDied, match="killed by SIGKILL"):
+        executor.submit(signal.raise_signal, signal.SIGKILL, parcel=SHARES).result(60)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_stop_ends_what_waits(processes: Processes, stopped: bool) -> None:
+    executor = processes(1)
+    idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+    if stopped:
+        os.kill(idle, signal.SIGSTOP)
+    executor.stop()
+    wait_until_gone(idle)
+
+
+def peak_of(size: int) -> tuple[int, int]:
+    """Run by a worker: the peak of a task that needs so many bytes, and the process."""
+    restart_peak()
+    del [b"x" * size][:]
+    return peak_memory(), os.getpid()
+
+
+def test_the_peak_of_memory_is_of_the_task_alone(processes: Processes) -> None:
+    executor = processes(1)
+    (small, one), (large, two), (again, three) = (
+        executor.submit(peak_of, size, parcel=SHARES).result(60) for size in (1, 300_000_000, 1)
+    )
+    assert one == two == three
+    assert large - small > 290_000_000
+    assert again - small < 10_000_000
+
+
+def wait_until_gone(pid: int) -> None:
+    """Within ten seconds, which are more than it takes."""
+    for _ in range(500):
+        if not _alive(pid):
+            return
+        time.sleep(0.02)
+    pytest.fail("a process was left")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

@@ -1,0 +1,91 @@
+"""A variant's latency is measured in one of its cells, whatever fails or is interrupted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.in_process import InProcess
+
+from distillation_bench.bench.execution import runner
+from distillation_bench.bench.execution.executors import PLAIN, Parcel, TaskFailed
+from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.schema import LATENCY
+
+Plan = Callable[..., list[Cell]]
+
+
+class Trained(InProcess):
+    """Cells that take no time; some fail, and one interrupts the run."""
+
+    def __init__(self, failing: Sequence[int] = (), interrupted_at: int = -1) -> None:
+        self.failing = failing
+        self.interrupted_at = interrupted_at
+        self.cells = 0
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+    ) -> Future[Any]:
+        future: Future[Any] = Future()
+        name, _, *rest = arguments
+        if name != "run_cell":
+            future.set_result({"seconds": 0.1})
+            return future
+        self.cells += 1
+        if self.cells == self.interrupted_at:
+            raise KeyboardInterrupt
+        cell, latency = rest
+        timings = {"seconds": 1.0, **({LATENCY: 0.5} if latency else {})}
+        if cell.seed in self.failing:
+            future.set_exception(TaskFailed("diverged", ""))
+        else:
+            future.set_result(({"timings": timings}, [], {}))
+        return future
+
+
+@pytest.fixture
+def measured(
+    cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[tuple[str, str]]]:
+    """measured(engine, **options): run what is left; labels and seeds that have a latency."""
+    planned, run = cells("kd", "hydra", seeds=range(4)), Run(tmp_path / "run")
+    monkeypatch.setattr(runner, "data_tasks", lambda *_: [])
+
+    def ran(engine: Trained, **options: Any) -> list[tuple[str, str]]:
+        monkeypatch.setattr(runner, "_engine", lambda *_: engine)
+        runner.run_cells(run, planned, runner.Options(1, tmp_path / "cache", **options))
+        with (run.folder / "timings.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        return sorted((row["label"], row["seed"]) for row in rows if row[LATENCY])
+
+    return ran
+
+
+Measured = Callable[..., list[tuple[str, str]]]
+
+
+def test_one_cell_of_a_variant_measures_its_latency(measured: Measured) -> None:
+    assert measured(Trained()) == [("hydra", "0"), ("kd", "0")]
+
+
+def test_where_it_fails_the_next_one_does(measured: Measured) -> None:
+    assert measured(Trained(failing=(0, 1))) == [("hydra", "2"), ("kd", "2")]
+    again = measured(Trained(), retry_failed=True)
+    assert again == [("hydra", "2"), ("kd", "2")]
+
+
+def test_a_resumed_run_measures_what_was_not(measured: Measured) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        measured(Trained(interrupted_at=2))
+    found = measured(Trained())
+    assert [label for label, _ in found] == ["hydra", "kd"]
+
+
+def test_cells_that_are_run_anew_measure_it_anew(measured: Measured) -> None:
+    before = measured(Trained())
+    assert measured(Trained(), force=True) == before

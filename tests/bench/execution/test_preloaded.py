@@ -1,0 +1,39 @@
+"""What a task imports it imports in each process anew: the server has it already."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import distillation_bench.bench.execution.executors.preloaded
+from distillation_bench.bench.execution import worker
+from distillation_bench.bench.planning.config import load_preset, parse_settings, parse_variant
+from distillation_bench.bench.planning.cells import make_cells
+from distillation_bench.bench.execution.workplace import Workplace
+
+config = replace(load_preset("quick"), datasets=("spiral", "sine"), seeds=(0,))
+config = replace(config, variants=(parse_variant("kd"), parse_variant("hydra+")))
+cells = make_cells(config.with_settings(parse_settings(["epochs=1", "members=2"])))
+before = set(sys.modules)
+place = Workplace(sys.argv[1])
+for cell in cells:
+    worker.prepare_data(place, cell.teacher.data)
+    worker.make_piece(place, cell.teacher, 0)
+    worker.run_cell(place, cell)
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_tasks_of_small_cells_import_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    root = IMPORT_FOLDER
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

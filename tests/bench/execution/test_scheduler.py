@@ -1,0 +1,205 @@
+"""The graph's laws, on an executor that the test plays itself."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from tests.in_process import InProcess
+
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.execution.executors import (
+    PLAIN,
+    Parcel,
+    TaskFailed,
+    TimedOut,
+    WorkerDied,
+    WorkerLost,
+)
+from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.scheduler import LOSSES, Ended, Scheduler
+
+
+class Played(InProcess):
+    """Answers each call by a script: what to raise, by name and attempt; counts what runs."""
+
+    def __init__(self, script: dict[str, list[BaseException]] | None = None, jobs: int = 1) -> None:
+        self.jobs = jobs
+        self.script = script or {}
+        self.calls: list[str] = []
+        self.stopped = False
+
+    def slots(self) -> int:
+        return self.jobs
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+    ) -> Future[Any]:
+        (name,) = arguments
+        self.calls.append(name)
+        future: Future[Any] = Future()
+        left = self.script.get(name)
+        if left:
+            error = left.pop(0)
+            if isinstance(error, KeyboardInterrupt):
+                raise error
+            future.set_exception(error)
+        else:
+            future.set_result(name.upper())
+        return future
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.ends: dict[str, Ended] = {}
+
+    def started(self, task: Task) -> None: ...
+
+    def ended(self, ended: Ended) -> None:
+        assert ended.task.name not in self.ends, "told twice"
+        self.ends[ended.task.name] = ended
+
+
+def task(name: str, *needs: str, rank: int = 0) -> Task:
+    return Task(name, str, (name,), needs, rank)
+
+
+def play(
+    tasks: list[Task], script: dict[str, list[BaseException]] | None = None, **options: Any
+) -> tuple[Played, Notes, bool]:
+    executor, notes = Played(script, options.pop("jobs", 1)), Notes()
+    well = Scheduler(tasks, executor, notes, **options).run()
+    return executor, notes, well
+
+
+DIAMOND = [task("d", "b", "c"), task("b", "a"), task("c", "a"), task("a")]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 9])
+def test_a_diamond_runs_in_order_each_once(jobs: int) -> None:
+    executor, notes, well = play(DIAMOND, jobs=jobs)
+    assert well and sorted(executor.calls) == ["a", "b", "c", "d"]
+    assert executor.calls[0] == "a" and executor.calls[-1] == "d"
+    assert {name: ended.value for name, ended in notes.ends.items()} == {
+        name: name.upper() for name in "abcd"
+    }
+
+
+def test_a_need_outside_the_graph_is_done() -> None:
+    assert play([task("b", "cached")])[0].calls == ["b"]
+
+
+def test_a_failure_takes_its_dependants_and_nothing_else() -> None:
+    failure: BaseException = TaskFailed("ValueError: no", "trace")
+    executor, notes, well = play([*DIAMOND, task("e")], {"b": [failure]})
+    assert not well
+    assert sorted(executor.calls) == ["a", "b", "c", "e"]
+    assert {name for name, ended in notes.ends.items() if ended.failed} == {"b", "d"}
+    assert notes.ends["d"].reason == "b failed: ValueError: no"
+    assert notes.ends["d"].details == "trace"
+
+
+def test_only_a_dead_worker_is_tried_again() -> None:
+    script: dict[str, list[BaseException]] = {
+        "once": [WorkerDied("killed")],
+        "always": [WorkerDied("killed"), WorkerDied("killed"), WorkerDied("killed")],
+        "slow": [TimedOut("took longer")],
+        "wrong": [TaskFailed("ValueError", "")],
+    }
+    executor, notes, _ = play([task(name) for name in script] + [task("well")], script)
+    counts = {name: executor.calls.count(name) for name in [*script, "well"]}
+    assert counts == {"once": 2, "always": 2, "slow": 1, "wrong": 1, "well": 1}
+    assert notes.ends["once"].value == "ONCE" and notes.ends["once"].attempts == 2
+    assert notes.ends["always"].reason == "killed, 2 times"
+
+
+def test_fail_fast_starts_nothing_more() -> None:
+    failure: BaseException = TaskFailed("ValueError", "")
+    executor, notes, well = play(
+        [task("a"), task("b"), task("c")], {"a": [failure]}, fail_fast=True
+    )
+    assert not well and executor.calls == ["a"] and set(notes.ends) == {"a"}
+
+
+def test_fail_fast_starts_nothing_that_waited_either() -> None:
+    """What was running when it failed is done; what needs that is not begun."""
+    failure: BaseException = TaskFailed("ValueError", "")
+    tasks = [task("a"), task("teacher"), task("cell", "teacher")]
+    executor, notes, well = play(tasks, {"a": [failure]}, fail_fast=True, jobs=2)
+    assert not well and executor.calls == ["a", "teacher"]
+    assert set(notes.ends) == {"a", "teacher"}
+
+
+def test_what_succeeded_is_kept_when_another_ends_the_run() -> None:
+    gone: BaseException = UsageError("the cluster is gone")
+    names = [f"{number}" for number in range(8)]
+    executor, notes = Played({"3": [gone]}, jobs=8), Notes()
+    with pytest.raises(UsageError):
+        Scheduler([task(name) for name in names], executor, notes).run()
+    assert set(notes.ends) == {*names} - {"3"}
+
+
+def test_an_interrupt_stops_the_workers() -> None:
+    executor, notes = Played({"b": [KeyboardInterrupt()]}), Notes()
+    with pytest.raises(KeyboardInterrupt):
+        Scheduler([task("a"), task("b"), task("c")], executor, notes).run()
+    assert executor.stopped and set(notes.ends) == {"a"}
+
+
+@pytest.mark.parametrize("last", ["b", "c"])
+def test_ctrl_c_waits_for_a_safe_moment(last: str) -> None:
+    """Raised anywhere it could leave a lock held, or a record half told of."""
+
+    class Interrupted(Notes):
+        def ended(self, ended: Ended) -> None:
+            if ended.task.name == last:
+                signal.raise_signal(signal.SIGINT)
+            super().ended(ended)
+
+    executor, notes = Played(), Interrupted()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Scheduler([task("a"), task("b", "a"), task("c", "b")], executor, notes).run()
+    assert executor.stopped and list(notes.ends) == ["a", "b", "c"][: "abc".index(last) + 1]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, too, where a task has ended when it is submitted."""
+    seconds = {"short": 1.0, "long": 5.0}
+    now = 0.0
+
+    class Timed(Played):
+        def submit(
+            self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        ) -> Future[Any]:
+            nonlocal now
+            now += seconds[arguments[0].partition(" ")[0]]
+            return super().submit(function, *arguments, parcel=parcel)
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    names = [f"{kind} {i}" for kind in seconds for i in range(3)]
+    tasks = [Task(name, str, (name,), kind=(name.partition(" ")[0],)) for name in names]
+    executor = Timed()
+    assert Scheduler(tasks, executor, Notes()).run()
+    assert executor.calls == ["short 0", "long 0", "long 1", "long 2", "short 1", "short 2"]
+
+
+def test_a_lost_worker_is_not_charged_to_its_task() -> None:
+    lost: list[BaseException] = [WorkerLost("gone") for _ in range(5)]
+    script: dict[str, list[BaseException]] = {
+        "taken": [*lost],
+        "dies": [*lost, WorkerDied("killed")],
+        "cursed": [WorkerLost("gone") for _ in range(99)],
+    }
+    executor, notes, _ = play([task(name) for name in script], script)
+    assert notes.ends["taken"].value == "TAKEN" and notes.ends["taken"].attempts == 1
+    assert notes.ends["dies"].value == "DIES" and notes.ends["dies"].attempts == 2
+    assert notes.ends["cursed"].reason == f"gone, {LOSSES + 1} times"
+    assert executor.calls.count("cursed") == LOSSES + 1

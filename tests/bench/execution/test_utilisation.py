@@ -1,0 +1,78 @@
+"""How busy workers were: graphs whose times can be told by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.progress.utilisation import (
+    Span,
+    Usage,
+    makespan,
+    usage_line,
+)
+from distillation_bench.bench.execution.scheduler import Ended
+
+
+def span(name: str, began: float, ended: float, *needs: str) -> Span:
+    return Span(name, needs, began, ended)
+
+
+TEACHER = span("teacher", 0, 10)
+CELLS = [span(f"cell {i}", 10 + 20 * (i // 2), 30 + 20 * (i // 2), "teacher") for i in range(4)]
+"""Two workers: one waits 10 s for the teacher, then both train two cells of 20 s each."""
+
+
+@pytest.mark.parametrize(
+    ("workers", "seconds"), [(1, 90.0), (2, 50.0), (3, 50.0), (4, 30.0), (99, 30.0)]
+)
+def test_the_same_tasks_on_other_numbers_of_workers(workers: int, seconds: float) -> None:
+    assert makespan([TEACHER, *CELLS], workers) == seconds
+
+
+def test_idle_for_want_of_a_teacher() -> None:
+    line = usage_line([*CELLS, TEACHER], [(0.0, 2)])
+    assert line == (
+        "2 workers busy 90% of 50 s (idle: 10% waiting for teachers); "
+        "one more would have saved 0 s, any number at most 20 s"
+    )
+
+
+def test_idle_at_the_end_and_between_tasks() -> None:
+    spans = [span("a", 0, 10), span("b", 0, 4), span("c", 6, 8)]
+    assert usage_line(spans, [(0.0, 2)]).startswith(
+        "2 workers busy 80% of 10 s (idle: 10% between tasks, 10% at the end)"
+    )
+
+
+def test_more_workers_than_cores_would_save_nothing() -> None:
+    line = "2 workers busy 90% of 50 s (idle: 10% waiting for teachers)"
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=2) == line
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=1) == line
+    one = "; one more would have saved 0 s, one for each of "
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=3) == f"{line}{one}3 cores at most 0 s"
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=4) == f"{line}{one}4 cores at most 20 s"
+
+
+def test_workers_that_come_later() -> None:
+    spans = [span("a", 0, 10), span("b", 5, 10)]
+    line = usage_line(spans, [(0.0, 1), (5.0, 2), (99.0, 7)])
+    assert line.startswith("2 workers busy 100% of 10 s; one more would have saved 0 s")
+
+
+def test_no_task() -> None:
+    assert usage_line([], [(0.0, 2)]) == "no task ran"
+
+
+def test_what_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry counts from the first attempt; what never began is no work."""
+    clock, slots = iter([100.0, 101.0, 103.0, 107.0, 108.0]), iter([2, 2, 3, 3, 3])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    usage = Usage(lambda: next(slots))
+    task, never = Task("a", str, ()), Task("b", str, (), ("a",))
+    usage.started(task)
+    usage.started(task)
+    usage.ended(Ended(task))
+    usage.ended(Ended(never, reason="a failed", attempts=0))
+    assert usage.spans == [span("a", 1, 7)]
+    assert usage.capacity == [(0.0, 2), (3.0, 3)]

@@ -1,0 +1,91 @@
+"""A watched run is told as it goes on, and watching ends with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillation_bench.bench.execution.progress.watch import Seen, Watch, watch
+from distillation_bench.bench.storage.run_folder import Outcome, Record, Run
+
+MakeRun = Callable[..., Run]
+
+
+def test_lines_of_what_changes(
+    tmp_path: Path,
+    whole_run: MakeRun,
+    driver: Callable[[Path], Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    slots = [("d", "a", 0), ("d", "a", 1), ("d", "b", 0)]
+    whole = whole_run(tmp_path / "whole", slots, failed=(slots[2],))
+    run = whole_run(tmp_path / "r", slots, missing=tuple(slots[1:]))
+    with driver(run.folder):
+        watching = threading.Thread(target=watch, args=(run, 0.02))
+        watching.start()
+        while "3 cells: 1 done, 2 not run" not in (out := capsys.readouterr().out):
+            time.sleep(0.01)
+        assert "driven by process" in out and "left" in out
+        for slot in slots[1:]:
+            name = "{}.{}.s{}.json".format(*slot)
+            (run.cells / f".{name}").write_bytes((whole.cells / name).read_bytes())
+            (run.cells / f".{name}").replace(run.cells / name)
+    watching.join(timeout=30)
+    assert not watching.is_alive()
+    lines = capsys.readouterr().out.splitlines()
+    assert "d a seed 1  done, 1.5 s" in lines
+    assert "FAILED d b seed 0: ValueError: it broke" in lines
+    assert lines[-1] == "3 cells: 2 done, 1 failed; nothing runs"
+
+
+def test_a_run_that_nobody_drives_is_told_once(
+    tmp_path: Path, whole_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = whole_run(tmp_path / "r")
+    (run.folder / ".driver").write_text("process 1 on nowhere")
+    watch(run, 3600)
+    assert capsys.readouterr().out == "8 cells: 8 done; nothing runs\n"
+
+
+def test_a_record_is_read_once(
+    tmp_path: Path, whole_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = whole_run(tmp_path / "r", failed=(("d", "a", 0),))
+    read: list[str] = []
+    record = run.record
+
+    def reading(name: str) -> Record | None:
+        read.append(name)
+        return record(name)
+
+    monkeypatch.setattr(run, "record", reading)
+    watched = Watch(run)
+    assert len(watched.look()) == len(read) == 8
+    assert watched.look() == [] and len(read) == 8
+    run.files("d.a.s0").record.unlink()
+    assert watched.look() == [] and "1 not run" in watched.summary()
+    screen = watched.screen()
+    assert "8 cells: 7 done, 1 not run" in screen and "method" in screen
+
+
+def test_time_left_is_by_what_this_driver_did(
+    tmp_path: Path, whole_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = whole_run(tmp_path / "r", missing=(("d", "a", 0), ("d", "a", 1), ("e", "b", 1)))
+    with run.locked():
+        watched = Watch(run)
+        watched.look()
+        # Records of before it began tell how long cells take, not how fast it is.
+        assert "time left not known yet" in watched.summary()
+        start = (run.folder / ".driver").stat().st_mtime
+        # Three cells of 1.5 s since it began, 60 s ago: 20 s each, with teachers.
+        for name in ("e.a.s0", "e.a.s1", "d.b.s0"):
+            watched.seen[name] = Seen(Outcome("done", seconds=1.5), start + 1)
+        monkeypatch.setattr(time, "time", lambda: start + 60)
+        assert "about 1 min 00 s left" in watched.summary()
+    assert run.holder() == ""

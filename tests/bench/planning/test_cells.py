@@ -1,0 +1,172 @@
+"""Cells and keys depend on what is asked for, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.hashing import file_digest
+from distillation_bench.bench.execution.job_graph import make_tasks
+from distillation_bench.bench.execution.workplace import Workplace
+from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.planning.config import Variant
+from distillation_bench.bench.storage.cache import Cache
+
+Plan = Callable[..., list[Cell]]
+LABELLED = Variant("kd", {"a": [0.4]}, label="mine")
+
+
+def one(cells: list[Cell]) -> Cell:
+    (cell,) = cells
+    return cell
+
+
+def test_datasets_times_variants_times_seeds_each_once(cells: Plan) -> None:
+    planned = cells("kd", "hydra+[heads=2,3]", datasets=["spiral", "sine"], seeds=[0, 1])
+    names = [(cell.dataset, cell.label, cell.seed) for cell in planned]
+    assert len(set(names)) == len(names) == 2 * 3 * 2
+    again = cells("hydra+[heads=3,2]", "kd", "kd", datasets=["sine", "spiral"], seeds=[1, 0])
+    assert {cell.id for cell in again} == {cell.id for cell in planned}
+
+
+def test_ids_are_free_of_the_working_directory(
+    cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = one(cells()).id
+    monkeypatch.chdir(tmp_path)
+    assert one(cells()).id == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipe": {"epochs": 3}},
+        {"recipe": {"student_weight_decay": 0.5}},
+        {"recipe": {"data_seed": 7}},
+        {"recipes": {"spiral": {"clip": 1}}},
+        {"datasets": ["digits"]},
+        {"seeds": [1]},
+    ],
+)
+def test_what_changes_a_cell(cells: Plan, changes: dict[str, Any]) -> None:
+    assert one(cells(**changes)).id != one(cells()).id
+
+
+def test_a_parameter_changes_the_cell_but_not_its_teacher(cells: Plan) -> None:
+    plain, changed = one(cells()), one(cells("kd[a=0.3]"))
+    assert changed.id != plain.id and changed.teacher == plain.teacher
+    assert changed.label == "kd[a=0.3]"
+
+
+def test_students_values_do_not_change_the_teacher(cells: Plan) -> None:
+    plain = one(cells()).teacher.key
+    assert one(cells(recipe={"student_weight_decay": 0.5})).teacher.key == plain
+    network = {"family": "mlp", "member": [100] * 4, "core": [5], "head": [5]}
+    assert one(cells(recipe={"network": network})).teacher.key == plain
+    assert one(cells(recipe={"weight_decay": 0.5})).teacher.key != plain
+    assert one(cells(recipe={"members": 6})).teacher.key != plain
+
+
+def test_how_the_ensemble_is_cut_changes_nothing(cells: Plan) -> None:
+    cut = one(cells(recipe={"piece": 2}))
+    assert cut.id == one(cells()).id
+    assert [list(piece) for piece in cut.teacher.pieces] == [[0, 1], [2, 3], [4]]
+
+
+def test_integers_are_floats_where_floats_are_meant(cells: Plan) -> None:
+    assert one(cells("kd[a=1]")).id == one(cells("kd[a=1.0]")).id
+    assert one(cells(recipe={"clip": 5})).id == one(cells(recipe={"clip": 5.0})).id
+
+
+def test_a_schedule_has_one_form(cells: Plan) -> None:
+    written = one(cells("hydra+[lam=linear( 0,4.0 , 50,150)]"))
+    assert written.id == one(cells("hydra+[lam=linear(0, 4, 50, 150)]")).id
+    assert written.label == "hydra+[lam=linear(0,4,50,150)]"
+
+
+def test_the_datasets_defaults_are_the_original_codes(cells: Plan) -> None:
+    spiral, sine = cells("hydra+", datasets=["spiral", "sine"])
+    assert (spiral.parameters["temperature"], sine.parameters["temperature"]) == (3, 1)
+    assert (spiral.recipe.learning_rate, sine.recipe.learning_rate) == (0.01, 0.05)
+    assert (spiral.recipe.weight_decay, sine.recipe.weight_decay) == (1e-4, 1e-5)
+    assert spiral.recipe.student_weight_decay == sine.recipe.student_weight_decay == 1e-8
+
+
+def test_a_refused_task_is_skipped_among_others(cells: Plan) -> None:
+    skipped = {cell.dataset: cell.skip for cell in cells("endd", datasets=["spiral", "sine"])}
+    assert skipped["spiral"] == "" and "Dirichlet" in skipped["sine"]
+    with pytest.raises(UsageError, match="nothing can be run: endd on sine"):
+        cells("endd", datasets=["sine"])
+
+
+def test_a_label_of_its_own(cells: Plan) -> None:
+    variant = Variant("hydra", {"heads": [2, 3], "phases": [1]}, label="mine")
+    assert [cell.label for cell in cells(variant)] == ["mine[heads=2]", "mine[heads=3]"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "keywords", "message"),
+    [
+        (["kd", "kd[a=0.9]"], {}, "'kd[a=0.9]' is the same as 'kd'"),
+        (["hydra["], {}, "is not name or name"),
+        (["kd"], {"recipe": {"epoch": 1}}, "unknown name 'epoch'; did you mean 'epochs'?"),
+        (["kd"], {"recipe": {"epochs": 0}}, "greater than or equal to 1, not 0"),
+        (["kd"], {"recipe": {"epochs": True}}, "not True"),
+        (["kd"], {"recipes": {"spirl": {}}}, "did you mean 'spiral'?"),
+        (["kd"], {"recipe": {"network": {"core": [3], "haed": [3]}}}, "did you mean 'head'?"),
+        (["kd[a=.nan]"], {}, "must be finite"),
+        (["hydra+[lam=linear(0,1,5,2)]"], {}, "linear(0, 1, 5, 2) is not a number"),
+        (["kd"], {"recipe": {"augment": "crop"}}, "the inputs of spiral are no images"),
+        (["kd"], {"recipe": {"augment": "crop+crop"}}, "'crop+crop' is not some of crop, flip"),
+        (["kd"], {"recipe": {"precision": "float64"}}, "'float32' or 'bfloat16', not 'float64'"),
+        (["kd"], {"recipe": {"network": {"family": "resnet"}}}, "needs images, which spiral has"),
+        (["kd"], {"recipe": {"network": {"family": "restnet"}}}, "did you mean 'resnet'?"),
+        (["kd"], {"recipe": {"network": 3}}, "network: options such as network.width=0.5, not 3"),
+        ([LABELLED, Variant("hydra", label="mine")], {}, "another variant has the label 'mine'"),
+        ([LABELLED, Variant("kd", {"a": [0.3]}, label="mine")], {}, "has the label 'mine'"),
+    ],
+)
+def test_mistakes_are_named(
+    cells: Plan,
+    mistake: Callable[..., str],
+    methods: list[str],
+    keywords: dict[str, Any],
+    message: str,
+) -> None:
+    assert message in mistake(lambda: cells(*methods, **keywords))
+
+
+def test_a_timeout_is_meant_for_cells_alone(cells: Plan, tmp_path: Path) -> None:
+    planned = cells("kd", "hydra", seeds=[0, 1], recipe={"piece": 2})
+    tasks = make_tasks(planned, Cache(tmp_path), Workplace(str(tmp_path)))
+    assert {task.name.split()[0] for task in tasks} == {"teacher", "cell"}
+    assert all(task.parcel.timed == task.name.startswith("cell ") for task in tasks)
+    assert len(tasks) == 2 * (3 + 1) + 4
+
+
+def test_a_teacher_of_one_piece_is_one_task(cells: Plan, tmp_path: Path) -> None:
+    planned = cells("kd", "hydra", seeds=[0, 1], recipe={"members": 2})
+    tasks = make_tasks(planned, Cache(tmp_path), Workplace(str(tmp_path)))
+    teachers = [task for task in tasks if not task.name.startswith("cell ")]
+    assert [task.arguments[0] for task in teachers] == ["make_piece"] * 2
+    for teacher, cell in zip(teachers, tasks[2:4], strict=True):
+        assert cell.needs == (teacher.name,)
+        assert teacher.parcel.writes[-1] in cell.parcel.reads
+
+
+def test_a_files_digest_is_its_meaning(tmp_path: Path) -> None:
+    versions = {
+        "plain": "def f(x):\n    return x + 1\n",
+        "commented": '"""Doc."""\n# why\ndef f(x):\n  """Doc."""\n  return (x\n    + 1)\n',
+        "other": "def f(x):\n    return x + 2\n",
+    }
+    digests = {}
+    for name, text in versions.items():
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        digests[name] = file_digest(path)
+    assert digests["plain"] == digests["commented"] != digests["other"]

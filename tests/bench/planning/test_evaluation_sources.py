@@ -1,0 +1,92 @@
+"""OOD sets and corruptions: asked for, by default, absent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.datasets.files import write_images, write_mnist_like
+
+from distillation_bench.bench.planning.config import Config
+from distillation_bench.bench.planning.evaluation_sources import sources_of
+from distillation_bench.datasets import DATASETS, get
+
+Mistake = Callable[..., str]
+
+
+def config(*ood: str, **given: Any) -> Config:
+    return Config((), (), (), {}, {}, {}, ood=ood, **given)
+
+
+def test_a_toy_dataset_makes_its_own_whatever_is_asked_for(tmp_path: Path) -> None:
+    for asked in (config(), config("svhn")):
+        sources = sources_of(get("digits-0-7"), asked, tmp_path)
+        assert [(each.name, each.group, each.source) for each in sources.ood] == [
+            ("digits-8-9", "near", ""),
+            ("patches", "far", ""),
+        ]
+        assert sources.present == list(sources.ood)
+
+
+def test_a_default_that_is_absent_is_kept_with_its_reason(tmp_path: Path) -> None:
+    mnist = get("mnist")
+    write_mnist_like(tmp_path, DATASETS["fashion-mnist"].files, 10)  # type: ignore[attr-defined]
+    sources = sources_of(mnist, config(), tmp_path)
+    assert [each.name for each in sources.ood] == list(mnist.ood_groups)
+    assert [each.group for each in sources.ood] == list(mnist.ood_groups.values())
+    absent = {each.name: each.absent for each in sources.ood if each.absent}
+    assert set(absent) == {"emnist-letters", "kmnist"}
+    assert all(str(tmp_path) in reason for reason in absent.values())
+    synthetic = ["uniform-noise", "gaussian-noise", "pixel-permutation"]
+    assert [each.name for each in sources.present] == ["fashion-mnist", *synthetic]
+
+
+def test_groups_are_as_asked_else_the_datasets_else_far(tmp_path: Path) -> None:
+    for name in ("other", "third"):
+        write_images(tmp_path / name, 3)
+    folders = f"near:folder:{tmp_path / 'other'}", f"folder:{tmp_path / 'third'}"
+    asked = config("near:uniform-noise", "gaussian-noise", *folders)
+    found = [(e.name, e.group) for e in sources_of(get("mnist"), asked, tmp_path).ood]
+    assert found == [
+        ("uniform-noise", "near"),
+        ("gaussian-noise", "far"),
+        ("folder:other", "near"),
+        ("folder:third", "far"),
+    ]
+
+
+def test_two_sets_of_one_name_are_refused(tmp_path: Path, mistake: Mistake) -> None:
+    for name in ("a/images", "b/images"):
+        write_images(tmp_path / name, 3)
+    asked = config(*(f"folder:{tmp_path / name}" for name in ("a/images", "b/images")))
+    message = mistake(sources_of, get("mnist"), asked, tmp_path)
+    assert message == "--ood: two sets are called 'folder:images'"
+
+
+def test_a_set_asked_for_by_several_datasets_is_not_its_own(tmp_path: Path) -> None:
+    for text in ("mnist", "near:mnist"):
+        assert sources_of(get("mnist"), config(text), tmp_path).ood == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("kmnist", "--ood kmnist: no KMNIST/raw/train-images-idx3-ubyte in "),
+        ("kmnits", "--ood kmnits: "),
+        ("near:kmnits", "did you mean 'kmnist'?"),
+        ("spiral", "--ood spiral: "),
+        ("folder:none", "--ood folder:none: "),
+    ],
+)
+def test_what_is_asked_for_must_be_there(
+    text: str, reason: str, tmp_path: Path, mistake: Mistake
+) -> None:
+    assert reason in mistake(sources_of, get("mnist"), config(text), tmp_path)
+
+
+def test_a_folder_of_corruptions_must_be_one(tmp_path: Path, mistake: Mistake) -> None:
+    folder = str(tmp_path / "none")
+    message = mistake(sources_of, get("cifar10"), config(corruptions=folder), tmp_path)
+    assert message.startswith(f"--corruptions {folder}: ")

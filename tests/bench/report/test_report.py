@@ -1,0 +1,197 @@
+"""The report's content; tests/end_to_end/test_report.py opens it in a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from tests.unchecked import unchecked
+
+from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.report import build
+from distillation_bench.bench.storage.run_folder import Run
+
+MakeRun = Callable[..., Run]
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }} {% raw %}",
+    "</style></title></script>&lt;b&gt;",
+)
+PROMPT = {("far", "a", 0): {"nll": 1.0}, ("far", "b", 0): {"nll": 2.0}}
+
+
+class Page(HTMLParser):
+    """Every element with its attributes, and the text of the page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: dict[str, str] = {}
+        self.text = ""
+        self._within = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._within = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._within in ("script", "style"):
+            self.inside[self._within] = self.inside.get(self._within, "") + data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+
+def page_of(*runs: Run, mixed: bool = False) -> Page:
+    return Page(build(read([run.folder for run in runs], mixed), with_figures=False))
+
+
+def hostile_run(make_run: MakeRun, folder: Path) -> Run:
+    """Hostile text wherever a run's folder can hold text."""
+    good = {
+        (dataset, label, seed): {"nll": 1.0 + seed, HOSTILE[0]: 2.0}
+        for dataset in HOSTILE[:2]
+        for label in HOSTILE
+        for seed in (0, 1)
+    }
+    run = make_run(
+        folder,
+        good,
+        failed={(HOSTILE[0], f"failed {text}", 0): text for text in HOSTILE},
+        parameters={text: {text: text} for text in HOSTILE},
+        recipe=dict.fromkeys(HOSTILE, HOSTILE[1]),
+        ood={HOSTILE[0]: {HOSTILE[1]: "far"}},
+        metrics={
+            HOSTILE[0]: {
+                "better": "lower",
+                "headline": True,
+                "summary": HOSTILE[1],
+                "task": "any",
+            }
+        },
+        command=" ".join(HOSTILE),
+    )
+    run.write_manifest({**run.manifest(), "remarks": {HOSTILE[0]: [*HOSTILE]}})
+    for path in run.cells.glob("*.json"):
+        record = json.loads(path.read_bytes())
+        record["environment"] = dict.fromkeys(HOSTILE, HOSTILE[0])
+        record |= {"commit": HOSTILE[1]}
+        run.write_record({name: value for name, value in record.items() if name != "sum"})
+    return run
+
+
+def test_hostile_text_stays_text(make_run: MakeRun, tmp_path: Path) -> None:
+    page = page_of(hostile_run(make_run, tmp_path / '<b title="x">'))
+    assert (page.count("script"), page.count("style"), page.count("img")) == (1, 1, 0)
+    assert page.count("b") == 0
+    for tag, attributes in page.elements:
+        assert not any(name.startswith("on") or name == "style" for name in attributes), tag
+        assert (attributes.get("href") or "#").startswith(("#", "data:,")), attributes
+    for text in HOSTILE:
+        assert text in page.text
+
+
+def test_only_its_own_style_and_script_may_run(make_run: MakeRun, tmp_path: Path) -> None:
+    page = page_of(make_run(tmp_path / "run", PROMPT))
+    (policy,) = [each["content"] for _, each in page.elements if "http-equiv" in each]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy and "http" not in policy
+    for name in ("style", "script"):
+        digest = hashlib.sha256(page.inside[name].encode()).digest()
+        assert f"{name}-src 'sha256-{base64.b64encode(digest).decode()}'" in policy
+
+
+def test_a_leaderboard_has_mean_deviation_and_n(make_run: MakeRun, tmp_path: Path) -> None:
+    figures = {("far", "a", seed): {"nll": float(seed)} for seed in (1, 2, 3)}
+    page = page_of(make_run(tmp_path / "run", figures | {("far", "b", 1): {"nll": 9.0}}))
+    assert "2.000 ± 1.000" in page.text
+    assert "9.000" in page.text and "9.000 ±" not in page.text
+    keys = [each["data-key"] for tag, each in page.elements if tag == "td" and "data-key" in each]
+    assert keys == ["3", "2.0", "1", "9.0"], "n stands beside the name"
+
+
+def test_remarks_on_the_data_stand_below_its_leaderboard(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", PROMPT | {("other", "a", 0): {"nll": 1.0}})
+    line = "classes without a test example: dog"
+    run.write_manifest({**run.manifest(), "remarks": {"far": [line]}})
+    page = page_of(run)
+    assert page.text.count(line) == 1 and page.text.index(line) < page.text.index("other: ")
+
+
+def test_cells_without_figures_are_named_with_reasons(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "run",
+        PROMPT,
+        failed={("far", "a", seed): "loss is nan" for seed in (1, 2)},
+        skipped={("far", "c", 0): "no Dirichlet in regression"},
+        missing=[("far", "b", 1)],
+    )
+    page = page_of(run)
+    for text in ("loss is nan", "no Dirichlet in regression", "2 failed of 3", "1 not run of 2"):
+        assert text in page.text
+    assert page.text.index("loss is nan") < page.text.index("no Dirichlet")
+    assert "failed1, 2loss is nan" in page.text, "one line for cells of the same reason"
+
+
+def test_figures_that_are_not_finite_are_shown_so(make_run: MakeRun, tmp_path: Path) -> None:
+    figures = {("far", "a", 0): {"nll": float("nan")}, ("far", "b", 0): {"nll": float("inf")}}
+    page = page_of(make_run(tmp_path / "run", figures | {("far", "c", 0): {"nll": 1.0}}))
+    keys = [each.get("data-key") for tag, each in page.elements if tag == "td"]
+    assert keys[1::2][:3] == ["", "inf", "1.0"]
+
+
+def test_versions_are_counted_and_the_command_is_there(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", PROMPT, command="python run_bench.py run -m 'a b'")
+    path = next(iter(run.cells.glob("*.a*.json")), None) or next(run.cells.glob("*.json"))
+    record = json.loads(path.read_bytes())
+    record["environment"] = {"torch": "9.9"}
+    run.write_record({name: value for name, value in record.items() if name != "sum"})
+    page = page_of(run)
+    text = " ".join(page.text.split())
+    assert "python run_bench.py run -m 'a b'" in text
+    assert "2.13 (1 cell)" in text and "9.9 (1 cell)" in text
+    assert "0" * 40 in text
+
+
+def test_the_same_run_gives_the_same_bytes(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", PROMPT)
+    once, again = (build(read([run.folder])) for _ in range(2))
+    assert once == again
+    assert "2026-01-01 00:00" in once, "the time of the newest record"
+
+
+def test_several_runs_and_another_protocol_marked(make_run: MakeRun, tmp_path: Path) -> None:
+    one = make_run(tmp_path / "one", PROMPT)
+    two = make_run(tmp_path / "two", PROMPT, recipe={"epochs": 99})
+    page = page_of(one, two, mixed=True)
+    assert "one, two" in page.text and "a (two)" in page.text
+
+
+@pytest.mark.parametrize("damage", [{"environment": 5}, {"reason": None}, {"finished": 7}])
+def test_a_record_that_holds_something_else_is_named(
+    make_run: MakeRun, tmp_path: Path, damage: dict[str, object]
+) -> None:
+    run = make_run(tmp_path / "run", PROMPT)
+    path = next(run.cells.glob("*.json"))
+    record = json.loads(path.read_bytes())
+    with unchecked():
+        run.write_record({k: v for k, v in (record | damage).items() if k != "sum"})
+    with pytest.raises(UsageError, match=re.escape(path.name)):
+        page_of(run)

@@ -1,0 +1,84 @@
+"""A label that stands for more than one thing is refused where it is read, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.upkeep.merge import merge
+from distillation_bench.bench.storage.upkeep.verify import verify
+
+Mistake = Callable[..., str]
+MakeRun = Callable[..., Run]
+
+
+def runs_of_halves(make_run: MakeRun, folder: Path, changes: dict[str, Any]) -> list[Run]:
+    """Two runs: the seeds 0 and 1, and the seeds 2 and 3, which were made in another way."""
+    made = []
+    for name, seeds, options in (("a", (0, 1), {}), ("b", (2, 3), changes)):
+        values = {("digits", label, seed): {"nll": seed} for label in "xy" for seed in seeds}
+        made.append(make_run(folder / name, values, **options))
+    return made
+
+
+READ = [
+    ({"methods": {"x": "other", "y": "y"}}, "another method"),
+    ({"parameters": {"x": {"heads": 3}}}, "other parameters"),
+    ({"versions": {"code": "newer"}}, "other code or libraries"),
+    ({"versions": {"data": "newer"}}, "other data"),
+]
+
+
+@pytest.mark.parametrize(("changes", "what"), READ, ids=[what for _, what in READ])
+def test_runs_whose_labels_differ_are_not_read_as_one(
+    make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], what: str, mistake: Mistake
+) -> None:
+    runs = runs_of_halves(make_run, tmp_path, changes)
+    folders = [run.folder for run in runs]
+    said = f"{folders[1]}: digits x was made with {what} than in {folders[0]}"
+    assert mistake(read, folders) == f"{said}; --mixed takes both, marked"
+    assert mistake(merge, runs, Run(tmp_path / "both"), None) == said
+    assert not (tmp_path / "both").exists()
+    marked = read(folders, mixed=True)
+    assert marked.seeds("digits", "x") == [0, 1] and marked.seeds("digits", "x (b)") == [2, 3]
+
+
+@pytest.mark.parametrize(("changes", "what"), READ, ids=[what for _, what in READ])
+def test_a_folder_that_mixes_is_reported(
+    make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], what: str, mistake: Mistake
+) -> None:
+    first, second = runs_of_halves(make_run, tmp_path, changes)
+    manifest = first.manifest()
+    mixed = make_run(tmp_path / "all", {("digits", "x", seed): {"nll": 1.0} for seed in range(4)})
+    cells = [*manifest["cells"].values(), *second.manifest()["cells"].values()]
+    found = {cell["seed"]: cell for cell in cells if cell["label"] == "x"}
+    described = mixed.manifest()
+    for cell_id, cell in described["cells"].items():
+        described["cells"][cell_id] = found[cell["seed"]]
+    mixed.write_manifest(described)
+    said = [str(each) for each in verify(mixed) if each.wrong and each.place.name == "run.json"]
+    place = mixed.folder / "run.json"
+    assert said == [f"WRONG {place}: digits x: seeds 2, 3 made with {what} than seed 0"]
+    message = mistake(read, [mixed.folder])
+    assert f"digits x seed 2 was made with {what} than seed 0; --mixed" in message
+
+
+def test_three_versions_are_three_marked_rows(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", {("digits", "x", seed): {"nll": seed} for seed in range(3)})
+    manifest = run.manifest()
+    for cell in manifest["cells"].values():
+        cell["code"] = str(cell["seed"])
+    run.write_manifest(manifest)
+    assert read([run.folder], mixed=True).labels() == ["x", "x (other code 2)", "x (other code)"]
+
+
+def test_runs_that_say_nothing_of_their_code_are_read(make_run: MakeRun, tmp_path: Path) -> None:
+    runs = runs_of_halves(make_run, tmp_path, {})
+    assert "code" not in str(runs[0].manifest()["cells"])
+    assert read([run.folder for run in runs]).seeds("digits", "x") == [0, 1, 2, 3]
+    assert not [each for run in runs for each in verify(run) if each.wrong]

@@ -1,0 +1,202 @@
+"""Merged runs hold what the runs held, and nothing that doesn't belong together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.upkeep.merge import _copy, merge
+from distillation_bench.bench.storage.upkeep.verify import verify
+
+MakeRun = Callable[..., Run]
+Mistake = Callable[..., str]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    return {name: text for name, text in found.items() if name not in (".lock", "derived.json")}
+
+
+def halves(folder: Path, whole_run: MakeRun, **options: Any) -> list[Run]:
+    slots = [(d, label, seed) for d in "de" for label in "ab" for seed in range(4)]
+    first = whole_run(folder / "x", [s for s in slots if s[2] < 2])
+    return [first, whole_run(folder / "y", [s for s in slots if s[2] >= 2], **options)]
+
+
+def test_halves_become_the_whole(tmp_path: Path, whole_run: MakeRun) -> None:
+    runs = halves(tmp_path, whole_run)
+    before = [content(run.folder) for run in runs]
+    target = Run(tmp_path / "both")
+    assert merge(runs, target, None) == f"{target.folder}: 16 records copied; 16 cells, 0 not run"
+    assert [content(run.folder) for run in runs] == before
+    slots = [(d, label, seed) for d in "de" for label in "ab" for seed in range(4)]
+    whole = whole_run(tmp_path / "whole", slots)
+    for table in ("results.csv", "metrics.csv", "timings.csv"):
+        assert (target.folder / table).read_bytes() == (whole.folder / table).read_bytes()
+    assert content(target.cells) == content(whole.cells)
+    assert not [each for each in verify(target) if each.wrong]
+    assert read([target.folder]).manifest["cells"] == read([whole.folder]).manifest["cells"]
+    command = "python run_bench.py run --results x && python run_bench.py run --results y"
+    assert target.manifest()["command"] == command
+
+
+def test_merging_again_copies_nothing(tmp_path: Path, whole_run: MakeRun) -> None:
+    runs = halves(tmp_path, whole_run)
+    target = Run(tmp_path / "both")
+    merge(runs[:1], target, None)
+    assert " 8 records copied; 16 cells" in merge(runs, target, None)
+    assert " 0 records copied; 16 cells" in merge(runs, target, None)
+    before = content(target.folder)
+    assert " 0 records copied; 16 cells" in merge(runs[::-1], target, None)
+    assert content(target.folder) == before
+
+
+def test_an_interrupted_merger_is_gone_on_with(
+    tmp_path: Path, whole_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = halves(tmp_path, whole_run)
+    merge(runs, Run(tmp_path / "whole"), None)
+    target = Run(tmp_path / "both")
+
+    for copies in (0, 3):
+        left = copies
+
+        def copy(*arguments: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            _copy(*arguments)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("distillation_bench.bench.storage.upkeep.merge._copy", copy)
+            merge(runs, target, None)
+        assert len(derived.results(target)) == copies
+    assert " 13 records copied; 16 cells" in merge(runs, target, None)
+    assert content(target.folder) == content(tmp_path / "whole")
+
+
+def test_the_cell_that_is_ok_is_taken(tmp_path: Path, whole_run: MakeRun) -> None:
+    failed, fine = ("d", "a", 0), ("d", "a", 1)
+    first = whole_run(tmp_path / "x", [failed, fine], failed=(failed,))
+    second = whole_run(tmp_path / "y", [failed, fine], failed=(fine,))
+    for order in ([first, second], [second, first]):
+        target = Run(tmp_path / f"both-{order[0].folder.name}")
+        merge(order, target, None)
+        assert [row["status"] for row in derived.results(target)] == ["ok", "ok"]
+        for name in ("d.a.s0", "d.a.s1"):
+            assert target.history(target.read_record(name))
+
+
+def test_figures_that_differ_are_news(tmp_path: Path, whole_run: MakeRun, mistake: Mistake) -> None:
+    first = whole_run(tmp_path / "x", figure=0.25)
+    second = whole_run(tmp_path / "y", figure=0.26)
+    target = Run(tmp_path / "both")
+    message = mistake(merge, [first, second], target, None)
+    assert message.startswith("d a seed 0 (and 7 more cells): figures differ between ")
+    assert "not reproduced; --prefer RUN takes one" in message
+    assert not target.folder.exists()
+    for preferred, nll in ((first, "0.25"), (second, "0.26")):
+        target = Run(tmp_path / f"both-{nll}")
+        merge([first, second], target, preferred)
+        assert {row["nll"] for row in derived.results(target)} == {nll}
+        # In a target that exists, too.
+        merge([first, second], target, second)
+        assert {row["nll"] for row in derived.results(target)} == {"0.26"}
+
+
+OTHERS = [
+    ({"epochs": 11}, "another recipe"),
+    ({"protocol": "other"}, "other measuring code"),
+    ({"ood": "near"}, "other OOD sets"),
+]
+
+
+@pytest.mark.parametrize(("options", "reason"), OTHERS, ids=[each[1] for each in OTHERS])
+def test_one_folder_one_protocol(
+    tmp_path: Path,
+    whole_run: MakeRun,
+    mistake: Mistake,
+    options: dict[str, Any],
+    reason: str,
+) -> None:
+    runs = halves(tmp_path, whole_run, **options)
+    target = Run(tmp_path / "both")
+    message = mistake(merge, runs, target, None)
+    assert reason in message and "--mixed" not in message
+    assert not target.folder.exists()
+
+
+@pytest.mark.parametrize("part", ["record", "history", "curves"])
+def test_damage_is_named_not_copied(
+    tmp_path: Path, whole_run: MakeRun, mistake: Mistake, part: str
+) -> None:
+    runs = halves(tmp_path, whole_run)
+    path = getattr(runs[1].files("e.b.s3"), part)
+    path.write_bytes(path.read_bytes()[:-1])
+    target = Run(tmp_path / "both")
+    assert mistake(merge, runs, target, None).startswith(f"{path}: damaged")
+    assert not target.folder.exists()
+
+
+def test_places_that_are_refused(tmp_path: Path, whole_run: MakeRun, mistake: Mistake) -> None:
+    runs = halves(tmp_path, whole_run)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/thesis.txt").touch()
+    (tmp_path / "file").touch()
+    told = {
+        mistake(merge, runs, runs[0], None): "one of the runs to merge",
+        mistake(merge, runs, Run(tmp_path / "full"), None): "neither a run nor empty",
+        mistake(merge, runs, Run(tmp_path / "file"), None): "not a folder",
+        mistake(merge, runs, Run(tmp_path / "new"), Run(tmp_path)): "none of the runs to merge",
+        mistake(merge, [Run(tmp_path)], Run(tmp_path / "new"), None): "not a run",
+    }
+    for message, reason in told.items():
+        assert reason in message
+    (tmp_path / "link").symlink_to(runs[0].folder)
+    assert "one of the runs" in mistake(merge, runs, Run(tmp_path / "link"), None)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_target_in_use(
+    tmp_path: Path, whole_run: MakeRun, mistake: Mistake, driver: Callable[[Path], Any]
+) -> None:
+    runs = halves(tmp_path, whole_run)
+    target = whole_run(tmp_path / "both", [("d", "a", 0)])
+    before = content(target.folder)
+    with driver(target.folder):
+        assert "in use by process" in mistake(merge, runs, target, None)
+    assert content(target.folder) == before
+    with driver(runs[0].folder):
+        assert "x is being run: merge again when it ends" in merge(runs, target, None)
+
+
+@pytest.mark.parametrize("linked", ["cells", "cells/d.a.s0"])
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_links_out_of_a_run_are_refused(
+    tmp_path: Path, whole_run: MakeRun, mistake: Mistake, linked: str, role: str
+) -> None:
+    runs = halves(tmp_path, whole_run)
+    target = whole_run(tmp_path / "both", [("d", "a", 0)])
+    path = (runs[0] if role == "source" else target).folder / linked
+    path.rename(tmp_path / "outside")
+    path.symlink_to(tmp_path / "outside")
+    before = content(tmp_path / "outside"), content(target.folder)
+    assert mistake(merge, runs, target, None).startswith(f"{path}: a link")
+    assert (content(tmp_path / "outside"), content(target.folder)) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only folders")
+def test_a_read_only_target(tmp_path: Path, whole_run: MakeRun, mistake: Mistake) -> None:
+    runs = halves(tmp_path, whole_run)
+    place = tmp_path / "closed"
+    place.mkdir(mode=0o555)
+    assert "can't be written" in mistake(merge, runs, Run(place / "new"), None)

@@ -1,0 +1,268 @@
+"""What verify finds: every way to damage a run, and nothing in a whole one."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unchecked import unchecked
+
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.cache import Cache
+from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.upkeep.verify import Finding, verify, verify_cache
+
+MakeRun = Callable[..., Run]
+
+
+def wrong(run: Run) -> list[tuple[str, str]]:
+    return [(each.place.name, each.what) for each in verify(run) if each.wrong]
+
+
+def notes(run: Run) -> list[str]:
+    return [each.what for each in verify(run) if not each.wrong]
+
+
+def test_a_whole_run_is_whole(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r")
+    assert wrong(run) == []
+    # A temperature may be nan, and that is said once.
+    assert notes(run) == [
+        "evaluations in which a figure is not finite, as it may be: temperature 8"
+    ]
+
+
+@pytest.mark.parametrize("file", ["d.a.s0.json", "d.a.s0/history.csv", "d.a.s0/curves.safetensors"])
+def test_every_truncation_and_every_bit_is_found(
+    tmp_path: Path, whole_run: MakeRun, file: str
+) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    path = run.cells / file
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        assert any(place == path.name for place, _ in wrong(run)), length
+    for position in range(0, len(content), 5):
+        changed = bytearray(content)
+        changed[position] ^= 1 << position % 8
+        path.write_bytes(changed)
+        assert any(place == path.name for place, _ in wrong(run)), position
+    path.unlink()
+    assert any(place == path.name for place, _ in wrong(run))
+    path.write_bytes(content)
+    assert wrong(run) == []
+
+
+def test_swapped_cells_are_found(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r")
+    first, second = run.files("d.a.s0"), run.files("d.a.s1")
+    kept = first.record.read_bytes()
+    first.record.write_bytes(second.record.read_bytes())
+    second.record.write_bytes(kept)
+    found = dict(wrong(run))
+    assert found["d.a.s0.json"] == "holds 'd.a.s1', not the cell that it is named after"
+    assert "d.a.s1.json" in found
+
+
+def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    manifest = run.manifest()
+    manifest["cells"]["d.a.s0"]["parameters"] = {"heads": 4, "lam": "linear(0, 1)"}
+    manifest["cells"]["d.a.s0"]["seed"] = 7
+    manifest["recipes"]["d"]["epochs"] = 11
+    run.write_manifest(manifest)
+    derived.write(run)
+    found = [what for _, what in wrong(run)]
+    assert any(what.startswith("its parameters is") for what in found)
+    assert "its seed is 0, asked for was 7" in found
+    assert "its recipe's epochs isn't the run's" in found
+
+
+@pytest.mark.parametrize("table", ["results", "metrics", "timings"])
+def test_tables_that_were_edited_or_lost(tmp_path: Path, whole_run: MakeRun, table: str) -> None:
+    run = whole_run(tmp_path / "r")
+    path = run.folder / f"{table}.csv"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"5", b"6", 1))
+    expected = [(path.name, "not what the records give")]
+    assert wrong(run) == expected
+    path.unlink()
+    assert wrong(run) == expected
+    path.write_bytes(content)
+    # A copy has other times and the same figures.
+    os.utime(run.files("d.a.s0").record, (1, 1))
+    assert wrong(run) == []
+
+
+def test_missing_failed_and_unasked(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r", missing=(("d", "b", 1),), failed=(("e", "a", 0),))
+    assert wrong(run) == [("d.b.s1.json", "missing: d b seed 1 was not run")]
+    manifest = run.manifest()
+    del manifest["cells"]["d.b.s1"], manifest["cells"]["d.a.s0"]
+    run.write_manifest(manifest)
+    derived.write(run)
+    assert wrong(run) == []
+    assert "1 records of cells no longer asked for, or of older code" in notes(run)
+
+
+def test_figures_that_are_not_finite(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)], figure=math.inf)
+    assert wrong(run) == [("d.a.s0.json", "nll is inf")]
+
+
+def test_a_description_that_is_damaged(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r")
+    (run.folder / "run.json").write_text("{")
+    assert [place for place, _ in wrong(run)] == ["run.json"]
+    (run.folder / "run.json").unlink()
+    with pytest.raises(UsageError, match="not a run"):
+        list(verify(run))
+    with pytest.raises(UsageError, match="no such folder"):
+        list(verify(Run(tmp_path / "none")))
+
+
+@pytest.mark.parametrize("name", ["../outside", "..", "a/b", "", "/etc/passwd", "a\\b"])
+def test_ids_that_lead_elsewhere_are_no_description(
+    tmp_path: Path, whole_run: MakeRun, name: str
+) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    path = run.folder / "run.json"
+    manifest: dict[str, Any] = json.loads(path.read_bytes())
+    manifest["cells"][name] = manifest["cells"].pop("d.a.s0")
+    path.write_text(json.dumps(manifest))
+    [(place, what)] = wrong(run)
+    assert place == "run.json" and what.startswith("not a run's description")
+
+
+@pytest.mark.parametrize("remarks", [[], {"d": "text"}, {"d": [1]}, {"d": {}}])
+def test_remarks_are_lines(tmp_path: Path, whole_run: MakeRun, remarks: Any) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    manifest = run.manifest()
+    run.write_manifest({**manifest, "remarks": {"d": ["a line"]}})
+    assert wrong(run) == []
+    with unchecked():
+        run.write_manifest({**manifest, "remarks": remarks})
+    [(place, what)] = wrong(run)
+    assert place == "run.json" and "remarks: of the wrong kind" in what
+
+
+def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    (run.cells / ".abc.part").write_bytes(b"")
+    (run.cells / "what.txt").write_bytes(b"")
+    (run.cells / "gone").mkdir()
+    files = run.files("d.a.s0")
+    files.curves.rename(tmp_path / "elsewhere")
+    files.curves.symlink_to(tmp_path / "elsewhere")
+    reason = "can't be read (a link, which is not followed)"
+    assert wrong(run) == [("curves.safetensors", reason)]
+    assert {"no cell's", "of no record", "left by a writer that was killed"} <= set(notes(run))
+
+
+def test_a_run_that_is_going_on(
+    tmp_path: Path, whole_run: MakeRun, driver: Callable[[Path], Any]
+) -> None:
+    run = whole_run(tmp_path / "r", missing=(("d", "b", 1),))
+    (run.folder / "results.csv").write_text("old")
+    with driver(run.folder):
+        assert wrong(run) == []
+        assert any("1 cells are still to come" in note for note in notes(run))
+    assert len(wrong(run)) == 2
+
+
+def test_a_cell_without_figures_leaves_no_older_parts(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    record = run.record("d.a.s0")
+    assert record is not None
+    run.write_record({**record, "status": "failed", "reason": "later", "headline": {}, "sets": []})
+    assert run.history(run.read_record("d.a.s0")) == [] and not run.files("d.a.s0").curves.exists()
+    derived.write(run)
+    assert wrong(run) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"timings": [1]}, "timings is missing or of the wrong kind"),
+        ({"headline": {"nll": "abc"}}, "headline: nll is no number"),
+        ({"sets": [{"set": "test"}]}, "sets: shift is missing or of the wrong kind"),
+    ],
+)
+def test_wrong_types_under_a_right_sum(
+    tmp_path: Path, whole_run: MakeRun, changes: dict[str, Any], reason: str
+) -> None:
+    run = whole_run(tmp_path / "r")
+    record = {**run.read_record("d.a.s0"), **changes}
+    with unchecked():
+        run.write_record(record)
+    # What the tables should be isn't known, and not said.
+    assert wrong(run) == [("d.a.s0.json", reason)]
+
+
+def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, whole_run: MakeRun) -> None:
+    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    curves = {"roc/total/ood:far": np.zeros(3, np.float32)}
+    record = run.read_record("d.a.s0")
+    with unchecked():
+        run.write_record(record, [{"loss": "abc"}], curves)
+    derived.write(run)
+    assert wrong(run) == [
+        ("history.csv", "no history: it has no stages and epochs"),
+        ("curves.safetensors", "damaged: roc/total/ood:far has the shape [3]"),
+    ]
+
+
+def test_a_finding_is_one_line_that_steers_no_terminal() -> None:
+    assert str(Finding(Path("r"), "a\nb\x1b[2J")) == "WRONG r: a b�[2J"
+
+
+def test_a_cache(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for key in ("outputs-1", "outputs-2", "weights-1.0"):
+        cache.save(key, {"x": np.arange(5.0)}, {})
+    assert list(verify_cache(tmp_path)) == []
+    path = tmp_path / "outputs-2.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    (tmp_path / "weights-1.0.json").unlink()
+    (tmp_path / ".x.part").touch()
+    found: list[Finding] = list(verify_cache(tmp_path))
+    assert [each.place.name for each in found if each.wrong] == [
+        "outputs-2.safetensors",
+        "weights-1.0.safetensors",
+    ]
+    assert len(found) == 3
+    with pytest.raises(UsageError, match="no such folder"):
+        list(verify_cache(tmp_path / "none"))
+
+
+def test_the_note_beside_the_tables_is_held_against_the_records(
+    tmp_path: Path, whole_run: MakeRun
+) -> None:
+    run = whole_run(tmp_path / "r")
+    path = run.folder / "derived.json"
+    note = json.loads(path.read_bytes())
+    lies: list[dict[str, Any]] = [
+        {"done": {}},
+        {"done": dict.fromkeys(note["done"], 0.0)},
+        {"results": "0" * 64},
+        {"metrics": None},
+    ]
+    for lie in lies:
+        path.write_text(json.dumps({**note, **lie}))
+        assert wrong(run) == [("derived.json", "not what the records give")], lie
+    for text in ("", "[]", "{"):
+        path.write_text(text)
+        assert wrong(run) == [("derived.json", "not what the records give")], text
+    # A note of other records, as in a copy, is believed by nobody.
+    for harmless in ({**note, "state": "another", "done": {}}, note):
+        path.write_text(json.dumps(harmless))
+        assert wrong(run) == []
+    path.unlink()
+    assert wrong(run) == []

@@ -1,0 +1,125 @@
+"""Where bfloat16 is emulated, a run says so before it trains, with how much it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.in_process import InProcess
+
+from distillation_bench.bench.execution import runner, worker
+from distillation_bench.bench.execution.executors import PLAIN, Parcel, WorkerDied
+from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.planning.config import load_preset, preset_names
+from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.training import step_times as forecast
+from distillation_bench.bench.training.hardware import bfloat16
+from distillation_bench.bench.training.hardware.compute import Compute
+
+Plan = Callable[..., list[Cell]]
+HASWELL = frozenset(["fma", "avx", "avx2", "f16c", "bmi1", "bmi2"])
+CASCADE_LAKE = HASWELL | {"avx512f", "avx512bw", "avx512_vnni"}
+SAPPHIRE_RAPIDS = CASCADE_LAKE | {"avx512_bf16", "amx_bf16", "amx_tile"}
+CORTEX_A76, NEOVERSE_V1 = frozenset({"asimd", "asimddp"}), frozenset({"asimd", "bf16", "i8mm"})
+
+
+@pytest.mark.parametrize("flags", [HASWELL, CASCADE_LAKE, CORTEX_A76, frozenset()])
+def test_processors_that_emulate_it(flags: frozenset[str]) -> None:
+    assert not bfloat16.is_native(flags, {})
+
+
+@pytest.mark.parametrize("flags", [SAPPHIRE_RAPIDS, CASCADE_LAKE | {"avx512_bf16"}, NEOVERSE_V1])
+def test_processors_that_have_it(flags: frozenset[str]) -> None:
+    assert bfloat16.is_native(flags, {"HOME": "/"})
+    assert not bfloat16.is_native(flags, {"ONEDNN_MAX_CPU_ISA": "AVX2"})
+
+
+def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bfloat16, "measured_slowdown", lambda: 6.5)
+    monkeypatch.setattr(bfloat16, "_processor_flags", lambda: HASWELL)
+    told = worker.precision_warning()
+    assert "emulates it; a step takes 6.5 times as long as in float32" in told
+    monkeypatch.setattr(bfloat16, "_processor_flags", lambda: SAPPHIRE_RAPIDS)
+    for name in bfloat16.LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    assert worker.precision_warning() == ""
+
+
+def test_what_the_clock_may_make_is_not_said() -> None:
+    assert bfloat16.warning(1.04) == bfloat16.warning(0.7) == ""
+    assert "takes 1.2 times as long" in bfloat16.warning(1.2)
+
+
+def test_what_is_measured_is_a_ratio() -> None:
+    assert 0.05 < bfloat16.measured_slowdown() < 100
+
+
+class Told(InProcess):
+    """Answers what is asked for, and notes the order of it."""
+
+    def __init__(self, warning: str | Exception) -> None:
+        self.warning = warning
+        self.calls: list[str] = []
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+    ) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.calls.append(arguments[0])
+        if arguments[0] != "precision_warning":
+            future.set_result(({"timings": {"seconds": 1.0}}, [], {}))
+        elif isinstance(self.warning, Exception):
+            future.set_exception(self.warning)
+        else:
+            future.set_result(self.warning)
+        return future
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_a_run_says_it_before_anything_trains(
+    cells: Plan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    precision: str,
+) -> None:
+    engine = Told("it is slow")
+    monkeypatch.setattr(runner, "data_tasks", lambda *_: [])
+    monkeypatch.setattr(runner, "_engine", lambda *_: engine)
+    planned = cells("kd", recipe={"precision": precision})
+    runner.run_cells(Run(tmp_path / "run"), planned, runner.Options(1, tmp_path / "cache"))
+    asked = precision == "bfloat16"
+    assert (engine.calls[0] == "precision_warning") == asked
+    assert ("it is slow" in capsys.readouterr().err) == asked
+    engine = Told(WorkerDied("killed"))
+    runner._warn_of_precision(planned, engine)
+
+
+def test_an_estimate_is_of_the_recipes_precision(
+    cells: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[str] = set()
+
+    class Noting(Compute):
+        def outputs(self, function: Callable[[], Any]) -> Any:
+            seen.add(self.precision)
+            return super().outputs(function)
+
+    monkeypatch.setattr(forecast, "Compute", Noting)
+    monkeypatch.setattr(bfloat16, "slowdown", lambda: 6.5)
+    text = forecast.forecast_text(cells("kd", recipe={"precision": "bfloat16"}), ["cpu"], 1)
+    assert seen == {"bfloat16"}
+    assert "6.5 times" in text
+    text = forecast.forecast_text(cells("kd"), ["cpu"], 1)
+    assert seen == {"bfloat16", "float32"}
+    assert "times" not in text
+
+
+def test_no_preset_asks_for_it() -> None:
+    for name in preset_names():
+        config = load_preset(name)
+        recipes = [config.recipe, *config.recipes.values()]
+        assert all("precision" not in recipe for recipe in recipes), name

@@ -1,0 +1,218 @@
+"""A training that is stopped after any epoch and gone on ends as if it had never been."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from distillation_bench.bench.planning.recipe import Recipe
+from distillation_bench.bench.storage.cache import Cache
+from distillation_bench.bench.training.checkpoints import Checkpoint, Row
+from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
+from distillation_bench.bench.training.student import build, train_student
+from distillation_bench.bench.training.teacher import Teacher, train_members
+from distillation_bench.methods import METHODS, Setting
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.tasks import TASKS
+
+EPOCHS = 5
+Result = tuple[dict[str, Tensor], list[Row]]
+
+
+class Killed(Exception):
+    """What stops a training."""
+
+
+class Doomed(Checkpoint):
+    """A checkpoint after each epoch; the training is killed once so many were kept."""
+
+    def __init__(self, cache: Cache, left: int) -> None:
+        super().__init__(cache, "training", 0)
+        self._left = left
+
+    def keep(self, state: Mapping[str, Tensor], history: Sequence[Row]) -> None:
+        super().keep(state, history)
+        self._left -= 1
+        if not self._left:
+            raise Killed
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As a worker has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path)
+
+
+def drawn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(shape, generator=Generator().manual_seed(seed))
+
+
+def recipe(**given: Any) -> Recipe:
+    values = {"epochs": EPOCHS, "batch_size": 16, "learning_rate": 0.05, "clip": 0.1}
+    return Recipe.model_validate({**values, "weight_decay": 0.03, **given})
+
+
+DATA = Prepared(
+    (drawn(41, 4, seed=0), torch.arange(41) % 3),
+    EvaluationSet("validation", drawn(9, 4, seed=1), torch.arange(9) % 3),
+    (),
+    classes=3,
+)
+NETWORKS = build_networks({"family": "mlp", "member": [6], "core": [5], "head": [7]}, (4,), 3)
+
+
+def student_of(
+    name: str, parameters: dict[str, Any], checkpoint: Checkpoint | None, given: dict[str, Any]
+) -> Result:
+    setting = Setting(TASKS["classification"], 3, 41, NETWORKS, nn.Module)
+    method = METHODS[name](METHODS[name].Parameters(**parameters), setting)
+    student = build(method, 0, "some")
+    taught = Teacher({"train": drawn(3, 41, 3, seed=2)}, {})
+    arguments = (method, student, DATA, taught, recipe(**given), 0, "some")
+    return student.state_dict(), train_student(*arguments, checkpoint=checkpoint)
+
+
+def hydra(checkpoint: Checkpoint | None, **given: Any) -> Result:
+    """Two stages, their noise and order, the second on a head more."""
+    return student_of("hydra", {"first": 0.4}, checkpoint, given)
+
+
+def dropout(checkpoint: Checkpoint | None, **given: Any) -> Result:
+    """Masks drawn in training."""
+    return student_of("mc-dropout", {}, checkpoint, given)
+
+
+def piece(checkpoint: Checkpoint | None, **given: Any) -> Result:
+    """Three members of a teacher at once."""
+    task = TASKS["classification"]
+    arguments = ([0, 2, 3], DATA, task, NETWORKS, recipe(**given), 0, "some")
+    network, history = train_members(*arguments, checkpoint=checkpoint)
+    return network.state_dict(), history
+
+
+def normalised(checkpoint: Checkpoint | None, **given: Any) -> Result:
+    """A network whose buffers are trained, too: means, variances and an integer count."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
+    x, y = DATA.train
+
+    def epoch(number: int) -> Epoch:
+        stream = Generator().manual_seed(number)
+
+        def terms(indices: Indices) -> dict[str, Tensor]:
+            return {"loss": functional.cross_entropy(network(x[indices]), y[indices])}
+
+        return Epoch(terms, lambda: torch.randperm(41, generator=stream))
+
+    def validation() -> Tensor:
+        held_out = DATA.validation
+        assert held_out.y is not None
+        return functional.cross_entropy(network(held_out.x), held_out.y)[None]
+
+    problem = Problem("train", network, 41, epoch, validation)
+    history = train(problem, recipe(**given), EPOCHS, 0.03, checkpoint)
+    return network.state_dict(), history
+
+
+TRAININGS = pytest.mark.parametrize("training", [hydra, dropout, piece, normalised])
+SELECT = pytest.mark.parametrize("select", ["last", "validation"])
+
+
+def assert_equal(result: Result, expected: Result) -> None:
+    assert result[1] == expected[1]
+    assert [list(row) for row in result[1]] == [list(row) for row in expected[1]]
+    assert result[0].keys() == expected[0].keys()
+    for name, tensor in expected[0].items():
+        assert torch.equal(result[0][name], tensor), name
+
+
+@TRAININGS
+@SELECT
+@pytest.mark.parametrize("after", range(1, EPOCHS + 1))
+def test_stopped_after_any_epoch_and_gone_on(
+    training: Callable[..., Result], select: str, after: int, cache: Cache
+) -> None:
+    expected = training(None, select=select)
+    assert len(expected[1]) == EPOCHS
+    with pytest.raises(Killed):
+        training(Doomed(cache, after), select=select)
+    checkpoint = Checkpoint(cache, "training", 1e9)
+    assert len(checkpoint.history) == after
+    assert_equal(training(checkpoint, select=select), expected)
+
+
+@TRAININGS
+def test_stopped_again_and_again(training: Callable[..., Result], cache: Cache) -> None:
+    expected = training(None)
+    for _ in range(EPOCHS):
+        with pytest.raises(Killed):
+            training(Doomed(cache, 1))
+    assert_equal(training(Doomed(cache, 1)), expected)
+
+
+@TRAININGS
+def test_what_was_kept_is_not_trained_again(training: Callable[..., Result], cache: Cache) -> None:
+    with pytest.raises(Killed):
+        training(Doomed(cache, 3))
+    counted = Doomed(cache, EPOCHS)
+    training(counted)
+    assert counted._left == EPOCHS - (EPOCHS - 3)
+
+
+@TRAININGS
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "no note", "bad note"])
+def test_a_damaged_checkpoint_begins_anew(
+    training: Callable[..., Result], damage: str, cache: Cache
+) -> None:
+    with pytest.raises(Killed):
+        training(Doomed(cache, 3))
+    (arrays,) = cache.folder.glob("*.safetensors")
+    (note,) = cache.folder.glob("*.json")
+    content = arrays.read_bytes()
+    if damage == "no note":
+        note.unlink()
+    elif damage == "bad note":
+        note.write_text("[]")
+    else:
+        flipped = content[:-1] + bytes([content[-1] ^ 1])
+        damaged = {"truncated": content[:-9], "flipped": flipped, "empty": b""}
+        arrays.write_bytes(damaged[damage])
+    checkpoint = Checkpoint(cache, "training", 1e9)
+    assert checkpoint.history == []
+    assert_equal(training(checkpoint), training(None))
+
+
+def test_no_more_often_than_asked(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    checkpoint = Checkpoint(cache, "training", 10)
+    rows: list[Row] = [{"stage": "s", "epoch": 0}]
+    for moment, kept in ((9.0, False), (10.0, True), (19.9, False), (20.0, True)):
+        now[0] = moment
+        checkpoint.keep({"x": torch.tensor(moment)}, rows)
+        assert cache.has("checkpoint-training") == (moment >= 10)
+        if kept:
+            assert cache.load("checkpoint-training")["x"].item() == moment
+    assert cache.load("checkpoint-training")["x"].item() == 20
+
+
+def test_it_is_gone_once_removed(cache: Cache) -> None:
+    with pytest.raises(Killed):
+        piece(Doomed(cache, 1))
+    Checkpoint(cache, "training", 0).remove()
+    assert list(cache.folder.iterdir()) == []

@@ -1,0 +1,295 @@
+"""The protocol: what is measured on which set, and what never touches the test split."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+from torch import Tensor, nn
+
+from distillation_bench.bench.metrics.classification import ece, fit_temperature
+from distillation_bench.bench.metrics.fidelity import robust_end
+from distillation_bench.bench.metrics.outcome import ClassOutcome
+from distillation_bench.bench.metrics.registry import METRICS
+from distillation_bench.bench.planning.cache_keys import DataPlan, OODSet, Sources
+from distillation_bench.bench.planning.recipe import Recipe, recipe_for
+from distillation_bench.bench.storage.cache import Cache
+from distillation_bench.bench.training import data, student, teacher
+from distillation_bench.bench.training.evaluation.measure import evaluate, outcome_of
+from distillation_bench.bench.training.hardware.compute import CPU
+from distillation_bench.datasets import get
+from distillation_bench.datasets.base import Dataset
+from distillation_bench.methods import METHODS, Method, Setting
+from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks.options import describe
+from distillation_bench.methods.tasks import TASKS
+
+
+class Bed:
+    """A dataset with an untrained teacher of three members."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.dataset: type[Dataset] = get(name)
+        network = describe(self.dataset.network)
+        self.recipe: Recipe = recipe_for(self.dataset.recipe, network, {"members": 3})
+        groups = self.dataset.ood_groups.items()
+        self.sources = Sources(tuple(OODSet(name, group) for name, group in groups))
+        cache = Cache(folder)
+        plan = DataPlan(name, 0, None, None, self.sources, "data", "sets")
+        data.prepare(cache, plan, folder)
+        self.data = data.load(cache, plan)
+        self.networks = build_networks(network, self.dataset.shape, self.dataset.outputs)
+        members = self.networks.members([torch.Generator().manual_seed(m) for m in range(3)])
+        outputs = teacher.all_outputs(members, self.data, CPU)
+        self.teacher = teacher.Teacher(outputs, members.state_dict())
+
+    def method(self, name: str) -> Method:
+        setting = Setting(
+            task=TASKS[self.dataset.task],
+            members=3,
+            examples=self.data.examples,
+            networks=self.networks,
+            teacher=lambda: self.teacher.network(self.networks),
+        )
+        return METHODS[name](METHODS[name].Parameters(), setting)
+
+    def student(self, name: str, epochs: int = 0) -> nn.Module:
+        """Of seed 0, trained for some epochs."""
+        method = self.method(name)
+        network = student.build(method, 0, self.dataset.name)
+        if epochs:
+            recipe = self.recipe.model_copy(update={"epochs": epochs})
+            taught = (self.data, self.teacher, recipe, 0, self.dataset.name)
+            student.train_student(method, network, *taught)
+        return network
+
+    def figures(
+        self,
+        name: str,
+        prepared: data.Prepared | None = None,
+        sources: Sources | None = None,
+        network: nn.Module | None = None,
+    ) -> Any:
+        """Headline and entries of a student, the untrained one if none is given."""
+        network = network or self.student(name)
+        sources = self.sources if sources is None else sources
+        where = (prepared or self.data, self.teacher, sources, 0, self.dataset.name)
+        return evaluate(self.method(name), network, *where)[:2]
+
+    @functools.cache  # noqa: B019
+    def plain(self, name: str) -> dict[tuple[str, str, int], dict[str, float]]:
+        """The figures of an untrained student by set."""
+        return by_set(self.figures(name)[1])
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Bed:
+    return Bed(tmp_path_factory.mktemp("digits"), "digits-0-7")
+
+
+def by_set(entries: list[dict[str, Any]]) -> dict[tuple[str, str, int], dict[str, float]]:
+    return {(e["set"], e["shift"], e["severity"]): e["figures"] for e in entries}
+
+
+def test_every_set_is_measured(digits: Bed) -> None:
+    headline, entries = digits.figures("kd")
+    found = by_set(entries)
+    shifted = {("test", shift, level) for shift in digits.dataset.shifts for level in range(1, 6)}
+    assert shifted | {("test", "", 0)} <= set(found)
+    for name in ("ood:digits-8-9", "ood:patches", "ood", "ood-near", "ood-far"):
+        scores = {f"ood_auroc:{score}" for score in ("total", "epistemic", "confidence")}
+        assert scores <= set(found[name, "", 0])
+    assert headline["accuracy"] == found["test", "", 0]["accuracy"]
+    assert headline["ood_auroc"] == found["ood", "", 0]["ood_auroc:total"]
+    assert "accuracy" not in found["ood:patches", "", 0]
+
+
+def test_group_figures_are_unweighted_means(digits: Bed) -> None:
+    found = digits.plain("kd")
+    parts = [found[f"ood:{name}", "", 0]["ood_fpr95:total"] for name in ("digits-8-9", "patches")]
+    assert found["ood", "", 0]["ood_fpr95:total"] == pytest.approx(np.mean(parts), abs=1e-15)
+    assert found["ood-near", "", 0]["ood_fpr95:total"] == parts[0]
+    assert found["ood", "", 0]["sets"] == 2
+    assert found["ood-near", "", 0]["sets"] == found["ood-far", "", 0]["sets"] == 1
+
+
+def test_an_absent_set_says_so_and_counts_in_no_mean(digits: Bed) -> None:
+    near, far = digits.sources.ood
+    lost = OODSet("lost", "far", "lost", absent="no lost.bin in data")
+    headline, entries = digits.figures("kd", sources=Sources((near, lost, far)))
+    plain, expected = digits.figures("kd")
+    assert headline == plain
+    found = by_set(entries)
+    assert found.pop(("ood:lost", "", 0)) == {"absent": 1.0}
+    np.testing.assert_equal(found, by_set(expected))
+
+
+def test_without_ood_sets_there_is_no_group(digits: Bed) -> None:
+    fewer = replace(digits.data, sets=digits.data.sets[:1])
+    headline, entries = digits.figures("kd", fewer, Sources())
+    assert set(by_set(entries)) == {("test", "", 0)}
+    assert math.isnan(headline["ood_auroc"])
+
+
+@pytest.mark.parametrize("name", ["kd", "hydra", "endd"])
+def test_one_set_and_chunk_at_a_time_is_all_at_once(
+    digits: Bed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are independent of one another: neither chunks nor other sets are seen in a figure.
+
+    In float64: the order of sums, which may differ, must not swap two ranks.
+    """
+
+    def exact(each: data.EvaluationSet) -> data.EvaluationSet:
+        return replace(each, x=each.x.double())
+
+    sets = tuple(exact(each) for each in digits.data.sets[:3])
+    some = replace(digits.data, sets=sets, validation=exact(digits.data.validation))
+    network, entries = digits.student(name, epochs=2).double(), []
+    for size in (256, 10**6, 7):
+        monkeypatch.setattr("distillation_bench.bench.training.teacher.CHUNK", size)
+        entries.append(by_set(digits.figures(name, some, Sources(), network)[1]))
+    chunked, *others = entries
+    for other in others:
+        assert other.keys() == chunked.keys()
+        for key, figures in chunked.items():
+            assert other[key] == pytest.approx(figures, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("scale, at_bound", [(1.0, False), (1e-9, True), (0.0, False)])
+def test_a_temperature_at_a_bound_is_used_and_flagged(
+    digits: Bed, scale: float, at_bound: bool
+) -> None:
+    """Right classes with next to no confidence ask for less; where no T matters it is 1."""
+    y = digits.data.validation.y
+    assert y is not None
+    noise = torch.randn(len(y), 8, generator=torch.Generator().manual_seed(0))
+    outputs = scale * (torch.nn.functional.one_hot(y, 8) + 0.5 * noise)
+    prediction = TASKS["classification"].prediction(outputs[None])
+    fitted = outcome_of(prediction, digits.data.validation)
+    assert isinstance(fitted, ClassOutcome)
+    fitted = replace(fitted, temperature=fit_temperature(fitted.log_mean, fitted.targets))
+    names = ("temperature", "temperature_at_bound", "nll_tempered", "ece_tempered")
+    found, flag, tempered, error = (METRICS[name].function(fitted) for name in names)
+    assert (found, flag) == (fitted.temperature, float(at_bound))
+    assert found == 0.05 if at_bound else 0.05 < found < 20
+    log_p = log_softmax(fitted.log_mean / found, axis=1)
+    right = log_p.argmax(1) == y.numpy()
+    assert tempered == pytest.approx(-log_p[np.arange(len(y)), y].mean(), rel=1e-12)
+    assert error == pytest.approx(ece(np.exp(log_p), y.numpy()), abs=1e-12)
+    assert right.mean() == METRICS["accuracy"].function(fitted)
+
+
+def test_the_calibration_error_of_the_paper_has_ten_bins(digits: Bed) -> None:
+    y = digits.data.validation.y
+    assert y is not None
+    outputs = torch.randn(1, len(y), 8, generator=torch.Generator().manual_seed(3))
+    outcome = outcome_of(TASKS["classification"].prediction(outputs), digits.data.validation)
+    assert isinstance(outcome, ClassOutcome)
+    for name, bins in (("ece_10", 10), ("ece", 15)):
+        assert METRICS[name].function(outcome) == ece(outcome.probabilities, y.numpy(), bins)
+    found = digits.plain("kd")
+    assert {"ece_10", "ece"} <= found["test", "", 0].keys() & found["test", "rotation", 3].keys()
+
+
+def test_bounds_of_the_histograms_are_written(digits: Bed) -> None:
+    """ln C in 50 bins."""
+    figures = digits.plain("kd")["test", "", 0]
+    for name in ("total", "aleatoric", "epistemic"):
+        assert figures[f"teacher_tv_{name}_bin"] == pytest.approx(math.log(8) / 50)
+
+
+def test_epistemic_without_the_bias_of_few_samples(digits: Bed) -> None:
+    for name, factor in (("kd", 1.0), ("hydra", 3 / 2), ("mc-dropout", 3 / 2), ("endd", 1.0)):
+        figures = digits.plain(name)["test", "", 0]
+        assert figures["epistemic_unbiased"] == pytest.approx(factor * figures["epistemic"])
+
+
+def test_the_teachers_fidelity_to_itself_is_perfect(digits: Bed) -> None:
+    for (name, _, _), figures in digits.plain("ensemble").items():
+        if name == "test" or name.startswith("ood:"):
+            assert figures["teacher_kl"] == pytest.approx(0, abs=1e-12)
+            assert figures["teacher_tv_epistemic"] == 0
+            assert figures["teacher_agreement"] == 1
+            assert figures["teacher_spearman"] == pytest.approx(1)
+
+
+def test_a_point_prediction_has_no_epistemic_uncertainty(digits: Bed) -> None:
+    found = digits.plain("kd")
+    assert found["test", "", 0]["epistemic"] == 0
+    assert math.isnan(found["test", "", 0]["disagreement"])
+    assert found["ood:patches", "", 0]["ood_auroc:epistemic"] == 0.5
+
+
+def test_the_temperature_is_fitted_on_validation_alone(digits: Bed) -> None:
+    def relabelled(targets: Tensor | None) -> Tensor:
+        assert targets is not None
+        return (targets + 1) % digits.dataset.outputs
+
+    network = digits.student("kd", epochs=10)
+    test, shifted = digits.data.sets[:2]
+    assert (test.key, shifted.shift) == ("test", "horizontal-shift")
+    few = replace(digits.data, sets=(test, shifted))
+
+    def calibrated(prepared: data.Prepared) -> float:
+        # The tempered NLL of a set whose labels stay tells the temperature.
+        entries = by_set(digits.figures("kd", prepared, Sources(), network)[1])
+        figures = entries["test", shifted.shift, shifted.severity]
+        assert 0.05 < figures["temperature"] < 20
+        return figures["nll_tempered"]
+
+    plain = calibrated(few)
+    assert calibrated(replace(few, sets=(replace(test, y=relabelled(test.y)), shifted))) == plain
+    held_out = digits.data.validation
+    some = torch.arange(len(held_out.x)) % 4 == 0
+    mixed = torch.where(some, relabelled(held_out.y), held_out.y)  # type: ignore[arg-type]
+    assert calibrated(replace(few, validation=replace(held_out, y=mixed))) != plain
+
+
+def test_a_set_more_changes_no_other_figure(digits: Bed) -> None:
+    fewer = replace(digits.data, sets=digits.data.sets[:4])
+    full = digits.plain("mc-dropout")
+    part = by_set(digits.figures("mc-dropout", fewer, Sources())[1])
+    for key in part:
+        if key[0] == "test":
+            np.testing.assert_equal(part[key], full[key])
+
+
+def test_regression_has_its_own_figures(tmp_path: Path) -> None:
+    headline, entries = Bed(tmp_path, "sine").figures("hydra")
+    assert {"nll", "rmse", "crps", "ood_auroc", "teacher_kl"} <= set(headline)
+    assert {"coverage50", "coverage90", "coverage95", "mae"} <= set(by_set(entries)["test", "", 0])
+    assert not {"accuracy", "ece"} & set(headline)
+
+
+def test_a_member_that_explodes_is_counted_and_moves_no_bins(tmp_path: Path) -> None:
+    bed = Bed(tmp_path, "sine")
+    headline, entries = bed.figures("kd")
+    assert headline["variance_capped"] == headline["teacher_variance_capped"] == 0
+    before = by_set(entries)["test", "", 0]["teacher_tv_total_bin"]
+    # The first member's variance leaves all bounds on 400 of 1,000 test inputs, and on 2 of the
+    # OOD set it vanishes.
+    bed.teacher.outputs["test"][0, :400, 1] = 60.0
+    bed.teacher.outputs["ood:outside"][0, :2, 1] = -60.0
+    headline, entries = bed.figures("kd")
+    found = by_set(entries)
+    assert found["test", "", 0]["teacher_variance_capped"] == pytest.approx(400 / 3000)
+    assert found["ood:outside", "", 0]["teacher_variance_capped"] == pytest.approx(2 / 3000)
+    assert headline["teacher_variance_capped"] == found["test", "", 0]["teacher_variance_capped"]
+    assert headline["variance_capped"] == 0
+    means, log_variances = bed.teacher.outputs["test"].double().unbind(-1)
+    variances = log_variances.clamp(-15, 15).exp()
+    total = (variances.median(0).values + means.var(0, correction=0)).numpy()
+    width = found["test", "", 0]["teacher_tv_total_bin"]
+    assert width == pytest.approx(robust_end(total) / 50, rel=1e-4)
+    assert 0.5 * before < width < 2 * before
+    assert variances.mean(0).max() > 1e6
+    # The teacher's own row says it of itself.
+    assert bed.figures("ensemble")[0]["variance_capped"] == headline["teacher_variance_capped"]
