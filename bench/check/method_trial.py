@@ -20,6 +20,7 @@ from distillation_bench.bench.check.small_data import (
     small_data,
 )
 from distillation_bench.bench.common.random_streams import torch_stream
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 from distillation_bench.bench.training import student
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.bench.training.hardware.compute import CPU
@@ -133,7 +134,7 @@ class TestBed:
         if isinstance(prediction, Categorical):
             error = (prediction.mean.sum(-1) - 1).abs().max().item()
             require(error < 1e-9, f"probabilities sum to 1 ± {error:.1e}")
-        for name in ("total", "aleatoric", "epistemic"):
+        for name in UNCERTAINTIES:
             values = getattr(prediction, name)
             require(values.shape == (EXAMPLES,), f"{name} is {list(values.shape)}")
             good = bool((values.isfinite() & (values >= 0)).all())

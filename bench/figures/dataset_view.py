@@ -19,8 +19,8 @@ from distillation_bench.bench.analysis.tables.leaderboard import best_first, sum
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.figures.panels import NoData as NoData
 from distillation_bench.bench.figures.request import Drawn, Material
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record
-from distillation_bench.bench.training.evaluation.curves import UNCERTAINTIES
 
 Curves = Mapping[str, np.ndarray]
 ByLabel = Mapping[str, Mapping[int, float]]

@@ -11,6 +11,7 @@ import numpy as np
 from distillation_bench.bench.common.errors import nearest
 from distillation_bench.bench.metrics import classification, diversity, fidelity, ood, regression
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 Kind = Literal["labelled", "unlabelled", "ood", "fidelity"]
 Direction = Literal["higher", "lower", ""]
@@ -310,7 +311,7 @@ _add("ood_fpr95", "any", "ood", "lower", ood.fpr95, "test flagged where 95 % of 
 for _level in (50, 90, 95):
     _summary = f"share of targets within the central {_level} % interval"
     _add(f"coverage{_level}", "regression", "labelled", "", _coverage(_level / 100), _summary)
-for _name in ("total", "aleatoric", "epistemic"):
+for _name in UNCERTAINTIES:
     _add(_name, "any", "unlabelled", "", _mean(_name), f"mean {_name} uncertainty")
     _summary = f"total variation of {_name} histograms to the teacher's, 0 to 1"
     _add(f"teacher_tv_{_name}", "any", "fidelity", "lower", _total_variation(_name), _summary)

@@ -15,10 +15,11 @@ from distillation_bench.bench.figures.dataset_view import ByLabel, NoData, View,
 from distillation_bench.bench.figures.panels import panels
 from distillation_bench.bench.figures.request import Drawn
 from distillation_bench.bench.figures.style import COLUMN, FAINT, GREY, INK, PAGE, width_of, wrapped
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 COLUMNS = 4
 DEFAULT = "total"
-SCORES = {name: f"{name} uncertainty" for name in ("total", "aleatoric", "epistemic")}
+SCORES = {name: f"{name} uncertainty" for name in UNCERTAINTIES}
 
 
 def roc(view: View) -> list[Drawn]:

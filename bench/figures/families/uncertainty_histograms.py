@@ -13,7 +13,7 @@ from distillation_bench.bench.figures.dataset_view import Curves, NoData, View, 
 from distillation_bench.bench.figures.panels import panels
 from distillation_bench.bench.figures.request import Drawn
 from distillation_bench.bench.figures.style import COLUMN, GREY, PAGE, clean, width_of, wrapped
-from distillation_bench.bench.training.evaluation.curves import UNCERTAINTIES
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 ROW = 0.27
 """Inches a method."""

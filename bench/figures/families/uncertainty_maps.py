@@ -14,7 +14,7 @@ from distillation_bench.bench.figures.dataset_view import Curves, NoData, View
 from distillation_bench.bench.figures.panels import Panels, evenly, panels
 from distillation_bench.bench.figures.request import Drawn
 from distillation_bench.bench.figures.style import COLUMN, LINE, MAP, PAGE, wrapped
-from distillation_bench.bench.training.evaluation.curves import UNCERTAINTIES
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage

@@ -26,12 +26,12 @@ from distillation_bench.bench.metrics.fidelity import BINS, histogram
 from distillation_bench.bench.metrics.ood import detected
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 from distillation_bench.bench.metrics.registry import end_of_bins
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 if TYPE_CHECKING:
     from distillation_bench.bench.training.data import Prepared
 
 Curves = dict[str, np.ndarray]
-UNCERTAINTIES = ("total", "aleatoric", "epistemic")
 FALSE_ALARMS = np.linspace(0, 1, 201)
 PAIRS = 500
 

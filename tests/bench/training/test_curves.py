@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from distillation_bench.bench.metrics.classification import ece
 from distillation_bench.bench.metrics.fidelity import histogram_distance, robust_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome, ValueOutcome
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 from distillation_bench.bench.training.evaluation import curves
 
 RNG = np.random.default_rng(5)
@@ -33,7 +34,7 @@ def classes(n: int, targets: Any = None) -> ClassOutcome:
 def test_histograms_have_the_distance_that_is_reported() -> None:
     student, teacher = classes(700), classes(700)
     found = curves.of_set("test", student, teacher)
-    for name in curves.UNCERTAINTIES:
+    for name in UNCERTAINTIES:
         pair = found[f"histogram/{name}/test"]
         np.testing.assert_allclose(pair.sum(1), 1)
         expected = histogram_distance(getattr(teacher, name), getattr(student, name), np.log(3))
