@@ -26,6 +26,7 @@ test-slow: $(VENV)/slow.done
 lint: $(VENV)/check.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=src $(BIN)/lint-imports --no-cache
 
 types: $(VENV)/check.done
 	$(BIN)/mypy
@@ -55,4 +56,4 @@ $(VENV)/slow.done: requirements-slow.txt $(VENV)/check.done
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
