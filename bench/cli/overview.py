@@ -21,23 +21,10 @@ from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.planning.time_estimates import Estimate, clock
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of, outcome_of
+from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of
 from distillation_bench.datasets import DATASETS, get
 from distillation_bench.methods import METHODS
 from distillation_bench.methods.networks.options import OPTIONS
-
-
-def outcomes(run: Run) -> Callable[[str], Outcome | None]:
-    """What is known of a cell, by id; of those that are done as a rule without their records."""
-    done = derived.done(run)
-
-    def outcome(cell_id: str) -> Outcome | None:
-        if cell_id in done:
-            return Outcome("done", seconds=done[cell_id])
-        record = run.record(cell_id)
-        return None if record is None else outcome_of(record)
-
-    return outcome
 
 
 def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Path) -> str:
@@ -45,7 +32,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Pa
     estimate = Estimate()
     states, rows = Counter[str](), []
     waiting = []
-    known = outcomes(run)
+    known = derived.outcomes(run)
     for cell in cells:
         outcome = known(cell.id) or Outcome("to skip" if cell.skip else "to run")
         state = outcome.state
@@ -108,7 +95,7 @@ def status_text(run: Run) -> str:
     manifest = run.existing_manifest()
     counts: dict[tuple[str, str], Counter[str]] = {}
     failures = []
-    known = outcomes(run)
+    known = derived.outcomes(run)
     for cell_id, cell in manifest["cells"].items():
         outcome = known(cell_id) or Outcome("not run")
         counts.setdefault((cell["dataset"], cell["label"]), Counter())[outcome.state] += 1

@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,7 +24,13 @@ from distillation_bench.bench.common.hashing import code_digest, digest
 from distillation_bench.bench.storage.cell_files import metric_rows, result_rows, seconds_by_cell
 from distillation_bench.bench.storage.checksums import readable
 from distillation_bench.bench.storage.csv_rows import as_csv, writer
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run
+from distillation_bench.bench.storage.run_folder import (
+    DamagedFile,
+    Outcome,
+    Record,
+    Run,
+    outcome_of,
+)
 from distillation_bench.bench.storage.schema import (
     CELL_NAMES,
     METRIC_COLUMNS,
@@ -125,6 +131,22 @@ def done(run: Run) -> dict[str, float]:
         return seconds_by_cell(_told(run)["done"])
     except (ValueError, KeyError):
         return {}
+
+
+def outcomes(run: Run) -> Callable[[str], Outcome | None]:
+    """Return a function from a cell's id to its outcome, or to None if it has no record.
+
+    The records of done cells are read only where they are newer than the tables.
+    """
+    seconds = done(run)
+
+    def outcome(cell_id: str) -> Outcome | None:
+        if cell_id in seconds:
+            return Outcome("done", seconds=seconds[cell_id])
+        record = run.record(cell_id)
+        return None if record is None else outcome_of(record)
+
+    return outcome
 
 
 def results(run: Run) -> list[dict[str, str]]:

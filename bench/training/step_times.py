@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from tabulate import tabulate
 from torch import Tensor
 
 from distillation_bench import datasets
 from distillation_bench.bench.common.devices import DEVICE
+from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.recipe import Recipe
@@ -53,7 +53,7 @@ def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> s
             seconds[dataset, f"{labels[label]} x {label}"] = labels[label] * a_cell
         chains.append(Chain(a_teacher, len(bench.plan.pieces), max(each.values())))
     rows = [[*name, clock(value)] for name, value in seconds.items()]
-    table = tabulate(rows, ["dataset", "what", "on one of them"], disable_numparse=True)
+    table = text_table(rows, ["dataset", "what", "on one of them"])
     total = clock(wall_seconds(sum(seconds.values()), chains, jobs))
     where = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
     told = f"from nothing: about {total} with {jobs} at a time on {where}"

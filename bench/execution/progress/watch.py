@@ -11,8 +11,7 @@ from statistics import fmean
 from textwrap import shorten
 from typing import Any
 
-from tabulate import tabulate
-
+from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import printable
 from distillation_bench.bench.planning.time_estimates import clock
 from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of, outcome_of
@@ -121,7 +120,7 @@ class Watch:
             for g, count in sorted(counts.items())
         ]
         headers = ["dataset", "method", *STATES]
-        table = tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
+        table = text_table(rows, headers)
         return "\n".join([self.summary(), *map(self.line, failed), "", table])
 
 

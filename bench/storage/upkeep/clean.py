@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabulate import tabulate
-
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.files import real_path
+from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import printable
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
@@ -175,8 +174,7 @@ def _table(found: Iterable[Rubbish]) -> str:
         [printable(str(each.paths[0])), _bytes(each.size), REASONS[each.reason]] for each in found
     ]
     headers = ["file", "size", "why"]
-    align = ("left", "right", "left")
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+    return text_table(rows, headers, align=("left", "right", "left"))
 
 
 def _bytes(count: float) -> str:

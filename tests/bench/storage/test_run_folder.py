@@ -17,7 +17,6 @@ import pytest
 from tests.end_to_end.hostile import resummed
 from tests.unchecked import unchecked
 
-from distillation_bench.bench.cli.overview import outcomes
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cell_files import curves_of
@@ -174,7 +173,7 @@ def test_what_is_done_is_known_without_a_record(
     assert derived.done(run) == dict.fromkeys(("c0", "c2", "c3"), seconds)
     read: list[str] = []
     monkeypatch.setattr(run, "record", lambda cell_id: read.append(cell_id))
-    known = outcomes(run)
+    known = derived.outcomes(run)
     assert known("c0") == Outcome("done", seconds=seconds) and not read
     assert known("c1") is None and read == ["c1"]
 
@@ -200,7 +199,7 @@ def test_what_is_done_is_asked_of_the_records_after_a_change(
     assert len(derived.done(run)) == 4
     change(run)
     assert derived.done(run) == {}
-    found, record = outcomes(run)("c0"), run.record("c0")
+    found, record = derived.outcomes(run)("c0"), run.record("c0")
     assert (found and found.state) == (record and state_of(record))
 
 
