@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-import shlex
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from tabulate import tabulate
 from distillation_bench.bench.analysis.tables.text_tables import terminal_width
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical
-from distillation_bench.bench.common.text import printable
-from distillation_bench.bench.planning.time_estimates import clock
+from distillation_bench.bench.common.text import duration, printable
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of, state_of
 
@@ -26,16 +24,19 @@ BROKEN = "×"
 WIDEST = 60
 """Characters of a curve at most."""
 SHOWN = 5
-PROGRAM = ["python", "run_bench.py", "run"]
+
+Rerun = Callable[[Run, Mapping[str, Any], Mapping[str, Any]], str]
+"""From a run, its description and a cell, how to run the cell again."""
 
 
-def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
+def why(arguments: Sequence[str], cache: Path, rerun: Rerun, width: int | None = None) -> str:
     """All that a run knows of a cell.
 
     Args:
         arguments: the path of a record or of a cell's folder; or a run's folder and a cell: its
             id, the beginning of one, or dataset, label and seed.
         cache: where the teacher is looked for.
+        rerun: says how to run the cell again, which depends on the command line.
         width: of the terminal in characters; found where it is None.
 
     Raises:
@@ -60,7 +61,7 @@ def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
         _training(run, record, width),
         _made(record, width),
         _teacher(manifest, cell, cache),
-        _again(run, manifest, cell, record),
+        rerun(run, manifest, cell),
     ]
     lines = "\n\n".join(part for part in parts if part).split("\n")
     return "\n".join(map(printable, lines))
@@ -187,7 +188,7 @@ def _amount(name: str, value: Any) -> str:
 
 
 def _long(seconds: float) -> str:
-    return f" ({clock(seconds)})" if seconds >= 60 else ""
+    return f" ({duration(seconds)})" if seconds >= 60 else ""
 
 
 def _titled(title: str, rows: Sequence[tuple[str, Any]], width: int) -> str:
@@ -294,69 +295,3 @@ def sparkline(values: Sequence[float], width: int) -> tuple[str, str]:
         share = (sum(group) / len(group) - low) / (high - low) if high > low else 0.0
         bars += BARS[round(share * (len(BARS) - 1))]
     return bars, "log" if logarithmic else ""
-
-
-# The command
-
-
-def _again(
-    run: Run, manifest: Mapping[str, Any], cell: Mapping[str, Any], record: Record | None
-) -> str:
-    """The command that runs this one cell again."""
-    command = (manifest.get("command") or "python run_bench.py run").partition(" && ")[0]
-    try:
-        given = shlex.split(command)
-    except ValueError as error:
-        return f"run it again\n  unknown how: the run's command can't be read ({error}): {command}"
-    if given[:3] != PROGRAM:
-        # A stranger's is not passed on to be pasted.
-        return f"run it again\n  unknown how: the run's command is none of this program: {command}"
-    words = _without(given, ("-m", "--method", "-d", "--dataset", "-s", "--seeds"))
-    words = _without(words, ("--results",), flags=("--force", "--retry-failed", "--fail-fast"))
-    words += ["--results", str(run.folder)]
-    if _names_itself(cell):
-        words += ["-m", cell["label"], "-d", cell["dataset"], "-s", str(cell["seed"]), "--force"]
-        return f"run it again\n  {shlex.join(words)}"
-    path = shlex.quote(str(run.files(cell["id"]).record))
-    words += ["-d", cell["dataset"], "-s", str(cell["seed"])]
-    return f"run it again (its label is a preset's own)\n  rm -f {path} && {shlex.join(words)}"
-
-
-def _names_itself(cell: Mapping[str, Any]) -> bool:
-    """Whether `-m LABEL` is this variant, and not a label that a preset gave to it."""
-    from distillation_bench.bench.planning.config import parse_variant
-
-    try:
-        variant = parse_variant(cell["label"])
-    except UsageError:
-        return False
-    given = {name: values[0] for name, values in variant.values.items() if len(values) == 1}
-    own = len(given) == len(variant.values) and variant.method == cell["method"]
-    return own and all(_same(cell["parameters"].get(name), given[name]) for name in given)
-
-
-def _same(value: Any, given: Any) -> bool:
-    if isinstance(value, (int, float)) and isinstance(given, (int, float)):
-        return math.isclose(value, given, rel_tol=1e-5)
-    return str(value).replace(" ", "").lower() == str(given).replace(" ", "").lower()
-
-
-def _without(words: Sequence[str], options: Sequence[str], flags: Sequence[str] = ()) -> list[str]:
-    """A command less options that take a value, in every way to write them, and flags."""
-    kept: list[str] = []
-    rest: Iterator[str] = iter(words)
-    for word in rest:
-        if word in options:
-            next(rest, "")
-        elif word in flags or any(_is_joined(word, option) for option in options):
-            continue
-        else:
-            kept.append(word)
-    return kept
-
-
-def _is_joined(word: str, option: str) -> bool:
-    """`--seeds=0` and `-s0`."""
-    if option.startswith("--"):
-        return word.startswith(f"{option}=")
-    return word.startswith(option) and not word.startswith("--")

@@ -66,5 +66,6 @@ def why(
 ) -> None:
     """Tell all of one cell: reason, traceback, parameters, figures, training, how to run it."""
     from distillation_bench.bench.analysis.why import why as explain
+    from distillation_bench.bench.cli.rerun_command import rerun_command
 
-    page(explain(cell, cache))
+    page(explain(cell, cache, rerun_command))

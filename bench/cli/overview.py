@@ -12,13 +12,13 @@ from pydantic.fields import FieldInfo
 from tabulate import tabulate
 
 from distillation_bench.bench.analysis.tables.leaderboard import make_boards, render
-from distillation_bench.bench.common.text import printable, shortened
+from distillation_bench.bench.common.text import duration, printable, shortened
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.config import PRESETS, preset_names
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.planning.time_estimates import Estimate, clock
+from distillation_bench.bench.planning.time_estimates import Estimate
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of
@@ -87,7 +87,7 @@ def _time_line(estimate: Estimate, waiting: Sequence[Cell], jobs: int) -> str:
     if estimate.mean(("cell",)) is None:
         return "time: not known before something has run in this folder"
     seconds = estimate.total(Counter(cell.kind for cell in waiting)) / jobs
-    return f"time: about {clock(seconds)} with {jobs} jobs, teachers not counted"
+    return f"time: about {duration(seconds)} with {jobs} jobs, teachers not counted"
 
 
 def status_text(run: Run) -> str:

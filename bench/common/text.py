@@ -1,4 +1,4 @@
-"""Text from runs (labels, names, reasons) for a terminal: on one line, and without commands."""
+"""Text for a terminal: labels, names and reasons of runs made safe to print, and durations."""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ def _seen(sign: str) -> str:
     if sign.isprintable():
         return sign
     return " " if sign.isspace() else "\N{REPLACEMENT CHARACTER}"
+
+
+def duration(seconds: float) -> str:
+    """A duration as `8 s`, `3 min 20 s` or `2 h 05 min`."""
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total} s"
+    minutes, rest = divmod(total, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def rough_duration(seconds: float) -> str:
+    """A duration to the minute, as `3 min` or `2 h 05 min`."""
+    return duration(60 * max(1, round(seconds / 60))).removesuffix(" 00 s")
 
 
 _ASCII = {

@@ -64,19 +64,3 @@ class Chain(NamedTuple):
 def wall_seconds(work: float, chains: Iterable[Chain], jobs: int) -> float:
     """Seconds until all is done, some jobs at a time: of all work, or of the longest chain."""
     return max([work / jobs, *(chain.seconds(jobs) for chain in chains)])
-
-
-def clock(seconds: float) -> str:
-    """`8 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def to_the_minute(seconds: float) -> str:
-    """As `clock`, for what isn't known to the second: `3 min`, `2 h 05 min`."""
-    return clock(60 * max(1, round(seconds / 60))).removesuffix(" 00 s")

@@ -13,10 +13,11 @@ from torch import Tensor
 from distillation_bench import datasets
 from distillation_bench.bench.common.devices import DEVICE
 from distillation_bench.bench.common.terminal_tables import text_table
+from distillation_bench.bench.common.text import duration
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.planning.time_estimates import Chain, clock, wall_seconds
+from distillation_bench.bench.planning.time_estimates import Chain, wall_seconds
 from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
 from distillation_bench.bench.training.hardware import bfloat16
@@ -52,9 +53,9 @@ def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> s
         for label, a_cell in each.items():
             seconds[dataset, f"{labels[label]} x {label}"] = labels[label] * a_cell
         chains.append(Chain(a_teacher, len(bench.plan.pieces), max(each.values())))
-    rows = [[*name, clock(value)] for name, value in seconds.items()]
+    rows = [[*name, duration(value)] for name, value in seconds.items()]
     table = text_table(rows, ["dataset", "what", "on one of them"])
-    total = clock(wall_seconds(sum(seconds.values()), chains, jobs))
+    total = duration(wall_seconds(sum(seconds.values()), chains, jobs))
     where = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
     told = f"from nothing: about {total} with {jobs} at a time on {where}"
     return "\n\n".join(filter(None, [f"\n{table}", told, _warning(cells)]))

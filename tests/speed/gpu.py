@@ -10,7 +10,7 @@ from tests.speed.images import IMAGES, batched, scaled
 from tests.speed.measure import Pool, Row, in_turn, ratios, shown, shown_whole
 from tests.speed.work import Product, Training
 
-from distillation_bench.bench.planning.time_estimates import clock
+from distillation_bench.bench.common.text import duration
 
 MEMBER = Training("cifar10", images=5120, batch=256, precision="bfloat16")
 EXAMPLES, EPOCHS, MEMBERS = 45_000, 200, 20
@@ -55,7 +55,7 @@ def members(pool: Pool, rounds: int, scale: float) -> tuple[list[Row], float]:
     best = max(statistics.median(rate) for rate in rates)
     seconds = MEMBERS * EPOCHS * EXAMPLES / best
     name = f"the paper's teacher, {MEMBERS} × {EPOCHS} × {EXAMPLES:,}, the best way, projected"
-    return [*table, (name, clock(seconds), "15 min")], seconds
+    return [*table, (name, duration(seconds), "15 min")], seconds
 
 
 def column(pool: Pool, rounds: int, scale: float, teacher: float) -> list[Row]:
@@ -69,9 +69,12 @@ def column(pool: Pool, rounds: int, scale: float, teacher: float) -> list[Row]:
         total += seconds
         table += [
             (f"CIFAR-10 {name}, training", shown_whole(rate, "images/s"), ""),
-            (f"  {EPOCHS} × {EXAMPLES:,}, projected", clock(seconds), ""),
+            (f"  {EPOCHS} × {EXAMPLES:,}, projected", duration(seconds), ""),
         ]
-    return [*table, ("teacher and students, one seed, one after another", clock(total), "45 min")]
+    return [
+        *table,
+        ("teacher and students, one seed, one after another", duration(total), "45 min"),
+    ]
 
 
 def batching(pool: Pool, rounds: int, scale: float) -> list[Row]:

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import printable, rough_duration
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
 from distillation_bench.bench.planning.network_operations import rough_seconds
-from distillation_bench.bench.planning.time_estimates import to_the_minute
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -39,7 +38,7 @@ def say_how_long(cells: Sequence[Cell], cache: Cache, jobs: int, device: str) ->
     seconds = rough_seconds(cells, cache, max(jobs, 1))
     if seconds >= LONG:
         print(
-            f"this will take roughly {to_the_minute(seconds)} with {jobs} at a time, by the "
+            f"this will take roughly {rough_duration(seconds)} with {jobs} at a time, by the "
             "operations of its networks; plan --estimate times them",
             file=sys.stderr,
             flush=True,

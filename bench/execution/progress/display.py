@@ -11,11 +11,11 @@ from textwrap import shorten
 from types import TracebackType
 from typing import Any
 
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import duration, printable
 from distillation_bench.bench.execution.jobs import Task
 from distillation_bench.bench.execution.scheduler import Ended
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.time_estimates import Estimate, clock
+from distillation_bench.bench.planning.time_estimates import Estimate
 
 SECOND = 1.0
 
@@ -94,7 +94,7 @@ class Progress:
     def summary(self) -> str:
         """One line of everything."""
         running = sum(name in self.cells for name in self._running)
-        passed = clock(time.monotonic() - self._start)
+        passed = duration(time.monotonic() - self._start)
         teachers = len(self._running) - running
         also = f" and {teachers} for teachers" if teachers else ""
         return (
@@ -110,5 +110,5 @@ class Progress:
             self._guessed = time.monotonic()
             seconds = self._estimate.total(self._waiting) / max(1, self._slots())
             known = self._estimate.mean(("cell",)) is not None
-            self._guess = f"about {clock(seconds)} left" if known else "time left not known yet"
+            self._guess = f"about {duration(seconds)} left" if known else "time left not known yet"
         return self._guess

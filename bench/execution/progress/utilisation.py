@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from distillation_bench.bench.common.text import duration
 from distillation_bench.bench.execution.jobs import Task
 from distillation_bench.bench.execution.scheduler import Ended
-from distillation_bench.bench.planning.time_estimates import clock
 
 
 @dataclass
@@ -83,7 +83,7 @@ def usage_line(
         if why != BUSY and share / total >= 0.005
     )
     return (
-        f"{workers} worker{'s' * (workers > 1)} busy {shares[BUSY] / total:.0%} of {clock(end)}"
+        f"{workers} worker{'s' * (workers > 1)} busy {shares[BUSY] / total:.0%} of {duration(end)}"
         f"{f' (idle: {idle})' if idle else ''}{_savings(spans, workers, most)}"
     )
 
@@ -95,7 +95,7 @@ def _savings(spans: Sequence[Span], workers: int, most: int | None) -> str:
     one = now - makespan(spans, workers + 1)
     many = now - makespan(spans, most or len(spans))
     number = f"one for each of {most} cores" if most else "any number"
-    return f"; one more would have saved {clock(one)}, {number} at most {clock(many)}"
+    return f"; one more would have saved {duration(one)}, {number} at most {duration(many)}"
 
 
 BUSY, DRIVER, TEACHERS, END = "busy", "between tasks", "waiting for teachers", "at the end"

@@ -12,8 +12,7 @@ from textwrap import shorten
 from typing import Any
 
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import printable
-from distillation_bench.bench.planning.time_estimates import clock
+from distillation_bench.bench.common.text import duration, printable
 from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of, outcome_of
 
 STATES = ("done", "failed", "skipped", "not run")
@@ -95,7 +94,7 @@ class Watch:
         if not work:
             return "time left not known yet"
         waiting = [cell for cell_id, cell in self.cells.items() if cell_id not in self.seen]
-        return f"about {clock(self._work(waiting) * passed / work)} left"
+        return f"about {duration(self._work(waiting) * passed / work)} left"
 
     def _work(self, waiting: list[Any]) -> float:
         """Seconds of cells, by those of their dataset and label, else of all."""

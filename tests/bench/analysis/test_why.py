@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from distillation_bench.bench.analysis.why import sparkline, why
+from distillation_bench.bench.analysis.why import sparkline
+from distillation_bench.bench.analysis.why import why as explain
+from distillation_bench.bench.cli.rerun_command import rerun_command
 from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]
@@ -31,6 +33,11 @@ HISTORY = [
     {"stage": "train", "epoch": i, "loss": 10.0**-i, "diversity": 7 - i, "none": ""}
     for i in range(8)
 ]
+
+
+def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
+    """As the command says it."""
+    return explain(arguments, cache, rerun_command, width)
 
 
 @pytest.fixture
