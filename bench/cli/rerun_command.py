@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.program import split_program
 from distillation_bench.bench.planning.config import parse_variant
 from distillation_bench.bench.storage.run_folder import Run
 
-PROGRAM = ["python", "run_bench.py", "run"]
 SELECTION = ("-m", "--method", "-d", "--dataset", "-s", "--seeds")
 """Options that choose cells; each takes a value."""
 REPEATS = ("--force", "--retry-failed", "--fail-fast")
@@ -25,14 +25,14 @@ def rerun_command(run: Run, manifest: Mapping[str, Any], cell: Mapping[str, Any]
     """
     command = (manifest.get("command") or "python run_bench.py run").partition(" && ")[0]
     try:
-        arguments = shlex.split(command)
+        program, arguments = split_program(shlex.split(command))
     except ValueError as error:
         return f"run it again\n  unknown how: the run's command can't be read ({error}): {command}"
-    if arguments[:3] != PROGRAM:
+    if not program or arguments[:1] != ["run"]:
         # The user may paste what is printed: no command of another program is passed on.
         return f"run it again\n  unknown how: the run's command is none of this program: {command}"
     arguments = _without(_without(arguments, SELECTION), ("--results",), flags=REPEATS)
-    arguments += ["--results", str(run.folder)]
+    arguments = [*program, *arguments, "--results", str(run.folder)]
     if _label_is_variant(cell):
         selection = ["-m", cell["label"], "-d", cell["dataset"], "-s", str(cell["seed"])]
         return f"run it again\n  {shlex.join([*arguments, *selection, '--force'])}"

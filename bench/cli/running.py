@@ -13,6 +13,7 @@ from distillation_bench.bench.common.devices import MOST_ELSEWHERE, MOST_HERE, M
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.interruption import STATUS
 from distillation_bench.bench.common.paths import CACHE, DATA_ROOT
+from distillation_bench.bench.common.program import command_here, recorded_command, resume_command
 from distillation_bench.bench.common.text import printable
 
 if TYPE_CHECKING:
@@ -139,20 +140,20 @@ def run(
         force=force,
         executor=executor,
         scheduler=scheduler,
-        command=runner.command_line(),
+        command=recorded_command(),
     )
     try:
         succeeded = runner.run_cells(Run(folder), cells, options)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is kept. Resume with:", file=sys.stderr)
-        print(printable(f"  {runner.resume_command()}"), file=sys.stderr)
+        print(printable(f"  {resume_command()}"), file=sys.stderr)
         raise typer.Exit(STATUS) from None
     try:
         page(board_text(Run(folder), markdown=False))
     finally:
         # Also where nobody reads the board.
         if not succeeded:
-            command = runner.this_program("status", str(folder))
+            command = command_here("status", str(folder))
             print(printable(f"some cells failed: {command}"), file=sys.stderr)
             raise typer.Exit(1)
 
@@ -180,7 +181,6 @@ def plan(
     """Say what `run` with the same selectors would do, cell by cell."""
     from distillation_bench.bench.cli.overview import plan_text
     from distillation_bench.bench.common.devices import device_kind, parse_devices
-    from distillation_bench.bench.execution.runner import command_line
     from distillation_bench.bench.planning.cells import make_cells
     from distillation_bench.bench.planning.run_description import check
     from distillation_bench.bench.storage.cache import Cache
@@ -191,7 +191,7 @@ def plan(
     devices = parse_devices(device)
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
-    check(Run(folder), cells, command_line())
+    check(Run(folder), cells, recorded_command())
     slots = _slots(jobs, devices, cells_per_gpu)
     page(plan_text(Run(folder), cells, Cache(cache.absolute()), slots, data_root))
     if estimate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -228,21 +227,3 @@ def _cluster(options: Options, workplace: Workplace) -> Engine:
     if cluster.dashboard:
         print(f"dashboard: {cluster.dashboard}", file=sys.stderr)
     return cluster
-
-
-def command_line() -> str:
-    """The command as it was typed, less the folders of Python and of the program."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def this_program(*arguments: str) -> str:
-    """A command that works where this one was typed."""
-    python = sys.executable
-    with contextlib.suppress(ValueError):
-        python = str(Path(python).relative_to(Path.cwd()))
-    return shlex.join([python, sys.argv[0], *arguments])
-
-
-def resume_command() -> str:
-    """The same command, less what would run finished cells again."""
-    return this_program(*(each for each in sys.argv[1:] if each != "--force"))

@@ -126,6 +126,20 @@ def test_failed_missing_damaged_unasked(run: Run, tmp_path: Path) -> None:
     assert "no longer asked for" in why([folder, gone], tmp_path)
 
 
+@pytest.mark.parametrize("program", ["distillation-bench", "python -m distillation_bench"])
+def test_a_command_of_the_installed_program(run: Run, tmp_path: Path, program: str) -> None:
+    run.write_manifest({**run.manifest(), "command": f"{program} run -m kd --set epochs=4"})
+    command = why([str(run.folder), "spiral hydra+ 0"], tmp_path).splitlines()[-1].strip()
+    assert command.startswith(f"{program} run --set epochs=4 --results ")
+    assert command.endswith("-m hydra+ -d spiral -s 0 --force")
+
+
+def test_a_command_of_another_program(run: Run, tmp_path: Path) -> None:
+    run.write_manifest({**run.manifest(), "command": "python -m this run"})
+    text = why([str(run.folder), "spiral hydra+ 0"], tmp_path)
+    assert "none of this program: python -m this run" in text
+
+
 def test_a_command_that_cannot_be_split(run: Run, tmp_path: Path) -> None:
     run.write_manifest({**run.manifest(), "command": "python 'run_bench.py"})
     text = why([str(run.folder), "spiral hydra+ 0"], tmp_path)
