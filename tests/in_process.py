@@ -1,4 +1,4 @@
-"""An executor that spares tests the processes: tasks run in the test's own, one after another."""
+"""An executor that spares tests the processes: jobs run in the test's own, one after another."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 from distillation_bench.bench.common.devices import DEVICE
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors import (
-    PLAIN,
-    Engine,
-    Parcel,
-    ProcessPerTask,
-    TaskFailed,
+    DEFAULT_OPTIONS,
+    Executor,
+    JobFailed,
+    JobOptions,
+    LocalExecutor,
     describe_failure,
 )
 
 
-class InProcess(Engine):
-    """Runs each task at once; its future is done when `submit` returns."""
+class InProcess(Executor):
+    """Runs each job at once; its future is done when `submit` returns."""
 
     def __init__(self, device: str = "cpu") -> None:
         os.environ[DEVICE] = device
 
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         future: Future[Any] = Future()
         try:
@@ -34,7 +34,7 @@ class InProcess(Engine):
         except UsageError as error:
             future.set_exception(error)
         except (Exception, SystemExit, GeneratorExit) as error:
-            future.set_exception(TaskFailed(*describe_failure(error)))
+            future.set_exception(JobFailed(*describe_failure(error)))
         return future
 
     def slots(self) -> int:
@@ -44,8 +44,8 @@ class InProcess(Engine):
         """Nothing is running."""
 
 
-def engine(jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)) -> Engine:
-    """In the place of `ProcessPerTask`: processes only for what can't do without."""
+def engine(jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)) -> Executor:
+    """In the place of `LocalExecutor`: processes only for what can't do without."""
     if jobs > 1 or timeout is not None:
-        return ProcessPerTask(jobs, timeout, devices)
+        return LocalExecutor(jobs, timeout, devices)
     return InProcess(devices[0])

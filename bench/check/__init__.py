@@ -16,8 +16,8 @@ from distillation_bench.bench.check.whole_cell import Journeys
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import printable
 from distillation_bench.bench.execution.executors import (
-    ProcessPerTask,
-    TaskFailed,
+    JobFailed,
+    LocalExecutor,
     TimedOut,
     WorkerDied,
     WorkerLost,
@@ -43,10 +43,10 @@ def check_apart(path: str) -> bool:
     Raises:
         UsageError: it can't be loaded or registers nothing.
     """
-    executor = ProcessPerTask(1, CHECKING_SECONDS)
+    executor = LocalExecutor(1, CHECKING_SECONDS)
     try:
         return bool(executor.submit(check_plugin, path).result())
-    except TaskFailed as error:
+    except JobFailed as error:
         raise UsageError(error.reason) from None
     except (TimedOut, WorkerDied, WorkerLost) as error:
         print(f"\nverdict: does not fit: after the last line above, {error}", flush=True)

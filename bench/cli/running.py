@@ -127,7 +127,7 @@ def run(
         fetch_missing(config, data_root)
     _check_executor(executor, scheduler)
     cells = make_cells(config, data_root, device_kind(devices))
-    options = runner.Options(
+    options = runner.RunOptions(
         jobs=slots,
         cache=cache.absolute(),
         data_root=data_root.absolute(),

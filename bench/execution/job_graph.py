@@ -1,4 +1,4 @@
-"""The graph of tasks that cells need: data -> pieces of teachers -> teachers -> cells."""
+"""The graph of jobs that cells need: data -> pieces of teachers -> teachers -> cells."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from distillation_bench.bench.execution.executors import Parcel
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.executors import JobOptions
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.latencies import Latencies
 from distillation_bench.bench.execution.workplace import Workplace, in_worker
 from distillation_bench.bench.planning.cache_keys import DataPlan, TeacherPlan
@@ -22,26 +22,26 @@ TEACHER, PIECE, CELL = range(3)
 """Ranks: what only joins pieces and lets cells begin comes first."""
 
 
-def data_tasks(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Task]:
-    """The tasks that make what data is not in the cache and sound; they come before all others."""
+def data_jobs(cells: Sequence[Cell], cache: Cache, workplace: Workplace) -> list[Job]:
+    """The jobs that make what data is not in the cache and sound; they come before all others."""
     return [
-        Task(
-            _data_task(plan),
+        Job(
+            _data_job(plan),
             in_worker,
             ("prepare_data", workplace, plan),
-            parcel=Parcel((), (plan.splits_key, plan.sets_key), timed=False),
+            options=JobOptions((), (plan.splits_key, plan.sets_key), timed=False),
         )
         for plan in data_plans(cells)
         if not (cache.sound(plan.splits_key) and cache.sound(plan.sets_key))
     ]
 
 
-def make_tasks(
+def make_jobs(
     cells: Sequence[Cell],
     cache: Cache,
     workplace: Workplace,
     latencies: Latencies | None = None,
-) -> list[Task]:
+) -> list[Job]:
     """Teachers and cells, but those teachers that are in the cache and sound.
 
     Teachers come before cells, those first that most work waits for: a student trains about as long
@@ -53,19 +53,19 @@ def make_tasks(
         graph.add_teacher(cell.teacher)
     for cell in cells:
         graph.add_cell(cell)
-    return list(graph.tasks.values())
+    return list(graph.jobs.values())
 
 
-def cell_task(cell: Cell) -> str:
-    """The name of a cell's task."""
+def cell_job(cell: Cell) -> str:
+    """The name of a cell's job."""
     return f"cell {cell.id}"
 
 
-def _data_task(plan: DataPlan) -> str:
+def _data_job(plan: DataPlan) -> str:
     return f"data {plan.dataset} seed {plan.seed} ({plan.sets_key[-6:]})"
 
 
-def _teacher_task(plan: TeacherPlan) -> str:
+def _teacher_job(plan: TeacherPlan) -> str:
     return f"teacher {plan.dataset} seed {plan.seed} ({plan.outputs_key[-6:]})"
 
 
@@ -73,7 +73,7 @@ class _Graph:
     def __init__(
         self, cache: Cache, workplace: Workplace, waiting: Counter[str], latencies: Latencies
     ) -> None:
-        self.tasks: dict[str, Task] = {}
+        self.jobs: dict[str, Job] = {}
         self._sound = functools.cache(cache.sound)
         self._workplace = workplace
         self._waiting = waiting
@@ -84,20 +84,20 @@ class _Graph:
         reads: tuple[str, ...] = (plan.data.splits_key, plan.data.sets_key, plan.outputs_key)
         if METHODS[cell.method].is_teacher or plan.recipe.views:
             reads = (*reads, *plan.member_keys)
-        needs = (_teacher_task(plan),)
+        needs = (_teacher_job(plan),)
         call = ("run_cell", self._workplace, cell)
-        name, parcel = cell_task(cell), Parcel(reads, shares=True)
-        self.tasks[name] = Task(
-            name, in_worker, call, needs, CELL, cell.kind, 1, parcel, self._late(cell.kind)
+        name, options = cell_job(cell), JobOptions(reads, shares=True)
+        self.jobs[name] = Job(
+            name, in_worker, call, needs, CELL, cell.kind, 1, options, self._late(cell.kind)
         )
 
     def _late(self, kind: Kind) -> Callable[[], tuple[bool]]:
         return lambda: (self._latencies.wanted(kind),)
 
     def add_teacher(self, plan: TeacherPlan) -> None:
-        name = _teacher_task(plan)
+        name = _teacher_job(plan)
         weights = [self._sound(key) for key in plan.member_keys]
-        if name in self.tasks or (all(weights) and self._sound(plan.outputs_key)):
+        if name in self.jobs or (all(weights) and self._sound(plan.outputs_key)):
             return
         waiting = self._waiting[plan.outputs_key]
         data = (plan.data.splits_key, plan.data.sets_key)
@@ -108,16 +108,16 @@ class _Graph:
             pieces.append(plan.piece_key(index))
             keys = [plan.member_keys[member] for member in members]
             if not (all(weights[member] for member in members) and self._sound(pieces[-1])):
-                parcel = Parcel(data, (*keys, pieces[-1]), timed=False, shares=True)
+                options = JobOptions(data, (*keys, pieces[-1]), timed=False, shares=True)
                 kind = ("piece", plan.dataset)
-                self._add(needs[-1], "make_piece", (plan, index), (), PIECE, kind, parcel, waiting)
+                self._add(needs[-1], "make_piece", (plan, index), (), PIECE, kind, options, waiting)
         if len(pieces) == 1:
             # Nothing to join.
             return
         reads = (*data, *plan.member_keys, *pieces)
-        parcel = Parcel(reads, (plan.outputs_key,), timed=False)
+        options = JobOptions(reads, (plan.outputs_key,), timed=False)
         kind = ("teacher", plan.dataset)
-        self._add(name, "finish_teacher", (plan,), tuple(needs), TEACHER, kind, parcel, waiting)
+        self._add(name, "finish_teacher", (plan,), tuple(needs), TEACHER, kind, options, waiting)
 
     def _add(
         self,
@@ -127,9 +127,9 @@ class _Graph:
         needs: tuple[str, ...],
         rank: int,
         kind: Kind,
-        parcel: Parcel,
+        options: JobOptions,
         weight: int = 1,
     ) -> None:
         call = (function, self._workplace, *arguments)
-        task = Task(name, in_worker, call, needs, rank, kind, weight, parcel)
-        self.tasks.setdefault(name, task)
+        job = Job(name, in_worker, call, needs, rank, kind, weight, options)
+        self.jobs.setdefault(name, job)

@@ -6,22 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from distillation_bench.bench.execution.executors import PLAIN, Parcel
+from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOptions
 from distillation_bench.bench.planning.time_estimates import Kind
 
 
 @dataclass(frozen=True)
-class Task:
+class Job:
     """A unit of work.
 
     Attributes:
-        name: among all tasks of the graph.
+        name: among all jobs of the graph.
         function, arguments: what is called; both can be pickled.
-        needs: names of tasks that come first; one that is not in the graph is already done.
+        needs: names of jobs that come first; one that is not in the graph is already done.
         rank: lower ranks are started first.
-        kind: tasks of a kind take about as long.
+        kind: jobs of a kind take about as long.
         weight: how much waits for it, as a multiple of its own time.
-        parcel: what else the executor may want to know.
+        options: what else the executor may want to know.
         late: gives arguments that follow the others and are known only when it is started.
     """
 
@@ -32,5 +32,5 @@ class Task:
     rank: int = 0
     kind: Kind = ()
     weight: int = 1
-    parcel: Parcel = PLAIN
+    options: JobOptions = DEFAULT_OPTIONS
     late: Callable[[], tuple[Any, ...]] = tuple

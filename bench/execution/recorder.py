@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from distillation_bench.bench.common.paths import ROOT
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.latencies import Latencies
 from distillation_bench.bench.execution.scheduler import Ended, Observer
 from distillation_bench.bench.planning.cells import Cell
@@ -34,12 +34,12 @@ class Recorder:
         self.others = others
         self.commit = _commit()
 
-    def started(self, task: Task) -> None:
+    def started(self, job: Job) -> None:
         for other in self.others:
-            other.started(task)
+            other.started(job)
 
     def ended(self, ended: Ended) -> None:
-        cell = self.cells.get(ended.task.name)
+        cell = self.cells.get(ended.job.name)
         if cell is not None:
             try:
                 self._write(cell, ended)

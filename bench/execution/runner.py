@@ -17,16 +17,16 @@ from distillation_bench.bench.common.files import new_folder
 from distillation_bench.bench.common.paths import DATA_ROOT
 from distillation_bench.bench.common.text import printable
 from distillation_bench.bench.execution.executors import (
-    Engine,
-    Parcel,
-    ProcessPerTask,
-    TaskFailed,
+    Executor,
+    JobFailed,
+    JobOptions,
+    LocalExecutor,
     WorkerDied,
     WorkerLost,
     cluster_named,
 )
-from distillation_bench.bench.execution.job_graph import cell_task, data_tasks, make_tasks
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.job_graph import cell_job, data_jobs, make_jobs
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.latencies import Latencies
 from distillation_bench.bench.execution.progress.announcements import note_remarks, say_how_long
 from distillation_bench.bench.execution.progress.display import Progress
@@ -45,7 +45,7 @@ from distillation_bench.bench.storage.run_folder import Run, state_of
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How to run; none of it changes a figure."""
 
     jobs: int
@@ -63,7 +63,7 @@ class Options:
     command: str = ""
 
 
-def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
+def run_cells(run: Run, cells: Sequence[Cell], options: RunOptions) -> bool:
     """Run what is not done yet; returns whether every cell asked for is well.
 
     Raises:
@@ -78,15 +78,15 @@ def run_cells(run: Run, cells: Sequence[Cell], options: Options) -> bool:
         left = _left(run, cells, options)
         workplace = _workplace(options)
         # A cluster that can't be reached leaves the folder as it was.
-        engine = _engine(options, workplace) if left.waiting else None
-        if engine is not None:
-            ending.callback(engine.stop)
+        executor = _start_executor(options, workplace) if left.waiting else None
+        if executor is not None:
+            ending.callback(executor.stop)
         run.write_manifest(manifest)
         try:
             # Skipped cells are recorded at once.
             skip(run, [cell for cell in left.cells if cell.skip])
-            if engine is not None:
-                _run_left(run, cells, options, left, engine, workplace)
+            if executor is not None:
+                _run_left(run, cells, options, left, executor, workplace)
         except BaseException:
             # The tables can be derived again at any time; what went wrong is the news.
             with contextlib.suppress(OSError):
@@ -112,7 +112,7 @@ class _Left(NamedTuple):
         return [cell for cell in self.cells if not cell.skip]
 
 
-def _left(run: Run, cells: Sequence[Cell], options: Options) -> _Left:
+def _left(run: Run, cells: Sequence[Cell], options: RunOptions) -> _Left:
     """What is not done yet, failed cells only where told to."""
     left = _Left([], Estimate(), Latencies(), [])
     for cell in cells:
@@ -130,7 +130,7 @@ def _left(run: Run, cells: Sequence[Cell], options: Options) -> _Left:
     return left
 
 
-def require_data(cells: Sequence[Cell], options: Options) -> None:
+def require_data(cells: Sequence[Cell], options: RunOptions) -> None:
     """Find every dataset's files.
 
     Raises:
@@ -153,7 +153,7 @@ def _writable(folder: Path) -> Iterator[None]:
         yield
 
 
-def _workplace(options: Options) -> Workplace:
+def _workplace(options: RunOptions) -> Workplace:
     places = str(options.cache), options.plugins, str(options.data_root)
     return Workplace(*places, options.checkpoint)
 
@@ -161,66 +161,68 @@ def _workplace(options: Options) -> Workplace:
 def _run_left(
     run: Run,
     cells: Sequence[Cell],
-    options: Options,
+    options: RunOptions,
     left: _Left,
-    engine: Engine,
+    executor: Executor,
     workplace: Workplace,
 ) -> None:
     waiting = left.waiting
-    by_task = {cell_task(cell): cell for cell in waiting}
+    cells_by_job = {cell_job(cell): cell for cell in waiting}
     cache = Cache(options.cache)
     with contextlib.ExitStack() as ending:
-        if data := data_tasks(waiting, cache, workplace):
+        if data := data_jobs(waiting, cache, workplace):
             # Before anything trains, a broken file is the user's to mend; here, where files are.
-            local = engine if options.executor == "local" else ProcessPerTask(1)
+            local = executor if options.executor == "local" else LocalExecutor(1)
             ending.callback(local.stop)
             _prepare(data, local)
-        _warn_of_precision(waiting, engine)
+        _warn_of_precision(waiting, executor)
         note_remarks(run, cells, cache, options.data_root)
-        say_how_long(waiting, cache, engine.slots(), options.devices[0])
-        tasks = make_tasks(waiting, cache, workplace, left.latencies)
+        say_how_long(waiting, cache, executor.slots(), options.devices[0])
+        jobs = make_jobs(waiting, cache, workplace, left.latencies)
         estimate = left.estimate
-        usage = Usage(engine.slots, None if options.scheduler else cores())
-        with Progress(by_task, engine.slots, estimate) as progress:
-            recorder = Recorder(run, by_task, left.latencies, (usage, progress))
-            Scheduler(tasks, engine, recorder, fail_fast=options.fail_fast, estimate=estimate).run()
+        usage = Usage(executor.slots, None if options.scheduler else cores())
+        with Progress(cells_by_job, executor.slots, estimate) as progress:
+            recorder = Recorder(run, cells_by_job, left.latencies, (usage, progress))
+            Scheduler(
+                jobs, executor, recorder, fail_fast=options.fail_fast, estimate=estimate
+            ).run()
         print(usage.report(), file=sys.stderr)
 
 
-def _warn_of_precision(cells: Sequence[Cell], engine: Engine) -> None:
+def _warn_of_precision(cells: Sequence[Cell], executor: Executor) -> None:
     """Say, before anything trains, where bfloat16 is slower than float32."""
     if all(cell.recipe.precision == "float32" for cell in cells):
         return
-    answer = engine.submit(in_worker, "precision_warning", parcel=Parcel(timed=False))
-    # What kills this process would kill the tasks too, and is reported for them.
-    with contextlib.suppress(TaskFailed, WorkerDied, WorkerLost):
+    answer = executor.submit(in_worker, "precision_warning", options=JobOptions(timed=False))
+    # What kills this process would kill the jobs too, and is reported for them.
+    with contextlib.suppress(JobFailed, WorkerDied, WorkerLost):
         if warning := answer.result():
             print(warning, file=sys.stderr, flush=True)
 
 
-def _prepare(tasks: list[Task], engine: Engine) -> None:
+def _prepare(jobs: list[Job], executor: Executor) -> None:
     failures: list[Ended] = []
 
-    class Watch:
-        def started(self, task: Task) -> None:
-            print(printable(f"preparing {task.name}"), file=sys.stderr, flush=True)
+    class Preparation:
+        def started(self, job: Job) -> None:
+            print(printable(f"preparing {job.name}"), file=sys.stderr, flush=True)
 
         def ended(self, ended: Ended) -> None:
             if ended.failed:
                 failures.append(ended)
 
-    Scheduler(tasks, engine, Watch(), fail_fast=True).run()
+    Scheduler(jobs, executor, Preparation(), fail_fast=True).run()
     if failures:
-        raise UsageError(f"{failures[0].task.name}: {failures[0].reason}")
+        raise UsageError(f"{failures[0].job.name}: {failures[0].reason}")
 
 
-def _engine(options: Options, workplace: Workplace) -> Engine:
+def _start_executor(options: RunOptions, workplace: Workplace) -> Executor:
     if options.executor != "local":
         return _cluster(options, workplace)
-    return ProcessPerTask(options.jobs, options.timeout, options.devices)
+    return LocalExecutor(options.jobs, options.timeout, options.devices)
 
 
-def _cluster(options: Options, workplace: Workplace) -> Engine:
+def _cluster(options: RunOptions, workplace: Workplace) -> Executor:
     device = options.devices[0].partition(":")[0]
     kind = cluster_named(options.executor)
     cluster = kind(options.scheduler, options.jobs, workplace, options.timeout, device)

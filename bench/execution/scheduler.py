@@ -1,4 +1,4 @@
-"""Runs a graph of tasks on an executor: retries, and what a failure takes with it."""
+"""Runs a graph of jobs on an executor: retries, and what a failure takes with it."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import Any, Protocol
 
 from distillation_bench.bench.common.interruption import told
 from distillation_bench.bench.execution.executors import (
-    Engine,
-    TaskFailed,
+    Executor,
+    JobFailed,
     TimedOut,
     WorkerDied,
     WorkerLost,
 )
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.priorities import Ready
 from distillation_bench.bench.planning.time_estimates import Estimate
 
 LOSSES = 10
-"""Times that a task is started again since what ran it was lost: a cluster takes workers back."""
+"""Times that a job is started again since what ran it was lost: a cluster takes workers back."""
 GLANCE = 2.0
 """Seconds between two looks at how much the executor can take."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a task ended: its value, or the reason of its failure with the traceback."""
+    """How a job ended: its value, or the reason of its failure with the traceback."""
 
-    task: Task
+    job: Job
     value: Any = None
     reason: str = ""
     details: str = ""
@@ -48,7 +48,7 @@ class Ended:
 class Observer(Protocol):
     """Who is told what happens; both calls come from the scheduler's thread."""
 
-    def started(self, task: Task) -> None: ...
+    def started(self, job: Job) -> None: ...
 
     def ended(self, ended: Ended) -> None: ...
 
@@ -57,19 +57,19 @@ class Scheduler:
     """One run of a graph.
 
     Args:
-        tasks: the graph.
+        jobs: the graph.
         executor: where they run.
         observer: who is told.
-        retries: how often a task is tried again after its worker died. A task that raised or took
+        retries: how often a job is tried again after its worker died. A job that raised or took
             too long would do so again and is not; one whose worker was lost is not charged.
         fail_fast: start nothing after the first failure.
-        estimate: seconds of tasks as far as they are known; it learns from those that end.
+        estimate: seconds of jobs as far as they are known; it learns from those that end.
     """
 
     def __init__(
         self,
-        tasks: Sequence[Task],
-        executor: Engine,
+        jobs: Sequence[Job],
+        executor: Executor,
         observer: Observer,
         retries: int = 1,
         fail_fast: bool = False,
@@ -79,27 +79,27 @@ class Scheduler:
         self._observer = observer
         self._retries = retries
         self._fail_fast = fail_fast
-        self._tasks = {task.name: task for task in tasks}
+        self._jobs = {job.name: job for job in jobs}
         self._dependants: dict[str, list[str]] = defaultdict(list)
         self._missing: dict[str, int] = {}
-        numbers = {task.name: number for number, task in enumerate(tasks)}
+        numbers = {job.name: number for number, job in enumerate(jobs)}
         self._ready = Ready(estimate or Estimate(), numbers)
         self._attempts: dict[str, int] = defaultdict(int)
         self._losses: dict[str, int] = defaultdict(int)
-        self._running: dict[Future[Any], tuple[Task, float]] = {}
+        self._running: dict[Future[Any], tuple[Job, float]] = {}
         # None: an interrupt.
         self._done: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._stopping = False
-        for task in tasks:
-            needs = [name for name in task.needs if name in self._tasks]
-            self._missing[task.name] = len(needs)
+        for job in jobs:
+            needs = [name for name in job.needs if name in self._jobs]
+            self._missing[job.name] = len(needs)
             for name in needs:
-                self._dependants[name].append(task.name)
+                self._dependants[name].append(job.name)
             if not needs:
-                self._ready.push(task)
+                self._ready.push(job)
 
     def run(self) -> bool:
-        """Run all; returns whether every task succeeded. On an interrupt, workers are ended.
+        """Run all; returns whether every job succeeded. On an interrupt, workers are ended.
 
         Raises:
             OSError: the disk has no room, or the cache can't be read or written.
@@ -126,13 +126,13 @@ class Scheduler:
     def _start(self) -> None:
         slots = 0 if self._stopping else self._executor.slots()
         while self._ready and len(self._running) < slots:
-            task = self._ready.pop()
-            self._attempts[task.name] += 1
-            self._observer.started(task)
+            job = self._ready.pop()
+            self._attempts[job.name] += 1
+            self._observer.started(job)
             began = time.monotonic()
-            arguments = (*task.arguments, *task.late())
-            future = self._executor.submit(task.function, *arguments, parcel=task.parcel)
-            self._running[future] = task, began
+            arguments = (*job.arguments, *job.late())
+            future = self._executor.submit(job.function, *arguments, options=job.options)
+            self._running[future] = job, began
             future.add_done_callback(self._done.put)
 
     def _finished(self) -> Iterable[Ended]:
@@ -140,30 +140,30 @@ class Scheduler:
         futures = [future for future in done if future is not None]
         # What succeeded first: what did not may end the run.
         for future in sorted(futures, key=lambda each: each.exception() is not None):
-            task, began = self._running.pop(future)
-            attempts = self._attempts[task.name]
+            job, began = self._running.pop(future)
+            attempts = self._attempts[job.name]
             try:
-                ended = Ended(task, future.result(), attempts=attempts)
-                self._ready.learn(task.kind, time.monotonic() - began)
+                ended = Ended(job, future.result(), attempts=attempts)
+                self._ready.learn(job.kind, time.monotonic() - began)
                 yield ended
-            except TaskFailed as error:
+            except JobFailed as error:
                 if error.fault:
                     raise error.fault from None
-                yield Ended(task, None, error.reason, error.details, attempts)
+                yield Ended(job, None, error.reason, error.details, attempts)
             except TimedOut as error:
-                yield Ended(task, None, str(error), attempts=attempts)
+                yield Ended(job, None, str(error), attempts=attempts)
             except WorkerLost as error:
-                self._losses[task.name] += 1
-                if self._losses[task.name] <= LOSSES:
-                    self._attempts[task.name] -= 1
-                    self._ready.push(task)
+                self._losses[job.name] += 1
+                if self._losses[job.name] <= LOSSES:
+                    self._attempts[job.name] -= 1
+                    self._ready.push(job)
                 else:
-                    yield Ended(task, None, f"{error}, {LOSSES + 1} times", attempts=attempts)
+                    yield Ended(job, None, f"{error}, {LOSSES + 1} times", attempts=attempts)
             except WorkerDied as error:
                 if attempts <= self._retries:
-                    self._ready.push(task)
+                    self._ready.push(job)
                 else:
-                    yield Ended(task, None, f"{error}, {attempts} times", attempts=attempts)
+                    yield Ended(job, None, f"{error}, {attempts} times", attempts=attempts)
         if None in done:
             raise KeyboardInterrupt
 
@@ -178,18 +178,18 @@ class Scheduler:
         return done
 
     def _settle(self, ended: Ended) -> None:
-        """Tell the observer; release what waited for the task, or fail it too."""
+        """Tell the observer; release what waited for the job, or fail it too."""
         self._observer.ended(ended)
-        for name in self._dependants[ended.task.name]:
-            task = self._tasks[name]
+        for name in self._dependants[ended.job.name]:
+            job = self._jobs[name]
             if ended.failed:
                 if self._missing[name] >= 0:
                     self._missing[name] = -1
                     # Attempts 0: it failed with what it needed, which the reason names already.
                     first = ended.attempts > 0
-                    reason = f"{ended.task.name} failed: {ended.reason}" if first else ended.reason
-                    self._settle(Ended(task, None, reason, ended.details, attempts=0))
+                    reason = f"{ended.job.name} failed: {ended.reason}" if first else ended.reason
+                    self._settle(Ended(job, None, reason, ended.details, attempts=0))
                 continue
             self._missing[name] -= 1
             if self._missing[name] == 0:
-                self._ready.push(task)
+                self._ready.push(job)

@@ -1,4 +1,4 @@
-"""What a task finds wherever it runs: the cache, the datasets' files and the plugins."""
+"""What a job finds wherever it runs: the cache, the datasets' files and the plugins."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tests.bench.made_runs import make_run, results_of  # noqa: F401
 from tests.bench.whole_runs import driver, whole_run  # noqa: F401
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.planning.cells import Cell, make_cells
 from distillation_bench.bench.planning.config import Config, Variant, parse_variant
 
@@ -58,12 +58,12 @@ def cells() -> Callable[..., list[Cell]]:
 
 
 @pytest.fixture
-def processes() -> Iterator[Callable[..., ProcessPerTask]]:
+def processes() -> Iterator[Callable[..., LocalExecutor]]:
     """processes(jobs, timeout): an executor whose workers are ended with the test."""
-    made: list[ProcessPerTask] = []
+    made: list[LocalExecutor] = []
 
-    def make(jobs: int = 4, timeout: float | None = None) -> ProcessPerTask:
-        made.append(ProcessPerTask(jobs, timeout))
+    def make(jobs: int = 4, timeout: float | None = None) -> LocalExecutor:
+        made.append(LocalExecutor(jobs, timeout))
         return made[-1]
 
     yield make

@@ -41,7 +41,7 @@ def here(
     kept = [dict(registry) for registry in registries]
     threads = torch.get_num_threads()
     monkeypatch.setattr(cli, "app", commands())
-    monkeypatch.setattr("distillation_bench.bench.execution.runner.ProcessPerTask", engine)
+    monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", engine)
     monkeypatch.setattr(
         "distillation_bench.bench.execution.executors.forked_process.start_server", lambda: None
     )

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from tests.end_to_end.program import ROOT, Bench, places, start
 
-from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.execution.executors import LocalExecutor
 
 ONE = ("-m", "kd", "-d", "spiral", "-s", "0", "--set", "epochs=2", "--set", "members=2")
 
@@ -336,7 +336,7 @@ def test_one_worker_is_like_two_for_plugins(
     here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a method does to its process stays with its cell."""
-    monkeypatch.setattr("distillation_bench.bench.execution.runner.ProcessPerTask", ProcessPerTask)
+    monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", LocalExecutor)
     path = tmp_path / "manners.py"
     methods = [
         FAILING.format(action=action, summary=name)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.program import GRID, SHORT, Bench, places, start, tables
 
-from distillation_bench.bench.execution.executors import ProcessPerTask
-from distillation_bench.bench.execution.executors.forked_process import Forked
+from distillation_bench.bench.execution.executors import LocalExecutor
+from distillation_bench.bench.execution.executors.forked_process import ForkedProcess
 
 CELLS, SKIPPED = 54, 2
 
@@ -55,13 +55,13 @@ def test_a_fresh_process_for_each_cell(
     here: Bench, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of the reference run several; here what has run one is wanted no longer."""
-    ended: list[Forked] = []
+    ended: list[ForkedProcess] = []
 
-    def end(executor: ProcessPerTask, process: Forked, device: str) -> None:
+    def end(executor: LocalExecutor, process: ForkedProcess, device: str) -> None:
         ended.append(process)
         executor._forget(process)
 
-    monkeypatch.setattr(ProcessPerTask, "_keep", end)
+    monkeypatch.setattr(LocalExecutor, "_keep", end)
     once = (*GRID[:16], "-d", "spiral", "-d", "digits-0-7", "-d", "sine", "-s", "1", *SHORT)
     assert here("run", *once, "--jobs", "2", *places("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == CELLS // 2

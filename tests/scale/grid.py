@@ -1,4 +1,4 @@
-"""A grid whose tasks only sleep, fail or die; all else is what a run does."""
+"""A grid whose jobs only sleep, fail or die; all else is what a run does."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import psutil
 from tests.scale.stand_in import stand_in
 
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.job_graph import make_tasks
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.job_graph import make_jobs
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.progress.utilisation import Usage
 from distillation_bench.bench.execution.scheduler import Ended
 from distillation_bench.bench.planning.cells import Cell, make_cells
@@ -48,7 +48,7 @@ class Sample:
     """At some time of a run."""
 
     cells: int
-    tasks: int
+    jobs: int
     seconds: float
     bytes: int
 
@@ -61,7 +61,7 @@ class Sampled(Usage):
 
     def ended(self, ended: Ended) -> None:
         super().ended(ended)
-        self.cells += ended.task.name.startswith("cell ")
+        self.cells += ended.job.name.startswith("cell ")
         if self.cells % SAMPLE == 0 and self.cells > len(self.samples) * SAMPLE:
             memory = psutil.Process().memory_info().rss
             passed = time.monotonic() - self._start
@@ -72,7 +72,7 @@ def simulate(folder: Path, cells: int, executor: str, seconds: float) -> list[Sa
     """Run the grid on two workers; each cell ends as its fate says, in as many attempts."""
     grid = planned(cells)
     fates = _fates(grid)
-    options = runner.Options(
+    options = runner.RunOptions(
         jobs=2, cache=folder / "cache", executor=executor, devices=("cpu",), command="simulated"
     )
     run = Run(folder / "run")
@@ -97,24 +97,24 @@ def _fates(grid: list[Cell]) -> dict[str, str]:
 
 @contextmanager
 def _replaced(fates: dict[str, str], seconds: float, folder: Path) -> Iterator[None]:
-    """The runner with tasks that stand in for the real ones."""
+    """The runner with jobs that stand in for the real ones."""
     chance = random.Random(1)
     folder.mkdir(parents=True, exist_ok=True)
 
-    def simulated(task: Task) -> Task:
-        fate = fates.get(task.name.removeprefix("cell "), "teacher")
+    def simulated(job: Job) -> Job:
+        fate = fates.get(job.name.removeprefix("cell "), "teacher")
         # As spread as the times of methods are: most short, a few ten times as long.
         long = seconds * chance.lognormvariate(-0.5, 1.0)
-        mark = str(folder / f"mark-{task.name.split()[-1]}")
-        return replace(task, function=stand_in, arguments=(fate, long, mark), late=tuple)
+        mark = str(folder / f"mark-{job.name.split()[-1]}")
+        return replace(job, function=stand_in, arguments=(fate, long, mark), late=tuple)
 
-    def tasks(*arguments: Any) -> list[Task]:
-        return [simulated(task) for task in make_tasks(*arguments)]
+    def jobs(*arguments: Any) -> list[Job]:
+        return [simulated(job) for job in make_jobs(*arguments)]
 
     Sampled.samples = []
     with (
-        mock.patch.object(runner, "make_tasks", tasks),
-        mock.patch.object(runner, "data_tasks", lambda *_: []),
+        mock.patch.object(runner, "make_jobs", jobs),
+        mock.patch.object(runner, "data_jobs", lambda *_: []),
         mock.patch.object(runner, "Usage", Sampled),
     ):
         yield

@@ -1,4 +1,4 @@
-"""What a worker does instead of a task; apart, since each task's process imports it."""
+"""What a worker does instead of a job; apart, since each job's process imports it."""
 
 from __future__ import annotations
 

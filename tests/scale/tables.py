@@ -30,9 +30,9 @@ def run_row(folder: Path, executor: str, cells: int, seconds: float) -> Row:
     return {
         "executor": executor,
         "cells": f"{last.cells:,}",
-        "tasks, teachers' too": f"{last.tasks:,}",
+        "jobs, teachers' too": f"{last.jobs:,}",
         "whole run": f"{whole:.0f} s",
-        "a task": f"{1000 * last.seconds / last.tasks:.1f} ms",
+        "a job": f"{1000 * last.seconds / last.jobs:.1f} ms",
         f"of the second {SAMPLE:,} cells": _each(samples[:2]),
         f"of the last {SAMPLE:,}": _each([before, last]),
         f"driver's memory after {SAMPLE:,}": f"{first.bytes / MIB:.0f} MiB",
@@ -42,7 +42,7 @@ def run_row(folder: Path, executor: str, cells: int, seconds: float) -> Row:
 
 def _each(samples: list[Sample]) -> str:
     passed = samples[-1].seconds - samples[0].seconds
-    return f"{1000 * passed / max(1, samples[-1].tasks - samples[0].tasks):.1f} ms"
+    return f"{1000 * passed / max(1, samples[-1].jobs - samples[0].jobs):.1f} ms"
 
 
 def pair_rows(folder: Path, preset: str, rounds: int) -> list[Row]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from tabulate import tabulate
 
-from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.execution.workplace import in_worker
 
 Row = tuple[str, str, str]
@@ -78,7 +78,7 @@ class Pool:
 
     def __init__(self, device: str = "cpu") -> None:
         jobs = JOBS if device == "cpu" else 1
-        self._executor = ProcessPerTask(jobs, devices=(device,))
+        self._executor = LocalExecutor(jobs, devices=(device,))
         environment = self.call(in_worker, "environment")
         where = environment["device"] if device != "cpu" else environment["processor"]
         self.hardware = f"{where}, {os.cpu_count()} cores, torch {environment['torch']}"

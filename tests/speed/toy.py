@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from distillation_bench.bench.common.paths import ROOT
-from distillation_bench.bench.execution.executors import ProcessPerTask
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.executors import LocalExecutor
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.recorder import record_of
 from distillation_bench.bench.execution.scheduler import Ended, Scheduler
 from distillation_bench.bench.execution.workplace import in_worker
@@ -175,17 +175,17 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
     like = record_of(make_cells(config)[0], "ok", "", "") | {"timings": {"seconds": 0.0}}
 
     class Recorder:
-        def started(self, task: Task) -> None:
+        def started(self, job: Job) -> None:
             pass
 
         def ended(self, ended: Ended) -> None:
-            run.write_record({**like, "id": ended.task.name, "environment": ended.value})
+            run.write_record({**like, "id": ended.job.name, "environment": ended.value})
 
-    tasks = [Task(f"cell-{i}", in_worker, ("environment",)) for i in range(cells)]
-    executor = ProcessPerTask(2)
-    Scheduler(tasks[:2], executor, Recorder()).run()
+    jobs = [Job(f"cell-{i}", in_worker, ("environment",)) for i in range(cells)]
+    executor = LocalExecutor(2)
+    Scheduler(jobs[:2], executor, Recorder()).run()
     start = time.perf_counter()
-    Scheduler(tasks, executor, Recorder()).run()
+    Scheduler(jobs, executor, Recorder()).run()
     each = 1000 * (time.perf_counter() - start) / cells
     executor.stop()
     return f"overhead a cell, {cells} cells, 2 workers, records", f"{each:.1f} ms", "15 ms"

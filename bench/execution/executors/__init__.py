@@ -1,4 +1,4 @@
-"""Where tasks run, in processes of this machine or on a cluster. One interface."""
+"""Where jobs run, in processes of this machine or on a cluster. One interface."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors.base import (
-    PLAIN,
-    Engine,
-    Parcel,
-    TaskFailed,
+    DEFAULT_OPTIONS,
+    Executor,
+    JobFailed,
+    JobOptions,
     TimedOut,
     WorkerDied,
     WorkerLost,
     describe_failure,
 )
-from distillation_bench.bench.execution.executors.local import ProcessPerTask
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 
 if TYPE_CHECKING:
     from distillation_bench.bench.execution.executors.cluster import Cluster
@@ -40,12 +40,12 @@ def cluster_named(name: str) -> type[Cluster]:
 
 
 __all__ = [
+    "DEFAULT_OPTIONS",
     "EXECUTORS",
-    "PLAIN",
-    "Engine",
-    "Parcel",
-    "ProcessPerTask",
-    "TaskFailed",
+    "Executor",
+    "JobFailed",
+    "JobOptions",
+    "LocalExecutor",
     "TimedOut",
     "WorkerDied",
     "WorkerLost",

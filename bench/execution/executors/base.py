@@ -1,4 +1,4 @@
-"""What every executor offers to the scheduler, and how tasks fail on it."""
+"""What every executor offers to the scheduler, and how jobs fail on it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
 
 
-class TaskFailed(Exception):
-    """The task raised; carries one line, the traceback as text, and the disk's fault, if any."""
+class JobFailed(Exception):
+    """The job raised; carries one line, the traceback as text, and the disk's fault, if any."""
 
     def __init__(self, reason: str, details: str, fault: OSError | None = None) -> None:
         super().__init__(reason)
@@ -31,11 +31,11 @@ class WorkerDied(Exception):
 
 
 class WorkerLost(Exception):
-    """What ran it is gone or was told to end, through no fault of the task."""
+    """What ran it is gone or was told to end, through no fault of the job."""
 
 
 class TimedOut(Exception):
-    """The task took longer than allowed and was killed."""
+    """The job took longer than allowed and was killed."""
 
 
 def describe_failure(error: BaseException) -> tuple[str, str, OSError | None]:
@@ -59,13 +59,13 @@ def disk_fault(error: BaseException) -> OSError | None:
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """What an executor may want to know of a task beside its call.
+class JobOptions:
+    """What an executor may want to know of a job beside its call.
 
     Attributes:
-        reads, writes: cache entries, which travel with the task where no folder is shared.
+        reads, writes: cache entries, which travel with the job where no folder is shared.
         timed: whether the timeout of cells is meant for it.
-        shares: whether other tasks may run in its process before and after it.
+        shares: whether other jobs may run in its process before and after it.
     """
 
     reads: tuple[str, ...] = ()
@@ -74,25 +74,25 @@ class Parcel:
     shares: bool = False
 
 
-PLAIN = Parcel()
+DEFAULT_OPTIONS = JobOptions()
 
 
-class Engine(ABC):
+class Executor(ABC):
     """Runs calls, each of which can be pickled; answers are `concurrent.futures` futures."""
 
     @abstractmethod
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         """Start a call.
 
-        The future raises TaskFailed, TimedOut, WorkerDied or WorkerLost; a UsageError if no task
+        The future raises JobFailed, TimedOut, WorkerDied or WorkerLost; a UsageError if no job
         can be run any more.
         """
 
     @abstractmethod
     def slots(self) -> int:
-        """How many tasks it runs at a time; may change while it runs.
+        """How many jobs it runs at a time; may change while it runs.
 
         Raises:
             UsageError: it will never run one.

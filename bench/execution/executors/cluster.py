@@ -1,6 +1,6 @@
-"""What all clusters have in common: each task in a process of its own beside the worker that was
+"""What all clusters have in common: each job in a process of its own beside the worker that was
 given it, plugins sent by content, and the cache shared where its folder is seen by all workers.
-Elsewhere cache entries travel with the tasks.
+Elsewhere cache entries travel with the jobs.
 
 What is sent is pickled: give it a cluster that you trust.
 """
@@ -24,40 +24,40 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import write_atomically
 from distillation_bench.bench.common.hashing import code_digest, versions
 from distillation_bench.bench.execution.executors.base import (
-    PLAIN,
-    Engine,
-    Parcel,
-    TaskFailed,
+    DEFAULT_OPTIONS,
+    Executor,
+    JobFailed,
+    JobOptions,
     TimedOut,
     WorkerDied,
     WorkerLost,
     disk_fault,
 )
-from distillation_bench.bench.execution.executors.local import ProcessPerTask
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.plugins.loading import Plugin
 from distillation_bench.bench.storage.cache import Cache
 
-Entry = tuple[bytes, bytes]
+CacheEntry = tuple[bytes, bytes]
 """A cache entry's two files."""
-Answer = tuple[type[Exception] | None, Any, dict[str, Entry]]
+JobAnswer = tuple[type[Exception] | None, Any, dict[str, CacheEntry]]
 """The kind of failure and its arguments, or None and the value; and the entries that were made."""
 LOOK = 1.0
-"""Seconds between two looks whether a task is still wanted, or at how many workers there are."""
+"""Seconds between two looks whether a job is still wanted, or at how many workers there are."""
 KEPT = 64
-"""Cache entries that a cluster holds beside those that its tasks read."""
+"""Cache entries that a cluster holds beside those that its jobs read."""
 CODE = ("bench/**/*.py", "methods/**/*.py", "datasets/**/*.py")
 
 
-class Cluster(Engine):
+class Cluster(Executor):
     """Workers elsewhere; a kind of cluster says how to reach them.
 
     Args:
         address: of a cluster that is running; empty: start one on this machine.
-        jobs: tasks at a time of a cluster of one's own; of another the most, 0 for as many as it
+        jobs: jobs at a time of a cluster of one's own; of another the most, 0 for as many as it
             has room for.
         workplace: the cache's folder and the plugins, as this machine knows them.
-        timeout: seconds that a task may take; none: for ever.
+        timeout: seconds that a job may take; none: for ever.
         device: of each worker, "cpu" or "cuda".
 
     Raises:
@@ -100,14 +100,14 @@ class Cluster(Engine):
         """Reach the cluster, or start one."""
 
     @abstractmethod
-    def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[Answer]:
-        """Start a pickled Call with entries that were sent.
+    def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
+        """Start a pickled RemoteJob with entries that were sent.
 
         A UsageError ends the run; any other exception means that the worker was lost.
         """
 
     @abstractmethod
-    def _send(self, entry: Entry) -> Any:
+    def _send(self, entry: CacheEntry) -> Any:
         """Put an entry into the cluster; returns what stands for it."""
 
     def _is_held(self, entry: Any) -> bool:
@@ -120,23 +120,23 @@ class Cluster(Engine):
 
     @abstractmethod
     def _room(self) -> tuple[int, int]:
-        """Tasks that all workers take at a time: on processors, on GPUs."""
+        """Jobs that all workers take at a time: on processors, on GPUs."""
 
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         answer: Future[Any] = Future()
-        call = Call(
+        call = RemoteJob(
             function,
             arguments,
             self._device,
-            self._timeout if parcel.timed else None,
-            () if self._shared else parcel.writes,
+            self._timeout if options.timed else None,
+            () if self._shared else options.writes,
             self._shared,
             self._sources,
             identity(),
         )
-        entries = {} if self._shared else {key: self._sent(key) for key in parcel.reads}
+        entries = {} if self._shared else {key: self._sent(key) for key in options.reads}
         started = self._start(pickle.dumps(call), entries)
         started.add_done_callback(functools.partial(self._settle, answer))
         return answer
@@ -201,7 +201,7 @@ class Cluster(Engine):
             del self._entries[next(iter(self._entries))]
         return entry
 
-    def _settle(self, answer: Future[Any], started: Future[Answer]) -> None:
+    def _settle(self, answer: Future[Any], started: Future[JobAnswer]) -> None:
         try:
             kind, value, entries = started.result()
         except UsageError as error:
@@ -215,7 +215,7 @@ class Cluster(Engine):
             for key, entry in entries.items():
                 self._cache.write(key, *entry)
         except OSError as error:
-            answer.set_exception(TaskFailed(str(error), "", error))
+            answer.set_exception(JobFailed(str(error), "", error))
         else:
             if kind is None:
                 answer.set_result(value)
@@ -224,8 +224,8 @@ class Cluster(Engine):
 
 
 @dataclass(frozen=True)
-class Call:
-    """A task on its way to a worker."""
+class RemoteJob:
+    """A job on its way to a worker."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -237,12 +237,12 @@ class Call:
     identity: Mapping[str, str]
 
     def __call__(
-        self, entries: Mapping[str, Entry], place: Path, wanted: Callable[[], bool]
-    ) -> Answer:
+        self, entries: Mapping[str, CacheEntry], place: Path, wanted: Callable[[], bool]
+    ) -> JobAnswer:
         """Run it beside this worker.
 
         Args:
-            entries: what the task reads of the cache, where no folder is shared.
+            entries: what the job reads of the cache, where no folder is shared.
             place: a folder of this worker's machine.
             wanted: whether the driver still waits for it.
         """
@@ -253,14 +253,14 @@ class Call:
                     cache.write(key, *entry)
             value = self._run(arguments, wanted)
             return None, value, {key: cache.read(key) for key in self.writes}
-        except TaskFailed as error:
-            return TaskFailed, (error.reason, error.details, error.fault), {}
+        except JobFailed as error:
+            return JobFailed, (error.reason, error.details, error.fault), {}
         except (TimedOut, WorkerDied, WorkerLost, UsageError) as error:
             return type(error), (str(error),), {}
         except OSError as error:
             if disk_fault(error) is None:
                 raise
-            # Of the task itself it would be a TaskFailed: this worker can take no other either.
+            # Of the job itself it would be a JobFailed: this worker can take no other either.
             where = f"{socket.gethostname()}: {error.filename or place}"
             return UsageError, (f"{where}: {error.strerror}; what was finished is kept",), {}
 
@@ -295,7 +295,7 @@ class Call:
         return here
 
     def _run(self, arguments: tuple[Any, ...], wanted: Callable[[], bool]) -> Any:
-        executor = ProcessPerTask(1, self.timeout, (self.device,))
+        executor = LocalExecutor(1, self.timeout, (self.device,))
         try:
             future = executor.submit(self.function, *arguments)
             while not wait([future], LOOK).done:

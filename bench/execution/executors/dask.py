@@ -1,4 +1,4 @@
-"""Tasks on a Dask cluster."""
+"""Jobs on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from distributed.client import FutureCancelledError
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.execution.executors.cluster import Answer, Cluster, Entry
+from distillation_bench.bench.execution.executors.cluster import CacheEntry, Cluster, JobAnswer
 
 GPU = "GPU"
 LOST = ("lost dependencies", "already forgotten")
-"""Why Dask cancels a task where the only worker that held an entry is gone."""
+"""Why Dask cancels a job where the only worker that held an entry is gone."""
 # Each new worker finds the repository where it lies here, if it lies there too.
 _FOLDER = repr(str(IMPORT_FOLDER))
 _FIND_REPOSITORY = f"import os, sys; os.path.isdir({_FOLDER}) and sys.path.append({_FOLDER})"
@@ -55,7 +55,7 @@ class DaskCluster(Cluster):
         if self._client.scheduler_info(n_workers=0).get("services", {}).get("dashboard"):
             self.dashboard = self._client.dashboard_link
 
-    def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[Answer]:
+    def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
         promise = self._client.submit(
             _SPACE["start"],
             call,
@@ -66,11 +66,11 @@ class DaskCluster(Cluster):
             resources={GPU: 1} if self._device == "cuda" else None,
         )
         self._promises.add(promise)
-        started: Future[Answer] = Future()
+        started: Future[JobAnswer] = Future()
         promise.add_done_callback(functools.partial(self._pass_on, started))
         return started
 
-    def _pass_on(self, started: Future[Answer], promise: Promise[Any]) -> None:
+    def _pass_on(self, started: Future[JobAnswer], promise: Promise[Any]) -> None:
         self._promises.discard(promise)
         try:
             started.set_result(promise.result())
@@ -85,7 +85,7 @@ class DaskCluster(Cluster):
         except BaseException as error:
             started.set_exception(error)
 
-    def _send(self, entry: Entry) -> Promise[Any]:
+    def _send(self, entry: CacheEntry) -> Promise[Any]:
         promises: list[Promise[Any]] = self._client.scatter([entry], direct=False, hash=False)
         return promises[0]
 
@@ -104,7 +104,7 @@ class DaskCluster(Cluster):
 
     def stop(self) -> None:
         with contextlib.suppress(Exception):
-            # Workers look whether their task is still wanted, and kill it if not.
+            # Workers look whether their job is still wanted, and kill it if not.
             self._client.cancel(list(self._promises), force=True)
             self._client.close(timeout=5)
         if self._cluster is not None:
@@ -112,8 +112,8 @@ class DaskCluster(Cluster):
                 self._cluster.close(timeout=5)
 
 
-def run_here(call: Callable[..., Answer], entries: Mapping[str, Entry]) -> Answer:
-    """Run a task beside this Dask worker for as long as the scheduler knows of it."""
+def run_here(call: Callable[..., JobAnswer], entries: Mapping[str, CacheEntry]) -> JobAnswer:
+    """Run a job beside this Dask worker for as long as the scheduler knows of it."""
     worker = get_worker()
     key = worker.get_current_task()
 
@@ -135,7 +135,7 @@ def _client(address: str) -> Client:
 
 
 def _own_cluster(jobs: int, device: str) -> LocalCluster:
-    # A task's own process is what dies of its faults: a Dask worker that dies is charged at once.
+    # A job's own process is what dies of its faults: a Dask worker that dies is charged at once.
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     # Its threads only wait for those processes, so that one worker, in this process, will do.
     return LocalCluster(

@@ -36,14 +36,14 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     # As long as nothing is forked, it dies with the driver at once.
     _control(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    # What can't be loaded here can't be loaded by a task either, which then says so.
+    # What can't be loaded here can't be loaded by a job either, which then says so.
     with contextlib.suppress(BaseException):
         import distillation_bench.bench.execution.executors.preloaded  # noqa: F401
     # From now on the driver's death only wakes it, if it is stopped: its children have time to
     # write a checkpoint.
     _control(_PARENT_DEATH_SIGNAL, signal.SIGCONT)
     _control(_CHILD_SUBREAPER, 1)
-    _Server(driver).run()
+    _ForkServer(driver).run()
     # Python would take half a second to free what torch holds, the system takes none.
     os._exit(0)
 
@@ -71,7 +71,7 @@ class _Child:
         self.deadline = float("inf")
 
 
-class _Server:
+class _ForkServer:
     def __init__(self, driver: socket.socket) -> None:
         self._driver = driver
         self._driven = True

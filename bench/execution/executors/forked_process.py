@@ -21,12 +21,12 @@ CHUNK = 2**18
 LONGEST = 3600.0
 """Seconds that the system is told to wait at a time: it takes no more than some weeks."""
 ACCEPTED = b"a"
-"""What a child sends before it runs a task."""
+"""What a child sends before it runs a job."""
 _LENGTH = 8
 _REQUEST = b"f"
 
 
-class Forked:
+class ForkedProcess:
     """A child of the server's.
 
     Attributes:
@@ -145,7 +145,7 @@ def _is_whole(received: bytearray) -> bool:
     return len(received) >= head + int.from_bytes(received[len(ACCEPTED) : head])
 
 
-class _Server:
+class _ServerProcess:
     """The one of this process, started anew whenever it has ended."""
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ class _Server:
         with self._lock:
             self._started()
 
-    def fork(self) -> Forked:
+    def fork(self) -> ForkedProcess:
         """A child that is asked for.
 
         Raises:
@@ -170,7 +170,7 @@ class _Server:
         # Of a server that was killed just now: the child never begins.
         with self._lock, its_talk, its_control, contextlib.suppress(ConnectionError):
             socket.send_fds(self._started(), [_REQUEST], handles)
-        return Forked(talk, control)
+        return ForkedProcess(talk, control)
 
     def kill(self) -> None:
         """Kill it and with it all that it forked."""
@@ -216,7 +216,7 @@ def _is_closed(server: socket.socket) -> bool:
         return True
 
 
-SERVER = _Server()
+SERVER = _ServerProcess()
 
 
 def start_server() -> None:

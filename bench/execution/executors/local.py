@@ -1,10 +1,10 @@
-"""Tasks in processes of this machine, one at a time in each.
+"""Jobs in processes of this machine, one at a time in each.
 
-A process that runs one task makes the hard cases simple: a worker that is killed takes one task
-with it, a timeout is a kill, what a task leaves behind ends with it, and memory is given back. It
-costs some twenty milliseconds, though. So, where the task says that it shares its process, one
+A process that runs one job makes the hard cases simple: a worker that is killed takes one job
+with it, a timeout is a kill, what a job leaves behind ends with it, and memory is given back. It
+costs some twenty milliseconds, though. So, where the job says that it shares its process, one
 that was short and left nothing behind is followed by others; while it waits for them, the process
-has given its memory back, and whatever kills it costs no task.
+has given its memory back, and whatever kills it costs no job.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from distillation_bench.bench.common.devices import DEVICE
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.termination import GRACE, await_sigterm
 from distillation_bench.bench.execution.executors.base import (
-    PLAIN,
-    Engine,
-    Parcel,
-    TaskFailed,
+    DEFAULT_OPTIONS,
+    Executor,
+    JobFailed,
+    JobOptions,
     TimedOut,
     WorkerDied,
     WorkerLost,
@@ -41,7 +41,7 @@ from distillation_bench.bench.execution.executors.fork_server import HELD
 from distillation_bench.bench.execution.executors.forked_process import (
     ACCEPTED,
     SERVER,
-    Forked,
+    ForkedProcess,
     framed,
     start_server,
 )
@@ -51,18 +51,18 @@ STARTS = 5
 """Attempts to start a process."""
 KILLED = 2.0
 """Seconds that the system may take to kill a process."""
-TASKS, SHORT = 32, 1.0
-"""Tasks that a process runs at most, so that memory is given back, and seconds that each takes."""
+JOBS_PER_PROCESS, SHORT = 32, 1.0
+"""Jobs that a process runs at most, so that memory is given back, and seconds that each takes."""
 
 
-class ProcessPerTask(Engine):
-    """Processes forked from a server that has torch loaded; a fresh one for each task, unless the
-    task shares it with others.
+class LocalExecutor(Executor):
+    """Processes forked from a server that has torch loaded; a fresh one for each job, unless the
+    job shares it with others.
 
     Args:
-        jobs: tasks at a time.
-        timeout: seconds that a task may take; none: for ever.
-        devices: taken in turn by the tasks that run side by side.
+        jobs: jobs at a time.
+        timeout: seconds that a job may take; none: for ever.
+        devices: taken in turn by the jobs that run side by side.
     """
 
     def __init__(
@@ -71,41 +71,43 @@ class ProcessPerTask(Engine):
         self.jobs = jobs
         self.timeout = timeout
         self._slots: SimpleQueue[str] = SimpleQueue()
-        self._idle: defaultdict[str, list[Forked]] = defaultdict(list)
+        self._idle: defaultdict[str, list[ForkedProcess]] = defaultdict(list)
         for job in range(jobs):
             self._slots.put(devices[job % len(devices)])
         self._threads = ThreadPoolExecutor(jobs)
         self._lock = threading.Lock()
-        self._running: set[Forked] = set()
+        self._running: set[ForkedProcess] = set()
         self._stopped = False
         start_server()
 
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
-        return self._threads.submit(self._run_on_a_device, function, arguments, parcel)
+        return self._threads.submit(self._run_on_a_device, function, arguments, options)
 
     def _run_on_a_device(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], parcel: Parcel
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], options: JobOptions
     ) -> Any:
         device = self._slots.get()
         try:
             # A process that has used a GPU keeps memory there.
-            shares = parcel.shares and device == "cpu"
+            shares = options.shares and device == "cpu"
             message = pickle.dumps((shares, device, function, arguments))
-            timeout = self.timeout if parcel.timed else None
+            timeout = self.timeout if options.timed else None
             if (idle := self._take(device, shares)) is not None:
                 try:
                     return self._run(idle, device, message, timeout)
                 except (WorkerDied, WorkerLost):
-                    # Otherwise it was killed while it waited, which is no fault of the task.
+                    # Otherwise it was killed while it waited, which is no fault of the job.
                     if idle.accepted:
                         raise
             return self._run(self._fork(), device, message, timeout)
         finally:
             self._slots.put(device)
 
-    def _run(self, process: Forked, device: str, message: bytes, timeout: float | None) -> Any:
+    def _run(
+        self, process: ForkedProcess, device: str, message: bytes, timeout: float | None
+    ) -> Any:
         goes_on = False
         try:
             answer = process.exchange(message, timeout)
@@ -125,8 +127,8 @@ class ProcessPerTask(Engine):
             raise failure(*value)
         return value
 
-    def _take(self, device: str, shares: bool) -> Forked | None:
-        """A process that waits for another task; it ends where the task does not share it."""
+    def _take(self, device: str, shares: bool) -> ForkedProcess | None:
+        """A process that waits for another job; it ends where the job does not share it."""
         with self._lock:
             if not self._idle[device]:
                 return None
@@ -139,7 +141,7 @@ class ProcessPerTask(Engine):
         self._forget(process)
         return None
 
-    def _keep(self, process: Forked, device: str) -> None:
+    def _keep(self, process: ForkedProcess, device: str) -> None:
         with self._lock:
             if not self._stopped:
                 self._idle[device].append(process)
@@ -147,7 +149,7 @@ class ProcessPerTask(Engine):
                 return
         self._forget(process)
 
-    def _fork(self) -> Forked:
+    def _fork(self) -> ForkedProcess:
         try:
             for _ in range(STARTS):
                 if process := self._begun():
@@ -156,7 +158,7 @@ class ProcessPerTask(Engine):
             raise WorkerDied(f"no process could be started ({error.strerror})") from None
         raise WorkerDied(f"no process could be started, {STARTS} times")
 
-    def _begun(self) -> Forked | None:
+    def _begun(self) -> ForkedProcess | None:
         """A process that has begun; none if the server was killed just now."""
         process = self._ask()
         has_begun = False
@@ -167,7 +169,7 @@ class ProcessPerTask(Engine):
                 self._forget(process)
         return process if has_begun else None
 
-    def _ask(self) -> Forked:
+    def _ask(self) -> ForkedProcess:
         with self._lock:
             if self._stopped:
                 raise WorkerDied("stopped")
@@ -175,7 +177,7 @@ class ProcessPerTask(Engine):
             self._running.add(process)
         return process
 
-    def _forget(self, process: Forked) -> None:
+    def _forget(self, process: ForkedProcess) -> None:
         process.close()
         self._running.discard(process)
 
@@ -231,21 +233,21 @@ def _signal_name(number: int) -> str:
 
 
 def _unpacked(answer: bytes) -> tuple[Any, Any, bool]:
-    """What a task gave: the kind of its failure with its arguments, or None and its value; and
+    """What a job gave: the kind of its failure with its arguments, or None and its value; and
     whether its process may run another.
 
     Raises:
-        TaskFailed: it gave what can't be made again here, such as an object of a class of its own.
+        JobFailed: it gave what can't be made again here, such as an object of a class of its own.
     """
     try:
         failure, value, goes_on = pickle.loads(answer)
     except Exception as error:
-        raise TaskFailed(*describe_failure(error)) from None
+        raise JobFailed(*describe_failure(error)) from None
     return failure, value, goes_on
 
 
 def serve(driver: socket.socket) -> NoReturn:
-    """Run the task that the driver sends, and answer; then others, if it may be followed by any."""
+    """Run the job that the driver sends, and answer; then others, if it may be followed by any."""
     # Ctrl-C and the end of a terminal reach all of its processes; the driver decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -255,7 +257,7 @@ def serve(driver: socket.socket) -> NoReturn:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
     with driver.makefile("rb") as messages:
-        left = TASKS
+        left = JOBS_PER_PROCESS
         while left and messages.read(len(framed(b""))):
             shares, *call = pickle.load(messages)
             driver.sendall(ACCEPTED)
@@ -271,7 +273,7 @@ def serve(driver: socket.socket) -> NoReturn:
 def _answer(
     shares: bool, device: str, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> tuple[bool, bytes]:
-    """Whether this process may run another task, and what the driver is told."""
+    """Whether this process may run another job, and what the driver is told."""
     os.environ[DEVICE] = device
     began = time.monotonic()
     try:
@@ -281,4 +283,4 @@ def _answer(
     except UsageError as error:
         return False, pickle.dumps((UsageError, (str(error),), False))
     except BaseException as error:
-        return False, pickle.dumps((TaskFailed, describe_failure(error), False))
+        return False, pickle.dumps((JobFailed, describe_failure(error), False))

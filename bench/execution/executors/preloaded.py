@@ -18,7 +18,7 @@ import distillation_bench.methods.networks.families  # noqa: E402, F401
 from distillation_bench.bench.execution import worker  # noqa: E402
 from distillation_bench.bench.training.hardware.compute import prepare_process  # noqa: E402
 
-# As each task does; here it is in time for the memory that they inherit.
+# As each job does; here it is in time for the memory that they inherit.
 prepare_process()
 worker.machine()
 gc.freeze()

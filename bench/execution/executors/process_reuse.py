@@ -1,4 +1,4 @@
-"""What lets a process run another task: the one before left nothing behind, its memory is given
+"""What lets a process run another job: the one before left nothing behind, its memory is given
 back, and the peak of memory is counted anew. Only Linux tells enough for that."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def nothing_left() -> bool:
 
 
 def give_back() -> None:
-    """Give free memory back to the system, which would else count as the next task's."""
+    """Give free memory back to the system, which would else count as the next job's."""
     gc.collect()
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):

@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster (`pip install ray`)."""
+"""Jobs on a Ray cluster (`pip install ray`)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.execution.executors.cluster import Answer, Cluster, Entry
+from distillation_bench.bench.execution.executors.cluster import CacheEntry, Cluster, JobAnswer
 
 # Its types know no options that are made at run time.
 _REMOTE: Any = ray.remote
 
 
 class RayCluster(Cluster):
-    """Ray's nodes; on each, so many tasks at a time as it has CPUs, or GPUs."""
+    """Ray's nodes; on each, so many jobs at a time as it has CPUs, or GPUs."""
 
     how_to_offer_gpus = "start Ray's nodes with --num-gpus"
 
@@ -54,11 +54,11 @@ class RayCluster(Cluster):
         one = {"num_gpus": 1} if self._device == "cuda" else {"num_cpus": 1}
         self._remote = _REMOTE(max_retries=0, **one)(_run_here)
 
-    def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[Answer]:
+    def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
         started = self._remote.remote(call, self._place, list(entries), *entries.values())
-        return cast(Future[Answer], started.future())
+        return cast(Future[JobAnswer], started.future())
 
-    def _send(self, entry: Entry) -> Any:
+    def _send(self, entry: CacheEntry) -> Any:
         return ray.put(entry)
 
     def _on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
@@ -80,10 +80,10 @@ class RayCluster(Cluster):
             ray.shutdown()
 
 
-def _run_here(call: bytes, name: str, keys: list[str], *entries: Entry) -> Answer:
+def _run_here(call: bytes, name: str, keys: list[str], *entries: CacheEntry) -> JobAnswer:
     place = Path(tempfile.gettempdir()) / name
     place.mkdir(mode=0o700, exist_ok=True)
-    run: Callable[..., Answer] = pickle.loads(call)
+    run: Callable[..., JobAnswer] = pickle.loads(call)
     # Ray ends what it runs when the driver does.
     return run(dict(zip(keys, entries, strict=True)), place, lambda: True)
 

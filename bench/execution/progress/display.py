@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from distillation_bench.bench.common.text import duration, printable
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.scheduler import Ended
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.time_estimates import Estimate
@@ -24,8 +24,8 @@ class Progress:
     """Counts cells done, running and failed, and guesses the time left.
 
     Args:
-        cells: to run, by task name.
-        slots: how many tasks run at a time, now.
+        cells: to run, by job name.
+        slots: how many jobs run at a time, now.
         estimate: seconds of cells.
     """
 
@@ -62,13 +62,13 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
-    def started(self, task: Task) -> None:
-        """A task began."""
-        self._running.add(task.name)
+    def started(self, job: Job) -> None:
+        """A job began."""
+        self._running.add(job.name)
 
     def ended(self, ended: Ended) -> None:
-        """A task ended; a cell's line is written where stderr is no terminal."""
-        name = ended.task.name
+        """A job ended; a cell's line is written where stderr is no terminal."""
+        name = ended.job.name
         self._running.discard(name)
         if name not in self.cells:
             return

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distillation_bench.bench.common.text import duration
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.scheduler import Ended
 
 
 @dataclass
 class Span:
-    """When a task ran, from its first attempt to its end, in seconds."""
+    """When a job ran, from its first attempt to its end, in seconds."""
 
     name: str
     needs: tuple[str, ...]
@@ -24,10 +24,10 @@ class Span:
 
 
 class Usage:
-    """Notes when tasks start and end.
+    """Notes when jobs start and end.
 
     Args:
-        slots: how many tasks can run at a time, now.
+        slots: how many jobs can run at a time, now.
         most: workers that there is room for; none: not known.
     """
 
@@ -39,16 +39,16 @@ class Usage:
         self.spans: list[Span] = []
         self.capacity: list[tuple[float, int]] = [(0.0, slots())]
 
-    def started(self, task: Task) -> None:
-        """A task began; again, if its worker died."""
-        self._running.setdefault(task.name, self._now())
+    def started(self, job: Job) -> None:
+        """A job began; again, if its worker died."""
+        self._running.setdefault(job.name, self._now())
 
     def ended(self, ended: Ended) -> None:
-        """A task ended; one that never began, since what it needs failed, is no work."""
-        task, now = ended.task, self._now()
-        began = self._running.pop(task.name, None)
+        """A job ended; one that never began, since what it needs failed, is no work."""
+        job, now = ended.job, self._now()
+        began = self._running.pop(job.name, None)
         if began is not None:
-            self.spans.append(Span(task.name, task.needs, began, now))
+            self.spans.append(Span(job.name, job.needs, began, now))
 
     def _now(self) -> float:
         now, slots = time.monotonic() - self._start, self._slots()
@@ -67,12 +67,12 @@ def usage_line(
     """Busy and idle shares, and what more workers would have saved if there is room for them.
 
     Args:
-        spans: of all tasks that ran.
+        spans: of all jobs that ran.
         capacity: from when on there were how many workers.
         most: workers that there is room for, one a core; none: any number.
     """
     if not spans:
-        return "no task ran"
+        return "no job ran"
     end = max(span.ended for span in spans)
     shares = _shares(spans, capacity, end)
     total = sum(shares.values()) or 1.0
@@ -98,7 +98,7 @@ def _savings(spans: Sequence[Span], workers: int, most: int | None) -> str:
     return f"; one more would have saved {duration(one)}, {number} at most {duration(many)}"
 
 
-BUSY, DRIVER, TEACHERS, END = "busy", "between tasks", "waiting for teachers", "at the end"
+BUSY, DRIVER, TEACHERS, END = "busy", "between jobs", "waiting for teachers", "at the end"
 
 
 def _shares(
@@ -106,7 +106,7 @@ def _shares(
 ) -> dict[str, float]:
     """Worker-seconds that were busy, and idle for which reason."""
     ends = {span.name: span.ended for span in spans}
-    # What changes at a moment: tasks blocked, ready and running, and workers.
+    # What changes at a moment: jobs blocked, ready and running, and workers.
     changes: list[tuple[float, tuple[int, int, int, int]]] = []
     for span in spans:
         free = max((ends[name] for name in span.needs if name in ends), default=0.0)
@@ -130,7 +130,7 @@ def _shares(
 
 
 def makespan(spans: Sequence[Span], workers: int) -> float:
-    """Seconds that the same tasks, started in the same order, take so many workers."""
+    """Seconds that the same jobs, started in the same order, take so many workers."""
     left, dependants = {}, defaultdict(list)
     by_name = {span.name: span for span in spans}
     ready: list[tuple[float, str]] = []

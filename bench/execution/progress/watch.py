@@ -31,7 +31,7 @@ class Seen:
     written: float
 
 
-class Watch:
+class WatchedRun:
     """A run's cells as they finish; a record is read only once."""
 
     def __init__(self, run: Run) -> None:
@@ -125,12 +125,12 @@ class Watch:
 
 def watch(run: Run, every: float) -> None:
     """Show a run until nothing drives it: a screen on a terminal, else a line a change."""
-    watched = Watch(run)
+    watched = WatchedRun(run)
     shows = _on_screen if sys.stdout.isatty() else _line_by_line
     shows(watched, _looks(watched, every))
 
 
-def _looks(watched: Watch, every: float) -> Iterator[list[str]]:
+def _looks(watched: WatchedRun, every: float) -> Iterator[list[str]]:
     """What each look finds; the last is at a run that nothing drives any more."""
     yield watched.look()
     while watched.holder:
@@ -138,7 +138,7 @@ def _looks(watched: Watch, every: float) -> Iterator[list[str]]:
         yield watched.look()
 
 
-def _on_screen(watched: Watch, looks: Iterator[list[str]]) -> None:
+def _on_screen(watched: WatchedRun, looks: Iterator[list[str]]) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -149,7 +149,7 @@ def _on_screen(watched: Watch, looks: Iterator[list[str]]) -> None:
             live.update(Text(watched.screen(), no_wrap=True, overflow="ellipsis"), refresh=True)
 
 
-def _line_by_line(watched: Watch, looks: Iterator[list[str]]) -> None:
+def _line_by_line(watched: WatchedRun, looks: Iterator[list[str]]) -> None:
     next(looks)
     print(watched.summary(), flush=True)
     for new in looks:

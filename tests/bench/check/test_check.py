@@ -18,7 +18,12 @@ from distillation_bench.bench.check.promises import Broken
 from distillation_bench.bench.check.small_data import RECIPE
 from distillation_bench.bench.check.whole_cell import Journeys, go_on, go_on_elsewhere
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.executors import PLAIN, Parcel, ProcessPerTask, WorkerLost
+from distillation_bench.bench.execution.executors import (
+    DEFAULT_OPTIONS,
+    JobOptions,
+    LocalExecutor,
+    WorkerLost,
+)
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
 
@@ -131,7 +136,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def elsewhere(processes: Callable[..., ProcessPerTask]) -> Callable[[str, Path], None]:
+def elsewhere(processes: Callable[..., LocalExecutor]) -> Callable[[str, Path], None]:
     """Another process, forked: it has nothing of this one, and starts in no time."""
     executor = processes(1)
 
@@ -247,12 +252,12 @@ def test_a_process_that_is_lost_is_a_verdict(
     class Lost(InProcess):
         def __init__(self, *_: object) -> None: ...
 
-        def submit(self, *_: object, parcel: Parcel = PLAIN) -> Future[Any]:
+        def submit(self, *_: object, options: JobOptions = DEFAULT_OPTIONS) -> Future[Any]:
             future: Future[Any] = Future()
             future.set_exception(WorkerLost("the process that it was forked from is gone"))
             return future
 
-    monkeypatch.setattr(check, "ProcessPerTask", Lost)
+    monkeypatch.setattr(check, "LocalExecutor", Lost)
     assert not check.check_apart("plugin.py")
     assert (
         "verdict: does not fit: after the last line above, the process" in capsys.readouterr().out

@@ -14,7 +14,7 @@ import torch
 
 from distillation_bench.bench.common.devices import DEVICE, cores, parse_devices
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.execution.executors import ProcessPerTask, TaskFailed
+from distillation_bench.bench.execution.executors import JobFailed, LocalExecutor
 from distillation_bench.bench.training.hardware.compute import Compute, device_here
 
 Mistake = Callable[..., str]
@@ -88,14 +88,14 @@ def device_after(seconds: float) -> str:
 
 
 def test_workers_side_by_side_have_devices_of_their_own() -> None:
-    executor = ProcessPerTask(3, None, ["cuda:0", "cuda:1"])
+    executor = LocalExecutor(3, None, ["cuda:0", "cuda:1"])
     try:
         together = [executor.submit(device_after, 1.0) for _ in range(3)]
         found = sorted(future.result(60) for future in together)
         assert found == ["cuda:0", "cuda:0", "cuda:1"]
         # One that fails gives its device back, too.
         for _ in range(4):
-            with pytest.raises(TaskFailed):
+            with pytest.raises(JobFailed):
                 executor.submit(int, "x").result(60)
         together = [executor.submit(device_after, 0.5) for _ in range(3)]
         assert sorted(future.result(60) for future in together) == found

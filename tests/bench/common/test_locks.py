@@ -16,8 +16,8 @@ from tests.users import ANNA, BERT, GROUP, as_user, shared_folder
 from distillation_bench.bench.common.errors import CacheFault
 from distillation_bench.bench.common.files import make_folder, write_atomically
 from distillation_bench.bench.common.locks import acquire
-from distillation_bench.bench.execution.executors import ProcessPerTask, TaskFailed
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.executors import JobFailed, LocalExecutor
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.scheduler import Scheduler
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
@@ -107,20 +107,20 @@ def fail_for_the_cache() -> None:
     raise CacheFault(13, "Permission denied", "/cache/entry")
 
 
-def test_a_fault_of_the_cache_ends_the_run(processes: Callable[..., ProcessPerTask]) -> None:
+def test_a_fault_of_the_cache_ends_the_run(processes: Callable[..., LocalExecutor]) -> None:
     ended: list[Any] = []
 
     class Notes:
-        def started(self, task: Task) -> None: ...
+        def started(self, task: Job) -> None: ...
 
         def ended(self, task: Any) -> None:
             ended.append(task)
 
     executor = processes(1)
-    with pytest.raises(TaskFailed):
+    with pytest.raises(JobFailed):
         executor.submit(fail_for_the_cache).result(60)
     with pytest.raises(PermissionError) as caught:
-        Scheduler([Task("cell", fail_for_the_cache, ())], executor, Notes()).run()
+        Scheduler([Job("cell", fail_for_the_cache, ())], executor, Notes()).run()
     assert caught.value.filename == "/cache/entry" and not ended
 
 

@@ -19,35 +19,35 @@ import pytest
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.execution.executors import (
-    Parcel,
-    ProcessPerTask,
-    TaskFailed,
+    JobFailed,
+    JobOptions,
+    LocalExecutor,
     TimedOut,
     WorkerDied,
     WorkerLost,
     describe_failure,
 )
 from distillation_bench.bench.execution.executors import forked_process as forked
-from distillation_bench.bench.execution.executors.forked_process import Forked
-from distillation_bench.bench.execution.executors.local import TASKS
+from distillation_bench.bench.execution.executors.forked_process import ForkedProcess
+from distillation_bench.bench.execution.executors.local import JOBS_PER_PROCESS
 from distillation_bench.bench.execution.executors.process_reuse import peak_memory, restart_peak
 from distillation_bench.bench.execution.workplace import in_worker
 from distillation_bench.bench.planning.plugins.loading import load_plugins
 
-Processes = Callable[..., ProcessPerTask]
-SHARES = Parcel(shares=True)
+Processes = Callable[..., LocalExecutor]
+SHARES = JobOptions(shares=True)
 
 
 def test_answers_and_failures(processes: Processes) -> None:
     executor = processes(2)
     assert executor.submit(operator.add, 2, 3).result(60) == 5
-    with pytest.raises(TaskFailed, match="ValueError: ") as caught:
+    with pytest.raises(JobFailed, match="ValueError: ") as caught:
         executor.submit(math.sqrt, -1).result(60)
     assert "Traceback" in caught.value.details
     assert executor.submit(in_worker, "environment").result(60)["threads"] == 1
 
 
-def test_a_death_takes_one_task_alone(processes: Processes) -> None:
+def test_a_death_takes_one_job_alone(processes: Processes) -> None:
     executor = processes(3)
     innocent = [executor.submit(time.sleep, 0.5) for _ in range(2)]
     killed = executor.submit(signal.raise_signal, signal.SIGKILL)
@@ -76,7 +76,7 @@ def give_what_cannot_be_unpacked() -> Any:
 
 
 def test_an_answer_that_cannot_be_unpacked_is_a_failure_of_the_task(processes: Processes) -> None:
-    with pytest.raises(TaskFailed, match="ValueError: "):
+    with pytest.raises(JobFailed, match="ValueError: "):
         processes(1).submit(give_what_cannot_be_unpacked).result(60)
 
 
@@ -85,13 +85,13 @@ def test_a_process_that_cannot_be_started_is_forgotten(
 ) -> None:
     """Or its end is waited for when the executor stops, and then the server is killed."""
 
-    def has_begun(process: Forked) -> bool:
+    def has_begun(process: ForkedProcess) -> bool:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     executor = processes(1)
     server = executor.submit(os.getppid).result(60)
     with monkeypatch.context() as patch:
-        patch.setattr(Forked, "has_begun", has_begun)
+        patch.setattr(ForkedProcess, "has_begun", has_begun)
         with pytest.raises(WorkerDied, match="no process could be started"):
             executor.submit(operator.add, 1, 1).result(60)
     executor.stop()
@@ -120,25 +120,25 @@ def test_a_wait_of_many_parts_ends_with_the_answer_and_in_time(
         executor.submit(time.sleep, 600).result(60)
 
 
-def test_a_timeout_is_meant_for_some_tasks(processes: Processes) -> None:
+def test_a_timeout_is_meant_for_some_jobs(processes: Processes) -> None:
     executor = processes(1, timeout=0.5)
-    assert executor.submit(time.sleep, 1.0, parcel=Parcel(timed=False)).result(60) is None
+    assert executor.submit(time.sleep, 1.0, options=JobOptions(timed=False)).result(60) is None
     with pytest.raises(TimedOut):
         executor.submit(time.sleep, 1.0).result(60)
 
 
 def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:
-    with pytest.raises(TaskFailed, match="SystemExit: 0"):
+    with pytest.raises(JobFailed, match="SystemExit: 0"):
         processes(1).submit(sys.exit, 0).result(60)
 
 
 def test_a_killed_server_is_started_again(processes: Processes) -> None:
     executor = processes(1)
     assert executor.submit(operator.add, 1, 1).result(60) == 2
-    # With a process that waits for another task.
-    server = executor.submit(os.getppid, parcel=SHARES).result(60)
+    # With a process that waits for another job.
+    server = executor.submit(os.getppid, options=SHARES).result(60)
     os.kill(server, signal.SIGKILL)
-    assert executor.submit(operator.add, 1, 2, parcel=SHARES).result(60) == 3
+    assert executor.submit(operator.add, 1, 2, options=SHARES).result(60) == 3
     assert executor.submit(os.getppid).result(60) != server
 
 
@@ -230,7 +230,7 @@ def test_a_stopped_worker_is_killed_by_a_timeout_and_by_the_end(processes: Proce
         running.result(60)
 
 
-def test_a_killed_server_takes_its_tasks_and_charges_none(processes: Processes) -> None:
+def test_a_killed_server_takes_its_jobs_and_charges_none(processes: Processes) -> None:
     executor = processes(2)
     server = executor.submit(os.getppid).result(60)
     running = executor.submit(time.sleep, 600)
@@ -247,14 +247,14 @@ def test_a_killed_server_takes_its_tasks_and_charges_none(processes: Processes) 
 DRIVER = """
 import os, signal, sys, time
 sys.path.insert(0, {root!r})
-from distillation_bench.bench.execution.executors import Parcel, ProcessPerTask
-executor = ProcessPerTask(3)
+from distillation_bench.bench.execution.executors import JobOptions, LocalExecutor
+executor = LocalExecutor(3)
 server = executor.submit(os.getppid).result()
-for task in ((time.sleep, 600), (signal.raise_signal, signal.SIGSTOP)):
-    executor.submit(*task)
+for job in ((time.sleep, 600), (signal.raise_signal, signal.SIGSTOP)):
+    executor.submit(*job)
 while len([each for each in executor._running if each.pid]) < 2:
     time.sleep(0.01)
-idle = executor.submit(os.getpid, parcel=Parcel(shares=True)).result()
+idle = executor.submit(os.getpid, options=JobOptions(shares=True)).result()
 os.kill(idle, signal.SIGSTOP)
 print(server, idle, *[process.pid for process in executor._running], flush=True)
 time.sleep(600)
@@ -288,21 +288,23 @@ def test_a_killed_driver_leaves_nothing(tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
-def test_short_tasks_share_a_process_for_a_while(processes: Processes) -> None:
+def test_short_jobs_share_a_process_for_a_while(processes: Processes) -> None:
     executor = processes(1)
-    pids = [executor.submit(os.getpid, parcel=SHARES).result(60) for _ in range(TASKS + 2)]
-    assert len(set(pids[:TASKS])) == 1
-    assert len(set(pids[TASKS:])) == 1
+    pids = []
+    for _ in range(JOBS_PER_PROCESS + 2):
+        pids.append(executor.submit(os.getpid, options=SHARES).result(60))
+    assert len(set(pids[:JOBS_PER_PROCESS])) == 1
+    assert len(set(pids[JOBS_PER_PROCESS:])) == 1
     assert pids[0] != pids[-1]
 
 
-def test_a_task_that_shares_none_is_alone(processes: Processes) -> None:
-    """No process waits beside it, and its own takes no other task."""
+def test_a_job_that_shares_none_is_alone(processes: Processes) -> None:
+    """No process waits beside it, and its own takes no other job."""
     executor = processes(1)
-    idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+    idle = executor.submit(os.getpid, options=SHARES).result(60)
     alone = executor.submit(os.getpid).result(60)
     wait_until_gone(idle)
-    assert executor.submit(os.getpid, parcel=SHARES).result(60) not in (idle, alone)
+    assert executor.submit(os.getpid, options=SHARES).result(60) not in (idle, alone)
 
 
 def leave_a_thread() -> None:
@@ -321,16 +323,16 @@ def test_a_process_in_which_something_is_left_is_not_used_again(
     processes: Processes, tmp_path: Path, left: str
 ) -> None:
     executor = processes(1)
-    before = executor.submit(os.getpid, parcel=SHARES).result(60)
-    task: tuple[Any, ...] = {
+    before = executor.submit(os.getpid, options=SHARES).result(60)
+    job: tuple[Any, ...] = {
         "thread": (leave_a_thread,),
         "child": (leave_a_child, "answers", str(tmp_path / "pid")),
         "plugin": (import_a_plugin, str(tmp_path / "mine.py")),
         "time": (time.sleep, 1.01),
         "failure": (math.sqrt, -1),
     }[left]
-    assert isinstance(executor.submit(*task, parcel=SHARES).exception(60), TaskFailed | None)
-    assert executor.submit(os.getpid, parcel=SHARES).result(60) != before
+    assert isinstance(executor.submit(*job, options=SHARES).exception(60), JobFailed | None)
+    assert executor.submit(os.getpid, options=SHARES).result(60) != before
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
@@ -339,24 +341,24 @@ def test_what_befalls_a_process_that_waits_is_no_fault_of_a_task(
 ) -> None:
     executor = processes(1)
     for wait in (0.0, 0.1):
-        idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+        idle = executor.submit(os.getpid, options=SHARES).result(60)
         os.kill(idle, number)
         time.sleep(wait)
-        follower = executor.submit(os.getpid, parcel=SHARES).result(60)
+        follower = executor.submit(os.getpid, options=SHARES).result(60)
         assert (follower == idle) == (number == signal.SIGSTOP)
 
 
-def test_a_death_in_a_process_that_waited_is_the_tasks(processes: Processes) -> None:
+def test_a_death_in_a_process_that_waited_is_the_jobs(processes: Processes) -> None:
     executor = processes(1)
-    executor.submit(os.getpid, parcel=SHARES).result(60)
+    executor.submit(os.getpid, options=SHARES).result(60)
     with pytest.raises(WorkerDied, match="killed by SIGKILL"):
-        executor.submit(signal.raise_signal, signal.SIGKILL, parcel=SHARES).result(60)
+        executor.submit(signal.raise_signal, signal.SIGKILL, options=SHARES).result(60)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_stop_ends_what_waits(processes: Processes, stopped: bool) -> None:
     executor = processes(1)
-    idle = executor.submit(os.getpid, parcel=SHARES).result(60)
+    idle = executor.submit(os.getpid, options=SHARES).result(60)
     if stopped:
         os.kill(idle, signal.SIGSTOP)
     executor.stop()
@@ -364,16 +366,16 @@ def test_stop_ends_what_waits(processes: Processes, stopped: bool) -> None:
 
 
 def peak_of(size: int) -> tuple[int, int]:
-    """Run by a worker: the peak of a task that needs so many bytes, and the process."""
+    """Run by a worker: the peak of a job that needs so many bytes, and the process."""
     restart_peak()
     del [b"x" * size][:]
     return peak_memory(), os.getpid()
 
 
-def test_the_peak_of_memory_is_of_the_task_alone(processes: Processes) -> None:
+def test_the_peak_of_memory_is_of_the_job_alone(processes: Processes) -> None:
     executor = processes(1)
     (small, one), (large, two), (again, three) = (
-        executor.submit(peak_of, size, parcel=SHARES).result(60) for size in (1, 300_000_000, 1)
+        executor.submit(peak_of, size, options=SHARES).result(60) for size in (1, 300_000_000, 1)
     )
     assert one == two == three
     assert large - small > 290_000_000

@@ -12,7 +12,7 @@ import pytest
 from tests.in_process import InProcess
 
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.executors import PLAIN, Parcel, TaskFailed
+from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobFailed, JobOptions
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.schema import LATENCY
@@ -29,7 +29,7 @@ class Trained(InProcess):
         self.cells = 0
 
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         future: Future[Any] = Future()
         name, _, *rest = arguments
@@ -42,7 +42,7 @@ class Trained(InProcess):
         cell, latency = rest
         timings = {"seconds": 1.0, **({LATENCY: 0.5} if latency else {})}
         if cell.seed in self.failing:
-            future.set_exception(TaskFailed("diverged", ""))
+            future.set_exception(JobFailed("diverged", ""))
         else:
             future.set_result(({"timings": timings}, [], {}))
         return future
@@ -52,13 +52,13 @@ class Trained(InProcess):
 def measured(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[tuple[str, str]]]:
-    """measured(engine, **options): run what is left; labels and seeds that have a latency."""
+    """measured(executor, **options): run what is left; labels and seeds that have a latency."""
     planned, run = cells("kd", "hydra", seeds=range(4)), Run(tmp_path / "run")
-    monkeypatch.setattr(runner, "data_tasks", lambda *_: [])
+    monkeypatch.setattr(runner, "data_jobs", lambda *_: [])
 
-    def ran(engine: Trained, **options: Any) -> list[tuple[str, str]]:
-        monkeypatch.setattr(runner, "_engine", lambda *_: engine)
-        runner.run_cells(run, planned, runner.Options(1, tmp_path / "cache", **options))
+    def ran(executor: Trained, **options: Any) -> list[tuple[str, str]]:
+        monkeypatch.setattr(runner, "_start_executor", lambda *_: executor)
+        runner.run_cells(run, planned, runner.RunOptions(1, tmp_path / "cache", **options))
         with (run.folder / "timings.csv").open() as file:
             rows = list(csv.DictReader(file))
         return sorted((row["label"], row["seed"]) for row in rows if row[LATENCY])

@@ -1,4 +1,4 @@
-"""Which task is next, and how near the shortest possible time that comes."""
+"""Which job is next, and how near the shortest possible time that comes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections import defaultdict
 
 import pytest
 
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.priorities import Ready
 from distillation_bench.bench.planning.time_estimates import Estimate, Kind
 
 
-def task(name: str, kind: Kind = (), rank: int = 0, weight: int = 1, *needs: str) -> Task:
-    return Task(name, str, (name,), needs, rank, kind, weight)
+def job(name: str, kind: Kind = (), rank: int = 0, weight: int = 1, *needs: str) -> Job:
+    return Job(name, str, (name,), needs, rank, kind, weight)
 
 
-def ready(*tasks: Task, estimate: Estimate | None = None) -> Ready:
-    made = Ready(estimate or Estimate(), {each.name: i for i, each in enumerate(tasks)})
-    for each in tasks:
+def ready(*jobs: Job, estimate: Estimate | None = None) -> Ready:
+    made = Ready(estimate or Estimate(), {each.name: i for i, each in enumerate(jobs)})
+    for each in jobs:
         made.push(each)
     return made
 
@@ -32,13 +32,13 @@ def test_one_of_each_kind_then_lower_ranks_then_as_asked() -> None:
     names = ("cell", "late", "teacher", "other", "student")
     kinds: dict[str, Kind] = {"student": ("b",), "teacher": ("t",), "other": ("t",)}
     ranks = {"teacher": 0, "other": 0}
-    made = ready(*(task(name, kinds.get(name, ("a",)), ranks.get(name, 1)) for name in names))
+    made = ready(*(job(name, kinds.get(name, ("a",)), ranks.get(name, 1)) for name in names))
     assert order(made) == ["teacher", "cell", "student", "other", "late"]
 
 
 def test_the_longest_first_once_known() -> None:
-    tasks = [task(f"{kind}{i}", (kind,)) for i in range(3) for kind in "abc"]
-    made = ready(*tasks)
+    jobs = [job(f"{kind}{i}", (kind,)) for i in range(3) for kind in "abc"]
+    made = ready(*jobs)
     first = [made.pop().name for _ in range(3)]
     for kind, seconds in zip("abc", (1.0, 5.0, 3.0), strict=True):
         made.learn((kind,), seconds)
@@ -50,27 +50,27 @@ def test_what_was_learned_before_needs_no_trial() -> None:
     estimate = Estimate()
     estimate.learn(("a",), 1.0)
     estimate.learn(("b",), 2.0)
-    made = ready(task("a", ("a",)), task("b", ("b",)), task("c", ("c",)), estimate=estimate)
+    made = ready(job("a", ("a",)), job("b", ("b",)), job("c", ("c",)), estimate=estimate)
     assert order(made) == ["c", "b", "a"]
 
 
 def test_what_most_work_waits_for_comes_first() -> None:
     """Before anything is known cells are counted; then their seconds."""
-    tasks = [
-        *(task(f"few{i}", ("few",), weight=2) for i in range(2)),
-        *(task(f"many{i}", ("many",), weight=9) for i in range(2)),
-        task("most", ("many",), weight=10),
+    jobs = [
+        *(job(f"few{i}", ("few",), weight=2) for i in range(2)),
+        *(job(f"many{i}", ("many",), weight=9) for i in range(2)),
+        job("most", ("many",), weight=10),
     ]
-    made = ready(*tasks)
+    made = ready(*jobs)
     assert [made.pop().name, made.pop().name] == ["most", "few0"]
     made.learn(("few",), 100.0)
     made.learn(("many",), 1.0)
     assert order(made) == ["few1", "many0", "many1"]
 
 
-def test_a_task_that_comes_back_keeps_its_place() -> None:
-    tasks = [task(name) for name in "abc"]
-    made = ready(*tasks)
+def test_a_job_that_comes_back_keeps_its_place() -> None:
+    jobs = [job(name) for name in "abc"]
+    made = ready(*jobs)
     again = made.pop()
     made.push(again)
     made.learn((), 1.0)
@@ -79,12 +79,12 @@ def test_a_task_that_comes_back_keeps_its_place() -> None:
     assert order(made) == ["a"] and len(made) == 0
 
 
-def simulate(tasks: list[Task], seconds: dict[str, float], workers: int, informed: bool) -> float:
-    """When the last task ends."""
-    made = Ready(Estimate(), {each.name: i for i, each in enumerate(tasks)})
-    missing = {each.name: len(each.needs) for each in tasks}
+def simulate(jobs: list[Job], seconds: dict[str, float], workers: int, informed: bool) -> float:
+    """When the last job ends."""
+    made = Ready(Estimate(), {each.name: i for i, each in enumerate(jobs)})
+    missing = {each.name: len(each.needs) for each in jobs}
     dependants = defaultdict(list)
-    for each in tasks:
+    for each in jobs:
         for need in each.needs:
             dependants[need].append(each)
         if not each.needs:
@@ -109,19 +109,19 @@ def test_near_the_shortest_time_on_grids_like_real_ones(workers: int) -> None:
     """Datasets of very different size, the slowest method last; asked order takes up to 1.16."""
     chance = random.Random(workers)
     for _ in range(20):
-        tasks, seconds = [], {}
+        jobs, seconds = [], {}
         longest = 0.0
         for dataset in range(3):
             unit = 10 ** chance.uniform(0, 1.5)
             for seed in range(5):
                 name = f"teacher {dataset} {seed}"
-                tasks.append(task(name, ("piece", str(dataset)), 1, 8))
+                jobs.append(job(name, ("piece", str(dataset)), 1, 8))
                 seconds[name] = unit * chance.uniform(0.9, 1.1)
                 for method in range(8):
                     cell = f"cell {dataset} {method} {seed}"
                     kind = ("cell", str(dataset), str(method))
-                    tasks.append(task(cell, kind, 2, 1, name))
+                    jobs.append(job(cell, kind, 2, 1, name))
                     seconds[cell] = unit * (method + 1) / 3 * chance.uniform(0.9, 1.1)
                     longest = max(longest, seconds[name] + seconds[cell])
         bound = max(sum(seconds.values()) / workers, longest)
-        assert simulate(tasks, seconds, workers, informed=True) <= 1.02 * bound
+        assert simulate(jobs, seconds, workers, informed=True) <= 1.02 * bound

@@ -53,8 +53,8 @@ def run(tmp_path: Path) -> Run:
 
 
 def ended(run: Run, cell: Cell, value: Any, **how: Any) -> None:
-    recorder = Recorder(run, {"task": cell}, Latencies(), ())
-    recorder.ended(Ended(SimpleNamespace(name="task"), value, **how))  # type: ignore[arg-type]
+    recorder = Recorder(run, {"job": cell}, Latencies(), ())
+    recorder.ended(Ended(SimpleNamespace(name="job"), value, **how))  # type: ignore[arg-type]
 
 
 BODIES: dict[str, dict[str, Any]] = {

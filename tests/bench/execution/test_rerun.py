@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from distillation_bench.bench.cli.app import app
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.executors import PLAIN, Parcel, TaskFailed
+from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobFailed, JobOptions
 from distillation_bench.bench.execution.executors import forked_process as forked
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage import tables as derived
@@ -30,11 +30,11 @@ class Trained(InProcess):
         self.failing = failing
 
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         future: Future[Any] = Future()
         if arguments[0] == "run_cell" and arguments[2].seed in self.failing:
-            future.set_exception(TaskFailed("diverged", ""))
+            future.set_exception(JobFailed("diverged", ""))
         else:
             future.set_result(({"timings": {"seconds": 1.0}}, [], {}))
         return future
@@ -44,17 +44,17 @@ class Trained(InProcess):
 def run_again(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[bool, Run]]:
-    """run_again(engine): run what is left; whether all is well, and the run."""
+    """run_again(executor): run what is left; whether all is well, and the run."""
     planned, run = cells("kd", "hydra", seeds=range(2)), Run(tmp_path / "run")
-    monkeypatch.setattr(runner, "data_tasks", lambda *_: [])
+    monkeypatch.setattr(runner, "data_jobs", lambda *_: [])
 
-    def ran(engine: InProcess | None) -> tuple[bool, Run]:
+    def ran(executor: InProcess | None) -> tuple[bool, Run]:
         def start(*_: Any) -> InProcess:
-            assert engine is not None, "something is started"
-            return engine
+            assert executor is not None, "something is started"
+            return executor
 
-        monkeypatch.setattr(runner, "_engine", start)
-        return runner.run_cells(run, planned, runner.Options(1, tmp_path / "cache")), run
+        monkeypatch.setattr(runner, "_start_executor", start)
+        return runner.run_cells(run, planned, runner.RunOptions(1, tmp_path / "cache")), run
 
     return ran
 

@@ -12,14 +12,14 @@ from tests.in_process import InProcess
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors import (
-    PLAIN,
-    Parcel,
-    TaskFailed,
+    DEFAULT_OPTIONS,
+    JobFailed,
+    JobOptions,
     TimedOut,
     WorkerDied,
     WorkerLost,
 )
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.scheduler import LOSSES, Ended, Scheduler
 
 
@@ -36,7 +36,7 @@ class Played(InProcess):
         return self.jobs
 
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         (name,) = arguments
         self.calls.append(name)
@@ -59,26 +59,26 @@ class Notes:
     def __init__(self) -> None:
         self.ends: dict[str, Ended] = {}
 
-    def started(self, task: Task) -> None: ...
+    def started(self, job: Job) -> None: ...
 
     def ended(self, ended: Ended) -> None:
-        assert ended.task.name not in self.ends, "told twice"
-        self.ends[ended.task.name] = ended
+        assert ended.job.name not in self.ends, "told twice"
+        self.ends[ended.job.name] = ended
 
 
-def task(name: str, *needs: str, rank: int = 0) -> Task:
-    return Task(name, str, (name,), needs, rank)
+def job(name: str, *needs: str, rank: int = 0) -> Job:
+    return Job(name, str, (name,), needs, rank)
 
 
 def play(
-    tasks: list[Task], script: dict[str, list[BaseException]] | None = None, **options: Any
+    graph: list[Job], script: dict[str, list[BaseException]] | None = None, **options: Any
 ) -> tuple[Played, Notes, bool]:
     executor, notes = Played(script, options.pop("jobs", 1)), Notes()
-    well = Scheduler(tasks, executor, notes, **options).run()
+    well = Scheduler(graph, executor, notes, **options).run()
     return executor, notes, well
 
 
-DIAMOND = [task("d", "b", "c"), task("b", "a"), task("c", "a"), task("a")]
+DIAMOND = [job("d", "b", "c"), job("b", "a"), job("c", "a"), job("a")]
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 9])
@@ -92,12 +92,12 @@ def test_a_diamond_runs_in_order_each_once(jobs: int) -> None:
 
 
 def test_a_need_outside_the_graph_is_done() -> None:
-    assert play([task("b", "cached")])[0].calls == ["b"]
+    assert play([job("b", "cached")])[0].calls == ["b"]
 
 
 def test_a_failure_takes_its_dependants_and_nothing_else() -> None:
-    failure: BaseException = TaskFailed("ValueError: no", "trace")
-    executor, notes, well = play([*DIAMOND, task("e")], {"b": [failure]})
+    failure: BaseException = JobFailed("ValueError: no", "trace")
+    executor, notes, well = play([*DIAMOND, job("e")], {"b": [failure]})
     assert not well
     assert sorted(executor.calls) == ["a", "b", "c", "e"]
     assert {name for name, ended in notes.ends.items() if ended.failed} == {"b", "d"}
@@ -110,9 +110,9 @@ def test_only_a_dead_worker_is_tried_again() -> None:
         "once": [WorkerDied("killed")],
         "always": [WorkerDied("killed"), WorkerDied("killed"), WorkerDied("killed")],
         "slow": [TimedOut("took longer")],
-        "wrong": [TaskFailed("ValueError", "")],
+        "wrong": [JobFailed("ValueError", "")],
     }
-    executor, notes, _ = play([task(name) for name in script] + [task("well")], script)
+    executor, notes, _ = play([job(name) for name in script] + [job("well")], script)
     counts = {name: executor.calls.count(name) for name in [*script, "well"]}
     assert counts == {"once": 2, "always": 2, "slow": 1, "wrong": 1, "well": 1}
     assert notes.ends["once"].value == "ONCE" and notes.ends["once"].attempts == 2
@@ -120,18 +120,16 @@ def test_only_a_dead_worker_is_tried_again() -> None:
 
 
 def test_fail_fast_starts_nothing_more() -> None:
-    failure: BaseException = TaskFailed("ValueError", "")
-    executor, notes, well = play(
-        [task("a"), task("b"), task("c")], {"a": [failure]}, fail_fast=True
-    )
+    failure: BaseException = JobFailed("ValueError", "")
+    executor, notes, well = play([job("a"), job("b"), job("c")], {"a": [failure]}, fail_fast=True)
     assert not well and executor.calls == ["a"] and set(notes.ends) == {"a"}
 
 
 def test_fail_fast_starts_nothing_that_waited_either() -> None:
     """What was running when it failed is done; what needs that is not begun."""
-    failure: BaseException = TaskFailed("ValueError", "")
-    tasks = [task("a"), task("teacher"), task("cell", "teacher")]
-    executor, notes, well = play(tasks, {"a": [failure]}, fail_fast=True, jobs=2)
+    failure: BaseException = JobFailed("ValueError", "")
+    jobs = [job("a"), job("teacher"), job("cell", "teacher")]
+    executor, notes, well = play(jobs, {"a": [failure]}, fail_fast=True, jobs=2)
     assert not well and executor.calls == ["a", "teacher"]
     assert set(notes.ends) == {"a", "teacher"}
 
@@ -141,14 +139,14 @@ def test_what_succeeded_is_kept_when_another_ends_the_run() -> None:
     names = [f"{number}" for number in range(8)]
     executor, notes = Played({"3": [gone]}, jobs=8), Notes()
     with pytest.raises(UsageError):
-        Scheduler([task(name) for name in names], executor, notes).run()
+        Scheduler([job(name) for name in names], executor, notes).run()
     assert set(notes.ends) == {*names} - {"3"}
 
 
 def test_an_interrupt_stops_the_workers() -> None:
     executor, notes = Played({"b": [KeyboardInterrupt()]}), Notes()
     with pytest.raises(KeyboardInterrupt):
-        Scheduler([task("a"), task("b"), task("c")], executor, notes).run()
+        Scheduler([job("a"), job("b"), job("c")], executor, notes).run()
     assert executor.stopped and set(notes.ends) == {"a"}
 
 
@@ -158,36 +156,39 @@ def test_ctrl_c_waits_for_a_safe_moment(last: str) -> None:
 
     class Interrupted(Notes):
         def ended(self, ended: Ended) -> None:
-            if ended.task.name == last:
+            if ended.job.name == last:
                 signal.raise_signal(signal.SIGINT)
             super().ended(ended)
 
     executor, notes = Played(), Interrupted()
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        Scheduler([task("a"), task("b", "a"), task("c", "b")], executor, notes).run()
+        Scheduler([job("a"), job("b", "a"), job("c", "b")], executor, notes).run()
     assert executor.stopped and list(notes.ends) == ["a", "b", "c"][: "abc".index(last) + 1]
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, too, where a task has ended when it is submitted."""
+    """In this process, too, where a job has ended when it is submitted."""
     seconds = {"short": 1.0, "long": 5.0}
     now = 0.0
 
     class Timed(Played):
         def submit(
-            self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+            self,
+            function: Callable[..., Any],
+            *arguments: Any,
+            options: JobOptions = DEFAULT_OPTIONS,
         ) -> Future[Any]:
             nonlocal now
             now += seconds[arguments[0].partition(" ")[0]]
-            return super().submit(function, *arguments, parcel=parcel)
+            return super().submit(function, *arguments, options=options)
 
     monkeypatch.setattr("time.monotonic", lambda: now)
     names = [f"{kind} {i}" for kind in seconds for i in range(3)]
-    tasks = [Task(name, str, (name,), kind=(name.partition(" ")[0],)) for name in names]
+    jobs = [Job(name, str, (name,), kind=(name.partition(" ")[0],)) for name in names]
     executor = Timed()
-    assert Scheduler(tasks, executor, Notes()).run()
+    assert Scheduler(jobs, executor, Notes()).run()
     assert executor.calls == ["short 0", "long 0", "long 1", "long 2", "short 1", "short 2"]
 
 
@@ -198,7 +199,7 @@ def test_a_lost_worker_is_not_charged_to_its_task() -> None:
         "dies": [*lost, WorkerDied("killed")],
         "cursed": [WorkerLost("gone") for _ in range(99)],
     }
-    executor, notes, _ = play([task(name) for name in script], script)
+    executor, notes, _ = play([job(name) for name in script], script)
     assert notes.ends["taken"].value == "TAKEN" and notes.ends["taken"].attempts == 1
     assert notes.ends["dies"].value == "DIES" and notes.ends["dies"].attempts == 2
     assert notes.ends["cursed"].reason == f"gone, {LOSSES + 1} times"

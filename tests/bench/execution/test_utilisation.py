@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distillation_bench.bench.execution.jobs import Task
+from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.progress.utilisation import (
     Span,
     Usage,
@@ -26,7 +26,7 @@ CELLS = [span(f"cell {i}", 10 + 20 * (i // 2), 30 + 20 * (i // 2), "teacher") fo
 @pytest.mark.parametrize(
     ("workers", "seconds"), [(1, 90.0), (2, 50.0), (3, 50.0), (4, 30.0), (99, 30.0)]
 )
-def test_the_same_tasks_on_other_numbers_of_workers(workers: int, seconds: float) -> None:
+def test_the_same_jobs_on_other_numbers_of_workers(workers: int, seconds: float) -> None:
     assert makespan([TEACHER, *CELLS], workers) == seconds
 
 
@@ -38,10 +38,10 @@ def test_idle_for_want_of_a_teacher() -> None:
     )
 
 
-def test_idle_at_the_end_and_between_tasks() -> None:
+def test_idle_at_the_end_and_between_jobs() -> None:
     spans = [span("a", 0, 10), span("b", 0, 4), span("c", 6, 8)]
     assert usage_line(spans, [(0.0, 2)]).startswith(
-        "2 workers busy 80% of 10 s (idle: 10% between tasks, 10% at the end)"
+        "2 workers busy 80% of 10 s (idle: 10% between jobs, 10% at the end)"
     )
 
 
@@ -61,7 +61,7 @@ def test_workers_that_come_later() -> None:
 
 
 def test_no_task() -> None:
-    assert usage_line([], [(0.0, 2)]) == "no task ran"
+    assert usage_line([], [(0.0, 2)]) == "no job ran"
 
 
 def test_what_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,10 +69,10 @@ def test_what_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, slots = iter([100.0, 101.0, 103.0, 107.0, 108.0]), iter([2, 2, 3, 3, 3])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     usage = Usage(lambda: next(slots))
-    task, never = Task("a", str, ()), Task("b", str, (), ("a",))
-    usage.started(task)
-    usage.started(task)
-    usage.ended(Ended(task))
+    job, never = Job("a", str, ()), Job("b", str, (), ("a",))
+    usage.started(job)
+    usage.started(job)
+    usage.ended(Ended(job))
     usage.ended(Ended(never, reason="a failed", attempts=0))
     assert usage.spans == [span("a", 1, 7)]
     assert usage.capacity == [(0.0, 2), (3.0, 3)]

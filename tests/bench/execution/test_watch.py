@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.execution.progress.watch import Seen, Watch, watch
+from distillation_bench.bench.execution.progress.watch import Seen, WatchedRun, watch
 from distillation_bench.bench.storage.run_folder import Outcome, Record, Run
 
 MakeRun = Callable[..., Run]
@@ -64,7 +64,7 @@ def test_a_record_is_read_once(
         return record(name)
 
     monkeypatch.setattr(run, "record", reading)
-    watched = Watch(run)
+    watched = WatchedRun(run)
     assert len(watched.look()) == len(read) == 8
     assert watched.look() == [] and len(read) == 8
     run.files("d.a.s0").record.unlink()
@@ -78,7 +78,7 @@ def test_time_left_is_by_what_this_driver_did(
 ) -> None:
     run = whole_run(tmp_path / "r", missing=(("d", "a", 0), ("d", "a", 1), ("e", "b", 1)))
     with run.locked():
-        watched = Watch(run)
+        watched = WatchedRun(run)
         watched.look()
         # Records of before it began tell how long cells take, not how fast it is.
         assert "time left not known yet" in watched.summary()

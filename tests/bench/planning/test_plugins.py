@@ -17,7 +17,7 @@ import pytest
 from distillation_bench.bench.common import interruption
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import file_digest
-from distillation_bench.bench.execution.executors import ProcessPerTask
+from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning import cache_keys as keys
@@ -191,7 +191,7 @@ def test_a_forked_child_may_leave(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", "import os; os._exit(0)"])
 def test_a_plugin_that_raises_in_a_worker_alone_ends_the_run(
-    raised: str, tmp_path: Path, mistake: Mistake, processes: Callable[..., ProcessPerTask]
+    raised: str, tmp_path: Path, mistake: Mistake, processes: Callable[..., LocalExecutor]
 ) -> None:
     """No cell is to blame for it, and the next would say the same."""
     text = f"import os\nif os.getpid() != {os.getpid()}:\n    {raised}\n"

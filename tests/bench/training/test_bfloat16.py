@@ -11,7 +11,7 @@ import pytest
 from tests.in_process import InProcess
 
 from distillation_bench.bench.execution import runner, worker
-from distillation_bench.bench.execution.executors import PLAIN, Parcel, WorkerDied
+from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOptions, WorkerDied
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.config import load_preset, preset_names
 from distillation_bench.bench.storage.run_folder import Run
@@ -65,7 +65,7 @@ class Told(InProcess):
         self.calls: list[str] = []
 
     def submit(
-        self, function: Callable[..., Any], *arguments: Any, parcel: Parcel = PLAIN
+        self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         future: Future[Any] = Future()
         self.calls.append(arguments[0])
@@ -86,16 +86,16 @@ def test_a_run_says_it_before_anything_trains(
     capsys: pytest.CaptureFixture[str],
     precision: str,
 ) -> None:
-    engine = Told("it is slow")
-    monkeypatch.setattr(runner, "data_tasks", lambda *_: [])
-    monkeypatch.setattr(runner, "_engine", lambda *_: engine)
+    executor = Told("it is slow")
+    monkeypatch.setattr(runner, "data_jobs", lambda *_: [])
+    monkeypatch.setattr(runner, "_start_executor", lambda *_: executor)
     planned = cells("kd", recipe={"precision": precision})
-    runner.run_cells(Run(tmp_path / "run"), planned, runner.Options(1, tmp_path / "cache"))
+    runner.run_cells(Run(tmp_path / "run"), planned, runner.RunOptions(1, tmp_path / "cache"))
     asked = precision == "bfloat16"
-    assert (engine.calls[0] == "precision_warning") == asked
+    assert (executor.calls[0] == "precision_warning") == asked
     assert ("it is slow" in capsys.readouterr().err) == asked
-    engine = Told(WorkerDied("killed"))
-    runner._warn_of_precision(planned, engine)
+    executor = Told(WorkerDied("killed"))
+    runner._warn_of_precision(planned, executor)
 
 
 def test_an_estimate_is_of_the_recipes_precision(
