@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from distillation_bench.datasets.base import (
     BadData,
-    Data,
     Dataset,
-    Group,
+    DatasetArrays,
+    OODGroup,
     Split,
     Stream,
     Task,
@@ -26,9 +26,9 @@ from distillation_bench.datasets.svhn import SVHN
 __all__ = [
     "DATASETS",
     "BadData",
-    "Data",
     "Dataset",
-    "Group",
+    "DatasetArrays",
+    "OODGroup",
     "Split",
     "Stream",
     "Task",

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 Task = Literal["classification", "regression"]
-Group = Literal["near", "far"]
+OODGroup = Literal["near", "far"]
 
 Stream = Callable[[str], np.random.Generator]
 """A named random stream: the same name gives the same numbers for one data seed.
@@ -63,13 +63,13 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Data:
+class DatasetArrays:
     """All arrays of a dataset for one data seed.
 
     shifted: (shift, severity 1..5) -> the test split with its inputs shifted, rows in test order.
         Of images the engine makes them, from ``Dataset.shifts``: leave it empty.
     ood: set name -> inputs [N, *shape] from outside the training distribution. Of images the engine
-        loads them (``datasets.ood``): leave it empty.
+        loads them (``datasets.ood_sets``): leave it empty.
     canvas: what a figure draws (a grid of the plane, a noiseless curve), or None.
     mean, std: of each channel of images in [0, 1], by which the engine normalises; else None.
     remarks: lines on what a user should know of the data, found while it was read.
@@ -104,7 +104,7 @@ class Dataset(ABC):
         largest norm of the gradient).
     defaults: values for the method parameters of these names, e.g. "temperature", "a", "b".
     ood_groups: OOD set name -> "near" or "far" from the training distribution; of images, what
-        ``datasets.ood`` knows by name.
+        ``datasets.ood_sets`` knows by name.
     shifts: names of the shifts of the test set, in order.
     classes: their names, where they have any; else they are called by their numbers.
 
@@ -122,7 +122,7 @@ class Dataset(ABC):
     network: ClassVar[Mapping[str, Any]]
     recipe: ClassVar[Mapping[str, Any]]
     defaults: ClassVar[Mapping[str, Any]]
-    ood_groups: ClassVar[Mapping[str, Group]]
+    ood_groups: ClassVar[Mapping[str, OODGroup]]
     shifts: ClassVar[tuple[str, ...]]
     images: ClassVar[bool] = False
     classes: ClassVar[Sequence[str]] = ()
@@ -169,7 +169,7 @@ class Dataset(ABC):
         return []
 
     @abstractmethod
-    def load(self, stream: Stream) -> Data:
+    def load(self, stream: Stream) -> DatasetArrays:
         """Make the arrays; the same stream gives the same bits.
 
         Raises:
@@ -195,6 +195,6 @@ def _problem(cls: type[Dataset]) -> str | None:
         if absent:
             return f"{attribute} lacks {', '.join(absent)}"
     for ood_set, group in cls.ood_groups.items():
-        if group not in get_args(Group):
+        if group not in get_args(OODGroup):
             return f"ood_groups[{ood_set!r}] is {group!r}, not near or far"
     return None

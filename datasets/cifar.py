@@ -7,8 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from distillation_bench.datasets.base import Group, Split
-from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC, Images, Part, labelled
+from distillation_bench.datasets.base import OODGroup, Split
+from distillation_bench.datasets.image_files.image_dataset import (
+    SYNTHETIC,
+    ImageDataset,
+    SplitName,
+    labelled,
+)
 from distillation_bench.datasets.image_files.torchvision_import import (
     check_original,
     reading,
@@ -16,7 +21,7 @@ from distillation_bench.datasets.image_files.torchvision_import import (
 )
 
 
-class CIFAR10(Images):
+class CIFAR10(ImageDataset):
     """60,000 photographs of 10 kinds: 45,000 train, 5,000 validate, 10,000 test.
 
     The files are pickles, which could run code: torchvision opens them only after it has compared
@@ -39,7 +44,7 @@ class CIFAR10(Images):
         "clip": 5.0,
     }
     defaults: ClassVar[Mapping[str, Any]] = {"temperature": 8.0, "a": 0.95, "b": 0.5}
-    ood_groups: ClassVar[Mapping[str, Group]] = {
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {
         "cifar100": "near",
         "svhn": "far",
         "mnist": "far",
@@ -54,7 +59,7 @@ class CIFAR10(Images):
     mean = (0.4914, 0.4822, 0.4465)
     std = (0.2023, 0.1994, 0.2010)
 
-    def read(self, part: Part) -> Split:
+    def read(self, part: SplitName) -> Split:
         return _read(self, getattr(torchvision_datasets(), self.torchvision), part)
 
 
@@ -65,7 +70,7 @@ class CIFAR100(CIFAR10):
     summary = "photographs of 100 kinds, 32x32 in colour, 45,000 training images"
     source = "Krizhevsky 2009"
     outputs = 100
-    ood_groups: ClassVar[Mapping[str, Group]] = {
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {
         "cifar10": "near",
         "svhn": "far",
         "mnist": "far",
@@ -77,7 +82,7 @@ class CIFAR100(CIFAR10):
     std = (0.2673, 0.2564, 0.2762)
 
 
-def _read(dataset: CIFAR10, reader: Any, part: Part) -> Split:
+def _read(dataset: CIFAR10, reader: Any, part: SplitName) -> Split:
     """A part through torchvision's class, which unpickles nothing whose checksum is not right."""
     folder = dataset.root / reader.base_folder
     meta = (reader.meta["filename"], reader.meta["md5"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from distillation_bench.datasets.base import Data, Dataset, Group, Split, Stream
+from distillation_bench.datasets.base import Dataset, DatasetArrays, OODGroup, Split, Stream
 from distillation_bench.datasets.image_files.pictures import Decoder
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ class Digits(Dataset):
         "clip": 5.0,
     }
     defaults: ClassVar[Mapping[str, Any]] = {"temperature": 4.0, "a": 0.9, "b": 0.5}
-    ood_groups: ClassVar[Mapping[str, Group]] = {"patches": "far"}
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {"patches": "far"}
     shifts = ("rotation", "horizontal-shift", "vertical-shift")
 
-    def load(self, stream: Stream) -> Data:
+    def load(self, stream: Stream) -> DatasetArrays:
         everything = _read()
         known = everything.y < self.outputs
         digits = _rows(everything, np.flatnonzero(known))
@@ -76,7 +76,7 @@ class Digits(Dataset):
         ood = {"patches": _patches(stream("ood/patches"))}
         if not known.all():
             ood = {"digits-8-9": everything.x[~known], **ood}
-        return Data(train, validation, test, _shifted(test, self.shifts), ood, canvas=None)
+        return DatasetArrays(train, validation, test, _shifted(test, self.shifts), ood, canvas=None)
 
 
 class DigitsWithout89(Digits):
@@ -89,7 +89,7 @@ class DigitsWithout89(Digits):
     summary = "digits 0 to 7, with 8 and 9 held out as near out-of-distribution"
     outputs = 8
     examples = 721
-    ood_groups: ClassVar[Mapping[str, Group]] = {"digits-8-9": "near", "patches": "far"}
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {"digits-8-9": "near", "patches": "far"}
 
 
 def _read() -> Split:

@@ -12,11 +12,23 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from distillation_bench.datasets.base import BadData, Data, Group, Split, Stream, UnknownDataset
+from distillation_bench.datasets.base import (
+    BadData,
+    DatasetArrays,
+    OODGroup,
+    Split,
+    Stream,
+    UnknownDataset,
+)
 from distillation_bench.datasets.cifar import CIFAR10
 from distillation_bench.datasets.image_files.class_folders import Layout, layout
 from distillation_bench.datasets.image_files.duplicates import repeats
-from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC, Images, Part, held_out
+from distillation_bench.datasets.image_files.image_dataset import (
+    SYNTHETIC,
+    ImageDataset,
+    SplitName,
+    held_out,
+)
 from distillation_bench.datasets.image_files.listing import contents
 from distillation_bench.datasets.image_files.pictures import check_signatures, decoded_once
 from distillation_bench.datasets.mnist import MNIST
@@ -48,7 +60,7 @@ class Spec:
         return (3 if self.colour == "rgb" else 1, self.height, self.width)
 
 
-class Folder(Images, unfinished=True):
+class Folder(ImageDataset, unfinished=True):
     """Images PATH/train/CLASS/* and PATH/test/CLASS/*, validated on val/ or a tenth.
 
     Classes are numbered in the order of their names. Every image stands as its EXIF orientation
@@ -59,13 +71,13 @@ class Folder(Images, unfinished=True):
     """
 
     spec: ClassVar[Spec]
-    ood_groups: ClassVar[Mapping[str, Group]] = SYNTHETIC
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = SYNTHETIC
     files = ()
 
-    def read(self, part: Part) -> Split:
+    def read(self, part: SplitName) -> Split:
         return _read(layout(self.spec.path), part, self.spec)[0]
 
-    def load(self, stream: Stream) -> Data:
+    def load(self, stream: Stream) -> DatasetArrays:
         found = layout(self.spec.path)
         read = {part: _read(found, part, self.spec) for part in found.files}
         splits = {part: split for part, (split, _) in read.items()}
@@ -80,7 +92,7 @@ class Folder(Images, unfinished=True):
         transparent = sum(count for _, count in read.values())
         remarks = [f"{transparent} images are transparent; they lie on white"] * bool(transparent)
         remarks += repeats(found, splits)
-        return Data(train, validation, test, {}, {}, None, mean, std, remarks)
+        return DatasetArrays(train, validation, test, {}, {}, None, mean, std, remarks)
 
     def identity(self) -> Any:
         """What of the files is seen without reading them, and how they are decoded."""

@@ -9,8 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from distillation_bench.datasets.base import Group, Split
-from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC, Images, Part, labelled
+from distillation_bench.datasets.base import OODGroup, Split
+from distillation_bench.datasets.image_files.image_dataset import (
+    SYNTHETIC,
+    ImageDataset,
+    SplitName,
+    labelled,
+)
 from distillation_bench.datasets.image_files.torchvision_import import reading, torchvision_datasets
 
 
@@ -20,7 +25,7 @@ def _idx(folder: str, train: str, test: str) -> tuple[str, ...]:
     return tuple(f"{folder}/raw/{part}-{kind}" for part in (train, test) for kind in kinds)
 
 
-class MNIST(Images):
+class MNIST(ImageDataset):
     """70,000 handwritten digits: 54,000 train, 6,000 validate, 10,000 test.
 
     The recipe is this suite's own.
@@ -42,7 +47,7 @@ class MNIST(Images):
         "clip": 5.0,
     }
     defaults: ClassVar[Mapping[str, Any]] = {"temperature": 5.0, "a": 0.95, "b": 0.9}
-    ood_groups: ClassVar[Mapping[str, Group]] = {
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {
         "emnist-letters": "near",
         "fashion-mnist": "far",
         "kmnist": "far",
@@ -58,7 +63,7 @@ class MNIST(Images):
         files = [self.root / name for name in self.files]
         return None if self.missing() else [sha256(file.read_bytes()).hexdigest() for file in files]
 
-    def read(self, part: Part) -> Split:
+    def read(self, part: SplitName) -> Split:
         images, labels = (self.root / name for name in _of(part, self.files))
         x, y = _array(images, "image"), _array(labels, "label")
         return labelled(x[:, None], y, type(self), images)
@@ -70,7 +75,7 @@ class FashionMNIST(MNIST):
     name = "fashion-mnist"
     summary = "pieces of clothing, 28x28 grey, 54,000 training images"
     source = "Xiao, Rasul & Vollgraf 2017, arXiv 1708.07747"
-    ood_groups: ClassVar[Mapping[str, Group]] = {
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {
         "mnist": "far",
         "kmnist": "far",
         "emnist-letters": "far",
@@ -88,7 +93,7 @@ class KMNIST(MNIST):
     name = "kmnist"
     summary = "cursive Japanese characters, 28x28 grey, 54,000 training images"
     source = "Clanuwat et al. 2018, arXiv 1812.01718"
-    ood_groups: ClassVar[Mapping[str, Group]] = {
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {
         "mnist": "far",
         "fashion-mnist": "far",
         "emnist-letters": "far",
@@ -112,7 +117,7 @@ class EMNISTLetters(MNIST):
     source = "Cohen, Afshar, Tapson & van Schaik 2017, arXiv 1702.05373"
     outputs = 26
     examples = 112_320
-    ood_groups: ClassVar[Mapping[str, Group]] = {
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {
         "mnist": "near",
         "fashion-mnist": "far",
         "kmnist": "far",
@@ -124,13 +129,13 @@ class EMNISTLetters(MNIST):
     mean = (0.1722,)
     std = (0.3309,)
 
-    def read(self, part: Part) -> Split:
+    def read(self, part: SplitName) -> Split:
         images, labels = (self.root / name for name in _of(part, self.files))
         x, y = _array(images, "image"), _array(labels, "label")
         return labelled(x.swapaxes(1, 2)[:, None], y - 1, type(self), images)
 
 
-def _of(part: Part, files: tuple[str, ...]) -> tuple[str, ...]:
+def _of(part: SplitName, files: tuple[str, ...]) -> tuple[str, ...]:
     return files[:2] if part == "train" else files[2:]
 
 

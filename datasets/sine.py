@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from distillation_bench.datasets.base import Data, Dataset, Group, Split, Stream
+from distillation_bench.datasets.base import Dataset, DatasetArrays, OODGroup, Split, Stream
 
 EDGE = 6.0  # inputs are seen on [-6, 6]
 FAR_EDGE = 12.0
@@ -48,14 +48,14 @@ class Sine(Dataset):
         "clip": 5.0,
     }
     defaults: ClassVar[Mapping[str, Any]] = {"temperature": 1.0, "a": 0.9, "b": 0.5}
-    ood_groups: ClassVar[Mapping[str, Group]] = {"outside": "far"}
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {"outside": "far"}
     shifts = ()
 
     hole: ClassVar[float] = 0.0
     """Inputs of the splits are at least so far from 0."""
 
-    def load(self, stream: Stream) -> Data:
-        return Data(
+    def load(self, stream: Stream) -> DatasetArrays:
+        return DatasetArrays(
             train=_noisy(TRAIN, self.hole, stream("train")),
             validation=_noisy(VALIDATION, self.hole, stream("validation")),
             test=_noisy(TEST, self.hole, stream("test")),
@@ -77,7 +77,7 @@ class SineGap(Sine):
     name = "sine-gap"
     summary = "the curve of sine with a gap in the middle, 240 training points"
     source = "this suite; the curve is that of sine"
-    ood_groups: ClassVar[Mapping[str, Group]] = {"gap": "near"}
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {"gap": "near"}
     hole = 2.0
 
     def _ood(self, stream: Stream) -> Mapping[str, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from distillation_bench.datasets.base import Data, Dataset, Group, Split, Stream
+from distillation_bench.datasets.base import Dataset, DatasetArrays, OODGroup, Split, Stream
 
 ARMS = 3
 PER_ARM = 100
@@ -57,14 +57,14 @@ class Spiral(Dataset):
         "clip": 5.0,
     }
     defaults: ClassVar[Mapping[str, Any]] = {"temperature": 3.0, "a": 0.9, "b": 0.5}
-    ood_groups: ClassVar[Mapping[str, Group]] = {"between": "near", "plane": "far"}
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {"between": "near", "plane": "far"}
     shifts = ()
 
-    def load(self, stream: Stream) -> Data:
+    def load(self, stream: Stream) -> DatasetArrays:
         points = arms(PER_ARM, stream("train"))
         order = stream("split").permutation(len(points))
         train = _rows(points, order[:TRAIN])
-        return Data(
+        return DatasetArrays(
             train=train,
             validation=_rows(points, order[TRAIN : TRAIN + VALIDATION]),
             test=arms(TEST_PER_ARM, stream("test")),

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from distillation_bench.datasets.base import Group, Split
-from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC, Images, Part, labelled
+from distillation_bench.datasets.base import OODGroup, Split
+from distillation_bench.datasets.image_files.image_dataset import (
+    SYNTHETIC,
+    ImageDataset,
+    SplitName,
+    labelled,
+)
 from distillation_bench.datasets.image_files.torchvision_import import (
     check_original,
     reading,
@@ -14,7 +19,7 @@ from distillation_bench.datasets.image_files.torchvision_import import (
 )
 
 
-class SVHN(Images):
+class SVHN(ImageDataset):
     """99,289 house numbers' digits: 65,932 train, 7,325 validate, 26,032 test; none of "extra"."""
 
     name = "svhn"
@@ -33,7 +38,7 @@ class SVHN(Images):
         "clip": 5.0,
     }
     defaults: ClassVar[Mapping[str, Any]] = {"temperature": 5.0, "a": 0.95, "b": 0.9}
-    ood_groups: ClassVar[Mapping[str, Group]] = {
+    ood_groups: ClassVar[Mapping[str, OODGroup]] = {
         "cifar10": "far",
         "cifar100": "far",
         "mnist": "far",
@@ -45,7 +50,7 @@ class SVHN(Images):
     mean = (0.4377, 0.4438, 0.4728)
     std = (0.1980, 0.2010, 0.1970)
 
-    def read(self, part: Part) -> Split:
+    def read(self, part: SplitName) -> Split:
         reader = torchvision_datasets().SVHN
         _, name, checksum = reader.split_list[part]
         file = self.root / name

@@ -19,9 +19,9 @@ from distillation_bench.methods.schedules import value_at
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from distillation_bench.methods.networks.base import Networks
+    from distillation_bench.methods.networks.builder import NetworkBuilder
     from distillation_bench.methods.predictions import Prediction
-    from distillation_bench.methods.tasks import Task
+    from distillation_bench.methods.tasks import TaskTerms
 
 
 class Parameters(BaseModel):
@@ -61,10 +61,10 @@ class Setting:
         teacher: gives the trained ensemble itself, outputs [M, B, K]; students do without.
     """
 
-    task: Task
+    task: TaskTerms
     members: int
     examples: int
-    networks: Networks
+    networks: NetworkBuilder
     teacher: Callable[[], nn.Module]
 
 

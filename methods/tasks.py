@@ -29,7 +29,7 @@ def matched(teacher: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:
     return teacher, student
 
 
-class Task(ABC):
+class TaskTerms(ABC):
     """What a loss or prediction means for one kind of target."""
 
     name: ClassVar[str]
@@ -73,7 +73,7 @@ def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(-1).mean()
 
 
-class Classification(Task):
+class Classification(TaskTerms):
     """Outputs are logits; distributions are softmax(logits / T)."""
 
     name = "classification"
@@ -130,7 +130,7 @@ def _gaussian_kl(p: tuple[Tensor, Tensor], q: tuple[Tensor, Tensor]) -> Tensor:
     return 0.5 * (ratio - 1 - p_log + q_log).mean()
 
 
-class Regression(Task):
+class Regression(TaskTerms):
     """Outputs are mean and log variance of a Gaussian. A temperature has no meaning here."""
 
     name = "regression"
@@ -157,4 +157,4 @@ class Regression(Task):
         return GaussianMixture(mean, log_variance)
 
 
-TASKS: dict[str, Task] = {task.name: task for task in (Classification(), Regression())}
+TASKS: dict[str, TaskTerms] = {task.name: task for task in (Classification(), Regression())}

@@ -10,9 +10,9 @@ import torch
 from distillation_bench.bench.check.promises import Check, require
 from distillation_bench.bench.common.paths import DATA_ROOT
 from distillation_bench.bench.common.random_streams import numpy_stream, torch_stream
-from distillation_bench.datasets.base import Data, Dataset, Split
+from distillation_bench.datasets.base import Dataset, DatasetArrays, Split
 from distillation_bench.datasets.shifts import LEVELS
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.options import describe
 
 
@@ -24,7 +24,7 @@ def dataset_checks(dataset: type[Dataset]) -> Iterator[Check]:
     yield f"{dataset.name}: its networks can be built", lambda: _buildable(dataset)
 
 
-def _load(dataset: type[Dataset]) -> Data:
+def _load(dataset: type[Dataset]) -> DatasetArrays:
     return dataset(DATA_ROOT).load(lambda name: numpy_stream(0, "data", dataset.name, name))
 
 
@@ -70,7 +70,7 @@ def _deterministic(dataset: type[Dataset]) -> None:
 
 
 def _buildable(dataset: type[Dataset]) -> None:
-    networks = build_networks(describe(dataset.network), dataset.shape, dataset.outputs)
+    networks = network_builder(describe(dataset.network), dataset.shape, dataset.outputs)
     x = torch.zeros(2, *dataset.shape)
     shape = networks.members([torch_stream(0, m) for m in range(2)])(x).shape
     require(shape == (2, 2, dataset.outputs), f"outputs of two members are {list(shape)}")

@@ -26,7 +26,7 @@ from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.bench.training.hardware.compute import CPU
 from distillation_bench.bench.training.teacher import Teacher, all_outputs
 from distillation_bench.methods import Batch, Method, Setting
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.options import describe
 from distillation_bench.methods.predictions import Categorical
 from distillation_bench.methods.tasks import TASKS
@@ -41,7 +41,7 @@ class TestBed:
 
     def __init__(self, method: type[Method], task: str) -> None:
         self.task = task
-        networks = build_networks(describe(NETWORK), (INPUTS,), OUTPUTS[task])
+        networks = network_builder(describe(NETWORK), (INPUTS,), OUTPUTS[task])
         members = networks.members([torch_stream(0, "member", m) for m in range(MEMBERS)])
         self.data = small_data(task)
         outputs = all_outputs(members, self.data, CPU)

@@ -8,7 +8,7 @@ from torch import Tensor
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.cache_keys import OODSet, Sources
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 
 MEMBERS, EXAMPLES, INPUTS = 3, 40, 2
 OUTPUTS = {"classification": 3, "regression": 2}
@@ -17,7 +17,7 @@ RECIPE = Recipe(members=MEMBERS, epochs=4, batch_size=16, network=NETWORK)
 SOURCES = Sources(ood=(OODSet("apart", "far"),))
 
 
-def small_data(task: str) -> Prepared:
+def small_data(task: str) -> PreparedData:
     """Splits, a shifted test set and an OOD set."""
 
     def part(name: str) -> tuple[Tensor, Tensor]:
@@ -33,4 +33,4 @@ def small_data(task: str) -> Prepared:
         EvaluationSet("test", x + 0.5, y, "moved", 1),
         EvaluationSet("ood:apart", x + 5),
     )
-    return Prepared(part("train"), EvaluationSet("validation", *part("validation")), sets)
+    return PreparedData(part("train"), EvaluationSet("validation", *part("validation")), sets)

@@ -25,14 +25,14 @@ from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.plugins.loading import installed
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.training import data, student, teacher
-from distillation_bench.bench.training.checkpoints import Checkpoint, Row
+from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.bench.training.evaluation import measure as evaluation
 from distillation_bench.bench.training.evaluation.curves import Curves
 from distillation_bench.bench.training.hardware import bfloat16
 from distillation_bench.bench.training.hardware.compute import Compute, device_here, prepare_process
 from distillation_bench.methods import METHODS, Method, Setting
-from distillation_bench.methods.networks import Networks, build_networks
+from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TASKS
 
 # For the server that workers are forked from, and for all that they inherit.
@@ -87,7 +87,7 @@ def _train_piece(
     cache: Cache,
     plan: TeacherPlan,
     piece: int,
-    prepared: data.Prepared,
+    prepared: data.PreparedData,
     compute: Compute,
 ) -> nn.Module:
     members = plan.pieces[piece]
@@ -127,7 +127,7 @@ def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
 
 def run_cell(
     workplace: Workplace, cell: Cell, latency: bool = True
-) -> tuple[dict[str, Any], list[Row], Curves]:
+) -> tuple[dict[str, Any], list[HistoryRow], Curves]:
     """Train and measure one student; its latency only where it is wanted.
 
     Returns:
@@ -195,7 +195,7 @@ def precision_warning() -> str:
     return bfloat16.warning(bfloat16.slowdown())
 
 
-def _members_history(cache: Cache, plan: TeacherPlan) -> list[Row]:
+def _members_history(cache: Cache, plan: TeacherPlan) -> list[HistoryRow]:
     """The teacher's own training, piece by piece: the history of the ensemble's cell."""
     notes = [cache.note(key) for key in plan.member_keys]
     pieces = {tuple(note.get("members", ())): note.get("history", []) for note in notes}
@@ -250,6 +250,6 @@ def _measured() -> Iterator[dict[str, Any]]:
         timings["peak_device_memory_bytes"] = torch.cuda.max_memory_allocated(device_here())
 
 
-def _networks(plan: TeacherPlan) -> Networks:
+def _networks(plan: TeacherPlan) -> NetworkBuilder:
     dataset = datasets.get(plan.dataset)
-    return build_networks(plan.recipe.network, dataset.shape, dataset.outputs)
+    return network_builder(plan.recipe.network, dataset.shape, dataset.outputs)

@@ -19,7 +19,7 @@ from distillation_bench.bench.metrics.arrays import (
     require_shape,
     top_class,
 )
-from distillation_bench.bench.metrics.ood import NAN, auroc
+from distillation_bench.bench.metrics.ood_detection import NAN, auroc
 from distillation_bench.bench.metrics.order_statistics import averaged_over_ties
 from distillation_bench.bench.metrics.outcome import Array
 

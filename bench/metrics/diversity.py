@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distillation_bench.bench.metrics.arrays import divergence, numbers, top_class, variances_of
-from distillation_bench.bench.metrics.ood import NAN
+from distillation_bench.bench.metrics.ood_detection import NAN
 
 
 def disagreement(probabilities: ArrayLike) -> float:

@@ -15,7 +15,7 @@ from distillation_bench.bench.metrics.arrays import (
     top_class,
     variances_of,
 )
-from distillation_bench.bench.metrics.ood import NAN
+from distillation_bench.bench.metrics.ood_detection import NAN
 from distillation_bench.bench.metrics.order_statistics import midranks
 from distillation_bench.bench.metrics.outcome import Array
 

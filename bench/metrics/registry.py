@@ -9,11 +9,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from distillation_bench.bench.common.errors import nearest
-from distillation_bench.bench.metrics import classification, diversity, fidelity, ood, regression
+from distillation_bench.bench.metrics import (
+    classification,
+    diversity,
+    fidelity,
+    ood_detection,
+    regression,
+)
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
-Kind = Literal["labelled", "unlabelled", "ood", "fidelity"]
+MetricKind = Literal["labelled", "unlabelled", "ood", "fidelity"]
 Direction = Literal["higher", "lower", ""]
 TASKS = ("classification", "regression", "any")
 RESERVED = frozenset(
@@ -43,7 +49,7 @@ class Metric:
 
     name: str
     task: Literal["classification", "regression", "any"]
-    kind: Kind
+    kind: MetricKind
     better: Direction
     function: Callable[..., float]
     headline: bool = False
@@ -72,7 +78,7 @@ def register(metric: Metric) -> Metric:
         raise ValueError(f"metric {metric.name!r}: not a name that a column can have")
     for field, values in (
         ("task", TASKS),
-        ("kind", get_args(Kind)),
+        ("kind", get_args(MetricKind)),
         ("better", get_args(Direction)),
     ):
         value = getattr(metric, field)
@@ -88,7 +94,7 @@ def register(metric: Metric) -> Metric:
 def metric(
     task: Literal["classification", "regression", "any"],
     better: Direction,
-    kind: Kind = "labelled",
+    kind: MetricKind = "labelled",
     headline: bool = False,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
     """Register a function as a metric of the function's name; for plugins.
@@ -104,7 +110,9 @@ def metric(
     return decorate
 
 
-def _add(name: str, task: Any, kind: Kind, better: Direction, function: Any, summary: str) -> None:
+def _add(
+    name: str, task: Any, kind: MetricKind, better: Direction, function: Any, summary: str
+) -> None:
     register(Metric(name, task, kind, better, function, name in _HEADLINES, summary))
 
 
@@ -305,9 +313,23 @@ def _bin_width(uncertainty: str) -> Callable[[Any, Any], float]:
     return lambda student, teacher: end_of_bins(uncertainty, teacher) / fidelity.BINS
 
 
-_add("ood_auroc", "any", "ood", "higher", ood.auroc, "OOD detection, AUROC; mean over OOD sets")
-_add("ood_aupr", "any", "ood", "higher", ood.aupr, "OOD detection, average precision")
-_add("ood_fpr95", "any", "ood", "lower", ood.fpr95, "test flagged where 95 % of OOD are found")
+_add(
+    "ood_auroc",
+    "any",
+    "ood",
+    "higher",
+    ood_detection.auroc,
+    "OOD detection, AUROC; mean over OOD sets",
+)
+_add("ood_aupr", "any", "ood", "higher", ood_detection.aupr, "OOD detection, average precision")
+_add(
+    "ood_fpr95",
+    "any",
+    "ood",
+    "lower",
+    ood_detection.fpr95,
+    "test flagged where 95 % of OOD are found",
+)
 for _level in (50, 90, 95):
     _summary = f"share of targets within the central {_level} % interval"
     _add(f"coverage{_level}", "regression", "labelled", "", _coverage(_level / 100), _summary)

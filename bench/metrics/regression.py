@@ -14,7 +14,7 @@ from distillation_bench.bench.metrics.arrays import (
     require_shape,
     variances_of,
 )
-from distillation_bench.bench.metrics.ood import NAN
+from distillation_bench.bench.metrics.ood_detection import NAN
 from distillation_bench.bench.metrics.outcome import Array
 
 

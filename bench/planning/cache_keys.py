@@ -36,7 +36,12 @@ DATA_CODE = (
 )
 SETS_CODE = (
     *DATA_CODE,
-    *("datasets/corruptions.py", "datasets/folder.py", "datasets/ood.py", "datasets/shifts.py"),
+    *(
+        "datasets/corruptions.py",
+        "datasets/folder.py",
+        "datasets/ood_sets.py",
+        "datasets/shifts.py",
+    ),
 )
 TEACHER_CODE = (
     *(
@@ -68,7 +73,7 @@ class OODSet:
     Attributes:
         name: in tables: of a folder the last part of its path.
         group: near or far.
-        source: what `datasets.ood` calls it; empty if the dataset itself makes it.
+        source: what `datasets.ood_sets` calls it; empty if the dataset itself makes it.
         absent: why it can't be had, in a line; empty if it can.
         identity: what of its source goes into keys.
     """

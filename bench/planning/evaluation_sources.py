@@ -14,7 +14,7 @@ from distillation_bench.bench.planning.config import Config
 from distillation_bench.datasets import DATASETS, UnknownDataset, get
 from distillation_bench.datasets.base import BadData, Dataset
 from distillation_bench.datasets.corruptions import CORRUPTED_SHAPE, corruptions_identity
-from distillation_bench.datasets.ood import ood_group, ood_identity, ood_missing, without_group
+from distillation_bench.datasets.ood_sets import ood_group, ood_identity, ood_missing, without_group
 
 
 def fetch_missing(config: Config, root: Path) -> None:
@@ -81,7 +81,7 @@ def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
 
 
 def _reader_code(name: str) -> str:
-    """What reads a set that is itself a dataset; nothing of the others, which `ood.py` makes."""
+    """The code that reads an OOD set which is itself a dataset; empty for all other sets."""
     return class_code(DATASETS[name], Dataset) if name in DATASETS else ""
 
 

@@ -16,11 +16,11 @@ from distillation_bench.bench.planning.time_estimates import Chain, wall_seconds
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.methods import METHODS
 from distillation_bench.methods.networks.options import (
-    MLP,
-    LeNet,
-    Options,
-    ResNet,
-    WideResNet,
+    LeNetOptions,
+    MLPOptions,
+    NetworkOptions,
+    ResNetOptions,
+    WideResNetOptions,
     options_of,
 )
 
@@ -110,18 +110,20 @@ def _products(plan: TeacherPlan) -> tuple[int, int, int]:
     return forward_products(options_of(plan.recipe.network), dataset.shape, dataset.outputs)
 
 
-def forward_products(options: Options, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
+def forward_products(
+    options: NetworkOptions, shape: Sequence[int], outputs: int
+) -> tuple[int, int, int]:
     """Multiplications of one input's pass through a member, a core and a head."""
-    if isinstance(options, MLP):
+    if isinstance(options, MLPOptions):
         inputs = math.prod(shape)
         core = [inputs, *options.core]
         member, head = [inputs, *options.member, outputs], [core[-1], *options.head, outputs]
         return _dense(member), _dense(core), _dense(head)
-    if isinstance(options, LeNet):
+    if isinstance(options, LeNetOptions):
         return _lenet(options, shape, outputs)
-    if isinstance(options, WideResNet):
+    if isinstance(options, WideResNetOptions):
         return _wide(options, shape, outputs)
-    assert isinstance(options, ResNet)
+    assert isinstance(options, ResNetOptions)
     return _resnet(options, shape, outputs)
 
 
@@ -129,7 +131,7 @@ def _dense(widths: Planes) -> int:
     return sum(a * b for a, b in pairwise(widths))
 
 
-def _lenet(options: LeNet, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
+def _lenet(options: LeNetOptions, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
     channels, height, width = shape
 
     def convolutions(planes: Planes) -> int:
@@ -157,7 +159,7 @@ def _stages(
     return int(total), pixels
 
 
-def _resnet(options: ResNet, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
+def _resnet(options: ResNetOptions, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
     channels, height, width = shape
     member, core, head = map(options.scaled, (options.member, options.core, options.head))
 
@@ -170,7 +172,7 @@ def _resnet(options: ResNet, shape: Sequence[int], outputs: int) -> tuple[int, i
     return start(member)[0] + member[-1] * outputs, begun, end + [*core, *head][-1] * outputs
 
 
-def _wide(options: WideResNet, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
+def _wide(options: WideResNetOptions, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
     channels, height, width = shape
     blocks, planes = (options.depth - 4) // 6, [STEM * options.widen * f for f in (1, 2, 4)]
     begun, left = _stages(STEM, planes[:2], blocks, height * width, 1)

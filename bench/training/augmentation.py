@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from distillation_bench.bench.training.data import Prepared
+from distillation_bench.bench.training.data import PreparedData
 
 PADDING = 4
 """Zeros around an image before a crop of its old size, in pixels (He et al. 2016)."""
@@ -29,7 +29,7 @@ class Views:
         stream: all their draws, on the device of the batches.
     """
 
-    def __init__(self, names: Sequence[str], data: Prepared, stream: Generator) -> None:
+    def __init__(self, names: Sequence[str], data: PreparedData, stream: Generator) -> None:
         self._names = names
         self._data = data
         self._stream = stream

@@ -12,7 +12,7 @@ from torch import Tensor
 from distillation_bench.bench.common import termination
 from distillation_bench.bench.storage.cache import Cache, Damaged
 
-Row = dict[str, float | int | str]
+HistoryRow = dict[str, float | int | str]
 
 
 class Checkpoint:
@@ -38,13 +38,13 @@ class Checkpoint:
         except (Damaged, KeyError, TypeError, ValueError):
             self._arrays, self.history = {}, []
 
-    def finished(self, stage: str) -> list[Row]:
+    def finished(self, stage: str) -> list[HistoryRow]:
         """The rows of a stage that was finished before the state was kept; else none."""
         rows = [row for row in self.history if row["stage"] == stage]
         return rows if rows and self.history[-1]["stage"] != stage else []
 
     @torch.no_grad()
-    def restore(self, stage: str, state: Mapping[str, Tensor]) -> list[Row]:
+    def restore(self, stage: str, state: Mapping[str, Tensor]) -> list[HistoryRow]:
         """Copy what was kept of this stage into the tensors; returns the stage's rows so far."""
         if not self.history or self.history[-1]["stage"] != stage:
             return []
@@ -52,7 +52,7 @@ class Checkpoint:
             tensor.copy_(self._arrays[name])
         return [row for row in self.history if row["stage"] == stage]
 
-    def keep(self, state: Mapping[str, Tensor], history: Sequence[Row]) -> None:
+    def keep(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
         """Write the state after an epoch, if it is time to, or the last chance."""
         if time.monotonic() - self._last < self._seconds and not termination.asked():
             return
@@ -67,13 +67,13 @@ class Checkpoint:
         self._cache.remove(self._key)
 
 
-def _rows(kept: Any) -> list[Row]:
+def _rows(kept: Any) -> list[HistoryRow]:
     """The history as it was kept.
 
     Raises:
         TypeError, ValueError, KeyError: it is none.
     """
-    rows: list[Row] = [dict(row) for row in kept]
+    rows: list[HistoryRow] = [dict(row) for row in kept]
     for row in rows:
         if not isinstance(row["stage"], str) or not isinstance(row["epoch"], int):
             raise ValueError("not a row of a history")

@@ -21,7 +21,7 @@ from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.storage.tensor_files import Later
 from distillation_bench.datasets import get
-from distillation_bench.datasets.base import Data, Dataset, Split, Stream
+from distillation_bench.datasets.base import Dataset, DatasetArrays, Split, Stream
 from distillation_bench.datasets.image_files.pictures import Decoder
 from distillation_bench.datasets.stratified import rare_classes, stratified
 
@@ -78,7 +78,7 @@ def _channels_last(images: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """What one cell or teacher reads: training and validation splits, evaluation sets.
 
     `scaling` is None where inputs are not images; `classes` has a meaning in classification;
@@ -103,7 +103,7 @@ class Prepared:
         x = x.to(device or self.device, non_blocking=True)
         return x if self.scaling is None else self.scaling.to(x.device)(x)
 
-    def to(self, device: torch.device) -> Prepared:
+    def to(self, device: torch.device) -> PreparedData:
         """For training on a device: there as a whole, or batch by batch where it doesn't fit."""
         x, y = self.train
         if device.type == "cuda" and x.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
@@ -170,7 +170,7 @@ def _rows(
     return np.sort(rng.permutation(len(split))[:limit])
 
 
-def _remarks(data: Data, dataset: type[Dataset]) -> list[str]:
+def _remarks(data: DatasetArrays, dataset: type[Dataset]) -> list[str]:
     """What was seen of the data when it was read, then of what is left of it."""
     lines = [*data.remarks]
     if dataset.task == "classification":
@@ -188,7 +188,7 @@ def _some(split: Split, rows: np.ndarray) -> Split:
 
 
 def _corrupted(
-    data: Data, dataset: type[Dataset], plan: DataPlan, rows: np.ndarray
+    data: DatasetArrays, dataset: type[Dataset], plan: DataPlan, rows: np.ndarray
 ) -> dict[tuple[str, int], Split]:
     if not plan.sources.corruptions:
         return {}
@@ -199,11 +199,11 @@ def _corrupted(
 
 
 def _evaluation_arrays(
-    data: Data, dataset: type[Dataset], plan: DataPlan, root: Path, stream: Stream
+    data: DatasetArrays, dataset: type[Dataset], plan: DataPlan, root: Path, stream: Stream
 ) -> dict[str, np.ndarray | Later]:
     arrays, ood = dict[str, np.ndarray | Later](), dict(data.ood)
     if dataset.images:
-        from distillation_bench.datasets.ood import load_ood
+        from distillation_bench.datasets.ood_sets import load_ood
 
         arrays |= _shifted(data.test, dataset.shifts)
         for each in plan.sources.present:
@@ -246,14 +246,14 @@ def _flatten(splits: Mapping[str, Split]) -> Iterator[tuple[str, np.ndarray]]:
         yield f"{name}.y", split.y
 
 
-def load(cache: Cache, plan: DataPlan) -> Prepared:
+def load(cache: Cache, plan: DataPlan) -> PreparedData:
     """The arrays as tensors.
 
     Raises:
         Damaged: an entry is missing or damaged.
     """
     splits, sets = cache.load(plan.splits_key), cache.load(plan.sets_key)
-    return Prepared(
+    return PreparedData(
         train=(splits["train.x"], splits["train.y"]),
         validation=EvaluationSet("validation", splits["validation.x"], splits["validation.y"]),
         sets=tuple(sorted(_sets(sets), key=lambda each: (each.name != "test", each.key))),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from distillation_bench.bench.common.termination import postponed
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.schema import LONGEST
-from distillation_bench.bench.training.checkpoints import Checkpoint, Row
+from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.optimizer import Adam
 
 Indices = Tensor | slice
@@ -78,8 +78,8 @@ def train(
     epochs: int,
     decay: float,
     checkpoint: Checkpoint | None = None,
-    earlier: Sequence[Row] = (),
-) -> list[Row]:
+    earlier: Sequence[HistoryRow] = (),
+) -> list[HistoryRow]:
     """Train in place; one row of the history an epoch.
 
     Args:
@@ -125,7 +125,7 @@ def _epoch(
     batch_size: int,
     epoch: int,
     rate: float,
-) -> Row:
+) -> HistoryRow:
     current = problem.epoch(epoch)
     weights = current.weights
     sizes: list[int] = []
@@ -147,7 +147,12 @@ def _epoch(
     share = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
     means_of_epoch = dict(zip(names, (share @ values.cpu()).tolist(), strict=True))
     total = sum(weights.get(name, 1.0) * means_of_epoch[name] for name in terms)
-    start: Row = {"stage": problem.stage, "epoch": epoch, "learning_rate": rate, "loss": total}
+    start: HistoryRow = {
+        "stage": problem.stage,
+        "epoch": epoch,
+        "learning_rate": rate,
+        "loss": total,
+    }
     return start | means_of_epoch
 
 

@@ -19,13 +19,13 @@ from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.planning.time_estimates import Chain, wall_seconds
 from distillation_bench.bench.training import student, teacher
-from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.hardware import bfloat16
 from distillation_bench.bench.training.hardware.compute import Compute, prepare_process
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.datasets.shifts import LEVELS
 from distillation_bench.methods import METHODS, Setting
-from distillation_bench.methods.networks import Networks, build_networks
+from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TASKS
 
 SET_SIZE = 10_000
@@ -83,7 +83,7 @@ class _Bench:
         self.count = 2 * size
         self.recipe = plan.recipe.model_copy(update={"epochs": 2, "batch_size": size})
         self.data = _random_data(dataset, self.count)
-        self.networks: Networks = build_networks(
+        self.networks: NetworkBuilder = network_builder(
             plan.recipe.network, dataset.shape, dataset.outputs
         )
         self.outputs = torch.randn(plan.recipe.members, self.count, dataset.outputs)
@@ -155,7 +155,7 @@ class _Bench:
         return sets * min(self.plan.recipe.test_examples or SET_SIZE, SET_SIZE)
 
 
-def _random_data(dataset: type[Dataset], count: int) -> Prepared:
+def _random_data(dataset: type[Dataset], count: int) -> PreparedData:
     if dataset.images:
         x = torch.randint(256, (count, *dataset.shape), dtype=torch.uint8)
         scaling = Scaling(
@@ -167,7 +167,7 @@ def _random_data(dataset: type[Dataset], count: int) -> Prepared:
     if dataset.task == "classification":
         y = torch.arange(count) % dataset.outputs
     held_out = EvaluationSet("validation", x, y)
-    return Prepared((x, y), held_out, (), scaling, dataset.outputs)
+    return PreparedData((x, y), held_out, (), scaling, dataset.outputs)
 
 
 def _timed(function: Callable[[], object], compute: Compute) -> float:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from distillation_bench.bench.common.random_streams import seed_global_streams, torch_stream
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.augmentation import Views
-from distillation_bench.bench.training.checkpoints import Checkpoint, Row
-from distillation_bench.bench.training.data import Prepared
+from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.data import PreparedData
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
 from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
 from distillation_bench.bench.training.teacher import Teacher, chunks
@@ -29,14 +29,14 @@ def build(method: Method, seed: int, dataset: str) -> nn.Module:
 def train_student(
     method: Method,
     student: nn.Module,
-    data: Prepared,
+    data: PreparedData,
     teacher: Teacher,
     recipe: Recipe,
     seed: int,
     dataset: str,
     compute: Compute = CPU,
     checkpoint: Checkpoint | None = None,
-) -> list[Row]:
+) -> list[HistoryRow]:
     """Train in place, stage by stage; returns the history."""
     stages = method.stages(student, torch_stream(seed, dataset, "student", "stages"))
     decay = recipe.weight_decay if method.recipe == "teacher" else recipe.student_weight_decay
@@ -45,7 +45,7 @@ def train_student(
         raise ValueError(f"stages of one name: {', '.join(names)}")
     student.to(compute.device)
     training = _Training(method, data.to(compute.device), teacher, recipe, (seed, dataset), compute)
-    history: list[Row] = []
+    history: list[HistoryRow] = []
     done = 0.0
     for stage in stages:
         # Rounded at the ends, so that the stages' epochs sum to the recipe's.
@@ -66,7 +66,7 @@ def train_student(
 def predict(
     method: Method,
     network: nn.Module,
-    data: Prepared,
+    data: PreparedData,
     x: Tensor,
     stream: torch.Generator,
     compute: Compute = CPU,
@@ -83,7 +83,7 @@ class _Training:
     def __init__(
         self,
         method: Method,
-        data: Prepared,
+        data: PreparedData,
         teacher: Teacher,
         recipe: Recipe,
         names: tuple[int, str],

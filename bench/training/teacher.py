@@ -15,12 +15,12 @@ from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.augmentation import Views
-from distillation_bench.bench.training.checkpoints import Checkpoint, Row
-from distillation_bench.bench.training.data import Prepared
+from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.data import PreparedData
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
 from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
-from distillation_bench.methods.networks import Networks
-from distillation_bench.methods.tasks import Task
+from distillation_bench.methods.networks import NetworkBuilder
+from distillation_bench.methods.tasks import TaskTerms
 
 CHUNK = 256
 """Examples that an evaluation takes at a time."""
@@ -36,7 +36,7 @@ class Teacher:
     outputs: Mapping[str, Tensor]
     weights: Mapping[str, Tensor]
 
-    def network(self, networks: Networks) -> nn.Module:
+    def network(self, networks: NetworkBuilder) -> nn.Module:
         """The ensemble as one batched module."""
         members = len(next(iter(self.weights.values())))
         module = networks.members([Generator() for _ in range(members)])
@@ -46,15 +46,15 @@ class Teacher:
 
 def train_members(
     members: Sequence[int],
-    data: Prepared,
-    task: Task,
-    networks: Networks,
+    data: PreparedData,
+    task: TaskTerms,
+    networks: NetworkBuilder,
     recipe: Recipe,
     seed: int,
     dataset: str,
     compute: Compute = CPU,
     checkpoint: Checkpoint | None = None,
-) -> tuple[nn.Module, list[Row]]:
+) -> tuple[nn.Module, list[HistoryRow]]:
     """Train some members as one batch; each is the same to the bit in any company.
 
     Returns:
@@ -125,13 +125,13 @@ def chunks(x: Tensor) -> Sequence[Tensor]:
 
 
 @torch.no_grad()
-def outputs_on(network: nn.Module, data: Prepared, x: Tensor, compute: Compute = CPU) -> Tensor:
+def outputs_on(network: nn.Module, data: PreparedData, x: Tensor, compute: Compute = CPU) -> Tensor:
     """The members' outputs [M, N, K] on raw inputs x, in chunks of fixed size."""
     inputs = (data.inputs(chunk, compute.device) for chunk in chunks(x))
     return torch.cat([compute.outputs(partial(network, each)) for each in inputs], dim=1)
 
 
-def all_outputs(network: nn.Module, data: Prepared, compute: Compute) -> dict[str, Tensor]:
+def all_outputs(network: nn.Module, data: PreparedData, compute: Compute) -> dict[str, Tensor]:
     """The members' outputs on every split and set, by name, on the CPU."""
     inputs = {"train": data.train[0], "validation": data.validation.x}
     seen = (*data.sets, data.canvas) if data.canvas else data.sets
@@ -139,7 +139,7 @@ def all_outputs(network: nn.Module, data: Prepared, compute: Compute) -> dict[st
     return {name: outputs_on(network, data, x, compute).cpu() for name, x in inputs.items()}
 
 
-def load_network(cache: Cache, keys: Sequence[str], networks: Networks) -> nn.Module:
+def load_network(cache: Cache, keys: Sequence[str], networks: NetworkBuilder) -> nn.Module:
     """Some members as one batched module.
 
     Raises:

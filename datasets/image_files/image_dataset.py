@@ -9,16 +9,23 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from distillation_bench.datasets.base import BadData, Data, Dataset, Group, Split, Stream
+from distillation_bench.datasets.base import (
+    BadData,
+    Dataset,
+    DatasetArrays,
+    OODGroup,
+    Split,
+    Stream,
+)
 from distillation_bench.datasets.image_files.torchvision_import import (
     fetching,
     torchvision_datasets,
 )
 from distillation_bench.datasets.stratified import stratified
 
-Part = Literal["train", "test"]
+SplitName = Literal["train", "test"]
 
-SYNTHETIC: Mapping[str, Group] = {
+SYNTHETIC: Mapping[str, OODGroup] = {
     "uniform-noise": "far",
     "gaussian-noise": "far",
     "pixel-permutation": "far",
@@ -26,7 +33,7 @@ SYNTHETIC: Mapping[str, Group] = {
 """The OOD sets that can always be had."""
 
 
-class Images(Dataset, unfinished=True):
+class ImageDataset(Dataset, unfinished=True):
     """Images with a class each: a tenth of the training part validates, stratified.
 
     A subclass names the files (relative to the root) that it needs, and reads a part.
@@ -43,7 +50,7 @@ class Images(Dataset, unfinished=True):
     std: ClassVar[tuple[float, ...]]
 
     @abstractmethod
-    def read(self, part: Part) -> Split:
+    def read(self, part: SplitName) -> Split:
         """All images of a part [N, C, H, W] uint8, in the order of the source.
 
         Raises:
@@ -62,9 +69,9 @@ class Images(Dataset, unfinished=True):
                 source = getattr(torchvision_datasets(), self.torchvision)
                 source(self.root, download=True, **options)
 
-    def load(self, stream: Stream) -> Data:
+    def load(self, stream: Stream) -> DatasetArrays:
         train, validation = held_out(self.read("train"), stream("split"))
-        return Data(
+        return DatasetArrays(
             train=train,
             validation=validation,
             test=self.read("test"),

@@ -31,7 +31,7 @@ DEEP = 65535
 WHITE = (255, 255, 255, 255)
 
 
-class Unreadable(Exception):
+class UnreadableImage(Exception):
     """Why a file gives no picture."""
 
 
@@ -75,7 +75,7 @@ def decoded(files: Sequence[Path], shape: tuple[int, ...]) -> tuple[np.ndarray, 
     for row, file in enumerate(files):
         try:
             images[row], transparent[row] = _pixels(file, shape)
-        except Unreadable as error:
+        except UnreadableImage as error:
             faults.add(file, str(error))
     faults.refuse()
     return images, transparent
@@ -98,7 +98,7 @@ def find_faults(files: Iterable[Path], faults: Faults) -> None:
         try:
             with _opened(file) as stream:
                 start = stream.read(SIGNATURE)
-        except Unreadable as error:
+        except UnreadableImage as error:
             faults.add(file, str(error))
             continue
         if not _is_any(start, _readable()):
@@ -153,10 +153,10 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        raise Unreadable(error.strerror or str(error)) from None
+        raise UnreadableImage(error.strerror or str(error)) from None
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unreadable("not a regular file")
+            raise UnreadableImage("not a regular file")
         yield stream
 
 
@@ -173,14 +173,14 @@ def _pixels(file: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
         try:
             with Image.open(stream, formats=_readable()) as image:
                 picture, transparent = _plain(image, MODES[channels])
-        except Unreadable:
+        except UnreadableImage:
             raise
         except Exception as error:  # decoders raise all kinds
             stream.seek(0)
             start = stream.read(SIGNATURE)
             known = _is_any(start, _readable())
             reason = f"not a whole image ({one_line(error)})" if known else _what_else(start)
-            raise Unreadable(reason) from None
+            raise UnreadableImage(reason) from None
     if picture.size != (width, height):
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
@@ -214,5 +214,7 @@ def _shallow(image: Image) -> Image:
     white = 1 if image.mode.startswith("F") else DEEP
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= white):
-        raise Unreadable(f"mode {image.mode}: values from {low:g} to {high:g}, not 0 to {white}")
+        raise UnreadableImage(
+            f"mode {image.mode}: values from {low:g} to {high:g}, not 0 to {white}"
+        )
     return Image.fromarray((values * (255 / white)).round().astype(np.uint8))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillation_bench.methods.networks.base import Networks
+from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.options import options_of
 
-__all__ = ["Networks", "build_networks"]
+__all__ = ["NetworkBuilder", "network_builder"]
 
 
-def build_networks(
+def network_builder(
     description: Mapping[str, Any], shape: tuple[int, ...], outputs: int
-) -> Networks:
+) -> NetworkBuilder:
     """The builders for a dataset's `network` description.
 
     Args:

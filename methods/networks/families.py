@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from distillation_bench.methods.networks.base import Networks
-from distillation_bench.methods.networks.lenet import LeNetNetworks
-from distillation_bench.methods.networks.mlp import MLPNetworks
-from distillation_bench.methods.networks.resnet import ResNetNetworks
-from distillation_bench.methods.networks.wide_resnet import WideResNetNetworks
+from distillation_bench.methods.networks.builder import NetworkBuilder
+from distillation_bench.methods.networks.lenet import LeNetBuilder
+from distillation_bench.methods.networks.mlp import MLPBuilder
+from distillation_bench.methods.networks.resnet import ResNetBuilder
+from distillation_bench.methods.networks.wide_resnet import WideResNetBuilder
 
-FAMILIES: dict[str, Callable[..., Networks]] = {
-    "mlp": MLPNetworks,
-    "lenet": LeNetNetworks,
-    "resnet": ResNetNetworks,
-    "resnet18": ResNetNetworks,
-    "wide-resnet": WideResNetNetworks,
+FAMILIES: dict[str, Callable[..., NetworkBuilder]] = {
+    "mlp": MLPBuilder,
+    "lenet": LeNetBuilder,
+    "resnet": ResNetBuilder,
+    "resnet18": ResNetBuilder,
+    "wide-resnet": WideResNetBuilder,
 }
 """By name: builders from options, the shape of one input, and the number of outputs."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Generator, Tensor, nn
 
-from distillation_bench.methods.networks.base import Networks
 from distillation_bench.methods.networks.batched import Stacked
+from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.mlp import BatchedLinear, affine
 
 
@@ -31,7 +31,7 @@ class CoreAndHeads(nn.Module):
         return outputs
 
 
-def core_and_heads(networks: Networks, heads: int, generator: Generator) -> CoreAndHeads:
+def core_and_heads(networks: NetworkBuilder, heads: int, generator: Generator) -> CoreAndHeads:
     """A student with so many heads; with one head, the plain network."""
     return CoreAndHeads(networks.core(generator), networks.heads(heads, generator))
 
@@ -66,7 +66,7 @@ class DropoutLast(nn.Module):
     16 random bits decide on each feature, so the rate is a multiple of 2⁻¹⁶, below 1.
     """
 
-    def __init__(self, networks: Networks, rate: float, generator: Generator) -> None:
+    def __init__(self, networks: NetworkBuilder, rate: float, generator: Generator) -> None:
         super().__init__()
         self.rate = min(round(rate * 2**16), 2**16 - 1) / 2**16
         self.trunk, width = networks.trunk(generator)
@@ -93,7 +93,7 @@ class GaussianLast(nn.Module):
     Kingma et al. 2015 (arXiv 1506.02557): a ~ N(x μ, x² σ²) per example and pass. Prior N(0, 1).
     """
 
-    def __init__(self, networks: Networks, log_variance: float, generator: Generator) -> None:
+    def __init__(self, networks: NetworkBuilder, log_variance: float, generator: Generator) -> None:
         super().__init__()
         self.trunk, width = networks.trunk(generator)
         self.last = BatchedLinear(width, networks.outputs, [generator])

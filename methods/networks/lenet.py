@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from torch import Generator, nn
 
-from distillation_bench.methods.networks.base import Networks
 from distillation_bench.methods.networks.batched import Batched, Stacked
+from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.mlp import BatchedMLP
-from distillation_bench.methods.networks.options import LeNet
+from distillation_bench.methods.networks.options import LeNetOptions
 from distillation_bench.methods.networks.resnet import channels_of
 
 SIDE = 4
@@ -35,10 +35,10 @@ def dense(widths: Sequence[int]) -> list[nn.Module]:
     return layers
 
 
-class LeNetNetworks(Networks):
+class LeNetBuilder(NetworkBuilder):
     """Convolutional members and cores; the heads are perceptrons on the core's features."""
 
-    def __init__(self, options: LeNet, shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, options: LeNetOptions, shape: tuple[int, ...], outputs: int) -> None:
         self.outputs = outputs
         self._batching = options.batching
         self._channels = channels_of(shape)

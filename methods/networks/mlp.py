@@ -11,9 +11,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from distillation_bench.methods.networks.base import Networks
 from distillation_bench.methods.networks.batched import Stacked
-from distillation_bench.methods.networks.options import MLP
+from distillation_bench.methods.networks.builder import NetworkBuilder
+from distillation_bench.methods.networks.options import MLPOptions
 
 ALIGNMENT = 4
 """Each network's slice of a product is padded to a multiple of so many numbers, 16 bytes: kernels
@@ -104,10 +104,10 @@ class BatchedMLP(Stacked):
         yield from self.parameters()
 
 
-class MLPNetworks(Networks):
+class MLPBuilder(NetworkBuilder):
     """Perceptrons on inputs of any shape, with the given hidden widths."""
 
-    def __init__(self, options: MLP, shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, options: MLPOptions, shape: tuple[int, ...], outputs: int) -> None:
         inputs = math.prod(shape)
         self.outputs = outputs
         self._rank = len(shape)

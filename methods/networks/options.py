@@ -17,7 +17,7 @@ Sizes = list[Size]
 Batching = Literal["turn", "vmap"]
 
 
-class Options(BaseModel):
+class NetworkOptions(BaseModel):
     """A family's options: typed, documented, frozen; an unknown name is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -25,7 +25,7 @@ class Options(BaseModel):
     family: ClassVar[str]
 
 
-class MLP(Options):
+class MLPOptions(NetworkOptions):
     """Perceptrons with ReLU between layers."""
 
     family = "mlp"
@@ -35,7 +35,7 @@ class MLP(Options):
     head: Sizes = Field(description="hidden widths of a head")
 
 
-class _Convolutional(Options):
+class _Convolutional(NetworkOptions):
     batching: Batching = Field(
         "turn", description="networks one after another, or vmap: as one grouped convolution"
     )
@@ -49,7 +49,7 @@ class _Scaled(_Convolutional):
         return [max(1, round(size * self.width)) for size in sizes]
 
 
-class LeNet(_Scaled):
+class LeNetOptions(_Scaled):
     """3×3 convolutions, each with a max pool, then dense layers on 4×4."""
 
     family = "lenet"
@@ -65,7 +65,7 @@ class LeNet(_Scaled):
     head: Sizes = Field([128, 128], description="hidden widths of a head, which is dense")
 
 
-class ResNet(_Scaled):
+class ResNetOptions(_Scaled):
     """Basic residual blocks with batch normalisation, in stages of halved sides."""
 
     family = "resnet"
@@ -76,7 +76,7 @@ class ResNet(_Scaled):
     blocks: int = Field(2, ge=1, description="residual blocks in every stage")
 
 
-class ResNet18(ResNet):
+class ResNet18Options(ResNetOptions):
     """The ResNet-18 of CIFAR: a student is a member whose last stage is the head."""
 
     family = "resnet18"
@@ -86,7 +86,7 @@ class ResNet18(ResNet):
     head: Sizes = Field([512], description="planes of a head's stages; none: a linear layer alone")
 
 
-class WideResNet(_Convolutional):
+class WideResNetOptions(_Convolutional):
     """Pre-activated wide residual networks: a student is a member whose last group is the head."""
 
     family = "wide-resnet"
@@ -102,12 +102,13 @@ class WideResNet(_Convolutional):
         return value
 
 
-OPTIONS: dict[str, type[Options]] = {
-    options.family: options for options in (MLP, LeNet, ResNet, ResNet18, WideResNet)
+OPTIONS: dict[str, type[NetworkOptions]] = {
+    options.family: options
+    for options in (MLPOptions, LeNetOptions, ResNetOptions, ResNet18Options, WideResNetOptions)
 }
 
 
-def options_of(description: Mapping[str, Any]) -> Options:
+def options_of(description: Mapping[str, Any]) -> NetworkOptions:
     """The options that a `network` description gives, whose `family` names their kind.
 
     Raises:

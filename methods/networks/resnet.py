@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from distillation_bench.methods.networks.base import Networks
 from distillation_bench.methods.networks.batched import Batched, Stacked
-from distillation_bench.methods.networks.options import ResNet
+from distillation_bench.methods.networks.builder import NetworkBuilder
+from distillation_bench.methods.networks.options import ResNetOptions
 
 FEW = 8
 """Input channels, below which a strided 1×1 convolution is a `Subsampled` one."""
@@ -84,7 +84,7 @@ class Normalised(nn.Module):
         return output
 
 
-class Block(nn.Module):
+class BasicBlock(nn.Module):
     """Two 3×3 convolutions beside the input or, where its shape changes, a 1×1 convolution."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -114,16 +114,16 @@ def stages(inputs: int, planes: Sequence[int], blocks: int, stride: int = 2) -> 
     """Blocks by stage; `stride` is the first stage's, the others have 2."""
     layers: list[nn.Module] = []
     for outputs in planes:
-        layers.append(Block(inputs, outputs, stride))
-        layers += [Block(outputs, outputs, 1) for _ in range(blocks - 1)]
+        layers.append(BasicBlock(inputs, outputs, stride))
+        layers += [BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)]
         inputs, stride = outputs, 2
     return layers
 
 
-class ResNetNetworks(Networks):
+class ResNetBuilder(NetworkBuilder):
     """A member or core is a stem and stages of strides 1-2-2-…; a head is further stages."""
 
-    def __init__(self, options: ResNet, shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, options: ResNetOptions, shape: tuple[int, ...], outputs: int) -> None:
         self.outputs = outputs
         self._batching = options.batching
         self._blocks = options.blocks

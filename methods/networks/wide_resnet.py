@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from distillation_bench.methods.networks.base import Networks
 from distillation_bench.methods.networks.batched import Batched, Stacked
-from distillation_bench.methods.networks.options import WideResNet
+from distillation_bench.methods.networks.builder import NetworkBuilder
+from distillation_bench.methods.networks.options import WideResNetOptions
 from distillation_bench.methods.networks.resnet import (
     BatchNorm,
     GlobalPool,
@@ -21,7 +21,7 @@ STEM = 16
 """Planes of the first convolution."""
 
 
-class Block(nn.Module):
+class PreActivationBlock(nn.Module):
     """Normalisation, ReLU, convolution, twice, beside the input; activations come first.
 
     Where the shape changes, a 1×1 convolution of the activated input stands in its place.
@@ -43,14 +43,14 @@ class Block(nn.Module):
 
 
 def group(inputs: int, outputs: int, blocks: int, stride: int) -> list[nn.Module]:
-    others = [Block(outputs, outputs, 1) for _ in range(blocks - 1)]
-    return [Block(inputs, outputs, stride), *others]
+    others = [PreActivationBlock(outputs, outputs, 1) for _ in range(blocks - 1)]
+    return [PreActivationBlock(inputs, outputs, stride), *others]
 
 
-class WideResNetNetworks(Networks):
+class WideResNetBuilder(NetworkBuilder):
     """A core is the stem and two groups, a head the third group and a linear layer."""
 
-    def __init__(self, options: WideResNet, shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, options: WideResNetOptions, shape: tuple[int, ...], outputs: int) -> None:
         self.outputs = outputs
         self._batching = options.batching
         self._channels = channels_of(shape)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from distillation_bench.datasets import DATASETS, Data, Dataset, Split, Stream
+from distillation_bench.datasets import DATASETS, Dataset, DatasetArrays, Split, Stream
 
 Streams = Callable[[int], Stream]
-Loaded = tuple[type[Dataset], Data]
+Loaded = tuple[type[Dataset], DatasetArrays]
 
 
 @pytest.fixture(scope="module", params=[name for name, cls in DATASETS.items() if not cls.images])
@@ -19,7 +19,7 @@ def loaded(request: pytest.FixtureRequest, streams: Streams) -> Loaded:
     return cls, cls().load(streams(0))
 
 
-def arrays(data: Data) -> Iterator[tuple[str, np.ndarray]]:
+def arrays(data: DatasetArrays) -> Iterator[tuple[str, np.ndarray]]:
     named = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {**named, **{f"{shift}-{level}": s for (shift, level), s in data.shifted.items()}}
     if data.canvas is not None:

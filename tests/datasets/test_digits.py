@@ -13,24 +13,24 @@ from sklearn.datasets import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.teacher import train_members
-from distillation_bench.datasets import Data, Split, Stream
+from distillation_bench.datasets import DatasetArrays, Split, Stream
 from distillation_bench.datasets.digits import Digits, DigitsWithout89
 from distillation_bench.datasets.image_files.pictures import Decoder
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 Streams = Callable[[int], Stream]
 
 
 @pytest.fixture(scope="module")
-def data(streams: Streams) -> Data:
+def data(streams: Streams) -> DatasetArrays:
     return Digits().load(streams(0))
 
 
 @pytest.fixture(scope="module")
-def without(streams: Streams) -> Data:
+def without(streams: Streams) -> DatasetArrays:
     return DigitsWithout89().load(streams(0))
 
 
@@ -38,7 +38,7 @@ def labelled_rows(x: np.ndarray, y: np.ndarray) -> set[tuple[bytes, int]]:
     return {(row.tobytes(), int(label)) for row, label in zip(x, y, strict=True)}
 
 
-def test_splits_partition_the_source(data: Data) -> None:
+def test_splits_partition_the_source(data: DatasetArrays) -> None:
     x, y = load_digits(return_X_y=True)
     splits = (data.train, data.validation, data.test)
     assert sum(len(s) for s in splits) == 1797
@@ -46,7 +46,7 @@ def test_splits_partition_the_source(data: Data) -> None:
     assert together == labelled_rows((x / 16).astype(np.float32), y)
 
 
-def test_splits_are_stratified(data: Data) -> None:
+def test_splits_are_stratified(data: DatasetArrays) -> None:
     counts = np.array([np.bincount(s.y) for s in (data.train, data.validation, data.test)])
     shares = np.array([[0.5], [0.1], [0.4]])
     assert np.abs(counts - shares * counts.sum(0)).max() <= 1
@@ -71,27 +71,29 @@ def test_scikit_learn_is_imported_for_the_first_seed_alone(
     assert not np.array_equal(second.train.x, first.train.x)
 
 
-def test_pixels_are_in_the_unit_interval(data: Data) -> None:
+def test_pixels_are_in_the_unit_interval(data: DatasetArrays) -> None:
     for x in (data.train.x, data.ood["patches"], *(s.x for s in data.shifted.values())):
         assert x.min() >= 0
         assert x.max() <= 1
     assert data.train.x.max() == 1
 
 
-def test_without_89_is_a_restriction_of_all_digits(data: Data, without: Data) -> None:
+def test_without_89_is_a_restriction_of_all_digits(
+    data: DatasetArrays, without: DatasetArrays
+) -> None:
     for name in ("train", "validation", "test"):
         whole, part = getattr(data, name), getattr(without, name)
         np.testing.assert_array_equal(part.x, whole.x[whole.y < 8])
         np.testing.assert_array_equal(part.y, whole.y[whole.y < 8])
 
 
-def test_near_set_is_every_8_and_9(without: Data) -> None:
+def test_near_set_is_every_8_and_9(without: DatasetArrays) -> None:
     x, y = load_digits(return_X_y=True)
     np.testing.assert_array_equal(without.ood["digits-8-9"], x[y >= 8] / 16)
     assert DigitsWithout89.ood_groups == {"digits-8-9": "near", "patches": "far"}
 
 
-def test_patches_are_cut_from_the_two_photographs(data: Data) -> None:
+def test_patches_are_cut_from_the_two_photographs(data: DatasetArrays) -> None:
     patches = data.ood["patches"]
     assert patches.shape == (1000, 64)
     for half, photograph in zip(np.split(patches, 2), load_sample_images().images, strict=True):
@@ -103,7 +105,7 @@ def test_patches_are_cut_from_the_two_photographs(data: Data) -> None:
             assert any(np.allclose(windows[i, j], patch, atol=1e-6) for i, j in found)
 
 
-def test_shifts_move_the_test_images_by_quarters_of_a_pixel(data: Data) -> None:
+def test_shifts_move_the_test_images_by_quarters_of_a_pixel(data: DatasetArrays) -> None:
     images = data.test.x.reshape(-1, 8, 8)
     beside = np.pad(images, ((0, 0), (2, 0), (2, 0)))
     for severity, (near, part) in enumerate(((0, 0.25), (0, 0.5), (0, 0.75), (1, 0), (1, 0.25)), 1):
@@ -114,18 +116,18 @@ def test_shifts_move_the_test_images_by_quarters_of_a_pixel(data: Data) -> None:
             np.testing.assert_allclose(found, (1 - part) * one + part * other, atol=1e-6)
 
 
-def test_digits_stay_in_the_frame(data: Data) -> None:
+def test_digits_stay_in_the_frame(data: DatasetArrays) -> None:
     ink = data.test.x.sum()
     for (shift, _), split in data.shifted.items():
         # Turned, a digit may also cover more pixels than before.
         assert abs(1 - split.x.sum() / ink) < (0.1 if shift == "rotation" else 1 / 6)
 
 
-def test_a_teachers_accuracy_falls_with_severity(data: Data) -> None:
-    networks = build_networks(Digits.network, Digits.shape, Digits.outputs)
+def test_a_teachers_accuracy_falls_with_severity(data: DatasetArrays) -> None:
+    networks = network_builder(Digits.network, Digits.shape, Digits.outputs)
     recipe = Recipe.model_validate({**Digits.recipe, "epochs": 20})
     x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.y)
-    prepared = Prepared((x, y), EvaluationSet("validation", x, y), ())
+    prepared = PreparedData((x, y), EvaluationSet("validation", x, y), ())
     teacher, _ = train_members(
         range(3), prepared, TASKS["classification"], networks, recipe, 0, "digits"
     )

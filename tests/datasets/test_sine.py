@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from distillation_bench.datasets import Data, Split, Stream
+from distillation_bench.datasets import DatasetArrays, Split, Stream
 from distillation_bench.datasets.sine import Sine, SineGap
 
 
 @pytest.fixture(scope="module")
-def data(streams: Callable[[int], Stream]) -> Data:
+def data(streams: Callable[[int], Stream]) -> DatasetArrays:
     return Sine().load(streams(0))
 
 
@@ -19,26 +19,26 @@ def residuals(split: Split) -> np.ndarray:
     return np.asarray(split.y - np.sin(x) - np.polyval([0.01, 0.1, -0.1, 0.0], x))
 
 
-def test_sizes_and_ranges(data: Data) -> None:
+def test_sizes_and_ranges(data: DatasetArrays) -> None:
     for split, size in ((data.train, 240), (data.validation, 30), (data.test, 1000)):
         assert split.x.shape == (size, 1)
         assert split.y.shape == (size,)
         assert np.abs(split.x).max() <= 6
 
 
-def test_inputs_are_uniform(data: Data) -> None:
+def test_inputs_are_uniform(data: DatasetArrays) -> None:
     counts = np.histogram(data.test.x, bins=4, range=(-6, 6))[0]
     assert np.abs(counts - 250).max() < 4 * np.sqrt(1000 * 0.25 * 0.75)
 
 
 @pytest.mark.parametrize(("split", "size"), [("train", 240), ("test", 1000)])
-def test_noise_is_standard(data: Data, split: str, size: int) -> None:
+def test_noise_is_standard(data: DatasetArrays, split: str, size: int) -> None:
     noise = residuals(getattr(data, split))
     assert abs(noise.mean()) < 4 / np.sqrt(size)
     assert abs(noise.var(ddof=1) - 1) < 4 * np.sqrt(2 / (size - 1))
 
 
-def test_outside_is_on_both_sides_beyond_the_edge(data: Data) -> None:
+def test_outside_is_on_both_sides_beyond_the_edge(data: DatasetArrays) -> None:
     x = data.ood["outside"]
     assert x.shape == (1000, 1)
     assert np.abs(x).min() > 6
@@ -47,7 +47,7 @@ def test_outside_is_on_both_sides_beyond_the_edge(data: Data) -> None:
     assert abs(np.abs(x).mean() - 9) < 4 * (6 / np.sqrt(12)) / np.sqrt(1000)
 
 
-def test_canvas_is_the_curve_without_noise(data: Data) -> None:
+def test_canvas_is_the_curve_without_noise(data: DatasetArrays) -> None:
     assert data.canvas is not None
     np.testing.assert_array_equal(
         data.canvas.x[:, 0], np.linspace(-12, 12, 1000).astype(np.float32)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist  # type: ignore[import-untyped, unused-ignore]
 
-from distillation_bench.datasets import Data, Split, Stream
+from distillation_bench.datasets import DatasetArrays, Split, Stream
 from distillation_bench.datasets.spiral import Spiral
 
 
 @pytest.fixture(scope="module")
-def data(streams: Callable[[int], Stream]) -> Data:
+def data(streams: Callable[[int], Stream]) -> DatasetArrays:
     return Spiral().load(streams(0))
 
 
@@ -20,14 +20,14 @@ def turned_back(split: Split) -> np.ndarray:
     return (split.x[:, 0] + 1j * split.x[:, 1]) * np.exp(-2j * np.pi * split.y / 3)
 
 
-def test_sizes(data: Data) -> None:
+def test_sizes(data: DatasetArrays) -> None:
     assert (len(data.train), len(data.validation), len(data.test)) == (240, 30, 3000)
     assert np.bincount(data.test.y).tolist() == [1000, 1000, 1000]
     assert np.bincount(data.train.y).max() <= 100
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_every_point_is_on_its_arm_up_to_the_noise(data: Data, split: str) -> None:
+def test_every_point_is_on_its_arm_up_to_the_noise(data: DatasetArrays, split: str) -> None:
     t = np.linspace(0, 2 * np.pi, 2001)
     noise = turned_back(getattr(data, split))[:, None] - t * np.exp(1j * t)
     # How far the noise lies outside [0, 1/2]^2, for the t that suits the point best.
@@ -35,7 +35,7 @@ def test_every_point_is_on_its_arm_up_to_the_noise(data: Data, split: str) -> No
     assert outside.min(1).max() < 0.02  # the grid of t moves by at most 6.4 * 0.0032
 
 
-def test_points_are_uniform_over_the_square_of_t_and_noise_is_centred(data: Data) -> None:
+def test_points_are_uniform_over_the_square_of_t_and_noise_is_centred(data: DatasetArrays) -> None:
     points = turned_back(data.test) - (0.25 + 0.25j)  # less the mean noise
     share = np.abs(points) ** 2 / (2 * np.pi) ** 2
     # E|p|^2 is E t^2 plus the noise's variance, 2 * (1/2)^2 / 12.
@@ -45,7 +45,7 @@ def test_points_are_uniform_over_the_square_of_t_and_noise_is_centred(data: Data
     np.testing.assert_allclose(counts, 0.25, atol=0.05)
 
 
-def test_plane_is_uniform_and_clear_of_the_training_points(data: Data) -> None:
+def test_plane_is_uniform_and_clear_of_the_training_points(data: DatasetArrays) -> None:
     plane = data.ood["plane"]
     assert plane.shape == (2000, 2)
     assert np.abs(plane).max() <= 20
@@ -58,7 +58,7 @@ def test_plane_is_uniform_and_clear_of_the_training_points(data: Data) -> None:
     assert abs((frame > 15).mean() - expected) < 4 * error
 
 
-def test_between_is_inside_the_disc_and_clear_of_the_training_points(data: Data) -> None:
+def test_between_is_inside_the_disc_and_clear_of_the_training_points(data: DatasetArrays) -> None:
     between = data.ood["between"]
     assert between.shape == (2000, 2)
     assert np.hypot(*between.T).max() < 2 * np.pi
@@ -71,7 +71,7 @@ def test_between_is_inside_the_disc_and_clear_of_the_training_points(data: Data)
     assert thirds.min() > 400
 
 
-def test_canvas_is_the_grid_row_by_row(data: Data) -> None:
+def test_canvas_is_the_grid_row_by_row(data: DatasetArrays) -> None:
     assert data.canvas is not None
     grid = data.canvas.x.reshape(100, 100, 2)
     axis = np.linspace(-20, 20, 100, dtype=np.float32)

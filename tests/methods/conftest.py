@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distillation_bench.methods import Batch, Setting
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 Row = Sequence[float]
@@ -151,7 +151,7 @@ def setting() -> Callable[..., Setting]:
     ) -> Setting:
         described = {"family": "mlp", "member": [6], "core": [5], "head": list(head)}
         outputs = outputs if task == "classification" else 2
-        networks = build_networks(described, (3,), outputs)
+        networks = network_builder(described, (3,), outputs)
 
         def teacher() -> nn.Module:
             return networks.members([torch.Generator().manual_seed(m) for m in range(members)])

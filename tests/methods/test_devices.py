@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.optimizer import Adam
 from distillation_bench.methods import METHODS, Batch, Setting
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 META = torch.device("meta")
@@ -44,7 +44,7 @@ def test_a_step_and_a_prediction(
         pytest.skip(METHODS[name].refuses[task])
     description, shape = NETWORKS[family]
     classification = task == "classification"
-    networks = build_networks(description, shape, 4 if classification else 2)
+    networks = network_builder(description, shape, 4 if classification else 2)
     streams = [torch.Generator().manual_seed(m) for m in range(MEMBERS)]
     members = networks.members(streams).to(META)
     setting = Setting(TASKS[task], MEMBERS, EXAMPLES, networks, lambda: members)
@@ -74,7 +74,7 @@ def test_inputs_are_normalised_where_they_are_needed() -> None:
     x = torch.zeros(EXAMPLES, 3, 8, 8, dtype=torch.uint8)
     y = torch.zeros(EXAMPLES, dtype=torch.int64)
     scaling = Scaling(torch.tensor([0.5] * 3), torch.tensor([0.2] * 3))
-    data = Prepared((x, y), EvaluationSet("validation", x, y), (), scaling, 4).to(META)
+    data = PreparedData((x, y), EvaluationSet("validation", x, y), (), scaling, 4).to(META)
     assert data.inputs(x).device == META
     assert data.inputs(x, torch.device("cpu")).device.type == "cpu"
     raw, targets = data.batch(torch.arange(2))

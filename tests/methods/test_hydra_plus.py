@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distillation_bench.methods import Batch, Setting
 from distillation_bench.methods.hydra_plus import HydraPlus, diversity
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.heads import CoreAndHeads, core_and_heads, rows
 from distillation_bench.methods.networks.mlp import BatchedLinear
 
@@ -121,7 +121,7 @@ def test_the_sum_is_of_convolutions_and_linear_layers_alone(
 ) -> None:
     """Value and gradient, against loops over layers, heads and rows; no normalisation is in it."""
     options, shape = FAMILIES[family]
-    networks = build_networks({"family": family, **options}, shape, 4)
+    networks = network_builder({"family": family, **options}, shape, 4)
     student = core_and_heads(networks, 3, generator).double()
     stack = getattr(student.heads, "network", student.heads)
     layers = [layer for layer in stack.modules() if isinstance(layer, LAYERS)]

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.student import train_student
 from distillation_bench.bench.training.teacher import Teacher
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS, Method, Setting
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 NUMBERS = Path(__file__).with_name("original_code.csv")
@@ -81,13 +81,13 @@ def wave(*shape: int, phase: float = 0.0) -> Tensor:
     return torch.sin(1.7 * places + 0.001 * places.square() + phase).view(shape)
 
 
-def prepared(problem: Problem) -> tuple[Prepared, Teacher]:
+def prepared(problem: Problem) -> tuple[PreparedData, Teacher]:
     """Training examples and the members' outputs on them."""
     x = 2 * wave(problem.examples, *problem.shape, phase=0.5)
     y = torch.arange(problem.examples) % problem.outputs
     targets = y if problem.task == "classification" else wave(problem.examples, phase=0.2)
     outputs = 1.5 * wave(MEMBERS, problem.examples, problem.outputs, phase=0.9)
-    data = Prepared((x, targets), EvaluationSet("validation", x, targets), ())
+    data = PreparedData((x, targets), EvaluationSet("validation", x, targets), ())
     return data, Teacher({"train": outputs}, {})
 
 
@@ -102,7 +102,7 @@ def method_of(problem: Problem, student: str) -> Method:
         given["smoothing"] = 0.0
     else:
         given["a"] = problem.a
-    networks = build_networks(problem.network, problem.shape, problem.outputs)
+    networks = network_builder(problem.network, problem.shape, problem.outputs)
     method = METHODS[student]
     setting = Setting(TASKS[problem.task], MEMBERS, problem.examples, networks, nn.Identity)
     return method(method.Parameters(**given), setting)

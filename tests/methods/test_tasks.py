@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from distillation_bench.methods.tasks import TASKS, Task
+from distillation_bench.methods.tasks import TASKS, TaskTerms
 
 Draw = Callable[..., Tensor]
 Plain = Mapping[str, Any]
@@ -21,7 +21,7 @@ TERMS = pytest.mark.parametrize("term", ["correctness", "aggregation", "individu
 WIDTH = {"classification": 4, "regression": 2}
 
 
-def value(task: Task, term: str, outputs: Tensor, teacher: Tensor, y: Tensor) -> Tensor:
+def value(task: TaskTerms, term: str, outputs: Tensor, teacher: Tensor, y: Tensor) -> Tensor:
     computed: Tensor = getattr(task, term)(outputs, y if term == "correctness" else teacher)
     return computed
 

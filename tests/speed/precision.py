@@ -16,12 +16,12 @@ from distillation_bench.bench.common.random_streams import numpy_stream
 from distillation_bench.bench.planning.cache_keys import Sources
 from distillation_bench.bench.planning.recipe import recipe_for
 from distillation_bench.bench.training import student, teacher
-from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.evaluation import measure as evaluation
 from distillation_bench.bench.training.hardware.compute import Compute, device_here
 from distillation_bench.datasets.base import Split
 from distillation_bench.datasets.mnist import MNIST
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 MEMBERS, EXAMPLES, EPOCHS, SEEDS = 5, 10_000, 4, range(3)
@@ -46,7 +46,7 @@ class Run:
         data = _data(self.root, self.seed, round(self.scale * EXAMPLES))
         given = {"members": MEMBERS, "epochs": EPOCHS, "batch_size": 128}
         recipe = recipe_for(MNIST.recipe, MNIST.network, {**given, "precision": self.precision})
-        networks = build_networks(MNIST.network, MNIST.shape, MNIST.outputs)
+        networks = network_builder(MNIST.network, MNIST.shape, MNIST.outputs)
         compute = Compute(device_here(), self.precision)
         names = (recipe, self.seed, MNIST.name, compute)
         task = TASKS["classification"]
@@ -94,14 +94,14 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean:.4f} ± {deviation:.4f} (n = {len(values)})"
 
 
-def _data(root: Path, seed: int, examples: int) -> Prepared:
+def _data(root: Path, seed: int, examples: int) -> PreparedData:
     """MNIST with fewer training images and no set but the test set."""
     data = MNIST(root).load(partial(numpy_stream, seed, "data", MNIST.name))
 
     def tensors(split: Split, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.from_numpy(split.x[:count]), torch.from_numpy(split.y[:count])
 
-    return Prepared(
+    return PreparedData(
         train=tensors(data.train, examples),
         validation=EvaluationSet("validation", *tensors(data.validation)),
         sets=(EvaluationSet("test", *tensors(data.test)),),

@@ -37,10 +37,10 @@ from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training import teacher
-from distillation_bench.bench.training.data import Prepared, load, prepare
+from distillation_bench.bench.training.data import PreparedData, load, prepare
 from distillation_bench.bench.training.hardware.compute import prepare_process
 from distillation_bench.datasets.spiral import Spiral
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.predictions import Samples
 from distillation_bench.methods.tasks import TASKS
 
@@ -78,7 +78,7 @@ def teacher_rate() -> list[Row]:
     """(b) The batched teacher step against the matrix product's peak; and against plain torch."""
     prepare_process()
     recipe = recipe_for(Spiral.recipe, Spiral.network, {"members": 10, "epochs": 50})
-    networks = build_networks(recipe.network, Spiral.shape, Spiral.outputs)
+    networks = network_builder(recipe.network, Spiral.shape, Spiral.outputs)
     data = _prepared(Spiral.name)
     task = TASKS[Spiral.task]
 
@@ -103,7 +103,7 @@ def teacher_rate() -> list[Row]:
     ]
 
 
-def _quality(data: Prepared, batched: Callable[..., nn.Module], recipe: Recipe) -> list[Row]:
+def _quality(data: PreparedData, batched: Callable[..., nn.Module], recipe: Recipe) -> list[Row]:
     """Test error and NLL of ensembles trained batched and plainly, over seeds."""
     test = data.sets[0]
 
@@ -132,7 +132,7 @@ def _quality(data: Prepared, batched: Callable[..., nn.Module], recipe: Recipe) 
     return rows
 
 
-def _plain_members(data: Prepared, members: int, epochs: int) -> list[nn.Module]:
+def _plain_members(data: PreparedData, members: int, epochs: int) -> list[nn.Module]:
     """The same ensemble the usual way: modules, torch.optim, one member after another."""
     x, y = data.train
     trained: list[nn.Module] = []
@@ -160,7 +160,7 @@ def _layers(hidden: Sequence[int], inputs: int, outputs: int) -> list[tuple[int,
     return list(pairwise(widths))
 
 
-def _prepared(dataset: str) -> Prepared:
+def _prepared(dataset: str) -> PreparedData:
     plan = DataPlan(dataset, 0, None, None, Sources(), "splits", "sets")
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))

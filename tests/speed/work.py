@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from distillation_bench.bench.planning.cache_keys import OODSet, Sources
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
 from distillation_bench.bench.training import student, teacher
-from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.bench.training.evaluation import measure as evaluation
 from distillation_bench.bench.training.hardware.compute import Compute, device_here
 from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods import METHODS, Method, Setting
-from distillation_bench.methods.networks import Networks, build_networks
+from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TASKS
 
 START = 2
@@ -96,7 +96,7 @@ class Training:
 
         return train
 
-    def data(self) -> Prepared:
+    def data(self) -> PreparedData:
         """The images in memory as a run has them."""
         dataset = get(self.dataset)
         if self.root:
@@ -106,13 +106,13 @@ class Training:
         else:
             x, y = random_images(dataset, self.images), torch.arange(self.images) % 10
         scaling = Scaling(*torch.full((2, dataset.shape[0]), 0.3))
-        return Prepared((x, y), EvaluationSet("validation", x, y), (), scaling, dataset.outputs)
+        return PreparedData((x, y), EvaluationSet("validation", x, y), (), scaling, dataset.outputs)
 
-    def networks(self) -> Networks:
+    def networks(self) -> NetworkBuilder:
         """The builders of members, cores and heads."""
         dataset = get(self.dataset)
         description = {**dataset.network, **self.network}
-        return build_networks(description, dataset.shape, dataset.outputs)
+        return network_builder(description, dataset.shape, dataset.outputs)
 
     def recipe(self) -> Recipe:
         """One epoch of the dataset's recipe."""
@@ -148,7 +148,7 @@ class Evaluation:
         arguments = (method, network, data, taught, _sources(), 0, "speed", compute)
         return 1 / timed(lambda: evaluation.evaluate(*arguments), compute.device)
 
-    def _data(self) -> Prepared:
+    def _data(self) -> PreparedData:
         data = self.training.data()
         dataset = get(self.training.dataset)
         x, y = random_images(dataset, self.images), torch.arange(self.images) % 10
@@ -176,7 +176,11 @@ def random_images(dataset: type[Dataset], count: int) -> Tensor:
 
 
 def made(
-    method: str, parameters: Mapping[str, Any], networks: Networks, members: int, examples: int
+    method: str,
+    parameters: Mapping[str, Any],
+    networks: NetworkBuilder,
+    members: int,
+    examples: int,
 ) -> Method:
     """A method in its setting; its teacher is untrained."""
 

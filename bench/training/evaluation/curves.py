@@ -23,13 +23,13 @@ import numpy as np
 
 from distillation_bench.bench.metrics.classification import reliability
 from distillation_bench.bench.metrics.fidelity import BINS, histogram
-from distillation_bench.bench.metrics.ood import detected
+from distillation_bench.bench.metrics.ood_detection import detected
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 from distillation_bench.bench.metrics.registry import end_of_bins
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.training.data import Prepared
+    from distillation_bench.bench.training.data import PreparedData
 
 Curves = dict[str, np.ndarray]
 FALSE_ALARMS = np.linspace(0, 1, 201)
@@ -62,7 +62,7 @@ def of_detection(
     }
 
 
-def of_canvas(outcome: Outcome, data: Prepared) -> Curves:
+def of_canvas(outcome: Outcome, data: PreparedData) -> Curves:
     """Of the dataset's canvas: uncertainties, the mean in regression, and what lies under them."""
     assert data.canvas is not None and data.canvas.y is not None
     curves = {f"canvas/{name}": getattr(outcome, name) for name in UNCERTAINTIES}

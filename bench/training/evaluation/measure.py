@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.metrics.classification import fit_temperature
 from distillation_bench.bench.metrics.outcome import Array, ClassOutcome, Outcome, ValueOutcome
-from distillation_bench.bench.metrics.registry import FLAGS, METRICS, Kind, Metric
+from distillation_bench.bench.metrics.registry import FLAGS, METRICS, Metric, MetricKind
 from distillation_bench.bench.planning.cache_keys import Sources
-from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.evaluation import curves
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
 from distillation_bench.bench.training.student import predict
@@ -32,7 +32,7 @@ Scores = Mapping[str, Array]
 def evaluate(
     method: Method,
     student: nn.Module,
-    data: Prepared,
+    data: PreparedData,
     teacher: Teacher,
     sources: Sources,
     seed: int,
@@ -121,7 +121,7 @@ def _log_likelihood(prediction: Prediction, y: Tensor) -> Tensor:
     return prediction.log_prob(y.to(prediction.total.device))
 
 
-def _metrics(kind: Kind, task: str) -> Iterator[Metric]:
+def _metrics(kind: MetricKind, task: str) -> Iterator[Metric]:
     return (each for each in METRICS.values() if each.kind == kind and each.applies(task))
 
 

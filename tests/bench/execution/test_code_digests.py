@@ -54,7 +54,7 @@ DECIDE_NOTHING = {f"{PACKAGE}.{name}": reason for name, reason in _DECIDE_NOTHIN
 """Modules that a worker imports and whose change makes no value stale, with the reason."""
 IMAGE_FILES = f"{PACKAGE}.datasets.image_files"
 SETS_ALONE = {
-    "distillation_bench.datasets.ood",
+    "distillation_bench.datasets.ood_sets",
     "distillation_bench.datasets.corruptions",
     "distillation_bench.datasets.folder",
     "distillation_bench.datasets.shifts",

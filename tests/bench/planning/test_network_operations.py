@@ -16,7 +16,7 @@ from distillation_bench.bench.planning.network_operations import forward_product
 from distillation_bench.bench.planning.time_estimates import Chain, wall_seconds
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.evaluation.cost import _flops
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.options import options_of
 
 Plan = Callable[..., list[Cell]]
@@ -37,7 +37,7 @@ Plan = Callable[..., list[Cell]]
 def test_products_are_those_that_torch_counts(
     description: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
-    networks = build_networks(description, shape, 10)
+    networks = network_builder(description, shape, 10)
     stream, x = torch.Generator(), torch.zeros(1, *shape)
     member, core = networks.members([stream]), networks.core(stream)
     head, features = networks.heads(1, stream), core(x)

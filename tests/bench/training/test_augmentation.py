@@ -21,12 +21,12 @@ from distillation_bench.bench.training.augmentation import (
     flip,
     mixup,
 )
-from distillation_bench.bench.training.data import EvaluationSet, Prepared, Scaling
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.student import build, train_student
 from distillation_bench.bench.training.teacher import Teacher, train_members
 from distillation_bench.methods import Batch, Setting
 from distillation_bench.methods.kd import KD
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 CPU = torch.device("cpu")
@@ -103,11 +103,11 @@ def test_the_shares_are_beta_distributed() -> None:
     assert abs(((draws - 0.5) ** 2).mean() - variance) < 5 * spread / math.sqrt(count)
 
 
-def images_of(channels: int = 3) -> Prepared:
+def images_of(channels: int = 3) -> PreparedData:
     scaling = Scaling(torch.full((channels,), 0.4), torch.full((channels,), 0.3))
     x, y = pictures(20, channels, 8, 8), torch.arange(20) % 3
     held_out = EvaluationSet("validation", pictures(6, channels, 8, 8), torch.arange(6) % 3)
-    return Prepared((x, y), held_out, (), scaling, 3)
+    return PreparedData((x, y), held_out, (), scaling, 3)
 
 
 @pytest.mark.parametrize("names", [(), ("crop",), ("flip",), ("mixup",), VIEWS])
@@ -153,7 +153,7 @@ LENET = {"family": "lenet", "member": [4], "dense": [6], "core": [4], "head": [5
 @pytest.mark.parametrize("batch_size", [8, 32])
 def test_the_teacher_sees_the_very_same_view(augment: str, batch_size: int) -> None:
     data = images_of()
-    networks = build_networks(LENET, (3, 8, 8), 3)
+    networks = network_builder(LENET, (3, 8, 8), 3)
     members = networks.members([stream(m) for m in range(3)]).eval()
     batches: list[Batch] = []
     method = spied(batches)
@@ -174,7 +174,7 @@ def test_the_teacher_sees_the_very_same_view(augment: str, batch_size: int) -> N
 @pytest.mark.parametrize("augment", ["crop+flip", "mixup"])
 @pytest.mark.parametrize("batch_size", [8, 32])
 def test_members_have_views_of_their_own_in_any_company(augment: str, batch_size: int) -> None:
-    data, networks = images_of(), build_networks(LENET, (3, 8, 8), 3)
+    data, networks = images_of(), network_builder(LENET, (3, 8, 8), 3)
     values = Recipe(members=3, epochs=2, batch_size=batch_size, augment=augment)
 
     def trained(members: list[int]) -> list[dict[str, Tensor]]:

@@ -13,17 +13,17 @@ from torch.nn import functional
 
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.training.checkpoints import Checkpoint, Row
-from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
 from distillation_bench.bench.training.student import build, train_student
 from distillation_bench.bench.training.teacher import Teacher, train_members
 from distillation_bench.methods import METHODS, Setting
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 EPOCHS = 5
-Result = tuple[dict[str, Tensor], list[Row]]
+Result = tuple[dict[str, Tensor], list[HistoryRow]]
 
 
 class Killed(Exception):
@@ -37,7 +37,7 @@ class Doomed(Checkpoint):
         super().__init__(cache, "training", 0)
         self._left = left
 
-    def keep(self, state: Mapping[str, Tensor], history: Sequence[Row]) -> None:
+    def keep(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
         super().keep(state, history)
         self._left -= 1
         if not self._left:
@@ -67,13 +67,13 @@ def recipe(**given: Any) -> Recipe:
     return Recipe.model_validate({**values, "weight_decay": 0.03, **given})
 
 
-DATA = Prepared(
+DATA = PreparedData(
     (drawn(41, 4, seed=0), torch.arange(41) % 3),
     EvaluationSet("validation", drawn(9, 4, seed=1), torch.arange(9) % 3),
     (),
     classes=3,
 )
-NETWORKS = build_networks({"family": "mlp", "member": [6], "core": [5], "head": [7]}, (4,), 3)
+NETWORKS = network_builder({"family": "mlp", "member": [6], "core": [5], "head": [7]}, (4,), 3)
 
 
 def student_of(
@@ -201,7 +201,7 @@ def test_no_more_often_than_asked(cache: Cache, monkeypatch: pytest.MonkeyPatch)
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     checkpoint = Checkpoint(cache, "training", 10)
-    rows: list[Row] = [{"stage": "s", "epoch": 0}]
+    rows: list[HistoryRow] = [{"stage": "s", "epoch": 0}]
     for moment, kept in ((9.0, False), (10.0, True), (19.9, False), (20.0, True)):
         now[0] = moment
         checkpoint.keep({"x": torch.tensor(moment)}, rows)

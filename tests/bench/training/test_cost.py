@@ -11,7 +11,7 @@ from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.datasets.spiral import Spiral
 from distillation_bench.methods import METHODS, Setting
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
 
@@ -39,7 +39,7 @@ TRUNK, LAST = layers(2, 100, 100, 100, 100), layers(100, 3)
 def test_counts_of_the_original_codes_networks(
     name: str, parameters: int, multiplications: int
 ) -> None:
-    networks = build_networks(Spiral.network, Spiral.shape, Spiral.outputs)
+    networks = network_builder(Spiral.network, Spiral.shape, Spiral.outputs)
     setting = Setting(
         task=TASKS["classification"],
         members=20,

@@ -14,16 +14,16 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.training.checkpoints import Row
-from distillation_bench.bench.training.data import EvaluationSet, Prepared
+from distillation_bench.bench.training.checkpoints import HistoryRow
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.loop import Epoch, Indices, NonFinite, Problem, train
 from distillation_bench.bench.training.student import build, train_student
 from distillation_bench.bench.training.teacher import Teacher, train_members
 from distillation_bench.methods import METHODS, Batch, Setting, parameter
 from distillation_bench.methods.hydra import Hydra
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.heads import CoreAndHeads
-from distillation_bench.methods.networks.mlp import BatchedMLP, MLPNetworks
+from distillation_bench.methods.networks.mlp import BatchedMLP, MLPBuilder
 from distillation_bench.methods.schedules import Coefficient
 from distillation_bench.methods.tasks import TASKS
 
@@ -59,15 +59,15 @@ def targets(task: str, *shape: int, seed: int = 1) -> Tensor:
     return (numbers.abs() * 100).long() % 3 if task == "classification" else numbers
 
 
-def prepared(task: str, examples: int, inputs: int = 4) -> Prepared:
+def prepared(task: str, examples: int, inputs: int = 4) -> PreparedData:
     held_out = EvaluationSet("validation", drawn(9, inputs, seed=2), targets(task, 9, seed=3))
-    return Prepared((drawn(examples, inputs), targets(task, examples)), held_out, ())
+    return PreparedData((drawn(examples, inputs), targets(task, examples)), held_out, ())
 
 
-def networks_for(task: str, width: int = 6, inputs: int = 4) -> MLPNetworks:
+def networks_for(task: str, width: int = 6, inputs: int = 4) -> MLPBuilder:
     described = {"family": "mlp", "member": [width, width], "core": [5], "head": [7]}
-    networks = build_networks(described, (inputs,), OUTPUTS[task])
-    assert isinstance(networks, MLPNetworks)
+    networks = network_builder(described, (inputs,), OUTPUTS[task])
+    assert isinstance(networks, MLPBuilder)
     return networks
 
 
@@ -465,7 +465,7 @@ def test_decay_spares_what_is_undecayed() -> None:
 # --- stages --------------------------------------------------------------------------------------
 
 
-def student_method(name: str, networks: MLPNetworks, **parameters: Any) -> Any:
+def student_method(name: str, networks: MLPBuilder, **parameters: Any) -> Any:
     method = METHODS[name]
 
     def absent() -> nn.Module:
@@ -475,7 +475,7 @@ def student_method(name: str, networks: MLPNetworks, **parameters: Any) -> Any:
     return method(method.Parameters(**parameters), where)
 
 
-def hydra_history(epochs: int, first: float) -> list[Row]:
+def hydra_history(epochs: int, first: float) -> list[HistoryRow]:
     method = student_method("hydra", networks_for("classification"), first=first)
     student = build(method, SEED, DATASET)
     teacher = Teacher({"train": drawn(3, 12, 3, seed=4)}, {})

@@ -27,7 +27,7 @@ from distillation_bench.bench.training.hardware.compute import CPU
 from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods import METHODS, Method, Setting
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.options import describe
 from distillation_bench.methods.tasks import TASKS
 
@@ -45,7 +45,7 @@ class Bed:
         plan = DataPlan(name, 0, None, None, self.sources, "data", "sets")
         data.prepare(cache, plan, folder)
         self.data = data.load(cache, plan)
-        self.networks = build_networks(network, self.dataset.shape, self.dataset.outputs)
+        self.networks = network_builder(network, self.dataset.shape, self.dataset.outputs)
         members = self.networks.members([torch.Generator().manual_seed(m) for m in range(3)])
         outputs = teacher.all_outputs(members, self.data, CPU)
         self.teacher = teacher.Teacher(outputs, members.state_dict())
@@ -73,7 +73,7 @@ class Bed:
     def figures(
         self,
         name: str,
-        prepared: data.Prepared | None = None,
+        prepared: data.PreparedData | None = None,
         sources: Sources | None = None,
         network: nn.Module | None = None,
     ) -> Any:
@@ -238,7 +238,7 @@ def test_the_temperature_is_fitted_on_validation_alone(digits: Bed) -> None:
     assert (test.key, shifted.shift) == ("test", "horizontal-shift")
     few = replace(digits.data, sets=(test, shifted))
 
-    def calibrated(prepared: data.Prepared) -> float:
+    def calibrated(prepared: data.PreparedData) -> float:
         # The tempered NLL of a set whose labels stay tells the temperature.
         entries = by_set(digits.figures("kd", prepared, Sources(), network)[1])
         figures = entries["test", shifted.shift, shifted.severity]

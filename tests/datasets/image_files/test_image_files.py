@@ -24,7 +24,7 @@ from tests.datasets.files import (
 
 from distillation_bench.datasets import DATASETS, BadData, Stream
 from distillation_bench.datasets.cifar import CIFAR10, CIFAR100
-from distillation_bench.datasets.image_files.image_dataset import Images
+from distillation_bench.datasets.image_files.image_dataset import ImageDataset
 from distillation_bench.datasets.image_files.torchvision_import import torchvision_datasets
 from distillation_bench.datasets.mnist import KMNIST, MNIST, EMNISTLetters, FashionMNIST
 from distillation_bench.datasets.svhn import SVHN
@@ -34,7 +34,7 @@ Streams = Callable[[int], Stream]
 SOURCES = [MNIST, FashionMNIST, KMNIST, EMNISTLetters, CIFAR10, CIFAR100, SVHN]
 
 
-def write(cls: type[Images], root: Path, patch: pytest.MonkeyPatch) -> None:
+def write(cls: type[ImageDataset], root: Path, patch: pytest.MonkeyPatch) -> None:
     if issubclass(cls, MNIST):
         write_mnist_like(root, cls.files, cls.outputs, first=int(cls is EMNISTLetters))
     elif issubclass(cls, CIFAR10):
@@ -45,7 +45,7 @@ def write(cls: type[Images], root: Path, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("cls", SOURCES)
 def test_splits_are_whole_and_typed(
-    cls: type[Images], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: Streams
+    cls: type[ImageDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: Streams
 ) -> None:
     assert cls(tmp_path).missing() == f"no {cls.files[0]} in {tmp_path}"
     write(cls, tmp_path, monkeypatch)
@@ -64,7 +64,7 @@ def test_splits_are_whole_and_typed(
 
 
 @pytest.mark.parametrize("cls", SOURCES)
-def test_description(cls: type[Images]) -> None:
+def test_description(cls: type[ImageDataset]) -> None:
     assert cls.images
     assert len(cls.mean) == len(cls.std) == cls.shape[0]
     assert all(name in DATASETS or name.endswith(("noise", "tion")) for name in cls.ood_groups)
@@ -83,7 +83,7 @@ def test_description(cls: type[Images]) -> None:
     ],
 )
 def test_announced_examples_are_the_source_less_a_tenth(
-    cls: type[Images], images_of_source: int
+    cls: type[ImageDataset], images_of_source: int
 ) -> None:
     assert cls.examples == images_of_source - images_of_source // 10
 
@@ -206,7 +206,7 @@ def test_a_mat_file_that_can_not_be_read_is_named(
 
 @pytest.mark.parametrize("cls", SOURCES)
 def test_a_failed_download_is_one_line(
-    cls: type[Images], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cls: type[ImageDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = {
         EMNISTLetters: "EMNIST",

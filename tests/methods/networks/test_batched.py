@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.batched import Batched
 from distillation_bench.methods.networks.mlp import BatchedMLP
 from distillation_bench.methods.networks.options import Batching
@@ -180,7 +180,7 @@ def test_members_and_heads_agree_however_they_are_batched(
     convolutional: dict[str, Any], batching: Batching, stream: Stream, images: Images
 ) -> None:
     """Real networks of every family, in float64, against networks built one at a time."""
-    networks = build_networks({**convolutional, "batching": batching}, (3, 8, 8), 4)
+    networks = network_builder({**convolutional, "batching": batching}, (3, 8, 8), 4)
     x = images(4, 3, 8)
     together = networks.members([stream(seed) for seed in range(NETWORKS)]).double()(x)
     each = [networks.members([stream(seed)]).double()(x) for seed in range(NETWORKS)]

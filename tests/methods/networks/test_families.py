@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from distillation_bench.datasets import DATASETS
-from distillation_bench.methods.networks import Networks, build_networks
+from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.networks.batched import Batched
 from distillation_bench.methods.networks.heads import (
     DropoutLast,
@@ -96,7 +96,7 @@ def test_networks_have_the_published_sizes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Parameters and multiply-accumulates of arXiv 2205.09526's networks for SVHN and CIFAR-10."""
-    networks = build_networks({"family": family}, SHAPE, 10)
+    networks = network_builder({"family": family}, SHAPE, 10)
     products = Products(monkeypatch)
     x = images(4, 3, 32, torch.float32).to("meta")
     teacher = networks.members([stream(0)]).to("meta")
@@ -117,7 +117,7 @@ def test_toy_students_have_the_original_codes_sizes(
     dataset: str, student: int, gauss: int, hydras: Mapping[int, int], stream: Stream
 ) -> None:
     toy = DATASETS[dataset]
-    networks = build_networks(toy.network, toy.shape, toy.outputs)
+    networks = network_builder(toy.network, toy.shape, toy.outputs)
     alike = [core_and_heads(networks, 1, stream(0)), DropoutLast(networks, 0.5, stream(0))]
     assert [parameters_of(each) for each in alike] == [student, student]
     assert parameters_of(GaussianLast(networks, -10.0, stream(0))) == gauss
@@ -139,7 +139,7 @@ def test_the_papers_lambda_times_heads_and_rows(
 ) -> None:
     """What `hydra+` says of it: the largest that the sum can be, as the weight of a mean."""
     known = DATASETS[dataset]
-    heads = build_networks(known.network, known.shape, known.outputs).heads(1, stream(0))
+    heads = network_builder(known.network, known.shape, known.outputs).heads(1, stream(0))
     rows_a_head = sum(layer.shape[1] for layer in heads.rows())
     sizes = [each * count * rows_a_head for each, count in zip(lam, (20, 10, 5), strict=True)]
     assert sizes == pytest.approx(weights)
@@ -153,7 +153,7 @@ def test_wide_networks_have_the_published_sizes(
 ) -> None:
     """WRN-28-2 and 16-4 have 1.5 and 2.7 million; 10-1 counted by hand."""
     description = {"family": "wide-resnet", "depth": depth, "widen": widen}
-    networks = build_networks(description, SHAPE, 10)
+    networks = network_builder(description, SHAPE, 10)
     assert parameters_of(networks.members([stream(0)])) == size
     assert parameters_of(core_and_heads(networks, 1, stream(0))) == size
 
@@ -162,7 +162,7 @@ def test_wide_networks_have_the_published_sizes(
 def test_every_part_takes_images_of_any_size(
     small: dict[str, Any], channels: int, side: int, stream: Stream, images: Images
 ) -> None:
-    networks = build_networks(small, (channels, side, side), 4)
+    networks = network_builder(small, (channels, side, side), 4)
     x = images(3, channels, side, torch.float32)
     members = networks.members([stream(0), stream(1)])
     assert members(x).shape == (2, 3, 4)
@@ -178,7 +178,7 @@ def test_every_part_takes_images_of_any_size(
 def test_training_in_bfloat16_reaches_every_parameter(
     small: dict[str, Any], stream: Stream, images: Images
 ) -> None:
-    networks = build_networks(small, (3, 8, 8), 4)
+    networks = network_builder(small, (3, 8, 8), 4)
     x = images(8, 3, 8, torch.float32)
     students: list[Callable[[], tuple[nn.Module, Tensor]]] = [
         lambda: (each := core_and_heads(networks, 3, stream(0)), each(x)),
@@ -197,12 +197,12 @@ def test_training_in_bfloat16_reaches_every_parameter(
 @pytest.mark.parametrize("shape", [(3,), (1, 7, 8), (2, 3, 8, 8)])
 def test_other_inputs_are_refused(convolutional: dict[str, Any], shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="×".join(map(str, shape))):
-        build_networks(convolutional, shape, 4)
+        network_builder(convolutional, shape, 4)
 
 
 def test_width_and_depth_change_every_part(stream: Stream) -> None:
     def sizes(description: dict[str, Any]) -> tuple[int, int, int]:
-        networks: Networks = build_networks(description, SHAPE, 10)
+        networks: NetworkBuilder = network_builder(description, SHAPE, 10)
         parts = (
             networks.members([stream(0)]),
             networks.core(stream(0)),
@@ -239,7 +239,7 @@ def test_convolutions_keep_channels_last(
         return output
 
     monkeypatch.setattr(nn.Conv2d, "forward", noted)
-    networks = build_networks(convolutional, (channels, 16, 16), 4)
+    networks = network_builder(convolutional, (channels, 16, 16), 4)
     x = images(2, channels, 16, torch.float32)
     networks.members([stream(0), stream(1)])(x)
     core_and_heads(networks, 2, stream(0))(x)
@@ -250,7 +250,7 @@ def test_convolutions_keep_channels_last(
 def test_the_shared_part_is_what_all_outputs_need(
     small: dict[str, Any], stream: Stream, images: Images
 ) -> None:
-    networks = build_networks(small, (3, 8, 8), 4)
+    networks = network_builder(small, (3, 8, 8), 4)
     student = core_and_heads(networks, 3, stream(0))
     assert shared_part(student) is student.core
     dropout, gauss = DropoutLast(networks, 0.5, stream(0)), GaussianLast(networks, 0.0, stream(0))
@@ -264,7 +264,7 @@ def test_the_shared_part_is_what_all_outputs_need(
 def test_rows_have_every_parameter_of_the_heads_layers_once(
     small: dict[str, Any], stream: Stream
 ) -> None:
-    student = core_and_heads(build_networks(small, (3, 8, 8), 4), 3, stream(0))
+    student = core_and_heads(network_builder(small, (3, 8, 8), 4), 3, stream(0))
     found = list(rows(student))
     norms = [module for module in student.heads.modules() if isinstance(module, BatchNorm)]
     layers = parameters_of(student.heads) - sum(map(parameters_of, norms))
@@ -289,7 +289,7 @@ def state_of(stack: nn.Module) -> dict[str, Tensor]:
 
 def test_lenet_is_the_papers(stream: Stream, images: Images) -> None:
     """Convolution, ReLU, pool, twice; average pool to 4×4; dense."""
-    member = build_networks({"family": "lenet"}, (1, 28, 28), 10).members([stream(0)]).double()
+    member = network_builder({"family": "lenet"}, (1, 28, 28), 10).members([stream(0)]).double()
     x = images(3, 1, 28)
     weights = iter(state_of(member).values())
     out = x
@@ -318,7 +318,7 @@ def convolved(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
 def test_resnet_is_the_papers(stream: Stream, images: Images) -> None:
     """Stem, stages of two basic blocks with strides 1-2-2-2, average pool, linear layer."""
     description = {"family": "resnet", "member": [4, 6, 7, 8]}
-    member = build_networks(description, SHAPE, 10).members([stream(0)]).double()
+    member = network_builder(description, SHAPE, 10).members([stream(0)]).double()
     x, state = images(3, 3, 32), state_of(member)
 
     def unit(out: Tensor, name: str, stride: int = 1) -> Tensor:
@@ -338,7 +338,7 @@ def test_resnet_is_the_papers(stream: Stream, images: Images) -> None:
 def test_wide_resnet_is_the_papers(stream: Stream, images: Images) -> None:
     """Stem; three groups of blocks that activate first; normalisation, ReLU, average pool."""
     description = {"family": "wide-resnet", "widen": 2, "depth": 16}
-    member = build_networks(description, SHAPE, 10).members([stream(0)]).double()
+    member = network_builder(description, SHAPE, 10).members([stream(0)]).double()
     x, state = images(2, 3, 32), state_of(member)
     out = convolved(x, state["0.weight"], 1)
     for block, stride in enumerate([1, 1, 2, 1, 2, 1], start=1):

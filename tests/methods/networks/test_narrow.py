@@ -12,13 +12,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.resnet import convolution
 
 # Each of its lines is a network that is about to be trained, so that the last one crashed.
 TRAINING = """
 import torch
-from distillation_bench.methods.networks import build_networks
+from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.heads import DropoutLast, GaussianLast, core_and_heads
 
 torch.set_num_threads(1)
@@ -32,8 +32,8 @@ options += [{"family": "resnet", "member": [n, n], "core": [n], "head": [n], "bl
             for n in range(1, 9)]
 for number, option in enumerate(options):
     x = torch.randn(2, 14, 14, (1, 3)[number % 2], generator=g).movedim(3, 1)
-    networks = build_networks(option, x.shape[1:], 4)
-    grouped = build_networks({**option, "batching": "vmap"}, x.shape[1:], 4)
+    networks = network_builder(option, x.shape[1:], 4)
+    grouped = network_builder({**option, "batching": "vmap"}, x.shape[1:], 4)
     students = [
         (networks.members([g, g]), ()),
         (core_and_heads(networks, 2, g), ()),
@@ -90,7 +90,7 @@ def test_a_strided_1x1_convolution_is_torchs(inputs: int, images: Callable[..., 
 
 @pytest.mark.parametrize("inputs", [1, 2, 7, 8, 9])
 def test_no_convolution_is_one_that_torch_gets_wrong(inputs: int) -> None:
-    networks = build_networks(
+    networks = network_builder(
         {"family": "resnet", "member": [inputs, 16], "core": [inputs], "head": [3]}, (3, 8, 8), 4
     )
     parts = networks.members([Generator()]), networks.heads(1, Generator())

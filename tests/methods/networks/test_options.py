@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.methods.networks.options import OPTIONS, LeNet, describe
+from distillation_bench.methods.networks.options import OPTIONS, LeNetOptions, describe
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -42,8 +42,8 @@ def test_every_option_says_what_it_is() -> None:
 
 
 def test_width_is_a_factor() -> None:
-    assert LeNet(width=0.5).scaled([32, 3, 1]) == [16, 2, 1]
-    assert LeNet(width=0.01).scaled([32, 64]) == [1, 1]
+    assert LeNetOptions(width=0.5).scaled([32, 3, 1]) == [16, 2, 1]
+    assert LeNetOptions(width=0.01).scaled([32, 64]) == [1, 1]
 
 
 @pytest.mark.parametrize(

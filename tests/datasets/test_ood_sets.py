@@ -16,10 +16,10 @@ from tests.datasets.files import (
     write_svhn,
 )
 
-from distillation_bench.datasets import BadData, Data, Dataset, Stream, UnknownDataset
+from distillation_bench.datasets import BadData, Dataset, DatasetArrays, Stream, UnknownDataset
 from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC
 from distillation_bench.datasets.mnist import KMNIST, MNIST
-from distillation_bench.datasets.ood import load_ood, ood_group, ood_identity, ood_missing
+from distillation_bench.datasets.ood_sets import load_ood, ood_group, ood_identity, ood_missing
 from distillation_bench.datasets.svhn import SVHN
 
 Streams = Callable[[int], Stream]
@@ -169,7 +169,7 @@ class Bright(Dataset):
     ood_groups = SYNTHETIC
     shifts = ()
 
-    def load(self, stream: Stream) -> Data:
+    def load(self, stream: Stream) -> DatasetArrays:
         raise AssertionError("the test inputs are enough")
 
     def test_inputs(self, stream: Stream) -> np.ndarray:

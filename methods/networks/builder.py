@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from distillation_bench.methods.networks.batched import Stacked
 
 
-class Networks(ABC):
+class NetworkBuilder(ABC):
     """Builders of one family, for a dataset's inputs and outputs K.
 
     Every module takes inputs [B, ...] or, with a row for each of its n networks, [n, B, ...], and

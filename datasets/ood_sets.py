@@ -20,7 +20,7 @@ from typing import Any, get_args
 import numpy as np
 
 from distillation_bench.datasets import DATASETS, UnknownDataset
-from distillation_bench.datasets.base import BadData, Dataset, Group, Stream
+from distillation_bench.datasets.base import BadData, Dataset, OODGroup, Stream
 from distillation_bench.datasets.folder import statistics
 from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC
 from distillation_bench.datasets.image_files.listing import contents, image_files, subfolders
@@ -35,10 +35,10 @@ FOLDER = "folder:"
 def without_group(text: str) -> str:
     """NAME of NAME, near:NAME or far:NAME."""
     head, _, rest = text.partition(":")
-    return rest if head in get_args(Group) else text
+    return rest if head in get_args(OODGroup) else text
 
 
-def ood_group(text: str, dataset: type[Dataset]) -> tuple[str, Group]:
+def ood_group(text: str, dataset: type[Dataset]) -> tuple[str, OODGroup]:
     """The name and the group of a set as a user gives it: NAME, near:NAME or far:NAME.
 
     Without a group it is the one that the dataset gives the set, or else far.
@@ -49,7 +49,7 @@ def ood_group(text: str, dataset: type[Dataset]) -> tuple[str, Group]:
     name = without_group(text)
     if name == dataset.name:
         raise BadData(f"{name} is the dataset itself")
-    groups: dict[str, Group] = {group: group for group in get_args(Group)}
+    groups: dict[str, OODGroup] = {group: group for group in get_args(OODGroup)}
     return name, groups.get(text.removesuffix(f":{name}"), dataset.ood_groups.get(name, "far"))
 
 

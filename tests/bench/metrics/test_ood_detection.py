@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from distillation_bench.bench.metrics.ood import aupr, auroc, fpr95
+from distillation_bench.bench.metrics.ood_detection import aupr, auroc, fpr95
 
 Array = NDArray[np.float64]
 Metric = Callable[[Any, Any], float]
