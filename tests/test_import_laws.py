@@ -13,7 +13,7 @@ CLONE = Path(__file__).parents[1]
 FOLDERS = ("bench", "methods", "datasets")
 
 BREAKING_LINES = {
-    "run": ("bench/storage/labels.py", "import distillation_bench.bench.planning.config"),
+    "run": ("bench/storage/labels.py", "import distillation_bench.bench.planning.cells"),
     "results": ("bench/analysis/bounds.py", "import distillation_bench.bench.report"),
     "results-without-run": (
         "bench/figures/axes.py",
@@ -25,7 +25,7 @@ BREAKING_LINES = {
     ),
     "methods-and-datasets": ("methods/kd.py", "import distillation_bench.bench.common.text"),
     "methods-without-datasets": ("methods/kd.py", "import distillation_bench.datasets"),
-    "torch": ("bench/planning/config.py", "import torch"),
+    "torch": ("bench/planning/cells.py", "import torch"),
     "tables-and-figures": ("bench/metrics/registry.py", "import pandas"),
     "own-names": ("bench/training/data.py", "import datasets.base"),
 }

@@ -13,8 +13,8 @@ from tabulate import tabulate
 
 from distillation_bench.bench.analysis.tables.text_tables import terminal_width
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.hashing import canonical
-from distillation_bench.bench.common.text import duration, printable
+from distillation_bench.bench.common.hashing import canonical_json
+from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of, state_of
 
@@ -64,7 +64,7 @@ def why(arguments: Sequence[str], cache: Path, rerun: Rerun, width: int | None =
         rerun(run, manifest, cell),
     ]
     lines = "\n\n".join(part for part in parts if part).split("\n")
-    return "\n".join(map(printable, lines))
+    return "\n".join(map(terminal_safe, lines))
 
 
 # Which cell
@@ -130,7 +130,7 @@ def _head(run: Run, cell: Mapping[str, Any], record: Record | None, asked: bool)
 def _reason(record: Record | None) -> str:
     if record is None:
         return ""
-    parts = [f"{record['status']}: {printable(record['reason'])}"] if record["reason"] else []
+    parts = [f"{record['status']}: {terminal_safe(record['reason'])}"] if record["reason"] else []
     details = str(record.get("details") or "").strip()
     return "\n\n".join([*parts, *([details] if details else [])])
 
@@ -160,7 +160,7 @@ def _parameters(cells: Mapping[str, Any], cell: Mapping[str, Any], width: int) -
         differing: dict[str, list[str]] = {}
         for other in others:
             theirs = other["parameters"].get(name)
-            if canonical(theirs) != canonical(value):
+            if canonical_json(theirs) != canonical_json(value):
                 differing.setdefault(str(theirs), []).append(other["label"])
         told = "; ".join(f"{theirs} in {', '.join(who)}" for theirs, who in differing.items())
         rows.append((name, f"{value}; {told}" if told else value))

@@ -14,7 +14,7 @@ from distillation_bench.bench.check.metric_contract import metric_checks
 from distillation_bench.bench.check.promises import Broken
 from distillation_bench.bench.check.whole_cell import Journeys
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.execution.executors import (
     JobFailed,
     LocalExecutor,
@@ -102,11 +102,11 @@ def _passes(name: str, check: Callable[[], None], seconds: float = 0) -> bool:
         check()
     except (Exception, SystemExit, GeneratorExit) as error:
         reason = str(error) if isinstance(error, Broken) else describe_failure(error)[0]
-        print(printable(f"FAIL  {name}: {' '.join(reason.split())}"), flush=True)
+        print(terminal_safe(f"FAIL  {name}: {' '.join(reason.split())}"), flush=True)
         return False
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-    print(printable(f"ok    {name}"), flush=True)
+    print(terminal_safe(f"ok    {name}"), flush=True)
     return True
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from distillation_bench.bench.common.random_streams import torch_stream
-from distillation_bench.bench.planning.cache_keys import OODSet, Sources
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources, OODSet
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 
@@ -14,7 +14,7 @@ MEMBERS, EXAMPLES, INPUTS = 3, 40, 2
 OUTPUTS = {"classification": 3, "regression": 2}
 NETWORK = {"family": "mlp", "member": [8, 8], "core": [8], "head": [8]}
 RECIPE = Recipe(members=MEMBERS, epochs=4, batch_size=16, network=NETWORK)
-SOURCES = Sources(ood=(OODSet("apart", "far"),))
+SOURCES = EvaluationSources(ood=(OODSet("apart", "far"),))
 
 
 def small_data(task: str) -> PreparedData:

@@ -14,9 +14,9 @@ from typer.exceptions import TyperException
 
 from distillation_bench.bench.cli import streams
 from distillation_bench.bench.cli.app import app
-from distillation_bench.bench.common import interruption
+from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.text import shortened
+from distillation_bench.bench.common.text import truncated
 
 # Each module registers its commands, in the order that help shows them in.
 # isort: off
@@ -34,7 +34,7 @@ def main() -> None:
     """The program; exit status 0 all fine, 1 some cell failed, 2 wrong usage, 130 interrupted."""
     streams.prepare()
     try:
-        with interruption.raised():
+        with signals.raise_interrupts():
             _check_words(sys.argv[1:])
             status = app(standalone_mode=False)
             streams.write("")
@@ -53,7 +53,7 @@ def main() -> None:
     except MemoryError:
         status = _refused("there is not enough memory")
     except (KeyboardInterrupt, typer.Abort):
-        status = interruption.STATUS
+        status = signals.EXIT_STATUS
     with contextlib.suppress(OSError):
         streams.write("")
     sys.exit(status)
@@ -61,7 +61,7 @@ def main() -> None:
 
 def _refused(message: str) -> int:
     """Say why; what a run holds can't steer the terminal. Returns the exit status."""
-    print(f"error: {shortened(message, 2000)}", file=sys.stderr)
+    print(f"error: {truncated(message, 2000)}", file=sys.stderr)
     return 2
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from distillation_bench.bench.cli import streams
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 
 app = typer.Typer(
     add_completion=False,
@@ -40,13 +40,13 @@ class Terminal:
 
     def write(self, text: str, /) -> int:
         """Line by line."""
-        streams.write("\n".join(map(printable, text.split("\n"))))
+        streams.write("\n".join(map(terminal_safe, text.split("\n"))))
         return len(text)
 
 
 def page(text: str) -> None:
     """Print what a command has to say; on a terminal with colours, grey is grey."""
-    shown = "\n".join(map(printable, text.rstrip().split("\n")))
+    shown = "\n".join(map(terminal_safe, text.rstrip().split("\n")))
     streams.write(f"{_greyed(shown) if _has_colours() else shown}\n")
 
 

@@ -12,13 +12,13 @@ from pydantic.fields import FieldInfo
 from tabulate import tabulate
 
 from distillation_bench.bench.analysis.tables.leaderboard import make_boards, render
-from distillation_bench.bench.common.text import duration, printable, shortened
+from distillation_bench.bench.common.text import duration, terminal_safe, truncated
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.config import PRESETS, preset_names
+from distillation_bench.bench.planning.configuration.preset_files import PRESETS, preset_names
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
+from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.planning.time_estimates import Estimate
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of
@@ -29,7 +29,7 @@ from distillation_bench.methods.networks.options import OPTIONS
 
 def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Path) -> str:
     """Each cell's state, the teachers, what is absent, and the time that the rest will take."""
-    estimate = Estimate()
+    estimate = DurationEstimator()
     states, rows = Counter[str](), []
     waiting = []
     known = derived.outcomes(run)
@@ -38,9 +38,9 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Pa
         state = outcome.state
         states[state] += 1
         reason = cell.skip or outcome.reason
-        rows.append([cell.dataset, cell.label, cell.seed, state, shortened(reason)])
+        rows.append([cell.dataset, cell.label, cell.seed, state, truncated(reason)])
         if state == "done":
-            estimate.learn(cell.kind, outcome.seconds)
+            estimate.learn(cell.job_kind, outcome.seconds)
         if state == "to run":
             waiting.append(cell)
     lines = [_table(rows, ["dataset", "method", "seed", "state", "reason"]), ""]
@@ -83,10 +83,10 @@ def _source_lines(cells: Sequence[Cell], cache: Cache, root: Path) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _time_line(estimate: Estimate, waiting: Sequence[Cell], jobs: int) -> str:
+def _time_line(estimate: DurationEstimator, waiting: Sequence[Cell], jobs: int) -> str:
     if estimate.mean(("cell",)) is None:
         return "time: not known before something has run in this folder"
-    seconds = estimate.total(Counter(cell.kind for cell in waiting)) / jobs
+    seconds = estimate.total(Counter(cell.job_kind for cell in waiting)) / jobs
     return f"time: about {duration(seconds)} with {jobs} jobs, teachers not counted"
 
 
@@ -100,10 +100,10 @@ def status_text(run: Run) -> str:
         outcome = known(cell_id) or Outcome("not run")
         counts.setdefault((cell["dataset"], cell["label"]), Counter())[outcome.state] += 1
         if outcome.state == "failed":
-            failures.append(f"FAILED {name_of(cell)}: {shortened(outcome.reason, 300)}")
+            failures.append(f"FAILED {name_of(cell)}: {truncated(outcome.reason, 300)}")
     states = ["done", "failed", "skipped", "not run"]
     rows = [
-        [*map(printable, name), *(count[state] or "" for state in states)]
+        [*map(terminal_safe, name), *(count[state] or "" for state in states)]
         for name, count in sorted(counts.items())
     ]
     total = sum(counts.values(), Counter[str]())
@@ -131,7 +131,7 @@ def board_text(run: Run, markdown: bool) -> str:
         if bad and (cell["dataset"], cell["label"], cell["seed"]) in bad:
             record = run.record(cell_id)
             reason = record["reason"] if record else ""
-            reasons.setdefault((cell["dataset"], cell["label"]), shortened(reason))
+            reasons.setdefault((cell["dataset"], cell["label"]), truncated(reason))
     return render(make_boards(manifest, results, reasons), markdown)
 
 
@@ -148,7 +148,7 @@ def list_methods() -> str:
         lines.append(f"  tasks: {', '.join(tasks)}")
         lines += [f"  not {task}: {reason}" for task, reason in method.refuses.items()]
         lines += _field_lines(method.Parameters)
-        parts.append("\n".join(map(printable, lines)))
+        parts.append("\n".join(map(terminal_safe, lines)))
     note = "* a dataset may give its own default (list datasets)"
     return "\n\n".join([*parts, note])
 
@@ -159,7 +159,11 @@ def _field_lines(model: type[BaseModel]) -> list[str]:
         extra = field.json_schema_extra
         star = "*" if isinstance(extra, dict) and extra.get("dataset") else ""
         rows.append(
-            [name, printable(f"{_default(field)}{star}"), printable(field.description or "")]
+            [
+                name,
+                terminal_safe(f"{_default(field)}{star}"),
+                terminal_safe(field.description or ""),
+            ]
         )
     table = tabulate(rows, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, None, 70])
     return [f"    {line}" for line in table.splitlines()]
@@ -189,7 +193,7 @@ def list_datasets() -> str:
             f"  shifts: {', '.join(dataset.shifts) or 'none'}",
             f"  OOD sets: {ood or 'none'}",
         ]
-        parts.append("\n".join(map(printable, lines)))
+        parts.append("\n".join(map(terminal_safe, lines)))
     return "\n\n".join(parts)
 
 
@@ -204,7 +208,7 @@ def _pairs(values: Any) -> str:
 def list_metrics() -> str:
     """Each metric with its task, direction and meaning."""
     rows = [
-        [m.name + (" *" if m.headline else ""), m.task, m.better or "–", printable(m.summary)]
+        [m.name + (" *" if m.headline else ""), m.task, m.better or "–", terminal_safe(m.summary)]
         for m in METRICS.values()
     ]
     return _table(rows, ["metric", "task", "better", "meaning"]) + "\n\n* on the leaderboard"

@@ -59,7 +59,7 @@ def plot(
         raise UsageError("plot: give a run's folder, or --list")
     from distillation_bench.bench.analysis.results import read
     from distillation_bench.bench.common.files import write_atomically
-    from distillation_bench.bench.common.text import printable
+    from distillation_bench.bench.common.text import terminal_safe
     from distillation_bench.bench.figures.rendering import render
 
     target = _target(out, folders[0])
@@ -72,7 +72,7 @@ def plot(
     for each in render(results, figure or (), options, kinds):
         for kind, content in each.contents.items():
             write_atomically(target / f"{each.name}.{kind}", content)
-        print(printable(f"{target / each.name}.{ending}: {each.title}"), file=sys.stderr)
+        print(terminal_safe(f"{target / each.name}.{ending}: {each.title}"), file=sys.stderr)
         written += 1
     if not written:
         raise UsageError("plot: no figure has data with these options")

@@ -9,7 +9,7 @@ from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.program import split_program
-from distillation_bench.bench.planning.config import parse_variant
+from distillation_bench.bench.planning.configuration.option_values import parse_variant
 from distillation_bench.bench.storage.run_folder import Run
 
 SELECTION = ("-m", "--method", "-d", "--dataset", "-s", "--seeds")

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from distillation_bench.bench.cli.app import Datasets, app, page
-from distillation_bench.bench.common.devices import MOST_ELSEWHERE, MOST_HERE, MOST_PER_GPU
+from distillation_bench.bench.common.devices import (
+    MAX_CLUSTER_JOBS,
+    MAX_JOBS_PER_GPU,
+    MAX_LOCAL_JOBS,
+)
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.common.interruption import STATUS
 from distillation_bench.bench.common.paths import CACHE, DATA_ROOT
 from distillation_bench.bench.common.program import command_here, recorded_command, resume_command
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.signals import EXIT_STATUS
+from distillation_bench.bench.common.text import terminal_safe
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.planning.config import Config
+    from distillation_bench.bench.planning.configuration.config import Config
     from distillation_bench.bench.planning.plugins.loading import Plugin
 
 Methods = Annotated[
@@ -57,11 +61,11 @@ Corruptions = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:0,1")]
 CellsPerGPU = Annotated[
     int,
-    typer.Option("--cells-per-gpu", min=1, max=MOST_PER_GPU, help="tasks that share a GPU"),
+    typer.Option("--cells-per-gpu", min=1, max=MAX_JOBS_PER_GPU, help="tasks that share a GPU"),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, max=MOST_ELSEWHERE, help="tasks at a time; else one per core"),
+    typer.Option("--jobs", min=1, max=MAX_CLUSTER_JOBS, help="tasks at a time; else one per core"),
 ]
 
 
@@ -146,15 +150,15 @@ def run(
         succeeded = runner.run_cells(Run(folder), cells, options)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is kept. Resume with:", file=sys.stderr)
-        print(printable(f"  {resume_command()}"), file=sys.stderr)
-        raise typer.Exit(STATUS) from None
+        print(terminal_safe(f"  {resume_command()}"), file=sys.stderr)
+        raise typer.Exit(EXIT_STATUS) from None
     try:
         page(board_text(Run(folder), markdown=False))
     finally:
         # Also where nobody reads the board.
         if not succeeded:
             command = command_here("status", str(folder))
-            print(printable(f"some cells failed: {command}"), file=sys.stderr)
+            print(terminal_safe(f"some cells failed: {command}"), file=sys.stderr)
             raise typer.Exit(1)
 
 
@@ -182,7 +186,7 @@ def plan(
     from distillation_bench.bench.cli.overview import plan_text
     from distillation_bench.bench.common.devices import device_kind, parse_devices
     from distillation_bench.bench.planning.cells import make_cells
-    from distillation_bench.bench.planning.run_description import check
+    from distillation_bench.bench.planning.run_description import check_run
     from distillation_bench.bench.storage.cache import Cache
     from distillation_bench.bench.storage.run_folder import Run
 
@@ -191,7 +195,7 @@ def plan(
     devices = parse_devices(device)
     cells = make_cells(config, data_root, device_kind(devices))
     folder = results or _default_results(preset)
-    check(Run(folder), cells, recorded_command())
+    check_run(Run(folder), cells, recorded_command())
     slots = _slots(jobs, devices, cells_per_gpu)
     page(plan_text(Run(folder), cells, Cache(cache.absolute()), slots, data_root))
     if estimate:
@@ -217,7 +221,7 @@ def list_(
 
 
 @app.command()
-def check(
+def check_run(
     plugin: Annotated[
         str, typer.Argument(help="a Python file or folder with methods, datasets or metrics")
     ],
@@ -246,23 +250,23 @@ def _configure(selected: Selected, plugins: list[str] | None) -> tuple[Config, t
     """The preset with the options over it: what is given replaces what the preset says."""
     from dataclasses import replace
 
-    from distillation_bench.bench.planning import config as configuration
+    from distillation_bench.bench.planning.configuration import option_values, preset_files
 
     loaded = _load_plugins(plugins)
-    config = configuration.load_preset(selected.preset or configuration.DEFAULT_PRESET)
+    config = preset_files.load_preset(selected.preset or preset_files.DEFAULT_PRESET)
     changes: dict[str, Any] = {}
     if selected.methods:
-        variants = (configuration.parse_variant(text) for text in selected.methods)
+        variants = (option_values.parse_variant(text) for text in selected.methods)
         changes["variants"] = tuple(variants)
     if selected.datasets:
         changes["datasets"] = tuple(selected.datasets)
     if selected.seeds:
-        changes["seeds"] = configuration.parse_seeds(selected.seeds)
+        changes["seeds"] = option_values.parse_seeds(selected.seeds)
     if selected.ood:
         changes["ood"] = tuple(selected.ood)
     if selected.corruptions:
         changes["corruptions"] = selected.corruptions
-    given = configuration.parse_settings(selected.settings or [])
+    given = option_values.parse_settings(selected.settings or [])
     return replace(config, **changes).with_settings(given), loaded
 
 
@@ -305,11 +309,13 @@ def _slots(jobs: int | None, devices: list[str], cells_per_gpu: int) -> int:
     from distillation_bench.bench.common.devices import cores
 
     if not jobs and devices == ["cpu"]:
-        return min(cores(), MOST_HERE)
+        return min(cores(), MAX_LOCAL_JOBS)
     slots = jobs or len(devices) * cells_per_gpu
-    if slots > MOST_HERE:
+    if slots > MAX_LOCAL_JOBS:
         asked = f"--jobs {jobs}" if jobs else f"--cells-per-gpu {cells_per_gpu}"
-        raise UsageError(f"{asked}: {slots} tasks at a time; a machine runs at most {MOST_HERE}")
+        raise UsageError(
+            f"{asked}: {slots} tasks at a time; a machine runs at most {MAX_LOCAL_JOBS}"
+        )
     return slots
 
 

@@ -18,7 +18,7 @@ from distillation_bench.bench.cli.output_files import (
     target,
 )
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 
 SomeRuns = Annotated[list[Path] | None, typer.Argument(help="folders of runs")]
 CacheFolder = Annotated[Path | None, typer.Option("--cache", metavar="FOLDER")]
@@ -135,11 +135,11 @@ def export(
             # What a link leads to has a format of its own.
             exporting.check_format(place)
             rows = exporting.write_table(results, place)
-        print(printable(f"{out}: {_counted(rows, 'row')}"), file=sys.stderr)
+        print(terminal_safe(f"{out}: {_counted(rows, 'row')}"), file=sys.stderr)
     if tensorboard is not None:
         count, damaged = exporting.write_curves(results, tensorboard)
         for error in damaged:
-            print(printable(f"{error}, left out"), file=sys.stderr)
+            print(terminal_safe(f"{error}, left out"), file=sys.stderr)
         page(f"{count} cells' curves in {tensorboard}; look: tensorboard --logdir {tensorboard}")
 
 

@@ -11,7 +11,7 @@ from distillation_bench.bench.common.errors import UsageError
 
 DEVICE = "BENCH_DEVICE"
 """The environment variable by which an executor tells a worker its device."""
-MOST_HERE, MOST_ELSEWHERE, MOST_PER_GPU = 256, 10_000, 64
+MAX_LOCAL_JOBS, MAX_CLUSTER_JOBS, MAX_JOBS_PER_GPU = 256, 10_000, 64
 """Tasks at a time that a machine, a cluster and a GPU may be asked for."""
 
 

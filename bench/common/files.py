@@ -100,7 +100,7 @@ def real_path(path: Path) -> Path:
 
 
 @contextmanager
-def open_plain(path: Path, folder: Path) -> Iterator[BufferedReader]:
+def open_regular(path: Path, folder: Path) -> Iterator[BufferedReader]:
     """Open a regular file in a folder or below it to read; nothing else is even opened.
 
     Raises:
@@ -119,13 +119,13 @@ def open_plain(path: Path, folder: Path) -> Iterator[BufferedReader]:
         yield file
 
 
-def read_plain(path: Path, folder: Path) -> bytes:
+def read_regular(path: Path, folder: Path) -> bytes:
     """The content of a regular file in a folder or below it.
 
     Raises:
-        OSError: as `open_plain`, or it is too large for a file of a run.
+        OSError: as `open_regular`, or it is too large for a file of a run.
     """
-    with open_plain(path, folder) as file:
+    with open_regular(path, folder) as file:
         if os.fstat(file.fileno()).st_size > LARGEST:
             raise _refused(path, errno.EFBIG, "too large")
         return file.read()

@@ -1,66 +1,58 @@
-"""Text for a terminal: labels, names and reasons of runs made safe to print, and durations."""
+"""Text for a terminal: names and messages of runs on one line, durations, characters in ASCII."""
 
 from __future__ import annotations
 
 import unicodedata
 
 
-def printable(text: str) -> str:
-    """Text on one line that moves no cursor: white space as spaces, what else can't be seen as �.
+def terminal_safe(text: str) -> str:
+    """Return the text on one line, with nothing in it that a terminal would act on.
 
-    Escape codes, other control characters and changes of the direction of writing become visible.
+    White space becomes spaces. Control characters, such as those of escape codes, and characters
+    that change the direction of writing become �.
     """
-    return text if text.isprintable() else "".join(map(_seen, text))
+    return text if text.isprintable() else "".join(map(_safe_character, text))
 
 
-def shortened(text: str, length: int = 90) -> str:
-    """The same, cut off after so many characters."""
-    text = printable(text)
+def _safe_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
+
+
+def truncated(text: str, length: int = 90) -> str:
+    """Return `terminal_safe(text)`, cut to a number of characters."""
+    text = terminal_safe(text)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _seen(sign: str) -> str:
-    if sign.isprintable():
-        return sign
-    return " " if sign.isspace() else "\N{REPLACEMENT CHARACTER}"
-
-
 def duration(seconds: float) -> str:
-    """A duration as `8 s`, `3 min 20 s` or `2 h 05 min`."""
-    total = max(0, round(seconds))
-    if total < 60:
-        return f"{total} s"
-    minutes, rest = divmod(total, 60)
+    """Return a duration such as `8 s`, `3 min 20 s` or `2 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def rough_duration(seconds: float) -> str:
-    """A duration to the minute, as `3 min` or `2 h 05 min`."""
+    """Return a duration in whole minutes, such as `3 min` or `2 h 05 min`, and at least one."""
     return duration(60 * max(1, round(seconds / 60))).removesuffix(" 00 s")
 
 
 _ASCII = {
     **{"↑": "^", "↓": "v", "→": "->", "←": "<-", "±": "+-", "–": "-", "—": "-", "−": "-"},
-    **{
-        "…": "...",
-        "×": "x",
-        "†": "+",
-        "‖": "|",
-        "·": ".",
-        "½": "1/2",
-        "ß": "ss",
-        "λ": "lambda",
-    },
-    **{"‡": "#", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "“": '"', "”": '"'},
+    **{"…": "...", "×": "x", "†": "+", "‖": "|", "·": ".", "½": "1/2", "ß": "ss"},
+    **{"λ": "lambda", "‡": "#", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "“": '"', "”": '"'},
     **{"\N{LEFT SINGLE QUOTATION MARK}": "'", "\N{RIGHT SINGLE QUOTATION MARK}": "'"},
     **dict(zip("▁▂▃▄▅▆▇█", "_.-:=+*#", strict=True)),
 }
 
 
-def in_ascii(sign: str) -> str:
-    """What stands for a character where only ASCII can be written; `?` for most."""
-    kind, *_, name = unicodedata.name(sign, "NO NAME").split()
-    plain = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
-    return _ASCII.get(sign) or (name.lower() if kind == "GREEK" else plain) or "?"
+def in_ascii(character: str) -> str:
+    """Return what to write for a character where only ASCII can be written; `?` for most."""
+    kind, *_, name = unicodedata.name(character, "NO NAME").split()
+    decomposed = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return _ASCII.get(character) or (name.lower() if kind == "GREEK" else decomposed) or "?"

@@ -14,7 +14,7 @@ from distillation_bench.bench.execution.workplace import Workplace, in_worker
 from distillation_bench.bench.planning.cache_keys import DataPlan, TeacherPlan
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans
-from distillation_bench.bench.planning.time_estimates import Kind
+from distillation_bench.bench.planning.estimates.job_durations import JobKind
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.methods import METHODS
 
@@ -88,10 +88,10 @@ class _Graph:
         call = ("run_cell", self._workplace, cell)
         name, options = cell_job(cell), JobOptions(reads, shares=True)
         self.jobs[name] = Job(
-            name, in_worker, call, needs, CELL, cell.kind, 1, options, self._late(cell.kind)
+            name, in_worker, call, needs, CELL, cell.job_kind, 1, options, self._late(cell.job_kind)
         )
 
-    def _late(self, kind: Kind) -> Callable[[], tuple[bool]]:
+    def _late(self, kind: JobKind) -> Callable[[], tuple[bool]]:
         return lambda: (self._latencies.wanted(kind),)
 
     def add_teacher(self, plan: TeacherPlan) -> None:
@@ -126,7 +126,7 @@ class _Graph:
         arguments: tuple[Any, ...],
         needs: tuple[str, ...],
         rank: int,
-        kind: Kind,
+        kind: JobKind,
         options: JobOptions,
         weight: int = 1,
     ) -> None:

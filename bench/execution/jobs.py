@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOptions
-from distillation_bench.bench.planning.time_estimates import Kind
+from distillation_bench.bench.planning.estimates.job_durations import JobKind
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Job:
     arguments: tuple[Any, ...]
     needs: tuple[str, ...] = ()
     rank: int = 0
-    kind: Kind = ()
+    kind: JobKind = ()
     weight: int = 1
     options: JobOptions = DEFAULT_OPTIONS
     late: Callable[[], tuple[Any, ...]] = tuple

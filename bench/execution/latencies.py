@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillation_bench.bench.planning.time_estimates import Kind
+from distillation_bench.bench.planning.estimates.job_durations import JobKind
 from distillation_bench.bench.storage.schema import LATENCY
 
 
@@ -18,13 +18,13 @@ class Latencies:
     """The kinds of cells, dataset and variant, of which one has the latency in its timings."""
 
     def __init__(self) -> None:
-        self._known: set[Kind] = set()
+        self._known: set[JobKind] = set()
 
-    def learn(self, kind: Kind, timings: Mapping[str, Any]) -> None:
+    def learn(self, kind: JobKind, timings: Mapping[str, Any]) -> None:
         """Take note of a cell that succeeded."""
         if LATENCY in timings:
             self._known.add(kind)
 
-    def wanted(self, kind: Kind) -> bool:
+    def wanted(self, kind: JobKind) -> bool:
         """Whether a cell that starts now measures it."""
         return kind not in self._known

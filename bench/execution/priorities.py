@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 
 from distillation_bench.bench.execution.jobs import Job
-from distillation_bench.bench.planning.time_estimates import Estimate, Kind
+from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator, JobKind
 
 Priority = tuple[bool, int, float, int]
 SHORT = 1e-3
@@ -18,7 +18,7 @@ SHORT = 1e-3
 class _JobsOfKind:
     """Jobs of a kind: by rank, then the weightiest first, else in the order asked for."""
 
-    kind: Kind
+    kind: JobKind
     jobs: list[tuple[int, int, int, Job]] = field(default_factory=list)
     started: bool = False
     priority: Priority | None = None
@@ -37,10 +37,10 @@ class Ready:
         numbers: of each job, its priority in what was asked for.
     """
 
-    def __init__(self, estimate: Estimate, numbers: dict[str, int]) -> None:
+    def __init__(self, estimate: DurationEstimator, numbers: dict[str, int]) -> None:
         self._estimate = estimate
         self._numbers = numbers
-        self._groups: dict[Kind, _JobsOfKind] = {}
+        self._groups: dict[JobKind, _JobsOfKind] = {}
         # Places that have changed since are left in it, and passed over.
         self._heap: list[tuple[Priority, int, _JobsOfKind]] = []
         self._counter = itertools.count()
@@ -70,7 +70,7 @@ class Ready:
         self._put(group)
         return job
 
-    def learn(self, kind: Kind, seconds: float) -> None:
+    def learn(self, kind: JobKind, seconds: float) -> None:
         """A job of this kind took so long."""
         self._estimate.learn(kind, seconds)
         if kind in self._groups:

@@ -57,7 +57,7 @@ class Recorder:
         record["details"] = _text(ended.details)[-LONGEST_DETAILS:]
         record["timings"] = {**record["timings"], "attempts": ended.attempts}
         self.run.write_record(record, history, curves)
-        self.latencies.learn(cell.kind, record["timings"])
+        self.latencies.learn(cell.job_kind, record["timings"])
 
 
 def record_of(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]:

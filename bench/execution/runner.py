@@ -15,7 +15,7 @@ from distillation_bench.bench.common.devices import cores
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import new_folder
 from distillation_bench.bench.common.paths import DATA_ROOT
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.execution.executors import (
     Executor,
     JobFailed,
@@ -35,9 +35,9 @@ from distillation_bench.bench.execution.recorder import Recorder, skip
 from distillation_bench.bench.execution.scheduler import Ended, Scheduler
 from distillation_bench.bench.execution.workplace import Workplace, in_worker
 from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator
 from distillation_bench.bench.planning.plugins.loading import Plugin
-from distillation_bench.bench.planning.run_description import described
-from distillation_bench.bench.planning.time_estimates import Estimate
+from distillation_bench.bench.planning.run_description import describe_run
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.ownership import require_room
@@ -74,7 +74,7 @@ def run_cells(run: Run, cells: Sequence[Cell], options: RunOptions) -> bool:
     require_data(cells, options)
     require_room(run.folder, f"--results {run.folder}")
     with _writable(options.cache), run.locked(), contextlib.ExitStack() as ending:
-        manifest = described(run, cells, options.command)
+        manifest = describe_run(run, cells, options.command)
         left = _left(run, cells, options)
         workplace = _workplace(options)
         # A cluster that can't be reached leaves the folder as it was.
@@ -102,7 +102,7 @@ class _Left(NamedTuple):
     """What is to be run, what failed and is not, and what is known from what was run before."""
 
     cells: list[Cell]
-    estimate: Estimate
+    estimate: DurationEstimator
     latencies: Latencies
     failed: list[Cell]
 
@@ -114,7 +114,7 @@ class _Left(NamedTuple):
 
 def _left(run: Run, cells: Sequence[Cell], options: RunOptions) -> _Left:
     """What is not done yet, failed cells only where told to."""
-    left = _Left([], Estimate(), Latencies(), [])
+    left = _Left([], DurationEstimator(), Latencies(), [])
     for cell in cells:
         record = run.record(cell.id)
         state = state_of(record)
@@ -124,9 +124,9 @@ def _left(run: Run, cells: Sequence[Cell], options: RunOptions) -> _Left:
         elif state == "failed":
             left.failed.append(cell)
         if record is not None and state == "done":
-            left.estimate.learn(cell.kind, record["timings"]["seconds"])
+            left.estimate.learn(cell.job_kind, record["timings"]["seconds"])
             if not again:
-                left.latencies.learn(cell.kind, record["timings"])
+                left.latencies.learn(cell.job_kind, record["timings"])
     return left
 
 
@@ -205,7 +205,7 @@ def _prepare(jobs: list[Job], executor: Executor) -> None:
 
     class Preparation:
         def started(self, job: Job) -> None:
-            print(printable(f"preparing {job.name}"), file=sys.stderr, flush=True)
+            print(terminal_safe(f"preparing {job.name}"), file=sys.stderr, flush=True)
 
         def ended(self, ended: Ended) -> None:
             if ended.failed:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from distillation_bench.bench.common.interruption import told
+from distillation_bench.bench.common.signals import on_first_signal
 from distillation_bench.bench.execution.executors import (
     Executor,
     JobFailed,
@@ -21,7 +21,7 @@ from distillation_bench.bench.execution.executors import (
 )
 from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.priorities import Ready
-from distillation_bench.bench.planning.time_estimates import Estimate
+from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator
 
 LOSSES = 10
 """Times that a job is started again since what ran it was lost: a cluster takes workers back."""
@@ -73,7 +73,7 @@ class Scheduler:
         observer: Observer,
         retries: int = 1,
         fail_fast: bool = False,
-        estimate: Estimate | None = None,
+        estimate: DurationEstimator | None = None,
     ) -> None:
         self._executor = executor
         self._observer = observer
@@ -83,7 +83,7 @@ class Scheduler:
         self._dependants: dict[str, list[str]] = defaultdict(list)
         self._missing: dict[str, int] = {}
         numbers = {job.name: number for number, job in enumerate(jobs)}
-        self._ready = Ready(estimate or Estimate(), numbers)
+        self._ready = Ready(estimate or DurationEstimator(), numbers)
         self._attempts: dict[str, int] = defaultdict(int)
         self._losses: dict[str, int] = defaultdict(int)
         self._running: dict[Future[Any], tuple[Job, float]] = {}
@@ -107,7 +107,7 @@ class Scheduler:
         """
         succeeded = True
         try:
-            with told(self._interrupt):
+            with on_first_signal(self._interrupt):
                 while self._running or (self._ready and not self._stopping):
                     self._start()
                     for ended in self._finished():

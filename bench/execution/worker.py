@@ -17,7 +17,7 @@ from torch import nn
 
 from distillation_bench import datasets
 from distillation_bench.bench.common.random_streams import stream_name
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.execution.executors.process_reuse import peak_memory, restart_peak
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cache_keys import DataPlan, TeacherPlan
@@ -241,7 +241,7 @@ def _measured() -> Iterator[dict[str, Any]]:
     # Again for each task: libraries change the mode of the processor behind our back.
     prepare_process()
     restart_peak()
-    timings: dict[str, Any] = {"seconds": 0.0, "host": printable(socket.gethostname())}
+    timings: dict[str, Any] = {"seconds": 0.0, "host": terminal_safe(socket.gethostname())}
     start = time.perf_counter()
     yield timings
     timings["seconds"] = time.perf_counter() - start

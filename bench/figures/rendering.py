@@ -14,8 +14,8 @@ from pathlib import Path
 
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.devices import cores
-from distillation_bench.bench.common.interruption import kept_from_children
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.signals import shield_children
+from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.figures import (
     ALL,
     Drawn,
@@ -75,7 +75,7 @@ def _told(answers: Iterable[Answer]) -> Iterator[tuple[list[Rendered], str]]:
     for rendered, reason, damaged in answers:
         for path in damaged:
             if path not in told:
-                print(printable(f"{path}: damaged, left out"), file=sys.stderr)
+                print(terminal_safe(f"{path}: damaged, left out"), file=sys.stderr)
                 told.add(path)
         yield rendered, reason
 
@@ -90,7 +90,7 @@ def _each(job: _Job, parts: Sequence[Part]) -> Iterator[Answer]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(cores(), len(parts)), context, _begin_process, (job,)) as pool:
         # To hand out all parts starts all processes.
-        with kept_from_children():
+        with shield_children():
             answers = pool.map(_render_part, parts)
         yield from answers
 

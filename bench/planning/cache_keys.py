@@ -5,16 +5,15 @@ Keys are made of content alone: names, values, hashes of code and of files. No p
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.hashing import code_digest, digest, versions
 from distillation_bench.bench.common.random_streams import stream_name
-from distillation_bench.bench.planning.plugins.integrity import require_source
-from distillation_bench.bench.planning.plugins.loading import files_of, module_code
+from distillation_bench.bench.planning.code_digests import class_code
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import key_of
 from distillation_bench.datasets.base import Dataset
@@ -67,45 +66,6 @@ DATA_LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "torch", "torchvis
 
 
 @dataclass(frozen=True)
-class OODSet:
-    """A set of a dataset's out-of-distribution inputs.
-
-    Attributes:
-        name: in tables: of a folder the last part of its path.
-        group: near or far.
-        source: what `datasets.ood_sets` calls it; empty if the dataset itself makes it.
-        absent: why it can't be had, in a line; empty if it can.
-        identity: what of its source goes into keys.
-    """
-
-    name: str
-    group: str
-    source: str = ""
-    absent: str = ""
-    identity: Any = None
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What a dataset is evaluated on beside its test split.
-
-    Attributes:
-        ood: the OOD sets asked for, those that are absent too.
-        corruptions: a folder of corrupted test sets; empty: none.
-        identity: what of that folder goes into keys.
-    """
-
-    ood: tuple[OODSet, ...] = ()
-    corruptions: str = ""
-    identity: Any = None
-
-    @property
-    def present(self) -> list[OODSet]:
-        """The OOD sets that can be had."""
-        return [each for each in self.ood if not each.absent]
-
-
-@dataclass(frozen=True)
 class DataPlan:
     """A dataset's arrays to be, and their keys in the cache.
 
@@ -117,7 +77,7 @@ class DataPlan:
     seed: int
     examples: int | None
     test_examples: int | None
-    sources: Sources
+    sources: EvaluationSources
     splits_key: str
     sets_key: str
     code: str = ""
@@ -165,7 +125,7 @@ class Planner:
     """
 
     root: Path
-    sources: Mapping[str, Sources]
+    sources: Mapping[str, EvaluationSources]
     device: str = "cpu"
     _teachers: dict[tuple[str, int], TeacherPlan] = field(default_factory=dict)
     _data: dict[tuple[str, int], DataPlan] = field(default_factory=dict)
@@ -225,22 +185,3 @@ class Planner:
         if dataset.name not in self._identities:
             self._identities[dataset.name] = dataset(self.root).identity()
         return self._identities[dataset.name]
-
-
-@functools.cache
-def class_code(cls: type, base: type) -> str:
-    """A hash of the code of a class and its ancestors below the base.
-
-    Raises:
-        UsageError: a function of it is not that of its source.
-    """
-    modules = [
-        each.__module__ for each in cls.__mro__ if issubclass(each, base) and each is not base
-    ]
-    require_source(cls, base, files_of(cls.__module__))
-    return modules_code(modules)
-
-
-def modules_code(modules: Iterable[str]) -> str:
-    """One hash of the code of modules, whatever their order."""
-    return digest(sorted({module_code(module) for module in modules}))

@@ -18,18 +18,15 @@ from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.hashing import code_digest, digest, versions
 from distillation_bench.bench.common.paths import DATA_ROOT
 from distillation_bench.bench.common.random_streams import stream_name
-from distillation_bench.bench.common.text import shortened
+from distillation_bench.bench.common.text import truncated
 from distillation_bench.bench.metrics.registry import METRICS
-from distillation_bench.bench.planning.cache_keys import (
-    Planner,
-    TeacherPlan,
-    class_code,
-    modules_code,
-)
-from distillation_bench.bench.planning.config import Config, Variant, explain
+from distillation_bench.bench.planning.cache_keys import Planner, TeacherPlan
+from distillation_bench.bench.planning.code_digests import class_code, modules_code
+from distillation_bench.bench.planning.configuration.config import Config, Variant
+from distillation_bench.bench.planning.configuration.validation_errors import first_error
+from distillation_bench.bench.planning.estimates.job_durations import JobKind
 from distillation_bench.bench.planning.evaluation_sources import sources_of
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
-from distillation_bench.bench.planning.time_estimates import Kind
 from distillation_bench.bench.storage.schema import LAST_SEED, LONGEST, MOST_CELLS, is_id, is_plain
 from distillation_bench.datasets.base import BadData, Dataset
 from distillation_bench.datasets.corruptions import CORRUPTED_SHAPE
@@ -84,13 +81,13 @@ class Cell:
     data: str
     skip: str = ""
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """What a run's description keeps of it."""
         names = ("dataset", "method", "label", "seed", "parameters", "skip", *HASHES)
         return {name: getattr(self, name) for name in names} | {"measured": self.measured}
 
     @property
-    def kind(self) -> Kind:
+    def job_kind(self) -> JobKind:
         """Cells that take about as long have it in common."""
         return "cell", self.dataset, self.label
 
@@ -121,13 +118,13 @@ def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> l
         method = _method(variant)
         for name in variant.datasets:
             if name not in config.datasets:
-                _known(name, datasets.DATASETS, "dataset", variant.place)
+                _known(name, datasets.DATASETS, "dataset", variant.location)
         for (name, dataset), values in itertools.product(chosen, _combinations(variant)):
             if variant.datasets and name not in variant.datasets:
                 continue
             teachers = [planner.teacher(dataset, recipes[name], seed) for seed in config.seeds]
             for cell in _cells_of(dataset, method, variant, values, teachers):
-                grid.add(cell, variant.place)
+                grid.add(cell, variant.location)
     cells = list(grid.cells.values())
     if not cells:
         raise UsageError("nothing to run: no method is asked for on any of the datasets")
@@ -196,7 +193,7 @@ def _dataset(name: str, config: Config) -> type[Dataset]:
     try:
         return datasets.get(name)
     except (datasets.UnknownDataset, BadData) as error:
-        place = config.places.get(f"datasets.{name}", "-d")
+        place = config.locations.get(f"datasets.{name}", "-d")
         raise UsageError(f"{place}: {error}") from None
 
 
@@ -204,12 +201,12 @@ def _check_files(name: str, dataset: Dataset, config: Config) -> None:
     try:
         dataset.check()
     except BadData as error:
-        place = config.places.get(f"datasets.{name}", "-d")
+        place = config.locations.get(f"datasets.{name}", "-d")
         raise UsageError(f"{place}: {error}") from None
 
 
 def _method(variant: Variant) -> type[Method]:
-    _known(variant.method, METHODS, "method", variant.place)
+    _known(variant.method, METHODS, "method", variant.location)
     return METHODS[variant.method]
 
 
@@ -219,7 +216,7 @@ def _recipe(dataset: type[Dataset], config: Config) -> Recipe:
         network = _network(dataset, given.pop("network", {}))
         recipe = recipe_for(dataset.recipe, network, given)
     except ValidationError as error:
-        location, reason = explain(error, Recipe)
+        location, reason = first_error(error, Recipe)
         raise UsageError(f"{_place(config, dataset.name, str(location[0]))}: {reason}") from None
     except _BadNetwork as error:
         place = _place(config, dataset.name, "network", str(error.option))
@@ -235,7 +232,7 @@ def _place(config: Config, dataset: str, *names: str) -> str:
     paths = [".".join(names[:depth]) for depth in range(len(names), 0, -1)]
     places = [f"{start}.{path}" for path in paths for start in (f"recipes.{dataset}", "recipe")]
     places.append(f"recipes.{dataset}")
-    return next((config.places[each] for each in places if each in config.places), "--set")
+    return next((config.locations[each] for each in places if each in config.locations), "--set")
 
 
 class _BadNetwork(Exception):
@@ -267,7 +264,7 @@ def _network(dataset: type[Dataset], given: Any) -> dict[str, Any]:
     try:
         return describe({**base, **given, "family": family})
     except ValidationError as error:
-        location, reason = explain(error, OPTIONS[family])
+        location, reason = first_error(error, OPTIONS[family])
         raise _BadNetwork(f"network: {reason}", str(location[0]) if location else "") from None
 
 
@@ -329,8 +326,8 @@ def _stem(dataset: type[Dataset], method: type[Method], variant: Variant) -> str
     stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}")
     if not is_id(f"{stem}.s{LAST_SEED}.{'0' * DIGITS}"):
         raise UsageError(
-            f"{variant.place}: the names of dataset {shortened(dataset.name)} and method "
-            f"{shortened(method.name)} are too long for the name of a file"
+            f"{variant.location}: the names of dataset {truncated(dataset.name)} and method "
+            f"{truncated(method.name)} are too long for the name of a file"
         )
     return stem
 
@@ -339,7 +336,7 @@ def _checked_label(variant: Variant, given: Mapping[str, Any]) -> str:
     label = label_of(variant, given)
     if len(label) > LONGEST or not label.isprintable():
         raise UsageError(
-            f"{variant.place}: {shortened(label)!r} can't be a label: it is longer than "
+            f"{variant.location}: {truncated(label)!r} can't be a label: it is longer than "
             f"{LONGEST:,} characters, or can't be printed"
         )
     return label
@@ -364,12 +361,12 @@ def resolve(
     try:
         parameters = method.Parameters(**{**values, **given}).model_dump()
     except ValidationError as error:
-        location, reason = explain(error, method.Parameters)
-        place = variant.places.get(str(location[0]) if location else "", variant.place)
+        location, reason = first_error(error, method.Parameters)
+        place = variant.locations.get(str(location[0]) if location else "", variant.location)
         raise UsageError(f"{place}: method {method.name!r}: {reason}") from None
     for name, value in parameters.items():
         if not is_plain(value):
-            place = variant.places.get(name, variant.place)
+            place = variant.locations.get(name, variant.location)
             raise UsageError(
                 f"{place}: method {method.name!r}: a run can't keep the value of {name}: it is not "
                 "finite, too large, nested too deeply, or of a kind that YAML lacks"

@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
-from distillation_bench.bench.common.text import printable, shortened
-from distillation_bench.bench.planning.cache_keys import OODSet, Sources, class_code
-from distillation_bench.bench.planning.config import Config
+from distillation_bench.bench.common.text import terminal_safe, truncated
+from distillation_bench.bench.planning.code_digests import class_code
+from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.datasets import DATASETS, UnknownDataset, get
 from distillation_bench.datasets.base import BadData, Dataset
 from distillation_bench.datasets.corruptions import CORRUPTED_SHAPE, corruptions_identity
 from distillation_bench.datasets.ood_sets import ood_group, ood_identity, ood_missing, without_group
+
+
+@dataclass(frozen=True)
+class OODSet:
+    """A set of a dataset's out-of-distribution inputs.
+
+    Attributes:
+        name: in tables: of a folder the last part of its path.
+        group: near or far.
+        source: what `datasets.ood_sets` calls it; empty if the dataset itself makes it.
+        absent: why it can't be had, in a line; empty if it can.
+        identity: what of its source goes into keys.
+    """
+
+    name: str
+    group: str
+    source: str = ""
+    absent: str = ""
+    identity: Any = None
+
+
+@dataclass(frozen=True)
+class EvaluationSources:
+    """What a dataset is evaluated on beside its test split.
+
+    Attributes:
+        ood: the OOD sets asked for, those that are absent too.
+        corruptions: a folder of corrupted test sets; empty: none.
+        identity: what of that folder goes into keys.
+    """
+
+    ood: tuple[OODSet, ...] = ()
+    corruptions: str = ""
+    identity: Any = None
+
+    @property
+    def present(self) -> list[OODSet]:
+        """The OOD sets that can be had."""
+        return [each for each in self.ood if not each.absent]
 
 
 def fetch_missing(config: Config, root: Path) -> None:
@@ -40,17 +80,19 @@ def _fetch_ood(name: str, root: Path) -> None:
     try:
         DATASETS[name](root).download()
     except BadData as error:
-        print(printable(f"OOD set {name} stays absent: {error}"), file=sys.stderr)
+        print(terminal_safe(f"OOD set {name} stays absent: {error}"), file=sys.stderr)
 
 
-def sources_of(dataset: type[Dataset], config: Config, root: Path) -> Sources:
+def sources_of(dataset: type[Dataset], config: Config, root: Path) -> EvaluationSources:
     """The OOD sets and corruptions of a dataset; a default set that is absent is kept as such.
 
     Raises:
         UsageError: a set that was asked for is unknown or absent.
     """
     if not dataset.images:
-        return Sources(tuple(OODSet(name, group) for name, group in dataset.ood_groups.items()))
+        return EvaluationSources(
+            tuple(OODSet(name, group) for name, group in dataset.ood_groups.items())
+        )
     asked = dict.fromkeys(config.ood or dataset.ood_groups)
     # A set asked for by several datasets is no OOD set of itself.
     others = (text for text in asked if without_group(text) != dataset.name)
@@ -62,7 +104,7 @@ def sources_of(dataset: type[Dataset], config: Config, root: Path) -> Sources:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--ood: two sets are called {name!r}")
-    return Sources(sets, *_corruptions(dataset, config.corruptions))
+    return EvaluationSources(sets, *_corruptions(dataset, config.corruptions))
 
 
 def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
@@ -76,7 +118,7 @@ def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
     except (UnknownDataset, BadData) as error:
         raise UsageError(f"--ood {text}: {error}") from None
     if not name.isprintable():
-        raise UsageError(f"--ood {text}: {shortened(name)!r} can't be a set's name in tables")
+        raise UsageError(f"--ood {text}: {truncated(name)!r} can't be a set's name in tables")
     return OODSet(name, group, source, absent, identity)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage.labels import clashes, seeds_of
@@ -16,16 +16,16 @@ from distillation_bench.bench.storage.run_folder import FORMAT, Run
 from distillation_bench.methods import METHODS
 
 
-def check(run: Run, cells: Sequence[Cell], command: str) -> None:
+def check_run(run: Run, cells: Sequence[Cell], command: str) -> None:
     """Whether cells may be run in a folder, before anything is written.
 
     Raises:
-        UsageError: as `described`, or what would be written could not be read again.
+        UsageError: as `describe_run`, or what would be written could not be read again.
     """
-    run.sealed(described(run, cells, command))
+    run.sealed(describe_run(run, cells, command))
 
 
-def described(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any]:
+def describe_run(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any]:
     """What a run's folder is to say, with these cells in the places of earlier ones.
 
     Raises:
@@ -48,7 +48,7 @@ def _check_recipes(run: Run, manifest: Mapping[str, Any], cells: Sequence[Cell])
     for dataset, cell in {cell.dataset: cell for cell in cells}.items():
         recipe = cell.recipe.training()
         old = manifest.get("recipes", {}).get(dataset, recipe)
-        if canonical(old) != canonical(recipe):
+        if canonical_json(old) != canonical_json(recipe):
             names = sorted(name for name in recipe if old.get(name) != recipe[name])
             values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
             raise UsageError(
@@ -62,7 +62,7 @@ def _check_recipes(run: Run, manifest: Mapping[str, Any], cells: Sequence[Cell])
 
 def _staying(manifest: Mapping[str, Any], cells: Sequence[Cell]) -> list[Mapping[str, Any]]:
     """What a run's description keeps: all but the cells whose places are taken."""
-    taken = {_slot(cell.described()) for cell in cells}
+    taken = {_slot(cell.description()) for cell in cells}
     return [each for each in manifest.get("cells", {}).values() if _slot(each) not in taken]
 
 
@@ -101,7 +101,7 @@ def _check_labels(
     folder: Path, earlier: Iterable[Mapping[str, Any]], cells: Sequence[Cell]
 ) -> None:
     """One folder, one method, one set of parameters and one version of the code a label."""
-    asked = [cell.described() for cell in cells]
+    asked = [cell.description() for cell in cells]
     labels = {cell["label"] for cell in asked}
     for clash in clashes([*asked, *(old for old in earlier if old["label"] in labels)]):
         raise UsageError(
@@ -112,7 +112,7 @@ def _check_labels(
 
 def _described(manifest: Mapping[str, Any], cells: Sequence[Cell], command: str) -> dict[str, Any]:
     """The description with the cells that are asked for, in the places of earlier ones."""
-    asked = {cell.id: cell.described() for cell in cells}
+    asked = {cell.id: cell.description() for cell in cells}
     slots = {_slot(cell) for cell in asked.values()}
     kept = {k: v for k, v in manifest.get("cells", {}).items() if _slot(v) not in slots}
     of_datasets = {cell.dataset: cell for cell in cells}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distillation_bench.bench.analysis.results import Results, Slot
-from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.common.hashing import canonical_json
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _variants(results: Results) -> list[Variant]:
         parameters = _mapping(cell.get("parameters"))
         text = ", ".join(f"{name} = {_plain(value)}" for name, value in parameters.items())
         fresh = Variant(label, cell["method"], label in results.references, [], text)
-        variant = found.setdefault((label, canonical(parameters)), fresh)
+        variant = found.setdefault((label, canonical_json(parameters)), fresh)
         if dataset not in variant.datasets:
             variant.datasets.append(dataset)
     places = {label: place for place, label in enumerate(results.labels())}

@@ -25,8 +25,8 @@ import numpy as np
 from distillation_bench.bench.common.errors import CacheFault
 from distillation_bench.bench.common.files import (
     atomic_file,
-    open_plain,
-    read_plain,
+    open_regular,
+    read_regular,
     write_atomically,
 )
 from distillation_bench.bench.common.hashing import digest
@@ -132,8 +132,8 @@ class Cache:
             OSError: it is not there.
         """
         arrays, note = self._paths(key)
-        with open_plain(arrays, self.folder) as file:
-            return file.read(), read_plain(note, self.folder)
+        with open_regular(arrays, self.folder) as file:
+            return file.read(), read_regular(note, self.folder)
 
     def write(self, key: str, arrays: bytes, note: bytes) -> None:
         """Put an entry here that was read elsewhere.
@@ -171,7 +171,7 @@ class Cache:
     def note(self, key: str) -> dict[str, Any]:
         """What was saved beside the arrays; empty if there is no such entry, or it was changed."""
         try:
-            note = json.loads(read_plain(self._paths(key)[1], self.folder).decode())
+            note = json.loads(read_regular(self._paths(key)[1], self.folder).decode())
             # Older versions kept no sum of it.
             told = note.pop(_SUM, None) if isinstance(note, dict) else ""
             return note if told in (None, _sum_of_note(key, note)) else {}
@@ -230,7 +230,7 @@ def _sum_of(path: Path, folder: Path) -> str:
         ValueError: it is empty.
     """
     with (
-        open_plain(path, folder) as file,
+        open_regular(path, folder) as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
         return hashlib.sha256(content).hexdigest()

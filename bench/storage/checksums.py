@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import LARGEST
-from distillation_bench.bench.common.text import shortened
+from distillation_bench.bench.common.text import truncated
 from distillation_bench.bench.storage.schema import HUGE, plain_json
 
 
@@ -77,7 +77,7 @@ def readable(path: Path) -> Iterator[None]:
     except RecursionError:
         raise Unreadable(path, "nested too deeply") from None
     except Exception as error:
-        raise Unreadable(path, shortened(str(error) or type(error).__name__, 300)) from None
+        raise Unreadable(path, truncated(str(error) or type(error).__name__, 300)) from None
 
 
 def checked(text: bytes, flaw_of: Callable[[Any], str]) -> bytes:

@@ -28,13 +28,13 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import (
     make_folder,
     new_folder,
-    read_plain,
+    read_regular,
     write_all_atomically,
     write_atomically,
 )
-from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.locks import acquire
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.storage.cell_files import curves_of, history_of
 from distillation_bench.bench.storage.checksums import OF_RECORDS, OF_RUN, checked, encode, readable
 from distillation_bench.bench.storage.csv_rows import as_csv
@@ -145,7 +145,7 @@ class Run:
     def driver(self) -> str:
         """Who runs it, as noted by the holder of the folder's lock."""
         try:
-            return printable(self.read(self.folder / ".driver").decode().strip())
+            return terminal_safe(self.read(self.folder / ".driver").decode().strip())
         except (OSError, ValueError):
             return "another process"
 
@@ -211,7 +211,7 @@ class Run:
         Raises:
             OSError: it can't be read, or is none of the folder's own.
         """
-        return read_plain(path, self.folder)
+        return read_regular(path, self.folder)
 
     # Records
 
@@ -311,7 +311,7 @@ class Run:
             arrays = _curves_file(curves or {})
         sums = {"history": _sum(rows), "curves": _sum(arrays)}
         with readable(files.record):
-            body = canonical(encode({"format": FORMAT, **record, **sums})).encode()
+            body = canonical_json(encode({"format": FORMAT, **record, **sums})).encode()
             text = OF_RECORDS.sealed(body)
             checked(text, lambda value: _flaw(files.record.stem, text, value))
         contents = {files.history: rows, files.curves: arrays, files.record: text}
@@ -375,7 +375,7 @@ def outcome_of(record: Record) -> Outcome:
 
 def name_of(cell: Mapping[str, Any]) -> str:
     """As a cell is called in what commands say."""
-    return printable(f"{cell['dataset']} {cell['label']} seed {cell['seed']}")
+    return terminal_safe(f"{cell['dataset']} {cell['label']} seed {cell['seed']}")
 
 
 def _flaw(cell_id: str, text: bytes, record: Any) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from distillation_bench.bench.common.files import atomic_file, open_plain, write_atomically
+from distillation_bench.bench.common.files import atomic_file, open_regular, write_atomically
 from distillation_bench.bench.common.hashing import code_digest, digest
 from distillation_bench.bench.storage.cell_files import metric_rows, result_rows, seconds_by_cell
 from distillation_bench.bench.storage.checksums import readable
@@ -228,7 +228,7 @@ def _opened(run: Run, name: str) -> Iterator[_File]:
     with contextlib.ExitStack() as stack:
         file: _File = io.BytesIO()
         with contextlib.suppress(OSError):
-            file = stack.enter_context(open_plain(run.folder / name, run.folder))
+            file = stack.enter_context(open_regular(run.folder / name, run.folder))
         yield file
 
 

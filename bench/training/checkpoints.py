@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distillation_bench.bench.common import termination
+from distillation_bench.bench.common import signals
 from distillation_bench.bench.storage.cache import Cache, Damaged
 
 HistoryRow = dict[str, float | int | str]
@@ -54,13 +54,13 @@ class Checkpoint:
 
     def keep(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
         """Write the state after an epoch, if it is time to, or the last chance."""
-        if time.monotonic() - self._last < self._seconds and not termination.asked():
+        if time.monotonic() - self._last < self._seconds and not signals.termination_requested():
             return
         arrays: dict[str, Any] = {name: tensor.cpu().numpy() for name, tensor in state.items()}
         self._cache.save(self._key, arrays, {"history": [list(row.items()) for row in history]})
         self._last = time.monotonic()
-        if termination.asked():
-            termination.end()
+        if signals.termination_requested():
+            signals.terminate()
 
     def remove(self) -> None:
         """The training's result is safe."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distillation_bench.bench.common.termination import postponed
+from distillation_bench.bench.common.signals import postpone_termination
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.schema import LONGEST
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
@@ -104,7 +104,7 @@ def train(
     state = {f"{part}.{name}": each for part in parts for name, each in parts[part].items()}
     history = checkpoint.restore(problem.stage, state) if checkpoint else []
     problem.network.train()
-    with postponed() if checkpoint else contextlib.nullcontext():
+    with postpone_termination() if checkpoint else contextlib.nullcontext():
         for epoch in range(len(history), epochs):
             rate = cosine_rate(recipe.learning_rate, epoch, epochs)
             history.append(_epoch(problem, optimizer, parameters, recipe.batch_size, epoch, rate))

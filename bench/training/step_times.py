@@ -16,8 +16,8 @@ from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import duration
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.planning.estimates.run_time import Chain, wall_seconds
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.planning.time_estimates import Chain, wall_seconds
 from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.hardware import bfloat16

@@ -4,9 +4,9 @@
 def main() -> None:
     """Run a command; from the first import on, Ctrl-C ends it with status 130."""
     try:
-        from distillation_bench.bench.common.interruption import end_at_once
+        from distillation_bench.bench.common.signals import exit_on_signals
 
-        end_at_once()
+        exit_on_signals()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     from distillation_bench.bench.cli import main as run_command

@@ -12,7 +12,8 @@ from tests.bench.whole_runs import driver, whole_run  # noqa: F401
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.planning.cells import Cell, make_cells
-from distillation_bench.bench.planning.config import Config, Variant, parse_variant
+from distillation_bench.bench.planning.configuration.config import Config, Variant
+from distillation_bench.bench.planning.configuration.option_values import parse_variant
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def cells() -> Callable[..., list[Cell]]:
         seeds: Sequence[int] = (0,),
         recipe: Mapping[str, Any] | None = None,
         recipes: Mapping[str, Mapping[str, Any]] | None = None,
-        places: Mapping[str, str] | None = None,
+        locations: Mapping[str, str] | None = None,
     ) -> list[Cell]:
         variants = tuple(
             parse_variant(each) if isinstance(each, str) else each for each in methods or ["kd"]
@@ -50,7 +51,7 @@ def cells() -> Callable[..., list[Cell]]:
             seeds=tuple(seeds),
             recipe=recipe or {},
             recipes=recipes or {},
-            places=places or {},
+            locations=locations or {},
         )
         return make_cells(config)
 

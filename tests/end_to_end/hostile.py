@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.common.hashing import canonical_json
 
 SECRET = "a secret that no output may hold"
 NAMES = (
@@ -163,7 +163,7 @@ def resummed(record: Path, **changes: Any) -> None:
     """Change a record; its sum is right again."""
     value = {**json.loads(record.read_bytes()), **changes}
     value.pop("sum", None)
-    record.write_bytes(sealed(canonical(value).encode()))
+    record.write_bytes(sealed(canonical_json(value).encode()))
 
 
 def sealed(body: bytes) -> bytes:

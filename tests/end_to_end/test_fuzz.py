@@ -33,8 +33,8 @@ from tests.end_to_end.program import commands, run_whole
 
 from distillation_bench.bench import cli
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.hashing import canonical
-from distillation_bench.bench.planning.config import PRESETS, preset_names
+from distillation_bench.bench.common.hashing import canonical_json
+from distillation_bench.bench.planning.configuration.preset_files import PRESETS, preset_names
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.storage.run_folder import DamagedFile, Run
@@ -550,7 +550,7 @@ def test_arrays_of_any_shape(site: Site, truth: Truth, made: Any, name: str) -> 
         record = json.loads(site.files[f"cells/{cell_id}.json"][0])
         record |= {"curves": hashlib.sha256(content).hexdigest()}
         record.pop("sum")
-        (site.run / f"cells/{cell_id}.json").write_bytes(sealed(canonical(record).encode()))
+        (site.run / f"cells/{cell_id}.json").write_bytes(sealed(canonical_json(record).encode()))
         (site.run / f"cells/{cell_id}/curves.safetensors").write_bytes(content)
     site(name, next(iter(truth.cells)))
 

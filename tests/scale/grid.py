@@ -20,7 +20,8 @@ from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.progress.utilisation import Usage
 from distillation_bench.bench.execution.scheduler import Ended
 from distillation_bench.bench.planning.cells import Cell, make_cells
-from distillation_bench.bench.planning.config import load_preset, parse_variant
+from distillation_bench.bench.planning.configuration.option_values import parse_variant
+from distillation_bench.bench.planning.configuration.preset_files import load_preset
 from distillation_bench.bench.storage.run_folder import Run, state_of
 
 VARIANTS = ("kd", "hydra", "hydra+[heads=5,10]", "gauss", "single", "mc-dropout", "ensemble")

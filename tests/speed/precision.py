@@ -13,7 +13,7 @@ from tests.speed.measure import Pool, Row
 from tests.speed.work import made
 
 from distillation_bench.bench.common.random_streams import numpy_stream
-from distillation_bench.bench.planning.cache_keys import Sources
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.planning.recipe import recipe_for
 from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
@@ -61,7 +61,7 @@ class Run:
             method = made(name, {}, networks, MEMBERS, data.examples)
             built = student.build(method, self.seed, MNIST.name)
             student.train_student(method, built, data, taught, *names)
-            protocol = (Sources(), self.seed, MNIST.name, compute)
+            protocol = (EvaluationSources(), self.seed, MNIST.name, compute)
             figures[name], *_ = evaluation.evaluate(method, built, data, taught, *protocol)
         return figures
 

@@ -28,11 +28,13 @@ from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.recorder import record_of
 from distillation_bench.bench.execution.scheduler import Ended, Scheduler
 from distillation_bench.bench.execution.workplace import in_worker
-from distillation_bench.bench.planning.cache_keys import DataPlan, Sources
+from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.planning.cells import make_cells
-from distillation_bench.bench.planning.config import load_preset, parse_variant
+from distillation_bench.bench.planning.configuration.option_values import parse_variant
+from distillation_bench.bench.planning.configuration.preset_files import load_preset
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
-from distillation_bench.bench.planning.run_description import described
+from distillation_bench.bench.planning.run_description import describe_run
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
@@ -161,7 +163,7 @@ def _layers(hidden: Sequence[int], inputs: int, outputs: int) -> list[tuple[int,
 
 
 def _prepared(dataset: str) -> PreparedData:
-    plan = DataPlan(dataset, 0, None, None, Sources(), "splits", "sets")
+    plan = DataPlan(dataset, 0, None, None, EvaluationSources(), "splits", "sets")
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
         prepare(cache, plan, Path(folder))
@@ -226,7 +228,7 @@ def generated(folder: Path, cells: int) -> Path:
     )
     run = Run(folder)
     planned = make_cells(config)
-    run.write_manifest(described(run, planned, ""))
+    run.write_manifest(describe_run(run, planned, ""))
     names = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl")
     for number, cell in enumerate(planned):
         headline = dict.fromkeys(names, number * 7 % 100 / 100)

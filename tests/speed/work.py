@@ -15,7 +15,7 @@ import torch
 from tests.speed.measure import product_rate, timed
 from torch import Tensor, nn
 
-from distillation_bench.bench.planning.cache_keys import OODSet, Sources
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources, OODSet
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
 from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
@@ -165,8 +165,8 @@ class Evaluation:
         return teacher.Teacher(outputs, {})
 
 
-def _sources() -> Sources:
-    return Sources(tuple(OODSet(f"set {number}", "far") for number in range(OOD_SETS)))
+def _sources() -> EvaluationSources:
+    return EvaluationSources(tuple(OODSet(f"set {number}", "far") for number in range(OOD_SETS)))
 
 
 def random_images(dataset: type[Dataset], count: int) -> Tensor:

@@ -22,7 +22,7 @@ from distillation_bench.bench.analysis.comparison.sentences import (
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
 from distillation_bench.bench.analysis.tables.latex import escape, floats, parts, preamble, tabular
 from distillation_bench.bench.analysis.tables.text_tables import filled
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 
 if TYPE_CHECKING:
     from distillation_bench.bench.analysis.comparison.across_datasets import Across
@@ -99,7 +99,7 @@ def _tables(
     """One table for each method that others are compared with."""
     for second in dict.fromkeys(pair.second for pair in cells):
         rows = [
-            [printable(_marked(comparison, pair.first)), *row]
+            [terminal_safe(_marked(comparison, pair.first)), *row]
             for pair, row in cells.items()
             if pair.second == second
         ]
@@ -161,7 +161,7 @@ def _table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
 
 
 def _fill(text: str) -> str:
-    return filled(printable(text), WIDTH)
+    return filled(terminal_safe(text), WIDTH)
 
 
 def _legend(comparison: Comparison) -> str:

@@ -9,7 +9,7 @@ from distillation_bench.bench.analysis.below_chance import SIGN, Standing
 from distillation_bench.bench.analysis.bounds import AT_BOUND
 from distillation_bench.bench.analysis.statistics import ALPHA, seeds_needed
 from distillation_bench.bench.analysis.tables.entries import Table, Verdict
-from distillation_bench.bench.common.text import shortened
+from distillation_bench.bench.common.text import truncated
 
 
 def notes(
@@ -36,7 +36,7 @@ def notes(
     if any(entry.at_bound for entry in table.entries):
         parts.append(AT_BOUND)
     for gap in table.gaps:
-        reason = f": {shortened(' '.join(gap.reason.split()))}" if reasons and gap.reason else ""
+        reason = f": {truncated(' '.join(gap.reason.split()))}" if reasons and gap.reason else ""
         parts.append(f"{gap.label} on {gap.dataset}: {gap.what}{reason}.")
     return parts
 

@@ -22,7 +22,7 @@ from distillation_bench.bench.analysis.tables.text_tables import (
     piped,
     terminal_width,
 )
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.storage.csv_rows import harmless, writer
 
 WIDTH = 125
@@ -38,11 +38,16 @@ def as_text(tables: Sequence[Table], width: int | None = None) -> str:
     shown = []
     for table in tables:
         rows = [
-            [printable(name), *(_plain(entry, table) for entry in row)] for name, row in table.rows
+            [terminal_safe(name), *(_plain(entry, table) for entry in row)]
+            for name, row in table.rows
         ]
-        headers = [table.corner, *map(printable, table.columns)]
-        explained = (filled(printable(note), width) for note in notes(table, ("*", "'")))
-        shown += [printable(table.title), aligned([headers, *rows], width), "\n".join(explained)]
+        headers = [table.corner, *map(terminal_safe, table.columns)]
+        explained = (filled(terminal_safe(note), width) for note in notes(table, ("*", "'")))
+        shown += [
+            terminal_safe(table.title),
+            aligned([headers, *rows], width),
+            "\n".join(explained),
+        ]
     return "\n\n".join(shown) + "\n"
 
 
@@ -95,7 +100,7 @@ def _marked_down(entry: Entry, usual: int) -> str:
 
 
 def _markdown(text: str, kept: Sequence[str] = ()) -> str:
-    signs = (sign if sign in kept else printable(sign) for sign in text)
+    signs = (sign if sign in kept else terminal_safe(sign) for sign in text)
     return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", "".join(signs))
 
 
@@ -246,7 +251,7 @@ def as_macros(tables: Sequence[Table]) -> str:
         unit = f" {entry.quantity.unit}".rstrip()
         chance = ", the teacher itself is worse than chance" if entry.is_of_chance else ""
         comment = f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}{chance}"
-        comment = printable(comment)
+        comment = terminal_safe(comment)
         comment = comment.encode("ascii", "backslashreplace").decode()
         lines.append(rf"\newcommand{{\{name}}}{{{escape(text)}}} % {comment}")
     return "\n".join(lines) + "\n"

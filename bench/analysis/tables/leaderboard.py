@@ -24,7 +24,7 @@ from distillation_bench.bench.analysis.tables.text_tables import (
     piped,
     terminal_width,
 )
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 
 MARKS = {"best": "*", "second": "'", "chance": SIGN, "": " "}
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
@@ -277,10 +277,10 @@ def _plain_board(board: Board, width: int) -> str:
     rows = [_headers(board)]
     for label, cells in _cells(board):
         shown = (_plain(text, place) for text, place in cells)
-        rows.append([printable(label), *shown, str(board.counts[label])])
+        rows.append([terminal_safe(label), *shown, str(board.counts[label])])
     notes = [f"{label}: {note}" for label, note in board.notes.items() if note]
-    below = [filled(printable(text), width) for text in (*notes, *board.below)]
-    return "\n\n".join([printable(board.dataset), aligned(rows, width), *below])
+    below = [filled(terminal_safe(text), width) for text in (*notes, *board.below)]
+    return "\n\n".join([terminal_safe(board.dataset), aligned(rows, width), *below])
 
 
 def _markdown_board(board: Board) -> str:
@@ -335,7 +335,7 @@ def _marked_down(text: str, mark: str) -> str:
 def _escaped(text: str) -> str:
     # Pipes would end a cell; brackets and stars of names are Markdown's own signs, but a tag or a
     # link would be the run's.
-    return re.sub(r"([|<~]|(?<=\])\()", r"\\\1", printable(text))
+    return re.sub(r"([|<~]|(?<=\])\()", r"\\\1", terminal_safe(text))
 
 
 def _ranks_title(boards: Sequence[Board]) -> str:
@@ -348,7 +348,7 @@ def _ranks_title(boards: Sequence[Board]) -> str:
 
 def _plain_ranks(boards: Sequence[Board], width: int) -> str:
     headers, rows = _ranks(boards)
-    rows = [[printable(label), *ranks] for label, *ranks in rows]
+    rows = [[terminal_safe(label), *ranks] for label, *ranks in rows]
     return (
         f"{filled(_ranks_title(boards), width)}\n\n{aligned([headers, *rows], width)}"
         if rows

@@ -19,7 +19,7 @@ import struct
 import time
 from pathlib import Path
 
-from distillation_bench.bench.common.termination import GRACE
+from distillation_bench.bench.common.signals import GRACE_SECONDS
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Blocked here for good, since they reach all of a terminal's or a group's processes: the driver
@@ -149,7 +149,7 @@ class _ForkServer:
             numbers = b""
         if not numbers:
             self._events.unregister(child.socket)
-            child.deadline = time.monotonic() + GRACE
+            child.deadline = time.monotonic() + GRACE_SECONDS
         # It may be stopped.
         for number in numbers or (signal.SIGTERM, signal.SIGCONT):
             os.kill(child.pid, number)

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 from distillation_bench.bench.common.devices import DEVICE
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.termination import GRACE, await_sigterm
+from distillation_bench.bench.common.signals import GRACE_SECONDS, terminate_on_sigterm
 from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     Executor,
@@ -193,7 +193,7 @@ class LocalExecutor(Executor):
             # It may be stopped.
             process.signal(signal.SIGTERM, signal.SIGCONT)
         try:
-            self._wait(GRACE)
+            self._wait(GRACE_SECONDS)
         finally:
             for process in running:
                 process.signal(signal.SIGKILL)
@@ -251,7 +251,7 @@ def serve(driver: socket.socket) -> NoReturn:
     # Ctrl-C and the end of a terminal reach all of its processes; the driver decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    await_sigterm()
+    terminate_on_sigterm()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     # Where memory runs out, the system kills a worker before the driver.
     with contextlib.suppress(OSError):

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from distillation_bench.bench.common.text import printable, rough_duration
+from distillation_bench.bench.common.text import rough_duration, terminal_safe
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
-from distillation_bench.bench.planning.network_operations import rough_seconds
+from distillation_bench.bench.planning.estimates.run_time import rough_seconds
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -25,7 +25,7 @@ def note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, root: Path) -> N
     lines = remarks(data_plans(cells), cache, root)
     for dataset, each in lines.items():
         for line in each:
-            print(printable(f"{dataset}: {line}"), file=sys.stderr)
+            print(terminal_safe(f"{dataset}: {line}"), file=sys.stderr)
     manifest, datasets = run.manifest(), {cell.dataset for cell in cells}
     kept = {k: each for k, each in manifest.get("remarks", {}).items() if k not in datasets}
     run.write_manifest({**manifest, "remarks": kept | lines})

@@ -11,11 +11,11 @@ from textwrap import shorten
 from types import TracebackType
 from typing import Any
 
-from distillation_bench.bench.common.text import duration, printable
+from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.scheduler import Ended
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.time_estimates import Estimate
+from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator
 
 SECOND = 1.0
 
@@ -30,14 +30,14 @@ class Progress:
     """
 
     def __init__(
-        self, cells: Mapping[str, Cell], slots: Callable[[], int], estimate: Estimate
+        self, cells: Mapping[str, Cell], slots: Callable[[], int], estimate: DurationEstimator
     ) -> None:
         self.cells = cells
         self.done = self.failed = 0
         self._slots = slots
         self._estimate = estimate
         self._running: set[str] = set()
-        self._waiting = Counter(cell.kind for cell in cells.values())
+        self._waiting = Counter(cell.job_kind for cell in cells.values())
         self._start = time.monotonic()
         self._guessed = -math.inf
         self._guess = ""
@@ -72,7 +72,7 @@ class Progress:
         self._running.discard(name)
         if name not in self.cells:
             return
-        self._waiting[self.cells[name].kind] -= 1
+        self._waiting[self.cells[name].job_kind] -= 1
         self.done += not ended.failed
         self.failed += ended.failed
         line = self._line(self.cells[name], ended)
@@ -84,9 +84,9 @@ class Progress:
     def _line(self, cell: Cell, ended: Ended) -> str:
         width = len(str(len(self.cells)))
         number = f"[{self.done + self.failed:{width}}/{len(self.cells)}]"
-        name = printable(f"{cell.dataset} {cell.label} seed {cell.seed}")
+        name = terminal_safe(f"{cell.dataset} {cell.label} seed {cell.seed}")
         if ended.failed:
-            reason = shorten(printable(ended.reason), 300, placeholder=" …")
+            reason = shorten(terminal_safe(ended.reason), 300, placeholder=" …")
             return f"{number} FAILED {name}: {reason}"
         seconds = ended.value[0]["timings"]["seconds"] if ended.value else 0.0
         return f"{number} {name}  {seconds:.1f} s, {self._left()}"

@@ -12,7 +12,7 @@ from textwrap import shorten
 from typing import Any
 
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import duration, printable
+from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of, outcome_of
 
 STATES = ("done", "failed", "skipped", "not run")
@@ -71,7 +71,7 @@ class WatchedRun:
         """What is said of a cell that has finished."""
         outcome, name = self.seen[cell_id].outcome, name_of(self.cells[cell_id])
         if outcome.state == "failed":
-            return f"FAILED {name}: {shorten(printable(outcome.reason), 300, placeholder=' …')}"
+            return f"FAILED {name}: {shorten(terminal_safe(outcome.reason), 300, placeholder=' …')}"
         return f"{name}  {outcome.state}, {outcome.seconds:.1f} s"
 
     def summary(self) -> str:
@@ -115,7 +115,7 @@ class WatchedRun:
             counts.setdefault(group, Counter())[self.state(cell_id)] += 1
         failed = [cell_id for cell_id in self.seen if self.state(cell_id) == "failed"]
         rows = [
-            [*map(printable, g), *(count[s] or "" for s in STATES)]
+            [*map(terminal_safe, g), *(count[s] or "" for s in STATES)]
             for g, count in sorted(counts.items())
         ]
         headers = ["dataset", "method", *STATES]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from distillation_bench.bench.analysis.metric_formats import Quantity
 from distillation_bench.bench.analysis.statistics import Interval
-from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.figures.axes import fit, intervals, scale_of, ticks
 from distillation_bench.bench.figures.dataset_view import (
     NoData,
@@ -100,7 +100,7 @@ def _sweeps(view: View) -> list[Sweep]:
         for name in dict.fromkeys(name for each in variants.values() for name in each):
             groups: dict[str, dict[str, str]] = {}
             for label, each in variants.items():
-                rest = canonical({k: v for k, v in each.items() if k != name})
+                rest = canonical_json({k: v for k, v in each.items() if k != name})
                 groups.setdefault(rest, {})[_text(each.get(name))] = label
             joined = [group for group in groups.values() if len(group) > 1]
             if joined:

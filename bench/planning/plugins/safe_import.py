@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
-from distillation_bench.bench.common import interruption
+from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
 
 
@@ -24,7 +24,7 @@ def as_a_mistake(place: str, files: Collection[str] = ()) -> Iterator[None]:
     Raises:
         UsageError: with the place and the reason.
     """
-    with interruption.noted() as interrupted:
+    with signals.record_interrupts() as interrupted:
         try:
             with _no_exit():
                 yield

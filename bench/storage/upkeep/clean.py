@@ -17,7 +17,7 @@ from pathlib import Path
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.files import real_path
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import printable
+from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
@@ -171,7 +171,8 @@ def _remove(rubbish: Rubbish) -> None:
 
 def _table(found: Iterable[Rubbish]) -> str:
     rows = [
-        [printable(str(each.paths[0])), _bytes(each.size), REASONS[each.reason]] for each in found
+        [terminal_safe(str(each.paths[0])), _bytes(each.size), REASONS[each.reason]]
+        for each in found
     ]
     headers = ["file", "size", "why"]
     return text_table(rows, headers, align=("left", "right", "left"))

@@ -9,7 +9,7 @@ from typing import Any
 from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path, write_atomically
-from distillation_bench.bench.common.hashing import canonical
+from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.ownership import require_room
 from distillation_bench.bench.storage.run_folder import FORMAT, DamagedFile, Record, Run, name_of
@@ -106,7 +106,7 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
     for cell_id, having in holders.items():
         found = {run: _sound(run, cell_id) for run in having}
         fine = [run for run in having if found[run]["status"] == "ok"]
-        kinds = {canonical([found[run]["headline"], found[run]["sets"]]) for run in fine}
+        kinds = {canonical_json([found[run]["headline"], found[run]["sets"]]) for run in fine}
         if len(kinds) > 1 and not (prefer and _same(fine[0], prefer)):
             clashes.append((name_of(manifest["cells"][cell_id]), fine))
         # What is there already is not copied over by what is equal to it.

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.hashing import canonical
-from distillation_bench.bench.common.text import shortened
+from distillation_bench.bench.common.hashing import canonical_json
+from distillation_bench.bench.common.text import truncated
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.cell_files import curves_of
@@ -43,7 +43,7 @@ class Finding:
     unusable: bool = False
 
     def __str__(self) -> str:
-        return shortened(f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}", 1000)
+        return truncated(f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}", 1000)
 
 
 def verify(run: Run) -> Iterator[Finding]:
@@ -122,11 +122,11 @@ def _of_cell(
     told = {name: cell[name] for name in ("dataset", "method", "seed")}
     told |= {"parameters": cell["parameters"], "teacher": cell["measured"]}
     for name, value in told.items():
-        if canonical(record[name]) != canonical(value):
+        if canonical_json(record[name]) != canonical_json(value):
             yield Finding(place, f"its {name} is {record[name]!r}, asked for was {value!r}")
     for name, value in recipe.items():
         # How members were cut into pieces need not be told alike.
-        if name != "piece" and canonical(record["recipe"].get(name)) != canonical(value):
+        if name != "piece" and canonical_json(record["recipe"].get(name)) != canonical_json(value):
             yield Finding(place, f"its recipe's {name} isn't the run's")
     if record["status"] == "ok" and not (record["headline"] and record["sets"]):
         yield Finding(place, "ok, but without figures")

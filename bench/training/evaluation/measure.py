@@ -13,7 +13,7 @@ from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.metrics.classification import fit_temperature
 from distillation_bench.bench.metrics.outcome import Array, ClassOutcome, Outcome, ValueOutcome
 from distillation_bench.bench.metrics.registry import FLAGS, METRICS, Metric, MetricKind
-from distillation_bench.bench.planning.cache_keys import Sources
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.evaluation import curves
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
@@ -34,7 +34,7 @@ def evaluate(
     student: nn.Module,
     data: PreparedData,
     teacher: Teacher,
-    sources: Sources,
+    sources: EvaluationSources,
     seed: int,
     dataset: str,
     compute: Compute = CPU,
@@ -154,7 +154,9 @@ def _entry(name: str, shift: str, severity: int, figures: Figures) -> SetFigures
     return {"set": name, "shift": shift, "severity": severity, "figures": figures}
 
 
-def _group_entries(entries: list[SetFigures], sources: Sources, task: str) -> list[SetFigures]:
+def _group_entries(
+    entries: list[SetFigures], sources: EvaluationSources, task: str
+) -> list[SetFigures]:
     """Unweighted means of the OOD figures over all OOD sets, and over the near and far ones.
 
     `sets` counts them; a set that is absent has an entry that says so.

@@ -11,8 +11,8 @@ from tests.end_to_end.hostile import PLANTS, in_time, outside_of, plant
 
 from distillation_bench.bench.common.files import (
     make_folder,
-    open_plain,
-    read_plain,
+    open_regular,
+    read_regular,
     write_all_atomically,
 )
 
@@ -22,11 +22,11 @@ def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
     outside, folder = outside_of(tmp_path), tmp_path / "run"
     (folder / "a/b").mkdir(parents=True)
     (folder / "a/b/c").write_bytes(b"mine")
-    assert read_plain(folder / "a/b/c", folder) == b"mine"
+    assert read_regular(folder / "a/b/c", folder) == b"mine"
     for place in ("a/b/c", "a/b", "a"):
         plant(kind, folder / place, outside)
         with in_time(5), pytest.raises(OSError) as caught:
-            read_plain(folder / "a/b/c", folder)
+            read_regular(folder / "a/b/c", folder)
         assert caught.value.strerror and caught.value.filename
 
 
@@ -35,12 +35,12 @@ def test_a_folder_may_be_a_link_but_what_is_in_it_may_not(tmp_path: Path) -> Non
     (tmp_path / "there/file").write_bytes(b"mine")
     (tmp_path / "here").symlink_to("there")
     (tmp_path / "there/link").symlink_to("file")
-    assert read_plain(tmp_path / "here/file", tmp_path / "here") == b"mine"
+    assert read_regular(tmp_path / "here/file", tmp_path / "here") == b"mine"
     # Even to a file beside it: where a link leads may change.
     with pytest.raises(OSError, match="a link, which is not followed"):
-        read_plain(tmp_path / "here/link", tmp_path / "here")
+        read_regular(tmp_path / "here/link", tmp_path / "here")
     with pytest.raises(OSError, match="a link, which is not followed"):
-        read_plain(tmp_path / "here/file", tmp_path)
+        read_regular(tmp_path / "here/file", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../secret", "a/../../secret", ""])
@@ -49,7 +49,7 @@ def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     (tmp_path / "run/a").mkdir(parents=True)
     with (
         pytest.raises(OSError, match="not in "),
-        open_plain(tmp_path / "run" / name, tmp_path / "run"),
+        open_regular(tmp_path / "run" / name, tmp_path / "run"),
     ):
         pass
 

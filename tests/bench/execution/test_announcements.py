@@ -10,7 +10,7 @@ import pytest
 from distillation_bench.bench.execution.progress import announcements as beforehand
 from distillation_bench.bench.execution.progress.announcements import note_remarks
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.run_description import described
+from distillation_bench.bench.planning.run_description import describe_run
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -23,7 +23,7 @@ def test_remarks_of_mended_files_are_no_longer_kept(
 ) -> None:
     planned, run = cells("kd", datasets=["spiral", "sine"]), Run(tmp_path / "run")
     spiral = [cell for cell in planned if cell.dataset == "spiral"]
-    run.write_manifest(described(run, planned, ""))
+    run.write_manifest(describe_run(run, planned, ""))
 
     def note(cells: list[Cell], lines: dict[str, list[str]]) -> None:
         monkeypatch.setattr(beforehand, "remarks", lambda *_: lines)

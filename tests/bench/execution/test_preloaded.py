@@ -14,7 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 import distillation_bench.bench.execution.executors.preloaded
 from distillation_bench.bench.execution import worker
-from distillation_bench.bench.planning.config import load_preset, parse_settings, parse_variant
+from distillation_bench.bench.planning.configuration.preset_files import load_preset
+from distillation_bench.bench.planning.configuration.option_values import (
+    parse_settings,
+    parse_variant,
+)
 from distillation_bench.bench.planning.cells import make_cells
 from distillation_bench.bench.execution.workplace import Workplace
 

@@ -10,15 +10,15 @@ import pytest
 
 from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.priorities import Ready
-from distillation_bench.bench.planning.time_estimates import Estimate, Kind
+from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator, JobKind
 
 
-def job(name: str, kind: Kind = (), rank: int = 0, weight: int = 1, *needs: str) -> Job:
+def job(name: str, kind: JobKind = (), rank: int = 0, weight: int = 1, *needs: str) -> Job:
     return Job(name, str, (name,), needs, rank, kind, weight)
 
 
-def ready(*jobs: Job, estimate: Estimate | None = None) -> Ready:
-    made = Ready(estimate or Estimate(), {each.name: i for i, each in enumerate(jobs)})
+def ready(*jobs: Job, estimate: DurationEstimator | None = None) -> Ready:
+    made = Ready(estimate or DurationEstimator(), {each.name: i for i, each in enumerate(jobs)})
     for each in jobs:
         made.push(each)
     return made
@@ -30,7 +30,7 @@ def order(made: Ready) -> list[str]:
 
 def test_one_of_each_kind_then_lower_ranks_then_as_asked() -> None:
     names = ("cell", "late", "teacher", "other", "student")
-    kinds: dict[str, Kind] = {"student": ("b",), "teacher": ("t",), "other": ("t",)}
+    kinds: dict[str, JobKind] = {"student": ("b",), "teacher": ("t",), "other": ("t",)}
     ranks = {"teacher": 0, "other": 0}
     made = ready(*(job(name, kinds.get(name, ("a",)), ranks.get(name, 1)) for name in names))
     assert order(made) == ["teacher", "cell", "student", "other", "late"]
@@ -47,7 +47,7 @@ def test_the_longest_first_once_known() -> None:
 
 
 def test_what_was_learned_before_needs_no_trial() -> None:
-    estimate = Estimate()
+    estimate = DurationEstimator()
     estimate.learn(("a",), 1.0)
     estimate.learn(("b",), 2.0)
     made = ready(job("a", ("a",)), job("b", ("b",)), job("c", ("c",)), estimate=estimate)
@@ -81,7 +81,7 @@ def test_a_job_that_comes_back_keeps_its_place() -> None:
 
 def simulate(jobs: list[Job], seconds: dict[str, float], workers: int, informed: bool) -> float:
     """When the last job ends."""
-    made = Ready(Estimate(), {each.name: i for i, each in enumerate(jobs)})
+    made = Ready(DurationEstimator(), {each.name: i for i, each in enumerate(jobs)})
     missing = {each.name: len(each.needs) for each in jobs}
     dependants = defaultdict(list)
     for each in jobs:
@@ -89,7 +89,7 @@ def simulate(jobs: list[Job], seconds: dict[str, float], workers: int, informed:
             dependants[need].append(each)
         if not each.needs:
             made.push(each)
-    now, running = 0.0, list[tuple[float, str, Kind]]()
+    now, running = 0.0, list[tuple[float, str, JobKind]]()
     while len(made) or running:
         while len(made) and len(running) < workers:
             each = made.pop()

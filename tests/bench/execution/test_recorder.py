@@ -15,8 +15,9 @@ from distillation_bench.bench.execution.latencies import Latencies
 from distillation_bench.bench.execution.recorder import Recorder, skip
 from distillation_bench.bench.execution.scheduler import Ended
 from distillation_bench.bench.planning.cells import Cell, make_cells
-from distillation_bench.bench.planning.config import Config, parse_variant
-from distillation_bench.bench.planning.run_description import check, described
+from distillation_bench.bench.planning.configuration.config import Config
+from distillation_bench.bench.planning.configuration.option_values import parse_variant
+from distillation_bench.bench.planning.run_description import check_run, describe_run
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.checksums import Unreadable
 from distillation_bench.bench.storage.run_folder import Run
@@ -47,7 +48,7 @@ def planned(*variants: str, seeds: tuple[int, ...] = (0,)) -> list[Cell]:
 def run(tmp_path: Path) -> Run:
     """A run of two cells, of which the first has its record."""
     run, (first, second) = Run(tmp_path / "run"), planned("kd", "single")
-    run.write_manifest(described(run, [first, second], "command"))
+    run.write_manifest(describe_run(run, [first, second], "command"))
     ended(run, first, (GOOD, [ROW], {}))
     return run
 
@@ -181,8 +182,8 @@ def test_a_description_that_could_not_be_read_is_never_written(tmp_path: Path) -
     run, cells = Run(tmp_path / "run"), planned("kd")
     for command in (f"run {HALF}", 7):
         with pytest.raises(Unreadable, match="what would be written could not be read again"):
-            check(run, cells, command)  # type: ignore[arg-type]
-    manifest = described(run, cells, "run")
+            check_run(run, cells, command)  # type: ignore[arg-type]
+    manifest = describe_run(run, cells, "run")
     for flaw in ({"ood": {"spiral": {"x" * LONGEST: "near"}}}, {"methods": [DEEP]}):
         with pytest.raises(Unreadable):
             run.write_manifest({**manifest, **flaw})

@@ -13,7 +13,8 @@ from tests.datasets.files import write_classes, write_images
 
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.cells import Cell, make_cells
-from distillation_bench.bench.planning.config import Config, parse_variant
+from distillation_bench.bench.planning.configuration.config import Config
+from distillation_bench.bench.planning.configuration.option_values import parse_variant
 from distillation_bench.datasets.folder import folder_dataset
 
 SIZE = "[size=8]"
@@ -34,7 +35,7 @@ def planned(name: str, ood: tuple[str, ...] = (), **recipe: Any) -> Cell:
         seeds=(0,),
         recipe={"members": 3, **recipe},
         recipes={},
-        places={},
+        locations={},
         ood=ood,
     )
     (cell,) = make_cells(config)

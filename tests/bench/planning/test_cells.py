@@ -13,7 +13,7 @@ from distillation_bench.bench.common.hashing import file_digest
 from distillation_bench.bench.execution.job_graph import make_jobs
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.config import Variant
+from distillation_bench.bench.planning.configuration.config import Variant
 from distillation_bench.bench.storage.cache import Cache
 
 Plan = Callable[..., list[Cell]]

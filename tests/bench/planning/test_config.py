@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.planning.cells import make_cells
-from distillation_bench.bench.planning.config import (
-    DEFAULT_PRESET,
-    PRESETS,
-    Config,
-    load_preset,
+from distillation_bench.bench.planning.configuration.config import Config
+from distillation_bench.bench.planning.configuration.option_values import (
     parse_seeds,
     parse_settings,
     parse_variant,
+)
+from distillation_bench.bench.planning.configuration.preset_files import (
+    DEFAULT_PRESET,
+    PRESETS,
+    load_preset,
     preset_names,
 )
 
@@ -75,7 +77,7 @@ def test_what_is_no_seed_is_named(text: str, mistake: Mistake) -> None:
 )
 def test_notation_of_a_method(text: str, method: str, values: dict[str, list[Any]]) -> None:
     variant = parse_variant(text, "here")
-    assert (variant.method, variant.values, variant.place) == (method, values, "here")
+    assert (variant.method, variant.values, variant.location) == (method, values, "here")
 
 
 @pytest.mark.parametrize(
@@ -178,11 +180,15 @@ def test_all_that_a_preset_can_say(preset: Callable[[str], Config]) -> None:
     assert config.recipes == {"sine": {"clip": 1}}
     short, long = config.variants
     assert (short.method, short.values) == ("kd", {"a": [0.5]})
-    assert replace(long, place="") == replace(
-        long, method="hydra", values={"heads": [2, 3], "phases": [1]}, label="mine", place=""
+    assert replace(long, location="") == replace(
+        long, method="hydra", values={"heads": [2, 3], "phases": [1]}, label="mine", location=""
     )
     assert long.datasets == ("sine",)
-    assert [each.place.rpartition("preset.yaml")[2] for each in (short, long)] == [":7:5", ":8:5"]
+    locations = [variant.location.rpartition("preset.yaml")[2] for variant in (short, long)]
+    assert locations == [
+        ":7:5",
+        ":8:5",
+    ]
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("0-2", (0, 1, 2)), ("3", (3,)), ("[3, 0]", (0, 3))])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.datasets.files import write_images, write_mnist_like
 
-from distillation_bench.bench.planning.config import Config
+from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.evaluation_sources import sources_of
 from distillation_bench.datasets import DATASETS, get
 

@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.common import interruption
+from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import file_digest
 from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.metrics.registry import METRICS
-from distillation_bench.bench.planning import cache_keys as keys
-from distillation_bench.bench.planning.cache_keys import class_code
+from distillation_bench.bench.planning.code_digests import class_code
 from distillation_bench.bench.planning.plugins import integrity
 from distillation_bench.bench.planning.plugins import loading as plugins
 from distillation_bench.bench.planning.plugins.loading import (
@@ -166,7 +165,7 @@ def test_what_ends_the_program_stays_an_interruption(number: int, tmp_path: Path
         "except KeyboardInterrupt:\n    raise ImportError('half imported')\n"
     )
     path = write(tmp_path / "slow.py", text)
-    with interruption.raised():
+    with signals.raise_interrupts():
         before = signal.getsignal(number)
         with pytest.raises(KeyboardInterrupt):
             load_plugins([path])
@@ -543,8 +542,7 @@ def test_a_method_that_was_replaced_before_is_refused(
     """As by a script that patches a class and then calls the program."""
     assert "distillation_bench.methods.kd.KD.loss" not in str(cells("kd"))
     monkeypatch.setattr(METHODS["kd"], "loss", lambda self, outputs, batch, now: {})
-    for cached in (class_code, keys.class_code):
-        cached.cache_clear()
+    class_code.cache_clear()
     from distillation_bench.bench.planning.cells import _cell_code
 
     _cell_code.cache_clear()

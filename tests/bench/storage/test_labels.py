@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.config import Variant
-from distillation_bench.bench.planning.run_description import check, described
+from distillation_bench.bench.planning.configuration.config import Variant
+from distillation_bench.bench.planning.run_description import check_run, describe_run
 from distillation_bench.bench.storage.labels import clashes
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -28,7 +28,7 @@ def variant(method: str, datasets: tuple[str, ...] = (), **values: Any) -> Varia
 def begun(folder: Path, cells: list[Cell], **changes: str) -> Run:
     """A run in which these cells were asked for, with some of their values changed."""
     run = Run(folder)
-    run.write_manifest(described(run, [replace(cell, **changes) for cell in cells], ""))  # type: ignore[arg-type]
+    run.write_manifest(describe_run(run, [replace(cell, **changes) for cell in cells], ""))  # type: ignore[arg-type]
     return run
 
 
@@ -53,13 +53,13 @@ def test_seeds_that_would_stay_behind_are_refused(
 ) -> None:
     run = begun(tmp_path, cells(before, seeds=(0, 1, 2)), **changes)
     some, every = cells(variant("kd"), seeds=(2, 3)), cells(variant("kd"), seeds=(0, 1, 2, 3))
-    assert mistake(check, run, some, "") == (
+    assert mistake(check_run, run, some, "") == (
         f"{tmp_path}: spiral mine: seeds 0, 1 made with {what} than seed 2, which is asked for "
         "now: run seeds 0, 1 again too, or give another folder with --results or another label"
     )
     # All seeds again take the place of their older selves; another label leaves them alone.
-    check(run, every, "")
-    check(run, cells("kd", seeds=(2, 3)), "")
+    check_run(run, every, "")
+    check_run(run, cells("kd", seeds=(2, 3)), "")
 
 
 def test_one_label_is_one_method_on_all_datasets(
@@ -69,7 +69,7 @@ def test_one_label_is_one_method_on_all_datasets(
     message = mistake(lambda: cells(*both, datasets=("spiral", "sine")))
     assert message == "preset:1: the label 'mine' is a variant of 'kd' already"
     run = begun(tmp_path, cells(both[0]))
-    message = mistake(check, run, cells(both[1], datasets=("sine",)), "")
+    message = mistake(check_run, run, cells(both[1], datasets=("sine",)), "")
     assert "spiral mine: seed 0 made with another method than seed 0 of sine" in message
     # Parameters may be each dataset's own, as the paper's are.
     cells(variant("kd", ("spiral",)), variant("kd", ("sine",)), datasets=("spiral", "sine"))
@@ -86,13 +86,13 @@ def test_seeds_with_other_groups_of_ood_sets_are_refused(
         run.write_manifest({**manifest, "ood": {"spiral": {**sets, known: group}}})
         if refused:
             assert "spiral kd was measured on other OOD sets" in mistake(
-                check, run, cells(seeds=(1, 2)), ""
+                check_run, run, cells(seeds=(1, 2)), ""
             )
-        check(run, cells(seeds=(0, 1, 2)), "")
+        check_run(run, cells(seeds=(0, 1, 2)), "")
 
 
 def test_code_and_data_are_the_same_for_all_seeds(cells: Cells) -> None:
-    found = [cell.described() for cell in cells("kd", "hydra", seeds=(0, 1, 2))]
+    found = [cell.description() for cell in cells("kd", "hydra", seeds=(0, 1, 2))]
     assert not clashes(found)
     codes = {label: {c["code"] for c in found if c["label"] == label} for label in ("kd", "hydra")}
     assert [len(each) for each in codes.values()] == [1, 1] and codes["kd"] != codes["hydra"]

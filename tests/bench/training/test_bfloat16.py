@@ -13,7 +13,7 @@ from tests.in_process import InProcess
 from distillation_bench.bench.execution import runner, worker
 from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOptions, WorkerDied
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.config import load_preset, preset_names
+from distillation_bench.bench.planning.configuration.preset_files import load_preset, preset_names
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training import step_times as forecast
 from distillation_bench.bench.training.hardware import bfloat16

@@ -18,7 +18,8 @@ from distillation_bench.bench.metrics.classification import ece, fit_temperature
 from distillation_bench.bench.metrics.fidelity import robust_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome
 from distillation_bench.bench.metrics.registry import METRICS
-from distillation_bench.bench.planning.cache_keys import DataPlan, OODSet, Sources
+from distillation_bench.bench.planning.cache_keys import DataPlan
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources, OODSet
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training import data, student, teacher
@@ -40,7 +41,7 @@ class Bed:
         network = describe(self.dataset.network)
         self.recipe: Recipe = recipe_for(self.dataset.recipe, network, {"members": 3})
         groups = self.dataset.ood_groups.items()
-        self.sources = Sources(tuple(OODSet(name, group) for name, group in groups))
+        self.sources = EvaluationSources(tuple(OODSet(name, group) for name, group in groups))
         cache = Cache(folder)
         plan = DataPlan(name, 0, None, None, self.sources, "data", "sets")
         data.prepare(cache, plan, folder)
@@ -74,7 +75,7 @@ class Bed:
         self,
         name: str,
         prepared: data.PreparedData | None = None,
-        sources: Sources | None = None,
+        sources: EvaluationSources | None = None,
         network: nn.Module | None = None,
     ) -> Any:
         """Headline and entries of a student, the untrained one if none is given."""
@@ -123,7 +124,7 @@ def test_group_figures_are_unweighted_means(digits: Bed) -> None:
 def test_an_absent_set_says_so_and_counts_in_no_mean(digits: Bed) -> None:
     near, far = digits.sources.ood
     lost = OODSet("lost", "far", "lost", absent="no lost.bin in data")
-    headline, entries = digits.figures("kd", sources=Sources((near, lost, far)))
+    headline, entries = digits.figures("kd", sources=EvaluationSources((near, lost, far)))
     plain, expected = digits.figures("kd")
     assert headline == plain
     found = by_set(entries)
@@ -133,7 +134,7 @@ def test_an_absent_set_says_so_and_counts_in_no_mean(digits: Bed) -> None:
 
 def test_without_ood_sets_there_is_no_group(digits: Bed) -> None:
     fewer = replace(digits.data, sets=digits.data.sets[:1])
-    headline, entries = digits.figures("kd", fewer, Sources())
+    headline, entries = digits.figures("kd", fewer, EvaluationSources())
     assert set(by_set(entries)) == {("test", "", 0)}
     assert math.isnan(headline["ood_auroc"])
 
@@ -155,7 +156,7 @@ def test_one_set_and_chunk_at_a_time_is_all_at_once(
     network, entries = digits.student(name, epochs=2).double(), []
     for size in (256, 10**6, 7):
         monkeypatch.setattr("distillation_bench.bench.training.teacher.CHUNK", size)
-        entries.append(by_set(digits.figures(name, some, Sources(), network)[1]))
+        entries.append(by_set(digits.figures(name, some, EvaluationSources(), network)[1]))
     chunked, *others = entries
     for other in others:
         assert other.keys() == chunked.keys()
@@ -240,7 +241,7 @@ def test_the_temperature_is_fitted_on_validation_alone(digits: Bed) -> None:
 
     def calibrated(prepared: data.PreparedData) -> float:
         # The tempered NLL of a set whose labels stay tells the temperature.
-        entries = by_set(digits.figures("kd", prepared, Sources(), network)[1])
+        entries = by_set(digits.figures("kd", prepared, EvaluationSources(), network)[1])
         figures = entries["test", shifted.shift, shifted.severity]
         assert 0.05 < figures["temperature"] < 20
         return figures["nll_tempered"]
@@ -256,7 +257,7 @@ def test_the_temperature_is_fitted_on_validation_alone(digits: Bed) -> None:
 def test_a_set_more_changes_no_other_figure(digits: Bed) -> None:
     fewer = replace(digits.data, sets=digits.data.sets[:4])
     full = digits.plain("mc-dropout")
-    part = by_set(digits.figures("mc-dropout", fewer, Sources())[1])
+    part = by_set(digits.figures("mc-dropout", fewer, EvaluationSources())[1])
     for key in part:
         if key[0] == "test":
             np.testing.assert_equal(part[key], full[key])

@@ -1,6 +1,7 @@
-"""YAML of plain values, each with its place in the file.
+"""YAML of plain values, with the location of each value in its file.
 
-No objects, no numbers that can't be printed or stored, no more values than it looks like.
+Documents that build objects, hold numbers that cannot be stored, or expand by aliases to far more
+values than they seem to hold are refused.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from ruamel.yaml.reader import ReaderError
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.schema import LARGEST_WHOLE
 
-LARGEST = 100_000
-"""Values of a document."""
+MAX_VALUES = 100_000
+"""The largest number of values in a document, aliases expanded."""
 
 
 class BadNumber(ValueError):
-    """A number that is none, or that a run can't keep."""
+    """A malformed number, or one that a run cannot store."""
 
 
 class Document:
-    """A YAML file: its value, and the place of each part of it.
+    """A YAML file: its value, and the location of each part of it.
 
     Raises:
-        UsageError: it is not YAML; with file, line and column.
+        UsageError: the text is not YAML; the message has file, line and column.
     """
 
     def __init__(self, path: Path, text: str) -> None:
@@ -44,23 +45,23 @@ class Document:
             mark = error.problem_mark or error.context_mark
             raise UsageError(f"{self._at(mark)}: {one_line(error.problem)}") from None
         except ReaderError as error:
-            before = text[: error.position].split("\n")
-            where = f"{path}:{len(before)}:{len(before[-1]) + 1}"
-            raise UsageError(f"{where}: {one_line(error.reason)}") from None
+            lines = text[: error.position].split("\n")
+            location = f"{path}:{len(lines)}:{len(lines[-1]) + 1}"
+            raise UsageError(f"{location}: {one_line(error.reason)}") from None
         except RecursionError:
             raise
         except Exception as error:
-            # The parser has failures of its own for tags that contradict their values.
+            # The parser raises other errors for tags that contradict their values.
             raise UsageError(f"{path}: not YAML ({one_line(error)})") from None
 
-    def place(self, *location: str | int) -> str:
-        """file:line:column of a location, as far down as the document goes."""
+    def location(self, *path: str | int) -> str:
+        """Return file:line:column of a path of keys and indices, or of its nearest ancestor."""
         mark, node = None, self._root
-        for step in location:
-            found = _child(node, step)
-            if found is None:
+        for step in path:
+            child = _child(node, step)
+            if child is None:
                 break
-            mark, node = found
+            mark, node = child
         return self._at(mark)
 
     def _at(self, mark: Any) -> str:
@@ -69,7 +70,7 @@ class Document:
 
 
 def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
-    """The mark and the node of a key or an index."""
+    """Return the mark and the node of a key or an index."""
     if isinstance(node, MappingNode):
         for key, value in node.value:
             if key.value == step:
@@ -79,12 +80,12 @@ def _child(node: Any, step: str | int) -> tuple[Any, Any] | None:
     return None
 
 
-def value_of(text: str) -> Any:
-    """The value of a text.
+def parse_yaml(text: str) -> Any:
+    """Return the value of a YAML text.
 
     Raises:
-        BadNumber: it is a number that can't be kept.
-        Exception: it is not YAML; the parser has failures of its own beside YAMLError.
+        BadNumber: it holds a number that a run cannot store.
+        Exception: it is not YAML; the parser raises more than YAMLError.
     """
     try:
         _check_size(_yaml().compose(text))
@@ -100,25 +101,21 @@ def _yaml() -> YAML:
 
 
 def _check_size(root: Any) -> None:
-    """Whether a document is as small as it looks: an alias stands for all that it names.
-
-    Raises:
-        ValueError: it isn't, or something holds itself.
-    """
+    """Raise ValueError if a document, its aliases expanded, is too large or contains itself."""
     sizes: dict[int, float] = {}
 
     def size(node: Any) -> float:
-        # What is met again before it is known holds itself.
+        # The size of a node that contains itself is met before it is known: it is infinite.
         if id(node) not in sizes:
             sizes[id(node)] = math.inf
-            sizes[id(node)] = 1 + sum(map(size, _parts(node)))
+            sizes[id(node)] = 1 + sum(map(size, _children(node)))
         return sizes[id(node)]
 
-    if size(root) > LARGEST:
-        raise ValueError(f"more than {LARGEST:,} values, its aliases written out")
+    if size(root) > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES:,} values, its aliases written out")
 
 
-def _parts(node: Any) -> Iterator[Any]:
+def _children(node: Any) -> Iterator[Any]:
     if isinstance(node, MappingNode):
         for pair in node.value:
             yield from pair
@@ -127,14 +124,14 @@ def _parts(node: Any) -> Iterator[Any]:
 
 
 class _PlainValues(SafeConstructor):
-    """Text, numbers, booleans, null; a date is text."""
+    """Constructs text, numbers, booleans, null, lists and mappings; a date is text."""
 
     def construct_yaml_int(self, node: Any) -> int:
-        """A whole number that every reader of JSON takes for the same."""
+        """Construct a whole number that JSON can represent exactly."""
         try:
             value = int(super().construct_yaml_int(node))
         except ValueError:
-            # Python reads no more than some thousand digits.
+            # Python refuses to convert more than 4,300 digits.
             value = LARGEST_WHOLE
         if abs(value) >= LARGEST_WHOLE:
             reason = "not a whole number, or too large a one"
@@ -147,5 +144,5 @@ _PlainValues.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.cons
 
 
 def one_line(text: object) -> str:
-    """A message of several lines on one."""
+    """Return a message of several lines as one line."""
     return " ".join(str(text).split())

@@ -10,10 +10,10 @@ import torch
 
 from distillation_bench.bench.execution.progress import announcements as beforehand
 from distillation_bench.bench.execution.progress.announcements import say_how_long
-from distillation_bench.bench.planning import network_operations as rough
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.planning.network_operations import forward_products, rough_seconds
-from distillation_bench.bench.planning.time_estimates import Chain, wall_seconds
+from distillation_bench.bench.planning.estimates import run_time
+from distillation_bench.bench.planning.estimates.network_operations import forward_products
+from distillation_bench.bench.planning.estimates.run_time import Chain, rough_seconds, wall_seconds
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.evaluation.cost import _flops
 from distillation_bench.methods.networks import network_builder
@@ -62,12 +62,12 @@ def test_a_cell_waits_for_its_teacher() -> None:
 def test_all_work_that_is_left_is_counted(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rough, "_speed", lambda: 1e9)
-    monkeypatch.setattr(rough, "_share", lambda products: 1.0)
+    monkeypatch.setattr(run_time, "_speed", lambda: 1e9)
+    monkeypatch.setattr(run_time, "_efficiency", lambda products: 1.0)
     recipe = {"epochs": 7, "members": 3, "examples": 100}
     planned = cells("kd", "ensemble", "hydra+[heads=2]", datasets=["digits"], recipe=recipe)
     cache = Cache(tmp_path)
-    member, core, head = rough._products(planned[0].teacher)
+    member, core, head = run_time.network_products(planned[0].teacher)
     expected = (3 * member + core + head + core + 2 * head) * 2 * (3 * 7 * 100) / 1e9
     assert rough_seconds(planned, cache) == pytest.approx(expected)
     # Two seeds have two teachers.
