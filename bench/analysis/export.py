@@ -102,7 +102,7 @@ def _timings(record: Record | None) -> Mapping[str, Any]:
 def _rows(results: Results) -> Iterator[Row]:
     for slot, cell in results.cells.items():
         record = results.record(slot)
-        known: Row = {**cell, "status": record["status"] if record else "not run"}
+        known: Row = {**cell, "status": record["status"] if record else "missing"}
         known["teacher"] = cell["measured"]
         known |= {f"param.{name}": value for name, value in cell["parameters"].items()}
         known |= {f"timing.{name}": value for name, value in _timings(record).items()}
@@ -111,7 +111,7 @@ def _rows(results: Results) -> Iterator[Row]:
             yield known
         for entry in sets:
             known |= {name: entry[name] for name in ("set", "shift", "severity")}
-            for key, value in sorted(entry["figures"].items()):
+            for key, value in sorted(entry["values"].items()):
                 metric, _, score = key.partition(":")
                 yield {**known, "metric": metric, "score": score, "value": value}
 

@@ -12,7 +12,7 @@ from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cell_files import figure_of
 from distillation_bench.bench.storage.protocol import Protocols
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, state_of
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, status_of
 from distillation_bench.bench.storage.schema import LATENCY, RESULT_COLUMNS
 
 Slot = tuple[str, str, int]
@@ -52,13 +52,13 @@ class Told(NamedTuple):
     """What a record says beside its figures.
 
     Attributes:
-        state: `done`, `failed` or `skipped`.
+        status: `done`, `failed` or `skipped`.
         reason, finished, commit, environment: as in the record.
         has_history, has_curves: whether there have to be these files beside it.
         latency: seconds of an example alone; 0 where another cell of the variant measured it.
     """
 
-    state: str
+    status: str
     reason: str
     finished: str
     commit: str
@@ -97,8 +97,8 @@ class Results:
         }
 
     @cached_property
-    def states(self) -> dict[Slot, str]:
-        """`ok`, `failed` or `skipped` of each cell that has a record."""
+    def statuses(self) -> dict[Slot, str]:
+        """`done`, `failed` or `skipped` of each cell that has a record."""
         return {slot_of(row): row["status"] for row in self.rows}
 
     @property
@@ -215,7 +215,7 @@ class Results:
         return Metric(name, score, *where_is, described["better"], headline=False)
 
     def figures(self, metric: Metric) -> dict[Slot, float]:
-        """A metric's value by cell, where the cell is `ok` and has it; nan and inf as they are.
+        """A metric's value by cell, where the cell is `done` and has it; nan and inf as they are.
 
         Raises:
             UsageError: no cell has it.
@@ -241,7 +241,7 @@ class Results:
                 found[metric] = {
                     slot_of(row): float(row[metric.name])
                     for row in self.rows
-                    if row["status"] == "ok" and row.get(metric.name)
+                    if row["status"] == "done" and row.get(metric.name)
                 }
         rest = {_place(metric): metric for metric in asked if not metric.headline}
         if rest:
@@ -262,7 +262,7 @@ class Results:
         return "" if task == "any" else f" (a metric of {task})"
 
     def long(self, wanted: Callable[[Place], bool]) -> Iterator[tuple[Slot, Place, float]]:
-        """Figures of `ok` cells from metrics.csv, at the places that are wanted."""
+        """Figures of `done` cells from metrics.csv, at the places that are wanted."""
         for run in self.runs:
             # In the folder a marked label is still without its mark.
             asked = run.manifest()["cells"].items()
@@ -291,7 +291,7 @@ def slot_of(row: Mapping[str, Any]) -> Slot:
 
 def _told(record: Record) -> Told:
     return Told(
-        state=state_of(record),
+        status=status_of(record),
         reason=record["reason"],
         finished=record["finished"],
         commit=record["commit"],
@@ -327,7 +327,7 @@ def references_of(manifest: Mapping[str, Any]) -> frozenset[str]:
 
 
 def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Results:
-    """Read runs as one; a cell that several of them hold counts once, the first that is `ok`.
+    """Read runs as one; a cell that several of them hold counts once, the first that is `done`.
 
     Args:
         folders: of the runs.
@@ -360,10 +360,10 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
             if row is None and run.record_is_damaged(cell_id):
                 raise UsageError(f"{run.cells / cell_id}.json: damaged, or of another version")
             if cell_id in holders:
-                if row is None or row["status"] != "ok":
+                if row is None or row["status"] != "done":
                     continue
                 known = rows.get(slot_of(manifest["cells"][cell_id]))
-                if known and known["status"] == "ok":
+                if known and known["status"] == "done":
                     if agree:
                         _check_agreement(run, row, holders[cell_id], known)
                     continue
@@ -392,7 +392,7 @@ def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
         damaged = any(run.record_is_damaged(cell_id) for cell_id in manifest["cells"])
         what = "every record is damaged (verify says how)" if damaged else "no cell is finished yet"
         raise UsageError(f"{run.folder}: {what}")
-    if all(row["status"] != "ok" for row in rows):
-        states = " or ".join(sorted({row["status"] for row in rows}))
-        raise UsageError(f"{run.folder}: no cell has figures, all are {states}")
+    if all(row["status"] != "done" for row in rows):
+        statuses = " or ".join(sorted({row["status"] for row in rows}))
+        raise UsageError(f"{run.folder}: no cell has figures, all are {statuses}")
     return manifest, rows

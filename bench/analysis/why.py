@@ -1,4 +1,4 @@
-"""Why a cell is as it is: its state, what made it, its figures and how its training went."""
+"""Why a cell is as it is: its status, what made it, its figures and how its training went."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of, state_of
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of, status_of
 
 BARS = "▁▂▃▄▅▆▇█"
 BROKEN = "×"
@@ -120,8 +120,8 @@ def _words(cell: Mapping[str, Any]) -> str:
 def _head(run: Run, cell: Mapping[str, Any], record: Record | None, asked: bool) -> str:
     path = run.files(cell["id"]).record
     damaged = record is None and path.exists()
-    state = "its record is damaged" if damaged else state_of(record, missing="not run")
-    lines = [f"{name_of(cell)}: {state}", f"  {path}"]
+    status = "its record is damaged" if damaged else status_of(record)
+    lines = [f"{name_of(cell)}: {status}", f"  {path}"]
     if not asked:
         lines.append("  no longer asked for, or of older code: in no table")
     return "\n".join(lines)

@@ -111,7 +111,7 @@ def whole(bed: TestBed, noise: int, checkpoint: Checkpoint | None = None) -> Val
         values |= {start + name: repr(value) for name, value in row.items()}
     for each in sets:
         place = "/".join(str(each[name]) for name in ("set", "shift", "severity") if each[name])
-        values |= {f"{name} on {place}": repr(value) for name, value in each["figures"].items()}
+        values |= {f"{name} on {place}": repr(value) for name, value in each["values"].items()}
     values |= {name: hashlib.sha256(each.tobytes()).hexdigest() for name, each in curves.items()}
     return values | {name: repr(n) for name, n in cost.counts(method, network, _some(bed)).items()}
 

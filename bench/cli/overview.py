@@ -1,4 +1,4 @@
-"""What commands say: plans, states, leaderboards, listings. From files alone, without torch."""
+"""What commands say: plans, statuses, leaderboards, listings. From files alone, without torch."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ from distillation_bench.bench.planning.estimates.job_durations import DurationEs
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of
+from distillation_bench.bench.storage.run_folder import CellStatus, Run, name_of
+from distillation_bench.bench.storage.schema import STATUSES
 from distillation_bench.datasets import DATASETS, get
 from distillation_bench.methods import METHODS
 from distillation_bench.methods.networks.options import OPTIONS
 
 
 def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, root: Path) -> str:
-    """Each cell's state, the teachers, what is absent, and the time that the rest will take."""
+    """Each cell's status, the teachers, what is absent, and the time that the rest will take."""
     estimate = DurationEstimator()
-    states, rows = Counter[str](), []
+    counts, rows = Counter[str](), []
     waiting = []
     known = derived.outcomes(run)
     for cell in cells:
-        outcome = known(cell.id) or Outcome("to skip" if cell.skip else "to run")
-        state = outcome.state
-        states[state] += 1
+        outcome = known(cell.id) or CellStatus("skipped" if cell.skip else "missing")
+        status = outcome.status
+        counts[status] += 1
         reason = cell.skip or outcome.reason
-        rows.append([cell.dataset, cell.label, cell.seed, state, truncated(reason)])
-        if state == "done":
+        rows.append([cell.dataset, cell.label, cell.seed, status, truncated(reason)])
+        if status == "done":
             estimate.learn(cell.job_kind, outcome.seconds)
-        if state == "to run":
+        if status == "missing":
             waiting.append(cell)
-    lines = [_table(rows, ["dataset", "method", "seed", "state", "reason"]), ""]
+    lines = [_table(rows, ["dataset", "method", "seed", "status", "reason"]), ""]
     lines += [*_teacher_lines(cells, waiting, cache), *_source_lines(cells, cache, root)]
-    counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    lines += ["", f"{len(cells)} cells: {counts}"]
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+    lines += ["", f"{len(cells)} cells: {summary}"]
     if waiting:
         lines.append(_time_line(estimate, waiting, jobs))
     return "\n".join(lines)
@@ -97,23 +98,22 @@ def status_text(run: Run) -> str:
     failures = []
     known = derived.outcomes(run)
     for cell_id, cell in manifest["cells"].items():
-        outcome = known(cell_id) or Outcome("not run")
-        counts.setdefault((cell["dataset"], cell["label"]), Counter())[outcome.state] += 1
-        if outcome.state == "failed":
+        outcome = known(cell_id) or CellStatus("missing")
+        counts.setdefault((cell["dataset"], cell["label"]), Counter())[outcome.status] += 1
+        if outcome.status == "failed":
             failures.append(f"FAILED {name_of(cell)}: {truncated(outcome.reason, 300)}")
-    states = ["done", "failed", "skipped", "not run"]
     rows = [
-        [*map(terminal_safe, name), *(count[state] or "" for state in states)]
+        [*map(terminal_safe, name), *(count[status] or "" for status in STATUSES)]
         for name, count in sorted(counts.items())
     ]
     total = sum(counts.values(), Counter[str]())
-    summary = ", ".join(f"{total[state]} {state}" for state in states if total[state])
+    summary = ", ".join(f"{total[status]} {status}" for status in STATUSES if total[status])
     holder = run.holder()
     running = [f"running now: {holder}"] if holder else []
-    older = len(run.kept()) - (total.total() - total["not run"])
+    older = len(run.kept()) - (total.total() - total["missing"])
     if older:
         running.append(f"{older} records of cells no longer asked for, or of older code, are kept")
-    lines = [_table(rows, ["dataset", "method", *states]), "", *sorted(failures), *running]
+    lines = [_table(rows, ["dataset", "method", *STATUSES]), "", *sorted(failures), *running]
     return "\n".join([*lines, f"{len(manifest['cells'])} cells: {summary}"])
 
 

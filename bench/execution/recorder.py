@@ -52,7 +52,7 @@ class Recorder:
 
     def _write(self, cell: Cell, ended: Ended) -> None:
         body, history, curves = ended.value if ended.value is not None else ({}, [], {})
-        record = record_of(cell, "failed" if ended.failed else "ok", ended.reason, self.commit)
+        record = record_of(cell, "failed" if ended.failed else "done", ended.reason, self.commit)
         record |= body
         record["details"] = _text(ended.details)[-LONGEST_DETAILS:]
         record["timings"] = {**record["timings"], "attempts": ended.attempts}

@@ -41,7 +41,7 @@ from distillation_bench.bench.planning.run_description import describe_run
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.ownership import require_room
-from distillation_bench.bench.storage.run_folder import Run, state_of
+from distillation_bench.bench.storage.run_folder import Run, status_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def run_cells(run: Run, cells: Sequence[Cell], options: RunOptions) -> bool:
             raise
         derived.write(run)
     return not left.failed and all(
-        state_of(run.record(cell.id)) in ("done", "skipped") for cell in left.cells
+        status_of(run.record(cell.id)) in ("done", "skipped") for cell in left.cells
     )
 
 
@@ -117,13 +117,14 @@ def _left(run: Run, cells: Sequence[Cell], options: RunOptions) -> _Left:
     left = _Left([], DurationEstimator(), Latencies(), [])
     for cell in cells:
         record = run.record(cell.id)
-        state = state_of(record)
-        again = state == "to run" or options.force or (options.retry_failed and state == "failed")
+        status = status_of(record)
+        retried = options.retry_failed and status == "failed"
+        again = status == "missing" or options.force or retried
         if again:
             left.cells.append(cell)
-        elif state == "failed":
+        elif status == "failed":
             left.failed.append(cell)
-        if record is not None and state == "done":
+        if record is not None and status == "done":
             left.estimate.learn(cell.job_kind, record["timings"]["seconds"])
             if not again:
                 left.latencies.learn(cell.job_kind, record["timings"])

@@ -183,7 +183,7 @@ def _measurements(
     """What a record holds beside what was asked for."""
     return {
         "headline": {**headline, **{name: costs[name] for name in ("parameters", "flops")}},
-        "sets": [*sets, {"set": "cost", "shift": "", "severity": 0, "figures": costs}],
+        "sets": [*sets, {"set": "cost", "shift": "", "severity": 0, "values": costs}],
         "timings": timings,
         "environment": environment(),
     }

@@ -41,12 +41,12 @@ class View:
         self._damaged: set[Slot] = set()
 
     def seeds(self, label: str) -> list[int]:
-        """Of cells that are `ok`, ascending."""
+        """Of cells that are `done`, ascending."""
         wanted = self.options.seed
         return [
             seed
             for seed in self.results.seeds(self.dataset, label)
-            if self.results.states.get((self.dataset, label, seed)) == "ok"
+            if self.results.statuses.get((self.dataset, label, seed)) == "done"
             and wanted in (None, seed)
         ]
 
@@ -70,7 +70,7 @@ class View:
         """The arrays beside a cell's record; empty if none can be used."""
         slot = self.slot(label, seed)
         told = self.results.told.get(slot)
-        if told is None or told.state != "done" or not told.has_curves:
+        if told is None or told.status != "done" or not told.has_curves:
             return {}
         run = self.results.holders[self.results.cells[slot]["id"]]
         curves = run.curves(self.record(label, seed))
@@ -235,19 +235,19 @@ class View:
         """Cells that are not in a figure, in words, equal ones together."""
         found: dict[str, list[str]] = {}
         for label in of or self.labels:
-            states: dict[str, list[int]] = {}
+            statuses: dict[str, list[int]] = {}
             for seed in self.results.seeds(self.dataset, label):
                 slot = self.slot(label, seed)
-                state = self.results.states.get(slot, "not run")
+                status = self.results.statuses.get(slot, "missing")
                 if slot in self._damaged:
-                    state = "damaged"
+                    status = "damaged"
                 wanted = self.options.seed if only is None else only
-                if wanted in (None, seed) and state != "ok":
-                    states.setdefault(state, []).append(seed)
-            reason = ", ".join(f"{state} ({_seeds(seeds)})" for state, seeds in states.items())
-            if label not in shown and len(states) == 1 and "damaged" not in states:
-                reason = next(iter(states))
-            elif label not in shown and not states:
+                if wanted in (None, seed) and status != "done":
+                    statuses.setdefault(status, []).append(seed)
+            reason = ", ".join(f"{status} ({_seeds(seeds)})" for status, seeds in statuses.items())
+            if label not in shown and len(statuses) == 1 and "damaged" not in statuses:
+                reason = next(iter(statuses))
+            elif label not in shown and not statuses:
                 reason = "no data"
             if reason:
                 found.setdefault(reason, []).append(label)
@@ -316,7 +316,7 @@ def figures_on(record: Record, key: str) -> dict[str, float]:
     for each in record.get("sets", ()):
         shift = f"/{each['shift']}/{each['severity']}" if each["shift"] else ""
         if f"{each['set']}{shift}" == key:
-            return {name: float(value) for name, value in each["figures"].items()}
+            return {name: float(value) for name, value in each["values"].items()}
     return {}
 
 

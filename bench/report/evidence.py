@@ -16,14 +16,14 @@ class Trouble:
     """Cells of one variant without figures, for the same reason.
 
     Attributes:
-        state: `failed`, `skipped` or `not run`.
+        status: `failed`, `skipped` or `not run`.
         seeds: of the cells.
         cell: the id of the first one, to look into.
     """
 
     dataset: str
     label: str
-    state: str
+    status: str
     reason: str
     seeds: list[int]
     cell: str
@@ -45,14 +45,14 @@ class Evidence:
     """What the records say.
 
     Attributes:
-        states: number of cells by state; the states that there are.
+        statuses: number of cells by status; the statuses that there are.
         troubles: cells without figures, failures first.
         environment: by name, its values with the number of records that have each.
         commits: with the number of records of each.
         newest: when the last record was finished, ISO 8601; empty if none says.
     """
 
-    states: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
     troubles: list[Trouble] = field(default_factory=list)
     environment: dict[str, Counter[str]] = field(default_factory=dict)
     commits: Counter[str] = field(default_factory=Counter)
@@ -63,17 +63,17 @@ class Evidence:
 
 def gather(results: Results) -> Evidence:
     """From what every record says."""
-    states: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
     troubles: dict[tuple[str, ...], Trouble] = {}
     environment: dict[str, Counter[str]] = {}
     commits: Counter[str] = Counter()
     newest = ""
     for slot in results.cells:
         told = results.told.get(slot)
-        state = told.state if told else "not run"
-        states[state] += 1
-        if state != "done":
-            _note(troubles, results, slot, state, told.reason if told else "")
+        status = told.status if told else "missing"
+        statuses[status] += 1
+        if status != "done":
+            _note(troubles, results, slot, status, told.reason if told else "")
         if told is None:
             continue
         newest = max(newest, told.finished)
@@ -81,10 +81,10 @@ def gather(results: Results) -> Evidence:
             commits[told.commit] += 1
         for name, value in told.environment.items():
             environment.setdefault(name, Counter())[str(value)] += 1
-    order = {"failed": 0, "not run": 1, "skipped": 2}
+    order = {"failed": 0, "missing": 1, "skipped": 2}
     return Evidence(
-        states,
-        sorted(troubles.values(), key=lambda each: order.get(each.state, 3)),
+        statuses,
+        sorted(troubles.values(), key=lambda each: order.get(each.status, 3)),
         environment,
         commits,
         newest,
@@ -97,13 +97,13 @@ def _note(
     troubles: dict[tuple[str, ...], Trouble],
     results: Results,
     slot: Slot,
-    state: str,
+    status: str,
     reason: str,
 ) -> None:
     dataset, label, seed = slot
     cell = results.cells[slot]["id"]
-    fresh = Trouble(dataset, label, state, reason, [], cell)
-    troubles.setdefault((dataset, label, state, reason), fresh).seeds.append(seed)
+    fresh = Trouble(dataset, label, status, reason, [], cell)
+    troubles.setdefault((dataset, label, status, reason), fresh).seeds.append(seed)
 
 
 def _variants(results: Results) -> list[Variant]:

@@ -52,7 +52,7 @@ class Row:
 
     Attributes:
         n: the number of cells in the means; None where it has no meaning.
-        note: how many cells have no figures, and in which state they are.
+        note: how many cells have no figures, and which status they have.
     """
 
     label: str

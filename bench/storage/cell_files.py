@@ -8,12 +8,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from distillation_bench.bench.storage.older_formats import upgrade_status
 from distillation_bench.bench.storage.schema import (
     CELL_NAMES,
     HUGE,
     METRIC_COLUMNS,
+    RECORDED,
     RESULT_COLUMNS,
-    STATUSES,
     is_time,
 )
 
@@ -77,7 +78,8 @@ def _result_row(row: dict[str, str], known: set[tuple[str, ...]]) -> dict[str, s
     if None in row or None in row.values():
         raise ValueError("not a row of results")
     name = tuple(row[name] for name in CELL_NAMES)
-    if name not in known or row["status"] not in STATUSES:
+    row["status"] = upgrade_status(row["status"])
+    if name not in known or row["status"] not in RECORDED:
         raise ValueError("a row of no cell")
     known.remove(name)
     for column, text in row.items():

@@ -38,13 +38,13 @@ from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.storage.cell_files import curves_of, history_of
 from distillation_bench.bench.storage.checksums import OF_RECORDS, OF_RUN, checked, encode, readable
 from distillation_bench.bench.storage.csv_rows import as_csv
+from distillation_bench.bench.storage.older_formats import FORMAT, READABLE, upgrade_record
 from distillation_bench.bench.storage.schema import is_id, manifest_flaw, plain_json, record_flaw
 
 if TYPE_CHECKING:
     import numpy as np
 
 Record = dict[str, Any]
-FORMAT = 3
 
 
 class DamagedFile(UsageError):
@@ -97,8 +97,9 @@ class Run:
             raise UsageError(f"{path}: can't be read ({error.strerror})") from None
         except ValueError as error:
             raise UsageError(f"{path}: not readable as JSON ({error})") from None
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise UsageError(f"{path}: not a run's description of format {FORMAT}")
+        if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
+            formats = " or ".join(map(str, READABLE))
+            raise UsageError(f"{path}: not a run's description of format {formats}")
         if flaw := manifest_flaw(manifest):
             raise UsageError(f"{path}: not a run's description ({flaw})")
         # Older versions kept none.
@@ -246,9 +247,12 @@ class Run:
             raise DamagedFile(path, f"can't be read ({error.strerror})") from None
         except ValueError:
             raise DamagedFile(path, "damaged: not JSON, as if cut off") from None
-        if flaw := _flaw(cell_id, text, record):
+        if flaw := _seal_flaw(cell_id, text, record):
             raise DamagedFile(path, flaw)
-        return dict(record)
+        record = upgrade_record(record)
+        if flaw := record_flaw(record):
+            raise DamagedFile(path, flaw)
+        return record
 
     def record_is_damaged(self, cell_id: str) -> bool:
         """Whether a cell has a record that can't be read."""
@@ -313,7 +317,7 @@ class Run:
         with readable(files.record):
             body = canonical_json(encode({"format": FORMAT, **record, **sums})).encode()
             text = OF_RECORDS.sealed(body)
-            checked(text, lambda value: _flaw(files.record.stem, text, value))
+            checked(text, lambda v: _seal_flaw(files.record.stem, text, v) or record_flaw(v))
         contents = {files.history: rows, files.curves: arrays, files.record: text}
         for path, content in contents.items():
             self._make_way(path, content)
@@ -353,24 +357,29 @@ def _sum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest() if content else ""
 
 
-def state_of(record: Record | None, missing: str = "to run") -> str:
-    """`done`, `failed` or `skipped`; what is missing as told."""
-    status = missing if record is None else str(record["status"])
-    return {"ok": "done"}.get(status, status)
+def status_of(record: Record | None) -> str:
+    """Return a cell's status; a cell without a record is `missing`."""
+    return "missing" if record is None else str(record["status"])
 
 
-class Outcome(NamedTuple):
-    """How a cell ended: its state, the reason if it isn't done, and the seconds that it took."""
+class CellStatus(NamedTuple):
+    """How a cell ended.
 
-    state: str
+    Attributes:
+        status: one of STATUSES.
+        reason: why the cell is not `done`; else empty.
+        seconds: that the cell took; 0 if it was not run.
+    """
+
+    status: str
     reason: str = ""
     seconds: float = 0.0
 
 
-def outcome_of(record: Record) -> Outcome:
-    """What a record says of it; 0 seconds where the cell was not run."""
+def cell_status(record: Record) -> CellStatus:
+    """Return what a record says about how its cell ended."""
     seconds = float(record["timings"].get("seconds", 0.0))
-    return Outcome(state_of(record), record["reason"], seconds)
+    return CellStatus(record["status"], record["reason"], seconds)
 
 
 def name_of(cell: Mapping[str, Any]) -> str:
@@ -378,15 +387,15 @@ def name_of(cell: Mapping[str, Any]) -> str:
     return terminal_safe(f"{cell['dataset']} {cell['label']} seed {cell['seed']}")
 
 
-def _flaw(cell_id: str, text: bytes, record: Any) -> str:
-    """Why what was read isn't a cell's record; empty if it is."""
+def _seal_flaw(cell_id: str, text: bytes, record: Any) -> str:
+    """Say why a text is not a cell's record as it was written; empty if it is."""
     if not isinstance(record, dict):
         return "not a record"
-    if (kind := record.get("format")) != FORMAT:
-        told = repr(kind) if isinstance(kind, (int, str)) else "no kind"
-        return f"of format {told}, this version reads {FORMAT}"
+    if (number := record.get("format")) not in READABLE:
+        told = repr(number) if isinstance(number, (int, str)) else "no kind"
+        return f"of format {told}, this version reads {' and '.join(map(str, READABLE))}"
     if not OF_RECORDS.holds(text):
         return "damaged: its sum is wrong"
     if record.get("id") != cell_id:
         return f"holds {record.get('id')!r}, not the cell that it is named after"
-    return record_flaw(record)
+    return ""

@@ -38,8 +38,10 @@ RECORD: dict[str, type] = {
     "environment": dict,
     "curves": str,
 }
-STATUSES = ("ok", "failed", "skipped")
-SET: dict[str, type] = {"set": str, "shift": str, "severity": int, "figures": dict}
+STATUSES = ("done", "failed", "skipped", "missing")
+"""Of a cell; a cell without a record is missing."""
+RECORDED = STATUSES[:-1]
+SET: dict[str, type] = {"set": str, "shift": str, "severity": int, "values": dict}
 MANIFEST: dict[str, type] = {
     "cells": dict,
     "recipes": dict,
@@ -108,8 +110,8 @@ def record_flaw(record: Any) -> str:
     """Why a record can't be used; empty if it can."""
     if flaw := _flaw(record, RECORD):
         return flaw
-    if record["status"] not in STATUSES:
-        return f"status {record['status']!r} is none of {', '.join(STATUSES)}"
+    if record["status"] not in RECORDED:
+        return f"status {record['status']!r} is none of {', '.join(RECORDED)}"
     # The sum of the training came later than the format.
     for name in ("history", "details"):
         if not isinstance(record.get(name, ""), str):
@@ -120,7 +122,7 @@ def record_flaw(record: Any) -> str:
     timings = dict(record["timings"])
     if not isinstance(timings.pop("host", ""), str):
         return "timings: host is of the wrong kind"
-    if record["status"] == "ok" and "seconds" not in timings:
+    if record["status"] == "done" and "seconds" not in timings:
         return "timings: seconds is missing"
     for name, value in timings.items():
         if not is_time(value) or name in TIMING_COLUMNS:
@@ -132,7 +134,7 @@ def record_flaw(record: Any) -> str:
             return "sets: a name is too long"
     if taken := record["headline"].keys() & set(RESULT_COLUMNS):
         return f"headline: {min(taken)} is no figure"
-    figures = (entry["figures"] for entry in record["sets"])
+    figures = (entry["values"] for entry in record["sets"])
     return _no_number("headline", [record["headline"]]) or _no_number("sets", figures)
 
 

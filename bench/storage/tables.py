@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,12 +24,13 @@ from distillation_bench.bench.common.hashing import code_digest, digest
 from distillation_bench.bench.storage.cell_files import metric_rows, result_rows, seconds_by_cell
 from distillation_bench.bench.storage.checksums import readable
 from distillation_bench.bench.storage.csv_rows import as_csv, writer
+from distillation_bench.bench.storage.older_formats import FORMAT, status_of_format
 from distillation_bench.bench.storage.run_folder import (
+    CellStatus,
     DamagedFile,
-    Outcome,
     Record,
     Run,
-    outcome_of,
+    cell_status,
 )
 from distillation_bench.bench.storage.schema import (
     CELL_NAMES,
@@ -84,8 +85,8 @@ def _is_current(run: Run) -> bool:
 
 
 def _code() -> str:
-    names = ("derived", "parts", "rows", "schema", "sealing", "store")
-    return code_digest(*(f"bench/{name}.py" for name in names))
+    """Return a hash of the code that makes the tables."""
+    return code_digest("bench/storage/*.py")
 
 
 def outdated(run: Run) -> Iterator[str]:
@@ -95,12 +96,23 @@ def outdated(run: Run) -> Iterator[str]:
         files = {name: stack.enter_context(_opened(run, name)) for name in names}
         compared = {name: _Compared(file) for name, file in files.items()}
         cells = _write_metrics(run, compared["metrics.csv"])
-        compared["results.csv"].write(_results_csv(cells))
+        compared["results.csv"].write(_as_written(run, cells))
         compared["timings.csv"].write(_timings_csv(cells))
         yield from (name for name, each in compared.items() if not each.is_same())
     sums = {name.partition(".")[0]: each.sum.hexdigest() for name, each in compared.items()}
     if _is_wrong(run, {**sums, "done": _seconds(cells)}):
         yield "derived.json"
+
+
+def _as_written(run: Run, cells: Sequence[_Finished]) -> bytes:
+    """Return what results.csv should hold, in the run's format or in the present one.
+
+    `clean` rewrites the tables of an older run, but not its run.json.
+    """
+    table = _results_csv(cells)
+    older = _results_csv(cells, run.existing_manifest()["format"])
+    with _opened(run, "results.csv") as file:
+        return table if file.read(len(table) + 1) == table else older
 
 
 def _is_wrong(run: Run, expected: Mapping[str, Any]) -> bool:
@@ -119,7 +131,7 @@ def _is_wrong(run: Run, expected: Mapping[str, Any]) -> bool:
 
 def _seconds(cells: Iterable[_Finished]) -> dict[str, float]:
     """Of cells that succeeded, by id."""
-    return {r["id"]: r["timings"]["seconds"] for _, r in cells if r["status"] == "ok"}
+    return {r["id"]: r["timings"]["seconds"] for _, r in cells if r["status"] == "done"}
 
 
 def done(run: Run) -> dict[str, float]:
@@ -133,18 +145,18 @@ def done(run: Run) -> dict[str, float]:
         return {}
 
 
-def outcomes(run: Run) -> Callable[[str], Outcome | None]:
+def outcomes(run: Run) -> Callable[[str], CellStatus | None]:
     """Return a function from a cell's id to its outcome, or to None if it has no record.
 
     The records of done cells are read only where they are newer than the tables.
     """
     seconds = done(run)
 
-    def outcome(cell_id: str) -> Outcome | None:
+    def outcome(cell_id: str) -> CellStatus | None:
         if cell_id in seconds:
-            return Outcome("done", seconds=seconds[cell_id])
+            return CellStatus("done", seconds=seconds[cell_id])
         record = run.record(cell_id)
-        return None if record is None else outcome_of(record)
+        return None if record is None else cell_status(record)
 
     return outcome
 
@@ -294,9 +306,15 @@ def _lines_of_records(run: Run) -> Iterator[str]:
         yield from io.StringIO(_metrics_csv(cell, record), newline="")
 
 
-def _results_csv(rows: Iterable[_Finished]) -> bytes:
+def _results_csv(rows: Iterable[_Finished], number: int = FORMAT) -> bytes:
+    """Return the content of results.csv in a format."""
     results = [
-        {**_names(cell), "status": record["status"], **record["headline"]} for cell, record in rows
+        {
+            **_names(cell),
+            "status": status_of_format(record["status"], number),
+            **record["headline"],
+        }
+        for cell, record in rows
     ]
     figures = sorted({name for row in results for name in row} - set(RESULT_COLUMNS))
     return as_csv([*RESULT_COLUMNS, *figures], results)
@@ -317,7 +335,7 @@ def _metrics_csv(cell: Mapping[str, Any], record: Record) -> str:
     names, rows = _names(cell).values(), writer(text)
     for entry in record["sets"]:
         where = entry["set"], entry["shift"], entry["severity"]
-        for key, value in sorted(entry["figures"].items()):
+        for key, value in sorted(entry["values"].items()):
             metric, _, score = key.partition(":")
             rows.writerow((*names, *where, metric, score, value))
     return text.getvalue()

@@ -14,7 +14,8 @@ import pytest
 from distillation_bench.bench.analysis.results import Results, Slot, read
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.run_folder import FORMAT, Run
+from distillation_bench.bench.storage.older_formats import FORMAT
+from distillation_bench.bench.storage.run_folder import Run
 
 Figures = Mapping[Slot, Mapping[str, float]]
 HOSTILE = ("a_b & 100% #1", "<script>alert(1)</script>", "../x", "[kd] | **b**", "~^\\{}$")
@@ -62,8 +63,8 @@ def generate(
 
     Args:
         folder: of the run.
-        figures: by (dataset, label, seed), the figures of an `ok` cell. A plain name is a headline
-            figure and one of the test set; `NAME[:SCORE]@SET` is only in metrics.csv.
+        figures: by (dataset, label, seed), the values of a `done` cell. A plain name is a headline
+            value and one of the test set; `NAME[:SCORE]@SET` is only in metrics.csv.
         failed, skipped: reasons of the cells that are so; missing: cells without a record.
         methods: of labels; else the label is its method's name.
         references: methods that are no students.
@@ -72,7 +73,7 @@ def generate(
         measured: the teacher-and-sets key of cells; else one a dataset and seed.
         recipe, ood, protocol, parameters (by label), timings: as in the records.
         versions: of code and data; else the run says none, as one of an earlier version.
-        curves, histories: of `ok` cells.
+        curves, histories: of `done` cells.
         command: that the run was made with.
     """
     failed, skipped = failed or {}, skipped or {}
@@ -125,7 +126,7 @@ def generate(
         }
     )
     for slot in slots:
-        status = "ok" if slot in figures else "failed" if slot in failed else "skipped"
+        status = "done" if slot in figures else "failed" if slot in failed else "skipped"
         if status == "skipped" and slot not in skipped:
             continue
         row = figures.get(slot, {})
@@ -166,7 +167,7 @@ def _sets(row: Mapping[str, float]) -> list[dict[str, Any]]:
             name = f"{name}:total"
         sets.setdefault(key, {})[name] = value
     return [
-        {"set": name, "shift": shift, "severity": severity, "figures": figures}
+        {"set": name, "shift": shift, "severity": severity, "values": figures}
         for (name, shift, severity), figures in sets.items()
     ]
 

@@ -16,7 +16,8 @@ import pytest
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.run_folder import FORMAT, Run
+from distillation_bench.bench.storage.older_formats import FORMAT
+from distillation_bench.bench.storage.run_folder import Run
 
 Slot = tuple[str, str, int]
 SLOTS = [
@@ -83,7 +84,7 @@ def write_cell(
     record = {
         "id": id_of(slot),
         **{name: cell[name] for name in ("dataset", "method", "seed", "parameters")},
-        "status": "failed" if failed else "ok",
+        "status": "failed" if failed else "done",
         "reason": "ValueError: it broke" if failed else "",
         "details": 'Traceback (most recent call last):\n  File "x.py"' if failed else "",
         "recipe": recipe,
@@ -91,7 +92,7 @@ def write_cell(
         "commit": "",
         "finished": "2026-01-01T00:00:00+00:00",
         "headline": {} if failed else figures,
-        "sets": [] if failed else [{**entry, "figures": {**figures, "temperature": float("nan")}}],
+        "sets": [] if failed else [{**entry, "values": {**figures, "temperature": float("nan")}}],
         "timings": {"seconds": 1.5, "attempts": 1},
         "environment": {"python": "3.11"},
     }

@@ -127,7 +127,7 @@ assert 'torch' not in sys.modules and 'sklearn' not in sys.modules
 
 
 def test_run_plan_status_board(here: Bench, tmp_path: Path) -> None:
-    assert "1 cells: 1 to run" in here("plan", *ONE, *places("run")).stdout
+    assert "1 cells: 1 missing" in here("plan", *ONE, *places("run")).stdout
     done = here("run", *ONE, *places("run"))
     assert done.returncode == 0
     assert "spiral kd seed 0" in done.stderr and "accuracy ↑" in done.stdout
@@ -136,7 +136,7 @@ def test_run_plan_status_board(here: Bench, tmp_path: Path) -> None:
     plan = here("plan", *ONE, *places("run")).stdout
     assert "1 cells: 1 done" in plan and "cached" in plan
     longer = here("plan", *ONE, "-s", "0-4", *places("run")).stdout
-    assert "1 done, 4 to run" in longer and "time: about" in longer
+    assert "1 done, 4 missing" in longer and "time: about" in longer
     assert "### spiral" in here("board", "run", "--markdown").stdout
     (tmp_path / "run" / ".driver").write_text("process 1 on nowhere\n")
     status = here("status", "run").stdout
@@ -280,7 +280,7 @@ def test_a_plugin_that_is_edited_during_the_run(bench: Bench, tmp_path: Path) ->
     assert again.returncode == 0, again.stderr
     records = (tmp_path / "run/cells").glob("*.json")
     statuses = [json.loads(record.read_bytes())["status"] for record in records]
-    assert statuses.count("ok") >= 3
+    assert statuses.count("done") >= 3
 
 
 TUPLES = """
@@ -355,9 +355,9 @@ def test_one_worker_is_like_two_for_plugins(
         assert done.returncode == 1, done.stderr
         results.append((tmp_path / jobs / "results.csv").read_text())
     assert results[0] == results[1]
-    states = dict(row.split(",")[1:5:3] for row in results[0].splitlines()[1:])
-    failed = [name for name, state in states.items() if state == "failed"]
-    assert set(states) == {*MANNERS, "kd"} and failed == ["cancelled", "leaves"]
+    statuses = dict(row.split(",")[1:5:3] for row in results[0].splitlines()[1:])
+    failed = [name for name, state in statuses.items() if state == "failed"]
+    assert set(statuses) == {*MANNERS, "kd"} and failed == ["cancelled", "leaves"]
 
 
 @pytest.mark.parametrize(
@@ -426,8 +426,8 @@ def test_a_killed_fork_server_does_not_end_the_run(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, [*lines, err]
     assert "Traceback" not in err
-    states = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
-    assert len(states) == 6 and all(",ok," in row for row in states)
+    statuses = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
+    assert len(statuses) == 6 and all(",done," in row for row in statuses)
 
 
 def children(pid: int) -> list[int]:

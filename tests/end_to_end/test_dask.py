@@ -175,7 +175,7 @@ def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path
     assert done.returncode == 0, done.stderr
     results = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
     kd, twin = (row.split(",", 5)[5] for row in results)
-    assert kd.partition(",")[2] and len(results) == 2 and "ok" in results[1] and twin
+    assert kd.partition(",")[2] and len(results) == 2 and "done" in results[1] and twin
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,8 @@ def test_memory_that_runs_out_costs_its_cell_alone(bench: Bench, tmp_path: Path)
     done = bench("run", *FEW, "-m", "hungry", "--plugin", "hungry.py", *places("run"))
     assert done.returncode == 1, done.stderr
     rows = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
-    states = {tuple(row.split(",")[1:5:3]) for row in rows}
-    assert states == {("kd", "ok"), ("hydra", "ok"), ("hungry", "failed")}
+    statuses = {tuple(row.split(",")[1:5:3]) for row in rows}
+    assert statuses == {("kd", "done"), ("hydra", "done"), ("hungry", "failed")}
     assert "MemoryError" in done.stderr
 
 
@@ -227,8 +227,8 @@ def test_the_systems_killer_takes_a_worker_and_costs_its_cell_alone(
     )
     assert done.returncode == 1, done.stderr
     rows = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
-    states = {tuple(row.split(",")[1:5:3]) for row in rows}
-    assert states == {("kd", "ok"), ("hydra", "ok"), ("hungry", "failed")}, done.stderr
+    statuses = {tuple(row.split(",")[1:5:3]) for row in rows}
+    assert statuses == {("kd", "done"), ("hydra", "done"), ("hungry", "failed")}, done.stderr
     assert "killed by SIGKILL (out of memory?), 2 times" in done.stderr
 
 

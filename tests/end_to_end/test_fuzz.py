@@ -182,7 +182,7 @@ class Truth:
                 assert not curves or curves.keys() == true.keys()
                 assert all(curves[name].tobytes() == true[name].tobytes() for name in curves)
         for row in rows_of(out / "export.csv"):
-            assert tuple(row.items()) in self.exported or row["status"] == "not run"
+            assert tuple(row.items()) in self.exported or row["status"] == "missing"
         for row in rows_of(out / "table.csv"):
             self._check_mean(row)
 
@@ -349,7 +349,7 @@ RAW = (
     *('{"a":' * 30 + "1" + "}" * 30, '{"a":1,"a":2}', '{"":{}}'),
 )
 NUMBERS = (0, 1, -1, 2**31, 2**62, -(2**63), 2**64, 0.5, 1e-320, 1e150, -1e300, 1.7e308, math.pi)
-TEXTS = ("", "nan", "inf", "-inf", "1e5", "ok", "failed", "skipped", "higher", "test", "x" * 5000)
+TEXTS = ("", "nan", "inf", "-inf", "1e5", "done", "failed", "skipped", "higher", "test", "x" * 5000)
 values = st.recursive(
     st.one_of(
         st.sampled_from([Raw(text) for text in RAW]),
@@ -359,7 +359,7 @@ values = st.recursive(
     ),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["a", "figures", "seed", *NAMES]), inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "values", "seed", *NAMES]), inner, max_size=3)
     ),
     max_leaves=6,
 )

@@ -480,12 +480,12 @@ DERIVED = {
     "no text": b"\xff\x00\xfe",
     "a row too long": b"%(header)s\n%(row)s,1,2,3\n",
     "a row too short": b"%(header)s\nd,kd\n",
-    "words for numbers": b"%(header)s\nd,kd,kd,0,ok,many,more\n",
-    "a cell that is none": b"%(header)s\nd,kd,kd,77,ok,1,1\n",
+    "words for numbers": b"%(header)s\nd,kd,kd,0,done,many,more\n",
+    "a cell that is none": b"%(header)s\nd,kd,kd,77,done,1,1\n",
     "a row twice": b"%(header)s\n%(row)s\n%(row)s\n",
-    "a seed that is none": b"%(header)s\nd,kd,kd,zero,ok,1,1\n",
-    "a field without end": b'%(header)s\nd,"kd,kd,0,ok,1,1\n',
-    "a field of megabytes": b"%(header)s\nd,kd,kd,0,ok,1," + b"1" * 200_000 + b"\n",
+    "a seed that is none": b"%(header)s\nd,kd,kd,zero,done,1,1\n",
+    "a field without end": b'%(header)s\nd,"kd,kd,0,done,1,1\n',
+    "a field of megabytes": b"%(header)s\nd,kd,kd,0,done,1," + b"1" * 200_000 + b"\n",
 }
 
 

@@ -174,7 +174,7 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
     """(c) Tasks that do nothing, each in a process of its own, each with its record on disk."""
     run = Run(folder / "overhead")
     config = replace(load_preset("quick"), datasets=("spiral",), variants=(parse_variant("kd"),))
-    like = record_of(make_cells(config)[0], "ok", "", "") | {"timings": {"seconds": 0.0}}
+    like = record_of(make_cells(config)[0], "done", "", "") | {"timings": {"seconds": 0.0}}
 
     class Recorder:
         def started(self, job: Job) -> None:
@@ -232,8 +232,8 @@ def generated(folder: Path, cells: int) -> Path:
     names = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl")
     for number, cell in enumerate(planned):
         headline = dict.fromkeys(names, number * 7 % 100 / 100)
-        entry = {"set": "test", "shift": "", "severity": 0, "figures": headline}
-        record = record_of(cell, "ok", "", "")
+        entry = {"set": "test", "shift": "", "severity": 0, "values": headline}
+        record = record_of(cell, "done", "", "")
         record |= {"headline": headline, "sets": [entry] * 18, "timings": {"seconds": 1.0}}
         run.write_record(record)
     derived.write(run)

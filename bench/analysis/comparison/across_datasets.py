@@ -95,7 +95,7 @@ def left_out(blocks: Blocks, datasets: Sequence[str], labels: Sequence[str]) -> 
             if label in gaps:
                 found.setdefault(label, f"{gaps_text(gaps[label])} on {dataset}")
             elif label not in usable:
-                found.setdefault(label, f"not run on {dataset}")
+                found.setdefault(label, f"missing on {dataset}")
     return found
 
 

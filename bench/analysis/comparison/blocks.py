@@ -38,8 +38,8 @@ class Blocks:
             if value is not None and math.isfinite(value):
                 self._figures.setdefault((dataset, label), {})[seed, cell["measured"]] = value
             else:
-                state = results.states.get(slot, "not run")
-                reason = f"no {metric}" if state == "ok" else state
+                status = results.statuses.get(slot, "missing")
+                reason = f"no {metric}" if status == "done" else status
                 reason = reason if value is None else str(value)
                 self._gaps.setdefault((dataset, label), {}).setdefault(reason, []).append(seed)
 

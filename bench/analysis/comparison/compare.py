@@ -280,8 +280,8 @@ def _on_dataset(
     if not usable:
         raise _Nothing("no method has it")
     if baseline and baseline not in usable:
-        state = gaps_text(gaps[baseline]) if baseline in gaps else "not run"
-        raise _Nothing(f"the baseline {baseline}: {state}")
+        status = gaps_text(gaps[baseline]) if baseline in gaps else "missing"
+        raise _Nothing(f"the baseline {baseline}: {status}")
     if len(usable) < 2:
         raise _Nothing(f"only {usable[0]} has it")
     pairs, refused = [], []

@@ -48,7 +48,7 @@ class Entry:
         dataset, label, quantity: what it is of.
         summary: over seeds, in the printed unit; None: there is no figure.
         planned: seeds that were asked for.
-        empty: what stands where there is no figure: "failed", "skipped", "not run" or "–".
+        empty: what stands where there is no figure: "failed", "skipped", "missing" or "–".
         mark: of the best and the second.
         level: whether a test did not tell it from the best; None: no test could.
         standing: of a detector, how the teacher itself does; None of what detects nothing.

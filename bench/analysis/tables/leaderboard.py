@@ -167,7 +167,7 @@ def _board(
 ) -> Board:
     """One dataset's, of its rows of results.csv by label."""
     metrics, own = _metrics(manifest["metrics"], rows.values()), teachers(manifest)
-    done = {label: [row for row in each if row["status"] == "ok"] for label, each in rows.items()}
+    done = {label: [row for row in each if row["status"] == "done"] for label, each in rows.items()}
     every = [row for each in done.values() for row in each]
     return Board(
         dataset=dataset,
@@ -212,7 +212,7 @@ def _metrics(
 
 
 def _summaries(rows: Sequence[Mapping[str, str]], metrics: Iterable[str]) -> dict[str, Summary]:
-    done = [row for row in rows if row["status"] == "ok"]
+    done = [row for row in rows if row["status"] == "done"]
     summaries = {}
     for metric in metrics:
         values = [float(row[metric]) for row in done if row.get(metric)]
@@ -228,7 +228,7 @@ def _note(rows: Sequence[Mapping[str, str]], planned: int, reason: str) -> str:
     parts = [f"{n} {status}" for status, n in count.items() if n]
     missing = planned - len(rows)
     if missing:
-        parts.append(f"{missing} not run")
+        parts.append(f"{missing} missing")
     text = f"{' and '.join(parts)} of {planned}" if parts else ""
     return f"{text}: {reason}" if text and reason else text
 

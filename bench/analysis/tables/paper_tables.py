@@ -68,7 +68,7 @@ class _Maker:
                 self._fill(dataset, metric)
 
     def _headlines(self) -> list[Metric]:
-        rows = [row for row in self.results.rows if row["status"] == "ok"]
+        rows = [row for row in self.results.rows if row["status"] == "done"]
         rows = [r for r in rows if r["dataset"] in self.datasets and r["label"] in self.labels]
         known = self.results.manifest["metrics"].items()
         names = [name for name, metric in known if metric["headline"]]
@@ -137,12 +137,13 @@ class _Maker:
         return sum((dataset, label, seed) in self.at_bound for seed in seeds)
 
     def _empty(self, dataset: str, label: str) -> str:
-        states = self._states(dataset, label)
-        return "–" if "ok" in states or not states else next(iter(states))
+        statuses = self._statuses(dataset, label)
+        return "–" if "done" in statuses or not statuses else next(iter(statuses))
 
-    def _states(self, dataset: str, label: str) -> Counter[str]:
+    def _statuses(self, dataset: str, label: str) -> Counter[str]:
         seeds = self.planned.get((dataset, label), [])
-        return Counter(self.results.states.get((dataset, label, seed), "not run") for seed in seeds)
+        slots = ((dataset, label, seed) for seed in seeds)
+        return Counter(self.results.statuses.get(slot, "missing") for slot in slots)
 
     def _ranked(self, entries: Mapping[str, Entry], what: Quantity) -> list[str]:
         """Students from best to worst: those with all the seeds that any of them has."""
@@ -267,7 +268,7 @@ class _Maker:
         kept, own = frozenset(self.labels), teachers(self.results.manifest)
         rows: dict[str, list[Mapping[str, str]]] = {dataset: [] for dataset in datasets}
         for row in self.results.rows:
-            if row["dataset"] in rows and row["label"] in kept and row["status"] == "ok":
+            if row["dataset"] in rows and row["label"] in kept and row["status"] == "done":
                 rows[row["dataset"]].append(row)
         found = {dataset: clamped_words(each, own) for dataset, each in rows.items()}
         return tuple(f"On {dataset}, {words}." for dataset, words in found.items() if words)
@@ -282,9 +283,9 @@ class _Maker:
     def _gaps(self, datasets: Sequence[str], labels: Sequence[str]) -> Iterator[Gap]:
         for dataset in datasets:
             for label in labels:
-                states = self._states(dataset, label)
-                total = sum(states.values())
-                bad = [f"{n} {state}" for state, n in states.items() if state != "ok"]
+                statuses = self._statuses(dataset, label)
+                total = sum(statuses.values())
+                bad = [f"{n} {status}" for status, n in statuses.items() if status != "done"]
                 if bad:
                     what = f"{' and '.join(bad)} of {total}"
                     yield Gap(dataset, label, what, self._reason(dataset, label))
@@ -292,7 +293,7 @@ class _Maker:
     def _reason(self, dataset: str, label: str) -> str:
         for seed in self.planned[dataset, label]:
             slot = dataset, label, seed
-            if self.results.states.get(slot, "ok") != "ok":
+            if self.results.statuses.get(slot, "done") != "done":
                 record = self.results.record(slot)
                 return str(record["reason"]) if record else ""
         return ""

@@ -106,8 +106,8 @@ def _ours(
 ) -> Entry:
     slots = [(dataset, label, seed) for seed in results.seeds(dataset, label)]
     values = [what.of(figures[slot]) for slot in slots if slot in figures]
-    states = {results.states.get(slot, "not run") for slot in slots}
-    empty = "–" if "ok" in states or not states else min(states)
+    statuses = {results.statuses.get(slot, "missing") for slot in slots}
+    empty = "–" if "done" in statuses or not statuses else min(statuses)
     return Entry(dataset, label, what, summarise(values) if values else None, len(slots), empty)
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import duration, terminal_safe
-from distillation_bench.bench.storage.run_folder import Outcome, Run, name_of, outcome_of
-
-STATES = ("done", "failed", "skipped", "not run")
+from distillation_bench.bench.storage.run_folder import CellStatus, Run, cell_status, name_of
+from distillation_bench.bench.storage.schema import STATUSES
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Seen:
         written: when, in seconds since the epoch.
     """
 
-    outcome: Outcome
+    outcome: CellStatus
     written: float
 
 
@@ -60,25 +59,25 @@ class WatchedRun:
         if known is not None and known.written == written:
             return known
         record = self.run.record(cell_id)
-        return None if record is None else Seen(outcome_of(record), written)
+        return None if record is None else Seen(cell_status(record), written)
 
-    def state(self, cell_id: str) -> str:
-        """One of STATES."""
+    def status(self, cell_id: str) -> str:
+        """One of STATUSES."""
         seen = self.seen.get(cell_id)
-        return seen.outcome.state if seen else "not run"
+        return seen.outcome.status if seen else "missing"
 
     def line(self, cell_id: str) -> str:
         """What is said of a cell that has finished."""
         outcome, name = self.seen[cell_id].outcome, name_of(self.cells[cell_id])
-        if outcome.state == "failed":
+        if outcome.status == "failed":
             return f"FAILED {name}: {shorten(terminal_safe(outcome.reason), 300, placeholder=' …')}"
-        return f"{name}  {outcome.state}, {outcome.seconds:.1f} s"
+        return f"{name}  {outcome.status}, {outcome.seconds:.1f} s"
 
     def summary(self) -> str:
         """Counts, who drives, and the time left, in one line."""
-        counts = Counter(self.state(cell_id) for cell_id in self.cells)
-        parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
-        left = self._left() if counts["not run"] and self.holder else ""
+        counts = Counter(self.status(cell_id) for cell_id in self.cells)
+        parts = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
+        left = self._left() if counts["missing"] and self.holder else ""
         driven = f"driven by {self.holder}" if self.holder else "nothing runs"
         total = f"{len(self.cells)} cells: {', '.join(parts)}"
         return "; ".join(each for each in (total, left, driven) if each)
@@ -112,13 +111,13 @@ class WatchedRun:
         counts: dict[tuple[str, str], Counter[str]] = {}
         for cell_id, cell in self.cells.items():
             group = cell["dataset"], cell["label"]
-            counts.setdefault(group, Counter())[self.state(cell_id)] += 1
-        failed = [cell_id for cell_id in self.seen if self.state(cell_id) == "failed"]
+            counts.setdefault(group, Counter())[self.status(cell_id)] += 1
+        failed = [cell_id for cell_id in self.seen if self.status(cell_id) == "failed"]
         rows = [
-            [*map(terminal_safe, g), *(count[s] or "" for s in STATES)]
+            [*map(terminal_safe, g), *(count[s] or "" for s in STATUSES)]
             for g, count in sorted(counts.items())
         ]
-        headers = ["dataset", "method", *STATES]
+        headers = ["dataset", "method", *STATUSES]
         table = text_table(rows, headers)
         return "\n".join([self.summary(), *map(self.line, failed), "", table])
 

@@ -93,7 +93,7 @@ def _standing(view: View, key: str, score: str) -> Standing:
     """How the teacher itself does on a set, chosen or not."""
     results, own = view.results, teachers(view.results.manifest)
     slots = (slot for slot in results.cells if slot[0] == view.dataset and slot[1] in own)
-    records = (results.record(slot) or {} for slot in slots if results.states.get(slot) == "ok")
+    records = (results.record(slot) or {} for slot in slots if results.statuses.get(slot) == "done")
     return standing(figures_on(r, key).get(f"ood_auroc:{score}", math.nan) for r in records)
 
 

@@ -11,8 +11,9 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path, write_atomically
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.older_formats import FORMAT
 from distillation_bench.bench.storage.ownership import require_room
-from distillation_bench.bench.storage.run_folder import FORMAT, DamagedFile, Record, Run, name_of
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of
 
 PARTS = ("history", "curves")
 
@@ -35,12 +36,12 @@ class Merger:
 def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
     """Copy the cells of sources into the target, a new folder or a run; returns what was done.
 
-    A cell that several hold is taken where it is ok; what the target has stays.
+    A cell that several hold is taken where it is done; what the target has stays.
 
     Args:
         sources: stay as they are.
         target: its folder's lock is held meanwhile.
-        prefer: the run to take from where both are ok and their figures differ.
+        prefer: the run to take from where both are done and their values differ.
 
     Raises:
         UsageError: not runs, or of several protocols; damaged; figures of a cell differ between
@@ -64,7 +65,7 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
     busy = [
         f"{run.folder} is being run: merge again when it ends" for run in sources if run.holder()
     ]
-    total = f"{len(merger.manifest['cells'])} cells, {merger.waiting} not run"
+    total = f"{len(merger.manifest['cells'])} cells, {merger.waiting} missing"
     return "\n".join([f"{target.folder}: {copied} records copied; {total}", *busy])
 
 
@@ -105,7 +106,7 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
     records, clashes = {}, []
     for cell_id, having in holders.items():
         found = {run: _sound(run, cell_id) for run in having}
-        fine = [run for run in having if found[run]["status"] == "ok"]
+        fine = [run for run in having if found[run]["status"] == "done"]
         kinds = {canonical_json([found[run]["headline"], found[run]["sets"]]) for run in fine}
         if len(kinds) > 1 and not (prefer and _same(fine[0], prefer)):
             clashes.append((name_of(manifest["cells"][cell_id]), fine))
@@ -117,7 +118,7 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
 
 
 def _has_figures(run: Run) -> bool:
-    return bool(run.manifest()) and any(row["status"] == "ok" for row in derived.results(run))
+    return bool(run.manifest()) and any(row["status"] == "done" for row in derived.results(run))
 
 
 def _same(a: Run, b: Run) -> bool:

@@ -128,9 +128,9 @@ def _of_cell(
         # How members were cut into pieces need not be told alike.
         if name != "piece" and canonical_json(record["recipe"].get(name)) != canonical_json(value):
             yield Finding(place, f"its recipe's {name} isn't the run's")
-    if record["status"] == "ok" and not (record["headline"] and record["sets"]):
-        yield Finding(place, "ok, but without figures")
-    if record["status"] != "ok" and not record["reason"]:
+    if record["status"] == "done" and not (record["headline"] and record["sets"]):
+        yield Finding(place, "done, but without values")
+    if record["status"] != "done" and not record["reason"]:
         yield Finding(place, f"{record['status']} without a reason")
     for name, value in record["headline"].items():
         if not _is_finite(value):
@@ -140,7 +140,7 @@ def _of_cell(
 def _undefined(record: Record) -> Iterator[str]:
     """Names of figures that aren't finite, but for those of the leaderboard."""
     for entry in record["sets"]:
-        for key, value in entry["figures"].items():
+        for key, value in entry["values"].items():
             if key not in record["headline"] and not _is_finite(value):
                 yield key
 

@@ -151,7 +151,7 @@ def ood_scores(outcome: Outcome) -> Scores:
 
 
 def _entry(name: str, shift: str, severity: int, figures: Figures) -> SetFigures:
-    return {"set": name, "shift": shift, "severity": severity, "figures": figures}
+    return {"set": name, "shift": shift, "severity": severity, "values": figures}
 
 
 def _group_entries(
@@ -161,7 +161,7 @@ def _group_entries(
 
     `sets` counts them; a set that is absent has an entry that says so.
     """
-    by_set = {e["set"]: e["figures"] for e in entries if e["set"].startswith("ood:")}
+    by_set = {e["set"]: e["values"] for e in entries if e["set"].startswith("ood:")}
     groups: dict[str, list[str]] = {}
     for each in sources.present:
         for group in ("ood", f"ood-{each.group}"):
@@ -181,7 +181,7 @@ def _headline(entries: list[SetFigures], task: str) -> Figures:
 
     Of each flag that applies, the largest on any set.
     """
-    plain = {e["set"]: e["figures"] for e in entries if not e["shift"]}
+    plain = {e["set"]: e["values"] for e in entries if not e["shift"]}
     headline = {}
     for metric in METRICS.values():
         if metric.headline and metric.applies(task):
@@ -193,6 +193,6 @@ def _headline(entries: list[SetFigures], task: str) -> Figures:
 
 
 def _flags(entries: list[SetFigures]) -> Figures:
-    measured = [entry["figures"] for entry in entries]
+    measured = [entry["values"] for entry in entries]
     found = {name: [each[name] for each in measured if name in each] for name in FLAGS}
     return {name: float(np.max(values)) for name, values in found.items() if values}

@@ -168,7 +168,7 @@ def test_what_is_missing_is_named_and_not_averaged(made: Made) -> None:
     assert (endd.over, gauss.over) == ((0,), (0, 1, 4))
     assert gauss.interval.mean == 1
     assert in_words(found)[0].endswith(
-        "Left out: kd: nan (seed 2); gauss: inf (seed 3); endd: failed (seeds 1-2), not run "
+        "Left out: kd: nan (seed 2); gauss: inf (seed 3); endd: failed (seeds 1-2), missing "
         "(seed 3)."
     )
     assert "Left out: " in as_text(found)

@@ -57,7 +57,7 @@ def rows(run: Run, path: Path) -> list[dict[str, str]]:
 def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
     found = rows(run, tmp_path / "out.csv")
     parts = ("label", "seed", "set", "shift", "severity", "metric", "score", "value")
-    table = {tuple(row[name] for name in parts) for row in found if row["status"] == "ok"}
+    table = {tuple(row[name] for name in parts) for row in found if row["status"] == "done"}
     names = ("dataset", "method", "label", "seed", *parts[2:])
     assert {
         tuple(harmless(dict(zip(names, row, strict=True))[name]) for name in parts)
@@ -70,8 +70,8 @@ def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
 
 
 def test_cells_without_figures_have_one_row(run: Run, tmp_path: Path) -> None:
-    found = {r["seed"]: r for r in rows(run, tmp_path / "out.csv") if r["status"] != "ok"}
-    assert {seed: row["status"] for seed, row in found.items()} == {"2": "failed", "3": "not run"}
+    found = {r["seed"]: r for r in rows(run, tmp_path / "out.csv") if r["status"] != "done"}
+    assert {seed: row["status"] for seed, row in found.items()} == {"2": "failed", "3": "missing"}
     assert all(row["metric"] == row["value"] == "" for row in found.values())
     assert found["3"]["timing.seconds"] == "" and found["2"]["param.heads"] == "3"
 

@@ -33,7 +33,7 @@ def boards(figures: dict[str, list[Any]], dataset: str = "d", reasons: Any = Non
             if isinstance(value, str):
                 results.append({**map_text(name), "status": value, "accuracy": ""})
             elif value is not None:
-                row = {"status": "ok", "accuracy": str(value), "nll": str(1 - value)}
+                row = {"status": "done", "accuracy": str(value), "nll": str(1 - value)}
                 results.append({**map_text(name), **row})
     manifest = {"cells": cells, "metrics": METRICS, "methods": METHODS}
     return make_boards(manifest, results, reasons or {})
@@ -73,12 +73,12 @@ def test_what_is_not_there_is_visible() -> None:
         {"kd": [0.8, None, None], "gauss": [0.9, "failed"], "hydra": ["skipped"]}, reasons=reasons
     )
     assert board.notes == {
-        "kd": "2 not run of 3",
+        "kd": "2 missing of 3",
         "gauss": "1 failed of 2: ValueError: no",
         "hydra": "1 skipped of 1",
     }
     assert board.counts == {"kd": 1, "gauss": 1, "hydra": 0}
-    for words in ("2 not run of 3", "ValueError: no", "1 skipped of 1"):
+    for words in ("2 missing of 3", "ValueError: no", "1 skipped of 1"):
         assert words in render([board])
 
 

@@ -213,11 +213,11 @@ def test_what_is_missing_is_shown_and_not_ranked(results_of: Callable[..., Resul
     found = entries(table)
     assert (found["a"].mark, found["b"].mark, found["c"].mark) == ("best", "second", "")
     assert (found["e"].empty, found["f"].empty, found["g"].empty) == (
-        *("failed", "not run", "skipped"),
+        *("failed", "missing", "skipped"),
     )
     text = as_text([table])
     assert "0.100 (1)" in text and "nan" in text and "(n) after a figure" in text
-    assert "c on d: 1 failed and 1 not run of 3: ValueError: no." in text
+    assert "c on d: 1 failed and 1 missing of 3: ValueError: no." in text
     assert "g on d: 1 skipped of 1: not its task." in text
 
 

@@ -99,7 +99,7 @@ def test_the_finished_one_of_two_equal_cells_counts(make_run: MakeRun, tmp_path:
     make_run(tmp_path / "b", rest, failed=failed)
     for order in ("ab", "ba"):
         results = read([tmp_path / name for name in order])
-        assert set(results.states.values()) == {"ok"} and len(results.states) == 3
+        assert set(results.statuses.values()) == {"done"} and len(results.statuses) == 3
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_damaged_record_is_named(make_run: MakeRun, tmp_path: Path) -> None:
             read([run.folder])
     path.unlink()
     results = read([run.folder])
-    assert len(results.states) == len(results.cells) - 1
+    assert len(results.statuses) == len(results.cells) - 1
     for text in ("nll", "nll@rotation/3"):
         assert len(results.figures(results.metric(text))) == 3
 
@@ -187,4 +187,4 @@ def test_marks_tell_runs_of_one_name_apart(make_run: MakeRun, tmp_path: Path) ->
         make_run(folder, figures("kd", seeds=1), recipe={"epochs": place})
     results = read(folders, mixed=True)
     assert results.labels() == ["kd", *(f"kd ({name}/run)" for name in "bcd")]
-    assert len(results.states) == 4
+    assert len(results.statuses) == 4

@@ -115,7 +115,7 @@ def test_failed_missing_damaged_unasked(run: Run, tmp_path: Path) -> None:
     assert "failed: ValueError: it �[31mbroke" in failed and "Traceback (most recent" in failed
     assert "\x1b" not in why([folder, "sine a_b"], tmp_path)
     missing = why([folder, "spiral kd 2"], tmp_path)
-    assert missing.startswith("spiral kd seed 2: not run") and "run it again" in missing
+    assert missing.startswith("spiral kd seed 2: missing") and "run it again" in missing
     path = next(run.cells.glob("sine-kd.s0*.json"))
     path.write_bytes(path.read_bytes()[:-1])
     assert "its record is damaged" in why([folder, "sine kd 0"], tmp_path)

@@ -103,7 +103,7 @@ def test_halves_are_joined_told_of_and_exported(
     status, out, _ = program("export", "z", "--out", "-")
     # Three figures of three cells, and one row for what was not run.
     assert status == 0 and len(out.splitlines()) == 1 + 3 * 3 + 1
-    assert "not run" in out.splitlines()[-1]
+    assert "missing" in out.splitlines()[-1]
 
 
 def test_damaged_histories_are_named_and_left_out(

@@ -25,7 +25,7 @@ from distillation_bench.bench.storage.schema import LONGEST, LONGEST_DETAILS, MO
 from distillation_bench.methods import METHODS, Parameters, parameter
 from distillation_bench.methods.kd import KD
 
-SETS = [{"set": "test", "shift": "", "severity": 0, "figures": {"nll": 0.5}}]
+SETS = [{"set": "test", "shift": "", "severity": 0, "values": {"nll": 0.5}}]
 GOOD: dict[str, Any] = {
     "headline": {"nll": 0.5},
     "sets": SETS,
@@ -65,7 +65,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "a number of no kind of JSON's": {"headline": {"nll": np.float32(1)}},
     "a set's name of a book's length": {"sets": [{**SETS[0], "set": "x" * (LONGEST + 1)}]},
     "half a character": {"environment": {"processor": HALF}},
-    "a figure of thousands of digits": {"sets": [{**SETS[0], "figures": {"nll": 10**5000}}]},
+    "a figure of thousands of digits": {"sets": [{**SETS[0], "values": {"nll": 10**5000}}]},
     "time that is none": {"timings": {"seconds": math.nan}},
     "no time": {"timings": {}},
     "nested without an end": {"environment": {"deep": DEEP}},
@@ -99,7 +99,7 @@ def test_a_cell_that_could_not_be_read_again_fails_with_the_reason(run: Run, val
     assert record["reason"].startswith("its record can't be kept: ")
     assert run.history(record) == [] and run.curves(record) == {}
     derived.write(run)
-    assert [row["status"] for row in derived.results(run)] == ["ok", "failed"]
+    assert [row["status"] for row in derived.results(run)] == ["done", "failed"]
     assert len(list(derived.metrics(run))) == 1
     # Nor is a finished cell lost when it is run again to no avail.
     assert run.read_record(first.id)["headline"] == {"nll": 0.5}
@@ -109,7 +109,7 @@ def test_a_loss_beyond_all_bounds_is_infinite(run: Run) -> None:
     _, second = planned("kd", "single")
     ended(run, second, (GOOD, [{**ROW, "loss": 1e150, "term": -1e300}], {}))
     record = run.read_record(second.id)
-    assert record["status"] == "ok"
+    assert record["status"] == "done"
     assert run.history(record) == [{"stage": "train", "epoch": "0", "loss": "inf", "term": "-inf"}]
 
 

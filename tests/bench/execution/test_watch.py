@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from distillation_bench.bench.execution.progress.watch import Seen, WatchedRun, watch
-from distillation_bench.bench.storage.run_folder import Outcome, Record, Run
+from distillation_bench.bench.storage.run_folder import CellStatus, Record, Run
 
 MakeRun = Callable[..., Run]
 
@@ -28,7 +28,7 @@ def test_lines_of_what_changes(
     with driver(run.folder):
         watching = threading.Thread(target=watch, args=(run, 0.02))
         watching.start()
-        while "3 cells: 1 done, 2 not run" not in (out := capsys.readouterr().out):
+        while "3 cells: 1 done, 2 missing" not in (out := capsys.readouterr().out):
             time.sleep(0.01)
         assert "driven by process" in out and "left" in out
         for slot in slots[1:]:
@@ -68,9 +68,9 @@ def test_a_record_is_read_once(
     assert len(watched.look()) == len(read) == 8
     assert watched.look() == [] and len(read) == 8
     run.files("d.a.s0").record.unlink()
-    assert watched.look() == [] and "1 not run" in watched.summary()
+    assert watched.look() == [] and "1 missing" in watched.summary()
     screen = watched.screen()
-    assert "8 cells: 7 done, 1 not run" in screen and "method" in screen
+    assert "8 cells: 7 done, 1 missing" in screen and "method" in screen
 
 
 def test_time_left_is_by_what_this_driver_did(
@@ -85,7 +85,7 @@ def test_time_left_is_by_what_this_driver_did(
         start = (run.folder / ".driver").stat().st_mtime
         # Three cells of 1.5 s since it began, 60 s ago: 20 s each, with teachers.
         for name in ("e.a.s0", "e.a.s1", "d.b.s0"):
-            watched.seen[name] = Seen(Outcome("done", seconds=1.5), start + 1)
+            watched.seen[name] = Seen(CellStatus("done", seconds=1.5), start + 1)
         monkeypatch.setattr(time, "time", lambda: start + 60)
         assert "about 1 min 00 s left" in watched.summary()
     assert run.holder() == ""

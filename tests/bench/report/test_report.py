@@ -144,7 +144,7 @@ def test_cells_without_figures_are_named_with_reasons(make_run: MakeRun, tmp_pat
         missing=[("far", "b", 1)],
     )
     page = page_of(run)
-    for text in ("loss is nan", "no Dirichlet in regression", "2 failed of 3", "1 not run of 2"):
+    for text in ("loss is nan", "no Dirichlet in regression", "2 failed of 3", "1 missing of 2"):
         assert text in page.text
     assert page.text.index("loss is nan") < page.text.index("no Dirichlet")
     assert "failed1, 2loss is nan" in page.text, "one line for cells of the same reason"

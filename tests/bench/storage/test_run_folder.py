@@ -21,13 +21,13 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cell_files import curves_of
 from distillation_bench.bench.storage.checksums import Unreadable
+from distillation_bench.bench.storage.older_formats import FORMAT
 from distillation_bench.bench.storage.run_folder import (
-    FORMAT,
+    CellStatus,
     DamagedFile,
-    Outcome,
     Run,
     name_of,
-    state_of,
+    status_of,
 )
 
 CELL = {
@@ -43,9 +43,9 @@ def record(cell_id: str, **changes: Any) -> dict[str, Any]:
         "id": cell_id,
         **{"dataset": "d", "method": "m", "seed": 0, "parameters": {}, "recipe": {}},
         **{"teacher": "teacher", "commit": "", "finished": "2026-01-01T00:00:00+00:00"},
-        **{"status": "ok", "reason": "", "environment": {}},
+        **{"status": "done", "reason": "", "environment": {}},
         "headline": figures,
-        "sets": [{"set": "test", "shift": "", "severity": 0, "figures": figures}],
+        "sets": [{"set": "test", "shift": "", "severity": 0, "values": figures}],
         "timings": {"seconds": 1.5},
         **changes,
     }
@@ -157,9 +157,9 @@ def test_strange_labels_survive(tmp_path: Path) -> None:
 
 def test_results_follow_a_new_record(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["a"])
-    assert {row["status"] for row in derived.results(run)} == {"ok"}
+    assert {row["status"] for row in derived.results(run)} == {"done"}
     run.write_record(record("c0", status="failed", headline={}))
-    assert sorted(row["status"] for row in derived.results(run)) == ["failed", "ok"]
+    assert sorted(row["status"] for row in derived.results(run)) == ["done", "failed"]
 
 
 def test_what_is_done_is_known_without_a_record(
@@ -174,7 +174,7 @@ def test_what_is_done_is_known_without_a_record(
     read: list[str] = []
     monkeypatch.setattr(run, "record", lambda cell_id: read.append(cell_id))
     known = derived.outcomes(run)
-    assert known("c0") == Outcome("done", seconds=seconds) and not read
+    assert known("c0") == CellStatus("done", seconds=seconds) and not read
     assert known("c1") is None and read == ["c1"]
 
 
@@ -200,7 +200,7 @@ def test_what_is_done_is_asked_of_the_records_after_a_change(
     change(run)
     assert derived.done(run) == {}
     found, record = derived.outcomes(run)("c0"), run.record("c0")
-    assert (found and found.state) == (record and state_of(record))
+    assert (found and found.status) == (record and status_of(record))
 
 
 def told(run: Run, **changed: Any) -> None:
@@ -306,8 +306,8 @@ def test_a_figure_too_large_to_be_added_up_is_infinite(tmp_path: Path) -> None:
 
 TEST_SET = record("c")["sets"][0]
 WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
-    ({"sets": [{**TEST_SET, "figures": [1, 2]}]}, "sets: figures is missing or of the wrong kind"),
-    ({"sets": [{**TEST_SET, "figures": {"nll": "abc"}}]}, "sets: nll is no number"),
+    ({"sets": [{**TEST_SET, "values": [1, 2]}]}, "sets: values is missing or of the wrong kind"),
+    ({"sets": [{**TEST_SET, "values": {"nll": "abc"}}]}, "sets: nll is no number"),
     ({"sets": [{**TEST_SET, "severity": True}]}, "sets: severity is missing or of the wrong kind"),
     ({"sets": [3]}, "sets: not an object"),
     ({"timings": [1]}, "timings is missing or of the wrong kind"),
@@ -321,7 +321,7 @@ WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
     ({"seed": False}, "seed is missing or of the wrong kind"),
     ({"finished": 7}, "finished is missing or of the wrong kind"),
     ({"environment": 5}, "environment is missing or of the wrong kind"),
-    ({"status": "fine"}, "status 'fine' is none of ok, failed, skipped"),
+    ({"status": "fine"}, "status 'fine' is none of done, failed, skipped"),
 ]
 
 

@@ -96,7 +96,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Bed:
 
 
 def by_set(entries: list[dict[str, Any]]) -> dict[tuple[str, str, int], dict[str, float]]:
-    return {(e["set"], e["shift"], e["severity"]): e["figures"] for e in entries}
+    return {(e["set"], e["shift"], e["severity"]): e["values"] for e in entries}
 
 
 def test_every_set_is_measured(digits: Bed) -> None:

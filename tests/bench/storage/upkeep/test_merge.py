@@ -35,7 +35,7 @@ def test_halves_become_the_whole(tmp_path: Path, whole_run: MakeRun) -> None:
     runs = halves(tmp_path, whole_run)
     before = [content(run.folder) for run in runs]
     target = Run(tmp_path / "both")
-    assert merge(runs, target, None) == f"{target.folder}: 16 records copied; 16 cells, 0 not run"
+    assert merge(runs, target, None) == f"{target.folder}: 16 records copied; 16 cells, 0 missing"
     assert [content(run.folder) for run in runs] == before
     slots = [(d, label, seed) for d in "de" for label in "ab" for seed in range(4)]
     whole = whole_run(tmp_path / "whole", slots)
@@ -91,7 +91,7 @@ def test_the_cell_that_is_ok_is_taken(tmp_path: Path, whole_run: MakeRun) -> Non
     for order in ([first, second], [second, first]):
         target = Run(tmp_path / f"both-{order[0].folder.name}")
         merge(order, target, None)
-        assert [row["status"] for row in derived.results(target)] == ["ok", "ok"]
+        assert [row["status"] for row in derived.results(target)] == ["done", "done"]
         for name in ("d.a.s0", "d.a.s1"):
             assert target.history(target.read_record(name))
 
