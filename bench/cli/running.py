@@ -221,7 +221,7 @@ def list_(
 
 
 @app.command()
-def check_run(
+def check(
     plugin: Annotated[
         str, typer.Argument(help="a Python file or folder with methods, datasets or metrics")
     ],
