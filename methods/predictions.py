@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 # Gradients grow with α: beyond exp(30) the square of their norm leaves float32.
+__all__ = ["Categorical", "Dirichlet", "GaussianMixture", "Prediction", "Samples"]
+
 LOG_CONCENTRATION_LIMIT = 30.0
 
 

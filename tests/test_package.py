@@ -149,6 +149,7 @@ def installed_run(
 
 
 def test_the_wheel_has_every_file_of_the_clone(clone: Path, wheel: Path) -> None:
+    assert wheel.name.startswith(f"distillation_bench-{distillation_bench.__version__}-")
     source = clone / "src" / "distillation_bench"
     expected = {f"distillation_bench/{file}" for file in files_below(source)}
     with zipfile.ZipFile(wheel) as archive:

@@ -12,6 +12,8 @@ from distillation_bench.methods.networks.batched import Stacked
 from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.mlp import BatchedLinear, affine
 
+__all__ = ["CoreAndHeads", "DropoutLast", "GaussianLast", "core_and_heads"]
+
 
 class CoreAndHeads(nn.Module):
     """A shared core with S heads: one pass gives all heads, [S, B, K]."""

@@ -1,3 +1,20 @@
-"""Compares methods that distil a deep ensemble into one network and keep its uncertainty."""
+"""Compares methods that distil a deep ensemble into one network and keep its uncertainty.
+
+The program is `distillation-bench` (`python -m distillation_bench`, `run_bench.py` in a clone).
+Plugins, which add methods, datasets and metrics, import what they need from these modules:
+
+- `distillation_bench.methods`: the contract of a method, its parameters, `register`
+- `distillation_bench.methods.predictions`: what outputs can be turned into
+- `distillation_bench.methods.networks`: the builder of a dataset's networks
+- `distillation_bench.methods.networks.heads`: students with several heads or samples
+- `distillation_bench.datasets`: the contract of a dataset, `register`
+- `distillation_bench.bench.metrics`: what a metric gets, `metric` to add one
+
+Public are the names in the `__all__` of these modules; CONTRIBUTING.md lists them. Everything else
+may change without notice. The rooms of `distillation_bench.bench` name in their `__all__` the
+modules that other rooms may import.
+"""
+
+__all__ = ["__version__"]
 
 __version__ = "0.1.0"
