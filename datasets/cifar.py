@@ -14,9 +14,9 @@ from distillation_bench.datasets.image_files.image_dataset import (
     SplitName,
     labelled,
 )
+from distillation_bench.datasets.image_files.read_errors import reading
 from distillation_bench.datasets.image_files.torchvision_import import (
     check_original,
-    reading,
     torchvision_datasets,
 )
 

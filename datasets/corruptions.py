@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from distillation_bench.datasets.base import BadData, Dataset
-from distillation_bench.datasets.image_files.listing import contents
-from distillation_bench.datasets.image_files.torchvision_import import one_line
+from distillation_bench.datasets.image_files.folder_listing import contents_digest
+from distillation_bench.datasets.image_files.read_errors import one_line
 
 SEVERITIES = 5
 CORRUPTED_SHAPE = (3, 32, 32)
@@ -46,7 +46,7 @@ def corruptions_identity(folder: Path, dataset: type[Dataset]) -> Any:
         BadData: as `corruption_names`.
     """
     files = corruption_names(folder, dataset)
-    return contents(folder, [folder / LABELS, *files.values()])
+    return contents_digest(folder, [folder / LABELS, *files.values()])
 
 
 def corrupted(

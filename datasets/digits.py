@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from distillation_bench.datasets.array_memo import ArrayMemo
 from distillation_bench.datasets.base import Dataset, DatasetArrays, OODGroup, Split, Stream
-from distillation_bench.datasets.image_files.pictures import Decoder
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +99,7 @@ def _read() -> Split:
 
 def _carried(name: str, load: Callable[[], np.ndarray]) -> np.ndarray:
     """What scikit-learn carries: to import it takes a hundred times as long as to use the data."""
-    return Decoder.memo(f"scikit-learn {version('scikit-learn')}: {name}", load)
+    return ArrayMemo.load_or_make(f"scikit-learn {version('scikit-learn')}: {name}", load)
 
 
 def _digits() -> np.ndarray:

@@ -21,16 +21,16 @@ from distillation_bench.datasets.base import (
     UnknownDataset,
 )
 from distillation_bench.datasets.cifar import CIFAR10
-from distillation_bench.datasets.image_files.class_folders import Layout, layout
-from distillation_bench.datasets.image_files.duplicates import repeats
+from distillation_bench.datasets.image_files.class_folders import ClassFolders, find_class_folders
+from distillation_bench.datasets.image_files.duplicates import duplicate_remarks
+from distillation_bench.datasets.image_files.folder_listing import contents_digest
 from distillation_bench.datasets.image_files.image_dataset import (
     SYNTHETIC,
     ImageDataset,
     SplitName,
     held_out,
 )
-from distillation_bench.datasets.image_files.listing import contents
-from distillation_bench.datasets.image_files.pictures import check_signatures, decoded_once
+from distillation_bench.datasets.image_files.image_decoding import check_signatures, decoded_once
 from distillation_bench.datasets.mnist import MNIST
 
 Colour = Literal["rgb", "grey"]
@@ -75,10 +75,10 @@ class Folder(ImageDataset, unfinished=True):
     files = ()
 
     def read(self, part: SplitName) -> Split:
-        return _read(layout(self.spec.path), part, self.spec)[0]
+        return _read(find_class_folders(self.spec.path), part, self.spec)[0]
 
     def load(self, stream: Stream) -> DatasetArrays:
-        found = layout(self.spec.path)
+        found = find_class_folders(self.spec.path)
         read = {part: _read(found, part, self.spec) for part in found.files}
         splits = {part: split for part, (split, _) in read.items()}
         train, test = splits["train"], splits["test"]
@@ -91,19 +91,19 @@ class Folder(ImageDataset, unfinished=True):
             raise BadData(f"{self.spec.path / 'train'}: a channel is the same in every pixel")
         transparent = sum(count for _, count in read.values())
         remarks = [f"{transparent} images are transparent; they lie on white"] * bool(transparent)
-        remarks += repeats(found, splits)
+        remarks += duplicate_remarks(found, splits)
         return DatasetArrays(train, validation, test, {}, {}, None, mean, std, remarks)
 
     def identity(self) -> Any:
         """What of the files is seen without reading them, and how they are decoded."""
-        files = contents(self.spec.path, layout(self.spec.path).pictures)
+        files = contents_digest(self.spec.path, find_class_folders(self.spec.path).pictures)
         return [files, self.spec.width, self.spec.height, self.spec.colour]
 
     def check(self) -> None:
-        check_signatures(layout(self.spec.path).pictures)
+        check_signatures(find_class_folders(self.spec.path).pictures)
 
     def remarks(self) -> list[str]:
-        return layout(self.spec.path).remarks()
+        return find_class_folders(self.spec.path).remarks()
 
 
 @functools.cache
@@ -115,7 +115,7 @@ def folder_dataset(name: str) -> type[Folder]:
         BadData: the folder's layout is wrong.
     """
     spec = parse(name)
-    found = layout(spec.path)
+    found = find_class_folders(spec.path)
     size = f"{spec.width}x{spec.height} {spec.colour}"
     attributes = {
         "__module__": __name__,
@@ -197,7 +197,7 @@ def _options(text: str, options: str) -> dict[str, Any]:
     return values
 
 
-def _read(found: Layout, part: str, spec: Spec) -> tuple[Split, int]:
+def _read(found: ClassFolders, part: str, spec: Spec) -> tuple[Split, int]:
     """A part of a folder, and how many of its pictures were transparent."""
     images, transparent = decoded_once(spec.path, found.of(part), spec.shape)
     labels = np.repeat(np.arange(len(found.classes)), found.counts(part))

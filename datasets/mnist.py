@@ -16,7 +16,8 @@ from distillation_bench.datasets.image_files.image_dataset import (
     SplitName,
     labelled,
 )
-from distillation_bench.datasets.image_files.torchvision_import import reading, torchvision_datasets
+from distillation_bench.datasets.image_files.read_errors import reading
+from distillation_bench.datasets.image_files.torchvision_import import torchvision_datasets
 
 
 def _idx(folder: str, train: str, test: str) -> tuple[str, ...]:

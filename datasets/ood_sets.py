@@ -22,9 +22,13 @@ import numpy as np
 from distillation_bench.datasets import DATASETS, UnknownDataset
 from distillation_bench.datasets.base import BadData, Dataset, OODGroup, Stream
 from distillation_bench.datasets.folder import statistics
+from distillation_bench.datasets.image_files.folder_listing import (
+    contents_digest,
+    image_files,
+    subfolders,
+)
 from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC
-from distillation_bench.datasets.image_files.listing import contents, image_files, subfolders
-from distillation_bench.datasets.image_files.pictures import check_signatures, decoded
+from distillation_bench.datasets.image_files.image_decoding import check_signatures, decoded
 
 NOISE_IMAGES = 10_000
 CHUNK = 1000  # images that are resized at a time
@@ -77,7 +81,7 @@ def ood_identity(name: str, root: Path) -> Any:
     if name in SYNTHETIC:
         return None
     if name.startswith(FOLDER):
-        return contents(_path(name), folder_files(name))
+        return contents_digest(_path(name), folder_files(name))
     return _dataset(name)(root).identity()
 
 

@@ -14,7 +14,7 @@ from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.metrics.outcome import Outcome
 from distillation_bench.bench.metrics.registry import Metric
 from distillation_bench.bench.training.data import EvaluationSet
-from distillation_bench.bench.training.evaluation import measure as evaluation
+from distillation_bench.bench.training.evaluation.outcomes import outcome_of
 from distillation_bench.methods.tasks import TASKS
 
 
@@ -50,4 +50,4 @@ def _outcome(task: str, name: str, order: slice) -> Outcome:
     )
     indices = torch.arange(EXAMPLES).numpy()[order].copy()
     rows = EvaluationSet("test", test.x[indices], test.y[indices])
-    return evaluation.outcome_of(TASKS[task].prediction(outputs[:, indices]), rows)
+    return outcome_of(TASKS[task].prediction(outputs[:, indices]), rows)

@@ -29,7 +29,7 @@ from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training import student
 from distillation_bench.bench.training.checkpoints import Checkpoint
 from distillation_bench.bench.training.evaluation import cost
-from distillation_bench.bench.training.evaluation import measure as evaluation
+from distillation_bench.bench.training.evaluation.evaluate import evaluate
 from distillation_bench.bench.training.hardware.compute import prepare_process
 from distillation_bench.methods import METHODS
 
@@ -102,9 +102,7 @@ def whole(bed: TestBed, noise: int, checkpoint: Checkpoint | None = None) -> Val
         method, network, bed.data, bed.teacher, RECIPE, 0, "check", checkpoint=checkpoint
     )
     _disturb(noise)
-    headline, sets, curves = evaluation.evaluate(
-        method, network, bed.data, bed.teacher, SOURCES, 0, "check"
-    )
+    headline, sets, curves = evaluate(method, network, bed.data, bed.teacher, SOURCES, 0, "check")
     values = {f"headline {name}": repr(value) for name, value in headline.items()}
     for row in history:
         start = f"epoch {row['epoch']} of {row['stage']}: "

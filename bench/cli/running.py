@@ -199,7 +199,7 @@ def plan(
     slots = _slots(jobs, devices, cells_per_gpu)
     page(plan_text(Run(folder), cells, Cache(cache.absolute()), slots, data_root))
     if estimate:
-        from distillation_bench.bench.training.step_times import forecast_text
+        from distillation_bench.bench.training.forecast import forecast_text
 
         page(forecast_text(cells, devices, slots))
 

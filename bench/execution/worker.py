@@ -27,10 +27,14 @@ from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.training import data, student, teacher
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.evaluation import cost
-from distillation_bench.bench.training.evaluation import measure as evaluation
-from distillation_bench.bench.training.evaluation.curves import Curves
-from distillation_bench.bench.training.hardware import bfloat16
-from distillation_bench.bench.training.hardware.compute import Compute, device_here, prepare_process
+from distillation_bench.bench.training.evaluation.evaluate import evaluate
+from distillation_bench.bench.training.evaluation.figure_arrays import FigureArrays
+from distillation_bench.bench.training.hardware import bfloat16_speed
+from distillation_bench.bench.training.hardware.compute import (
+    Compute,
+    prepare_process,
+    process_device,
+)
 from distillation_bench.methods import METHODS, Method, Setting
 from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TASKS
@@ -64,7 +68,7 @@ def _outputs_of(
             with contextlib.suppress(Damaged):
                 return cache.load(key)
         prepared = data.load(cache, plan.data)
-        compute = Compute(device_here(), plan.recipe.precision)
+        compute = Compute(process_device(), plan.recipe.precision)
         try:
             network = teacher.load_network(cache, member_keys, _networks(plan)).to(compute.device)
         except Damaged:
@@ -127,7 +131,7 @@ def finish_teacher(workplace: Workplace, plan: TeacherPlan) -> dict[str, Any]:
 
 def run_cell(
     workplace: Workplace, cell: Cell, latency: bool = True
-) -> tuple[dict[str, Any], list[HistoryRow], Curves]:
+) -> tuple[dict[str, Any], list[HistoryRow], FigureArrays]:
     """Train and measure one student; its latency only where it is wanted.
 
     Returns:
@@ -136,7 +140,7 @@ def run_cell(
     with _measured() as timings:
         cache, names = workplace.open(), stream_name(cell.dataset)
         plan, recipe, seed = cell.teacher, cell.recipe, cell.seed
-        compute = Compute(device_here(), recipe.precision)
+        compute = Compute(process_device(), recipe.precision)
         # Its networks are loaded only by those that run them again.
         trained = teacher.Teacher(cache.load(plan.outputs_key), {})
         prepared = data.load(cache, plan.data)
@@ -148,7 +152,7 @@ def run_cell(
             method, network, prepared, trained, recipe, seed, names, compute, checkpoint
         )
         timings["train_seconds"] = time.perf_counter() - start
-        headline, sets, curves = evaluation.evaluate(
+        headline, sets, curves = evaluate(
             method, network, prepared, trained, plan.data.sources, seed, names, compute
         )
         inputs = prepared.inputs(prepared.validation.x[:256], compute.device)
@@ -192,7 +196,7 @@ def _measurements(
 def precision_warning() -> str:
     """What there is to say of training in bfloat16 here; empty where there is nothing."""
     prepare_process()
-    return bfloat16.warning(bfloat16.slowdown())
+    return bfloat16_speed.warning(bfloat16_speed.slowdown())
 
 
 def _members_history(cache: Cache, plan: TeacherPlan) -> list[HistoryRow]:
@@ -224,7 +228,7 @@ def machine() -> dict[str, Any]:
 
 
 def _device_name() -> str:
-    device = device_here()
+    device = process_device()
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
@@ -246,8 +250,8 @@ def _measured() -> Iterator[dict[str, Any]]:
     yield timings
     timings["seconds"] = time.perf_counter() - start
     timings["peak_memory_bytes"] = peak_memory()
-    if device_here().type == "cuda":
-        timings["peak_device_memory_bytes"] = torch.cuda.max_memory_allocated(device_here())
+    if process_device().type == "cuda":
+        timings["peak_device_memory_bytes"] = torch.cuda.max_memory_allocated(process_device())
 
 
 def _networks(plan: TeacherPlan) -> NetworkBuilder:

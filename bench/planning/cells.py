@@ -37,12 +37,13 @@ from distillation_bench.methods.networks.options import OPTIONS, describe
 CELL_CODE = (
     *(
         "bench/training/student.py",
-        "bench/training/evaluation/measure.py",
+        "bench/training/evaluation/evaluate.py",
         "bench/training/evaluation/cost.py",
         "bench/metrics/*.py",
     ),
     *(
-        "bench/training/evaluation/curves.py",
+        "bench/training/evaluation/figure_arrays.py",
+        "bench/training/evaluation/outcomes.py",
         "bench/execution/worker.py",
         "methods/base.py",
         "methods/schedules.py",
@@ -50,7 +51,8 @@ CELL_CODE = (
     ),
 )
 PROTOCOL_CODE = (
-    "bench/training/evaluation/measure.py",
+    "bench/training/evaluation/evaluate.py",
+    "bench/training/evaluation/outcomes.py",
     "bench/metrics/*.py",
     "methods/predictions.py",
 )

@@ -21,9 +21,9 @@ from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.storage.tensor_files import Later
 from distillation_bench.datasets import get
+from distillation_bench.datasets.array_memo import ArrayMemo
 from distillation_bench.datasets.base import Dataset, DatasetArrays, Split, Stream
-from distillation_bench.datasets.image_files.pictures import Decoder
-from distillation_bench.datasets.stratified import rare_classes, stratified
+from distillation_bench.datasets.stratified_sampling import rare_classes, stratified_rows
 
 SHIFTED = 2**24
 """Bytes of images that are shifted at a time."""
@@ -123,7 +123,7 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
         BadData: a file is broken.
     """
     dataset = get(plan.dataset)
-    Decoder.memo = staticmethod(partial(_remembered, cache))
+    ArrayMemo.load_or_make = staticmethod(partial(_remembered, cache))
 
     def stream(name: str) -> np.random.Generator:
         return numpy_stream(plan.seed, "data", stream_name(plan.dataset), name)
@@ -148,7 +148,9 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
 
 def _remembered(cache: Cache, content: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Images that were decoded for another seed or set are in the cache."""
-    code = code_digest("datasets/image_files/pictures.py")
+    code = code_digest(
+        "datasets/image_files/image_decoding.py", "datasets/image_files/image_formats.py"
+    )
     key = f"decoded-{digest([content, code, versions('numpy', 'pillow')])[:32]}"
     with cache.lock(key):
         try:
@@ -166,7 +168,7 @@ def _rows(
     if limit is None or limit >= len(split):
         return np.arange(len(split))
     if dataset.task == "classification":
-        return stratified(split.y, limit, rng)
+        return stratified_rows(split.y, limit, rng)
     return np.sort(rng.permutation(len(split))[:limit])
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distillation_bench.datasets.base import BadData
-from distillation_bench.datasets.image_files.image_dataset import held_out_count
-from distillation_bench.datasets.image_files.listing import (
+from distillation_bench.datasets.image_files.folder_listing import (
     Faults,
-    beside,
-    listing,
-    said,
+    files_beside_folders,
+    list_images,
+    skipped_summary,
     subfolders,
 )
-from distillation_bench.datasets.image_files.pictures import find_faults
-from distillation_bench.datasets.stratified import listed, rare_classes
+from distillation_bench.datasets.image_files.image_dataset import held_out_count
+from distillation_bench.datasets.image_files.image_decoding import find_faults
+from distillation_bench.datasets.stratified_sampling import rare_classes, shortened_list
 
 VALIDATION = ("val", "valid", "validation")
 """Folders that may hold the validation images; one of them."""
@@ -25,7 +25,7 @@ FEWEST = 10  # images, of which one can be held out
 
 
 @dataclass(frozen=True)
-class Layout:
+class ClassFolders:
     """The pictures below a root.
 
     Attributes:
@@ -61,11 +61,11 @@ class Layout:
 
     def remarks(self) -> list[str]:
         """What a user should know, seen without opening a file."""
-        lines = [line for line in (said(self.skipped),) if line]
+        lines = [line for line in (skipped_summary(self.skipped),) if line]
         return lines + rare_classes({part: self.counts(part) for part in self.files}, self.classes)
 
 
-def layout(root: Path) -> Layout:
+def find_class_folders(root: Path) -> ClassFolders:
     """What lies below a root.
 
     Raises:
@@ -81,13 +81,13 @@ def layout(root: Path) -> Layout:
     for part, folder in folders.items():
         there = subfolders(folder)
         _check_classes(folder, there, classes)
-        skipped += beside(folder)
+        skipped += files_beside_folders(folder)
         files[part] = {}
         for name in classes:
-            found = listing(folder / name, faults) if name in there else None
+            found = list_images(folder / name, faults) if name in there else None
             files[part][name] = found.pictures if found else []
             skipped += found.skipped if found else []
-    result = Layout(root, tuple(classes), files, tuple(skipped))
+    result = ClassFolders(root, tuple(classes), files, tuple(skipped))
     if faults.found:
         # What else is wrong is told with it.
         find_faults(result.pictures, faults)
@@ -113,11 +113,11 @@ def _check_classes(folder: Path, there: Sequence[str], classes: Sequence[str]) -
     unknown = sorted(set(there) - set(classes))
     if unknown:
         absent = sorted(set(classes) - set(there))
-        hint = f"; of those it lacks {listed(absent)}" if absent else ""
+        hint = f"; of those it lacks {shortened_list(absent)}" if absent else ""
         raise BadData(f"{folder / unknown[0]}: no class of train/{hint}")
 
 
-def _check_counts(found: Layout, folders: Mapping[str, Path]) -> None:
+def _check_counts(found: ClassFolders, folders: Mapping[str, Path]) -> None:
     counts = found.counts("train")
     for name, count in zip(found.classes, counts, strict=True):
         if not count:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from distillation_bench.datasets.base import Split
-from distillation_bench.datasets.image_files.class_folders import Layout
+from distillation_bench.datasets.image_files.class_folders import ClassFolders
 
 PAIRS = (("train", "test"), ("val", "test"), ("train", "val"))
 
 
-def repeats(found: Layout, splits: Mapping[str, Split]) -> list[str]:
+def duplicate_remarks(found: ClassFolders, splits: Mapping[str, Split]) -> list[str]:
     """Lines that count the images of the same pixels in two parts, and those under two classes.
 
     Args:

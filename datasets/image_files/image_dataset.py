@@ -17,11 +17,9 @@ from distillation_bench.datasets.base import (
     Split,
     Stream,
 )
-from distillation_bench.datasets.image_files.torchvision_import import (
-    fetching,
-    torchvision_datasets,
-)
-from distillation_bench.datasets.stratified import stratified
+from distillation_bench.datasets.image_files.read_errors import fetching
+from distillation_bench.datasets.image_files.torchvision_import import torchvision_datasets
+from distillation_bench.datasets.stratified_sampling import stratified_rows
 
 SplitName = Literal["train", "test"]
 
@@ -89,10 +87,10 @@ class ImageDataset(Dataset, unfinished=True):
 def held_out(split: Split, rng: np.random.Generator) -> tuple[Split, Split]:
     """What is left to train on, and `held_out_count` at random; each in the given order.
 
-    What is left is `stratified`: a class of one image stays in training.
+    What is left is `stratified_rows`: a class of one image stays in training.
     """
     counts = np.unique(split.y, return_counts=True)[1]
-    train = stratified(split.y, len(split) - held_out_count(counts.tolist()), rng)
+    train = stratified_rows(split.y, len(split) - held_out_count(counts.tolist()), rng)
     return _rows(split, train), _rows(split, np.setdiff1d(np.arange(len(split)), train))
 
 

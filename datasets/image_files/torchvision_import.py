@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,26 +47,3 @@ def check_original(file: Path, md5: str) -> None:
     """Raises BadData if a file is not, byte for byte, the one with this checksum."""
     if not torchvision_datasets().utils.check_integrity(str(file), md5):
         raise BadData(f"{file}: not the original file, its checksum differs")
-
-
-@contextmanager
-def reading(file: Path, expected: str) -> Iterator[None]:
-    """Whatever fails within is BadData: the file is not what is expected."""
-    try:
-        yield
-    except Exception as error:
-        raise BadData(f"{file}: not {expected} ({one_line(error)})") from error
-
-
-@contextmanager
-def fetching(name: str, root: Path) -> Iterator[None]:
-    """Whatever fails within is BadData of a download."""
-    try:
-        yield
-    except Exception as error:
-        raise BadData(f"{name} could not be fetched into {root}: {one_line(error)}") from error
-
-
-def one_line(error: Exception) -> str:
-    """An error's text, or its kind if it has none, without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -16,8 +16,8 @@ from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.teacher import train_members
 from distillation_bench.datasets import DatasetArrays, Split, Stream
+from distillation_bench.datasets.array_memo import ArrayMemo
 from distillation_bench.datasets.digits import Digits, DigitsWithout89
-from distillation_bench.datasets.image_files.pictures import Decoder
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
@@ -62,7 +62,7 @@ def test_scikit_learn_is_imported_for_the_first_seed_alone(
             known[key] = make()
         return known[key]
 
-    monkeypatch.setattr(Decoder, "memo", staticmethod(remembered))
+    monkeypatch.setattr(ArrayMemo, "load_or_make", staticmethod(remembered))
     first = Digits().load(streams(0))
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     second = Digits().load(streams(1))

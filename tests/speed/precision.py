@@ -17,8 +17,8 @@ from distillation_bench.bench.planning.evaluation_sources import EvaluationSourc
 from distillation_bench.bench.planning.recipe import recipe_for
 from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
-from distillation_bench.bench.training.evaluation import measure as evaluation
-from distillation_bench.bench.training.hardware.compute import Compute, device_here
+from distillation_bench.bench.training.evaluation.evaluate import evaluate
+from distillation_bench.bench.training.hardware.compute import Compute, process_device
 from distillation_bench.datasets.base import Split
 from distillation_bench.datasets.mnist import MNIST
 from distillation_bench.methods.networks import network_builder
@@ -47,7 +47,7 @@ class Run:
         given = {"members": MEMBERS, "epochs": EPOCHS, "batch_size": 128}
         recipe = recipe_for(MNIST.recipe, MNIST.network, {**given, "precision": self.precision})
         networks = network_builder(MNIST.network, MNIST.shape, MNIST.outputs)
-        compute = Compute(device_here(), self.precision)
+        compute = Compute(process_device(), self.precision)
         names = (recipe, self.seed, MNIST.name, compute)
         task = TASKS["classification"]
         network, _ = teacher.train_members(range(MEMBERS), data, task, networks, *names)
@@ -62,7 +62,7 @@ class Run:
             built = student.build(method, self.seed, MNIST.name)
             student.train_student(method, built, data, taught, *names)
             protocol = (EvaluationSources(), self.seed, MNIST.name, compute)
-            figures[name], *_ = evaluation.evaluate(method, built, data, taught, *protocol)
+            figures[name], *_ = evaluate(method, built, data, taught, *protocol)
         return figures
 
 

@@ -20,8 +20,8 @@ from distillation_bench.bench.planning.recipe import Recipe, recipe_for
 from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.evaluation import cost
-from distillation_bench.bench.training.evaluation import measure as evaluation
-from distillation_bench.bench.training.hardware.compute import Compute, device_here
+from distillation_bench.bench.training.evaluation.evaluate import evaluate
+from distillation_bench.bench.training.hardware.compute import Compute, process_device
 from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods import METHODS, Method, Setting
@@ -40,7 +40,7 @@ class Product:
     precision: str
 
     def rate(self) -> float:
-        device = device_here()
+        device = process_device()
         size = 2048 if device.type == "cpu" else 8192
         return product_rate(size, getattr(torch, self.precision), device)
 
@@ -73,7 +73,7 @@ class Training:
     def rate(self) -> float:
         """A run of all steps less one of a few, which is done twice: first to warm up."""
         first = replace(self, images=START * self.batch)
-        device = device_here()
+        device = process_device()
         start = min(timed(first.runner(), device) for _ in range(2))
         seconds = timed(self.runner(), device) - start
         networks = 1 if self.method else self.members
@@ -82,7 +82,7 @@ class Training:
     def runner(self) -> Any:
         """The training, ready to be called."""
         data, networks, recipe = self.data(), self.networks(), self.recipe()
-        compute = Compute(device_here(), self.precision)
+        compute = Compute(process_device(), self.precision)
         names = (recipe, 0, self.dataset, compute)
         if not self.method:
             members, task = range(self.members), TASKS["classification"]
@@ -142,11 +142,11 @@ class Evaluation:
 
     def rate(self) -> float:
         method = self.training.student()
-        network = method.build(torch.Generator()).to(device_here()).eval()
+        network = method.build(torch.Generator()).to(process_device()).eval()
         data, taught = self._data(), self._teacher()
-        compute = Compute(device_here(), self.training.precision)
+        compute = Compute(process_device(), self.training.precision)
         arguments = (method, network, data, taught, _sources(), 0, "speed", compute)
-        return 1 / timed(lambda: evaluation.evaluate(*arguments), compute.device)
+        return 1 / timed(lambda: evaluate(*arguments), compute.device)
 
     def _data(self) -> PreparedData:
         data = self.training.data()

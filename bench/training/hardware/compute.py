@@ -31,7 +31,7 @@ def prepare_process() -> None:
         libc.mallopt(top_pad, 64 * 2**20)
 
 
-def device_here() -> torch.device:
+def process_device() -> torch.device:
     """The device of this process: the executor's choice, else the CPU."""
     return torch.device(os.environ.get(DEVICE, "cpu"))
 

@@ -15,7 +15,7 @@ import torch
 from distillation_bench.bench.common.devices import DEVICE, cores, parse_devices
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.execution.executors import JobFailed, LocalExecutor
-from distillation_bench.bench.training.hardware.compute import Compute, device_here
+from distillation_bench.bench.training.hardware.compute import Compute, process_device
 
 Mistake = Callable[..., str]
 NONSENSE = ["", "gpu", "CPU", "cuda:", "cuda:a", "cuda:0,", "cuda:-1", "cpu:0", "auto:1", "cuda 0"]
@@ -105,9 +105,9 @@ def test_workers_side_by_side_have_devices_of_their_own() -> None:
 
 def test_this_process_has_the_one_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DEVICE, "cuda:1")
-    assert device_here() == torch.device("cuda:1")
+    assert process_device() == torch.device("cuda:1")
     monkeypatch.delenv(DEVICE)
-    assert device_here() == torch.device("cpu")
+    assert process_device() == torch.device("cpu")
 
 
 def test_low_precision_gives_float32() -> None:

@@ -24,7 +24,7 @@ from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
 
 _DECIDE_NOTHING = {
-    "bench.training.hardware.bfloat16": "measures what a precision costs",
+    "bench.training.hardware.bfloat16_speed": "measures what a precision costs",
     "bench.storage.cache": "arrays come back as they were kept, by their sums, or not at all",
     "bench.planning.configuration.config": "what it reads is in identities as values",
     "bench.planning.configuration.preset_files": "what it reads is in identities as values",

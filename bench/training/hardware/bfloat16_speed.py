@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from distillation_bench.bench.training.hardware.compute import Compute, device_here
+from distillation_bench.bench.training.hardware.compute import Compute, process_device
 
 NATIVE = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 """What Linux calls the instructions of x86 and of ARM."""
@@ -24,7 +24,7 @@ NOTABLE = 1.1
 
 def slowdown() -> float:
     """A step in bfloat16 as a multiple of one in float32, where it may be emulated; else 1."""
-    if device_here().type != "cpu" or is_native(_processor_flags(), os.environ):
+    if process_device().type != "cpu" or is_native(_processor_flags(), os.environ):
         return 1.0
     return measured_slowdown()
 

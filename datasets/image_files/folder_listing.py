@@ -10,58 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from distillation_bench.datasets.base import BadData
-from distillation_bench.datasets.stratified import listed
-
-FORMATS: dict[str, tuple[str, ...]] = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "DIB": (".dib",),
-    "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",),
-    "AVIF": (".avif", ".avifs"),
-    "JPEG2000": (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
-    "ICO": (".ico",),
-    "CUR": (".cur",),
-    "ICNS": (".icns",),
-    "PCX": (".pcx",),
-    "DCX": (".dcx",),
-    "PSD": (".psd",),
-    "QOI": (".qoi",),
-    "SGI": (".sgi", ".rgb", ".rgba", ".bw"),
-    "SUN": (".ras",),
-    "MSP": (".msp",),
-    "PIXAR": (".pxr",),
-    "DDS": (".dds",),
-    "BLP": (".blp",),
-    "FTEX": (".ftc", ".ftu"),
-    "FITS": (".fit", ".fits"),
-    "FLI": (".fli", ".flc"),
-    "GBR": (".gbr",),
-    "XBM": (".xbm",),
-    "XPM": (".xpm",),
-}
-"""What is read: formats with a signature that Pillow, or a library within it, decodes by itself.
-
-Not EPS, for which it starts Ghostscript; not WMF, BUFR, GRIB and HDF5, which it leaves to programs
-and handlers of others; not TGA, IM, PCD, IPTC and SPIDER, which any bytes may be taken for.
-"""
-
-UNREAD = frozenset(
-    (
-        *(".heic", ".heif", ".hif", ".jxl", ".jxr", ".svg", ".svgz", ".eps", ".ps", ".ai", ".pdf"),
-        *(".wmf", ".emf", ".tga", ".icb", ".vda", ".vst", ".pcd", ".im", ".iim", ".grib", ".bufr"),
-        *(".xcf", ".kra", ".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".srf"),
-        *(".orf", ".rw2", ".raf", ".pef", ".raw", ".dcm", ".djvu", ".cdr", ".odg", ".mng", ".jng"),
-    )
-)
-"""Endings of pictures whose format is not read; a file of any other ending is no picture."""
+from distillation_bench.datasets.image_files.image_formats import FORMATS, NOT_READ, UNREAD
+from distillation_bench.datasets.stratified_sampling import shortened_list
 
 _ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings) | {""}
 _FOLDERS = ("__MACOSX", "@eaDir")  # what archives and servers put beside pictures
-NOT_READ = "format not read"
 
 
 @dataclass
@@ -79,14 +32,14 @@ class Faults:
         if not self.found:
             return
         lines = [f"{file}: {reason}" for file, reason in self.found]
-        text = lines[0] if len(lines) == 1 else f"{len(lines)} files: {listed(lines)}"
+        text = lines[0] if len(lines) == 1 else f"{len(lines)} files: {shortened_list(lines)}"
         if any(reason.startswith(NOT_READ) for _, reason in self.found):
             text += f"; formats that are read: {', '.join(FORMATS)}"
         raise BadData(text)
 
 
 @dataclass
-class Listing:
+class FolderListing:
     """A folder's pictures by name, and the names of files that were skipped."""
 
     pictures: list[Path] = field(default_factory=list)
@@ -127,7 +80,7 @@ def subfolders(folder: Path) -> list[str]:
     return [each.name for each in entries(folder) if each.is_dir() and not _passed_over(each)]
 
 
-def beside(folder: Path) -> list[str]:
+def files_beside_folders(folder: Path) -> list[str]:
     """The names of files that lie beside the folders in a folder.
 
     Raises:
@@ -140,13 +93,13 @@ def _passed_over(entry: os.DirEntry[str]) -> bool:
     return entry.name.startswith(".") or (entry.name in _FOLDERS and entry.is_dir())
 
 
-def listing(folder: Path, faults: Faults) -> Listing:
+def list_images(folder: Path, faults: Faults) -> FolderListing:
     """The pictures in a folder; what else lies there is skipped, or a fault.
 
     Raises:
         BadData: as `entries`.
     """
-    found = Listing()
+    found = FolderListing()
     for entry in entries(folder):
         ending = _ending(entry.name)
         if _passed_over(entry):
@@ -178,25 +131,27 @@ def image_files(folder: Path) -> list[Path]:
         BadData: as `entries`; there is none; or something that is neither read nor skipped.
     """
     faults = Faults()
-    found = listing(folder, faults)
+    found = list_images(folder, faults)
     faults.refuse()
     if not found.pictures:
-        raise BadData(f"{folder}: no images in it{'; ' * bool(found.skipped)}{said(found.skipped)}")
+        raise BadData(
+            f"{folder}: no images in it{'; ' * bool(found.skipped)}{skipped_summary(found.skipped)}"
+        )
     return found.pictures
 
 
-def said(skipped: Sequence[str]) -> str:
+def skipped_summary(skipped: Sequence[str]) -> str:
     """How many files were skipped, and of which endings; empty if none were."""
     if not skipped:
         return ""
     kinds = Counter(PurePath(name).suffix.lower() or name for name in skipped)
-    shown = listed([f"{kind} ({count})" for kind, count in kinds.most_common()])
+    shown = shortened_list([f"{kind} ({count})" for kind, count in kinds.most_common()])
     if len(skipped) == 1:
         return f"1 file is skipped, since its name is not that of an image: {shown}"
     return f"{len(skipped)} files are skipped, since their names are not those of images: {shown}"
 
 
-def contents(root: Path, files: Iterable[Path]) -> str:
+def contents_digest(root: Path, files: Iterable[Path]) -> str:
     """A digest of the files' names below the root, sizes and times of change."""
     digest = hashlib.sha256()
     for name, file in sorted((file.relative_to(root).as_posix(), file) for file in files):

@@ -13,8 +13,9 @@ from PIL import Image
 from tests.datasets.files import pixels
 
 from distillation_bench.datasets.base import BadData
-from distillation_bench.datasets.image_files.listing import FORMATS, UNREAD, image_files
-from distillation_bench.datasets.image_files.pictures import check_signatures, decoded
+from distillation_bench.datasets.image_files.folder_listing import image_files
+from distillation_bench.datasets.image_files.image_decoding import check_signatures, decoded
+from distillation_bench.datasets.image_files.image_formats import FORMATS, UNREAD
 
 SHAPE = (3, 8, 12)
 CORNER = np.zeros((8, 12, 3), np.uint8)

@@ -10,18 +10,18 @@ KEPT = 2  # rows of each class that come first
 NAMED = 5  # of a longer list, how many are named
 
 
-def stratified(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """The rows, ascending, of a random subset in which every class has its `quotas`."""
+def stratified_rows(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The rows, ascending, of a random subset in which every class has its `class_quotas`."""
     order = rng.permutation(len(labels))
     grouped = order[np.argsort(labels[order], kind="stable")]
     counts = np.unique(labels, return_counts=True)[1]
     ends = counts.cumsum()
-    taken = quotas(counts, size, rng)
+    taken = class_quotas(counts, size, rng)
     places = zip(ends - counts, taken, strict=True)
     return np.sort(np.concatenate([grouped[start : start + n] for start, n in places]))
 
 
-def quotas(counts: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def class_quotas(counts: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """How many of each class are among `size`.
 
     Two of each class come first (all of a smaller one); where there is no room for that, one of
@@ -60,7 +60,7 @@ def rare_classes(counts: Mapping[str, Sequence[int]], names: Sequence[str]) -> l
         ("test", 1, "classes without a test example"),
     )
     return [
-        f"{what}: {listed(rare)}"
+        f"{what}: {shortened_list(rare)}"
         for part, least, what in kinds
         if (rare := _below(counts.get(part, ()), least, names))
     ]
@@ -71,7 +71,7 @@ def _below(counts: Sequence[int], least: int, names: Sequence[str]) -> list[str]
     return [name for name, count in zip(names, counts, strict=False) if count < least]
 
 
-def listed(names: Sequence[str], most: int = NAMED) -> str:
+def shortened_list(names: Sequence[str], most: int = NAMED) -> str:
     """A list of names for a line, cut short where it is long."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -15,8 +15,8 @@ from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOpt
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.configuration.preset_files import load_preset, preset_names
 from distillation_bench.bench.storage.run_folder import Run
-from distillation_bench.bench.training import step_times as forecast
-from distillation_bench.bench.training.hardware import bfloat16
+from distillation_bench.bench.training import forecast
+from distillation_bench.bench.training.hardware import bfloat16_speed
 from distillation_bench.bench.training.hardware.compute import Compute
 
 Plan = Callable[..., list[Cell]]
@@ -28,33 +28,33 @@ CORTEX_A76, NEOVERSE_V1 = frozenset({"asimd", "asimddp"}), frozenset({"asimd", "
 
 @pytest.mark.parametrize("flags", [HASWELL, CASCADE_LAKE, CORTEX_A76, frozenset()])
 def test_processors_that_emulate_it(flags: frozenset[str]) -> None:
-    assert not bfloat16.is_native(flags, {})
+    assert not bfloat16_speed.is_native(flags, {})
 
 
 @pytest.mark.parametrize("flags", [SAPPHIRE_RAPIDS, CASCADE_LAKE | {"avx512_bf16"}, NEOVERSE_V1])
 def test_processors_that_have_it(flags: frozenset[str]) -> None:
-    assert bfloat16.is_native(flags, {"HOME": "/"})
-    assert not bfloat16.is_native(flags, {"ONEDNN_MAX_CPU_ISA": "AVX2"})
+    assert bfloat16_speed.is_native(flags, {"HOME": "/"})
+    assert not bfloat16_speed.is_native(flags, {"ONEDNN_MAX_CPU_ISA": "AVX2"})
 
 
 def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bfloat16, "measured_slowdown", lambda: 6.5)
-    monkeypatch.setattr(bfloat16, "_processor_flags", lambda: HASWELL)
+    monkeypatch.setattr(bfloat16_speed, "measured_slowdown", lambda: 6.5)
+    monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: HASWELL)
     told = worker.precision_warning()
     assert "emulates it; a step takes 6.5 times as long as in float32" in told
-    monkeypatch.setattr(bfloat16, "_processor_flags", lambda: SAPPHIRE_RAPIDS)
-    for name in bfloat16.LIMITS:
+    monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: SAPPHIRE_RAPIDS)
+    for name in bfloat16_speed.LIMITS:
         monkeypatch.delenv(name, raising=False)
     assert worker.precision_warning() == ""
 
 
 def test_what_the_clock_may_make_is_not_said() -> None:
-    assert bfloat16.warning(1.04) == bfloat16.warning(0.7) == ""
-    assert "takes 1.2 times as long" in bfloat16.warning(1.2)
+    assert bfloat16_speed.warning(1.04) == bfloat16_speed.warning(0.7) == ""
+    assert "takes 1.2 times as long" in bfloat16_speed.warning(1.2)
 
 
 def test_what_is_measured_is_a_ratio() -> None:
-    assert 0.05 < bfloat16.measured_slowdown() < 100
+    assert 0.05 < bfloat16_speed.measured_slowdown() < 100
 
 
 class Told(InProcess):
@@ -109,7 +109,7 @@ def test_an_estimate_is_of_the_recipes_precision(
             return super().outputs(function)
 
     monkeypatch.setattr(forecast, "Compute", Noting)
-    monkeypatch.setattr(bfloat16, "slowdown", lambda: 6.5)
+    monkeypatch.setattr(bfloat16_speed, "slowdown", lambda: 6.5)
     text = forecast.forecast_text(cells("kd", recipe={"precision": "bfloat16"}), ["cpu"], 1)
     assert seen == {"bfloat16"}
     assert "6.5 times" in text

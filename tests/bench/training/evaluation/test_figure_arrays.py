@@ -12,7 +12,7 @@ from distillation_bench.bench.metrics.classification import ece
 from distillation_bench.bench.metrics.fidelity import histogram_distance, robust_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome, ValueOutcome
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
-from distillation_bench.bench.training.evaluation import curves
+from distillation_bench.bench.training.evaluation import figure_arrays
 
 RNG = np.random.default_rng(5)
 
@@ -33,7 +33,7 @@ def classes(n: int, targets: Any = None) -> ClassOutcome:
 
 def test_histograms_have_the_distance_that_is_reported() -> None:
     student, teacher = classes(700), classes(700)
-    found = curves.of_set("test", student, teacher)
+    found = figure_arrays.set_arrays("test", student, teacher)
     for name in UNCERTAINTIES:
         pair = found[f"histogram/{name}/test"]
         np.testing.assert_allclose(pair.sum(1), 1)
@@ -44,7 +44,9 @@ def test_histograms_have_the_distance_that_is_reported() -> None:
 
 def test_reliability_has_the_error_that_is_reported() -> None:
     outcome = classes(900, RNG.integers(0, 3, 900))
-    count, confidence, accuracy = curves.of_set("test", outcome, outcome)["reliability/test"]
+    count, confidence, accuracy = figure_arrays.set_arrays("test", outcome, outcome)[
+        "reliability/test"
+    ]
     gaps = count * np.abs(confidence - accuracy)
     expected = ece(outcome.probabilities, outcome.targets)
     assert np.nansum(gaps) / 900 == pytest.approx(expected, abs=1e-12)
@@ -53,24 +55,24 @@ def test_reliability_has_the_error_that_is_reported() -> None:
 
 def test_pairs_are_of_the_same_examples_and_few() -> None:
     student, teacher = classes(1203), classes(1203)
-    pairs = curves.of_set("test", student, teacher)["fidelity/test"]
+    pairs = figure_arrays.set_arrays("test", student, teacher)["fidelity/test"]
     np.testing.assert_equal(pairs, [student.epistemic[::3], teacher.epistemic[::3]])
-    assert "reliability/test" not in curves.of_set("ood:x", student, teacher)
+    assert "reliability/test" not in figure_arrays.set_arrays("ood:x", student, teacher)
 
 
 @pytest.mark.parametrize("levels", [4, 10_000])
 def test_roc_is_the_usual_one(levels: int) -> None:
     inside = {"total": RNG.integers(0, levels, 500) / levels}
     outside = {"total": RNG.integers(0, levels, 300) / levels + 0.3}
-    found = curves.of_detection("ood:x", inside, outside)["roc/total/ood:x"]
+    found = figure_arrays.detection_arrays("ood:x", inside, outside)["roc/total/ood:x"]
     labels = np.repeat([0, 1], [500, 300])
     scores = np.concatenate((inside["total"], outside["total"]))
     alarms, share, _ = roc_curve(labels, scores, drop_intermediate=False)
     for alarm, value in zip(alarms, share, strict=True):
-        grid = np.flatnonzero(np.isclose(curves.FALSE_ALARMS, alarm))
+        grid = np.flatnonzero(np.isclose(figure_arrays.FALSE_ALARM_RATES, alarm))
         if len(grid) and alarm not in alarms[:-1][np.diff(alarms) == 0]:
             assert found[grid[0]] == pytest.approx(value, abs=1e-12)
-    area = np.trapezoid(found, curves.FALSE_ALARMS)
+    area = np.trapezoid(found, figure_arrays.FALSE_ALARM_RATES)
     assert area == pytest.approx(roc_auc_score(labels, scores), abs=0.006)
     assert (np.diff(found) >= 0).all() and found[-1] == 1
 
@@ -79,7 +81,7 @@ def test_a_nan_is_in_no_bin() -> None:
     outcome = classes(10, RNG.integers(0, 3, 10))
     outcome.epistemic[3] = np.nan
     outcome.log_mean[3] = np.nan
-    found = curves.of_set("test", outcome, classes(10))
+    found = figure_arrays.set_arrays("test", outcome, classes(10))
     assert found["histogram/epistemic/test"].sum(1) == pytest.approx([0.9, 1.0])
     assert found["reliability/test"][0].sum() == 9
 
@@ -93,7 +95,7 @@ def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> Non
 
     # One of five members, on most inputs.
     student, teacher = values(3.0, slice(0)), values(1.0, slice(300))
-    found = curves.of_set("test", student, teacher)
+    found = figure_arrays.set_arrays("test", student, teacher)
     typical = np.median(teacher.variances, 0)
     for name, bounded in (
         ("total", typical + teacher.epistemic),
@@ -110,5 +112,5 @@ def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> Non
 
 
 def test_what_is_stored_is_float32() -> None:
-    stored = curves.compact({"a": np.arange(6, dtype=np.int64).reshape(2, 3).T})
+    stored = figure_arrays.as_float32({"a": np.arange(6, dtype=np.int64).reshape(2, 3).T})
     assert stored["a"].dtype == np.float32 and stored["a"].flags.c_contiguous

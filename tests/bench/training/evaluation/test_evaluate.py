@@ -23,7 +23,8 @@ from distillation_bench.bench.planning.evaluation_sources import EvaluationSourc
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training import data, student, teacher
-from distillation_bench.bench.training.evaluation.measure import evaluate, outcome_of
+from distillation_bench.bench.training.evaluation.evaluate import evaluate
+from distillation_bench.bench.training.evaluation.outcomes import outcome_of
 from distillation_bench.bench.training.hardware.compute import CPU
 from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset

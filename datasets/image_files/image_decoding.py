@@ -10,15 +10,17 @@ import functools
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from distillation_bench.datasets.image_files.listing import FORMATS, NOT_READ, Faults, contents
-from distillation_bench.datasets.image_files.torchvision_import import one_line
+from distillation_bench.datasets.array_memo import ArrayMemo
+from distillation_bench.datasets.image_files.folder_listing import Faults, contents_digest
+from distillation_bench.datasets.image_files.image_formats import FORMATS, NOT_READ
+from distillation_bench.datasets.image_files.read_errors import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,16 +37,6 @@ class UnreadableImage(Exception):
     """Why a file gives no picture."""
 
 
-Memo = Callable[[str, Callable[[], np.ndarray]], np.ndarray]
-"""Gives the array of a key, made by a function unless it is known."""
-
-
-class Decoder:
-    """Remembers decoded images, if it is told how to."""
-
-    memo: ClassVar[Memo] = staticmethod(lambda key, make: make())
-
-
 def decoded_once(
     root: Path, files: Sequence[Path], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -53,10 +45,10 @@ def decoded_once(
     Raises:
         BadData: as `decoded`.
     """
-    key = f"{contents(root, files)}-{'x'.join(map(str, shape))}"
+    key = f"{contents_digest(root, files)}-{'x'.join(map(str, shape))}"
     made = functools.cache(lambda: decoded(files, shape))
-    images = Decoder.memo(key, lambda: made()[0])
-    return images, Decoder.memo(f"{key}-transparent", lambda: made()[1])
+    images = ArrayMemo.load_or_make(key, lambda: made()[0])
+    return images, ArrayMemo.load_or_make(f"{key}-transparent", lambda: made()[1])
 
 
 def decoded(files: Sequence[Path], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from distillation_bench.datasets.base import Split
 from distillation_bench.datasets.image_files.image_dataset import held_out, held_out_count
-from distillation_bench.datasets.stratified import listed, quotas, rare_classes, stratified
+from distillation_bench.datasets.stratified_sampling import (
+    class_quotas,
+    rare_classes,
+    shortened_list,
+    stratified_rows,
+)
 
 HOSTILE = (1, 2, 3, 9, 11, 1000)
 
@@ -42,7 +47,7 @@ def counted(labels: np.ndarray, classes: int) -> list[int]:
     ],
 )
 def test_quotas_by_hand(counts: tuple[int, ...], size: int, expected: list[int]) -> None:
-    assert quotas(np.array(counts), size, rng()).tolist() == expected
+    assert class_quotas(np.array(counts), size, rng()).tolist() == expected
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=12), st.data())
@@ -50,7 +55,7 @@ def test_quotas_are_whole_fair_and_kept_within_the_classes(
     counts: list[int], data: st.DataObject
 ) -> None:
     size = data.draw(st.integers(0, sum(counts)))
-    taken = quotas(np.array(counts), size, rng())
+    taken = class_quotas(np.array(counts), size, rng())
     assert taken.sum() == size
     assert (taken >= 0).all() and (taken <= counts).all()
     for least in (1, 2):
@@ -62,23 +67,27 @@ def test_quotas_are_whole_fair_and_kept_within_the_classes(
 
 
 def test_equal_remainders_are_drawn_by_lot() -> None:
-    seen = {tuple(quotas(np.array([5] * 4), 10, rng(seed)) - 2) for seed in range(40)}
+    seen = {tuple(class_quotas(np.array([5] * 4), 10, rng(seed)) - 2) for seed in range(40)}
     assert all(sum(each) == 2 and set(each) == {0, 1} for each in seen)
     assert len(seen) == 6
-    again = [quotas(np.array([5] * 4), 10, rng(3)).tolist() for _ in range(2)]
+    again = [class_quotas(np.array([5] * 4), 10, rng(3)).tolist() for _ in range(2)]
     assert again[0] == again[1]
 
 
 def test_a_subset_is_random_ascending_and_of_every_class() -> None:
     split = split_of(HOSTILE)
     for size in (6, 40, 1000):
-        rows = stratified(split.y, size, rng(1))
+        rows = stratified_rows(split.y, size, rng(1))
         assert len(rows) == size and (np.diff(rows) > 0).all()
         assert min(counted(split.y[rows], 6)) >= 1
-    assert not np.array_equal(stratified(split.y, 40, rng(1)), stratified(split.y, 40, rng(2)))
-    np.testing.assert_array_equal(stratified(split.y, 40, rng(1)), stratified(split.y, 40, rng(1)))
+    assert not np.array_equal(
+        stratified_rows(split.y, 40, rng(1)), stratified_rows(split.y, 40, rng(2))
+    )
+    np.testing.assert_array_equal(
+        stratified_rows(split.y, 40, rng(1)), stratified_rows(split.y, 40, rng(1))
+    )
     # Random within a class: all 1,000 are as likely.
-    drawn = [stratified(split.y, 100, rng(seed)) for seed in range(30)]
+    drawn = [stratified_rows(split.y, 100, rng(seed)) for seed in range(30)]
     mean = np.mean([split.x[rows][split.y[rows] == 5].mean() for rows in drawn])
     assert abs(mean - split.x[split.y == 5].mean()) < 25
 
@@ -113,4 +122,4 @@ def test_rare_classes_are_named() -> None:
         "classes without a test example: c0, c1, c2, c3, c4 and 2 more",
     ]
     assert rare_classes({"train": [2, 2], "validation": [1, 1], "test": [1, 1]}, ["a", "b"]) == []
-    assert listed(["a"]) == "a"
+    assert shortened_list(["a"]) == "a"

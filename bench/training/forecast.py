@@ -20,7 +20,7 @@ from distillation_bench.bench.planning.estimates.run_time import Chain, wall_sec
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
-from distillation_bench.bench.training.hardware import bfloat16
+from distillation_bench.bench.training.hardware import bfloat16_speed
 from distillation_bench.bench.training.hardware.compute import Compute, prepare_process
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.datasets.shifts import LEVELS
@@ -67,7 +67,7 @@ def _one_of_each(cells: Sequence[Cell]) -> Iterable[Cell]:
 
 def _warning(cells: Sequence[Cell]) -> str:
     low = any(cell.recipe.precision == "bfloat16" for cell in cells)
-    return bfloat16.warning(bfloat16.slowdown()) if low else ""
+    return bfloat16_speed.warning(bfloat16_speed.slowdown()) if low else ""
 
 
 class _Bench:

@@ -1,0 +1,202 @@
+"""The evaluation protocol: the same sets, metrics and random streams for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from distillation_bench.bench.common.random_streams import torch_stream
+from distillation_bench.bench.metrics.classification import fit_temperature
+from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome
+from distillation_bench.bench.metrics.registry import FLAGS, METRICS, Metric, MetricKind
+from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
+from distillation_bench.bench.training.data import EvaluationSet, PreparedData
+from distillation_bench.bench.training.evaluation.figure_arrays import (
+    FigureArrays,
+    as_float32,
+    canvas_arrays,
+    detection_arrays,
+    set_arrays,
+)
+from distillation_bench.bench.training.evaluation.outcomes import Scores, ood_scores, outcome_of
+from distillation_bench.bench.training.hardware.compute import CPU, Compute
+from distillation_bench.bench.training.student import predict
+from distillation_bench.bench.training.teacher import Teacher
+from distillation_bench.methods.base import Method
+
+Values = dict[str, float]
+"""Values by the name of their metric."""
+SetValues = dict[str, Any]
+"""`set`, `shift` and `severity` of an evaluation set, and its values under `values`."""
+
+
+def evaluate(
+    method: Method,
+    student: nn.Module,
+    data: PreparedData,
+    teacher: Teacher,
+    sources: EvaluationSources,
+    seed: int,
+    dataset: str,
+    compute: Compute = CPU,
+) -> tuple[Values, list[SetValues], FigureArrays]:
+    """Measure a student on every evaluation set.
+
+    Returns:
+        The values of the headline metrics, the values of each evaluation set (by metric or
+        "metric:score"), and the arrays from which figures are drawn.
+    """
+    task = method.task.name
+    predictor = _Predictor(method, student, data, teacher, seed, dataset, compute)
+    temperature = _temperature(predictor.outcome(data.validation, 1.0))
+    test_outcome = predictor.outcome(data.sets[0], temperature)
+    test_scores = ood_scores(test_outcome)
+    entries: list[SetValues] = []
+    arrays: FigureArrays = {}
+    for index, evaluation_set in enumerate(data.sets):
+        # One set at a time: the predictions on all sets would not fit into memory together.
+        outcome = predictor.outcome(evaluation_set, temperature) if index else test_outcome
+        reference = predictor.teacher_outcome(evaluation_set)
+        is_ood = evaluation_set.name != "test"
+        scores = (test_scores, ood_scores(outcome)) if is_ood else None
+        entries.append(_entry(evaluation_set, _set_values(outcome, reference, scores, task)))
+        arrays |= set_arrays(evaluation_set.key, outcome, reference)
+        if scores is not None:
+            arrays |= detection_arrays(evaluation_set.key, *scores)
+    if data.canvas is not None:
+        canvas = predictor.outcome(replace(data.canvas, y=None), temperature)
+        arrays |= canvas_arrays(canvas, data)
+    entries += _group_entries(entries, sources, task)
+    return _headline(entries, task), entries, as_float32(arrays)
+
+
+@dataclass(frozen=True)
+class _Predictor:
+    """Predictions of a student and of its teacher on evaluation sets."""
+
+    method: Method
+    student: nn.Module
+    data: PreparedData
+    teacher: Teacher
+    seed: int
+    dataset: str
+    compute: Compute
+
+    def outcome(self, evaluation_set: EvaluationSet, temperature: float) -> Outcome:
+        """Return the student's outcome; its random stream depends on the set alone."""
+        if self.method.is_teacher:
+            prediction = self.method.predict(self.teacher.outputs[evaluation_set.key])
+        else:
+            names = (self.dataset, "evaluation", evaluation_set.key)
+            stream = torch_stream(self.seed, *names, device=self.compute.device)
+            prediction = predict(
+                self.method, self.student, self.data, evaluation_set.x, stream, self.compute
+            )
+        return outcome_of(prediction, evaluation_set, temperature)
+
+    def teacher_outcome(self, evaluation_set: EvaluationSet) -> Outcome:
+        """Return the teacher's outcome, from its stored outputs."""
+        outputs = self.teacher.outputs[evaluation_set.key]
+        return outcome_of(self.method.task.prediction(outputs), evaluation_set)
+
+
+def _temperature(validation: Outcome) -> float:
+    """Return the temperature fitted on the validation split; 1 in regression."""
+    if not isinstance(validation, ClassOutcome):
+        return 1.0
+    return fit_temperature(validation.log_mean, validation.targets)
+
+
+def _metrics(kind: MetricKind, task: str) -> Iterator[Metric]:
+    return (m for m in METRICS.values() if m.kind == kind and m.applies(task))
+
+
+def _set_values(
+    outcome: Outcome, reference: Outcome, scores: tuple[Scores, Scores] | None, task: str
+) -> Values:
+    """Return all values of one evaluation set.
+
+    Args:
+        outcome: the student's.
+        reference: the teacher's.
+        scores: for OOD detection, on the test set and on this set; None if this set is not OOD.
+        task: classification or regression.
+    """
+    values = {m.name: m.function(outcome) for m in _metrics("unlabelled", task)}
+    values |= {m.name: m.function(outcome, reference) for m in _metrics("fidelity", task)}
+    if outcome.targets is not None:
+        values |= {m.name: m.function(outcome) for m in _metrics("labelled", task)}
+    if scores is not None:
+        inside, outside = scores
+        values |= {
+            f"{m.name}:{score}": m.function(inside[score], outside[score])
+            for m in _metrics("ood", task)
+            for score in inside
+        }
+    return {name: float(value) for name, value in values.items()}
+
+
+def _entry(evaluation_set: EvaluationSet, values: Values) -> SetValues:
+    return {
+        "set": evaluation_set.name,
+        "shift": evaluation_set.shift,
+        "severity": evaluation_set.severity,
+        "values": values,
+    }
+
+
+def _unshifted_entry(name: str, values: Values) -> SetValues:
+    return {"set": name, "shift": "", "severity": 0, "values": values}
+
+
+def _group_entries(
+    entries: list[SetValues], sources: EvaluationSources, task: str
+) -> list[SetValues]:
+    """Return entries for "ood", "ood-near" and "ood-far", and for OOD sets that are absent.
+
+    The values of a group are unweighted means over its OOD sets; `sets` is their number. The entry
+    of an absent set has the value `absent` alone.
+    """
+    values_of = {e["set"]: e["values"] for e in entries if e["set"].startswith("ood:")}
+    groups: dict[str, list[str]] = {}
+    for ood_set in sources.present:
+        for group in ("ood", f"ood-{ood_set.group}"):
+            groups.setdefault(group, []).append(f"ood:{ood_set.name}")
+    metrics = {metric.name for metric in _metrics("ood", task)}
+    result = []
+    for group, names in sorted(groups.items()):
+        keys = [key for key in values_of[names[0]] if key.partition(":")[0] in metrics]
+        means = {key: float(np.mean([values_of[name][key] for name in names])) for key in keys}
+        result.append(_unshifted_entry(group, {"sets": float(len(names)), **means}))
+    absent = [ood_set.name for ood_set in sources.ood if ood_set.absent]
+    return result + [_unshifted_entry(f"ood:{name}", {"absent": 1.0}) for name in absent]
+
+
+def _headline(entries: list[SetValues], task: str) -> Values:
+    """Return the value of each headline metric, and the flags.
+
+    Metrics are taken on the test set; those of OOD detection are the means over all OOD sets, with
+    total uncertainty as the score.
+    """
+    unshifted = {e["set"]: e["values"] for e in entries if not e["shift"]}
+    headline = {}
+    for metric in METRICS.values():
+        if metric.headline and metric.applies(task):
+            if metric.kind == "ood":
+                headline[metric.name] = unshifted.get("ood", {}).get(f"{metric.name}:total", np.nan)
+            else:
+                headline[metric.name] = unshifted["test"][metric.name]
+    return headline | _flags(entries)
+
+
+def _flags(entries: list[SetValues]) -> Values:
+    """Return the largest value of each flag over all evaluation sets."""
+    values = {
+        name: [entry["values"][name] for entry in entries if name in entry["values"]]
+        for name in FLAGS
+    }
+    return {name: float(np.max(of_sets)) for name, of_sets in values.items() if of_sets}
