@@ -1,7 +1,7 @@
-"""Stdout and stderr that no message fails on: closed, full, or without the characters.
+"""Stdout and stderr that survive a closed stream, a full disk and a narrow encoding.
 
-What goes to stdout was asked for: that it can't be written is an error. What goes to stderr is only
-a message: no run ends because it can't be written.
+Stdout holds what the user asked for: if it can't be written, that is an error. Stderr holds
+messages: no run ends because a message can't be written.
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ from typing import Any, TextIO, cast
 
 from distillation_bench.bench.common.text import in_ascii
 
-STAND_IN = "bench.stand-in"
+ERRORS = "bench.replace"
+"""The name of the error handler that replaces characters which an encoding lacks."""
 
 
 def prepare() -> None:
-    """For this process, once; a stream that stands in for a real one stays as it is."""
-    _open_closed()
-    codecs.register_error(STAND_IN, _stand_in)
+    """Prepare the streams of this process, once; a stream that replaces a real one is left alone.
+
+    Tests and libraries replace `sys.stdout` by objects of their own.
+    """
+    _open_closed_streams()
+    codecs.register_error(ERRORS, _replacement)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors=STAND_IN)
+        sys.stdout.reconfigure(errors=ERRORS)
     if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors=STAND_IN)
+        sys.stderr.reconfigure(errors=ERRORS)
         sys.stderr = cast(TextIO, _Unfailing(sys.stderr))
 
 
 def write(text: str, flush: bool = True) -> None:
-    """Write to stdout, and on to what it is if it is to be flushed.
+    """Write text to stdout.
 
     Raises:
-        OSError: it can't be written, as to a full disk; nothing is left to be written then.
+        OSError: it can't be written, for example to a full disk; what is still in the buffer is
+            discarded then.
     """
     try:
         sys.stdout.write(text)
@@ -46,13 +51,13 @@ def write(text: str, flush: bool = True) -> None:
 
 
 def discard() -> None:
-    """Let go of what is left for stdout: Python would complain once more when it ends."""
+    """Discard what is in the buffer of stdout, which Python would try to write when it exits."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Unfailing:
-    """A stream; what can't be written to it is lost."""
+    """A stream that ignores errors: text that can't be written is lost."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -70,27 +75,27 @@ class _Unfailing:
         return getattr(self._stream, name)
 
 
-def _open_closed() -> None:
-    """Give each stream that is closed a place where nothing is.
+def _open_closed_streams() -> None:
+    """Connect each closed standard stream to the null device.
 
-    Otherwise the next file that is opened takes its number, and what a library or a worker prints
-    is written into it.
+    Otherwise the next file that is opened gets its number, and whatever a library or a worker
+    prints is written into that file.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free.
+            # This gets the lowest free number, which is that of the closed stream.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
-            # As long as the process lives.
+            # It stays open as long as the process lives.
             file = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, file)
             setattr(sys, f"__{name}__", file)
 
 
-def _stand_in(error: UnicodeError) -> tuple[str, int]:
+def _replacement(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(in_ascii, error.object[error.start : error.end])), error.end

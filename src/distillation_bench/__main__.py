@@ -12,7 +12,7 @@ def main() -> None:
         exit_on_signals()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    from distillation_bench.bench.cli import main as run_command
+    from distillation_bench.bench.cli.main import main as run_command
 
     run_command()
 

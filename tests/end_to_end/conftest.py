@@ -13,7 +13,7 @@ import torch
 from tests.end_to_end.program import GRID, Bench, commands, run_whole, start
 from tests.in_process import engine
 
-from distillation_bench.bench import cli
+from distillation_bench.bench.cli import main as cli
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS

@@ -79,8 +79,8 @@ MISTAKES = [
     (("run", *ONE, "--timeout", "0"), "'--timeout': Input should be greater than or equal to 0.1"),
     (("run", *ONE, "--jobs", "0"), "'--jobs': Input should be greater than or equal to 1"),
     (("run", *ONE, "--jobs", "10001"), "'--jobs': Input should be less than or equal to 10000"),
-    (("run", *ONE, "--jobs", "257"), "--jobs 257: 257 tasks at a time; a machine runs at most 256"),
-    (("plan", *ONE, "--jobs", "999"), "--jobs 999: 999 tasks at a time; a machine runs at most"),
+    (("run", *ONE, "--jobs", "257"), "--jobs 257: 257 jobs at a time; a machine runs at most 256"),
+    (("plan", *ONE, "--jobs", "999"), "--jobs 999: 999 jobs at a time; a machine runs at most"),
     (("run", *ONE, "--cells-per-gpu", "65"), "Input should be less than or equal to 64"),
     (("run", *ONE, "--checkpoint", "x"), "'--checkpoint': Input should be a valid number"),
     (("run", "--jbos", "1"), "No such option: --jbos"),
@@ -114,7 +114,7 @@ def test_help_and_tables_leave_torch_out() -> None:
         code = f"""
 import sys
 sys.argv[1:] = {command}
-from distillation_bench.bench.cli import main
+from distillation_bench.bench.cli.main import main
 try:
     main()
 except SystemExit as end:

@@ -31,7 +31,7 @@ from safetensors.numpy import save
 from tests.end_to_end.hostile import NAMES, assert_orderly, in_time, sealed
 from tests.end_to_end.program import commands, run_whole
 
-from distillation_bench.bench import cli
+from distillation_bench.bench.cli import main as cli
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.planning.configuration.preset_files import PRESETS, preset_names

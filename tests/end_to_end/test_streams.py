@@ -14,7 +14,7 @@ import pytest
 from tests.bench.made_runs import generate
 from tests.end_to_end.program import ROOT, commands
 
-from distillation_bench.bench import cli
+from distillation_bench.bench.cli import main as cli
 
 Program = Callable[..., int]
 

@@ -29,7 +29,7 @@ from distillation_bench.bench.analysis.tables.entries import Choice, Table
 from distillation_bench.bench.analysis.tables.footnotes import notes
 from distillation_bench.bench.analysis.tables.leaderboard import average_ranks, make_boards, render
 from distillation_bench.bench.analysis.tables.paper_tables import make_tables
-from distillation_bench.bench.cli.app import page
+from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.figures import Options, draw
 from distillation_bench.bench.report import build
 from distillation_bench.bench.report.comparison_sections import comparisons

@@ -35,7 +35,7 @@ from distillation_bench.bench.analysis.statistics import sign_flip_p
 from distillation_bench.bench.analysis.tables.entries import Choice
 from distillation_bench.bench.analysis.tables.latex import preamble
 from distillation_bench.bench.analysis.tables.paper_tables import make_tables
-from distillation_bench.bench.cli import main
+from distillation_bench.bench.cli.main import main
 
 Table = Mapping[str, list[float]]
 Made = Callable[..., Results]

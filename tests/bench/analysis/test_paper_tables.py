@@ -21,7 +21,7 @@ from distillation_bench.bench.analysis.tables.formats import as_csv, as_markdown
 from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 from distillation_bench.bench.analysis.tables.published import PUBLISHED, paper_tables
 from distillation_bench.bench.analysis.tables.text_tables import terminal_width
-from distillation_bench.bench.cli import main
+from distillation_bench.bench.cli.main import main
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.run_folder import Run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distillation_bench.bench.cli import main
+from distillation_bench.bench.cli.main import main
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -41,7 +41,7 @@ MISTAKES = [
     ("verify --cache none", "none: no such folder"),
     ("clean", "clean: give a run's folder, or --cache FOLDER"),
     ("clean none --yes", "none: no such folder"),
-    ("clean r --older 3", "--older: is of the cache, give --cache FOLDER"),
+    ("clean r --older 3", "--older: needs --cache FOLDER"),
     ("clean r --only faild", "--only faild: unknown; did you mean 'failed'?"),
     ("merge r", "Missing option '--into'"),
     ("merge r --into r", "one of the runs to merge"),
@@ -52,7 +52,7 @@ MISTAKES = [
     ("why r", "r: which cell?"),
     ("why r d a 7", "d a 7: no such cell; did you mean 'd a "),
     ("status none --watch", "none: no such folder"),
-    ("status r --every 3", "--every: is of --watch, give that too"),
+    ("status r --every 3", "--every: needs --watch"),
     ("export r --out r", "r: a folder, not a file"),
     ("why r \x1b[2J", "\N{REPLACEMENT CHARACTER}[2J: no such cell"),
     ("status r --watch --every 0", "'--every': Input should be greater than or equal to 0.1"),
@@ -141,7 +141,7 @@ def test_no_command_imports_torch(tmp_path: Path, whole_run: MakeRun) -> None:
     commands = ("verify r", "clean r", "why r d a 0", "status r --watch", "merge r --into new")
     code = """
 import sys
-from distillation_bench.bench.cli import main
+from distillation_bench.bench.cli.main import main
 for line in sys.argv[1:]:
     sys.argv = ["run_bench.py", *line.split()]
     try:

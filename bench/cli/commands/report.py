@@ -1,4 +1,4 @@
-"""The command that writes a run's report."""
+"""The command `report`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ from typing import Annotated
 
 import typer
 
-from distillation_bench.bench.cli.app import Mixed, RunFolders, app, page
+from distillation_bench.bench.cli.options import Mixed, RunFolders
 from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write
+from distillation_bench.bench.cli.terminal import page
 
 
-@app.command()
 def report(
     folders: RunFolders,
     out: Annotated[
-        Path | None, typer.Option("--out", help="the file; else report.html in the first folder")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="file to write; - is stdout",
+            show_default="report.html in the first folder",
+        ),
     ] = None,
     mixed: Mixed = False,
     no_figures: Annotated[
-        bool, typer.Option("--no-figures", help="tables and words only, which is quicker")
+        bool, typer.Option("--no-figures", help="only tables and text, which is faster")
     ] = False,
 ) -> None:
-    """Write a run's report, one HTML page, and say where it is."""
+    """Write a report as one HTML page, and print its path."""
     from distillation_bench.bench.analysis.results import read
     from distillation_bench.bench.common.files import write_atomically
     from distillation_bench.bench.report import build

@@ -1,0 +1,20 @@
+"""The command `check`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def check(
+    plugin: Annotated[
+        str, typer.Argument(help="a Python file or folder with methods, datasets or metrics")
+    ],
+) -> None:
+    """Check a plugin; exit status 1 if it breaks the contract."""
+    from distillation_bench.bench.check import check_apart
+    from distillation_bench.bench.planning.plugins.loading import plugin_path
+
+    if not check_apart(plugin_path(plugin, place="check")):
+        raise typer.Exit(1)

@@ -1,0 +1,54 @@
+"""The command `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distillation_bench.bench.cli.options import (
+    METRIC,
+    Datasets,
+    Labels,
+    Mixed,
+    OutputFile,
+    RunFolders,
+)
+from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write_all
+from distillation_bench.bench.cli.terminal import page
+
+
+def compare(
+    folders: RunFolders,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help=METRIC, show_default="nll")
+    ] = None,
+    baseline: Annotated[
+        str, typer.Option("--baseline", help="label to compare with; without it all pairs")
+    ] = "",
+    dataset: Datasets = None,
+    method: Labels = None,
+    csv: OutputFile = None,
+    json: OutputFile = None,
+    latex: OutputFile = None,
+    mixed: Mixed = False,
+) -> None:
+    """Test which methods differ, paired by teacher and seed."""
+    from distillation_bench.bench.analysis import comparison
+    from distillation_bench.bench.analysis.results import read
+
+    check_targets(csv, json, latex)
+    results = read(folders, mixed)
+    metrics = metric or [comparison.DEFAULT_METRIC]
+    compared = comparison.compare_all(results, metrics, baseline, dataset or [], method or [])
+    files: list[tuple[Path, str]] = []
+    if csv:
+        files.append((csv, comparison.as_csv(*compared)))
+    if json:
+        files.append((json, comparison.as_json(*compared)))
+    if latex:
+        files.append((latex, comparison.as_latex(*compared)))
+    write_all(files)
+    if not any(is_stdout(path) for path, _ in files):
+        page("\n\n\n".join(map(comparison.as_text, compared)))
