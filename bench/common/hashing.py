@@ -1,7 +1,7 @@
-"""What a figure was computed by: hashes of source code and of canonical JSON.
+"""Hashes of source code and of canonical JSON, of which identities and cache keys are made.
 
-A file's hash leaves out comments, docstrings and layout, so that only a change of what the code
-does makes old results stale.
+The hash of a Python file leaves out comments, docstrings and layout, so that only a change of what
+the code does makes earlier results stale.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import json
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,18 @@ from distillation_bench.bench.common.paths import ROOT
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+    """Return the SHA-256 of the canonical JSON, 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 @functools.cache
 def file_digest(path: Path) -> str:
-    """SHA-256 of a Python file's meaning: its syntax tree without docstrings."""
+    """Return the SHA-256 of a Python file's syntax tree without docstrings."""
     tree = ast.parse(path.read_bytes(), filename=str(path))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -48,12 +49,36 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 @functools.cache
 def versions(*libraries: str) -> dict[str, str]:
-    """Of installed libraries, without the build's name; read from their metadata alone."""
+    """Return the versions of installed libraries, without local labels such as `+cpu`."""
+    # Their metadata says it: no library is imported.
     return {name: version(name).partition("+")[0] for name in libraries}
 
 
+def code_files(paths: Iterable[str], excluded: Collection[str] = ()) -> list[Path]:
+    """Return the Python files of some folders, and single files.
+
+    Args:
+        paths: folders and files, relative to the folder that holds bench, methods and datasets.
+        excluded: folders and files that are left out of the folders.
+
+    Raises:
+        FileNotFoundError: one of the paths does not exist.
+    """
+    left_out = [ROOT / name for name in excluded]
+    files: set[Path] = set()
+    for path in (ROOT / name for name in paths):
+        if path.is_file():
+            files.add(path)
+        elif path.is_dir():
+            below = path.rglob("*.py")
+            files.update(f for f in below if not any(f.is_relative_to(p) for p in left_out))
+        else:
+            raise FileNotFoundError(f"no code in {path}")
+    return sorted(files)
+
+
 @functools.cache
-def code_digest(*patterns: str) -> str:
-    """One hash of all the repository's files that match the patterns, whatever their order."""
-    files = sorted({path for pattern in patterns for path in ROOT.glob(pattern)})
+def code_digest(paths: tuple[str, ...], excluded: frozenset[str] = frozenset()) -> str:
+    """Return one hash of the files that `code_files` returns."""
+    files = code_files(paths, excluded)
     return digest([[path.relative_to(ROOT).as_posix(), file_digest(path)] for path in files])

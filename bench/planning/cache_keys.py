@@ -10,62 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distillation_bench.bench.common.hashing import code_digest, digest, versions
+from distillation_bench.bench.common.hashing import digest, versions
 from distillation_bench.bench.common.random_streams import stream_name
-from distillation_bench.bench.planning.code_digests import class_code
+from distillation_bench.bench.planning.code_digests import (
+    DATA_LIBRARIES,
+    EVALUATION_SETS,
+    SPLITS,
+    TEACHER,
+    TEACHER_LIBRARIES,
+    class_code,
+)
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import key_of
 from distillation_bench.datasets.base import Dataset
-
-DATA_CODE = (
-    *(
-        "datasets/base.py",
-        "datasets/image_files/image_dataset.py",
-        "datasets/image_files/torchvision_import.py",
-        "datasets/stratified_sampling.py",
-        "datasets/array_memo.py",
-        "datasets/image_files/image_formats.py",
-        "datasets/image_files/read_errors.py",
-    ),
-    *(
-        "datasets/image_files/folder_listing.py",
-        "datasets/image_files/class_folders.py",
-        "datasets/image_files/image_decoding.py",
-        "datasets/image_files/duplicates.py",
-    ),
-    *("bench/training/data.py", "bench/common/random_streams.py", "bench/storage/tensor_files.py"),
-)
-SETS_CODE = (
-    *DATA_CODE,
-    *(
-        "datasets/corruptions.py",
-        "datasets/folder.py",
-        "datasets/ood_sets.py",
-        "datasets/shifts.py",
-    ),
-)
-TEACHER_CODE = (
-    *(
-        "bench/training/loop.py",
-        "bench/training/optimizer.py",
-        "bench/training/teacher.py",
-        "bench/common/random_streams.py",
-    ),
-    *(
-        "bench/training/hardware/compute.py",
-        "bench/training/augmentation.py",
-        "bench/planning/recipe.py",
-        "bench/training/checkpoints.py",
-    ),
-    *(
-        "bench/execution/worker.py",
-        "methods/tasks.py",
-        "methods/predictions.py",
-        "methods/networks/*.py",
-    ),
-)
-DATA_LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "torch", "torchvision")
 
 
 @dataclass(frozen=True)
@@ -147,8 +105,8 @@ class Planner:
         if data is None:
             data = self._data[dataset.name, data_seed] = self._plan_data(dataset, recipe, data_seed)
         trained = {"data": data.splits_key, "recipe": recipe.for_teacher(), "seed": seed}
-        trained |= {"device": self.device, "code": code_digest(*TEACHER_CODE)}
-        key = key_of("weights", {**trained, "versions": versions("torch")})
+        trained |= {"device": self.device, "code": TEACHER.digest()}
+        key = key_of("weights", {**trained, "versions": versions(*TEACHER_LIBRARIES)})
         outputs_key = key_of("outputs", {"weights": key, "sets": data.sets_key})
         return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key)
 
@@ -161,11 +119,11 @@ class Planner:
             "code": class_code(dataset, Dataset),
             "versions": versions(*DATA_LIBRARIES),
         }
-        splits = {**source, "examples": recipe.examples, "engine": code_digest(*DATA_CODE)}
+        splits = {**source, "examples": recipe.examples, "engine": SPLITS.digest()}
         sets = {
             **source,
             "examples": recipe.test_examples,
-            "engine": code_digest(*SETS_CODE),
+            "engine": EVALUATION_SETS.digest(),
             "ood": sorted(([each.name, each.identity] for each in sources.present), key=str),
             "corruptions": sources.identity,
         }
@@ -179,7 +137,7 @@ class Planner:
             sources=sources,
             splits_key=key_of("data", splits),
             sets_key=key_of("sets", sets),
-            code=digest([*code, code_digest(*TEACHER_CODE)]),
+            code=digest([*code, TEACHER.digest()]),
             content=digest([*content, sources.identity]),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import re
@@ -15,13 +14,12 @@ from pydantic import ValidationError
 
 from distillation_bench import datasets
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.common.hashing import code_digest, digest, versions
+from distillation_bench.bench.common.hashing import digest
 from distillation_bench.bench.common.paths import DATA_ROOT
 from distillation_bench.bench.common.random_streams import stream_name
 from distillation_bench.bench.common.text import truncated
-from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.cache_keys import Planner, TeacherPlan
-from distillation_bench.bench.planning.code_digests import class_code, modules_code
+from distillation_bench.bench.planning.code_digests import cell_code, protocol_code
 from distillation_bench.bench.planning.configuration.config import Config, Variant
 from distillation_bench.bench.planning.configuration.validation_errors import first_error
 from distillation_bench.bench.planning.estimates.job_durations import JobKind
@@ -34,28 +32,6 @@ from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
 from distillation_bench.methods.networks.options import OPTIONS, describe
 
-CELL_CODE = (
-    *(
-        "bench/training/student.py",
-        "bench/training/evaluation/evaluate.py",
-        "bench/training/evaluation/cost.py",
-        "bench/metrics/*.py",
-    ),
-    *(
-        "bench/training/evaluation/figure_arrays.py",
-        "bench/training/evaluation/outcomes.py",
-        "bench/execution/worker.py",
-        "methods/base.py",
-        "methods/schedules.py",
-        "methods/predictions.py",
-    ),
-)
-PROTOCOL_CODE = (
-    "bench/training/evaluation/evaluate.py",
-    "bench/training/evaluation/outcomes.py",
-    "bench/metrics/*.py",
-    "methods/predictions.py",
-)
 HASHES = ("protocol", "code", "data")
 DIGITS = 12
 """Of a cell's hash, in its id."""
@@ -293,18 +269,18 @@ def _cells_of(
     parameters = resolve(method, dataset, given, variant)
     label = _checked_label(variant, {name: parameters[name] for name in given})
     recipe, data = teachers[0].recipe, teachers[0].data
-    cell_code = _cell_code(method, dataset.task)
+    code_of_cell = cell_code(method, dataset.task)
     alike = digest(
         {
             "method": method.name,
             "parameters": parameters,
             "recipe": recipe.training(),
             "ood": sorted([s.name, s.group, bool(s.absent)] for s in data.sources.ood),
-            "code": cell_code,
+            "code": code_of_cell,
         }
     )
     stem = _stem(dataset, method, variant)
-    protocol, code = _protocol(dataset.task), digest([cell_code, data.code])[:32]
+    protocol, code = protocol_code(dataset.task), digest([code_of_cell, data.code])[:32]
     for teacher in teachers:
         content = digest([alike, teacher.seed, teacher.outputs_key])
         yield Cell(
@@ -392,25 +368,3 @@ def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "")
-
-
-@functools.cache
-def _cell_code(method: type[Method], task: str) -> str:
-    return digest(
-        {
-            "engine": code_digest(*CELL_CODE),
-            "versions": versions("numpy", "torch"),
-            "method": class_code(method, Method),
-            "metrics": _metrics_code(task),
-        }
-    )
-
-
-@functools.cache
-def _protocol(task: str) -> str:
-    return digest({"engine": code_digest(*PROTOCOL_CODE), "metrics": _metrics_code(task)})[:32]
-
-
-def _metrics_code(task: str) -> str:
-    applying = [metric for metric in METRICS.values() if metric.applies(task)]
-    return modules_code(metric.function.__module__ for metric in applying)

@@ -1,29 +1,210 @@
-"""Digests of the code that decides values."""
+"""Which code decides which values: the digests of code in cache keys and in cells' identities.
+
+A digest covers whole folders, so that a new file counts without further ado; what it leaves out
+is listed with the reason. The file of a single method or dataset is in no such digest: its class
+has one of its own, so that an edited method makes only its own cells stale.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from distillation_bench.bench.common.hashing import digest
+from distillation_bench.bench.common.hashing import code_digest, code_files, digest, versions
+from distillation_bench.bench.common.paths import PACKAGE
+from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.plugins.integrity import require_source
 from distillation_bench.bench.planning.plugins.loading import files_of, module_code
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods import METHODS
+from distillation_bench.methods.base import Method
+
+DATA_LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "torch", "torchvision")
+TEACHER_LIBRARIES = ("torch",)
+CELL_LIBRARIES = ("numpy", "torch")
+
+DECIDES_NO_VALUE: Mapping[str, str] = {
+    # Rooms
+    "bench/cli": "reads options, which are in identities as values",
+    "bench/check": "tries plugins before they are used",
+    "bench/execution": "decides where and when cells run",
+    "bench/planning": "what it decides is in identities as values",
+    "bench/storage": "returns what was stored, verified by checksums, or nothing",
+    "bench/analysis": "reads records",
+    "bench/figures": "reads records",
+    "bench/report": "reads records",
+    # Files
+    "bench/common/__init__.py": "names modules",
+    "bench/common/devices.py": "names devices; their kind is in a teacher's key",
+    "bench/common/errors.py": "messages",
+    "bench/common/files.py": "writes whole files",
+    "bench/common/hashing.py": "makes identities",
+    "bench/common/locks.py": "lets one process write at a time",
+    "bench/common/paths.py": "folders",
+    "bench/common/program.py": "commands in messages",
+    "bench/common/signals.py": "ends the program, and a worker between two epochs",
+    "bench/common/terminal_tables.py": "prints tables",
+    "bench/common/text.py": "prints messages",
+    "bench/metrics/__init__.py": "names modules",
+    "bench/training/__init__.py": "names modules",
+    "bench/training/evaluation/__init__.py": "names modules",
+    "bench/training/hardware/__init__.py": "names modules",
+    "bench/training/hardware/bfloat16_speed.py": "measures how fast a precision is",
+    "bench/training/forecast.py": "measures how long a run takes",
+    "methods/__init__.py": "a registry; each class has its own digest",
+    "methods/lazy.py": "delays imports",
+    "datasets/__init__.py": "a registry; each class has its own digest",
+    "datasets/image_files/__init__.py": "names modules",
+}
+"""Code that no digest covers, with the reason."""
+
+
+@dataclass(frozen=True)
+class CodeScope:
+    """The code that decides some values: whole folders, except a few files and folders.
+
+    Attributes:
+        paths: folders, and single files of rooms that decide no value else, relative to the
+            folder that holds bench, methods and datasets.
+        excluded: what this scope leaves out of its folders, each with the reason.
+    """
+
+    paths: tuple[str, ...]
+    excluded: Mapping[str, str]
+
+    def files(self) -> list[Path]:
+        """Return the files that the digest covers."""
+        return code_files(self.paths, self._all_excluded())
+
+    def digest(self) -> str:
+        """Return one hash of all files."""
+        return code_digest(self.paths, self._all_excluded())
+
+    def _all_excluded(self) -> frozenset[str]:
+        return frozenset({*DECIDES_NO_VALUE, *self.excluded, *_registered_files()})
+
+
+_NO_NETWORK = "arrays are made before any network"
+_OTHER_SETS = "makes evaluation sets, not splits"
+_NO_TEACHER = "for students alone"
+
+SPLITS = CodeScope(
+    paths=("datasets", "bench/training", "bench/common", "bench/storage/tensor_files.py"),
+    excluded={
+        "datasets/corruptions.py": _OTHER_SETS,
+        "datasets/folder.py": "a dataset, whose class has its own digest",
+        "datasets/ood_sets.py": _OTHER_SETS,
+        "datasets/shifts.py": _OTHER_SETS,
+        "bench/training/augmentation.py": _NO_NETWORK,
+        "bench/training/checkpoints.py": _NO_NETWORK,
+        "bench/training/evaluation": _NO_NETWORK,
+        "bench/training/hardware": _NO_NETWORK,
+        "bench/training/loop.py": _NO_NETWORK,
+        "bench/training/optimizer.py": _NO_NETWORK,
+        "bench/training/student.py": _NO_NETWORK,
+        "bench/training/teacher.py": _NO_NETWORK,
+    },
+)
+"""What training and validation splits are made by."""
+
+EVALUATION_SETS = CodeScope(
+    paths=SPLITS.paths,
+    excluded={path: reason for path, reason in SPLITS.excluded.items() if reason is _NO_NETWORK},
+)
+"""What test sets, shifted ones too, and OOD sets are made by."""
+
+TEACHER = CodeScope(
+    paths=(
+        "bench/training",
+        "bench/common",
+        "bench/planning/recipe.py",
+        "bench/execution/worker.py",
+        "methods",
+    ),
+    excluded={
+        "bench/training/evaluation": "measures what was trained",
+        "bench/training/student.py": _NO_TEACHER,
+        "methods/base.py": _NO_TEACHER,
+        "methods/schedules.py": _NO_TEACHER,
+    },
+)
+"""What teachers are trained by, and their outputs computed."""
+
+CELL = CodeScope(paths=(*TEACHER.paths, "bench/metrics"), excluded={})
+"""What students are trained and measured by, beside the files of methods and metrics' plugins."""
+
+PROTOCOL = CodeScope(
+    paths=("bench/training/evaluation", "bench/metrics", "methods/predictions.py"), excluded={}
+)
+"""What measures: values of different protocols are not compared."""
+
+DECODER = CodeScope(
+    paths=("datasets/image_files",),
+    excluded={
+        "datasets/image_files/class_folders.py": "finds files",
+        "datasets/image_files/duplicates.py": "compares decoded images",
+        "datasets/image_files/image_dataset.py": "makes splits of decoded images",
+        "datasets/image_files/folder_listing.py": "finds files",
+        "datasets/image_files/read_errors.py": "error messages",
+        "datasets/image_files/torchvision_import.py": "reads files of other formats",
+    },
+)
+"""What image files are decoded by."""
+
+
+@functools.cache
+def _registered_files() -> frozenset[str]:
+    """Return the files of single methods and datasets, whose classes have their own digests."""
+    modules = {cls.__module__ for cls in (*METHODS.values(), *DATASETS.values())}
+    own = (module.split(".")[1:] for module in modules if module.startswith(f"{PACKAGE}."))
+    return frozenset(f"{'/'.join(parts)}.py" for parts in own)
+
+
+# Digests of what a cell is made by
+
+
+@functools.cache
+def cell_code(method: type[Method], task: str) -> str:
+    """Return a hash of the code and libraries that a method's cells of a task are computed by.
+
+    Raises:
+        UsageError: as `class_code`.
+    """
+    return digest(
+        {
+            "engine": CELL.digest(),
+            "versions": versions(*CELL_LIBRARIES),
+            "method": class_code(method, Method),
+            "metrics": _metrics_code(task),
+        }
+    )
+
+
+@functools.cache
+def protocol_code(task: str) -> str:
+    """Return a hash of the code that measures values of a task, 32 hexadecimal digits."""
+    return digest({"engine": PROTOCOL.digest(), "metrics": _metrics_code(task)})[:32]
+
+
+def _metrics_code(task: str) -> str:
+    metrics = [metric for metric in METRICS.values() if metric.applies(task)]
+    return _modules_code(metric.function.__module__ for metric in metrics)
 
 
 @functools.cache
 def class_code(cls: type, base: type) -> str:
-    """A hash of the code of a class and its ancestors below the base.
+    """Return a hash of the files of a class and of its ancestors below a base.
 
     Raises:
-        UsageError: a function of it is not that of its source.
+        UsageError: a function of the class is not the one in its source.
     """
-    modules = [
-        each.__module__ for each in cls.__mro__ if issubclass(each, base) and each is not base
-    ]
     require_source(cls, base, files_of(cls.__module__))
-    return modules_code(modules)
+    ancestors = [parent for parent in cls.__mro__ if issubclass(parent, base)]
+    return _modules_code(parent.__module__ for parent in ancestors if parent is not base)
 
 
-def modules_code(modules: Iterable[str]) -> str:
-    """One hash of the code of modules, whatever their order."""
+def _modules_code(modules: Iterable[str]) -> str:
+    """Return one hash of the code of modules, whatever their order."""
     return digest(sorted({module_code(module) for module in modules}))

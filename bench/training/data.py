@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillation_bench.bench.common.hashing import code_digest, digest, versions
+from distillation_bench.bench.common.hashing import digest, versions
 from distillation_bench.bench.common.random_streams import numpy_stream, stream_name
 from distillation_bench.bench.planning.cache_keys import DataPlan
+from distillation_bench.bench.planning.code_digests import DECODER
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.storage.tensor_files import Later
 from distillation_bench.datasets import get
@@ -148,9 +149,7 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
 
 def _remembered(cache: Cache, content: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Images that were decoded for another seed or set are in the cache."""
-    code = code_digest(
-        "datasets/image_files/image_decoding.py", "datasets/image_files/image_formats.py"
-    )
+    code = DECODER.digest()
     key = f"decoded-{digest([content, code, versions('numpy', 'pillow')])[:32]}"
     with cache.lock(key):
         try:

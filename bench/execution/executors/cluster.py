@@ -23,6 +23,7 @@ from typing import Any
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import write_atomically
 from distillation_bench.bench.common.hashing import code_digest, versions
+from distillation_bench.bench.common.paths import FOLDERS
 from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     Executor,
@@ -46,7 +47,6 @@ LOOK = 1.0
 """Seconds between two looks whether a job is still wanted, or at how many workers there are."""
 KEPT = 64
 """Cache entries that a cluster holds beside those that its jobs read."""
-CODE = ("bench/**/*.py", "methods/**/*.py", "datasets/**/*.py")
 
 
 class Cluster(Executor):
@@ -310,7 +310,7 @@ class RemoteJob:
 def identity() -> dict[str, str]:
     """What must be equal on all machines for a run's figures to be of one kind."""
     python = ".".join(map(str, sys.version_info[:2]))
-    return {"code": code_digest(*CODE)[:12], "python": python, **versions("torch", "numpy")}
+    return {"code": code_digest(FOLDERS)[:12], "python": python, **versions("torch", "numpy")}
 
 
 def differences(drivers: Mapping[str, str]) -> str:

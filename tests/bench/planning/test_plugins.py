@@ -20,7 +20,7 @@ from distillation_bench.bench.common.hashing import file_digest
 from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.metrics.registry import METRICS
-from distillation_bench.bench.planning.code_digests import class_code
+from distillation_bench.bench.planning.code_digests import cell_code, class_code
 from distillation_bench.bench.planning.plugins import integrity
 from distillation_bench.bench.planning.plugins import loading as plugins
 from distillation_bench.bench.planning.plugins.loading import (
@@ -543,13 +543,11 @@ def test_a_method_that_was_replaced_before_is_refused(
     assert "distillation_bench.methods.kd.KD.loss" not in str(cells("kd"))
     monkeypatch.setattr(METHODS["kd"], "loss", lambda self, outputs, batch, now: {})
     class_code.cache_clear()
-    from distillation_bench.bench.planning.cells import _cell_code
-
-    _cell_code.cache_clear()
+    cell_code.cache_clear()
     assert mistake(lambda: cells("kd")) == (
         "distillation_bench.methods.kd.KD.loss is not what its source says: something replaced it"
     )
-    _cell_code.cache_clear()
+    cell_code.cache_clear()
 
 
 def test_all_built_in_code_is_that_of_its_source() -> None:
