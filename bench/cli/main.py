@@ -41,10 +41,10 @@ def main() -> None:
     sys.exit(status)
 
 
-def _run_command() -> int:
+def _run_command() -> int | None:
     with signals.raise_interrupts():
         _check_arguments(sys.argv[1:])
-        status: int = app(standalone_mode=False)
+        status: int | None = app(standalone_mode=False)
         streams.write("")
     return status
 
@@ -69,10 +69,9 @@ def _check_arguments(arguments: Sequence[str]) -> None:
     for previous, argument in itertools.pairwise(["bench", *arguments]):
         option = re.fullmatch(r"(--[a-z-]+)=", argument)
         if option or not argument:
-            name = option[1] if option else previous
-            raise UsageError(f"{name}: is followed by an empty value")
+            raise UsageError(f"{option[1] if option else previous}: the value is empty")
         if not _is_text(argument):
-            raise UsageError(f"{previous} {argument}: has a byte that is no {_encoding()}")
+            raise UsageError(f"{previous} {argument}: is not valid {_encoding()}")
     for variable in ("BENCH_CACHE", "BENCH_DATA"):
         if os.environ.get(variable) == "":
             raise UsageError(f"{variable}: is set and empty; give a folder, or unset it")

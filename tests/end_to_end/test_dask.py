@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.cluster import Cluster, can_hide, cluster, kill_all
+from tests.end_to_end.failing_plugins import CELL, ENDS, ending_plugin
 from tests.end_to_end.program import ROOT, SHORT, Bench, places, records, start
-from tests.end_to_end.test_command_line import ENDS, ONE, ending
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_worker_that_held_what_travels_is_killed(
 def test_each_bad_end_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
     """One that exits, one that kills its process, one that hangs until the timeout."""
     dask.worker("--nthreads", "2")
-    arguments = (*ending(tmp_path, ENDS), *ONE, *dask.options, "--timeout", "10")
+    arguments = (*ending_plugin(tmp_path, ENDS), *CELL, *dask.options, "--timeout", "10")
     done = bench("run", *arguments, *places("run"))
     assert done.returncode == 1
     for name, (_, reason) in ENDS.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.end_to_end.failing_plugins import CELL
 from tests.end_to_end.program import Bench
-from tests.end_to_end.test_command_line import ONE
 from tests.users import ANNA, BERT, GROUP, as_user, shared_folder
 
 
@@ -15,13 +15,13 @@ def test_a_run_says_so_in_one_line_and_blames_no_cell(
 ) -> None:
     with shared_folder(0o2775) as folder:
         cache = folder / "cache"
-        assert here("run", *ONE, "--results", "mine", "--cache", str(cache)).returncode == 0
+        assert here("run", *CELL, "--results", "mine", "--cache", str(cache)).returncode == 0
         (teacher,) = cache.glob("outputs-*.safetensors")
         teacher.chmod(0o600)
         os.chown(cache, ANNA, GROUP)
         cache.chmod(0o2775)
         monkeypatch.chdir(folder)
-        done = as_user(BERT, here, "run", *ONE, "--results", "run", "--cache", str(cache))
+        done = as_user(BERT, here, "run", *CELL, "--results", "run", "--cache", str(cache))
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == (
             f"error: {teacher}: Permission denied; finished cells are kept"
