@@ -1,4 +1,4 @@
-"""What the metrics share: checks of their inputs, top-1 classes and the KL divergence."""
+"""Shared by the metrics: checks of their inputs, top-1 classes and the KL divergence."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from distillation_bench.bench.metrics.outcome import Array
 
 Integers = NDArray[np.integer[Any]]
 
-# Probabilities that a network computed in float32 may leave [0, 1] by rounding.
+NAN = float("nan")
 ROUNDING = 1e-6
+"""Tolerance around [0, 1]: probabilities that were computed in float32 may leave it by rounding."""
 
 
-def numbers(name: str, values: ArrayLike, ndim: int) -> Array:
-    """`values` as float64.
+def as_float64(name: str, values: ArrayLike, ndim: int) -> Array:
+    """Return `values` as an array of float64.
 
     Raises:
-        ValueError: it is empty or has not `ndim` dimensions.
+        ValueError: the array is empty, or the number of its dimensions is not `ndim`.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != ndim or array.size == 0:
@@ -30,7 +31,7 @@ def numbers(name: str, values: ArrayLike, ndim: int) -> Array:
 
 
 def require_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Refuse an array of another shape, rather than broadcast it.
+    """Refuse an array of another shape instead of broadcasting it.
 
     Raises:
         ValueError: the shapes differ.
@@ -39,22 +40,27 @@ def require_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> Non
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
 
 
-def equal_shapes(a: ArrayLike, b: ArrayLike, ndim: int) -> tuple[Array, Array]:
-    """Two arrays of one shape as float64.
+def same_shape_arrays(a: ArrayLike, b: ArrayLike, ndim: int) -> tuple[Array, Array]:
+    """Return two arrays of the same shape as float64.
 
     Raises:
-        ValueError: one is empty, has not `ndim` dimensions, or the shapes differ.
+        ValueError: an array is empty or does not have `ndim` dimensions, or the shapes differ.
     """
-    first, second = numbers("the first array", a, ndim), numbers("the second array", b, ndim)
+    first, second = as_float64("the first array", a, ndim), as_float64("the second array", b, ndim)
     require_shape("the second array", second, first.shape)
     return first, second
 
 
 def class_targets(targets: ArrayLike, examples: int, classes: int) -> Integers:
-    """Targets [N] as integers in [0, C).
+    """Return class targets [N], integers in [0, C).
+
+    Args:
+        targets: [N].
+        examples: N.
+        classes: C.
 
     Raises:
-        ValueError: they are not integers, not N, or outside [0, C).
+        ValueError: the targets are not integers, their number is not N, or one is outside [0, C).
     """
     array = np.asarray(targets)
     require_shape("targets", array, (examples,))
@@ -67,24 +73,25 @@ def class_targets(targets: ArrayLike, examples: int, classes: int) -> Integers:
 
 
 def probability_table(probabilities: ArrayLike) -> Array:
-    """Probabilities [N, C] as float64; nan is let through.
+    """Return probabilities [N, C] as float64; nan is accepted.
 
     Raises:
-        ValueError: it is empty, not a table, or holds values outside [0, 1] (logits, perhaps).
+        ValueError: the array is empty or not two-dimensional, or a value is outside [0, 1], as
+            logits are.
     """
-    array = numbers("probabilities", probabilities, 2)
+    array = as_float64("probabilities", probabilities, 2)
     if array.min() < -ROUNDING or array.max() > 1 + ROUNDING:
         raise ValueError("probabilities must lie in [0, 1]")
     return array
 
 
-def variances_of(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Variances of a given shape as float64; nan is let through.
+def as_variances(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return variances of the given shape as float64; nan is accepted.
 
     Raises:
-        ValueError: the shape is another one, or a variance is negative.
+        ValueError: the shape differs, or a variance is negative.
     """
-    array = numbers(name, values, len(shape))
+    array = as_float64(name, values, len(shape))
     require_shape(name, array, shape)
     if (array < 0).any():
         raise ValueError(f"{name} must not be negative")
@@ -92,18 +99,19 @@ def variances_of(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Array:
 
 
 def top_class(scores: Array) -> tuple[Array, Integers]:
-    """The highest score along the last axis and its class; the first of equal ones, as in numpy.
+    """Return the highest score along the last axis, and its class.
 
-    The score is nan where any class has nan, so that it also tells which classes are void.
+    Of equal scores the first class counts, as in numpy. Where any class has nan, the score is nan
+    and the class has no meaning.
     """
     classes = scores.argmax(-1)
     return np.take_along_axis(scores, classes[..., None], -1)[..., 0], classes
 
 
-def divergence(log_p: Array, log_q: Array) -> Array:
-    """KL(p‖q) = Σ p (ln p − ln q) over the last axis, in nats, with 0 ln 0 = 0.
+def kl_divergence(log_p: Array, log_q: Array) -> Array:
+    """Return KL(p‖q) = Σ p (ln p − ln q) over the last axis, in nats, with 0 ln 0 = 0.
 
-    inf where q is 0 and p is not.
+    It is inf where q is 0 and p is not.
     """
     p = np.exp(log_p)
     with np.errstate(invalid="ignore"):  # −inf − −inf and 0 · inf, which the mask sets to 0

@@ -1,7 +1,7 @@
 """Accuracy, calibration and selective prediction of class probabilities.
 
-N examples, C classes; logarithms are natural. A nan in the input makes a figure nan: a network
-that diverged has no accuracy. No figure depends on the order of the examples.
+N examples, C classes; logarithms are natural. A nan in the input makes the value nan: a network
+that diverged has no accuracy. No value depends on the order of the examples.
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distillation_bench.bench.metrics.arrays import (
+    NAN,
     Integers,
+    as_float64,
     class_targets,
-    numbers,
     probability_table,
     require_shape,
     top_class,
 )
-from distillation_bench.bench.metrics.ood_detection import NAN, auroc
+from distillation_bench.bench.metrics.ood_detection import auroc
 from distillation_bench.bench.metrics.order_statistics import averaged_over_ties
 from distillation_bench.bench.metrics.outcome import Array
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
-# Slope of the NLL in 1/T, in nats, below which T is not worth moving: the whole interval of 1/T
-# is 20 wide, so no other T in bounds has an NLL lower by more than 20 times this.
 FLAT = 1e-12
+"""Slope of the NLL in 1/T, in nats, below which T is not moved any more.
+
+1/T ranges over an interval of width 20, so no T within the bounds has an NLL that is lower by more
+than 20 times this.
+"""
 
 
 def accuracy(probabilities: ArrayLike, targets: ArrayLike) -> float:
@@ -65,7 +69,7 @@ def brier(probabilities: ArrayLike, targets: ArrayLike) -> float:
 
 
 def nll(log_likelihood: ArrayLike) -> float:
-    """Negative log-likelihood −mean ln p(target), nats; inf if a target had probability 0.
+    """Negative log-likelihood −mean ln p(target), in nats; inf if a target had probability 0.
 
     Args:
         log_likelihood: ln p(target) [N].
@@ -73,7 +77,7 @@ def nll(log_likelihood: ArrayLike) -> float:
     Raises:
         ValueError: the array is empty or not one-dimensional.
     """
-    return float(-numbers("log_likelihood", log_likelihood, 1).mean())
+    return float(-as_float64("log_likelihood", log_likelihood, 1).mean())
 
 
 def ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
@@ -94,38 +98,41 @@ def ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
     _require_bins(bins)
     confidence, correct = _top1(probability_table(probabilities), targets)
     inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
-    gaps = np.bincount(np.searchsorted(inner_edges, confidence), weights=correct - confidence)
-    return float(np.abs(gaps).sum() / len(confidence))
+    errors = np.bincount(np.searchsorted(inner_edges, confidence), weights=correct - confidence)
+    return float(np.abs(errors).sum() / len(confidence))
 
 
 def reliability(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> Array:
-    """What `ece` sums up, by bin of the highest probability [3, bins].
+    """Reliability diagram of the top-1 class: the bins that `ece` sums over.
 
-    Rows: number of examples, their mean confidence, their accuracy; nan in an empty bin. An
-    example whose confidence is nan is in none.
+    Examples whose confidence is nan are left out.
 
     Args:
         probabilities: [N, C].
         targets: classes [N].
         bins: B.
+
+    Returns:
+        [3, B]: for each bin of the highest probability the number of examples, their mean
+        confidence and their accuracy; the last two are nan in an empty bin.
     """
     confidence, correct = _top1(probability_table(probabilities), targets)
-    known = ~np.isnan(confidence)
-    confidence, correct = confidence[known], correct[known]
-    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
-    counts = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, each, bins) for each in (confidence, correct)]
+    finite = ~np.isnan(confidence)
+    confidence, correct = confidence[finite], correct[finite]
+    bin_of = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
+    counts = np.bincount(bin_of, minlength=bins)
+    sums = [np.bincount(bin_of, values, bins) for values in (confidence, correct)]
     with np.errstate(invalid="ignore"):
-        return np.stack([counts, *(each / counts for each in sums)])
+        return np.stack([counts, *(total / counts for total in sums)])
 
 
 def adaptive_ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -> float:
     """Expected calibration error of the top-1 class over bins of equal mass, 0 to 1.
 
-    As `ece`, with the examples sorted by confidence and cut into B bins whose sizes differ by one
-    at most, the larger first (Nguyen & O'Connor 2015). Where a cut falls between equal
-    confidences, each of them has their mean correctness, so row order does not matter. Fewer than
-    B examples get a bin each.
+    As `ece`, but the examples are sorted by confidence and cut into B bins whose sizes differ by at
+    most one, the larger bins first (Nguyen & O'Connor 2015). Examples of equal confidence share
+    their mean correctness, so that a cut between them does not depend on their order. Fewer than B
+    examples get a bin each.
 
     Args:
         probabilities: [N, C].
@@ -139,16 +146,16 @@ def adaptive_ece(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) -
     confidence, correct = averaged_over_ties(*_top1(probability_table(probabilities), targets))
     size, larger = divmod(len(confidence), bins)
     sizes = size + (np.arange(min(bins, len(confidence))) < larger)
-    gaps = np.add.reduceat(correct - confidence, sizes.cumsum() - sizes)
-    return float(np.abs(gaps).sum() / len(confidence))
+    errors = np.add.reduceat(correct - confidence, sizes.cumsum() - sizes)
+    return float(np.abs(errors).sum() / len(confidence))
 
 
 def misclassification_auroc(
     uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike
 ) -> float:
-    """Probability that a wrong example is more uncertain than a right one; ties count half.
+    """Probability that a misclassified example is more uncertain than a correct one, 0 to 1.
 
-    nan where there are no errors, or only errors (Hendrycks & Gimpel 2017).
+    Ties count half (Hendrycks & Gimpel 2017). It is nan if there are no errors, or only errors.
 
     Args:
         uncertainty: [N], high where an error is likely.
@@ -159,7 +166,7 @@ def misclassification_auroc(
         ValueError: empty input, shapes that do not match, or targets outside [0, C).
     """
     values, wrong = _uncertain_errors(uncertainty, probabilities, targets)
-    # A nan marks an example that is neither right nor wrong.
+    # nan marks an example that is neither correct nor wrong.
     if np.isnan(wrong).any() or wrong.min() == wrong.max():
         return NAN
     return auroc(values[wrong == 0], values[wrong == 1])
@@ -188,31 +195,31 @@ def aurc(uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike) -
 
 
 def temper(log_probabilities: ArrayLike, temperature: float) -> Array:
-    """ln of p^(1/T), normalised over classes [N, C] (Guo et al. 2017; Ashukha et al. 2020).
+    """Apply a temperature: ln of p^(1/T), normalised over classes [N, C].
 
-    A probability of 0 remains 0.
+    Guo et al. 2017; Ashukha et al. 2020. A probability of 0 remains 0.
 
     Args:
         log_probabilities: ln p [N, C]; −inf for p = 0.
-        temperature: T; a nan gives nan.
+        temperature: T; nan gives nan.
 
     Raises:
-        ValueError: empty input, not a table, or T infinite or not above 0.
+        ValueError: empty input, not two-dimensional, or T infinite or not above 0.
     """
     if temperature <= 0 or np.isinf(temperature):
         raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
-    scaled = _shifted(numbers("log_probabilities", log_probabilities, 2)) / temperature
+    scaled = _shifted(as_float64("log_probabilities", log_probabilities, 2)) / temperature
     result: Array = scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
     return result
 
 
 def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
-    """The temperature T in [0.05, 20] of least NLL after `temper` on these examples.
+    """Return the temperature T in [0.05, 20] that minimises the NLL after `temper`.
 
-    The NLL is convex in 1/T, so its slope has one change of sign, found by Newton's method kept
-    within a bracket. An example whose target has probability 0 has an infinite NLL at every T and
-    is left out. Where no T matters (uniform predictions, nothing left) it is 1. A nan or +inf in
-    the input gives nan. A result at a bound says that the optimum lies there or beyond.
+    The NLL is convex in 1/T, so its slope changes sign once; Newton's method within a bracket finds
+    where. Examples whose target has probability 0 are left out, as their NLL is infinite at every
+    T. T is 1 if it has no effect (uniform predictions, no examples left), and nan if the input has
+    nan or +inf. A T at a bound means that the optimum lies there or beyond.
 
     Args:
         log_probabilities: ln p [N, C]; −inf for p = 0.
@@ -221,18 +228,18 @@ def fit_temperature(log_probabilities: ArrayLike, targets: ArrayLike) -> float:
     Raises:
         ValueError: empty input, shapes that do not match, or targets outside [0, C).
     """
-    table = numbers("log_probabilities", log_probabilities, 2)
+    table = as_float64("log_probabilities", log_probabilities, 2)
     truth = class_targets(targets, *table.shape)
-    if not (table < np.inf).all():  # so that nan is caught, too
+    if not (table < np.inf).all():  # also true where there is nan
         return NAN
-    reached = table[np.arange(len(table)), truth] > -np.inf
-    if not reached.any():
+    possible = table[np.arange(len(table)), truth] > -np.inf
+    if not possible.any():
         return 1.0
-    return 1 / _best_inverse(_NllSlope(table[reached], truth[reached]))
+    return 1 / _best_inverse(_NllSlope(table[possible], truth[possible]))
 
 
 class _NllSlope:
-    """First and second derivative of the mean tempered NLL in b = 1/T.
+    """First and second derivative of the mean tempered NLL with respect to b = 1/T.
 
     With p_b ∝ p^b they are E_{p_b}[ln p] − ln p_y and Var_{p_b}[ln p], averaged over examples.
     """
@@ -240,7 +247,7 @@ class _NllSlope:
     def __init__(self, log_probabilities: Array, targets: Integers) -> None:
         self._shifted = _shifted(log_probabilities)
         self._target = self._shifted[np.arange(len(targets)), targets].mean()
-        # Impossible classes weigh 0, but 0 · −inf is nan.
+        # Classes of probability 0 have weight 0, but 0 · −inf is nan.
         self._values = np.where(np.isneginf(self._shifted), 0.0, self._shifted)
 
     def __call__(self, inverse: float) -> tuple[float, float]:
@@ -253,29 +260,33 @@ class _NllSlope:
 
 
 def _best_inverse(derivatives: Callable[[float], tuple[float, float]]) -> float:
-    """Where the rising slope crosses 0 between 1 / HIGHEST and 1 / LOWEST, or the nearer bound."""
-    at, (slope, curvature) = 1.0, derivatives(1.0)
+    """Return the zero of the slope between 1 / HIGHEST and 1 / LOWEST, or the nearer bound.
+
+    Args:
+        derivatives: the slope, which rises, and its derivative at a point.
+    """
+    point, (slope, curvature) = 1.0, derivatives(1.0)
     if abs(slope) <= FLAT:
-        return at
+        return point
     low, high = 1 / HIGHEST_TEMPERATURE, 1 / LOWEST_TEMPERATURE
     bound = low if slope > 0 else high
     if derivatives(bound)[0] * slope >= 0:
         return bound
-    # Where Newton's step leaves the bracket, halve the bracket.
     for _ in range(200):
-        low, high = (low, at) if slope > 0 else (at, high)
-        following = at - slope / curvature if curvature > 0 else np.nan
-        if not low < following < high:
-            following = (low + high) / 2
-        step, at = abs(following - at), following
-        slope, curvature = derivatives(at)
-        if abs(slope) <= FLAT or step <= 1e-14 * at:
+        low, high = (low, point) if slope > 0 else (point, high)
+        next_point = point - slope / curvature if curvature > 0 else np.nan
+        # If Newton's step leaves the bracket, halve the bracket.
+        if not low < next_point < high:
+            next_point = (low + high) / 2
+        step, point = abs(next_point - point), next_point
+        slope, curvature = derivatives(point)
+        if abs(slope) <= FLAT or step <= 1e-14 * point:
             break
-    return at
+    return point
 
 
 def _shifted(log_probabilities: Array) -> Array:
-    """Each row less its maximum, so that no exponential overflows; nan if all are −inf."""
+    """Subtract the maximum of each row, so that no exponential overflows; nan if all are −inf."""
     with np.errstate(invalid="ignore"):
         result: Array = log_probabilities - log_probabilities.max(1, keepdims=True)
     return result
@@ -287,8 +298,11 @@ def _require_bins(bins: int) -> None:
 
 
 def _top1(scores: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
-    """The top-1 score [N] and whether its class is the target: 1, 0, or nan for rows with nan."""
-    table = numbers("probabilities", scores, 2)
+    """Return the top-1 score [N], and 1 where its class is the target, else 0 [N].
+
+    Both are nan in rows with nan.
+    """
+    table = as_float64("probabilities", scores, 2)
     truth = class_targets(targets, *table.shape)
     confidence, classes = top_class(table)
     return confidence, np.where(np.isnan(confidence), np.nan, classes == truth)
@@ -297,8 +311,8 @@ def _top1(scores: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
 def _uncertain_errors(
     uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike
 ) -> tuple[Array, Array]:
-    """The uncertainties [N] and whether each example is wrong: 1, 0, or nan."""
-    values = numbers("uncertainty", uncertainty, 1)
+    """Return the uncertainties [N], and 1 where the top-1 class is wrong, 0 or nan else [N]."""
+    values = as_float64("uncertainty", uncertainty, 1)
     _, correct = _top1(probabilities, targets)
     require_shape("uncertainty", values, correct.shape)
     return values, 1 - correct

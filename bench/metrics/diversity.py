@@ -1,6 +1,6 @@
-"""How much S members or heads differ at N examples; nan where S < 2, as there are no pairs.
+"""How much S members or heads differ on N examples; nan if S < 2, as there are no pairs.
 
-Logarithms are natural. A nan in the input makes a figure nan.
+Logarithms are natural. A nan in the input makes the value nan.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distillation_bench.bench.metrics.arrays import divergence, numbers, top_class, variances_of
-from distillation_bench.bench.metrics.ood_detection import NAN
+from distillation_bench.bench.metrics.arrays import (
+    NAN,
+    as_float64,
+    as_variances,
+    kl_divergence,
+    top_class,
+)
 
 
 def disagreement(probabilities: ArrayLike) -> float:
     """Share of unordered pairs with different top-1 classes, averaged over examples, 0 to 1.
 
-    1 − Σ_c n_c (n_c − 1) / (S (S − 1)), where n_c members have class c on top (Fort et al. 2019).
+    1 − Σ_c n_c (n_c − 1) / (S (S − 1)), where n_c members predict class c (Fort et al. 2019).
     Of equally probable classes the first counts.
 
     Args:
@@ -24,24 +29,24 @@ def disagreement(probabilities: ArrayLike) -> float:
     Raises:
         ValueError: the array is empty or not three-dimensional.
     """
-    table = numbers("probabilities", probabilities, 3)
+    table = as_float64("probabilities", probabilities, 3)
     members, examples, classes = table.shape
     if members < 2:
         return NAN
     top, chosen = top_class(table)
     if np.isnan(top).any():
         return NAN
-    cells = chosen + classes * np.arange(examples)
-    votes = np.bincount(cells.ravel(), minlength=examples * classes)
+    indices = chosen + classes * np.arange(examples)
+    votes = np.bincount(indices.ravel(), minlength=examples * classes)
     agreeing = (votes * (votes - 1)).sum()
     return float(1 - agreeing / (examples * members * (members - 1)))
 
 
 def pairwise_kl(log_probabilities: ArrayLike) -> float:
-    """Mean of KL(p_i‖p_j) over ordered pairs i ≠ j and examples, nats (Malinin et al. 2021).
+    """Mean of KL(p_i‖p_j) over ordered pairs i ≠ j and examples, in nats (Malinin et al. 2021).
 
-    inf if a member rules out a class that another does not. Since ln p_j enters linearly, the sum
-    over j needs only its mean: Σ_i KL(p_i ‖ exp(mean_j ln p_j)) / (S − 1).
+    It is inf if a member gives probability 0 to a class that another does not. As ln p_j enters
+    linearly, the sum over j needs its mean alone: Σ_i KL(p_i ‖ exp(mean_j ln p_j)) / (S − 1).
 
     Args:
         log_probabilities: ln p [S, N, C]; −inf for 0.
@@ -49,19 +54,19 @@ def pairwise_kl(log_probabilities: ArrayLike) -> float:
     Raises:
         ValueError: the array is empty or not three-dimensional.
     """
-    log_p = numbers("log_probabilities", log_probabilities, 3)
+    log_p = as_float64("log_probabilities", log_probabilities, 3)
     members = len(log_p)
     if members < 2:
         return NAN
-    return float(divergence(log_p, log_p.mean(0)).sum(0).mean() / (members - 1))
+    return float(kl_divergence(log_p, log_p.mean(0)).sum(0).mean() / (members - 1))
 
 
 def pairwise_kl_gaussian(means: ArrayLike, variances: ArrayLike) -> float:
-    """Mean of KL(N_i‖N_j) over ordered pairs i ≠ j and examples, nats.
+    """Mean of KL(N_i‖N_j) between Gaussians over ordered pairs i ≠ j and examples, in nats.
 
-    The logarithms of the variances cancel over ordered pairs; what remains is
-    ½ (v_i + (m_i − m_j)²) / v_j − ½, whose sum over i needs only the moments of all i. inf if a
-    member has no variance, unless all are the same point mass.
+    The logarithms of the variances cancel over ordered pairs. What remains is
+    ½ (v_i + (m_i − m_j)²) / v_j − ½, whose sum over i needs the moments of all i alone. It is inf
+    if a member has variance 0, unless all are the same point mass.
 
     Args:
         means, variances: [S, N].
@@ -69,14 +74,14 @@ def pairwise_kl_gaussian(means: ArrayLike, variances: ArrayLike) -> float:
     Raises:
         ValueError: empty input, not two-dimensional, shapes that differ, or a negative variance.
     """
-    mean = numbers("means", means, 2)
-    variance = variances_of("variances", variances, mean.shape)
+    mean = as_float64("means", means, 2)
+    variance = as_variances("variances", variances, mean.shape)
     members = len(mean)
     if members < 2:
         return NAN
-    gaps = mean - mean.mean(0)
+    deviations = mean - mean.mean(0)
     # Σ_i v_i + (m_i − m_j)², for each j.
-    spread = (variance + gaps * gaps).sum(0) + members * gaps * gaps
+    spread = (variance + deviations * deviations).sum(0) + members * deviations * deviations
     with np.errstate(divide="ignore", invalid="ignore"):
         pairs = ((spread / variance).sum(0) - members**2) / 2
     same = (mean == mean[0]).all(0) & (variance == variance[0]).all(0)

@@ -1,6 +1,6 @@
-"""How close a student is to its teacher on the same N examples; logarithms are natural.
+"""How close a student is to its teacher on the same N examples.
 
-A nan in the input makes a figure nan.
+Logarithms are natural. A nan in the input makes the value nan.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distillation_bench.bench.metrics.arrays import (
-    divergence,
-    equal_shapes,
-    numbers,
+    NAN,
+    as_float64,
+    as_variances,
+    kl_divergence,
+    same_shape_arrays,
     top_class,
-    variances_of,
 )
-from distillation_bench.bench.metrics.ood_detection import NAN
 from distillation_bench.bench.metrics.order_statistics import midranks
 from distillation_bench.bench.metrics.outcome import Array
 
 BINS = 50
-"""Of the histograms of uncertainty, as in the seed system."""
+"""Number of bins of the histograms of uncertainty, as in the original code."""
 
 
 def kl_of_means(teacher_log: ArrayLike, student_log: ArrayLike) -> float:
-    """Mean KL(teacher‖student) of the predictive distributions, nats (Hinton et al. 2015).
+    """Mean KL(teacher‖student) of the predictive distributions, in nats (Hinton et al. 2015).
 
-    inf if the student rules out a class that the teacher does not.
+    It is inf if the student gives probability 0 to a class that the teacher does not.
 
     Args:
         teacher_log, student_log: ln of the mean probabilities [N, C]; −inf for 0.
@@ -34,7 +34,7 @@ def kl_of_means(teacher_log: ArrayLike, student_log: ArrayLike) -> float:
     Raises:
         ValueError: empty input, or shapes that differ.
     """
-    return float(divergence(*equal_shapes(teacher_log, student_log, 2)).mean())
+    return float(kl_divergence(*same_shape_arrays(teacher_log, student_log, 2)).mean())
 
 
 def kl_of_gaussians(
@@ -43,11 +43,11 @@ def kl_of_gaussians(
     student_mean: ArrayLike,
     student_variance: ArrayLike,
 ) -> float:
-    """Mean KL(teacher‖student) of Gaussians with these moments, nats.
+    """Mean KL(teacher‖student) between Gaussians with these moments, in nats.
 
-    ½ [ln(v_s / v_t) + (v_t + (m_t − m_s)²) / v_s − 1] per example. Without variance: 0 if both
-    are the same point mass, else inf. For mixtures give the total mean and variance: it is then
-    the divergence of their moment-matched Gaussians, not of the mixtures.
+    ½ [ln(v_s / v_t) + (v_t + (m_t − m_s)²) / v_s − 1] per example. If a variance is 0: 0 if both
+    are the same point mass, else inf. For mixtures pass the mean and variance of the mixture: the
+    result is then the divergence between moment-matched Gaussians, not between the mixtures.
 
     Args:
         teacher_mean, teacher_variance, student_mean, student_variance: [N].
@@ -55,15 +55,15 @@ def kl_of_gaussians(
     Raises:
         ValueError: empty input, shapes that differ, or a negative variance.
     """
-    mean, other = equal_shapes(teacher_mean, student_mean, 1)
-    variance = variances_of("teacher_variance", teacher_variance, mean.shape)
-    spread = variances_of("student_variance", student_variance, mean.shape)
-    gap = mean - other
+    mean, other = same_shape_arrays(teacher_mean, student_mean, 1)
+    variance = as_variances("teacher_variance", teacher_variance, mean.shape)
+    spread = as_variances("student_variance", student_variance, mean.shape)
+    error = mean - other
     with np.errstate(divide="ignore", invalid="ignore"):
-        regular = (np.log(spread) - np.log(variance) + (variance + gap * gap) / spread - 1) / 2
-    same = (gap == 0) & (variance == spread)
-    # Where the teacher alone has no variance, the formula gives inf by itself.
-    singular = (spread == 0) & ~np.isnan(gap + variance)
+        regular = (np.log(spread) - np.log(variance) + (variance + error * error) / spread - 1) / 2
+    same = (error == 0) & (variance == spread)
+    # If only the teacher's variance is 0, the formula itself gives inf.
+    singular = (spread == 0) & ~np.isnan(error + variance)
     return float(np.where(same, 0.0, np.where(singular, np.inf, regular)).mean())
 
 
@@ -79,19 +79,19 @@ def agreement(teacher_probabilities: ArrayLike, student_probabilities: ArrayLike
     Raises:
         ValueError: empty input, or shapes that differ.
     """
-    teacher, student = equal_shapes(teacher_probabilities, student_probabilities, 2)
+    teacher, student = same_shape_arrays(teacher_probabilities, student_probabilities, 2)
     score, classes = top_class(np.stack((teacher, student)))
     if np.isnan(score).any():
         return NAN
     return float((classes[0] == classes[1]).mean())
 
 
-def robust_end(values: ArrayLike) -> float:
-    """Where a histogram's last bin ends, robust against a few values that explode.
+def robust_upper_end(values: ArrayLike) -> float:
+    """Return the upper end of a histogram, robust against a few very large values.
 
     Tukey's outer fence, q₃ + 3 (q₃ − q₁) with quartiles q, but at least 2 q₃: otherwise values that
-    are nearly the same would share the last bin with all that is larger. A quarter of the values
-    can be as large as they like without moving it. 1 where q₃ is 0; nan where a value is nan.
+    are nearly equal would share the last bin with everything larger. A quarter of the values can
+    grow without bound and not move it. It is 1 if q₃ is 0, and nan if a value is nan.
 
     Args:
         values: at least 0 [N].
@@ -99,27 +99,27 @@ def robust_end(values: ArrayLike) -> float:
     Raises:
         ValueError: empty input, or not one-dimensional.
     """
-    array = numbers("values", values, 1)
+    array = as_float64("values", values, 1)
     if np.isnan(array).any():
         return NAN
     quarter = len(array) // 4
-    places = [quarter, len(array) - 1 - quarter]
-    first, third = np.partition(array, places)[places]
+    ranks = [quarter, len(array) - 1 - quarter]
+    first, third = np.partition(array, ranks)[ranks]
     return float(max(4 * third - 3 * first, 2 * third)) or 1.0
 
 
 def histogram_distance(
     teacher: ArrayLike, student: ArrayLike, upper: float, bins: int = BINS
 ) -> float:
-    """Total variation ½ Σ_b |h_b − h'_b| between two histograms of equal bins on [0, upper].
+    """Total variation ½ Σ_b |h_b − h'_b| between two histograms with equal bins on [0, upper].
 
-    0 to 1; each histogram sums to 1. Values above `upper` count in the last bin, values below 0
-    (rounding) in the first. It depends on the width of the bins, upper / bins.
+    0 to 1; each histogram sums to 1. Values above `upper` count in the last bin, and values below 0
+    (by rounding) in the first. The distance depends on the width of the bins, upper / bins.
 
     Args:
         teacher: values [N].
         student: values [M].
-        upper: end of the last bin; not finite (the largest of values that are not): nan.
+        upper: end of the last bin; the distance is nan if it is not finite.
         bins: number of bins.
 
     Raises:
@@ -127,17 +127,17 @@ def histogram_distance(
     """
     if bins < 1 or upper <= 0:
         raise ValueError(f"bins and upper must be above 0, got {bins} and {upper}")
-    first, second = numbers("teacher", teacher, 1), numbers("student", student, 1)
+    first, second = as_float64("teacher", teacher, 1), as_float64("student", student, 1)
     if not np.isfinite(upper) or np.isnan(first).any() or np.isnan(second).any():
         return NAN
-    gap = histogram(first, upper, bins) - histogram(second, upper, bins)
-    return float(np.abs(gap).sum() / 2)
+    difference = histogram(first, upper, bins) - histogram(second, upper, bins)
+    return float(np.abs(difference).sum() / 2)
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman's rank correlation: Pearson's correlation of midranks, −1 to 1.
 
-    nan if one of them is constant: it has no order to agree with.
+    It is nan if one of the arrays is constant.
 
     Args:
         a, b: values [N].
@@ -145,7 +145,7 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     Raises:
         ValueError: empty input, or shapes that differ.
     """
-    first, second = equal_shapes(a, b, 1)
+    first, second = same_shape_arrays(a, b, 1)
     if np.isnan(first).any() or np.isnan(second).any():
         return NAN
     middle = (len(first) + 1) / 2
@@ -155,19 +155,20 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def histogram(values: ArrayLike, upper: float, bins: int = BINS) -> Array:
-    """Shares of the values by equal bin [bins] on [0, upper], those beyond it in the last; a nan
-    is in none.
+    """Return the share of the values in each of the equal bins on [0, upper], [bins].
+
+    Values above `upper` count in the last bin; nan counts in none.
 
     Args:
         values: [N].
         upper: end of the last bin, finite.
         bins: number of bins.
     """
-    array = numbers("values", values, 1)
-    known = array[~np.isnan(array)].clip(0, upper)
-    # As np.histogram, which takes three times as long on a few hundred values.
+    array = as_float64("values", values, 1)
+    clipped = array[~np.isnan(array)].clip(0, upper)
+    # The same as np.histogram, which takes three times as long on a few hundred values.
     edges = np.linspace(0, upper, bins + 1)
-    places = np.minimum((known / upper * bins).astype(np.intp), bins - 1)
-    places -= known < edges[places]
-    places += (known >= edges[places + 1]) & (places < bins - 1)
-    return np.bincount(places, minlength=bins) / len(array)
+    indices = np.minimum((clipped / upper * bins).astype(np.intp), bins - 1)
+    indices -= clipped < edges[indices]
+    indices += (clipped >= edges[indices + 1]) & (indices < bins - 1)
+    return np.bincount(indices, minlength=bins) / len(array)

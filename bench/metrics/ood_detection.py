@@ -1,8 +1,7 @@
-"""Detection of unfamiliar inputs by a score that is high for them.
+"""Detection of out-of-distribution (OOD) inputs by a score that is high for them.
 
-Out-of-distribution (OOD) examples are the positives throughout. Scores may be infinite; a nan
-among them makes the figure nan. Equal scores are never told apart: no figure depends on the order
-of the examples.
+OOD examples are the positive class throughout. Scores may be infinite; a nan among them makes the
+value nan. Equal scores are treated alike: no value depends on the order of the examples.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distillation_bench.bench.metrics.arrays import numbers
+from distillation_bench.bench.metrics.arrays import NAN, as_float64
 from distillation_bench.bench.metrics.order_statistics import midranks, tie_groups
 from distillation_bench.bench.metrics.outcome import Array
 
-NAN = float("nan")
-# Share of OOD examples to detect, in percent: whole numbers keep the threshold exact.
-DETECTED = 95
+DETECTED_PERCENT = 95
+"""Share of OOD examples that `fpr95` detects; whole per cent keep the threshold exact."""
 
 
 def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
@@ -43,9 +41,9 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
 def aupr(inside: ArrayLike, outside: ArrayLike) -> float:
     """Average precision Σ_k (R_k − R_{k−1}) P_k of detecting OOD examples, 0 to 1.
 
-    k runs over the distinct scores from the highest; P_k and R_k are precision and recall when
-    all scores of at least the k-th are flagged. There is no interpolation (Davis & Goadrich 2006
-    say why). A detector without skill has M / (N + M) on average.
+    k runs over the distinct scores from the highest; P_k and R_k are precision and recall if all
+    scores of at least the k-th are flagged. There is no interpolation, which would be too
+    optimistic (Davis & Goadrich 2006). A detector without skill has M / (N + M) on average.
 
     Args:
         inside: scores [N] of in-distribution examples.
@@ -59,17 +57,17 @@ def aupr(inside: ArrayLike, outside: ArrayLike) -> float:
         return NAN
     order = np.argsort(-pooled)
     starts, sizes = tie_groups(pooled[order])
-    found = np.add.reduceat((order >= n).astype(np.float64), starts)
-    precision = found.cumsum() / sizes.cumsum()
-    return float((found * precision).sum() / (len(pooled) - n))
+    detected = np.add.reduceat((order >= n).astype(np.float64), starts)
+    precision = detected.cumsum() / sizes.cumsum()
+    return float((detected * precision).sum() / (len(pooled) - n))
 
 
 def fpr95(inside: ArrayLike, outside: ArrayLike) -> float:
-    """Share of in-distribution examples flagged when 95 % of the OOD examples are, 0 to 1.
+    """False positive rate at a true positive rate of 95 %, 0 to 1.
 
-    An example is flagged if its score is at least t, where t is the highest of the OOD scores
-    that flags ⌈0.95 M⌉ or more of the M OOD examples. OOD is the positive class, as in OpenOOD
-    (Yang et al. 2022); other papers take it the other way round.
+    This is the share of in-distribution examples whose score is at least t, where t is the highest
+    OOD score that flags ⌈0.95 M⌉ or more of the M OOD examples. OOD is the positive class, as in
+    OpenOOD (Yang et al. 2022); other papers take it the other way round.
 
     Args:
         inside: scores [N] of in-distribution examples.
@@ -82,14 +80,16 @@ def fpr95(inside: ArrayLike, outside: ArrayLike) -> float:
     if np.isnan(pooled).any():
         return NAN
     scores, m = pooled[n:], len(pooled) - n
-    missed = m * (100 - DETECTED) // 100
+    missed = m * (100 - DETECTED_PERCENT) // 100
     threshold = np.partition(scores, missed)[missed]
     return float((pooled[:n] >= threshold).mean())
 
 
-def detected(inside: ArrayLike, outside: ArrayLike, false_alarms: Array) -> Array:
-    """The ROC: shares of OOD examples found [K] at the least threshold that allows shares of
-    false alarms [K]; between two thresholds on the line that joins them.
+def detection_rates(inside: ArrayLike, outside: ArrayLike, false_alarms: Array) -> Array:
+    """Return the ROC curve: the share of OOD examples detected at each false alarm rate, [K].
+
+    Each is taken at the lowest threshold that keeps the false alarm rate; between two thresholds
+    the curve is linear.
 
     Args:
         inside: scores [N] of in-distribution examples.
@@ -103,16 +103,16 @@ def detected(inside: ArrayLike, outside: ArrayLike, false_alarms: Array) -> Arra
     starts, _ = tie_groups(pooled[order])
 
     def share(side: NDArray[np.bool_]) -> Array:
-        """Of one side's examples, flagged at each distinct score from the highest, none first."""
+        """Share of a side's examples at or above each distinct score from the highest; 0 first."""
         flagged = np.add.reduceat(side.astype(np.float64), starts).cumsum()
         return np.concatenate(([0.0], flagged / flagged[-1]))
 
-    # Of thresholds with equally many false alarms `interp` takes the last, which finds most.
-    found = np.interp(false_alarms, share(order < n), share(order >= n))
-    return np.asarray(found, np.float64)
+    # Of thresholds with the same false alarm rate `interp` takes the last, which detects most.
+    rates = np.interp(false_alarms, share(order < n), share(order >= n))
+    return np.asarray(rates, np.float64)
 
 
 def _pool(inside: ArrayLike, outside: ArrayLike) -> tuple[Array, int]:
-    """Both sets of scores in one array, the N of the inside first; and N."""
-    first, second = numbers("inside", inside, 1), numbers("outside", outside, 1)
+    """Return all scores in one array, those of the N in-distribution examples first, and N."""
+    first, second = as_float64("inside", inside, 1), as_float64("outside", outside, 1)
     return np.concatenate((first, second)), len(first)

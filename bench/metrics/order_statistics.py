@@ -1,31 +1,30 @@
-"""Order statistics that do not depend on how equal values happen to be ordered."""
+"""Order statistics that do not depend on the order of equal values."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distillation_bench.bench.metrics.arrays import Integers, numbers
+from distillation_bench.bench.metrics.arrays import Integers, as_float64
 from distillation_bench.bench.metrics.outcome import Array
 
 
 def tie_groups(ordered: Array) -> tuple[Integers, Integers]:
-    """Where each run of equal values starts in a sorted array [N], and its length.
+    """Return the start and the length of each run of equal values in a sorted array [N].
 
-    nan equals nothing, so each nan is a run of its own.
+    As nan does not equal itself, each nan is a run of its own.
     """
-    begins = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    starts = np.flatnonzero(begins)
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     return starts, np.diff(starts, append=len(ordered))
 
 
 def midranks(values: ArrayLike) -> Array:
-    """Ranks 1..N of values [N]; equal values share the mean of their ranks.
+    """Return the ranks 1 to N of values [N]; equal values share the mean of their ranks.
 
     Raises:
         ValueError: the array is empty or not one-dimensional.
     """
-    array = numbers("values", values, 1)
+    array = as_float64("values", values, 1)
     order = array.argsort()
     starts, sizes = tie_groups(array[order])
     ranks = np.empty(len(array))
@@ -34,9 +33,9 @@ def midranks(values: ArrayLike) -> Array:
 
 
 def averaged_over_ties(keys: Array, values: Array) -> tuple[Array, Array]:
-    """Keys [N] in ascending order and the values [N] beside them, equal keys sharing their mean.
+    """Sort keys [N] and values [N] by key, and replace the values of equal keys by their mean.
 
-    It is the expectation of the sorted values over a random order within ties.
+    The values are then the expectation over a random order within ties.
     """
     order = keys.argsort()
     keys = keys[order]

@@ -1,4 +1,4 @@
-"""What a metric sees: a prediction on one evaluation set, as float64 arrays."""
+"""The input of a metric: a prediction on one evaluation set, as float64 arrays."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What all predictions have.
+    """What every prediction has.
 
     Attributes:
-        total, aleatoric, epistemic: uncertainties [N], in nats (classes) or as variances.
-        scores: further scores for OOD detection [N], high for unfamiliar inputs.
+        total, aleatoric, epistemic: uncertainties [N], in nats (classification) or as variances
+            (regression).
+        scores: further scores for OOD detection by name [N], high for unfamiliar inputs.
         targets: classes (int64) or values [N]; None on OOD sets.
         log_likelihood: ln p(target) [N]; None on OOD sets.
     """
@@ -28,16 +29,20 @@ class Outcome:
     aleatoric: Array
     epistemic: Array
     scores: Mapping[str, Array]
-    # Any: a labelled metric, which alone reads them, always finds arrays.
+    # Any, because only metrics of the kind "labelled" read them, and these always get arrays.
     targets: Any
     log_likelihood: Any
 
 
 @dataclass(frozen=True)
 class ClassOutcome(Outcome):
-    """Classification: ln of the mean probabilities [N, C] and, where there are, of its parts.
+    """Class probabilities, given by their logarithms.
 
-    `temperature` was fitted on the validation split.
+    Attributes:
+        log_mean: ln of the predictive distribution [N, C].
+        log_members: ln of the S distributions that it is the mean of [S, N, C]; None if there are
+            none.
+        temperature: fitted on the validation split.
     """
 
     log_mean: Array = field(default_factory=lambda: np.empty(0))
@@ -46,15 +51,17 @@ class ClassOutcome(Outcome):
 
     @cached_property
     def probabilities(self) -> Array:
-        """The mean's probabilities [N, C]."""
+        """The predictive distribution [N, C]."""
         return np.exp(self.log_mean)
 
 
 @dataclass(frozen=True)
 class ValueOutcome(Outcome):
-    """Regression: the means and variances [S, N] of an equal mixture of Gaussians.
+    """An equal mixture of S Gaussians for each example.
 
-    Log variances are kept within ±`log_variance_limit`.
+    Attributes:
+        means, variances: of the components [S, N].
+        log_variance_limit: log variances are clamped to ± this.
     """
 
     means: Array = field(default_factory=lambda: np.empty(0))
@@ -63,7 +70,7 @@ class ValueOutcome(Outcome):
 
     @cached_property
     def mean(self) -> Array:
-        """The mixture's mean [N]."""
+        """The mean of the mixture [N]."""
         mean: Array = self.means.mean(0)
         return mean
 

@@ -1,4 +1,4 @@
-"""Every metric by name: what it applies to, which direction is better, and its function."""
+"""Every metric by name: the task it applies to, the better direction, and its function."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ RESERVED = frozenset(
         *("score", "value", "parameters", "flops", "n", "cells"),
     )
 )
-"""Columns that are no metric's."""
+"""Names of columns that a metric can't have."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a prediction.
+    """A measure of a prediction.
 
     Attributes:
         name: in columns and options.
         task: "classification", "regression" or "any".
-        kind: what `function` takes. "labelled": an outcome with targets; "unlabelled": any
-            outcome; "ood": the scores of the test set and of an OOD set; "fidelity": the
+        kind: the arguments of `function`. "labelled": an outcome with targets; "unlabelled": any
+            outcome; "ood": the scores [N] of the test set and [M] of an OOD set; "fidelity": the
             student's outcome and the teacher's on the same set.
-        better: the better direction; empty where there is none.
-        function: gives a float; nan or inf are shown as such.
-        headline: whether it is a column of results.csv and of the leaderboard.
+        better: the better direction, "higher" or "lower"; empty if there is none.
+        function: returns a float; nan and inf are shown as such.
+        headline: whether the metric is a column of results.csv and of the leaderboard.
         summary: one line.
     """
 
@@ -56,7 +56,7 @@ class Metric:
     summary: str = ""
 
     def applies(self, task: str) -> bool:
-        """Whether it is defined for a task."""
+        """Return whether the metric is defined for a task."""
         return self.task in (task, "any")
 
 
@@ -68,11 +68,11 @@ def _origin(metric: Metric) -> tuple[str, str]:
 
 
 def register(metric: Metric) -> Metric:
-    """Add a metric.
+    """Add a metric to the registry.
 
     Raises:
-        ValueError: another one has the name, the name is a column's, or a value is none of those
-            that there are.
+        ValueError: the name is taken, reserved or not an identifier, or an attribute has a value
+            that is not allowed.
     """
     if not metric.name.isidentifier() or metric.name in RESERVED:
         raise ValueError(f"metric {metric.name!r}: not a name that a column can have")
@@ -84,8 +84,8 @@ def register(metric: Metric) -> Metric:
         value = getattr(metric, field)
         if value not in values:
             raise ValueError(f"metric {metric.name}: {field} {value!r}{nearest(value, values)}")
-    known = METRICS.get(metric.name)
-    if known is not None and _origin(known) != _origin(metric):
+    registered = METRICS.get(metric.name)
+    if registered is not None and _origin(registered) != _origin(metric):
         raise ValueError(f"a metric named {metric.name!r} exists already")
     METRICS[metric.name] = metric
     return metric
@@ -97,9 +97,10 @@ def metric(
     kind: MetricKind = "labelled",
     headline: bool = False,
 ) -> Callable[[Callable[..., float]], Callable[..., float]]:
-    """Register a function as a metric of the function's name; for plugins.
+    """Return a decorator that registers a function as a metric under the function's name.
 
-    Example: `@metric(task="classification", better="higher", headline=True)`.
+    The first line of the function's docstring is the metric's summary. The arguments are those of
+    `Metric`; example: `@metric(task="classification", better="higher", headline=True)`.
     """
 
     def decorate(function: Callable[..., float]) -> Callable[..., float]:
@@ -110,18 +111,9 @@ def metric(
     return decorate
 
 
-def _add(
-    name: str, task: Any, kind: MetricKind, better: Direction, function: Any, summary: str
-) -> None:
-    register(Metric(name, task, kind, better, function, name in _HEADLINES, summary))
-
-
-_HEADLINES = ("ood_auroc", "teacher_tv_epistemic")
-
-
 @metric("classification", "higher", headline=True)
 def accuracy(outcome: ClassOutcome) -> float:
-    """Share of right top-1 classes."""
+    """Share of correct top-1 classes."""
     return classification.accuracy(outcome.probabilities, outcome.targets)
 
 
@@ -202,7 +194,7 @@ def ece_tempered(outcome: ClassOutcome) -> float:
 
 @metric("classification", "higher")
 def misclassification_auroc(outcome: ClassOutcome) -> float:
-    """Errors told from right answers by total uncertainty."""
+    """AUROC of detecting misclassified examples by total uncertainty."""
     return classification.misclassification_auroc(
         outcome.total, outcome.probabilities, outcome.targets
     )
@@ -210,13 +202,13 @@ def misclassification_auroc(outcome: ClassOutcome) -> float:
 
 @metric("classification", "lower")
 def aurc(outcome: ClassOutcome) -> float:
-    """Area under risk against coverage, by total uncertainty."""
+    """Area under the risk-coverage curve, by total uncertainty."""
     return classification.aurc(outcome.total, outcome.probabilities, outcome.targets)
 
 
 @metric("classification", "", kind="unlabelled")
 def disagreement(outcome: ClassOutcome) -> float:
-    """Share of pairs of heads with other top-1 classes."""
+    """Share of pairs of heads with different top-1 classes."""
     if outcome.log_members is None:
         return float("nan")
     return diversity.disagreement(outcome.log_members)
@@ -248,12 +240,12 @@ def variance_capped(outcome: ValueOutcome) -> float:
 
 @metric("regression", "", kind="fidelity")
 def teacher_variance_capped(student: ValueOutcome, teacher: ValueOutcome) -> float:
-    """The same of the members' variances."""
+    """Share of the members' variances at the bounds of a variance, exp(±15)."""
     return variance_capped(teacher)
 
 
 FLAGS = ("temperature_at_bound", "variance_capped", "teacher_variance_capped")
-"""Beside the headline figures in results.csv: what tables have to say where it is above 0."""
+"""Further columns of results.csv: warnings, which tables print where the value is above 0."""
 
 
 @metric("any", "lower", kind="fidelity", headline=True)
@@ -286,56 +278,70 @@ def _mean(uncertainty: str) -> Callable[[Outcome], float]:
     return lambda outcome: float(getattr(outcome, uncertainty).mean())
 
 
-def end_of_bins(uncertainty: str, teacher: Any) -> float:
-    """Where the last bin of a histogram ends.
+def histogram_end(uncertainty: str, teacher: Any) -> float:
+    """Return the upper end of the histograms of an uncertainty.
 
-    In classification at ln C, the largest entropy. A variance has no largest value, so that in
-    regression it follows from the quartiles of the teacher's variances. The teacher's variance at
-    an input is here the median of its members', not their mean: far from the data a few members may
-    extrapolate to e^10, which is no scale for the others or for a student.
+    In classification it is ln C, the largest entropy. A variance has no largest value, so in
+    regression it follows from the quartiles of the teacher's variances. There the median of the
+    members' variances is used, not their mean: far from the data a few members may extrapolate to
+    e^10, a scale on which all others would fall into the first bin.
+
+    Args:
+        uncertainty: "total", "aleatoric" or "epistemic".
+        teacher: the teacher's outcome.
     """
     if isinstance(teacher, ClassOutcome):
         return float(np.log(teacher.log_mean.shape[1]))
     noise = 0.0 if uncertainty == "epistemic" else teacher.median_variance
     spread = 0.0 if uncertainty == "aleatoric" else teacher.epistemic
-    return fidelity.robust_end(noise + spread)
+    return fidelity.robust_upper_end(noise + spread)
 
 
 def _total_variation(uncertainty: str) -> Callable[[Any, Any], float]:
     def distance(student: Any, teacher: Any) -> float:
         reference, values = getattr(teacher, uncertainty), getattr(student, uncertainty)
-        return fidelity.histogram_distance(reference, values, end_of_bins(uncertainty, teacher))
+        return fidelity.histogram_distance(reference, values, histogram_end(uncertainty, teacher))
 
     return distance
 
 
 def _bin_width(uncertainty: str) -> Callable[[Any, Any], float]:
-    return lambda student, teacher: end_of_bins(uncertainty, teacher) / fidelity.BINS
+    return lambda student, teacher: histogram_end(uncertainty, teacher) / fidelity.BINS
 
 
-_add(
-    "ood_auroc",
-    "any",
-    "ood",
-    "higher",
-    ood_detection.auroc,
-    "OOD detection, AUROC; mean over OOD sets",
-)
-_add("ood_aupr", "any", "ood", "higher", ood_detection.aupr, "OOD detection, average precision")
-_add(
-    "ood_fpr95",
-    "any",
-    "ood",
-    "lower",
-    ood_detection.fpr95,
-    "test flagged where 95 % of OOD are found",
-)
-for _level in (50, 90, 95):
-    _summary = f"share of targets within the central {_level} % interval"
-    _add(f"coverage{_level}", "regression", "labelled", "", _coverage(_level / 100), _summary)
-for _name in UNCERTAINTIES:
-    _add(_name, "any", "unlabelled", "", _mean(_name), f"mean {_name} uncertainty")
-    _summary = f"total variation of {_name} histograms to the teacher's, 0 to 1"
-    _add(f"teacher_tv_{_name}", "any", "fidelity", "lower", _total_variation(_name), _summary)
-    _summary = f"width of the bins of teacher_tv_{_name}"
-    _add(f"teacher_tv_{_name}_bin", "any", "fidelity", "", _bin_width(_name), _summary)
+def _register_detection() -> None:
+    """Register the metrics of OOD detection."""
+    names: dict[str, tuple[Direction, Callable[..., float], str]] = {
+        "ood_auroc": ("higher", ood_detection.auroc, "AUROC; mean over OOD sets"),
+        "ood_aupr": ("higher", ood_detection.aupr, "average precision"),
+        "ood_fpr95": ("lower", ood_detection.fpr95, "test inputs flagged at 95 % of OOD inputs"),
+    }
+    for name, (better, function, summary) in names.items():
+        summary = f"OOD detection, {summary}"
+        register(Metric(name, "any", "ood", better, function, name == "ood_auroc", summary))
+
+
+def _register_coverage() -> None:
+    """Register the coverage of intervals at several levels."""
+    for level in (50, 90, 95):
+        summary = f"share of targets within the central {level} % interval"
+        function = _coverage(level / 100)
+        register(Metric(f"coverage{level}", "regression", "labelled", "", function, False, summary))
+
+
+def _register_uncertainties() -> None:
+    """Register the mean of each uncertainty, and the distance of its histogram to the teacher's."""
+    for name in UNCERTAINTIES:
+        summary = f"mean {name} uncertainty"
+        register(Metric(name, "any", "unlabelled", "", _mean(name), False, summary))
+        distance, headline = f"teacher_tv_{name}", name == "epistemic"
+        summary = f"total variation of {name} histograms to the teacher's, 0 to 1"
+        function = _total_variation(name)
+        register(Metric(distance, "any", "fidelity", "lower", function, headline, summary))
+        summary, function = f"width of the bins of {distance}", _bin_width(name)
+        register(Metric(f"{distance}_bin", "any", "fidelity", "", function, False, summary))
+
+
+_register_detection()
+_register_coverage()
+_register_uncertainties()

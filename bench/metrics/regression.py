@@ -1,6 +1,6 @@
 """Errors of point predictions, and scores of equal mixtures of S Gaussians at N examples.
 
-A nan in the input makes a figure nan. A component without variance is a point mass.
+A nan in the input makes the value nan. A component of variance 0 is a point mass.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distillation_bench.bench.metrics.arrays import (
-    equal_shapes,
-    numbers,
+    NAN,
+    as_float64,
+    as_variances,
     require_shape,
-    variances_of,
+    same_shape_arrays,
 )
-from distillation_bench.bench.metrics.ood_detection import NAN
 from distillation_bench.bench.metrics.outcome import Array
 
 
@@ -28,7 +28,7 @@ def rmse(mean: ArrayLike, targets: ArrayLike) -> float:
     Raises:
         ValueError: empty input, or shapes that differ.
     """
-    predicted, truth = equal_shapes(mean, targets, 1)
+    predicted, truth = same_shape_arrays(mean, targets, 1)
     return float(np.sqrt(np.square(predicted - truth).mean()))
 
 
@@ -42,16 +42,16 @@ def mae(mean: ArrayLike, targets: ArrayLike) -> float:
     Raises:
         ValueError: empty input, or shapes that differ.
     """
-    predicted, truth = equal_shapes(mean, targets, 1)
+    predicted, truth = same_shape_arrays(mean, targets, 1)
     return float(np.abs(predicted - truth).mean())
 
 
 def crps_mixture(means: ArrayLike, variances: ArrayLike, targets: ArrayLike) -> float:
     """Continuous ranked probability score of the mixture, in the unit of the targets.
 
-    E|X − y| − E|X − X'| / 2 with X, X' from the mixture, averaged over examples; in closed form
-    (Grimit et al. 2006). It is the absolute error if every component is the same point mass.
-    O(S² N) time, O(S N) memory.
+    E|X − y| − E|X − X'| / 2 with X, X' drawn from the mixture, averaged over examples, in closed
+    form (Grimit et al. 2006). It is the absolute error if every component is the same point mass.
+    It takes O(S² N) time and O(S N) memory.
 
     Args:
         means, variances: of the components [S, N].
@@ -64,20 +64,20 @@ def crps_mixture(means: ArrayLike, variances: ArrayLike, targets: ArrayLike) -> 
     heads = len(mean)
     to_target = _absolute_moment(truth - mean, variance).mean()
     among = _absolute_moment(np.zeros_like(mean), 2 * variance).sum()
-    # The other pairs are symmetric: one row against all later ones.
+    # Other pairs are symmetric: each component against all later ones counts twice.
     for i in range(heads - 1):
         later = slice(i + 1, None)
-        gap, spread = mean[i] - mean[later], variance[i] + variance[later]
-        among += 2 * _absolute_moment(gap, spread).sum()
+        difference, spread = mean[i] - mean[later], variance[i] + variance[later]
+        among += 2 * _absolute_moment(difference, spread).sum()
     return float(to_target - among / (2 * heads * mean.size))
 
 
 def coverage(means: ArrayLike, variances: ArrayLike, targets: ArrayLike, level: float) -> float:
-    """Share of targets within the mixture's central interval of a level, 0 to 1.
+    """Share of targets within the mixture's central interval of the given level, 0 to 1.
 
-    A target is within if the mixture's distribution function there lies in
-    [(1 − level)/2, (1 + level)/2]. At a point mass the function counts half of the jump, so that a
-    sure and right prediction covers its target.
+    A target is within the interval if the mixture's distribution function at the target lies in
+    [(1 − level)/2, (1 + level)/2]. At a point mass half of the jump counts, so that a prediction
+    that is certain and correct covers its target.
 
     Args:
         means, variances: of the components [S, N].
@@ -103,37 +103,37 @@ def share_at_bounds(variances: ArrayLike, log_limit: float) -> float:
 
     Args:
         variances: of the components [S, N].
-        log_limit: the bound; inf: there is none.
+        log_limit: the bound; inf for no bound.
 
     Raises:
-        ValueError: empty input, not a table, or a negative variance.
+        ValueError: empty input, not two-dimensional, or a negative variance.
     """
-    values = numbers("variances", variances, 2)
+    values = as_float64("variances", variances, 2)
     if np.isnan(values).any():
         return NAN
     with np.errstate(divide="ignore"):
-        logs = np.abs(np.log(variances_of("variances", values, values.shape)))
-    # The exponential and its logarithm round.
+        logs = np.abs(np.log(as_variances("variances", values, values.shape)))
+    # The tolerance covers the rounding of the exponential and its logarithm.
     return float((logs >= log_limit * (1 - 1e-9)).mean())
 
 
 def _mixture(
     means: ArrayLike, variances: ArrayLike, targets: ArrayLike
 ) -> tuple[Array, Array, Array]:
-    mean, truth = numbers("means", means, 2), numbers("targets", targets, 1)
+    mean, truth = as_float64("means", means, 2), as_float64("targets", targets, 1)
     require_shape("targets", truth, mean.shape[1:])
-    return mean, variances_of("variances", variances, mean.shape), truth
+    return mean, as_variances("variances", variances, mean.shape), truth
 
 
-def _standardised(gap: Array, deviation: Array) -> Array:
-    """gap / deviation; 0 at the place of a point mass, infinite elsewhere."""
+def _standardised(difference: Array, deviation: Array) -> Array:
+    """Return difference / deviation; for a point mass 0 where it lies, and infinite elsewhere."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = gap / deviation
-    return np.where((gap == 0) & (deviation == 0), 0.0, ratio)
+        ratio = difference / deviation
+    return np.where((difference == 0) & (deviation == 0), 0.0, ratio)
 
 
 def _absolute_moment(mean: Array, variance: Array) -> Array:
-    """E|X| of X ~ N(mean, variance): 2 σ φ(μ/σ) + μ (2 Φ(μ/σ) − 1)."""
+    """Return E|X| of X ~ N(mean, variance): 2 σ φ(μ/σ) + μ (2 Φ(μ/σ) − 1)."""
     deviation = np.sqrt(variance)
     ratio = _standardised(mean, deviation)
     density = np.exp(-0.5 * ratio * ratio)
@@ -142,7 +142,7 @@ def _absolute_moment(mean: Array, variance: Array) -> Array:
 
 
 def _erf(ratio: Array) -> Array:
-    """erf(x/√2) = 2 Φ(x) − 1, by torch: it is there wherever predictions are made."""
+    """Return erf(x/√2) = 2 Φ(x) − 1, by torch, which is loaded wherever predictions are made."""
     import torch
 
     values: Array = torch.erf(torch.from_numpy(np.ascontiguousarray(ratio)) / 2**0.5).numpy()

@@ -25,9 +25,9 @@ import numpy as np
 
 from distillation_bench.bench.metrics.classification import reliability
 from distillation_bench.bench.metrics.fidelity import BINS, histogram
-from distillation_bench.bench.metrics.ood_detection import detected
+from distillation_bench.bench.metrics.ood_detection import detection_rates
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
-from distillation_bench.bench.metrics.registry import end_of_bins
+from distillation_bench.bench.metrics.registry import histogram_end
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def set_arrays(key: str, outcome: Outcome, teacher: Outcome) -> FigureArrays:
     """
     arrays: FigureArrays = {}
     for name in UNCERTAINTIES:
-        upper = end_of_bins(name, teacher)
+        upper = histogram_end(name, teacher)
         if np.isfinite(upper):
             pair = [histogram(getattr(of, name), upper, BINS) for of in (outcome, teacher)]
             arrays[f"histogram/{name}/{key}"] = np.stack(pair)
@@ -76,7 +76,7 @@ def detection_arrays(
         outside: the scores of the OOD set, by name [M].
     """
     return {
-        f"roc/{score}/{key}": detected(inside[score], outside[score], FALSE_ALARM_RATES)
+        f"roc/{score}/{key}": detection_rates(inside[score], outside[score], FALSE_ALARM_RATES)
         for score in inside
     }
 

@@ -18,7 +18,7 @@ from distillation_bench.bench.metrics.fidelity import (
     histogram_distance,
     kl_of_gaussians,
     kl_of_means,
-    robust_end,
+    robust_upper_end,
     spearman,
 )
 
@@ -136,19 +136,19 @@ def test_histogram_clips_into_the_end_bins() -> None:
 
 def test_robust_end_by_hand() -> None:
     # Quartiles 2 and 5 of 0 … 7: 5 + 3 · 3; of nearly equal values twice the upper one.
-    assert robust_end(np.arange(8.0)) == 14
-    assert robust_end([1.0, 1.0, 1.25, 1.0]) == 2
-    assert robust_end([3.0]) == 6
-    assert robust_end(np.zeros(9)) == 1
-    assert np.isnan(robust_end([1.0, np.nan]))
+    assert robust_upper_end(np.arange(8.0)) == 14
+    assert robust_upper_end([1.0, 1.0, 1.25, 1.0]) == 2
+    assert robust_upper_end([3.0]) == 6
+    assert robust_upper_end(np.zeros(9)) == 1
+    assert np.isnan(robust_upper_end([1.0, np.nan]))
 
 
 @pytest.mark.parametrize("size", [4, 30, 1000])
 def test_a_quarter_of_the_values_may_explode(rng: np.random.Generator, size: int) -> None:
     values = rng.gamma(2.0, 1.0, size)
-    plain = robust_end(values)
+    plain = robust_upper_end(values)
     largest = values.argsort()[-(size // 4) :]
-    assert robust_end(np.where(np.isin(np.arange(size), largest), np.inf, values)) == plain
+    assert robust_upper_end(np.where(np.isin(np.arange(size), largest), np.inf, values)) == plain
     assert plain < 4 * np.partition(values, -(size // 4) - 1)[-(size // 4) - 1]
     shares = histogram(values * 1e4, plain)
     assert shares.sum() == pytest.approx(1) and shares[-1] > 0.99
@@ -156,7 +156,7 @@ def test_a_quarter_of_the_values_may_explode(rng: np.random.Generator, size: int
 
 def test_more_uncertainty_than_a_teacher_that_is_sure_of_its_noise_is_seen() -> None:
     teacher = np.full(50, 0.7)
-    assert histogram_distance(teacher, 1.5 * teacher, robust_end(teacher)) == 1
+    assert histogram_distance(teacher, 1.5 * teacher, robust_upper_end(teacher)) == 1
 
 
 @given(PAIRS, st.integers(1, 60))

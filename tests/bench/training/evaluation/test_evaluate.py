@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from torch import Tensor, nn
 
 from distillation_bench.bench.metrics.classification import ece, fit_temperature
-from distillation_bench.bench.metrics.fidelity import robust_end
+from distillation_bench.bench.metrics.fidelity import robust_upper_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.cache_keys import DataPlan
@@ -290,7 +290,7 @@ def test_a_member_that_explodes_is_counted_and_moves_no_bins(tmp_path: Path) -> 
     variances = log_variances.clamp(-15, 15).exp()
     total = (variances.median(0).values + means.var(0, correction=0)).numpy()
     width = found["test", "", 0]["teacher_tv_total_bin"]
-    assert width == pytest.approx(robust_end(total) / 50, rel=1e-4)
+    assert width == pytest.approx(robust_upper_end(total) / 50, rel=1e-4)
     assert 0.5 * before < width < 2 * before
     assert variances.mean(0).max() > 1e6
     # The teacher's own row says it of itself.

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from distillation_bench.bench.metrics.classification import ece
-from distillation_bench.bench.metrics.fidelity import histogram_distance, robust_end
+from distillation_bench.bench.metrics.fidelity import histogram_distance, robust_upper_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome, ValueOutcome
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 from distillation_bench.bench.training.evaluation import figure_arrays
@@ -103,7 +103,7 @@ def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> Non
         ("epistemic", teacher.epistemic),
     ):
         (end,) = found[f"upper/{name}/test"]
-        assert end == robust_end(bounded) < 20
+        assert end == robust_upper_end(bounded) < 20
         pair = found[f"histogram/{name}/test"]
         np.testing.assert_allclose(pair.sum(1), 1)
         beyond = [(getattr(each, name) > end).mean() for each in (student, teacher)]
