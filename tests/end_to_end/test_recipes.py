@@ -68,8 +68,9 @@ def slurm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Slurm]:
 def repository(tmp_path: Path) -> Path:
     """The code at another place, which only PYTHONPATH leads to."""
     copy = tmp_path / "distillation-bench"
-    for name in ("bench", "methods", "datasets"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("bench", "methods", "datasets", "src"):
+        shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignored)
     return copy
 
 
@@ -87,7 +88,7 @@ def test_what_a_slurm_job_asks_for(repository: Path, gpu: bool) -> None:
     need = {f"-p {QUEUE}", "-n 1", "--cpus-per-task=1", "--mem=4G", "-t 08:00:00"}
     assert need <= directives and ("--gres=gpu:1" in directives) == gpu
     *_, prologue, command = lines
-    assert prologue == f"export PYTHONPATH={repository}"
+    assert prologue == f"export PYTHONPATH={repository}/src"
     words = shlex.split(command)
     assert words[:3] == [sys.executable, "-m", "distributed.cli.dask_worker"]
     options = dict(itertools.pairwise(words))
@@ -106,7 +107,7 @@ def test_slurm_has_the_same_bits(
         assert [worker["nthreads"] for worker in workers] == [1, 1]
         assert len(slurm.jobs()) == 2
         imported = {worker["bench"] for worker in workers}
-        assert imported == {str(repository / "bench/__init__.py")}
+        assert imported == {str(repository / "src/distillation_bench/bench/__init__.py")}
         done = bench("run", *FEW, *on(address), *places("run"))
         assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4

@@ -1,0 +1,9 @@
+"""Tests, and programs that measure: `python -m tests.speed` and its kind run from a clone."""
+
+import sys
+from pathlib import Path
+
+SOURCE = str(Path(__file__).resolve().parents[1] / "src")
+
+if SOURCE not in sys.path:
+    sys.path.insert(0, SOURCE)
