@@ -13,9 +13,9 @@ from urllib.parse import quote
 from distillation_bench.bench.analysis.results import Results, Slot
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
-from distillation_bench.bench.storage.csv_rows import Writable, harmless, writer
+from distillation_bench.bench.storage.formats.csv_files import Writable, harmless, writer
+from distillation_bench.bench.storage.formats.schema import CELL_NAMES
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record
-from distillation_bench.bench.storage.schema import CELL_NAMES
 
 Row = dict[str, Any]
 CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.cell_files import figure_of
+from distillation_bench.bench.storage.formats.cell_files import figure_of
+from distillation_bench.bench.storage.formats.schema import LATENCY, RESULT_COLUMNS
 from distillation_bench.bench.storage.protocol import Protocols
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, status_of
-from distillation_bench.bench.storage.schema import LATENCY, RESULT_COLUMNS
 
 Slot = tuple[str, str, int]
 """A cell's place in a table: dataset, label, seed."""

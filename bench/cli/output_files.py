@@ -14,7 +14,7 @@ from distillation_bench.bench.cli import streams
 from distillation_bench.bench.cli.terminal import Terminal
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path, write_atomically
-from distillation_bench.bench.storage.csv_rows import Writable
+from distillation_bench.bench.storage.formats.csv_files import Writable
 from distillation_bench.bench.storage.ownership import owner_of
 
 

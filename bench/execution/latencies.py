@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distillation_bench.bench.planning.estimates.job_durations import JobKind
-from distillation_bench.bench.storage.schema import LATENCY
+from distillation_bench.bench.storage.formats.schema import LATENCY
 
 
 class Latencies:

@@ -13,9 +13,9 @@ from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.latencies import Latencies
 from distillation_bench.bench.execution.scheduler import Ended, Observer
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.storage.checksums import Unreadable
+from distillation_bench.bench.storage.formats.schema import LONGEST, LONGEST_DETAILS
+from distillation_bench.bench.storage.formats.sealed_json import Unreadable
 from distillation_bench.bench.storage.run_folder import Run
-from distillation_bench.bench.storage.schema import LONGEST, LONGEST_DETAILS
 
 
 class Recorder:

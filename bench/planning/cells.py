@@ -25,7 +25,13 @@ from distillation_bench.bench.planning.configuration.validation_errors import fi
 from distillation_bench.bench.planning.estimates.job_durations import JobKind
 from distillation_bench.bench.planning.evaluation_sources import sources_of
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
-from distillation_bench.bench.storage.schema import LAST_SEED, LONGEST, MOST_CELLS, is_id, is_plain
+from distillation_bench.bench.storage.formats.schema import (
+    LAST_SEED,
+    LONGEST,
+    MOST_CELLS,
+    is_id,
+    is_plain,
+)
 from distillation_bench.datasets.base import BadData, Dataset
 from distillation_bench.datasets.corruptions import CORRUPTED_SHAPE
 from distillation_bench.methods import METHODS

@@ -91,7 +91,7 @@ _OTHER_SETS = "makes evaluation sets, not splits"
 _NO_TEACHER = "for students alone"
 
 SPLITS = CodeScope(
-    paths=("datasets", "bench/training", "bench/common", "bench/storage/tensor_files.py"),
+    paths=("datasets", "bench/training", "bench/common", "bench/storage/formats/tensor_files.py"),
     excluded={
         "datasets/corruptions.py": _OTHER_SETS,
         "datasets/folder.py": "a dataset, whose class has its own digest",

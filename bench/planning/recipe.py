@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from distillation_bench.bench.storage.schema import LAST_SEED
+from distillation_bench.bench.storage.formats.schema import LAST_SEED
 
 VIEWS = ("crop", "flip", "mixup")
 """Augmentations, in the order in which they are applied."""

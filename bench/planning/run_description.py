@@ -10,8 +10,8 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.labels import clashes, seeds_of
-from distillation_bench.bench.storage.older_formats import FORMAT
 from distillation_bench.bench.storage.ownership import require_room
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.methods import METHODS

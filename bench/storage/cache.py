@@ -31,7 +31,7 @@ from distillation_bench.bench.common.files import (
 )
 from distillation_bench.bench.common.hashing import digest
 from distillation_bench.bench.common.locks import acquire
-from distillation_bench.bench.storage.tensor_files import Later, write_tensors
+from distillation_bench.bench.storage.formats.tensor_files import Later, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -35,11 +35,22 @@ from distillation_bench.bench.common.files import (
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.locks import acquire
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.storage.cell_files import curves_of, history_of
-from distillation_bench.bench.storage.checksums import OF_RECORDS, OF_RUN, checked, encode, readable
-from distillation_bench.bench.storage.csv_rows import as_csv
-from distillation_bench.bench.storage.older_formats import FORMAT, READABLE, upgrade_record
-from distillation_bench.bench.storage.schema import is_id, manifest_flaw, plain_json, record_flaw
+from distillation_bench.bench.storage.formats.cell_files import curves_of, history_of
+from distillation_bench.bench.storage.formats.csv_files import as_csv
+from distillation_bench.bench.storage.formats.older_formats import FORMAT, READABLE, upgrade_record
+from distillation_bench.bench.storage.formats.schema import (
+    is_id,
+    manifest_flaw,
+    plain_json,
+    record_flaw,
+)
+from distillation_bench.bench.storage.formats.sealed_json import (
+    OF_RECORDS,
+    OF_RUN,
+    checked,
+    encode,
+    readable,
+)
 
 if TYPE_CHECKING:
     import numpy as np

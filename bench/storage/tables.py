@@ -21,22 +21,26 @@ from typing import Any, Protocol
 
 from distillation_bench.bench.common.files import atomic_file, open_regular, write_atomically
 from distillation_bench.bench.common.hashing import code_digest, digest
-from distillation_bench.bench.storage.cell_files import metric_rows, result_rows, seconds_by_cell
-from distillation_bench.bench.storage.checksums import readable
-from distillation_bench.bench.storage.csv_rows import as_csv, writer
-from distillation_bench.bench.storage.older_formats import FORMAT, status_of_format
+from distillation_bench.bench.storage.formats.cell_files import (
+    metric_rows,
+    result_rows,
+    seconds_by_cell,
+)
+from distillation_bench.bench.storage.formats.csv_files import as_csv, writer
+from distillation_bench.bench.storage.formats.older_formats import FORMAT, status_of_format
+from distillation_bench.bench.storage.formats.schema import (
+    CELL_NAMES,
+    METRIC_COLUMNS,
+    RESULT_COLUMNS,
+    plain_json,
+)
+from distillation_bench.bench.storage.formats.sealed_json import readable
 from distillation_bench.bench.storage.run_folder import (
     CellStatus,
     DamagedFile,
     Record,
     Run,
     cell_status,
-)
-from distillation_bench.bench.storage.schema import (
-    CELL_NAMES,
-    METRIC_COLUMNS,
-    RESULT_COLUMNS,
-    plain_json,
 )
 
 LARGEST = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
@@ -86,8 +90,8 @@ def _is_current(run: Run) -> bool:
 
 def _code() -> str:
     """Return a hash of the code that makes the tables."""
-    others = {"bench/storage/upkeep", "bench/storage/cache.py", "bench/storage/tensor_files.py"}
-    return code_digest(("bench/storage",), frozenset(others))
+    others = ("upkeep", "cache.py", "formats/tensor_files.py")
+    return code_digest(("bench/storage",), frozenset(f"bench/storage/{name}" for name in others))
 
 
 def outdated(run: Run) -> Iterator[str]:

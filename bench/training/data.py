@@ -20,7 +20,7 @@ from distillation_bench.bench.common.random_streams import numpy_stream, stream_
 from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.planning.code_digests import DECODER
 from distillation_bench.bench.storage.cache import Cache, Damaged
-from distillation_bench.bench.storage.tensor_files import Later
+from distillation_bench.bench.storage.formats.tensor_files import Later
 from distillation_bench.datasets import get
 from distillation_bench.datasets.array_memo import ArrayMemo
 from distillation_bench.datasets.base import Dataset, DatasetArrays, Split, Stream

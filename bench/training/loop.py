@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distillation_bench.bench.common.signals import postpone_termination
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.storage.schema import LONGEST
+from distillation_bench.bench.storage.formats.schema import LONGEST
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.optimizer import Adam
 

@@ -14,7 +14,7 @@ import pytest
 from distillation_bench.bench.analysis.results import Results, Slot, read
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.older_formats import FORMAT
+from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.run_folder import Run
 
 Figures = Mapping[Slot, Mapping[str, float]]

@@ -16,7 +16,7 @@ import pytest
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.older_formats import FORMAT
+from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.run_folder import Run
 
 Slot = tuple[str, str, int]

@@ -42,7 +42,7 @@ from tests.end_to_end.program import ROOT, Bench, start, tables
 from distillation_bench.bench.planning.plugins import loading as plugins
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache, Damaged
-from distillation_bench.bench.storage.csv_rows import harmless
+from distillation_bench.bench.storage.formats.csv_files import harmless
 from distillation_bench.bench.storage.run_folder import Run
 
 every_plant = pytest.mark.parametrize("kind", PLANTS)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from distillation_bench.bench.analysis.comparison.pairs import Pair
 from distillation_bench.bench.analysis.statistics import smallest_p
-from distillation_bench.bench.storage.checksums import encode
-from distillation_bench.bench.storage.csv_rows import dict_writer, harmless
+from distillation_bench.bench.storage.formats.csv_files import dict_writer, harmless
+from distillation_bench.bench.storage.formats.sealed_json import encode
 
 if TYPE_CHECKING:
     from distillation_bench.bench.analysis.comparison.across_datasets import Across

@@ -23,7 +23,7 @@ from distillation_bench.bench.analysis.tables.text_tables import (
     terminal_width,
 )
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.storage.csv_rows import harmless, writer
+from distillation_bench.bench.storage.formats.csv_files import harmless, writer
 
 WIDTH = 125
 """Characters that fit a page: what is beyond goes into a further table."""

@@ -52,8 +52,8 @@ def status(
 
 def status_text(run: Run) -> str:
     """Return counts by dataset and method, and the reason of each failure."""
+    from distillation_bench.bench.storage.formats.schema import STATUSES
     from distillation_bench.bench.storage.run_folder import CellStatus, name_of
-    from distillation_bench.bench.storage.schema import STATUSES
     from distillation_bench.bench.storage.tables import outcomes
 
     cells = run.existing_manifest()["cells"]
@@ -79,7 +79,7 @@ def status_text(run: Run) -> str:
 
 
 def _counts_table(counts: Mapping[tuple[str, str], Counter[str]]) -> str:
-    from distillation_bench.bench.storage.schema import STATUSES
+    from distillation_bench.bench.storage.formats.schema import STATUSES
 
     rows = [
         [*map(terminal_safe, group), *(count[status] or "" for status in STATUSES)]

@@ -13,8 +13,8 @@ from typing import Any
 
 from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import duration, terminal_safe
+from distillation_bench.bench.storage.formats.schema import STATUSES
 from distillation_bench.bench.storage.run_folder import CellStatus, Run, cell_status, name_of
-from distillation_bench.bench.storage.schema import STATUSES
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.planning.configuration.config import Variant
 from distillation_bench.bench.planning.configuration.yaml_documents import BadNumber, parse_yaml
-from distillation_bench.bench.storage.schema import LAST_SEED
+from distillation_bench.bench.storage.formats.schema import LAST_SEED
 
 MAX_SEEDS = 100_000
 """The largest number of seeds in one range."""

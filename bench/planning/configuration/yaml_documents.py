@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.storage.schema import LARGEST_WHOLE
+from distillation_bench.bench.storage.formats.schema import LARGEST_WHOLE
 
 MAX_VALUES = 100_000
 """The largest number of values in a document, aliases expanded."""

@@ -11,7 +11,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path, write_atomically
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.older_formats import FORMAT
+from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.ownership import require_room
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of
 

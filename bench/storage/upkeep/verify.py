@@ -20,7 +20,7 @@ from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.text import truncated
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.cell_files import curves_of
+from distillation_bench.bench.storage.formats.cell_files import curves_of
 from distillation_bench.bench.storage.labels import clashes
 from distillation_bench.bench.storage.ownership import KINDS
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of

@@ -15,7 +15,7 @@ import pytest
 from distillation_bench.bench.analysis import export
 from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.csv_rows import harmless
+from distillation_bench.bench.storage.formats.csv_files import harmless
 from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]

@@ -14,8 +14,8 @@ from tests.in_process import InProcess
 from distillation_bench.bench.execution import runner
 from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobFailed, JobOptions
 from distillation_bench.bench.planning.cells import Cell
+from distillation_bench.bench.storage.formats.schema import LATENCY
 from distillation_bench.bench.storage.run_folder import Run
-from distillation_bench.bench.storage.schema import LATENCY
 
 Plan = Callable[..., list[Cell]]
 

@@ -19,9 +19,9 @@ from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.configuration.option_values import parse_variant
 from distillation_bench.bench.planning.run_description import check_run, describe_run
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.checksums import Unreadable
+from distillation_bench.bench.storage.formats.schema import LONGEST, LONGEST_DETAILS, MOST_CELLS
+from distillation_bench.bench.storage.formats.sealed_json import Unreadable
 from distillation_bench.bench.storage.run_folder import Run
-from distillation_bench.bench.storage.schema import LONGEST, LONGEST_DETAILS, MOST_CELLS
 from distillation_bench.methods import METHODS, Parameters, parameter
 from distillation_bench.methods.kd import KD
 

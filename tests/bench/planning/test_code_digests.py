@@ -64,7 +64,7 @@ STALE: dict[str, str] = {
     "bench/metrics": "cells protocol",
     "bench/metrics/__init__.py": "",
     "bench/planning/recipe.py": "weights outputs cells",
-    "bench/storage/tensor_files.py": "splits sets weights outputs cells",
+    "bench/storage/formats/tensor_files.py": "splits sets weights outputs cells",
     "bench/training": "weights outputs cells",
     "bench/training/__init__.py": "",
     "bench/training/data.py": "splits sets weights outputs cells",

@@ -19,9 +19,9 @@ from tests.unchecked import unchecked
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.cell_files import curves_of
-from distillation_bench.bench.storage.checksums import Unreadable
-from distillation_bench.bench.storage.older_formats import FORMAT
+from distillation_bench.bench.storage.formats.cell_files import curves_of
+from distillation_bench.bench.storage.formats.older_formats import FORMAT
+from distillation_bench.bench.storage.formats.sealed_json import Unreadable
 from distillation_bench.bench.storage.run_folder import (
     CellStatus,
     DamagedFile,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.tensor_files import Later, write_tensors
+from distillation_bench.bench.storage.formats.tensor_files import Later, write_tensors
 from distillation_bench.bench.training.data import _shifted, _shifted_images
 from distillation_bench.bench.training.teacher import chunks
 from distillation_bench.datasets.base import Split

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import LARGEST
 from distillation_bench.bench.common.text import truncated
-from distillation_bench.bench.storage.schema import HUGE, plain_json
+from distillation_bench.bench.storage.formats.schema import HUGE, plain_json
 
 
 class Seal(NamedTuple):

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from distillation_bench.bench.storage.older_formats import upgrade_status
-from distillation_bench.bench.storage.schema import (
+from distillation_bench.bench.storage.formats.older_formats import upgrade_status
+from distillation_bench.bench.storage.formats.schema import (
     CELL_NAMES,
     HUGE,
     METRIC_COLUMNS,

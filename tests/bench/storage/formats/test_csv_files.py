@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from distillation_bench.bench.storage.csv_rows import dict_writer, harmless, writer
+from distillation_bench.bench.storage.formats.csv_files import dict_writer, harmless, writer
 
 
 def test_a_row_is_one_row_to_every_reader() -> None:

@@ -12,7 +12,7 @@ import pytest
 from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.cli.commands.inspection import board_text, status_text
 from distillation_bench.bench.storage import tables
-from distillation_bench.bench.storage.older_formats import FORMAT, upgrade_record
+from distillation_bench.bench.storage.formats.older_formats import FORMAT, upgrade_record
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.upkeep.clean import clean
 from distillation_bench.bench.storage.upkeep.merge import merge
