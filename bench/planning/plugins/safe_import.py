@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.paths import FOLDERS, PACKAGE
 
 
 @contextlib.contextmanager
@@ -74,7 +75,13 @@ def _reason(error: BaseException) -> str:
         text = "its message can't be shown"
     if isinstance(error, Exited):
         return text
-    return f"{name}: {text}" if text else name
+    return f"{name}: {text}{_new_name(error)}" if text else name
+
+
+def _new_name(error: BaseException) -> str:
+    """Return a hint for plugins that import a folder by the name that it had before 0.1.0."""
+    folder = str(error.name).partition(".")[0] if isinstance(error, ImportError) else ""
+    return f"; this suite's is {PACKAGE}.{folder}" if folder in FOLDERS else ""
 
 
 def _line(error: BaseException, place: str, files: Collection[str]) -> str:

@@ -124,6 +124,8 @@ RAISED = {
     "x = '\\0'\0": "null bytes",
     "x = " + "(" * 999 + ")" * 999: "too many nested parentheses",
     "import nothing_of_this_name": "ModuleNotFoundError: No module named",
+    "raise ModuleNotFoundError('none', name='methods')": "distillation_bench.methods",
+    "raise ImportError('none', name='bench.metrics')": "is distillation_bench.bench",
     "from . import helpers": "ImportError: attempted relative import",
 }
 
