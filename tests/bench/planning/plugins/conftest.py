@@ -1,0 +1,35 @@
+"""Fixtures of plugins."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from distillation_bench.bench.metrics.registry import METRICS
+from distillation_bench.bench.planning.code_digests import class_code
+from distillation_bench.bench.planning.plugins import loading as plugins
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods import METHODS
+
+
+@pytest.fixture(autouse=True)
+def process() -> Iterator[None]:
+    """What plugins leave in a process is gone after the test."""
+    registries: list[dict[Any, Any]] = [METHODS, DATASETS, METRICS]
+    registries += [plugins._LOADED, plugins._PLACES]
+    kept = [dict(each) for each in registries]
+    modules, path = set(sys.modules), list(sys.path)
+    entered = set(plugins._ENTERED)
+    yield
+    plugins._ENTERED.intersection_update(entered)
+    for registry, before in zip(registries, kept, strict=True):
+        registry.clear()
+        registry.update(before)
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+    sys.path[:] = path
+    class_code.cache_clear()
+    plugins.installed.cache_clear()

@@ -1,0 +1,177 @@
+"""All files of a plugin count for the digest of its code, and travel with it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests.bench.planning.plugins.plugin_files import (
+    Mistake,
+    as_in_another_process,
+    code_of,
+    installed_as,
+    twin,
+    write,
+)
+
+from distillation_bench.bench.common.hashing import file_digest
+from distillation_bench.bench.planning.plugins import loading as plugins
+from distillation_bench.bench.planning.plugins.loading import (
+    ChangedPlugin,
+    load_planned,
+    load_plugins,
+    plugin_path,
+)
+from distillation_bench.methods import METHODS
+
+LAYOUTS: dict[str, tuple[dict[str, str], str, str]] = {
+    # files; what --plugin names; what decides a value
+    "a neighbour": (
+        {"a/one.py": twin("m", "import helper_a"), "a/helper_a.py": "X = 1"},
+        "a/one.py",
+        "a/helper_a.py",
+    ),
+    "a neighbour's neighbour": (
+        {
+            "a/one.py": twin("m", "from helper_b import y"),
+            "a/helper_b.py": "import deep_b\ny = 1",
+            "a/deep_b.py": "X = 1",
+        },
+        "a/one.py",
+        "a/deep_b.py",
+    ),
+    "an import in a function": (
+        {"a/one.py": twin("m", within="import helper_c"), "a/helper_c.py": "X = 1"},
+        "a/one.py",
+        "a/helper_c.py",
+    ),
+    "an import by a computed name": (
+        {
+            "a/one.py": twin("m", "import importlib\nimportlib.import_module('helper' + '_d')"),
+            "a/helper_d.py": "X = 1",
+        },
+        "a/one.py",
+        "a/helper_d.py",
+    ),
+    "a folder": (
+        {"b/one.py": twin("m", "import helper_e"), "b/helper_e.py": "X = 1"},
+        "b",
+        "b/helper_e.py",
+    ),
+    "files of a folder import one another": (
+        {"b/one_f.py": twin("m"), "b/two_f.py": twin("n", "from one_f import m as Base")},
+        "b",
+        "b/one_f.py",
+    ),
+    "a package": (
+        {
+            "my_package/__init__.py": "from . import one",
+            "my_package/one.py": twin("m", "from .sub.helpers import f"),
+            "my_package/sub/__init__.py": "",
+            "my_package/sub/helpers.py": "def f(): return 1",
+        },
+        "my_package",
+        "my_package/sub/helpers.py",
+    ),
+    "a package whose init is empty": (
+        {"my_empty/__init__.py": "", "my_empty/one.py": twin("m", "import my_empty.help")}
+        | {"my_empty/help.py": "X = 1"},
+        "my_empty",
+        "my_empty/help.py",
+    ),
+    "a file in a package": (
+        {"my_part/__init__.py": "", "my_part/one.py": twin("m", within="from . import help")}
+        | {"my_part/help.py": "X = 1"},
+        "my_part/one.py",
+        "my_part/help.py",
+    ),
+    "a namespace": (
+        {"c/one.py": twin("m", "import space_g.help"), "c/space_g/help.py": "X = 1"},
+        "c/one.py",
+        "c/space_g/help.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_file_of_a_plugin_counts(layout: str, tmp_path: Path) -> None:
+    files, named, deciding = LAYOUTS[layout]
+    for name, text in files.items():
+        write(tmp_path / name, text)
+    path = plugin_path(str(tmp_path / named))
+    (first,) = load_plugins([path])
+    before = code_of("m")
+    assert {file.path for file in first.own_files} == {str(tmp_path / name) for name in files}
+    # Comments and layout do not count.
+    write(tmp_path / deciding, f"# a comment\n{files[deciding]}\n")
+    as_in_another_process(tmp_path)
+    load_planned([first])
+    assert code_of("m") == before
+    write(tmp_path / deciding, f"{files[deciding]}\nX = 2\n")
+    as_in_another_process(tmp_path)
+    with pytest.raises(ChangedPlugin, match=f"{Path(deciding).name} was changed during the run"):
+        load_planned([first])
+    load_plugins([path])
+    assert code_of("m") != before
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_plugin_that_travels_is_the_same_elsewhere(layout: str, tmp_path: Path) -> None:
+    files, named, _ = LAYOUTS[layout]
+    for name, text in files.items():
+        write(tmp_path / "there" / name, text)
+    (plugin,) = load_plugins([plugin_path(str(tmp_path / "there" / named))])
+    here = plugin.within(tmp_path / "here")
+    for sent, arrived in zip(plugin.own_files, here.own_files, strict=True):
+        write(Path(arrived.path), Path(sent.path).read_text())
+    assert here.digest == plugin.digest
+    as_in_another_process(tmp_path)
+    # Even where those that it was copied from can be imported, too.
+    sys.path.append(plugin.folder)
+    load_planned([here])
+    found = sys.modules[METHODS["m"].__module__].__file__
+    assert found is not None and found.startswith(str(tmp_path / "here"))
+
+
+def test_names_that_hide_one_another_are_refused(tmp_path: Path, mistake: Mistake) -> None:
+    write(tmp_path / "a/helper_h.py", "X = 1")
+    write(tmp_path / "b/helper_h.py", "X = 2")
+    load_plugins([write(tmp_path / "a/one.py", "import helper_h")])
+    other = write(tmp_path / "b/two.py", "import helper_h")
+    assert f"{other}: imports helper_h, which is {tmp_path / 'a/helper_h.py'}; rename " in mistake(
+        load_plugins, [other]
+    )
+    write(tmp_path / "c/random.py", "X = 1")
+    path = write(tmp_path / "c/three.py", "import random")
+    assert f"{path}: imports random, which is " in mistake(load_plugins, [path])
+    # Files of one name in several folders are so many plugins, and an edited one is another.
+    load_plugins([write(tmp_path / folder / "same.py", f"X = '{folder}'") for folder in "abcd"])
+    file_digest.cache_clear()
+    load_plugins([write(tmp_path / folder / "same.py", f"X = 2 * '{folder}'") for folder in "abcd"])
+
+
+def test_a_folder_without_a_python_file_is_refused(tmp_path: Path, mistake: Mistake) -> None:
+    assert "a folder without a Python file" in mistake(plugin_path, str(tmp_path))
+
+
+def test_version_and_files_of_an_installed_plugin_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site-packages"
+    write(site / "entry_whole/__init__.py", "from entry_whole import one")
+    write(site / "entry_whole/one.py", twin("m"))
+    rest = write(site / "entry_whole/rest.py", "X = 1")
+    monkeypatch.syspath_prepend(site)
+    codes = []
+    for version, text in (("1", "X = 1"), ("2", "X = 1"), ("2", "X = 2")):
+        write(Path(rest), text)
+        file_digest.cache_clear()
+        installed_as(monkeypatch, "entry_whole", version)
+        plugins.load_installed()
+        codes.append(code_of("m"))
+    assert len(set(codes)) == 3
+
+
+def test_code_of_no_file_is_refused(mistake: Mistake) -> None:
+    assert "its source is no file" in mistake(plugins.module_code, "sys")

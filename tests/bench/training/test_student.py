@@ -1,0 +1,155 @@
+"""Students equal students trained plainly; their stages, schedules and decays."""
+
+from typing import Any
+
+import pytest
+import torch
+from tests.bench.training.plain_training import (
+    DATASET,
+    SEED,
+    SIZES,
+    assert_same_layers,
+    descend,
+    layers_of,
+    networks_for,
+    normal_numbers,
+    orders_of,
+    perceptron,
+    prepared,
+    recipe,
+)
+from torch import Tensor, nn
+from torch.nn import functional
+
+from distillation_bench.bench.training.checkpoints import HistoryRow
+from distillation_bench.bench.training.student import build, train_student
+from distillation_bench.bench.training.teacher import Teacher
+from distillation_bench.methods import METHODS, Batch, Setting, parameter
+from distillation_bench.methods.hydra import Hydra
+from distillation_bench.methods.networks.heads import CoreAndHeads
+from distillation_bench.methods.networks.mlp import MLPBuilder
+from distillation_bench.methods.schedules import Coefficient
+from distillation_bench.methods.tasks import TASKS
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@SIZES
+def test_a_student_equals_one_trained_plainly(examples: int, float64: None) -> None:
+    """kd, 0.1 CE + 0.9 T² KL at T = 2, with the students' own decay."""
+    data, networks, values = (
+        prepared("classification", examples),
+        networks_for("classification"),
+        recipe(),
+    )
+    method = student_method("kd", networks, a=0.9, temperature=2.0)
+    student = build(method, SEED, DATASET)
+    assert isinstance(student, CoreAndHeads)
+    model = perceptron([*layers_of(student.core, 0), *layers_of(student.heads, 0)])
+    teacher = Teacher({"train": normal_numbers(3, examples, 3, seed=4)}, {})
+    train_student(method, student, data, teacher, values, SEED, DATASET)
+
+    x, y = data.train
+    soft = (teacher.outputs["train"] / 2).softmax(-1).mean(0)
+
+    def loss(indices: Tensor) -> Tensor:
+        z = model(x[indices])
+        gap = functional.kl_div((z / 2).log_softmax(-1), soft[indices], reduction="batchmean")
+        return 0.1 * functional.cross_entropy(z, y[indices]) + 0.9 * 4 * gap
+
+    orders = orders_of(examples, values, "student", "train")
+    descend(model, loss, orders, values, values.student_weight_decay)
+    assert_same_layers(model, [*layers_of(student.core, 0), *layers_of(student.heads, 0)])
+
+
+# Stages
+
+
+def student_method(name: str, networks: MLPBuilder, **parameters: Any) -> Any:
+    method = METHODS[name]
+
+    def absent() -> nn.Module:
+        raise AssertionError("this student needs no network of the teacher")
+
+    where = Setting(TASKS["classification"], 3, 12, networks, absent)
+    return method(method.Parameters(**parameters), where)
+
+
+def hydra_history(epochs: int, first: float) -> list[HistoryRow]:
+    method = student_method("hydra", networks_for("classification"), first=first)
+    student = build(method, SEED, DATASET)
+    teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
+    data = prepared("classification", 12)
+    return train_student(method, student, data, teacher, recipe(epochs=epochs), SEED, DATASET)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5, 7, 12])
+@pytest.mark.parametrize("first", [0.1, 0.3, 0.5, 0.9])
+def test_two_stages_share_the_epochs(epochs: int, first: float) -> None:
+    history = hydra_history(epochs, first)
+    assert len(history) == epochs
+    hinton = [row for row in history if row["stage"] == "hinton"]
+    assert abs(len(hinton) - first * epochs) <= 0.5
+    second = history[len(hinton) :]
+    assert {row["stage"] for row in second} <= {"train"}
+    for stage, term in ((hinton, "aggregation"), (second, "individuality")):
+        assert [row["epoch"] for row in stage] == list(range(len(stage)))
+        assert all(term in row and row["learning_rate"] for row in stage)
+        assert not stage or stage[0]["learning_rate"] == 0.05
+
+
+def test_a_stage_without_epochs_has_no_best_one() -> None:
+    """One epoch for two stages: what is not trained stays as it was built."""
+    method = student_method("hydra", networks_for("classification"), first=0.1)
+    student = build(method, SEED, DATASET)
+    teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
+    values = recipe(epochs=1, select="validation")
+    data = prepared("classification", 12)
+    history = train_student(method, student, data, teacher, values, SEED, DATASET)
+    assert [row["stage"] for row in history] == ["train"]
+    assert all(value.isfinite().all() for value in student.state_dict().values())
+
+
+def test_schedules_run_over_the_whole_training() -> None:
+    """A stage is no new beginning: the parameters of epoch 3 of 5 are those of 3 of 5."""
+    seen: list[tuple[str, float]] = []
+
+    class Scheduled(Hydra):
+        class Parameters(Hydra.Parameters):
+            extra: Coefficient = parameter("linear(0, 1, 0, 5)", "on a schedule")
+
+        def loss(self, outputs: Tensor, batch: Batch, now: Any) -> Any:
+            seen.append((batch.stage, now.extra))
+            return super().loss(outputs, batch, now)
+
+    networks = networks_for("classification")
+    where = Setting(TASKS["classification"], 3, 12, networks, nn.Module)
+    method = Scheduled(Scheduled.Parameters(first=0.4), where)
+    teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
+    data, student = prepared("classification", 12), build(method, SEED, DATASET)
+    train_student(method, student, data, teacher, recipe(epochs=5), SEED, DATASET)
+    stages = ["hinton"] * 2 + ["train"] * 3
+    assert [stage for stage, _ in seen] == stages
+    assert [value for _, value in seen] == pytest.approx([epoch / 5 for epoch in range(5)])
+
+
+@pytest.mark.parametrize(
+    "name, decay, spared",
+    [
+        ("single", "weight_decay", ()),
+        ("kd", "student_weight_decay", ()),
+        ("gauss", "student_weight_decay", ("last.", "log_variances.")),
+    ],
+)
+def test_decay_is_the_recipes_of_the_method(name: str, decay: str, spared: tuple[str, ...]) -> None:
+    """Decay that outweighs the loss: Adam's first step is the rate towards 0 for each weight."""
+    method = student_method(name, networks_for("classification"))
+    student = build(method, SEED, DATASET)
+    teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
+    values = recipe(**{"weight_decay": 0.0, "student_weight_decay": 0.0, decay: 1e6}, epochs=1)
+    before = {key: value.clone() for key, value in student.state_dict().items()}
+    train_student(method, student, prepared("classification", 12), teacher, values, SEED, DATASET)
+    for key, value in student.state_dict().items():
+        moved = value - before[key]
+        towards_zero = torch.allclose(moved, -0.05 * before[key].sign(), rtol=0, atol=5e-3)
+        assert towards_zero != key.startswith(spared)
