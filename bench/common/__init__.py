@@ -1,1 +1,28 @@
-"""Ground that every room may stand on: errors, files, hashes, random streams, devices, paths."""
+"""What every room may use; it decides no value except through random streams.
+
+devices          the devices and cores that a run may use
+errors           errors of the user, and the nearest right name
+files            files that are written whole or not at all, and read without following links
+hashing          hashes of source code and of canonical JSON
+locks            locks of files
+paths            where the code is, and default folders
+program          how the program was started
+random_streams   named random streams
+signals          how signals end the program and its workers
+terminal_tables  tables as text
+text             text for a terminal
+"""
+
+__all__ = [
+    "devices",
+    "errors",
+    "files",
+    "hashing",
+    "locks",
+    "paths",
+    "program",
+    "random_streams",
+    "signals",
+    "terminal_tables",
+    "text",
+]

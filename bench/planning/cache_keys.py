@@ -1,6 +1,7 @@
-"""What data and teachers are made of, and the cache keys that follow from it; without torch.
+"""What data and teachers are made from, and the cache keys that follow from it; without torch.
 
-Keys are made of content alone: names, values, hashes of code and of files. No path, no order.
+Keys are hashes of content alone: names, values, code and files. Neither paths nor the order of
+anything change them.
 """
 
 from __future__ import annotations
@@ -28,10 +29,18 @@ from distillation_bench.datasets.base import Dataset
 
 @dataclass(frozen=True)
 class DataPlan:
-    """A dataset's arrays to be, and their keys in the cache.
+    """The arrays of a dataset that are to be prepared, and their keys in the cache.
 
-    `code` and `content` are hashes of what makes them and of what they are made from, which are
-    the same for all seeds.
+    Attributes:
+        dataset: name of the dataset.
+        seed: the data seed, which decides the splits.
+        examples: training examples to use; None: all.
+        test_examples: examples of each test and OOD set to use; None: all.
+        sources: what the dataset is evaluated on beside its test split.
+        splits_key: of the training and validation splits.
+        sets_key: of the evaluation sets.
+        code: hash of the code that makes the arrays; the same for all seeds.
+        content: hash of what they are made from; the same for all seeds.
     """
 
     dataset: str
@@ -47,7 +56,16 @@ class DataPlan:
 
 @dataclass(frozen=True)
 class TeacherPlan:
-    """A teacher to be: what it is trained on and how, and its keys in the cache."""
+    """A teacher that is to be trained, and its keys in the cache.
+
+    Attributes:
+        dataset: name of the dataset.
+        seed: of the members.
+        recipe: how the members are trained.
+        data: what they are trained and evaluated on.
+        key: of the members' weights, the start of each one's key.
+        outputs_key: of the members' outputs on all sets.
+    """
 
     dataset: str
     seed: int
@@ -58,9 +76,9 @@ class TeacherPlan:
 
     @property
     def pieces(self) -> list[range]:
-        """Members that are trained as one batch."""
-        members, size = self.recipe.members, self.recipe.members_a_piece
-        return [range(i, min(i + size, members)) for i in range(0, members, size)]
+        """The members that are trained together as one batch, piece by piece."""
+        members, size = self.recipe.members, self.recipe.piece_size
+        return [range(start, min(start + size, members)) for start in range(0, members, size)]
 
     @property
     def member_keys(self) -> list[str]:
@@ -68,7 +86,10 @@ class TeacherPlan:
         return [f"{self.key}.{member}" for member in range(self.recipe.members)]
 
     def piece_key(self, piece: int) -> str:
-        """The key of a piece's outputs, kept until the teacher is whole; one piece is the whole."""
+        """Return the key of a piece's outputs, which are kept until all pieces are joined.
+
+        If there is a single piece, its outputs are the teacher's.
+        """
         if len(self.pieces) == 1:
             return self.outputs_key
         members = self.pieces[piece]
@@ -77,12 +98,12 @@ class TeacherPlan:
 
 @dataclass
 class Planner:
-    """Plans of data and teachers, each made once.
+    """Plans data and teachers, each once.
 
     Attributes:
-        root: where datasets find their files.
+        root: the folder of the datasets' files.
         sources: by dataset, what it is evaluated on.
-        device: the kind that trains; another kind has other random numbers and other sums.
+        device: the kind that trains; another kind has other random numbers and rounding.
     """
 
     root: Path
@@ -93,42 +114,52 @@ class Planner:
     _identities: dict[str, Any] = field(default_factory=dict)
 
     def teacher(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> TeacherPlan:
-        """The teacher of a dataset and seed; one recipe a dataset."""
-        known = self._teachers.get((dataset.name, seed))
-        if known is None:
-            known = self._teachers[dataset.name, seed] = self._teacher(dataset, recipe, seed)
-        return known
+        """Return the teacher of a dataset and a seed; a dataset has one recipe."""
+        key = dataset.name, seed
+        if key not in self._teachers:
+            self._teachers[key] = self._plan_teacher(dataset, recipe, seed)
+        return self._teachers[key]
 
-    def _teacher(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> TeacherPlan:
-        data_seed = seed if recipe.data_seed is None else recipe.data_seed
-        data = self._data.get((dataset.name, data_seed))
-        if data is None:
-            data = self._data[dataset.name, data_seed] = self._plan_data(dataset, recipe, data_seed)
-        trained = {"data": data.splits_key, "recipe": recipe.for_teacher(), "seed": seed}
-        trained |= {"device": self.device, "code": TEACHER.digest()}
-        key = key_of("weights", {**trained, "versions": versions(*TEACHER_LIBRARIES)})
+    def _plan_teacher(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> TeacherPlan:
+        data = self._data_plan(dataset, recipe, seed)
+        content = {
+            "data": data.splits_key,
+            "recipe": recipe.for_teacher(),
+            "seed": seed,
+            "device": self.device,
+            "code": TEACHER.digest(),
+            "versions": versions(*TEACHER_LIBRARIES),
+        }
+        key = key_of("weights", content)
         outputs_key = key_of("outputs", {"weights": key, "sets": data.sets_key})
         return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key)
 
+    def _data_plan(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> DataPlan:
+        key = dataset.name, seed if recipe.data_seed is None else recipe.data_seed
+        if key not in self._data:
+            self._data[key] = self._plan_data(dataset, recipe, key[1])
+        return self._data[key]
+
     def _plan_data(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> DataPlan:
         sources = self.sources[dataset.name]
-        source = {
+        common = {
             "dataset": stream_name(dataset.name),
             "identity": self._identity(dataset),
             "data_seed": seed,
             "code": class_code(dataset, Dataset),
             "versions": versions(*DATA_LIBRARIES),
         }
-        splits = {**source, "examples": recipe.examples, "engine": SPLITS.digest()}
+        ood = sorted(([ood.name, ood.identity] for ood in sources.present), key=str)
+        splits = {**common, "examples": recipe.examples, "engine": SPLITS.digest()}
         sets = {
-            **source,
+            **common,
             "examples": recipe.test_examples,
             "engine": EVALUATION_SETS.digest(),
-            "ood": sorted(([each.name, each.identity] for each in sources.present), key=str),
+            "ood": ood,
             "corruptions": sources.identity,
         }
-        code = [*(source[name] for name in ("code", "versions")), splits["engine"], sets["engine"]]
-        content = [*(source[name] for name in ("dataset", "identity")), sets["ood"]]
+        code = [common["code"], common["versions"], splits["engine"], sets["engine"]]
+        content = [common["dataset"], common["identity"], ood, sources.identity]
         return DataPlan(
             dataset=dataset.name,
             seed=seed,
@@ -138,11 +169,11 @@ class Planner:
             splits_key=key_of("data", splits),
             sets_key=key_of("sets", sets),
             code=digest([*code, TEACHER.digest()]),
-            content=digest([*content, sources.identity]),
+            content=digest(content),
         )
 
     def _identity(self, dataset: type[Dataset]) -> Any:
-        # Of a folder it takes a second: once a dataset, not once a seed.
+        # That of a folder takes a second: once for each dataset, not for each seed.
         if dataset.name not in self._identities:
             self._identities[dataset.name] = dataset(self.root).identity()
         return self._identities[dataset.name]

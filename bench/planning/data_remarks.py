@@ -1,4 +1,4 @@
-"""What a user should know of the data of a run, in lines; without torch."""
+"""What a user should know about the data of a run, in lines; without torch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from distillation_bench.bench.storage.cache import Cache
 
 
 def data_plans(cells: Iterable[Cell]) -> list[DataPlan]:
-    """The data that cells read, each once."""
+    """Return the data that cells read, each once."""
     return list({cell.teacher.data.sets_key: cell.teacher.data for cell in cells}.values())
 
 
 def remarks(plans: Iterable[DataPlan], cache: Cache, root: Path) -> dict[str, list[str]]:
-    """By dataset: what its files show unread, now, and what was noted when it was prepared."""
+    """Return the remarks on each dataset that has some, each once.
+
+    They are what its files show without being read, and what was noted when they were read.
+    """
     lines: dict[str, dict[str, None]] = {}
     for plan in plans:
         if plan.dataset not in lines:
-            unread = datasets.get(plan.dataset)(root).remarks()
-            lines[plan.dataset] = dict.fromkeys(unread)
+            lines[plan.dataset] = dict.fromkeys(datasets.get(plan.dataset)(root).remarks())
         lines[plan.dataset].update(dict.fromkeys(cache.note(plan.splits_key).get("remarks", ())))
-    return {dataset: list(each) for dataset, each in lines.items() if each}
+    return {dataset: list(texts) for dataset, texts in lines.items() if texts}

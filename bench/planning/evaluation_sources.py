@@ -23,11 +23,11 @@ class OODSet:
     """A set of a dataset's out-of-distribution inputs.
 
     Attributes:
-        name: in tables: of a folder the last part of its path.
+        name: its name in tables; of a folder, the last part of the path.
         group: near or far.
-        source: what `datasets.ood_sets` calls it; empty if the dataset itself makes it.
-        absent: why it can't be had, in a line; empty if it can.
-        identity: what of its source goes into keys.
+        source: its name in `datasets.ood_sets`; empty if the dataset itself makes it.
+        absent: why it is not available, in one line; empty if it is.
+        identity: what identifies its content, for cache keys.
     """
 
     name: str
@@ -42,9 +42,9 @@ class EvaluationSources:
     """What a dataset is evaluated on beside its test split.
 
     Attributes:
-        ood: the OOD sets asked for, those that are absent too.
+        ood: the OOD sets, including those that are absent.
         corruptions: a folder of corrupted test sets; empty: none.
-        identity: what of that folder goes into keys.
+        identity: what identifies the content of that folder, for cache keys.
     """
 
     ood: tuple[OODSet, ...] = ()
@@ -53,15 +53,17 @@ class EvaluationSources:
 
     @property
     def present(self) -> list[OODSet]:
-        """The OOD sets that can be had."""
-        return [each for each in self.ood if not each.absent]
+        """The OOD sets that are available."""
+        return [ood for ood in self.ood if not ood.absent]
 
 
 def fetch_missing(config: Config, root: Path) -> None:
-    """Download what datasets and OOD sets of a configuration lack.
+    """Download the missing files of a configuration's datasets and OOD sets.
+
+    An OOD set that cannot be downloaded stays absent, which a line on stderr says.
 
     Raises:
-        UsageError: a dataset can't be had; an OOD set that can't stays absent, with a line.
+        UsageError: a dataset cannot be downloaded.
     """
     for name in dict.fromkeys(config.datasets):
         try:
@@ -70,11 +72,11 @@ def fetch_missing(config: Config, root: Path) -> None:
                 dataset(root).download()
         except (UnknownDataset, BadData) as error:
             raise UsageError(f"{name}: {error}") from None
-        for each in config.ood or dataset.ood_groups:
-            _fetch_ood(without_group(each), root)
+        for text in config.ood or dataset.ood_groups:
+            _fetch_ood_set(without_group(text), root)
 
 
-def _fetch_ood(name: str, root: Path) -> None:
+def _fetch_ood_set(name: str, root: Path) -> None:
     if name not in DATASETS or not DATASETS[name](root).missing():
         return
     try:
@@ -84,23 +86,22 @@ def _fetch_ood(name: str, root: Path) -> None:
 
 
 def sources_of(dataset: type[Dataset], config: Config, root: Path) -> EvaluationSources:
-    """The OOD sets and corruptions of a dataset; a default set that is absent is kept as such.
+    """Return the OOD sets and corruptions of a dataset; its own OOD sets may be absent.
 
     Raises:
-        UsageError: a set that was asked for is unknown or absent.
+        UsageError: a set of `--ood` is unknown or absent, or two sets have one name.
     """
     if not dataset.images:
-        return EvaluationSources(
-            tuple(OODSet(name, group) for name, group in dataset.ood_groups.items())
-        )
-    asked = dict.fromkeys(config.ood or dataset.ood_groups)
-    # A set asked for by several datasets is no OOD set of itself.
-    others = (text for text in asked if without_group(text) != dataset.name)
+        sets = tuple(OODSet(name, group) for name, group in dataset.ood_groups.items())
+        return EvaluationSources(sets)
+    texts = dict.fromkeys(config.ood or dataset.ood_groups)
+    # An OOD set of several datasets may be one of them, and is none for itself.
+    others = (text for text in texts if without_group(text) != dataset.name)
     sets = tuple(_ood_set(text, dataset, root) for text in others)
-    absent = [each for each in sets if each.absent]
+    absent = next((ood for ood in sets if ood.absent), None)
     if config.ood and absent:
-        raise UsageError(f"--ood {absent[0].name}: {absent[0].absent}")
-    names = [each.name for each in sets]
+        raise UsageError(f"--ood {absent.name}: {absent.absent}")
+    names = [ood.name for ood in sets]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--ood: two sets are called {name!r}")
@@ -112,9 +113,9 @@ def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
         source, group = ood_group(text, dataset)
         absent = ood_missing(source, root)
         identity = None if absent else [ood_identity(source, root), _reader_code(source)]
-        # Where a folder lies is nobody's business but this machine's.
-        kind, _, path = source.partition(":")
-        name = f"{kind}:{real_path(Path(path)).name}" if path else source
+        # Tables do not show where a folder is on this machine.
+        prefix, _, path = source.partition(":")
+        name = f"{prefix}:{real_path(Path(path)).name}" if path else source
     except (UnknownDataset, BadData) as error:
         raise UsageError(f"--ood {text}: {error}") from None
     if not name.isprintable():
@@ -123,12 +124,15 @@ def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
 
 
 def _reader_code(name: str) -> str:
-    """The code that reads an OOD set which is itself a dataset; empty for all other sets."""
+    """Return a hash of the code that reads an OOD set which is a dataset; empty for other sets.
+
+    The other sets are made by `datasets.ood_sets`, which a digest covers.
+    """
     return class_code(DATASETS[name], Dataset) if name in DATASETS else ""
 
 
 def _corruptions(dataset: type[Dataset], folder: str) -> tuple[str, Any]:
-    """The folder and what tells its contents apart; nothing for images of another shape."""
+    """Return the folder and the identity of its content; nothing for images of another shape."""
     if not folder or dataset.shape != CORRUPTED_SHAPE:
         return "", None
     try:

@@ -1,4 +1,4 @@
-"""How teacher and students of one dataset are trained: what all methods share."""
+"""The recipe: how the teacher and the students of a dataset are trained, whatever the method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VIEWS = ("crop", "flip", "mixup")
 
 
 class Recipe(BaseModel):
-    """Training values; a dataset gives its own defaults, a preset or `--set` others."""
+    """Values of training: a dataset's defaults, replaced by those of a preset or of `--set`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -41,7 +41,7 @@ class Recipe(BaseModel):
     piece: int | None = Field(
         None,
         ge=1,
-        description="members trained as one task; none: 10 perceptrons, 1 convolutional network",
+        description="members trained as one job; none: 10 perceptrons, 1 convolutional network",
     )
     network: dict[str, Any] = Field(
         default_factory=dict, description="family and its options: network.width=0.5"
@@ -49,7 +49,7 @@ class Recipe(BaseModel):
 
     @field_validator("augment")
     @classmethod
-    def _known_views(cls, value: str) -> str:
+    def _check_views(cls, value: str) -> str:
         views = value.split("+") if value else []
         unknown = [view for view in views if view not in VIEWS]
         if unknown or len(set(views)) < len(views):
@@ -58,20 +58,20 @@ class Recipe(BaseModel):
 
     @field_validator("network")
     @classmethod
-    def _precise_together(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        # Under vmap torch's autocast does not reach convolutions.
+    def _check_batching(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        # Under vmap, torch's autocast does not reach convolutions.
         if value.get("batching") == "vmap" and info.data.get("precision") == "bfloat16":
             raise ValueError("batching=vmap computes in float32 alone; give batching=turn")
         return value
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The augmentations, in order."""
+        """The augmentations, in the order in which they are applied."""
         return tuple(self.augment.split("+")) if self.augment else ()
 
     @property
-    def members_a_piece(self) -> int:
-        """Members that one task trains."""
+    def piece_size(self) -> int:
+        """The number of members that one job trains."""
         if self.piece is not None:
             return self.piece
         if self._stacked:
@@ -83,16 +83,16 @@ class Recipe(BaseModel):
         return self.network.get("batching") == "vmap"
 
     def training(self) -> dict[str, Any]:
-        """What figures depend on, as plain values.
+        """Return the values that a cell's results depend on, as plain values.
 
-        How members are cut into pieces is no part of it, except for convolutional networks that
-        are computed as one grouped convolution: its sums have another order in other groups.
+        How members are cut into pieces is not one of them, except for convolutional networks that
+        are computed as one grouped convolution: the order of its sums depends on the groups.
         """
         values = self.model_dump(exclude={"piece"})
-        return values | {"piece": self.members_a_piece} if self._stacked else values
+        return values | {"piece": self.piece_size} if self._stacked else values
 
     def for_teacher(self) -> dict[str, Any]:
-        """What the teacher depends on: none of the students' or the evaluation's own values."""
+        """Return the values that the teacher depends on, without those of students and data."""
         values = self.training()
         for name in ("student_weight_decay", "examples", "test_examples", "data_seed"):
             del values[name]
@@ -100,10 +100,10 @@ class Recipe(BaseModel):
         return values
 
 
-def recipe_for(dataset_recipe: Any, network: Any, given: dict[str, Any]) -> Recipe:
-    """The dataset's recipe with the given values over it.
+def recipe_for(dataset_recipe: Any, network: Any, values: dict[str, Any]) -> Recipe:
+    """Return a dataset's recipe with the given values over it.
 
     Raises:
-        pydantic.ValidationError: an unknown name or a wrong value.
+        pydantic.ValidationError: a name is unknown, or a value is wrong.
     """
-    return Recipe(**{**dataset_recipe, "network": dict(network), **given})
+    return Recipe(**{**dataset_recipe, "network": dict(network), **values})

@@ -1,4 +1,4 @@
-"""What a run's folder says was asked for, and whether more may be asked for in it."""
+"""The description of a run that its folder holds, and whether more cells may be added to it."""
 
 from __future__ import annotations
 
@@ -16,110 +16,127 @@ from distillation_bench.bench.storage.ownership import require_room
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.methods import METHODS
 
+Description = Mapping[str, Any]
+"""Of a run or of a cell, as run.json holds it."""
+
 
 def check_run(run: Run, cells: Sequence[Cell], command: str) -> None:
-    """Whether cells may be run in a folder, before anything is written.
+    """Check, before anything is written, that cells may be run in a folder.
 
     Raises:
-        UsageError: as `describe_run`, or what would be written could not be read again.
+        UsageError: as `describe_run`, or the description could not be read again.
     """
     run.sealed(describe_run(run, cells, command))
 
 
 def describe_run(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any]:
-    """What a run's folder is to say, with these cells in the places of earlier ones.
+    """Return the description of a run with cells added; they replace those of the same slot.
 
     Raises:
-        UsageError: the folder is neither empty nor a run; it holds cells of another recipe or
-            teacher, or under a label that is asked for others than those asked for.
+        UsageError: the folder is neither empty nor a run, or it holds cells that the new ones
+            cannot be compared with: of another recipe, teacher or evaluation set, or of the same
+            label with another method, parameters or code.
     """
     require_room(run.folder, f"--results {run.folder}")
     manifest = run.manifest()
-    _check_recipes(run, manifest, cells)
-    return _described(manifest, cells, command)
+    remaining = _remaining(manifest, cells)
+    _check_recipes(run.folder, manifest, cells)
+    _check_ood_groups(run.folder, manifest, remaining.values(), cells)
+    _check_teachers(run.folder, remaining.values(), cells)
+    _check_labels(run.folder, remaining.values(), cells)
+    return _description(manifest, remaining, cells, command)
 
 
-def _check_recipes(run: Run, manifest: Mapping[str, Any], cells: Sequence[Cell]) -> None:
-    """One folder, one recipe a dataset, one thing a label: tables compare what is alike.
+def _remaining(manifest: Description, cells: Sequence[Cell]) -> dict[str, Description]:
+    """Return the cells of a run, by id, that the given ones do not replace."""
+    replaced = {_slot(cell.description()) for cell in cells}
+    earlier = manifest.get("cells", {})
+    return {name: cell for name, cell in earlier.items() if _slot(cell) not in replaced}
 
-    Raises:
-        UsageError: the folder holds cells of another recipe or teacher, or under a label that is
-            asked for others than those asked for.
-    """
+
+def _slot(cell: Description) -> tuple[Any, ...]:
+    """Return a cell's slot in tables, in which a cell of changed code replaces the earlier one."""
+    return cell["dataset"], cell["label"], cell["seed"]
+
+
+# What cells of one folder have in common
+
+
+def _check_recipes(folder: Path, manifest: Description, cells: Sequence[Cell]) -> None:
+    """Raise UsageError if a dataset was run with another recipe."""
     for dataset, cell in {cell.dataset: cell for cell in cells}.items():
         recipe = cell.recipe.training()
-        old = manifest.get("recipes", {}).get(dataset, recipe)
-        if canonical_json(old) != canonical_json(recipe):
-            names = sorted(name for name in recipe if old.get(name) != recipe[name])
-            values = ", ".join(f"{name}={old.get(name)}, now {recipe[name]}" for name in names)
+        earlier = manifest.get("recipes", {}).get(dataset, recipe)
+        if canonical_json(earlier) != canonical_json(recipe):
+            names = sorted(name for name in recipe if earlier.get(name) != recipe[name])
+            values = ", ".join(f"{name}={earlier.get(name)}, now {recipe[name]}" for name in names)
             raise UsageError(
-                f"{run.folder}: {dataset} was run with {values}; give another folder with --results"
+                f"{folder}: {dataset} was run with {values}; give another folder with --results"
             )
-    earlier = _staying(manifest, cells)
-    _check_groups(run.folder, manifest, earlier, cells)
-    _check_teachers(run.folder, earlier, cells)
-    _check_labels(run.folder, earlier, cells)
 
 
-def _staying(manifest: Mapping[str, Any], cells: Sequence[Cell]) -> list[Mapping[str, Any]]:
-    """What a run's description keeps: all but the cells whose places are taken."""
-    taken = {_slot(cell.description()) for cell in cells}
-    return [each for each in manifest.get("cells", {}).values() if _slot(each) not in taken]
-
-
-def _check_groups(
+def _check_ood_groups(
     folder: Path,
-    manifest: Mapping[str, Any],
-    earlier: Iterable[Mapping[str, Any]],
+    manifest: Description,
+    remaining: Iterable[Description],
     cells: Sequence[Cell],
 ) -> None:
-    """One folder, the same OOD sets in the same groups: headline values are means over them."""
+    """Raise UsageError if a dataset was evaluated on other OOD sets, or with other groups.
+
+    Headline values are means over them.
+    """
     now = _ood_sets({cell.dataset: cell for cell in cells}.values())
-    for old in earlier:
-        name = old["dataset"]
+    for cell in remaining:
+        name = cell["dataset"]
         if name in now and _groups(now[name]) != _groups(manifest["ood"].get(name, {})):
             raise UsageError(
-                f"{folder}: {name} {old['label']} was measured on other OOD sets, or on these in "
+                f"{folder}: {name} {cell['label']} was measured on other OOD sets, or on these in "
                 "other groups; run it again too, or give another folder with --results"
             )
 
 
-def _check_teachers(
-    folder: Path, earlier: Iterable[Mapping[str, Any]], cells: Sequence[Cell]
-) -> None:
-    """One folder, one teacher a dataset and seed, and the same sets: differences are paired."""
+def _check_teachers(folder: Path, remaining: Iterable[Description], cells: Sequence[Cell]) -> None:
+    """Raise UsageError if a dataset and seed has another teacher or other sets.
+
+    Differences between methods are paired by teacher.
+    """
     now = {(cell.dataset, cell.seed): cell.measured for cell in cells}
-    for old in earlier:
-        key = now.get((old["dataset"], old["seed"]))
-        if key not in (None, old.get("measured")):
+    for cell in remaining:
+        key = now.get((cell["dataset"], cell["seed"]))
+        if key not in (None, cell.get("measured")):
             raise UsageError(
-                f"{folder}: {old['dataset']} {old['label']} was measured with another teacher, "
+                f"{folder}: {cell['dataset']} {cell['label']} was measured with another teacher, "
                 "or on other sets; run it again too, or give another folder with --results"
             )
 
 
-def _check_labels(
-    folder: Path, earlier: Iterable[Mapping[str, Any]], cells: Sequence[Cell]
-) -> None:
-    """One folder, one method, one set of parameters and one version of the code a label."""
-    asked = [cell.description() for cell in cells]
-    labels = {cell["label"] for cell in asked}
-    for clash in clashes([*asked, *(old for old in earlier if old["label"] in labels)]):
+def _check_labels(folder: Path, remaining: Iterable[Description], cells: Sequence[Cell]) -> None:
+    """Raise UsageError if a label would be two methods, sets of parameters or versions of code."""
+    added = [cell.description() for cell in cells]
+    labels = {cell["label"] for cell in added}
+    for clash in clashes([*added, *(cell for cell in remaining if cell["label"] in labels)]):
         raise UsageError(
             f"{folder}: {clash}, which is asked for now: run {seeds_of(clash.cells)} again too, "
             "or give another folder with --results or another label"
         )
 
 
-def _described(manifest: Mapping[str, Any], cells: Sequence[Cell], command: str) -> dict[str, Any]:
-    """The description with the cells that are asked for, in the places of earlier ones."""
-    asked = {cell.id: cell.description() for cell in cells}
-    slots = {_slot(cell) for cell in asked.values()}
-    kept = {k: v for k, v in manifest.get("cells", {}).items() if _slot(v) not in slots}
-    of_datasets = {cell.dataset: cell for cell in cells}
-    recipes = {name: cell.recipe.training() for name, cell in of_datasets.items()}
-    # What cells that stay were made with, plugins too, is kept.
-    metrics = manifest.get("metrics", {}) | {
+# The description
+
+
+def _description(
+    manifest: Description,
+    remaining: Mapping[str, Description],
+    cells: Sequence[Cell],
+    command: str,
+) -> dict[str, Any]:
+    """Return the description of the remaining cells and the new ones.
+
+    What remaining cells were made with, such as a plugin's methods and metrics, stays in it.
+    """
+    by_dataset = {cell.dataset: cell for cell in cells}
+    recipes = {name: cell.recipe.training() for name, cell in by_dataset.items()}
+    metrics = {
         m.name: {"better": m.better, "headline": m.headline, "task": m.task, "summary": m.summary}
         for m in METRICS.values()
     }
@@ -128,31 +145,26 @@ def _described(manifest: Mapping[str, Any], cells: Sequence[Cell], command: str)
     return {
         "format": FORMAT,
         "command": command,
-        "cells": kept | asked,
+        "cells": {**remaining, **{cell.id: cell.description() for cell in cells}},
         "recipes": manifest.get("recipes", {}) | recipes,
-        "ood": manifest.get("ood", {}) | _ood_sets(of_datasets.values()),
+        "ood": manifest.get("ood", {}) | _ood_sets(by_dataset.values()),
         "remarks": manifest.get("remarks", {}),
-        "metrics": metrics,
+        "metrics": manifest.get("metrics", {}) | metrics,
         "methods": list(methods.values()),
     }
 
 
 def _ood_sets(cells: Iterable[Cell]) -> dict[str, dict[str, str]]:
-    """By dataset, each OOD set's group, or why it is absent."""
+    """Return, by dataset, each OOD set's group, or why it is absent."""
     return {
         cell.dataset: {
-            each.name: f"absent: {each.absent}" if each.absent else each.group
-            for each in cell.teacher.data.sources.ood
+            ood.name: f"absent: {ood.absent}" if ood.absent else ood.group
+            for ood in cell.teacher.data.sources.ood
         }
         for cell in cells
     }
 
 
 def _groups(sets: Mapping[str, str]) -> dict[str, str]:
-    """By OOD set its group; why one is absent makes no difference."""
+    """Return the group of each OOD set; all reasons for absence are one group."""
     return {name: group.partition(":")[0] for name, group in sets.items()}
-
-
-def _slot(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A place in the table: a cell of changed code takes the place of its older self."""
-    return cell["dataset"], cell["label"], cell["seed"]
