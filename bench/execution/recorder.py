@@ -1,74 +1,93 @@
-"""Records of cells as they end, each of which can be read again."""
+"""Writes the record of each cell as it ends."""
 
 from __future__ import annotations
 
 import datetime
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from distillation_bench.bench.common.paths import ROOT
 from distillation_bench.bench.execution.jobs import Job
-from distillation_bench.bench.execution.latencies import Latencies
-from distillation_bench.bench.execution.scheduler import Ended, Observer
+from distillation_bench.bench.execution.scheduler import FinishedJob, Observer
 from distillation_bench.bench.planning.cells import Cell
-from distillation_bench.bench.storage.formats.schema import LONGEST, LONGEST_DETAILS
+from distillation_bench.bench.planning.estimates.job_durations import JobKind
+from distillation_bench.bench.storage.formats.schema import LATENCY, LONGEST, LONGEST_DETAILS
 from distillation_bench.bench.storage.formats.sealed_json import Unreadable
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.training.cell_result import CellResult
+
+EMPTY = CellResult(headline={}, sets=[], timings={}, environment={}, history=[], curves={})
 
 
 class Recorder:
-    """Writes the record of each cell that ends, then tells others."""
+    """Writes the record of each cell that ends, then tells the other observers.
+
+    Args:
+        run: where records are written.
+        cells: the cells to be run, by the name of their job.
+        kinds_with_latency: the kinds of cells of which one has measured the latency; records that
+            are written add to it.
+        observers: are told after the record is written.
+    """
 
     def __init__(
         self,
         run: Run,
-        cells: dict[str, Cell],
-        latencies: Latencies,
-        others: Sequence[Observer],
+        cells: Mapping[str, Cell],
+        kinds_with_latency: set[JobKind],
+        observers: Sequence[Observer],
     ) -> None:
         self.run = run
         self.cells = cells
-        self.latencies = latencies
-        self.others = others
+        self.kinds_with_latency = kinds_with_latency
+        self.observers = observers
         self.commit = _commit()
 
-    def started(self, job: Job) -> None:
-        for other in self.others:
-            other.started(job)
+    def job_started(self, job: Job) -> None:
+        """Tell the observers."""
+        for observer in self.observers:
+            observer.job_started(job)
 
-    def ended(self, ended: Ended) -> None:
-        cell = self.cells.get(ended.job.name)
+    def job_finished(self, finished: FinishedJob) -> None:
+        """Write the record if the job was a cell's, then tell the observers."""
+        cell = self.cells.get(finished.job.name)
         if cell is not None:
             try:
-                self._write(cell, ended)
+                self._write(cell, finished)
             except Unreadable as error:
-                # What no command would read is no result; why it is none can be read.
-                ended = replace(ended, value=None, reason=f"its record can't be kept: {error.flaw}")
-                self._write(cell, ended)
-        for other in self.others:
-            other.ended(ended)
+                # A record that no command could read is replaced by one that says so.
+                reason = f"its record can't be kept: {error.flaw}"
+                finished = replace(finished, value=None, reason=reason)
+                self._write(cell, finished)
+        for observer in self.observers:
+            observer.job_finished(finished)
 
-    def _write(self, cell: Cell, ended: Ended) -> None:
-        body, history, curves = ended.value if ended.value is not None else ({}, [], {})
-        record = record_of(cell, "failed" if ended.failed else "done", ended.reason, self.commit)
-        record |= body
-        record["details"] = _text(ended.details)[-LONGEST_DETAILS:]
-        record["timings"] = {**record["timings"], "attempts": ended.attempts}
-        self.run.write_record(record, history, curves)
-        self.latencies.learn(cell.job_kind, record["timings"])
+    def _write(self, cell: Cell, finished: FinishedJob) -> None:
+        result: CellResult = finished.value or EMPTY
+        status = "failed" if finished.failed else "done"
+        record = new_record(cell, status, finished.reason, self.commit) | {
+            "details": _encodable(finished.details)[-LONGEST_DETAILS:],
+            "headline": result.headline,
+            "sets": result.sets,
+            "timings": {**result.timings, "attempts": finished.attempts},
+            "environment": result.environment,
+        }
+        self.run.write_record(record, result.history, result.curves)
+        if LATENCY in result.timings:
+            self.kinds_with_latency.add(cell.job_kind)
 
 
-def record_of(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]:
-    """What a record says of its cell; nothing yet of what was measured."""
+def new_record(cell: Cell, status: str, reason: str, commit: str) -> dict[str, Any]:
+    """Return the record of a cell without any measurements."""
     return {
         "id": cell.id,
         "dataset": cell.dataset,
         "method": cell.method,
         "seed": cell.seed,
         "status": status,
-        "reason": _text(reason)[:LONGEST],
+        "reason": _encodable(reason)[:LONGEST],
         "parameters": dict(cell.parameters),
         "recipe": cell.recipe.model_dump(),
         "teacher": cell.teacher.outputs_key,
@@ -81,19 +100,19 @@ def record_of(cell: Cell, status: str, reason: str, commit: str) -> dict[str, An
     }
 
 
-def skip(run: Run, cells: Sequence[Cell]) -> None:
-    """Record why cells are not run."""
+def record_skipped(run: Run, cells: Sequence[Cell]) -> None:
+    """Write records of cells that cannot be run, with the reason."""
     for cell in cells:
-        run.write_record(record_of(cell, "skipped", cell.skip, ""))
+        run.write_record(new_record(cell, "skipped", cell.skip, ""))
 
 
-def _text(text: str) -> str:
-    """Text that can be written: half a character, as of a file's name, is a question mark."""
+def _encodable(text: str) -> str:
+    """Replace what UTF-8 cannot encode, such as half a surrogate pair of a file's name."""
     return text.encode(errors="replace").decode()
 
 
 def _commit() -> str:
-    """The repository's commit, with a + if files differ from it; empty outside a clone."""
+    """Return the commit of the repository, with `+` if files differ; empty outside a clone."""
     if not (ROOT / ".git").exists():
         return ""
     try:

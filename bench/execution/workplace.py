@@ -1,21 +1,25 @@
-"""What a job finds wherever it runs: the cache, the datasets' files and the plugins."""
+"""What a job needs on the machine that it runs on: the cache, the datasets' files, the plugins."""
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillation_bench.bench.execution.jobs import Work
 from distillation_bench.bench.planning.plugins.loading import Plugin, load_installed, load_planned
 from distillation_bench.bench.storage.cache import Cache
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """The folders of the cache and of the datasets' files, and the plugins.
+    """Folders and plugins of one machine.
 
-    `checkpoint` is the least number of seconds between two checkpoints of a training.
+    Attributes:
+        cache: the folder of the cache.
+        plugins: the plugins that the cells were planned with.
+        data_root: the folder with the datasets' files.
+        checkpoint: the least number of seconds between two checkpoints of a training.
     """
 
     cache: str
@@ -24,19 +28,22 @@ class Workplace:
     checkpoint: float = 120.0
 
     def open(self) -> Cache:
-        """The cache, with the plugins loaded.
+        """Load the plugins and return the cache.
 
         Raises:
-            UsageError: one can't be imported here, though it could where the cells were planned.
-            ChangedPlugin: one has changed since.
+            UsageError: a plugin cannot be imported on this machine.
+            ChangedPlugin: a plugin has changed since the cells were planned.
         """
         load_installed()
         load_planned(self.plugins)
         return Cache(Path(self.cache))
 
 
-def in_worker(function: str, *arguments: Any) -> Any:
-    """Call a function of the worker's module, which is imported here and not by the planner."""
-    return getattr(importlib.import_module("distillation_bench.bench.execution.worker"), function)(
-        *arguments
-    )
+def run_work(workplace: Workplace, work: Work) -> Any:
+    """Do the work of a job in this process. Return a cell's `CellResult`, or a warning.
+
+    The worker's module loads torch, so it is imported here and not by the driver.
+    """
+    from distillation_bench.bench.execution import worker
+
+    return worker.run(workplace, work)

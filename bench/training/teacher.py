@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from distillation_bench import datasets
 from distillation_bench.bench.common.random_streams import torch_stream
+from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.augmentation import Views
@@ -19,7 +21,7 @@ from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.data import PreparedData
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
 from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
-from distillation_bench.methods.networks import NetworkBuilder
+from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TaskTerms
 
 CHUNK = 256
@@ -42,6 +44,12 @@ class Teacher:
         module = networks.members([Generator() for _ in range(members)])
         module.load_state_dict(dict(self.weights))
         return module.eval()
+
+
+def networks_of(plan: TeacherPlan) -> NetworkBuilder:
+    """The networks of a teacher's dataset and recipe."""
+    dataset = datasets.get(plan.dataset)
+    return network_builder(plan.recipe.network, dataset.shape, dataset.outputs)
 
 
 def train_members(

@@ -135,8 +135,8 @@ def test_a_scheduler_that_is_gone_ends_the_run_and_fails_no_cell(
 
 
 OTHER_CODE = """
-from distillation_bench.bench.execution.executors import cluster
-cluster.identity = lambda real=cluster.identity: {**real(), "torch": "1.0"}
+from distillation_bench.bench.execution.executors import remote_job
+remote_job.identity = lambda real=remote_job.identity: {**real(), "torch": "1.0"}
 """
 
 

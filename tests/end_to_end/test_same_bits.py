@@ -61,7 +61,7 @@ def test_a_fresh_process_for_each_cell(
         ended.append(process)
         executor._forget(process)
 
-    monkeypatch.setattr(LocalExecutor, "_keep", end)
+    monkeypatch.setattr(LocalExecutor, "_keep_idle", end)
     once = (*GRID[:16], "-d", "spiral", "-d", "digits-0-7", "-d", "sine", "-s", "1", *SHORT)
     assert here("run", *once, "--jobs", "2", *places("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == CELLS // 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +17,10 @@ import psutil
 from tests.scale.stand_in import stand_in
 
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.job_graph import make_jobs
+from distillation_bench.bench.execution.executors import Executor
 from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.progress.utilisation import Usage
-from distillation_bench.bench.execution.scheduler import Ended
+from distillation_bench.bench.execution.scheduler import FinishedJob
 from distillation_bench.bench.planning.cells import Cell, make_cells
 from distillation_bench.bench.planning.configuration.option_values import parse_variant
 from distillation_bench.bench.planning.configuration.preset_files import load_preset
@@ -60,9 +62,9 @@ class Sampled(Usage):
     samples: list[Sample] = []
     cells = 0
 
-    def ended(self, ended: Ended) -> None:
-        super().ended(ended)
-        self.cells += ended.job.name.startswith("cell ")
+    def job_finished(self, finished: FinishedJob) -> None:
+        super().job_finished(finished)
+        self.cells += finished.job.name.startswith("cell ")
         if self.cells % SAMPLE == 0 and self.cells > len(self.samples) * SAMPLE:
             memory = psutil.Process().memory_info().rss
             passed = time.monotonic() - self._start
@@ -102,19 +104,19 @@ def _replaced(fates: dict[str, str], seconds: float, folder: Path) -> Iterator[N
     chance = random.Random(1)
     folder.mkdir(parents=True, exist_ok=True)
 
-    def simulated(job: Job) -> Job:
+    def start(executor: Executor, _workplace: Any, _kinds: Any, job: Job) -> Future[Any]:
         fate = fates.get(job.name.removeprefix("cell "), "teacher")
-        # As spread as the times of methods are: most short, a few ten times as long.
-        long = seconds * chance.lognormvariate(-0.5, 1.0)
         mark = str(folder / f"mark-{job.name.split()[-1]}")
-        return replace(job, function=stand_in, arguments=(fate, long, mark), late=tuple)
+        return executor.submit(stand_in, fate, durations(job.name), mark, options=job.options)
 
-    def jobs(*arguments: Any) -> list[Job]:
-        return [simulated(job) for job in make_jobs(*arguments)]
+    @functools.cache
+    def durations(name: str) -> float:
+        # As spread as the times of methods are: most short, a few ten times as long.
+        return seconds * chance.lognormvariate(-0.5, 1.0)
 
     Sampled.samples = []
     with (
-        mock.patch.object(runner, "make_jobs", jobs),
+        mock.patch.object(runner, "start_job", start),
         mock.patch.object(runner, "data_jobs", lambda *_: []),
         mock.patch.object(runner, "Usage", Sampled),
     ):

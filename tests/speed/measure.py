@@ -13,7 +13,7 @@ import torch
 from tabulate import tabulate
 
 from distillation_bench.bench.execution.executors import LocalExecutor
-from distillation_bench.bench.execution.workplace import in_worker
+from distillation_bench.bench.training.hardware.environment import environment
 
 Row = tuple[str, str, str]
 """What, the median with its range, the goal."""
@@ -79,9 +79,9 @@ class Pool:
     def __init__(self, device: str = "cpu") -> None:
         jobs = JOBS if device == "cpu" else 1
         self._executor = LocalExecutor(jobs, devices=(device,))
-        environment = self.call(in_worker, "environment")
-        where = environment["device"] if device != "cpu" else environment["processor"]
-        self.hardware = f"{where}, {os.cpu_count()} cores, torch {environment['torch']}"
+        described = self.call(environment)
+        where = described["device"] if device != "cpu" else described["processor"]
+        self.hardware = f"{where}, {os.cpu_count()} cores, torch {described['torch']}"
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a task gives, alone in one process."""

@@ -13,9 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from tests.speed.measure import Row, product_rate, shown, timed
@@ -24,10 +26,9 @@ from torch.nn import functional
 
 from distillation_bench.bench.common.paths import ROOT
 from distillation_bench.bench.execution.executors import LocalExecutor
-from distillation_bench.bench.execution.jobs import Job
-from distillation_bench.bench.execution.recorder import record_of
-from distillation_bench.bench.execution.scheduler import Ended, Scheduler
-from distillation_bench.bench.execution.workplace import in_worker
+from distillation_bench.bench.execution.jobs import CheckPrecision, Job
+from distillation_bench.bench.execution.recorder import new_record
+from distillation_bench.bench.execution.scheduler import FinishedJob, Scheduler
 from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.planning.cells import make_cells
 from distillation_bench.bench.planning.configuration.option_values import parse_variant
@@ -41,6 +42,7 @@ from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training import teacher
 from distillation_bench.bench.training.data import PreparedData, load, prepare
 from distillation_bench.bench.training.hardware.compute import prepare_process
+from distillation_bench.bench.training.hardware.environment import environment
 from distillation_bench.datasets.spiral import Spiral
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.predictions import Samples
@@ -174,20 +176,25 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
     """(c) Tasks that do nothing, each in a process of its own, each with its record on disk."""
     run = Run(folder / "overhead")
     config = replace(load_preset("quick"), datasets=("spiral",), variants=(parse_variant("kd"),))
-    like = record_of(make_cells(config)[0], "done", "", "") | {"timings": {"seconds": 0.0}}
+    like = new_record(make_cells(config)[0], "done", "", "") | {"timings": {"seconds": 0.0}}
 
     class Recorder:
-        def started(self, job: Job) -> None:
+        def job_started(self, job: Job) -> None:
             pass
 
-        def ended(self, ended: Ended) -> None:
-            run.write_record({**like, "id": ended.job.name, "environment": ended.value})
+        def job_finished(self, finished: FinishedJob) -> None:
+            name, value = finished.job.name, finished.value
+            run.write_record({**like, "id": name, "environment": value})
 
-    jobs = [Job(f"cell-{i}", in_worker, ("environment",)) for i in range(cells)]
+    jobs = [Job(f"cell-{i}", CheckPrecision()) for i in range(cells)]
     executor = LocalExecutor(2)
-    Scheduler(jobs[:2], executor, Recorder()).run()
+
+    def start_environment(job: Job) -> Future[Any]:
+        return executor.submit(environment)
+
+    Scheduler(jobs[:2], executor, start_environment, Recorder()).run()
     start = time.perf_counter()
-    Scheduler(jobs, executor, Recorder()).run()
+    Scheduler(jobs, executor, start_environment, Recorder()).run()
     each = 1000 * (time.perf_counter() - start) / cells
     executor.stop()
     return f"overhead a cell, {cells} cells, 2 workers, records", f"{each:.1f} ms", "15 ms"
@@ -233,7 +240,7 @@ def generated(folder: Path, cells: int) -> Path:
     for number, cell in enumerate(planned):
         headline = dict.fromkeys(names, number * 7 % 100 / 100)
         entry = {"set": "test", "shift": "", "severity": 0, "values": headline}
-        record = record_of(cell, "done", "", "")
+        record = new_record(cell, "done", "", "")
         record |= {"headline": headline, "sets": [entry] * 18, "timings": {"seconds": 1.0}}
         run.write_record(record)
     derived.write(run)

@@ -12,12 +12,18 @@ from typing import Any
 
 from distillation_bench.bench.common.errors import CacheFault
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-"""Faults of the disk, which no cell is to blame for: the run ends, what is left stays to run."""
+DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Errors of the disk, which are no fault of a cell: they end the run, and it can be resumed."""
 
 
 class JobFailed(Exception):
-    """The job raised; carries one line, the traceback as text, and the disk's fault, if any."""
+    """The job raised an exception.
+
+    Attributes:
+        reason: the exception in one line.
+        details: the traceback.
+        fault: the fault of the disk or the cache, if the exception is one.
+    """
 
     def __init__(self, reason: str, details: str, fault: OSError | None = None) -> None:
         super().__init__(reason)
@@ -27,11 +33,11 @@ class JobFailed(Exception):
 
 
 class WorkerDied(Exception):
-    """The process was killed or ended without an answer."""
+    """The job's process was killed, or ended without an answer."""
 
 
 class WorkerLost(Exception):
-    """What ran it is gone or was told to end, through no fault of the job."""
+    """What ran the job is gone or was told to end, which is no fault of the job."""
 
 
 class TimedOut(Exception):
@@ -39,7 +45,7 @@ class TimedOut(Exception):
 
 
 def describe_failure(error: BaseException) -> tuple[str, str, OSError | None]:
-    """One line, the traceback and the fault of the disk or the cache, if it is one."""
+    """Return the arguments of a `JobFailed`: one line, the traceback, a fault of the disk."""
     try:
         text = " ".join(str(error).split())
         trace = "".join(traceback.format_exception(error))
@@ -52,33 +58,33 @@ def describe_failure(error: BaseException) -> tuple[str, str, OSError | None]:
 
 
 def disk_fault(error: BaseException) -> OSError | None:
-    """A fault of the disk or the cache, plain enough to travel between processes."""
-    if isinstance(error, CacheFault) or (isinstance(error, OSError) and error.errno in NO_ROOM):
+    """Return a fault of the disk or the cache as an OSError that can be pickled; else None."""
+    if isinstance(error, CacheFault) or (isinstance(error, OSError) and error.errno in DISK_FAULTS):
         return OSError(error.errno, error.strerror, error.filename or "cache")
     return None
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What an executor may want to know of a job beside its call.
+    """What an executor needs to know about a job beside its call.
 
     Attributes:
-        reads, writes: cache entries, which travel with the job where no folder is shared.
-        timed: whether the timeout of cells is meant for it.
-        shares: whether other jobs may run in its process before and after it.
+        reads, writes: keys of cache entries; they travel with the job if no folder is shared.
+        timed: whether the timeout of cells applies to it.
+        shares_process: whether other jobs may run in its process before and after it.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     timed: bool = True
-    shares: bool = False
+    shares_process: bool = False
 
 
 DEFAULT_OPTIONS = JobOptions()
 
 
 class Executor(ABC):
-    """Runs calls, each of which can be pickled; answers are `concurrent.futures` futures."""
+    """Runs calls whose function, arguments and result can be pickled."""
 
     @abstractmethod
     def submit(
@@ -86,18 +92,18 @@ class Executor(ABC):
     ) -> Future[Any]:
         """Start a call.
 
-        The future raises JobFailed, TimedOut, WorkerDied or WorkerLost; a UsageError if no job
-        can be run any more.
+        The future raises JobFailed, TimedOut, WorkerDied or WorkerLost, or a UsageError if the
+        executor cannot run any more jobs.
         """
 
     @abstractmethod
     def slots(self) -> int:
-        """How many jobs it runs at a time; may change while it runs.
+        """Return how many jobs can run at a time; it may change during a run.
 
         Raises:
-            UsageError: it will never run one.
+            UsageError: no job will ever run.
         """
 
     @abstractmethod
     def stop(self) -> None:
-        """Kill what is running; nothing more starts."""
+        """Kill what is running, and start nothing more."""

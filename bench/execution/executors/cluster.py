@@ -1,74 +1,68 @@
-"""What all clusters have in common: each job in a process of its own beside the worker that was
-given it, plugins sent by content, and the cache shared where its folder is seen by all workers.
-Elsewhere cache entries travel with the jobs.
+"""What all clusters have in common.
 
-What is sent is pickled: give it a cluster that you trust.
+A worker of the cluster runs each job in a process of its own, beside itself. Plugins are sent by
+content. The cache is shared if all workers see its folder; otherwise cache entries travel with the
+jobs.
+
+What is sent is pickled, so use only a cluster that you trust.
 """
 
 from __future__ import annotations
 
 import functools
 import pickle
-import socket
 import sys
 import time
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.files import write_atomically
-from distillation_bench.bench.common.hashing import code_digest, versions
-from distillation_bench.bench.common.paths import FOLDERS
 from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     Executor,
     JobFailed,
     JobOptions,
-    TimedOut,
-    WorkerDied,
     WorkerLost,
-    disk_fault,
 )
-from distillation_bench.bench.execution.executors.local import LocalExecutor
+from distillation_bench.bench.execution.executors.remote_job import (
+    CacheEntry,
+    JobAnswer,
+    RemoteJob,
+    differences,
+    identity,
+)
 from distillation_bench.bench.execution.workplace import Workplace
-from distillation_bench.bench.planning.plugins.loading import Plugin
 from distillation_bench.bench.storage.cache import Cache
 
-CacheEntry = tuple[bytes, bytes]
-"""A cache entry's two files."""
-JobAnswer = tuple[type[Exception] | None, Any, dict[str, CacheEntry]]
-"""The kind of failure and its arguments, or None and the value; and the entries that were made."""
-LOOK = 1.0
-"""Seconds between two looks whether a job is still wanted, or at how many workers there are."""
-KEPT = 64
-"""Cache entries that a cluster holds beside those that its jobs read."""
+POLL_SECONDS = 1.0
+"""The time between two looks at how many workers there are."""
+MAX_SENT_ENTRIES = 64
+"""Cache entries that a cluster keeps beside those that its jobs read."""
 
 
 class Cluster(Executor):
-    """Workers elsewhere; a kind of cluster says how to reach them.
+    """Workers on other machines; a subclass for each kind of cluster reaches them.
 
     Args:
-        address: of a cluster that is running; empty: start one on this machine.
-        jobs: jobs at a time of a cluster of one's own; of another the most, 0 for as many as it
-            has room for.
-        workplace: the cache's folder and the plugins, as this machine knows them.
-        timeout: seconds that a job may take; none: for ever.
+        address: of a cluster that is running; empty to start one on this machine.
+        jobs: jobs at a time. On a cluster that is running it is a limit, and 0 means no limit.
+        workplace: the folders and plugins of this machine.
+        timeout: the most seconds that a job may take; None for no limit.
         device: of each worker, "cpu" or "cuda".
 
     Raises:
-        UsageError: there is no cluster, or workers lack the repository or have other code.
+        UsageError: there is no cluster, or its workers lack the repository or have other code.
     """
 
     dashboard = ""
-    """Its address, where there is one."""
+    """Its address, if there is one."""
 
     how_to_offer_gpus: str
-    """For who asked for GPUs that no worker has."""
+    """What to do if GPUs are asked for and no worker has one."""
 
     def __init__(
         self,
@@ -81,105 +75,119 @@ class Cluster(Executor):
         self._jobs = jobs
         self._timeout = timeout
         self._device = device
-        self._seen = 0.0
+        self._counted = 0.0
         self._slots = 0
-        self._shared = False
+        self._cache_is_shared = False
         self._cache = Cache(Path(workplace.cache))
-        self._entries: dict[str, Any] = {}
-        own = [file for plugin in workplace.plugins for file in plugin.own_files]
-        self._sources = {file.digest: Path(file.path).read_bytes() for file in own}
+        self._sent_entries: dict[str, Any] = {}
+        files = [file for plugin in workplace.plugins for file in plugin.own_files]
+        self._sources = {file.digest: Path(file.path).read_bytes() for file in files}
         self._connect(address, jobs)
         try:
-            self._get_ready()
+            self._wait_for_workers()
+            self._check_workers()
+            self._cache_is_shared = self._is_cache_shared()
         except BaseException:
             self.stop()
             raise
 
     @abstractmethod
     def _connect(self, address: str, jobs: int) -> None:
-        """Reach the cluster, or start one."""
+        """Connect to the cluster, or start one."""
 
     @abstractmethod
-    def _start(self, call: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
-        """Start a pickled RemoteJob with entries that were sent.
+    def _start(self, job: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
+        """Start a pickled RemoteJob; `entries` are what `_send` returned, by key.
 
         A UsageError ends the run; any other exception means that the worker was lost.
         """
 
     @abstractmethod
     def _send(self, entry: CacheEntry) -> Any:
-        """Put an entry into the cluster; returns what stands for it."""
+        """Send a cache entry to the cluster; return a reference to it."""
 
-    def _is_held(self, entry: Any) -> bool:
-        """Whether the cluster still has an entry that was sent."""
+    def _is_held(self, reference: Any) -> bool:
+        """Return whether the cluster still has an entry that was sent."""
         return True
 
     @abstractmethod
-    def _on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
-        """What a call gives, or raises, by worker that is there to answer."""
+    def _call_on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
+        """Call a function on each worker that answers; return its value or exception by worker."""
 
     @abstractmethod
-    def _room(self) -> tuple[int, int]:
-        """Jobs that all workers take at a time: on processors, on GPUs."""
+    def _capacity(self) -> tuple[int, int]:
+        """Return how many jobs all workers take at a time: on processors and on GPUs."""
 
     def submit(
         self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
-        answer: Future[Any] = Future()
-        call = RemoteJob(
-            function,
-            arguments,
-            self._device,
-            self._timeout if options.timed else None,
-            () if self._shared else options.writes,
-            self._shared,
-            self._sources,
-            identity(),
+        """Start a call on a worker; see `Executor.submit`."""
+        job = RemoteJob(
+            function=function,
+            arguments=arguments,
+            device=self._device,
+            timeout=self._timeout if options.timed else None,
+            writes=() if self._cache_is_shared else options.writes,
+            cache_is_shared=self._cache_is_shared,
+            sources=self._sources,
+            identity=identity(),
         )
-        entries = {} if self._shared else {key: self._sent(key) for key in options.reads}
-        started = self._start(pickle.dumps(call), entries)
+        reads = () if self._cache_is_shared else options.reads
+        started = self._start(pickle.dumps(job), {key: self._reference(key) for key in reads})
+        answer: Future[Any] = Future()
         started.add_done_callback(functools.partial(self._settle, answer))
         return answer
 
     def slots(self) -> int:
-        if time.monotonic() - self._seen > LOOK:
-            self._slots = self._count()
-            self._seen = time.monotonic()
+        """Return how many jobs can run at a time.
+
+        Raises:
+            UsageError: GPUs are asked for, and no worker has one.
+        """
+        if time.monotonic() - self._counted > POLL_SECONDS:
+            self._slots = self._count_slots()
+            self._counted = time.monotonic()
         return min(self._slots, self._jobs) if self._jobs else self._slots
 
-    def _count(self) -> int:
-        processors, gpus = self._room()
+    def _count_slots(self) -> int:
+        processors, gpus = self._capacity()
         if self._device == "cuda" and processors and not gpus:
             raise UsageError(f"--device cuda: no worker has a GPU; {self.how_to_offer_gpus}")
         return gpus if self._device == "cuda" else processors
 
-    def _get_ready(self) -> None:
-        """Wait for a worker; each can import the repository, and has this one's code.
+    def _wait_for_workers(self) -> None:
+        if not self._count_slots():
+            print("no worker yet; waiting for one", file=sys.stderr)
+            while not self._count_slots():
+                time.sleep(POLL_SECONDS)
+
+    def _check_workers(self) -> None:
+        """Check that each worker can import the repository, and has the code of this machine.
 
         Raises:
-            UsageError: what is missing where.
+            UsageError: what a worker lacks.
         """
-        if not self._count():
-            print("no worker yet; waiting for one", file=sys.stderr)
-            while not self._count():
-                time.sleep(LOOK)
-        for worker, answer in self._on_each(exec, f"import {__name__}").items():
+        importing = f"import {identity.__module__}"
+        for worker, answer in self._call_on_each(exec, importing).items():
             if isinstance(answer, BaseException):
                 raise UsageError(
                     f"worker {worker}: this repository can't be imported there ({answer}); "
                     "start workers in its environment, with its folder in PYTHONPATH"
                 )
-        for worker, answer in self._on_each(differences, identity()).items():
+        for worker, answer in self._call_on_each(differences, identity()).items():
             if answer:
                 raise UsageError(f"worker {worker}: {answer}")
-        self._shared = self._is_shared()
 
-    def _is_shared(self) -> bool:
-        """Whether all workers see the cache's folder; some of them is a mistake."""
+    def _is_cache_shared(self) -> bool:
+        """Return whether all workers see the cache's folder.
+
+        Raises:
+            UsageError: only some of them do.
+        """
         mark = self._cache.folder / f".shared-{uuid.uuid4().hex}"
         mark.touch()
         try:
-            seen = self._on_each(Path.exists, mark)
+            seen = self._call_on_each(Path.exists, mark)
         finally:
             mark.unlink()
         if any(seen.values()) and not all(seen.values()):
@@ -188,22 +196,23 @@ class Cluster(Executor):
                 f"worker {blind}: does not see {self._cache.folder}, which others do; "
                 "give a --cache that all or none of them see"
             )
-        # Should all be gone just now: entries that travel are right for any that come.
+        # If no worker answers just now, entries travel, which is right for any that come.
         return bool(seen) and all(seen.values())
 
-    def _sent(self, key: str) -> Any:
-        """A cache entry, which the cluster keeps while it is read now and then."""
-        entry = self._entries.pop(key, None)
-        if entry is None or not self._is_held(entry):
-            entry = self._send(self._cache.read(key))
-        self._entries[key] = entry
-        if len(self._entries) > KEPT:
-            del self._entries[next(iter(self._entries))]
-        return entry
+    def _reference(self, key: str) -> Any:
+        """Return the reference to a cache entry, which is sent unless the cluster has it."""
+        reference = self._sent_entries.pop(key, None)
+        if reference is None or not self._is_held(reference):
+            reference = self._send(self._cache.read(key))
+        self._sent_entries[key] = reference
+        if len(self._sent_entries) > MAX_SENT_ENTRIES:
+            del self._sent_entries[next(iter(self._sent_entries))]
+        return reference
 
     def _settle(self, answer: Future[Any], started: Future[JobAnswer]) -> None:
+        """Pass on the answer of a worker, after its cache entries are written."""
         try:
-            kind, value, entries = started.result()
+            failure, value, entries = started.result()
         except UsageError as error:
             answer.set_exception(error)
             return
@@ -217,107 +226,7 @@ class Cluster(Executor):
         except OSError as error:
             answer.set_exception(JobFailed(str(error), "", error))
         else:
-            if kind is None:
+            if failure is None:
                 answer.set_result(value)
             else:
-                answer.set_exception(kind(*value))
-
-
-@dataclass(frozen=True)
-class RemoteJob:
-    """A job on its way to a worker."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    device: str
-    timeout: float | None
-    writes: tuple[str, ...]
-    shared: bool
-    sources: Mapping[str, bytes]
-    identity: Mapping[str, str]
-
-    def __call__(
-        self, entries: Mapping[str, CacheEntry], place: Path, wanted: Callable[[], bool]
-    ) -> JobAnswer:
-        """Run it beside this worker.
-
-        Args:
-            entries: what the job reads of the cache, where no folder is shared.
-            place: a folder of this worker's machine.
-            wanted: whether the driver still waits for it.
-        """
-        try:
-            arguments, cache = self._here(place)
-            for key, entry in entries.items():
-                if not cache.has(key):
-                    cache.write(key, *entry)
-            value = self._run(arguments, wanted)
-            return None, value, {key: cache.read(key) for key in self.writes}
-        except JobFailed as error:
-            return JobFailed, (error.reason, error.details, error.fault), {}
-        except (TimedOut, WorkerDied, WorkerLost, UsageError) as error:
-            return type(error), (str(error),), {}
-        except OSError as error:
-            if disk_fault(error) is None:
-                raise
-            # Of the job itself it would be a JobFailed: this worker can take no other either.
-            where = f"{socket.gethostname()}: {error.filename or place}"
-            return UsageError, (f"{where}: {error.strerror}; what was finished is kept",), {}
-
-    def _here(self, place: Path) -> tuple[tuple[Any, ...], Cache]:
-        """The arguments with the workplace's folders as they are on this machine.
-
-        Raises:
-            UsageError: it has other code, or does not see the cache: it came after the checks.
-        """
-        if unlike := differences(self.identity):
-            raise UsageError(f"a worker that came later: {unlike}")
-        cache = Cache(place / "cache")
-        arguments = []
-        for each in self.arguments:
-            if isinstance(each, Workplace):
-                plugins = tuple(self._plugin(place, plugin) for plugin in each.plugins)
-                folder = each.cache if self.shared else str(cache.folder)
-                if self.shared and not Path(folder).is_dir():
-                    raise UsageError(f"a worker that came later: it does not see {folder}")
-                cache = Cache(Path(folder))
-                each = replace(each, cache=folder, plugins=plugins)
-            arguments.append(each)
-        return tuple(arguments), cache
-
-    def _plugin(self, place: Path, plugin: Plugin) -> Plugin:
-        """A plugin on this machine, with the content that it had where it was planned."""
-        here = plugin.within(place / "plugins" / plugin.digest[:16])
-        for file in here.own_files:
-            path = Path(file.path)
-            if not path.exists():
-                write_atomically(path, self.sources[file.digest])
-        return here
-
-    def _run(self, arguments: tuple[Any, ...], wanted: Callable[[], bool]) -> Any:
-        executor = LocalExecutor(1, self.timeout, (self.device,))
-        try:
-            future = executor.submit(self.function, *arguments)
-            while not wait([future], LOOK).done:
-                if not wanted():
-                    raise WorkerLost("no longer wanted")
-            return future.result()
-        finally:
-            executor.stop()
-
-
-@functools.cache
-def identity() -> dict[str, str]:
-    """What must be equal on all machines for a run's figures to be of one kind."""
-    python = ".".join(map(str, sys.version_info[:2]))
-    return {"code": code_digest(FOLDERS)[:12], "python": python, **versions("torch", "numpy")}
-
-
-def differences(drivers: Mapping[str, str]) -> str:
-    """What this worker has else than the driver, to whom it is "there"; empty if nothing."""
-    own = identity()
-    return ", ".join(
-        f"{what} is {own.get(what)} there, {value} where it was started"
-        for what, value in drivers.items()
-        if own.get(what) != value
-    )
+                answer.set_exception(failure(*value))

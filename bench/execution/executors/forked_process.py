@@ -15,138 +15,148 @@ import time
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.execution.executors import fork_server
-from distillation_bench.bench.execution.executors.fork_server import HELD, NUMBER
+from distillation_bench.bench.execution.executors.fork_server import BLOCKED_SIGNALS, NUMBER
 
-CHUNK = 2**18
-LONGEST = 3600.0
-"""Seconds that the system is told to wait at a time: it takes no more than some weeks."""
+CHUNK_BYTES = 2**18
+MAX_WAIT_SECONDS = 3600.0
+"""The longest single wait; the system accepts no more than some weeks."""
 ACCEPTED = b"a"
-"""What a child sends before it runs a job."""
-_LENGTH = 8
+"""What a worker sends before it runs a job."""
+_LENGTH_BYTES = 8
 _REQUEST = b"f"
 
 
 class ForkedProcess:
-    """A child of the server's.
+    """A process that the server has forked.
 
     Attributes:
-        pid: its number.
-        status: how it ended, as `Popen.returncode` says it; none while it runs, or if that can't be
-            known since the server ended, with which it did too.
-        accepted: whether it has received what it was sent last and begun to run it.
+        pid: its process id.
+        status: how it ended, as in `Popen.returncode`; None while it runs, and if the server ended,
+            since then the process ends without a known status.
+        accepted: whether it has received the last message and begun to run the job.
     """
 
-    def __init__(self, talk: socket.socket, control: socket.socket) -> None:
-        self._talk = talk
+    def __init__(self, messages: socket.socket, control: socket.socket) -> None:
+        self._messages = messages
         self._control = control
         self.pid = 0
         self.status: int | None = None
         self.accepted = False
 
-    def has_begun(self) -> bool:
-        """Wait until it is there; it never is if the server was killed just now.
+    def has_started(self) -> bool:
+        """Wait until the process runs; return False if the server was killed just now.
 
         Raises:
             OSError: the system has no room for another process.
         """
-        pid = self._told()
+        pid = self._receive_number()
         if pid is not None and pid <= 0:
             raise OSError(-pid, os.strerror(-pid))
         self.pid = pid or 0
         return pid is not None
 
     def signal(self, *numbers: int) -> None:
-        """Have the server send it signals; one that has ended gets none."""
+        """Let the server send signals to the process, unless it has ended."""
         with contextlib.suppress(OSError):
             self._control.send(bytes(numbers))
 
     def exchange(self, message: bytes, timeout: float | None) -> bytes | None:
-        """Send it a message and wait for its answer; none if it ended without a whole one.
+        """Send a message and wait for the answer; return None if the process ended without one.
 
-        Others may hold its end of the socket open, so that its own end is waited for, too.
+        Children of the process may hold its end of the socket open, so this waits for the end of
+        the process, too.
 
         Raises:
-            TimeoutError: it took too long.
+            TimeoutError: the answer took too long.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         unsent, answer = memoryview(framed(message)), bytearray()
-        self._talk.setblocking(False)
+        self._messages.setblocking(False)
         self.accepted = False
-        with selectors.PollSelector() as events:
-            events.register(self._talk, selectors.EVENT_READ | selectors.EVENT_WRITE)
-            events.register(self._control, selectors.EVENT_READ)
+        with selectors.PollSelector() as selector:
+            selector.register(self._messages, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            selector.register(self._control, selectors.EVENT_READ)
             while not _is_whole(answer):
-                left = max(0.0, deadline - time.monotonic())
-                happened = {k.fileobj: event for k, event in events.select(min(left, LONGEST))}
-                of_talk = happened.get(self._talk, 0)
-                if not happened:
-                    if time.monotonic() >= deadline:
-                        raise TimeoutError
-                elif of_talk & selectors.EVENT_READ:
-                    if chunk := self._received():
+                events = _next_events(selector, deadline)
+                message_event = events.get(self._messages, 0)
+                if message_event & selectors.EVENT_READ:
+                    if chunk := self._receive():
                         answer += chunk
                         self.accepted = True
                     else:
-                        events.unregister(self._talk)
-                elif of_talk:
+                        selector.unregister(self._messages)
+                elif message_event:
                     unsent = self._send(unsent)
                     if not unsent:
-                        events.modify(self._talk, selectors.EVENT_READ)
-                else:
-                    self.status = self._told()
+                        selector.modify(self._messages, selectors.EVENT_READ)
+                elif events:
+                    self.status = self._receive_number()
                     return None
-        return bytes(answer[len(ACCEPTED) + _LENGTH :])
+        return bytes(answer[len(ACCEPTED) + _LENGTH_BYTES :])
 
-    def _received(self) -> bytes:
-        """What it has sent; nothing at the end."""
+    def _receive(self) -> bytes:
+        """Return what the process has sent; nothing at the end."""
         try:
-            return self._talk.recv(CHUNK)
+            return self._messages.recv(CHUNK_BYTES)
         except ConnectionResetError:
             return b""
 
     def _send(self, unsent: memoryview) -> memoryview:
+        """Send what there is room for; return the rest."""
         try:
-            return unsent[self._talk.send(unsent) :]
+            return unsent[self._messages.send(unsent) :]
         except BlockingIOError:
-            # There is less room than it takes; it is asked for again.
             return unsent
         except OSError:
-            # It has ended; what is next is that its end of the socket is closed.
+            # The process has ended; the next event is that its end of the socket is closed.
             return unsent[:0]
 
-    def kill(self, patience: float) -> None:
-        """Kill it, and wait until it is gone, unless the server does not answer."""
+    def kill(self, seconds: float) -> None:
+        """Kill the process and wait for its end, at most for this time."""
         self.signal(signal.SIGKILL)
-        self._control.settimeout(patience)
+        self._control.settimeout(seconds)
         with contextlib.suppress(TimeoutError):
-            self.status = self._told()
+            self.status = self._receive_number()
 
-    def _told(self) -> int | None:
-        """What the server has to say next; none if it is gone."""
+    def _receive_number(self) -> int | None:
+        """Return the next number from the server; None if it is gone."""
         with contextlib.suppress(ConnectionResetError):
-            if told := self._control.recv(NUMBER.size):
-                number: int = NUMBER.unpack(told)[0]
+            if received := self._control.recv(NUMBER.size):
+                number: int = NUMBER.unpack(received)[0]
                 return number
         return None
 
     def close(self) -> None:
-        """It is wanted no longer: if it has not ended, it is told to and then killed."""
-        self._talk.close()
+        """Let the server end the process if it still runs: first SIGTERM, then SIGKILL."""
+        self._messages.close()
         self._control.close()
 
 
+def _next_events(selector: selectors.BaseSelector, deadline: float) -> dict[object, int]:
+    """Wait for events; return those of each socket, or nothing if it is time for another wait.
+
+    Raises:
+        TimeoutError: the deadline has passed.
+    """
+    seconds = max(0.0, deadline - time.monotonic())
+    selected = selector.select(min(seconds, MAX_WAIT_SECONDS))
+    if not selected and time.monotonic() >= deadline:
+        raise TimeoutError
+    return {key.fileobj: mask for key, mask in selected}
+
+
 def framed(message: bytes) -> bytes:
-    """A message as it is sent: its length comes first."""
-    return len(message).to_bytes(_LENGTH) + message
+    """Return a message as it is sent, with its length in front."""
+    return len(message).to_bytes(_LENGTH_BYTES) + message
 
 
 def _is_whole(received: bytearray) -> bool:
-    head = len(ACCEPTED) + _LENGTH
-    return len(received) >= head + int.from_bytes(received[len(ACCEPTED) : head])
+    header = len(ACCEPTED) + _LENGTH_BYTES
+    return len(received) >= header + int.from_bytes(received[len(ACCEPTED) : header])
 
 
 class _ServerProcess:
-    """The one of this process, started anew whenever it has ended."""
+    """The server of this process, which is started again whenever it has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -154,31 +164,32 @@ class _ServerProcess:
         self._socket: socket.socket | None = None
 
     def start(self) -> None:
-        """Start it, unless it runs."""
+        """Start the server, unless it runs."""
         with self._lock:
-            self._started()
+            self._running_socket()
 
     def fork(self) -> ForkedProcess:
-        """A child that is asked for.
+        """Request a new process.
 
         Raises:
-            OSError: no server can be started, or too many files are open.
+            OSError: the server cannot be started, or too many files are open.
         """
-        talk, its_talk = socket.socketpair()
-        control, its_control = socket.socketpair()
-        handles = [its_talk.fileno(), its_control.fileno()]
-        # Of a server that was killed just now: the child never begins.
-        with self._lock, its_talk, its_control, contextlib.suppress(ConnectionError):
-            socket.send_fds(self._started(), [_REQUEST], handles)
-        return ForkedProcess(talk, control)
+        messages, child_messages = socket.socketpair()
+        control, server_control = socket.socketpair()
+        handles = [child_messages.fileno(), server_control.fileno()]
+        # If the server was killed just now, the process never starts.
+        with self._lock, child_messages, server_control, contextlib.suppress(ConnectionError):
+            socket.send_fds(self._running_socket(), [_REQUEST], handles)
+        return ForkedProcess(messages, control)
 
     def kill(self) -> None:
-        """Kill it and with it all that it forked."""
+        """Kill the server, and with it all processes that it has forked."""
         with self._lock:
             if self._socket is not None and not _is_closed(self._socket):
                 os.kill(self._pid, signal.SIGKILL)
 
-    def _started(self) -> socket.socket:
+    def _running_socket(self) -> socket.socket:
+        """Return the socket of the server, which is started if it does not run."""
         if self._socket is not None and _is_closed(self._socket):
             self._socket.close()
             self._socket = None
@@ -189,25 +200,25 @@ class _ServerProcess:
         return self._socket
 
     def _spawn(self) -> socket.socket:
-        here, there = socket.socketpair()
+        driver_socket, server_socket = socket.socketpair()
         path = list(dict.fromkeys([*sys.path, str(IMPORT_FOLDER)]))
         program = (
             f"import sys; sys.path[:] = {path!r}; from {fork_server.__name__} import main; main()"
         )
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-        with there:
+        with server_socket:
             self._pid = os.posix_spawn(
                 sys.executable,
                 [sys.executable, *flags, "-c", program],
                 os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, there.fileno(), 0)],
-                setsigmask=HELD,
+                file_actions=[(os.POSIX_SPAWN_DUP2, server_socket.fileno(), 0)],
+                setsigmask=BLOCKED_SIGNALS,
             )
-        return here
+        return driver_socket
 
 
 def _is_closed(server: socket.socket) -> bool:
-    """Whether the server's end is closed, from which nothing is ever sent."""
+    """Return whether the server's end is closed; the server never sends anything here."""
     try:
         return not server.recv(1, socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -220,5 +231,5 @@ SERVER = _ServerProcess()
 
 
 def start_server() -> None:
-    """Start it; early, as it loads torch while the plan is made."""
+    """Start the server; early, since it loads torch while the cells are planned."""
     SERVER.start()

@@ -1,32 +1,27 @@
 """Jobs in processes of this machine, one at a time in each.
 
-A process that runs one job makes the hard cases simple: a worker that is killed takes one job
-with it, a timeout is a kill, what a job leaves behind ends with it, and memory is given back. It
-costs some twenty milliseconds, though. So, where the job says that it shares its process, one
-that was short and left nothing behind is followed by others; while it waits for them, the process
-has given its memory back, and whatever kills it costs no job.
+A job in a process of its own makes the hard cases simple: if the process is killed, one job fails;
+a timeout is a kill; what a job leaves behind ends with its process; and memory is given back. A
+new process costs some twenty milliseconds, though. So a process is used again after a job that
+may share its process, was short and left nothing behind (`worker_process.py`). While it waits, it
+has given its memory back, and if it is killed then, no job fails.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import pickle
 import signal
-import socket
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NoReturn
+from typing import Any
 
-from distillation_bench.bench.common.devices import DEVICE
-from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.signals import GRACE_SECONDS, terminate_on_sigterm
+from distillation_bench.bench.common.signals import GRACE_SECONDS
 from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     Executor,
@@ -37,32 +32,27 @@ from distillation_bench.bench.execution.executors.base import (
     WorkerLost,
     describe_failure,
 )
-from distillation_bench.bench.execution.executors.fork_server import HELD
 from distillation_bench.bench.execution.executors.forked_process import (
-    ACCEPTED,
     SERVER,
     ForkedProcess,
-    framed,
     start_server,
 )
-from distillation_bench.bench.execution.executors.process_reuse import give_back, nothing_left
 
-STARTS = 5
+MAX_STARTS = 5
 """Attempts to start a process."""
-KILLED = 2.0
-"""Seconds that the system may take to kill a process."""
-JOBS_PER_PROCESS, SHORT = 32, 1.0
-"""Jobs that a process runs at most, so that memory is given back, and seconds that each takes."""
+KILL_SECONDS = 2.0
+"""The time that the system may take to kill a process."""
+POLL_SECONDS = 0.01
+"""The time between two looks whether the processes have ended."""
 
 
 class LocalExecutor(Executor):
-    """Processes forked from a server that has torch loaded; a fresh one for each job, unless the
-    job shares it with others.
+    """Runs jobs in processes that are forked from a server with torch loaded.
 
     Args:
         jobs: jobs at a time.
-        timeout: seconds that a job may take; none: for ever.
-        devices: taken in turn by the jobs that run side by side.
+        timeout: the most seconds that a job may take; None for no limit.
+        devices: jobs that run at the same time take them in turn.
     """
 
     def __init__(
@@ -70,10 +60,10 @@ class LocalExecutor(Executor):
     ) -> None:
         self.jobs = jobs
         self.timeout = timeout
-        self._slots: SimpleQueue[str] = SimpleQueue()
+        self._free_devices: SimpleQueue[str] = SimpleQueue()
         self._idle: defaultdict[str, list[ForkedProcess]] = defaultdict(list)
-        for job in range(jobs):
-            self._slots.put(devices[job % len(devices)])
+        for slot in range(jobs):
+            self._free_devices.put(devices[slot % len(devices)])
         self._threads = ThreadPoolExecutor(jobs)
         self._lock = threading.Lock()
         self._running: set[ForkedProcess] = set()
@@ -83,65 +73,71 @@ class LocalExecutor(Executor):
     def submit(
         self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
+        """Start a call as soon as a process is free; see `Executor.submit`."""
         return self._threads.submit(self._run_on_a_device, function, arguments, options)
+
+    def slots(self) -> int:
+        """Return how many jobs can run at a time."""
+        return self.jobs
 
     def _run_on_a_device(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], options: JobOptions
     ) -> Any:
-        device = self._slots.get()
+        device = self._free_devices.get()
         try:
             # A process that has used a GPU keeps memory there.
-            shares = options.shares and device == "cpu"
-            message = pickle.dumps((shares, device, function, arguments))
+            shares_process = options.shares_process and device == "cpu"
+            message = pickle.dumps((shares_process, device, function, arguments))
             timeout = self.timeout if options.timed else None
-            if (idle := self._take(device, shares)) is not None:
+            if (idle := self._take_idle(device, shares_process)) is not None:
                 try:
                     return self._run(idle, device, message, timeout)
                 except (WorkerDied, WorkerLost):
-                    # Otherwise it was killed while it waited, which is no fault of the job.
+                    # If it did not accept the job, it was killed while it waited.
                     if idle.accepted:
                         raise
             return self._run(self._fork(), device, message, timeout)
         finally:
-            self._slots.put(device)
+            self._free_devices.put(device)
 
     def _run(
         self, process: ForkedProcess, device: str, message: bytes, timeout: float | None
     ) -> Any:
-        goes_on = False
+        """Run a job in a process; return its value, or raise its failure."""
+        is_reusable = False
         try:
             answer = process.exchange(message, timeout)
             if answer is None:
                 raise _end_without_answer(process.status)
-            failure, value, goes_on = _unpacked(answer)
+            failure, value, is_reusable = _unpickled(answer)
         except TimeoutError:
-            process.kill(KILLED)
+            process.kill(KILL_SECONDS)
             raise TimedOut(f"took longer than {timeout:g} s") from None
         finally:
-            # One that has answered waits for more, or ends by itself while the next one starts.
-            if goes_on:
-                self._keep(process, device)
+            # A process that is not reusable ends by itself while the next one starts.
+            if is_reusable:
+                self._keep_idle(process, device)
             else:
                 self._forget(process)
         if failure is not None:
             raise failure(*value)
         return value
 
-    def _take(self, device: str, shares: bool) -> ForkedProcess | None:
-        """A process that waits for another job; it ends where the job does not share it."""
+    def _take_idle(self, device: str, shares_process: bool) -> ForkedProcess | None:
+        """Return a process that waits for a job; end it instead if the job does not share one."""
         with self._lock:
             if not self._idle[device]:
                 return None
             process = self._idle[device].pop()
             self._running.add(process)
-        if shares:
-            # It may be stopped.
+        if shares_process:
+            # Someone may have stopped it.
             process.signal(signal.SIGCONT)
             return process
         self._forget(process)
         return None
 
-    def _keep(self, process: ForkedProcess, device: str) -> None:
+    def _keep_idle(self, process: ForkedProcess, device: str) -> None:
         with self._lock:
             if not self._stopped:
                 self._idle[device].append(process)
@@ -150,26 +146,31 @@ class LocalExecutor(Executor):
         self._forget(process)
 
     def _fork(self) -> ForkedProcess:
+        """Return a new process.
+
+        Raises:
+            WorkerDied: no process could be started.
+        """
         try:
-            for _ in range(STARTS):
-                if process := self._begun():
+            for _ in range(MAX_STARTS):
+                if process := self._fork_once():
                     return process
         except OSError as error:
             raise WorkerDied(f"no process could be started ({error.strerror})") from None
-        raise WorkerDied(f"no process could be started, {STARTS} times")
+        raise WorkerDied(f"no process could be started, {MAX_STARTS} times")
 
-    def _begun(self) -> ForkedProcess | None:
-        """A process that has begun; none if the server was killed just now."""
-        process = self._ask()
-        has_begun = False
+    def _fork_once(self) -> ForkedProcess | None:
+        """Return a process that has started; None if the server was killed just now."""
+        process = self._request_fork()
+        has_started = False
         try:
-            has_begun = process.has_begun()
+            has_started = process.has_started()
         finally:
-            if not has_begun:
+            if not has_started:
                 self._forget(process)
-        return process if has_begun else None
+        return process if has_started else None
 
-    def _ask(self) -> ForkedProcess:
+    def _request_fork(self) -> ForkedProcess:
         with self._lock:
             if self._stopped:
                 raise WorkerDied("stopped")
@@ -182,7 +183,7 @@ class LocalExecutor(Executor):
         self._running.discard(process)
 
     def stop(self) -> None:
-        """End what is running, which may keep a checkpoint first; nothing more starts."""
+        """End what is running, which may write a checkpoint before; nothing more starts."""
         with self._lock:
             self._stopped = True
             running = list(self._running)
@@ -190,30 +191,28 @@ class LocalExecutor(Executor):
                 process.close()
             self._idle.clear()
         for process in running:
-            # It may be stopped.
+            # A stopped process receives SIGTERM only when it continues.
             process.signal(signal.SIGTERM, signal.SIGCONT)
         try:
             self._wait(GRACE_SECONDS)
         finally:
             for process in running:
                 process.signal(signal.SIGKILL)
-            self._wait(KILLED)
+            self._wait(KILL_SECONDS)
             if self._running:
                 # The server itself is stopped.
                 SERVER.kill()
             self._threads.shutdown(cancel_futures=True)
 
     def _wait(self, seconds: float) -> None:
-        """Wait until other threads have seen the end of all that runs, or for so long."""
+        """Wait until the threads have seen all processes end, but no longer than this."""
         deadline = time.monotonic() + seconds
         while self._running and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-    def slots(self) -> int:
-        return self.jobs
+            time.sleep(POLL_SECONDS)
 
 
 def _end_without_answer(status: int | None) -> WorkerLost | WorkerDied:
+    """Return the exception for a process that ended with this status and no answer."""
     if status is None:
         return WorkerLost("the process that it was forked from is gone")
     if status == -signal.SIGTERM:
@@ -232,55 +231,14 @@ def _signal_name(number: int) -> str:
     return f"signal {number}"
 
 
-def _unpacked(answer: bytes) -> tuple[Any, Any, bool]:
-    """What a job gave: the kind of its failure with its arguments, or None and its value; and
-    whether its process may run another.
+def _unpickled(answer: bytes) -> tuple[Any, Any, bool]:
+    """Return the parts of a worker's answer (`worker_process._run`).
 
     Raises:
-        JobFailed: it gave what can't be made again here, such as an object of a class of its own.
+        JobFailed: the value cannot be unpickled here, as an object of a class of the plugin's own.
     """
     try:
-        failure, value, goes_on = pickle.loads(answer)
+        failure, value, is_reusable = pickle.loads(answer)
     except Exception as error:
         raise JobFailed(*describe_failure(error)) from None
-    return failure, value, goes_on
-
-
-def serve(driver: socket.socket) -> NoReturn:
-    """Run the job that the driver sends, and answer; then others, if it may be followed by any."""
-    # Ctrl-C and the end of a terminal reach all of its processes; the driver decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    terminate_on_sigterm()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-    # Where memory runs out, the system kills a worker before the driver.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
-    with driver.makefile("rb") as messages:
-        left = JOBS_PER_PROCESS
-        while left and messages.read(len(framed(b""))):
-            shares, *call = pickle.load(messages)
-            driver.sendall(ACCEPTED)
-            goes_on, answer = _answer(shares and left > 1, *call)
-            driver.sendall(framed(answer))
-            left = left - 1 if goes_on else 0
-            if left:
-                give_back()
-    # Nothing is left to do; the interpreter's own farewell takes tens of milliseconds.
-    os._exit(0)
-
-
-def _answer(
-    shares: bool, device: str, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> tuple[bool, bytes]:
-    """Whether this process may run another job, and what the driver is told."""
-    os.environ[DEVICE] = device
-    began = time.monotonic()
-    try:
-        value = function(*arguments)
-        goes_on = shares and time.monotonic() - began < SHORT and nothing_left()
-        return goes_on, pickle.dumps((None, value, goes_on))
-    except UsageError as error:
-        return False, pickle.dumps((UsageError, (str(error),), False))
-    except BaseException as error:
-        return False, pickle.dumps((JobFailed, describe_failure(error), False))
+    return failure, value, is_reusable

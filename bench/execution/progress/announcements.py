@@ -1,42 +1,81 @@
-"""What a run says before anything trains."""
+"""What a run tells the user before anything trains."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from distillation_bench.bench.common.text import rough_duration, terminal_safe
+from distillation_bench.bench.execution.executors import (
+    Executor,
+    JobFailed,
+    JobOptions,
+    WorkerDied,
+    WorkerLost,
+)
+from distillation_bench.bench.execution.jobs import CheckPrecision, Job
+from distillation_bench.bench.execution.scheduler import FinishedJob
+from distillation_bench.bench.execution.workplace import Workplace, run_work
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
 from distillation_bench.bench.planning.estimates.run_time import rough_seconds
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 
-LONG = 600
-"""Seconds, from which a run is announced to be long."""
+LONG_SECONDS = 600
+"""The duration from which on a run is announced to be long."""
 
 
-def note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, root: Path) -> None:
-    """Say what a user should know of the data of cells, and keep it for the report.
+class DataPreparation:
+    """Tells which data is being prepared, and keeps the first failure."""
 
-    What was kept of their datasets before is replaced: files may have been mended since.
+    failure: FinishedJob | None = None
+
+    def job_started(self, job: Job) -> None:
+        """Print the name of the job."""
+        print(terminal_safe(f"preparing {job.name}"), file=sys.stderr, flush=True)
+
+    def job_finished(self, finished: FinishedJob) -> None:
+        """Keep the first failure."""
+        if finished.failed and self.failure is None:
+            self.failure = finished
+
+
+def warn_of_slow_precision(cells: Sequence[Cell], executor: Executor, workplace: Workplace) -> None:
+    """Print a warning if cells train in bfloat16 and the workers' processors emulate it."""
+    if all(cell.recipe.precision == "float32" for cell in cells):
+        return
+    options = JobOptions(timed=False)
+    answer = executor.submit(run_work, workplace, CheckPrecision(), options=options)
+    # What kills this process kills the jobs too, and is reported for them.
+    with contextlib.suppress(JobFailed, WorkerDied, WorkerLost):
+        if warning := answer.result():
+            print(warning, file=sys.stderr, flush=True)
+
+
+def note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, data_root: Path) -> None:
+    """Print remarks on the data of cells, and keep them in the run's description.
+
+    Earlier remarks on the same datasets are replaced, since files may have been repaired.
     """
-    lines = remarks(data_plans(cells), cache, root)
-    for dataset, each in lines.items():
-        for line in each:
+    lines = remarks(data_plans(cells), cache, data_root)
+    for dataset, dataset_lines in lines.items():
+        for line in dataset_lines:
             print(terminal_safe(f"{dataset}: {line}"), file=sys.stderr)
     manifest, datasets = run.manifest(), {cell.dataset for cell in cells}
-    kept = {k: each for k, each in manifest.get("remarks", {}).items() if k not in datasets}
-    run.write_manifest({**manifest, "remarks": kept | lines})
+    earlier = manifest.get("remarks", {}).items()
+    others = {dataset: remark for dataset, remark in earlier if dataset not in datasets}
+    run.write_manifest({**manifest, "remarks": others | lines})
 
 
-def say_how_long(cells: Sequence[Cell], cache: Cache, jobs: int, device: str) -> None:
-    """Say roughly how long cells will take on processors, if that is long."""
+def announce_duration(cells: Sequence[Cell], cache: Cache, jobs: int, device: str) -> None:
+    """Print roughly how long the cells will take on processors, if that is long."""
     if device != "cpu":
         return
     seconds = rough_seconds(cells, cache, max(jobs, 1))
-    if seconds >= LONG:
+    if seconds >= LONG_SECONDS:
         print(
             f"this will take roughly {rough_duration(seconds)} with {jobs} at a time, by the "
             "operations of its networks; plan --estimate times them",

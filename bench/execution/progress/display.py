@@ -1,4 +1,4 @@
-"""What is going on, on stderr: a live line on a terminal, otherwise a line per finished cell."""
+"""Progress of a run on stderr: a live line on a terminal, else one line per finished cell."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from typing import Any
 
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.execution.jobs import Job
-from distillation_bench.bench.execution.scheduler import Ended
+from distillation_bench.bench.execution.scheduler import FinishedJob
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator
 
-SECOND = 1.0
+UPDATE_SECONDS = 1.0
+"""The least time between two estimates of the time left."""
 
 
 class Progress:
-    """Counts cells done, running and failed, and guesses the time left.
+    """Counts cells that are done, running and failed, and estimates the time left.
 
     Args:
-        cells: to run, by job name.
-        slots: how many jobs run at a time, now.
-        estimate: seconds of cells.
+        cells: the cells to run, by the name of their job.
+        slots: returns how many jobs can run at a time, now.
+        estimate: the durations of cells.
     """
 
     def __init__(
@@ -37,10 +38,10 @@ class Progress:
         self._slots = slots
         self._estimate = estimate
         self._running: set[str] = set()
-        self._waiting = Counter(cell.job_kind for cell in cells.values())
+        self._unfinished = Counter(cell.job_kind for cell in cells.values())
         self._start = time.monotonic()
-        self._guessed = -math.inf
-        self._guess = ""
+        self._updated = -math.inf
+        self._time_left = ""
         self._live: Any = None
 
     def __enter__(self) -> Progress:
@@ -62,53 +63,55 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
-    def started(self, job: Job) -> None:
-        """A job began."""
+    def job_started(self, job: Job) -> None:
+        """Count the job as running."""
         self._running.add(job.name)
 
-    def ended(self, ended: Ended) -> None:
-        """A job ended; a cell's line is written where stderr is no terminal."""
-        name = ended.job.name
+    def job_finished(self, finished: FinishedJob) -> None:
+        """Count the job; print a line for a cell, on a terminal only if it failed."""
+        name = finished.job.name
         self._running.discard(name)
         if name not in self.cells:
             return
-        self._waiting[self.cells[name].job_kind] -= 1
-        self.done += not ended.failed
-        self.failed += ended.failed
-        line = self._line(self.cells[name], ended)
+        self._unfinished[self.cells[name].job_kind] -= 1
+        self.done += not finished.failed
+        self.failed += finished.failed
+        line = self._line(self.cells[name], finished)
         if self._live is None:
             print(line, file=sys.stderr, flush=True)
-        elif ended.failed:
+        elif finished.failed:
             self._live.console.print(line)
 
-    def _line(self, cell: Cell, ended: Ended) -> str:
+    def _line(self, cell: Cell, finished: FinishedJob) -> str:
         width = len(str(len(self.cells)))
         number = f"[{self.done + self.failed:{width}}/{len(self.cells)}]"
         name = terminal_safe(f"{cell.dataset} {cell.label} seed {cell.seed}")
-        if ended.failed:
-            reason = shorten(terminal_safe(ended.reason), 300, placeholder=" …")
+        if finished.failed:
+            reason = shorten(terminal_safe(finished.reason), 300, placeholder=" …")
             return f"{number} FAILED {name}: {reason}"
-        seconds = ended.value[0]["timings"]["seconds"] if ended.value else 0.0
-        return f"{number} {name}  {seconds:.1f} s, {self._left()}"
+        seconds = finished.value.timings["seconds"] if finished.value else 0.0
+        return f"{number} {name}  {seconds:.1f} s, {self._remaining()}"
 
     def summary(self) -> str:
-        """One line of everything."""
+        """Return the counts, the time passed and the time left in one line."""
         running = sum(name in self.cells for name in self._running)
         passed = duration(time.monotonic() - self._start)
         teachers = len(self._running) - running
-        also = f" and {teachers} for teachers" if teachers else ""
+        running_teachers = f" and {teachers} for teachers" if teachers else ""
         return (
-            f"{self.done}/{len(self.cells)} cells done, {running} running{also}, "
-            f"{self.failed} failed, {passed} passed, {self._left()}"
+            f"{self.done}/{len(self.cells)} cells done, {running} running{running_teachers}, "
+            f"{self.failed} failed, {passed} passed, {self._remaining()}"
         )
 
-    def _left(self) -> str:
+    def _remaining(self) -> str:
         if self.done + self.failed == len(self.cells):
             return "none left"
-        # Not for every line, of which there can be a hundred a second.
-        if time.monotonic() - self._guessed > SECOND:
-            self._guessed = time.monotonic()
-            seconds = self._estimate.total(self._waiting) / max(1, self._slots())
-            known = self._estimate.mean(("cell",)) is not None
-            self._guess = f"about {duration(seconds)} left" if known else "time left not known yet"
-        return self._guess
+        # Not for every line, since there can be a hundred a second.
+        if time.monotonic() - self._updated > UPDATE_SECONDS:
+            self._updated = time.monotonic()
+            seconds = self._estimate.total(self._unfinished) / max(1, self._slots())
+            is_known = self._estimate.mean(("cell",)) is not None
+            self._time_left = (
+                f"about {duration(seconds)} left" if is_known else "time left not known yet"
+            )
+        return self._time_left

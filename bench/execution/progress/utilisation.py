@@ -1,21 +1,26 @@
-"""How busy the workers were, and what others would have saved."""
+"""How busy the workers of a run were, and how much time more workers would have saved."""
 
 from __future__ import annotations
 
 import heapq
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from distillation_bench.bench.common.text import duration
 from distillation_bench.bench.execution.jobs import Job
-from distillation_bench.bench.execution.scheduler import Ended
+from distillation_bench.bench.execution.scheduler import FinishedJob
+
+BUSY, DRIVER, TEACHERS, END = "busy", "between jobs", "waiting for teachers", "at the end"
+"""What a worker's time is spent on: it is busy, or idle for one of three reasons."""
+SHOWN_SHARE = 0.005
+"""The smallest share of idle time that is shown."""
 
 
 @dataclass
 class Span:
-    """When a job ran, from its first attempt to its end, in seconds."""
+    """When a job ran, from its first attempt to its end, in seconds since the run began."""
 
     name: str
     needs: tuple[str, ...]
@@ -27,25 +32,25 @@ class Usage:
     """Notes when jobs start and end.
 
     Args:
-        slots: how many jobs can run at a time, now.
-        most: workers that there is room for; none: not known.
+        slots: returns how many jobs can run at a time, now.
+        max_workers: the number of workers that there is room for; None if it is not known.
     """
 
-    def __init__(self, slots: Callable[[], int], most: int | None = None) -> None:
+    def __init__(self, slots: Callable[[], int], max_workers: int | None = None) -> None:
         self._slots = slots
-        self._most = most
+        self._max_workers = max_workers
         self._start = time.monotonic()
         self._running: dict[str, float] = {}
         self.spans: list[Span] = []
         self.capacity: list[tuple[float, int]] = [(0.0, slots())]
 
-    def started(self, job: Job) -> None:
-        """A job began; again, if its worker died."""
+    def job_started(self, job: Job) -> None:
+        """Note the first start of a job; it may start again if its worker dies."""
         self._running.setdefault(job.name, self._now())
 
-    def ended(self, ended: Ended) -> None:
-        """A job ended; one that never began, since what it needs failed, is no work."""
-        job, now = ended.job, self._now()
+    def job_finished(self, finished: FinishedJob) -> None:
+        """Note the end of a job, unless it never started because a job that it needs failed."""
+        job, now = finished.job, self._now()
         began = self._running.pop(job.name, None)
         if began is not None:
             self.spans.append(Span(job.name, job.needs, began, now))
@@ -57,19 +62,19 @@ class Usage:
         return now
 
     def report(self) -> str:
-        """A line for the end of a run."""
-        return usage_line(self.spans, self.capacity, self._most)
+        """Return a line for the end of a run."""
+        return usage_line(self.spans, self.capacity, self._max_workers)
 
 
 def usage_line(
-    spans: Sequence[Span], capacity: Sequence[tuple[float, int]], most: int | None = None
+    spans: Sequence[Span], capacity: Sequence[tuple[float, int]], max_workers: int | None = None
 ) -> str:
-    """Busy and idle shares, and what more workers would have saved if there is room for them.
+    """Return the busy and idle shares, and what more workers would have saved.
 
     Args:
         spans: of all jobs that ran.
-        capacity: from when on there were how many workers.
-        most: workers that there is room for, one a core; none: any number.
+        capacity: the number of workers from each time on.
+        max_workers: the number of workers that there is room for, one per core; None for any.
     """
     if not spans:
         return "no job ran"
@@ -78,69 +83,75 @@ def usage_line(
     total = sum(shares.values()) or 1.0
     workers = max(1, round(total / end)) if end else 1
     idle = ", ".join(
-        f"{share / total:.0%} {why}"
-        for why, share in shares.items()
-        if why != BUSY and share / total >= 0.005
+        f"{share / total:.0%} {reason}"
+        for reason, share in shares.items()
+        if reason != BUSY and share / total >= SHOWN_SHARE
     )
     return (
         f"{workers} worker{'s' * (workers > 1)} busy {shares[BUSY] / total:.0%} of {duration(end)}"
-        f"{f' (idle: {idle})' if idle else ''}{_savings(spans, workers, most)}"
+        f"{f' (idle: {idle})' if idle else ''}{_savings(spans, workers, max_workers)}"
     )
 
 
-def _savings(spans: Sequence[Span], workers: int, most: int | None) -> str:
-    if most is not None and workers >= most:
+def _savings(spans: Sequence[Span], workers: int, max_workers: int | None) -> str:
+    if max_workers is not None and workers >= max_workers:
         return ""
     now = makespan(spans, workers)
-    one = now - makespan(spans, workers + 1)
-    many = now - makespan(spans, most or len(spans))
-    number = f"one for each of {most} cores" if most else "any number"
-    return f"; one more would have saved {duration(one)}, {number} at most {duration(many)}"
-
-
-BUSY, DRIVER, TEACHERS, END = "busy", "between jobs", "waiting for teachers", "at the end"
+    by_one = now - makespan(spans, workers + 1)
+    at_most = now - makespan(spans, max_workers or len(spans))
+    number = f"one for each of {max_workers} cores" if max_workers else "any number"
+    return f"; one more would have saved {duration(by_one)}, {number} at most {duration(at_most)}"
 
 
 def _shares(
     spans: Sequence[Span], capacity: Sequence[tuple[float, int]], end: float
 ) -> dict[str, float]:
-    """Worker-seconds that were busy, and idle for which reason."""
-    ends = {span.name: span.ended for span in spans}
-    # What changes at a moment: jobs blocked, ready and running, and workers.
-    changes: list[tuple[float, tuple[int, int, int, int]]] = []
-    for span in spans:
-        free = max((ends[name] for name in span.needs if name in ends), default=0.0)
-        changes += [(0.0, (1, 0, 0, 0)), (free, (-1, 1, 0, 0))]
-        changes += [(span.began, (0, -1, 1, 0)), (span.ended, (0, 0, -1, 0))]
-    before = 0
-    for moment, workers in capacity:
-        changes.append((moment, (0, 0, 0, workers - before)))
-        before = workers
+    """Return the worker-seconds that were busy, and those that were idle by their reason."""
     shares = dict.fromkeys((BUSY, DRIVER, TEACHERS, END), 0.0)
     state, last = [0, 0, 0, 0], 0.0
-    for moment, change in sorted(changes):
+    for moment, change in sorted(_changes(spans, capacity)):
         blocked, ready, running, workers = state
         passed = min(moment, end) - last
-        why = DRIVER if ready else TEACHERS if blocked else END
+        reason = DRIVER if ready else TEACHERS if blocked else END
         shares[BUSY] += passed * running
-        shares[why] += passed * max(0, workers - running)
-        state = [a + b for a, b in zip(state, change, strict=True)]
+        shares[reason] += passed * max(0, workers - running)
+        state = [count + difference for count, difference in zip(state, change, strict=True)]
         last = min(moment, end)
     return shares
 
 
-def makespan(spans: Sequence[Span], workers: int) -> float:
-    """Seconds that the same jobs, started in the same order, take so many workers."""
-    left, dependants = {}, defaultdict(list)
-    by_name = {span.name: span for span in spans}
-    ready: list[tuple[float, str]] = []
+def _changes(
+    spans: Sequence[Span], capacity: Sequence[tuple[float, int]]
+) -> Iterator[tuple[float, tuple[int, int, int, int]]]:
+    """Yield times, and the changes then of the jobs blocked, ready and running, and of workers."""
+    ends = {span.name: span.ended for span in spans}
     for span in spans:
-        needs = [name for name in span.needs if name in by_name]
-        left[span.name] = len(needs)
-        for name in needs:
+        ready = max((ends[name] for name in span.needs if name in ends), default=0.0)
+        yield 0.0, (1, 0, 0, 0)
+        yield ready, (-1, 1, 0, 0)
+        yield span.began, (0, -1, 1, 0)
+        yield span.ended, (0, 0, -1, 0)
+    previous = 0
+    for moment, workers in capacity:
+        yield moment, (0, 0, 0, workers - previous)
+        previous = workers
+
+
+def makespan(spans: Sequence[Span], workers: int) -> float:
+    """Return the seconds that the same jobs would take this number of workers.
+
+    A job starts when a worker is free and the jobs that it needs have ended; of several, the one
+    that began first.
+    """
+    by_name = {span.name: span for span in spans}
+    needs = {span.name: [name for name in span.needs if name in by_name] for span in spans}
+    dependants = defaultdict(list)
+    for span in spans:
+        for name in needs[span.name]:
             dependants[name].append(span)
-        if not needs:
-            heapq.heappush(ready, (span.began, span.name))
+    unfinished_needs = {name: len(names) for name, names in needs.items()}
+    ready = [(span.began, span.name) for span in spans if not needs[span.name]]
+    heapq.heapify(ready)
     now = 0.0
     running: list[tuple[float, str]] = []
     while ready or running:
@@ -149,7 +160,7 @@ def makespan(spans: Sequence[Span], workers: int) -> float:
             heapq.heappush(running, (now + span.ended - span.began, span.name))
         now, name = heapq.heappop(running)
         for span in dependants[name]:
-            left[span.name] -= 1
-            if not left[span.name]:
+            unfinished_needs[span.name] -= 1
+            if not unfinished_needs[span.name]:
                 heapq.heappush(ready, (span.began, span.name))
     return now

@@ -17,7 +17,7 @@ from distillation_bench.bench.common.errors import CacheFault
 from distillation_bench.bench.common.files import make_folder, write_atomically
 from distillation_bench.bench.common.locks import acquire
 from distillation_bench.bench.execution.executors import JobFailed, LocalExecutor
-from distillation_bench.bench.execution.jobs import Job
+from distillation_bench.bench.execution.jobs import CheckPrecision, Job
 from distillation_bench.bench.execution.scheduler import Scheduler
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
@@ -111,16 +111,17 @@ def test_a_fault_of_the_cache_ends_the_run(processes: Callable[..., LocalExecuto
     ended: list[Any] = []
 
     class Notes:
-        def started(self, task: Job) -> None: ...
+        def job_started(self, job: Job) -> None: ...
 
-        def ended(self, task: Any) -> None:
-            ended.append(task)
+        def job_finished(self, finished: Any) -> None:
+            ended.append(finished)
 
     executor = processes(1)
     with pytest.raises(JobFailed):
         executor.submit(fail_for_the_cache).result(60)
     with pytest.raises(PermissionError) as caught:
-        Scheduler([Job("cell", fail_for_the_cache, ())], executor, Notes()).run()
+        job = Job("cell", CheckPrecision())
+        Scheduler([job], executor, lambda job: executor.submit(fail_for_the_cache), Notes()).run()
     assert caught.value.filename == "/cache/entry" and not ended
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.bench.common.process_memory import peak_memory, restart_peak
 from distillation_bench.bench.execution.executors import (
     JobFailed,
     JobOptions,
@@ -29,13 +30,12 @@ from distillation_bench.bench.execution.executors import (
 )
 from distillation_bench.bench.execution.executors import forked_process as forked
 from distillation_bench.bench.execution.executors.forked_process import ForkedProcess
-from distillation_bench.bench.execution.executors.local import JOBS_PER_PROCESS
-from distillation_bench.bench.execution.executors.process_reuse import peak_memory, restart_peak
-from distillation_bench.bench.execution.workplace import in_worker
+from distillation_bench.bench.execution.executors.worker_process import MAX_JOBS
 from distillation_bench.bench.planning.plugins.loading import load_plugins
+from distillation_bench.bench.training.hardware.environment import environment
 
 Processes = Callable[..., LocalExecutor]
-SHARES = JobOptions(shares=True)
+SHARES = JobOptions(shares_process=True)
 
 
 def test_answers_and_failures(processes: Processes) -> None:
@@ -44,7 +44,7 @@ def test_answers_and_failures(processes: Processes) -> None:
     with pytest.raises(JobFailed, match="ValueError: ") as caught:
         executor.submit(math.sqrt, -1).result(60)
     assert "Traceback" in caught.value.details
-    assert executor.submit(in_worker, "environment").result(60)["threads"] == 1
+    assert executor.submit(environment).result(60)["threads"] == 1
 
 
 def test_a_death_takes_one_job_alone(processes: Processes) -> None:
@@ -85,13 +85,13 @@ def test_a_process_that_cannot_be_started_is_forgotten(
 ) -> None:
     """Or its end is waited for when the executor stops, and then the server is killed."""
 
-    def has_begun(process: ForkedProcess) -> bool:
+    def has_started(process: ForkedProcess) -> bool:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     executor = processes(1)
     server = executor.submit(os.getppid).result(60)
     with monkeypatch.context() as patch:
-        patch.setattr(ForkedProcess, "has_begun", has_begun)
+        patch.setattr(ForkedProcess, "has_started", has_started)
         with pytest.raises(WorkerDied, match="no process could be started"):
             executor.submit(operator.add, 1, 1).result(60)
     executor.stop()
@@ -113,7 +113,7 @@ def test_the_longest_timeout_of_the_command_line(processes: Processes) -> None:
 def test_a_wait_of_many_parts_ends_with_the_answer_and_in_time(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forked, "LONGEST", 0.01)
+    monkeypatch.setattr(forked, "MAX_WAIT_SECONDS", 0.01)
     executor = processes(1, timeout=0.5)
     assert executor.submit(time.sleep, 0.1).result(60) is None
     with pytest.raises(TimedOut):
@@ -254,7 +254,7 @@ for job in ((time.sleep, 600), (signal.raise_signal, signal.SIGSTOP)):
     executor.submit(*job)
 while len([each for each in executor._running if each.pid]) < 2:
     time.sleep(0.01)
-idle = executor.submit(os.getpid, options=JobOptions(shares=True)).result()
+idle = executor.submit(os.getpid, options=JobOptions(shares_process=True)).result()
 os.kill(idle, signal.SIGSTOP)
 print(server, idle, *[process.pid for process in executor._running], flush=True)
 time.sleep(600)
@@ -291,10 +291,10 @@ def test_a_killed_driver_leaves_nothing(tmp_path: Path) -> None:
 def test_short_jobs_share_a_process_for_a_while(processes: Processes) -> None:
     executor = processes(1)
     pids = []
-    for _ in range(JOBS_PER_PROCESS + 2):
+    for _ in range(MAX_JOBS + 2):
         pids.append(executor.submit(os.getpid, options=SHARES).result(60))
-    assert len(set(pids[:JOBS_PER_PROCESS])) == 1
-    assert len(set(pids[JOBS_PER_PROCESS:])) == 1
+    assert len(set(pids[:MAX_JOBS])) == 1
+    assert len(set(pids[MAX_JOBS:])) == 1
     assert pids[0] != pids[-1]
 
 

@@ -13,9 +13,11 @@ from tests.in_process import InProcess
 
 from distillation_bench.bench.execution import runner
 from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobFailed, JobOptions
+from distillation_bench.bench.execution.jobs import RunCell
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage.formats.schema import LATENCY
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.training.cell_result import CellResult
 
 Plan = Callable[..., list[Cell]]
 
@@ -32,19 +34,18 @@ class Trained(InProcess):
         self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         future: Future[Any] = Future()
-        name, _, *rest = arguments
-        if name != "run_cell":
-            future.set_result({"seconds": 0.1})
+        work = arguments[1]
+        if not isinstance(work, RunCell):
+            future.set_result(None)
             return future
         self.cells += 1
         if self.cells == self.interrupted_at:
             raise KeyboardInterrupt
-        cell, latency = rest
-        timings = {"seconds": 1.0, **({LATENCY: 0.5} if latency else {})}
-        if cell.seed in self.failing:
+        timings = {"seconds": 1.0, **({LATENCY: 0.5} if work.measure_latency else {})}
+        if work.cell.seed in self.failing:
             future.set_exception(JobFailed("diverged", ""))
         else:
-            future.set_result(({"timings": timings}, [], {}))
+            future.set_result(CellResult({}, [], timings, {}, [], {}))
         return future
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 import distillation_bench.bench.execution.executors.preloaded
 from distillation_bench.bench.execution import worker
+from distillation_bench.bench.execution.jobs import PrepareData, RunCell, TrainPiece
 from distillation_bench.bench.planning.configuration.preset_files import load_preset
 from distillation_bench.bench.planning.configuration.option_values import (
     parse_settings,
@@ -26,11 +27,10 @@ config = replace(load_preset("quick"), datasets=("spiral", "sine"), seeds=(0,))
 config = replace(config, variants=(parse_variant("kd"), parse_variant("hydra+")))
 cells = make_cells(config.with_settings(parse_settings(["epochs=1", "members=2"])))
 before = set(sys.modules)
-place = Workplace(sys.argv[1])
+workplace = Workplace(sys.argv[1])
 for cell in cells:
-    worker.prepare_data(place, cell.teacher.data)
-    worker.make_piece(place, cell.teacher, 0)
-    worker.run_cell(place, cell)
+    for work in (PrepareData(cell.teacher.data), TrainPiece(cell.teacher, 0), RunCell(cell)):
+        worker.run(workplace, work)
 print(*sorted(set(sys.modules) - before))
 """
 

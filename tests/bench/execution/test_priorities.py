@@ -8,23 +8,23 @@ from collections import defaultdict
 
 import pytest
 
-from distillation_bench.bench.execution.jobs import Job
-from distillation_bench.bench.execution.priorities import Ready
+from distillation_bench.bench.execution.jobs import CheckPrecision, Job
+from distillation_bench.bench.execution.priorities import ReadyJobs
 from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator, JobKind
 
 
 def job(name: str, kind: JobKind = (), rank: int = 0, weight: int = 1, *needs: str) -> Job:
-    return Job(name, str, (name,), needs, rank, kind, weight)
+    return Job(name, CheckPrecision(), needs, rank, kind, weight)
 
 
-def ready(*jobs: Job, estimate: DurationEstimator | None = None) -> Ready:
-    made = Ready(estimate or DurationEstimator(), {each.name: i for i, each in enumerate(jobs)})
+def ready(*jobs: Job, estimate: DurationEstimator | None = None) -> ReadyJobs:
+    made = ReadyJobs(estimate or DurationEstimator(), [each.name for each in jobs])
     for each in jobs:
         made.push(each)
     return made
 
 
-def order(made: Ready) -> list[str]:
+def order(made: ReadyJobs) -> list[str]:
     return [made.pop().name for _ in range(len(made))]
 
 
@@ -81,7 +81,7 @@ def test_a_job_that_comes_back_keeps_its_place() -> None:
 
 def simulate(jobs: list[Job], seconds: dict[str, float], workers: int, informed: bool) -> float:
     """When the last job ends."""
-    made = Ready(DurationEstimator(), {each.name: i for i, each in enumerate(jobs)})
+    made = ReadyJobs(DurationEstimator(), [each.name for each in jobs])
     missing = {each.name: len(each.needs) for each in jobs}
     dependants = defaultdict(list)
     for each in jobs:

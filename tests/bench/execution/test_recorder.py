@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.latencies import Latencies
-from distillation_bench.bench.execution.recorder import Recorder, skip
-from distillation_bench.bench.execution.scheduler import Ended
+from distillation_bench.bench.execution.jobs import Job, RunCell
+from distillation_bench.bench.execution.recorder import Recorder, record_skipped
+from distillation_bench.bench.execution.scheduler import FinishedJob
 from distillation_bench.bench.planning.cells import Cell, make_cells
 from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.configuration.option_values import parse_variant
@@ -22,6 +21,7 @@ from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.schema import LONGEST, LONGEST_DETAILS, MOST_CELLS
 from distillation_bench.bench.storage.formats.sealed_json import Unreadable
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.training.cell_result import CellResult
 from distillation_bench.methods import METHODS, Parameters, parameter
 from distillation_bench.methods.kd import KD
 
@@ -54,8 +54,12 @@ def run(tmp_path: Path) -> Run:
 
 
 def ended(run: Run, cell: Cell, value: Any, **how: Any) -> None:
-    recorder = Recorder(run, {"job": cell}, Latencies(), ())
-    recorder.ended(Ended(SimpleNamespace(name="job"), value, **how))  # type: ignore[arg-type]
+    recorder = Recorder(run, {"job": cell}, set(), ())
+    result = None
+    if value is not None:
+        body, history, curves = value
+        result = CellResult(**body, history=history, curves=curves)
+    recorder.job_finished(FinishedJob(Job("job", RunCell(cell)), result, **how))
 
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -119,7 +123,7 @@ def test_reasons_and_tracebacks_are_cut_and_can_be_written(run: Run) -> None:
     record = run.read_record(second.id)
     assert len(record["reason"]) == LONGEST and record["reason"].startswith("?x")
     assert len(record["details"]) == LONGEST_DETAILS and record["details"].endswith("end")
-    skip(run, [Cell(**{**second.__dict__, "skip": HALF})])
+    record_skipped(run, [Cell(**{**second.__dict__, "skip": HALF})])
     assert run.read_record(second.id)["reason"] == "?"
 
 

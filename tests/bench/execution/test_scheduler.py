@@ -8,22 +8,22 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from tests.in_process import InProcess
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors import (
     DEFAULT_OPTIONS,
+    Executor,
     JobFailed,
     JobOptions,
     TimedOut,
     WorkerDied,
     WorkerLost,
 )
-from distillation_bench.bench.execution.jobs import Job
-from distillation_bench.bench.execution.scheduler import LOSSES, Ended, Scheduler
+from distillation_bench.bench.execution.jobs import CheckPrecision, Job
+from distillation_bench.bench.execution.scheduler import MAX_LOSSES, FinishedJob, Scheduler
 
 
-class Played(InProcess):
+class Played(Executor):
     """Answers each call by a script: what to raise, by name and attempt; counts what runs."""
 
     def __init__(self, script: dict[str, list[BaseException]] | None = None, jobs: int = 1) -> None:
@@ -38,17 +38,19 @@ class Played(InProcess):
     def submit(
         self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
-        (name,) = arguments
-        self.calls.append(name)
+        raise NotImplementedError
+
+    def start(self, job: Job) -> Future[Any]:
+        self.calls.append(job.name)
         future: Future[Any] = Future()
-        left = self.script.get(name)
+        left = self.script.get(job.name)
         if left:
             error = left.pop(0)
             if isinstance(error, KeyboardInterrupt):
                 raise error
             future.set_exception(error)
         else:
-            future.set_result(name.upper())
+            future.set_result(job.name.upper())
         return future
 
     def stop(self) -> None:
@@ -57,24 +59,24 @@ class Played(InProcess):
 
 class Notes:
     def __init__(self) -> None:
-        self.ends: dict[str, Ended] = {}
+        self.ends: dict[str, FinishedJob] = {}
 
-    def started(self, job: Job) -> None: ...
+    def job_started(self, job: Job) -> None: ...
 
-    def ended(self, ended: Ended) -> None:
-        assert ended.job.name not in self.ends, "told twice"
-        self.ends[ended.job.name] = ended
+    def job_finished(self, finished: FinishedJob) -> None:
+        assert finished.job.name not in self.ends, "told twice"
+        self.ends[finished.job.name] = finished
 
 
 def job(name: str, *needs: str, rank: int = 0) -> Job:
-    return Job(name, str, (name,), needs, rank)
+    return Job(name, CheckPrecision(), needs, rank)
 
 
 def play(
     graph: list[Job], script: dict[str, list[BaseException]] | None = None, **options: Any
 ) -> tuple[Played, Notes, bool]:
     executor, notes = Played(script, options.pop("jobs", 1)), Notes()
-    well = Scheduler(graph, executor, notes, **options).run()
+    well = Scheduler(graph, executor, executor.start, notes, **options).run()
     return executor, notes, well
 
 
@@ -139,14 +141,14 @@ def test_what_succeeded_is_kept_when_another_ends_the_run() -> None:
     names = [f"{number}" for number in range(8)]
     executor, notes = Played({"3": [gone]}, jobs=8), Notes()
     with pytest.raises(UsageError):
-        Scheduler([job(name) for name in names], executor, notes).run()
+        Scheduler([job(name) for name in names], executor, executor.start, notes).run()
     assert set(notes.ends) == {*names} - {"3"}
 
 
 def test_an_interrupt_stops_the_workers() -> None:
     executor, notes = Played({"b": [KeyboardInterrupt()]}), Notes()
     with pytest.raises(KeyboardInterrupt):
-        Scheduler([job("a"), job("b"), job("c")], executor, notes).run()
+        Scheduler([job("a"), job("b"), job("c")], executor, executor.start, notes).run()
     assert executor.stopped and set(notes.ends) == {"a"}
 
 
@@ -155,15 +157,15 @@ def test_ctrl_c_waits_for_a_safe_moment(last: str) -> None:
     """Raised anywhere it could leave a lock held, or a record half told of."""
 
     class Interrupted(Notes):
-        def ended(self, ended: Ended) -> None:
-            if ended.job.name == last:
+        def job_finished(self, finished: FinishedJob) -> None:
+            if finished.job.name == last:
                 signal.raise_signal(signal.SIGINT)
-            super().ended(ended)
+            super().job_finished(finished)
 
     executor, notes = Played(), Interrupted()
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        Scheduler([job("a"), job("b", "a"), job("c", "b")], executor, notes).run()
+        Scheduler([job("a"), job("b", "a"), job("c", "b")], executor, executor.start, notes).run()
     assert executor.stopped and list(notes.ends) == ["a", "b", "c"][: "abc".index(last) + 1]
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -174,21 +176,16 @@ def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) 
     now = 0.0
 
     class Timed(Played):
-        def submit(
-            self,
-            function: Callable[..., Any],
-            *arguments: Any,
-            options: JobOptions = DEFAULT_OPTIONS,
-        ) -> Future[Any]:
+        def start(self, job: Job) -> Future[Any]:
             nonlocal now
-            now += seconds[arguments[0].partition(" ")[0]]
-            return super().submit(function, *arguments, options=options)
+            now += seconds[job.name.partition(" ")[0]]
+            return super().start(job)
 
     monkeypatch.setattr("time.monotonic", lambda: now)
     names = [f"{kind} {i}" for kind in seconds for i in range(3)]
-    jobs = [Job(name, str, (name,), kind=(name.partition(" ")[0],)) for name in names]
+    jobs = [Job(name, CheckPrecision(), kind=(name.partition(" ")[0],)) for name in names]
     executor = Timed()
-    assert Scheduler(jobs, executor, Notes()).run()
+    assert Scheduler(jobs, executor, executor.start, Notes()).run()
     assert executor.calls == ["short 0", "long 0", "long 1", "long 2", "short 1", "short 2"]
 
 
@@ -202,5 +199,5 @@ def test_a_lost_worker_is_not_charged_to_its_task() -> None:
     executor, notes, _ = play([job(name) for name in script], script)
     assert notes.ends["taken"].value == "TAKEN" and notes.ends["taken"].attempts == 1
     assert notes.ends["dies"].value == "DIES" and notes.ends["dies"].attempts == 2
-    assert notes.ends["cursed"].reason == f"gone, {LOSSES + 1} times"
-    assert executor.calls.count("cursed") == LOSSES + 1
+    assert notes.ends["cursed"].reason == f"gone, {MAX_LOSSES + 1} times"
+    assert executor.calls.count("cursed") == MAX_LOSSES + 1

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from distillation_bench.bench.execution.jobs import Job
+from distillation_bench.bench.execution.jobs import CheckPrecision, Job
 from distillation_bench.bench.execution.progress.utilisation import (
     Span,
     Usage,
     makespan,
     usage_line,
 )
-from distillation_bench.bench.execution.scheduler import Ended
+from distillation_bench.bench.execution.scheduler import FinishedJob
 
 
 def span(name: str, began: float, ended: float, *needs: str) -> Span:
@@ -47,11 +47,17 @@ def test_idle_at_the_end_and_between_jobs() -> None:
 
 def test_more_workers_than_cores_would_save_nothing() -> None:
     line = "2 workers busy 90% of 50 s (idle: 10% waiting for teachers)"
-    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=2) == line
-    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=1) == line
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=2) == line
+    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=1) == line
     one = "; one more would have saved 0 s, one for each of "
-    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=3) == f"{line}{one}3 cores at most 0 s"
-    assert usage_line([*CELLS, TEACHER], [(0.0, 2)], most=4) == f"{line}{one}4 cores at most 20 s"
+    assert (
+        usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=3)
+        == f"{line}{one}3 cores at most 0 s"
+    )
+    assert (
+        usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=4)
+        == f"{line}{one}4 cores at most 20 s"
+    )
 
 
 def test_workers_that_come_later() -> None:
@@ -69,10 +75,10 @@ def test_what_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, slots = iter([100.0, 101.0, 103.0, 107.0, 108.0]), iter([2, 2, 3, 3, 3])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     usage = Usage(lambda: next(slots))
-    job, never = Job("a", str, ()), Job("b", str, (), ("a",))
-    usage.started(job)
-    usage.started(job)
-    usage.ended(Ended(job))
-    usage.ended(Ended(never, reason="a failed", attempts=0))
+    job, never = Job("a", CheckPrecision()), Job("b", CheckPrecision(), ("a",))
+    usage.job_started(job)
+    usage.job_started(job)
+    usage.job_finished(FinishedJob(job))
+    usage.job_finished(FinishedJob(never, reason="a failed", attempts=0))
     assert usage.spans == [span("a", 1, 7)]
     assert usage.capacity == [(0.0, 2), (3.0, 3)]

@@ -10,8 +10,8 @@ import pytest
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import file_digest
-from distillation_bench.bench.execution.job_graph import make_jobs
-from distillation_bench.bench.execution.workplace import Workplace
+from distillation_bench.bench.execution.job_graph import training_jobs
+from distillation_bench.bench.execution.jobs import JoinTeacher, TrainPiece
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.configuration.config import Variant
 from distillation_bench.bench.storage.cache import Cache
@@ -142,20 +142,27 @@ def test_mistakes_are_named(
 
 def test_a_timeout_is_meant_for_cells_alone(cells: Plan, tmp_path: Path) -> None:
     planned = cells("kd", "hydra", seeds=[0, 1], recipe={"piece": 2})
-    tasks = make_jobs(planned, Cache(tmp_path), Workplace(str(tmp_path)))
-    assert {task.name.split()[0] for task in tasks} == {"teacher", "cell"}
-    assert all(task.options.timed == task.name.startswith("cell ") for task in tasks)
-    assert len(tasks) == 2 * (3 + 1) + 4
+    jobs = training_jobs(planned, Cache(tmp_path))
+    assert {job.name.split()[0] for job in jobs} == {"teacher", "cell"}
+    assert all(job.options.timed == job.name.startswith("cell ") for job in jobs)
+    assert len(jobs) == 2 * (3 + 1) + 4
 
 
-def test_a_teacher_of_one_piece_is_one_task(cells: Plan, tmp_path: Path) -> None:
+def test_a_teacher_of_one_piece_is_one_job(cells: Plan, tmp_path: Path) -> None:
     planned = cells("kd", "hydra", seeds=[0, 1], recipe={"members": 2})
-    tasks = make_jobs(planned, Cache(tmp_path), Workplace(str(tmp_path)))
-    teachers = [task for task in tasks if not task.name.startswith("cell ")]
-    assert [task.arguments[0] for task in teachers] == ["make_piece"] * 2
-    for teacher, cell in zip(teachers, tasks[2:4], strict=True):
+    jobs = training_jobs(planned, Cache(tmp_path))
+    teachers = [job for job in jobs if not job.name.startswith("cell ")]
+    assert [type(job.work) for job in teachers] == [TrainPiece] * 2
+    for teacher, cell in zip(teachers, jobs[2:4], strict=True):
         assert cell.needs == (teacher.name,)
         assert teacher.options.writes[-1] in cell.options.reads
+
+
+def test_only_teachers_of_several_pieces_are_joined(cells: Plan) -> None:
+    """The outputs of a single piece are the teacher's; a join would remove them."""
+    JoinTeacher(one(cells("kd", recipe={"piece": 2})).teacher)
+    with pytest.raises(ValueError, match="not joined"):
+        JoinTeacher(one(cells("kd", recipe={"members": 2})).teacher)
 
 
 def test_a_files_digest_is_its_meaning(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from distillation_bench.bench.execution.progress import announcements as beforehand
-from distillation_bench.bench.execution.progress.announcements import say_how_long
+from distillation_bench.bench.execution.progress.announcements import announce_duration
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates import run_time
 from distillation_bench.bench.planning.estimates.network_operations import forward_products
@@ -90,7 +90,7 @@ def test_only_long_runs_are_announced(
 ) -> None:
     monkeypatch.setattr(beforehand, "rough_seconds", lambda cells, cache, jobs: 2 * 999.0 / jobs)
     for jobs, device in ((100, "cpu"), (2, "cuda:0"), (2, "cpu")):
-        say_how_long(cells(), Cache(tmp_path), jobs, device)
+        announce_duration(cells(), Cache(tmp_path), jobs, device)
     assert capsys.readouterr().err == (
         "this will take roughly 17 min with 2 at a time, by the operations of its networks; "
         "plan --estimate times them\n"

@@ -12,10 +12,14 @@ from tests.in_process import InProcess
 
 from distillation_bench.bench.execution import runner, worker
 from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOptions, WorkerDied
+from distillation_bench.bench.execution.jobs import CheckPrecision, Work
+from distillation_bench.bench.execution.progress.announcements import warn_of_slow_precision
+from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.configuration.preset_files import load_preset, preset_names
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training import forecast
+from distillation_bench.bench.training.cell_result import CellResult
 from distillation_bench.bench.training.hardware import bfloat16_speed
 from distillation_bench.bench.training.hardware.compute import Compute
 
@@ -40,12 +44,13 @@ def test_processors_that_have_it(flags: frozenset[str]) -> None:
 def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bfloat16_speed, "measured_slowdown", lambda: 6.5)
     monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: HASWELL)
-    told = worker.precision_warning()
+    told = worker.run(Workplace(""), CheckPrecision())
+    assert isinstance(told, str)
     assert "emulates it; a step takes 6.5 times as long as in float32" in told
     monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: SAPPHIRE_RAPIDS)
     for name in bfloat16_speed.LIMITS:
         monkeypatch.delenv(name, raising=False)
-    assert worker.precision_warning() == ""
+    assert worker.run(Workplace(""), CheckPrecision()) == ""
 
 
 def test_what_the_clock_may_make_is_not_said() -> None:
@@ -62,15 +67,15 @@ class Told(InProcess):
 
     def __init__(self, warning: str | Exception) -> None:
         self.warning = warning
-        self.calls: list[str] = []
+        self.calls: list[Work] = []
 
     def submit(
         self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS
     ) -> Future[Any]:
         future: Future[Any] = Future()
-        self.calls.append(arguments[0])
-        if arguments[0] != "precision_warning":
-            future.set_result(({"timings": {"seconds": 1.0}}, [], {}))
+        self.calls.append(arguments[1])
+        if arguments[1] != CheckPrecision():
+            future.set_result(CellResult({}, [], {"seconds": 1.0}, {}, [], {}))
         elif isinstance(self.warning, Exception):
             future.set_exception(self.warning)
         else:
@@ -92,10 +97,10 @@ def test_a_run_says_it_before_anything_trains(
     planned = cells("kd", recipe={"precision": precision})
     runner.run_cells(Run(tmp_path / "run"), planned, runner.RunOptions(1, tmp_path / "cache"))
     asked = precision == "bfloat16"
-    assert (executor.calls[0] == "precision_warning") == asked
+    assert (executor.calls[0] == CheckPrecision()) == asked
     assert ("it is slow" in capsys.readouterr().err) == asked
     executor = Told(WorkerDied("killed"))
-    runner._warn_of_precision(planned, executor)
+    warn_of_slow_precision(planned, executor, Workplace(""))
 
 
 def test_an_estimate_is_of_the_recipes_precision(
