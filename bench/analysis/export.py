@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.analysis.results import CellKey, Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
 from distillation_bench.bench.storage.formats.csv_files import Writable, harmless, writer
@@ -232,7 +232,7 @@ def _terms(row: Mapping[str, str]) -> Iterator[tuple[str, float]]:
             yield name, float(text)
 
 
-def _event_file(folder: Path, slot: Slot) -> Path:
+def _event_file(folder: Path, slot: CellKey) -> Path:
     dataset, label, seed = slot
     place = folder / _as_name(dataset) / _as_name(label) / f"seed {seed}"
     return place / "events.out.tfevents.0"

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from distillation_bench.bench.analysis.results import Metric
+from distillation_bench.bench.analysis.results import MetricInfo
 
 SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 
 
 @dataclass(frozen=True)
-class Quantity:
+class MetricFormat:
     """A metric as a column.
 
     Attributes:
@@ -26,7 +26,7 @@ class Quantity:
         exact: whether seeds can't change it, so that a deviation of 0 need not be said.
     """
 
-    metric: Metric
+    metric: MetricInfo
     name: str
     unit: str
     digits: int
@@ -36,7 +36,7 @@ class Quantity:
     note: str = ""
     exact: bool = False
 
-    def of(self, value: float) -> float:
+    def convert(self, value: float) -> float:
         """A recorded value in the unit that is printed."""
         return self.offset + self.factor * value
 
@@ -91,9 +91,9 @@ _NAMES = {
 }
 
 
-def quantity(
-    metric: Metric, values: Iterable[float], digits: int | None = None, raw: bool = False
-) -> Quantity:
+def metric_format(
+    metric: MetricInfo, values: Iterable[float], digits: int | None = None, raw: bool = False
+) -> MetricFormat:
     """How to print a metric.
 
     Args:
@@ -105,7 +105,7 @@ def quantity(
     name, unit, note = _NAMES.get(metric.name, (metric.name, "", ""))
     if metric.name == "ood_auroc" and metric.headline:
         note = "OOD AUROC: mean over a dataset's OOD sets, by total uncertainty"
-    made = Quantity(metric, name, unit, 3, metric.better, note=note)
+    made = MetricFormat(metric, name, unit, 3, metric.better, note=note)
     if raw:
         name = "Accuracy" if metric.name == "accuracy" else name
         made = replace(made, name=name, unit="" if unit in ("%", "size") else unit)
@@ -130,7 +130,7 @@ def _size(values: Iterable[float]) -> tuple[str, float]:
     return next((size for size in reversed(SIZES) if largest >= size[1]), SIZES[0])
 
 
-def _where(metric: Metric) -> str:
+def _where(metric: MetricInfo) -> str:
     """Which score and set a figure is of, where it is not the usual one."""
     if metric.headline:
         return ""

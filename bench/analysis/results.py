@@ -15,14 +15,14 @@ from distillation_bench.bench.storage.formats.schema import LATENCY, RESULT_COLU
 from distillation_bench.bench.storage.protocol import Protocols
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, status_of
 
-Slot = tuple[str, str, int]
+CellKey = tuple[str, str, int]
 """A cell's place in a table: dataset, label, seed."""
 Place = tuple[str, ...]
 """A figure's place in a cell: set, shift, severity, metric, score, as text."""
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricInfo:
     """One figure of a cell, as `NAME[:SCORE][@SET]` on the command line.
 
     Attributes:
@@ -48,7 +48,7 @@ class Metric:
         return f"{self.name}{score}@{where}"
 
 
-class Told(NamedTuple):
+class CellFacts(NamedTuple):
     """What a record says beside its figures.
 
     Attributes:
@@ -85,21 +85,21 @@ class Results:
     holders: Mapping[str, Run]
 
     @cached_property
-    def cells(self) -> dict[Slot, Mapping[str, Any]]:
+    def cells(self) -> dict[CellKey, Mapping[str, Any]]:
         """What was asked for, by place, in the order of tables: dataset, method, label, seed."""
         order = table_order(self.manifest)
         described = ({**cell, "id": name} for name, cell in self.manifest["cells"].items())
         return {
-            slot_of(cell): cell
+            cell_key(cell): cell
             for cell in sorted(
                 described, key=lambda cell: (cell["dataset"], order[cell["label"]], cell["seed"])
             )
         }
 
     @cached_property
-    def statuses(self) -> dict[Slot, str]:
+    def statuses(self) -> dict[CellKey, str]:
         """`done`, `failed` or `skipped` of each cell that has a record."""
-        return {slot_of(row): row["status"] for row in self.rows}
+        return {cell_key(row): row["status"] for row in self.rows}
 
     @property
     def datasets(self) -> list[str]:
@@ -111,7 +111,7 @@ class Results:
         found = {label for name, label, _ in self.cells if dataset in (None, name)}
         return sorted(found, key=table_order(self.manifest).__getitem__)
 
-    def chosen_datasets(
+    def select_datasets(
         self, names: Sequence[str], option: str = "--dataset", where: str = "these runs"
     ) -> list[str]:
         """Datasets by name, each once, in the order given; without a name all.
@@ -129,7 +129,7 @@ class Results:
                 raise UsageError(f"{option} {name}: not in {where}{near}")
         return list(dict.fromkeys(names or self.datasets))
 
-    def chosen_labels(
+    def select_labels(
         self,
         names: Sequence[str],
         dataset: str | None = None,
@@ -176,18 +176,18 @@ class Results:
         columns = {column for row in self.rows for column in row}
         return sorted(columns - {*self.manifest["metrics"], *RESULT_COLUMNS})
 
-    def record(self, slot: Slot) -> Record | None:
+    def record(self, slot: CellKey) -> Record | None:
         """The whole record of a cell."""
         cell_id = self.cells[slot]["id"]
         return self.holders[cell_id].record(cell_id)
 
     @cached_property
-    def told(self) -> dict[Slot, Told]:
+    def facts(self) -> dict[CellKey, CellFacts]:
         """Of each cell that has a record: all of them are read, once."""
         records = ((slot, self.record(slot)) for slot in self.cells)
         return {slot: _told(record) for slot, record in records if record is not None}
 
-    def metric(self, text: str) -> Metric:
+    def metric(self, text: str) -> MetricInfo:
         """Parse `NAME[:SCORE][@SET]`; SET is `test`, `SHIFT/SEVERITY`, `ood`, `ood:NAME`, `cost`.
 
         Raises:
@@ -203,7 +203,7 @@ class Results:
         described = known.get(name, {"better": "lower", "headline": True})
         ood = name.startswith("ood_")
         if not where and not score and described["headline"]:
-            return Metric(name, "", "", "", 0, described["better"], headline=True)
+            return MetricInfo(name, "", "", "", 0, described["better"], headline=True)
         place, _, severity = where.partition("/")
         if severity:
             if not severity.isdecimal():
@@ -212,19 +212,19 @@ class Results:
         else:
             where_is = (place or ("ood" if ood else "test"), "", 0)
         score = score or ("total" if ood else "")
-        return Metric(name, score, *where_is, described["better"], headline=False)
+        return MetricInfo(name, score, *where_is, described["better"], headline=False)
 
-    def figures(self, metric: Metric) -> dict[Slot, float]:
+    def values(self, metric: MetricInfo) -> dict[CellKey, float]:
         """A metric's value by cell, where the cell is `done` and has it; nan and inf as they are.
 
         Raises:
             UsageError: no cell has it.
         """
-        return self.many_figures([metric])[metric]
+        return self.values_of([metric])[metric]
 
-    def many_figures(
-        self, metrics: Sequence[Metric], optional: Iterable[Metric] = ()
-    ) -> dict[Metric, dict[Slot, float]]:
+    def values_of(
+        self, metrics: Sequence[MetricInfo], optional: Iterable[MetricInfo] = ()
+    ) -> dict[MetricInfo, dict[CellKey, float]]:
         """The same of several at once: the long table is read only once.
 
         Args:
@@ -234,40 +234,40 @@ class Results:
         Raises:
             UsageError: no cell has one of them.
         """
-        found: dict[Metric, dict[Slot, float]] = {}
+        found: dict[MetricInfo, dict[CellKey, float]] = {}
         asked = dict.fromkeys([*metrics, *optional])
         for metric in asked:
             if metric.headline:
                 found[metric] = {
-                    slot_of(row): float(row[metric.name])
+                    cell_key(row): float(row[metric.name])
                     for row in self.rows
                     if row["status"] == "done" and row.get(metric.name)
                 }
         rest = {_place(metric): metric for metric in asked if not metric.headline}
         if rest:
             found |= {metric: {} for metric in rest.values()}
-            for slot, place, value in self.long(rest.__contains__):
+            for slot, place, value in self.long_table(rest.__contains__):
                 found[rest[place]][slot] = value
         for metric in metrics:
             if not found[metric]:
                 raise UsageError(f"{metric}: no cell has this figure{self._instead(metric)}")
         return found
 
-    def _instead(self, metric: Metric) -> str:
+    def _instead(self, metric: MetricInfo) -> str:
         """The nearest of a metric's figures; if no cell has one of them, the task that has."""
-        there = self.long(lambda place: place[3] == metric.name)
+        there = self.long_table(lambda place: place[3] == metric.name)
         if places := {place for _, place, _ in there}:
             return nearest(str(metric), map(_selector, places))
         task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
         return "" if task == "any" else f" (a metric of {task})"
 
-    def long(self, wanted: Callable[[Place], bool]) -> Iterator[tuple[Slot, Place, float]]:
+    def long_table(self, wanted: Callable[[Place], bool]) -> Iterator[tuple[CellKey, Place, float]]:
         """Figures of `done` cells from metrics.csv, at the places that are wanted."""
         for run in self.runs:
             # In the folder a marked label is still without its mark.
             asked = run.manifest()["cells"].items()
             held = {
-                slot_of(cell): slot_of(self.manifest["cells"][cell_id])
+                cell_key(cell): cell_key(self.manifest["cells"][cell_id])
                 for cell_id, cell in asked
                 if self.holders[cell_id] is run
             }
@@ -284,13 +284,13 @@ class Results:
                     yield slot, place, value
 
 
-def slot_of(row: Mapping[str, Any]) -> Slot:
+def cell_key(row: Mapping[str, Any]) -> CellKey:
     """The place of a cell or of a row."""
     return row["dataset"], row["label"], int(row["seed"])
 
 
-def _told(record: Record) -> Told:
-    return Told(
+def _told(record: Record) -> CellFacts:
+    return CellFacts(
         status=status_of(record),
         reason=record["reason"],
         finished=record["finished"],
@@ -302,13 +302,13 @@ def _told(record: Record) -> Told:
     )
 
 
-def _place(metric: Metric) -> Place:
+def _place(metric: MetricInfo) -> Place:
     return metric.set, metric.shift, str(metric.severity), metric.name, metric.score
 
 
 def _selector(place: Place) -> str:
     name, shift, severity, metric, score = place
-    return str(Metric(metric, score, name, shift, int(severity or 0), "", headline=False))
+    return str(MetricInfo(metric, score, name, shift, int(severity or 0), "", headline=False))
 
 
 def table_order(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
@@ -345,7 +345,7 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
         part: {} for part in ("cells", "recipes", "ood", "remarks", "metrics")
     }
     methods: dict[str, Any] = {}
-    rows: dict[Slot, Mapping[str, str]] = {}
+    rows: dict[CellKey, Mapping[str, str]] = {}
     holders: dict[str, Run] = {}
     protocols = Protocols(runs, mixed)
     for run in runs:
@@ -354,15 +354,15 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
             kept = described.get(part, {})
             manifest[part] |= {k: v for k, v in kept.items() if k not in manifest[part]}
         methods |= {each["name"]: each for each in described["methods"]}
-        finished = {slot_of(row): row for row in found}
+        finished = {cell_key(row): row for row in found}
         for cell_id, cell in described["cells"].items():
-            row = finished.get(slot_of(cell))
+            row = finished.get(cell_key(cell))
             if row is None and run.record_is_damaged(cell_id):
                 raise UsageError(f"{run.cells / cell_id}.json: damaged, or of another version")
             if cell_id in holders:
                 if row is None or row["status"] != "done":
                     continue
-                known = rows.get(slot_of(manifest["cells"][cell_id]))
+                known = rows.get(cell_key(manifest["cells"][cell_id]))
                 if known and known["status"] == "done":
                     if agree:
                         _check_agreement(run, row, holders[cell_id], known)

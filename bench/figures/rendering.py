@@ -1,4 +1,7 @@
-"""Figures as contents of files, drawn by several processes: most of a report's time goes there."""
+"""Figures as contents of image files, drawn by several processes.
+
+Most of the time that a report takes is spent here.
+"""
 
 from __future__ import annotations
 
@@ -11,120 +14,130 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.devices import cores
 from distillation_bench.bench.common.signals import shield_children
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.figures import (
+from distillation_bench.bench.figures.appearance.image_files import Format, to_bytes
+from distillation_bench.bench.figures.appearance.style import DOTS_PER_INCH
+from distillation_bench.bench.figures.drawing import (
     ALL,
-    Drawn,
-    Format,
-    Options,
-    Part,
-    Rendered,
-    draw_part,
-    gathered,
-    parts_of,
-    to_bytes,
+    FigureRequest,
+    collect,
+    draw_request,
+    requests_for,
 )
-from distillation_bench.bench.figures.request import Material
-from distillation_bench.bench.figures.style import DOTS_PER_INCH, Look
+from distillation_bench.bench.figures.figure_types import (
+    DrawnFigure,
+    FigureOptions,
+    RenderedFigure,
+)
+from distillation_bench.bench.figures.run_data import RunData
 
 FEW = 3
-"""So many parts are drawn sooner here than a second process has started."""
+"""Up to this many requests are drawn faster in this process than another one starts."""
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Settings:
+    """What a process needs to draw."""
+
     results: Results
-    options: Options
+    options: FigureOptions
     formats: tuple[Format, ...]
     dots_per_inch: int
 
-    def material(self) -> Material:
-        return Material(self.results, self.options, Look(self.results))
+
+class _Answer(NamedTuple):
+    """The figures of a request, or the reason why there are none, and the damaged files so far."""
+
+    figures: list[RenderedFigure]
+    reason: str
+    damaged: list[Path]
 
 
 def render(
     results: Results,
-    names: Sequence[str] = (),
-    options: Options = ALL,
+    kinds: Sequence[str] = (),
+    options: FigureOptions = ALL,
     formats: Sequence[Format] = ("png",),
     dots_per_inch: int = DOTS_PER_INCH,
-) -> Iterator[Rendered]:
-    """Kinds of figures by name, each of them required; without a name all that have data.
+) -> Iterator[RenderedFigure]:
+    """Render figures of some kinds, each of which must have data; by default of all that have.
 
-    Files that are damaged are left out, and named on standard error.
+    Damaged files are left out and named on standard error.
 
     Raises:
-        UsageError: a name is unknown, or a kind asked for by name has no data.
+        UsageError: a name is unknown, or a kind that was given has no data.
     """
-    job = _Job(results, options, tuple(formats), dots_per_inch)
-    parts = parts_of(job.material(), names)
-    yield from gathered(parts, _told(_each(job, parts)), names)
+    settings = _Settings(results, options, tuple(formats), dots_per_inch)
+    requests = requests_for(RunData.of(results, options), kinds)
+    yield from collect(requests, _report_damage(_answers(settings, requests)), kinds)
 
 
-Answer = tuple[list[Rendered], str, list[Path]]
-"""Of a part: its figures, or the reason why there is none; and the damaged files seen so far."""
-
-
-def _told(answers: Iterable[Answer]) -> Iterator[tuple[list[Rendered], str]]:
-    """The same, and each damaged file named once on standard error."""
-    told: set[Path] = set()
-    for rendered, reason, damaged in answers:
+def _report_damage(answers: Iterable[_Answer]) -> Iterator[tuple[list[RenderedFigure], str]]:
+    """Pass the answers on, and name each damaged file once on standard error."""
+    reported: set[Path] = set()
+    for figures, reason, damaged in answers:
         for path in damaged:
-            if path not in told:
+            if path not in reported:
                 print(terminal_safe(f"{path}: damaged, left out"), file=sys.stderr)
-                told.add(path)
-        yield rendered, reason
+                reported.add(path)
+        yield figures, reason
 
 
-def _each(job: _Job, parts: Sequence[Part]) -> Iterator[Answer]:
-    if cores() == 1 or len(parts) <= FEW:
-        _begin(job)
-        yield from map(_render_part, parts)
+def _answers(settings: _Settings, requests: Sequence[FigureRequest]) -> Iterator[_Answer]:
+    if cores() == 1 or len(requests) <= FEW:
+        _begin(settings)
+        yield from map(_render_request, requests)
         return
-    # Read before they are sent, not by each process.
-    _ = job.results.told
+    # All records are read once before they are sent, not by each process.
+    _ = settings.results.facts
+    processes = min(cores(), len(requests))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores(), len(parts)), context, _begin_process, (job,)) as pool:
-        # To hand out all parts starts all processes.
+    with ProcessPoolExecutor(processes, context, _begin_process, (settings,)) as pool:
+        # Processes start when requests are submitted.
         with shield_children():
-            answers = pool.map(_render_part, parts)
+            answers = pool.map(_render_request, requests)
         yield from answers
 
 
-_here: tuple[_Job, Material]
+_current: tuple[_Settings, RunData]
 """What this process draws."""
 
 
-def _begin(job: _Job) -> None:
-    global _here
-    _here = job, job.material()
+def _begin(settings: _Settings) -> None:
+    global _current
+    _current = settings, RunData.of(settings.results, settings.options)
 
 
-def _begin_process(job: _Job) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _begin(job)
+def _begin_process(settings: _Settings) -> None:
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    _begin(settings)
 
 
-def _end_with_parent() -> None:
-    """A killed parent can't end its processes, and they would wait for work for ever."""
+def _exit_with_parent() -> None:
+    """Exit when the parent does: a parent that is killed leaves its processes waiting forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
 
 
-def _render_part(part: Part) -> Answer:
-    job, material = _here
-    drawn, reason = draw_part(material, part)
-    return [_rendered(each, job) for each in drawn], reason, list(material.damaged)
+def _render_request(request: FigureRequest) -> _Answer:
+    settings, run = _current
+    figures, reason = draw_request(run, request)
+    return _Answer([_rendered(f, settings) for f in figures], reason, list(run.damaged))
 
 
-def _rendered(drawn: Drawn, job: _Job) -> Rendered:
+def _rendered(drawn: DrawnFigure, settings: _Settings) -> RenderedFigure:
     width, height = drawn.figure.get_size_inches()
-    contents = {kind: to_bytes(drawn.figure, kind, job.dots_per_inch) for kind in job.formats}
-    size = float(width), float(height)
-    return Rendered(drawn.name, drawn.title, drawn.alt, drawn.note, *size, contents)
+    contents = {
+        format: to_bytes(drawn.figure, format, settings.dots_per_inch)
+        for format in settings.formats
+    }
+    return RenderedFigure(
+        drawn.name, drawn.title, drawn.alt, drawn.note, float(width), float(height), contents
+    )

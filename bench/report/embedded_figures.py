@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from distillation_bench.bench.analysis.results import Results
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.figures import Rendered
+    from distillation_bench.bench.figures.figure_types import RenderedFigure
 
 PIXELS_PER_INCH = 96
 SHARPNESS = 2
@@ -39,7 +39,7 @@ def figures(results: Results) -> list[Picture]:
     return [_picture(each) for each in render(results, dots_per_inch=SHARPNESS * PIXELS_PER_INCH)]
 
 
-def _picture(rendered: Rendered) -> Picture:
+def _picture(rendered: RenderedFigure) -> Picture:
     return Picture(
         rendered.name,
         rendered.title,

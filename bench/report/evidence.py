@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.analysis.results import CellKey, Results
 from distillation_bench.bench.common.hashing import canonical_json
 
 
@@ -69,7 +69,7 @@ def gather(results: Results) -> Evidence:
     commits: Counter[str] = Counter()
     newest = ""
     for slot in results.cells:
-        told = results.told.get(slot)
+        told = results.facts.get(slot)
         status = told.status if told else "missing"
         statuses[status] += 1
         if status != "done":
@@ -96,7 +96,7 @@ def gather(results: Results) -> Evidence:
 def _note(
     troubles: dict[tuple[str, ...], Trouble],
     results: Results,
-    slot: Slot,
+    slot: CellKey,
     status: str,
     reason: str,
 ) -> None:

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.summaries import Summary
 from distillation_bench.bench.analysis.tables.leaderboard import (
     ARROWS,
     Board,
-    Summary,
     average_ranks,
     make_boards,
     marks_of,

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distillation_bench.bench.analysis.results import Results, Slot, read
+from distillation_bench.bench.analysis.results import CellKey, Results, read
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.run_folder import Run
 
-Figures = Mapping[Slot, Mapping[str, float]]
+Figures = Mapping[CellKey, Mapping[str, float]]
 HOSTILE = ("a_b & 100% #1", "<script>alert(1)</script>", "../x", "[kd] | **b**", "~^\\{}$")
 """Labels, dataset names and reasons that a table or a page may trip over."""
 
@@ -42,21 +42,21 @@ def generate(
     folder: Path,
     figures: Figures,
     *,
-    failed: Mapping[Slot, str] | None = None,
-    skipped: Mapping[Slot, str] | None = None,
-    missing: Iterable[Slot] = (),
+    failed: Mapping[CellKey, str] | None = None,
+    skipped: Mapping[CellKey, str] | None = None,
+    missing: Iterable[CellKey] = (),
     methods: Mapping[str, str] | None = None,
     references: Collection[str] = ("ensemble",),
     metrics: Mapping[str, Mapping[str, Any]] | None = None,
-    measured: Mapping[Slot, str] | None = None,
+    measured: Mapping[CellKey, str] | None = None,
     recipe: Mapping[str, Any] | None = None,
     ood: Mapping[str, Mapping[str, str]] | None = None,
     protocol: str = "protocol",
     versions: Mapping[str, str] | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     timings: Mapping[str, float] | None = None,
-    curves: Mapping[Slot, Mapping[str, np.ndarray]] | None = None,
-    histories: Mapping[Slot, list[dict[str, Any]]] | None = None,
+    curves: Mapping[CellKey, Mapping[str, np.ndarray]] | None = None,
+    histories: Mapping[CellKey, list[dict[str, Any]]] | None = None,
     command: str = "python run_bench.py run --preset generated",
 ) -> Run:
     """Write a run.
@@ -83,7 +83,7 @@ def generate(
     outputs = {slot: f"outputs-{_hash((slot[0], slot[2]))}" for slot in slots}
     outputs |= measured or {}
 
-    def cell_id(slot: Slot) -> str:
+    def cell_id(slot: CellKey) -> str:
         """As a real one, it is another one for all that figures depend on."""
         slug = "-".join(re.findall(r"[a-z0-9]+", f"{slot[0]} {slot[1]}".lower()))
         made_with = (slot, protocol, sorted(recipe.items()), outputs[slot])

@@ -2,7 +2,7 @@
 
 from distillation_bench.bench.analysis.comparison.as_data import as_csv, as_json
 from distillation_bench.bench.analysis.comparison.as_text import as_latex, as_text
-from distillation_bench.bench.analysis.comparison.compare import (
+from distillation_bench.bench.analysis.comparison.method_comparison import (
     DEFAULT_METRIC,
     Comparison,
     OnDataset,

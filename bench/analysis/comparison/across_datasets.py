@@ -33,7 +33,7 @@ DATASETS_NEEDED = 5
 
 
 @dataclass(frozen=True)
-class Across:
+class AcrossDatasets:
     """Methods over datasets, each dataset one block: the mean over its seeds.
 
     Attributes:
@@ -101,7 +101,7 @@ def left_out(blocks: Blocks, datasets: Sequence[str], labels: Sequence[str]) -> 
 
 def over_datasets(
     blocks: Blocks, datasets: Sequence[str], labels: Sequence[str], baseline: str, better: str
-) -> Across:
+) -> AcrossDatasets:
     """Rank complete methods on the means over seeds, and test them.
 
     Args:
@@ -146,7 +146,7 @@ def over_datasets(
         )
         for a, b in pairs_of(labels, baseline)
     ]
-    return Across(
+    return AcrossDatasets(
         {dataset: tuple(seed for seed, _ in shared) for dataset, shared in keys.items()},
         ranked,
         tuple(ranks[order].tolist()),

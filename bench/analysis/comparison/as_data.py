@@ -13,8 +13,8 @@ from distillation_bench.bench.storage.formats.csv_files import dict_writer, harm
 from distillation_bench.bench.storage.formats.sealed_json import encode
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.analysis.comparison.across_datasets import Across
-    from distillation_bench.bench.analysis.comparison.compare import Comparison, OnDataset
+    from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
+    from distillation_bench.bench.analysis.comparison.method_comparison import Comparison, OnDataset
 
 ROW_COLUMNS = (
     *("metric", "better", "scope", "dataset", "first", "second", "n", "mean", "low95", "high95"),
@@ -54,7 +54,7 @@ def _described(comparison: Comparison) -> dict[str, Any]:
         "references": sorted(comparison.references),
         "datasets": [_on_dataset(entry) for entry in comparison.datasets],
         "not_compared": comparison.not_compared,
-        "worse_than_chance": sorted(comparison.of_chance),
+        "worse_than_chance": sorted(comparison.below_chance),
         "at_bound": comparison.at_bound,
         "chance_unknown": sorted(comparison.unjudged),
         "pairs": _rows(comparison),
@@ -77,7 +77,7 @@ def _on_dataset(entry: OnDataset) -> dict[str, Any]:
     }
 
 
-def _over_datasets(across: Across) -> dict[str, Any]:
+def _over_datasets(across: AcrossDatasets) -> dict[str, Any]:
     return {
         "seeds": across.seeds,
         "labels": across.labels,

@@ -25,8 +25,8 @@ from distillation_bench.bench.analysis.tables.text_tables import filled
 from distillation_bench.bench.common.text import terminal_safe
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.analysis.comparison.across_datasets import Across
-    from distillation_bench.bench.analysis.comparison.compare import Comparison, OnDataset
+    from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
+    from distillation_bench.bench.analysis.comparison.method_comparison import Comparison, OnDataset
 
 WIDTH = 80
 TESTS = {"p flip": r"$p_\mathrm{flip}$", "p rank": r"$p_\mathrm{rank}$"}
@@ -80,7 +80,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _across_text(comparison: Comparison, across: Across) -> Iterator[str]:
+def _across_text(comparison: Comparison, across: AcrossDatasets) -> Iterator[str]:
     n, pairs = len(across.seeds), across.pairs
     rows = {pair: _across_cells(pair) for pair in pairs}
     yield from _tables(comparison, f"{n} datasets, means over seeds", rows, ACROSS_COLUMNS)
@@ -258,7 +258,7 @@ def _latex_cells(pair: Pair, places: int) -> list[str]:
     return [cell.replace("-", "−").replace("*", "") for cell in _cells(pair, places)]
 
 
-def _latex_ranks(comparison: Comparison, across: Across) -> list[str]:
+def _latex_ranks(comparison: Comparison, across: AcrossDatasets) -> list[str]:
     rows = [
         [escape(_marked(comparison, label)), f"{rank:.2f}"]
         for label, rank in zip(across.labels, across.ranks, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from distillation_bench.bench.analysis.results import Metric, Results, Slot
+from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results
 from distillation_bench.bench.metrics.outcome import Array
 
 Gaps = Mapping[str, Sequence[int]]
@@ -22,8 +22,8 @@ class Blocks:
     def __init__(
         self,
         results: Results,
-        metric: Metric,
-        figures: Mapping[Slot, float],
+        metric: MetricInfo,
+        figures: Mapping[CellKey, float],
         labels: Sequence[str],
     ) -> None:
         self.labels = labels

@@ -11,9 +11,9 @@ from distillation_bench.bench.analysis.comparison.pairs import Pair
 from distillation_bench.bench.analysis.statistics import ALPHA, seeds_needed, smallest_p
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.analysis.comparison.across_datasets import Across, Pooled
-    from distillation_bench.bench.analysis.comparison.compare import Comparison, OnDataset
-    from distillation_bench.bench.analysis.results import Metric
+    from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets, Pooled
+    from distillation_bench.bench.analysis.comparison.method_comparison import Comparison, OnDataset
+    from distillation_bench.bench.analysis.results import MetricInfo
 
 SPELLED_OUT = 3
 """So many differences of a dataset get a sentence each."""
@@ -29,7 +29,7 @@ def in_words(comparison: Comparison) -> list[str]:
     return [*on_each, across]
 
 
-def _of_dataset(entry: OnDataset, metric: Metric) -> Iterator[str]:
+def _of_dataset(entry: OnDataset, metric: MetricInfo) -> Iterator[str]:
     tested = entry.tested
     told = sorted((p for p in tested if p.is_told_apart), key=lambda p: p.sign_flip.adjusted)
     comparisons = counted(len(tested), "comparison")
@@ -54,7 +54,7 @@ def _of_dataset(entry: OnDataset, metric: Metric) -> Iterator[str]:
         yield missing
 
 
-def _difference(pair: Pair, metric: Metric, comparisons: int) -> str:
+def _difference(pair: Pair, metric: MetricInfo, comparisons: int) -> str:
     mean, low, high = pair.interval
     if mean < 0:
         mean, low, high = -mean, -high, -low
@@ -67,7 +67,7 @@ def _difference(pair: Pair, metric: Metric, comparisons: int) -> str:
     )
 
 
-def ordered(first: str, second: str, difference: float, metric: Metric) -> str:
+def ordered(first: str, second: str, difference: float, metric: MetricInfo) -> str:
     """`a has a lower (better) nll than b`: the better method first, the lower one if none is."""
     found = metric.better or "lower"
     if (difference < 0) != (found == "lower"):
@@ -106,7 +106,7 @@ def chance_words(comparison: Comparison) -> list[str]:
     metric = comparison.metric
     left_out = [
         f"On {dataset}, {metric} is not compared: {why}, so none is better."
-        for dataset, why in comparison.of_chance.items()
+        for dataset, why in comparison.below_chance.items()
     ]
     return left_out + [f"On {name}, {metric}: {why}." for name, why in comparison.unjudged.items()]
 
@@ -130,7 +130,7 @@ def over_datasets_words(comparison: Comparison) -> str:
     )
 
 
-def _nemenyi(across: Across) -> str:
+def _nemenyi(across: AcrossDatasets) -> str:
     labels = across.labels
     pairs = [
         f"{labels[i]} and {labels[j]}"
@@ -163,7 +163,7 @@ def pooled_words(comparison: Comparison) -> str:
     )
 
 
-def _pooled_part(test: Pooled, metric: Metric, all_of_them: tuple[str, ...]) -> str:
+def _pooled_part(test: Pooled, metric: MetricInfo, all_of_them: tuple[str, ...]) -> str:
     first, second, mean = test.first, test.second, test.scaled_mean
     if (mean < 0) != (metric.better != "higher"):
         first, second = second, first

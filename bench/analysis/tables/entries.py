@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from distillation_bench.bench.analysis.below_chance import Standing
-from distillation_bench.bench.analysis.metric_formats import Quantity
+from distillation_bench.bench.analysis.chance_level import TeacherDetection
+from distillation_bench.bench.analysis.metric_formats import MetricFormat
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
-from distillation_bench.bench.analysis.tables.leaderboard import Summary
+from distillation_bench.bench.analysis.summaries import Summary
 
 Mark = Literal["", "best", "second"]
 
@@ -57,19 +57,19 @@ class Entry:
 
     dataset: str
     label: str
-    quantity: Quantity
+    quantity: MetricFormat
     summary: Summary | None
     planned: int
     empty: str = "–"
     mark: Mark = ""
     level: bool | None = None
-    standing: Standing | None = None
+    standing: TeacherDetection | None = None
     at_bound: int = 0
 
     @property
     def is_of_chance(self) -> bool:
         """Whether it is a figure that is grey: the teacher itself detects worse than chance."""
-        below = self.standing is not None and self.standing.is_worse_than_chance
+        below = self.standing is not None and self.standing.is_below_chance
         return below and self.summary is not None
 
     @property

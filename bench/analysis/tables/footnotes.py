@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from distillation_bench.bench.analysis.below_chance import SIGN, Standing
-from distillation_bench.bench.analysis.bounds import AT_BOUND
+from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN, TeacherDetection
 from distillation_bench.bench.analysis.statistics import ALPHA, seeds_needed
 from distillation_bench.bench.analysis.tables.entries import Table, Verdict
+from distillation_bench.bench.analysis.values_at_bounds import BOUND_NOTE
 from distillation_bench.bench.common.text import truncated
 
 
 def notes(
-    table: Table, legend: tuple[str, str], reasons: bool = True, grey: str = SIGN
+    table: Table, legend: tuple[str, str], reasons: bool = True, grey: str = CHANCE_SIGN
 ) -> list[str]:
     """What a reader must know, in sentences.
 
@@ -34,7 +34,7 @@ def notes(
         parts += _told(table.verdicts)
     parts += _of_chance(table, grey)
     if any(entry.at_bound for entry in table.entries):
-        parts.append(AT_BOUND)
+        parts.append(BOUND_NOTE)
     for gap in table.gaps:
         reason = f": {truncated(' '.join(gap.reason.split()))}" if reasons and gap.reason else ""
         parts.append(f"{gap.label} on {gap.dataset}: {gap.what}{reason}.")
@@ -97,13 +97,13 @@ def _told(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _of_chance(table: Table, grey: str) -> list[str]:
     """In which metrics on which datasets nothing is best, or nobody knows."""
-    found: dict[tuple[str, str], Standing] = {}
+    found: dict[tuple[str, str], TeacherDetection] = {}
     for entry in table.entries:
         if entry.standing is not None and entry.standing.reason:
             found.setdefault((entry.quantity.name, entry.dataset), entry.standing)
     return [
         f"{grey}: {name} on {dataset}, where {each.reason}, so none is best, ranked or tested."
-        if each.is_worse_than_chance
+        if each.is_below_chance
         else f"{name} on {dataset}: {each.reason}."
         for (name, dataset), each in found.items()
     ]

@@ -10,8 +10,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from distillation_bench.bench.analysis.below_chance import SIGN
-from distillation_bench.bench.analysis.bounds import SIGN as BOUND
+from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables.entries import Entry, Table
 from distillation_bench.bench.analysis.tables.footnotes import notes
@@ -22,6 +21,7 @@ from distillation_bench.bench.analysis.tables.text_tables import (
     piped,
     terminal_width,
 )
+from distillation_bench.bench.analysis.values_at_bounds import BOUND_SIGN
 from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.storage.formats.csv_files import harmless, writer
 
@@ -52,10 +52,10 @@ def as_text(tables: Sequence[Table], width: int | None = None) -> str:
 
 
 def _plain(entry: Entry, table: Table) -> str:
-    mark = SIGN if entry.is_of_chance else {"best": "*", "second": "'", "": " "}[entry.mark]
+    mark = CHANCE_SIGN if entry.is_of_chance else {"best": "*", "second": "'", "": " "}[entry.mark]
     # The same width behind each figure keeps them aligned.
     signs = _sign("†", entry.level, any(each.level for each in table.entries))
-    signs += _sign(BOUND, entry.at_bound, any(each.at_bound for each in table.entries))
+    signs += _sign(BOUND_SIGN, entry.at_bound, any(each.at_bound for each in table.entries))
     return f"{_figure(entry, table.seeds)} {mark}{signs}"
 
 
@@ -95,8 +95,10 @@ def as_markdown(tables: Sequence[Table]) -> str:
 def _marked_down(entry: Entry, usual: int) -> str:
     text = _figure(entry, usual)
     text = {"best": f"**{text}**", "second": f"_{text}_", "": text}[entry.mark]
-    signs = ("†" if entry.level else "", BOUND if entry.at_bound else "")
-    return " ".join([text, *filter(None, signs), *([f"\\{SIGN}"] if entry.is_of_chance else [])])
+    signs = ("†" if entry.level else "", BOUND_SIGN if entry.at_bound else "")
+    return " ".join(
+        [text, *filter(None, signs), *([f"\\{CHANCE_SIGN}"] if entry.is_of_chance else [])]
+    )
 
 
 def _markdown(text: str, kept: Sequence[str] = ()) -> str:
@@ -129,7 +131,7 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
         names = [entry.dataset, entry.label, results.methods.get(entry.label, "published")]
         names += [str(what.metric), what.name, what.unit]
         shown = [entry.mark, LEVEL[entry.level], "" if summary else entry.empty]
-        shown += [entry.standing.word if entry.standing else "", str(entry.at_bound or "")]
+        shown += [entry.standing.verdict if entry.standing else "", str(entry.at_bound or "")]
         row = [*names, entry.n, entry.planned, *numbers, *shown]
         rows.writerow(map(harmless, row))
     return text.getvalue()

@@ -2,71 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from distillation_bench.bench.analysis.below_chance import (
-    SIGN,
-    Standing,
-    detector,
-    standing,
-    teachers,
+from distillation_bench.bench.analysis.chance_level import (
+    CHANCE_SIGN,
+    TeacherDetection,
+    auroc_metric,
+    teacher_detection,
+    teacher_labels,
 )
-from distillation_bench.bench.analysis.bounds import clamped_words
 from distillation_bench.bench.analysis.results import references_of, table_order
+from distillation_bench.bench.analysis.summaries import Summary, best_first, summarise
 from distillation_bench.bench.analysis.tables.text_tables import (
     aligned,
     filled,
     piped,
     terminal_width,
 )
+from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_variances
 from distillation_bench.bench.common.text import terminal_safe
 
-MARKS = {"best": "*", "second": "'", "chance": SIGN, "": " "}
+MARKS = {"best": "*", "second": "'", "chance": CHANCE_SIGN, "": " "}
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A figure over seeds: the mean, the standard deviation with n − 1 (nan for n = 1), n."""
-
-    mean: float
-    deviation: float
-    n: int
-
-    def __str__(self) -> str:
-        if math.isnan(self.mean):
-            return "nan"
-        deviation = "" if math.isnan(self.deviation) else f" ± {_digits(self.deviation)}"
-        return f"{_digits(self.mean)}{deviation}"
-
-
-def _digits(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3f}"
-
-
-def summarise(values: Sequence[float]) -> Summary:
-    """Mean and standard deviation; a value that is not finite makes them so."""
-    if not all(map(math.isfinite, values)):
-        return Summary(
-            math.nan if any(map(math.isnan, values)) else math.inf, math.nan, len(values)
-        )
-    return Summary(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
-
-
-def best_first(summaries: Mapping[str, Summary], better: str) -> list[str]:
-    """Labels by mean, of those with all the seeds that any of them has; without a number none."""
-    most = max((summary.n for summary in summaries.values()), default=0)
-    means = {
-        label: summary.mean
-        for label, summary in summaries.items()
-        if summary.n == most and not math.isnan(summary.mean)
-    }
-    return sorted(means, key=lambda label: means[label], reverse=better == "higher")
 
 
 @dataclass(frozen=True)
@@ -94,20 +55,20 @@ class Board:
     references: frozenset[str] = frozenset()
     footnote: str = ""
     clamped: str = ""
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    standings: Mapping[str, TeacherDetection] = field(default_factory=dict)
     remarks: Sequence[str] = ()
 
     @property
     def of_chance(self) -> frozenset[str]:
         """Metrics in which nothing is best: the teacher itself detects worse than chance."""
-        return frozenset(n for n, each in self.standings.items() if each.is_worse_than_chance)
+        return frozenset(n for n, each in self.standings.items() if each.is_below_chance)
 
     @property
     def below(self) -> list[str]:
         """What must be said of its figures, a line each."""
         chance = (
-            f"{SIGN} {name}: {each.reason}, so none is best and none is ranked"
-            if each.is_worse_than_chance
+            f"{CHANCE_SIGN} {name}: {each.reason}, so none is best and none is ranked"
+            if each.is_below_chance
             else f"{name}: {each.reason}"
             for name, each in self.standings.items()
             if each.reason
@@ -166,7 +127,7 @@ def _board(
     notes: Mapping[str, str],
 ) -> Board:
     """One dataset's, of its rows of results.csv by label."""
-    metrics, own = _metrics(manifest["metrics"], rows.values()), teachers(manifest)
+    metrics, own = _metrics(manifest["metrics"], rows.values()), teacher_labels(manifest)
     done = {label: [row for row in each if row["status"] == "done"] for label, each in rows.items()}
     every = [row for each in done.values() for row in each]
     return Board(
@@ -177,7 +138,7 @@ def _board(
         notes=notes,
         references=references_of(manifest),
         footnote=_ood_footnote(manifest.get("ood", {}).get(dataset, {})),
-        clamped=clamped_words(every, own),
+        clamped=describe_clamped_variances(every, own),
         standings=_standings(every, metrics, own),
         remarks=manifest.get("remarks", {}).get(dataset, ()),
     )
@@ -185,12 +146,12 @@ def _board(
 
 def _standings(
     rows: Sequence[Mapping[str, str]], metrics: Iterable[str], own: frozenset[str]
-) -> dict[str, Standing]:
+) -> dict[str, TeacherDetection]:
     """Of metrics that detect something, by the teacher's own rows."""
-    judges = {name: judge for name in metrics if (judge := detector(name))}
+    judges = {name: judge for name in metrics if (judge := auroc_metric(name))}
     of_teacher = [row for row in rows if row["label"] in own]
     return {
-        name: standing(float(row[judge]) for row in of_teacher if row.get(judge))
+        name: teacher_detection(float(row[judge]) for row in of_teacher if row.get(judge))
         for name, judge in judges.items()
     }
 
@@ -266,7 +227,7 @@ def render(boards: Sequence[Board], markdown: bool = False, width: int | None = 
 
 def _legend(best: str, boards: Sequence[Board]) -> str:
     known = any(board.of_chance for board in boards)
-    chance = f"; {SIGN} the teacher itself detects worse than chance" if known else ""
+    chance = f"; {CHANCE_SIGN} the teacher itself detects worse than chance" if known else ""
     return (
         f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
         f"mean, of those with all seeds; few seeds may not tell them apart{chance}."
@@ -327,9 +288,11 @@ def _plain(text: str, mark: str) -> str:
 
 
 def _marked_down(text: str, mark: str) -> str:
-    return {"best": f"**{text}**", "second": f"_{text}_", "chance": f"{text} \\{SIGN}"}.get(
-        mark, text
-    )
+    return {
+        "best": f"**{text}**",
+        "second": f"_{text}_",
+        "chance": f"{text} \\{CHANCE_SIGN}",
+    }.get(mark, text)
 
 
 def _escaped(text: str) -> str:

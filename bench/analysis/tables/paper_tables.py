@@ -12,11 +12,15 @@ from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
-from distillation_bench.bench.analysis.below_chance import detectors, standings, teachers
-from distillation_bench.bench.analysis.bounds import TEMPERED, clamped_words, temperatures_at_bound
-from distillation_bench.bench.analysis.metric_formats import Quantity, quantity
-from distillation_bench.bench.analysis.results import Metric, Results, Slot
+from distillation_bench.bench.analysis.chance_level import (
+    auroc_metrics,
+    teacher_detections,
+    teacher_labels,
+)
+from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results
 from distillation_bench.bench.analysis.statistics import ALPHA, holm, sign_flip_p
+from distillation_bench.bench.analysis.summaries import best_first, summarise
 from distillation_bench.bench.analysis.tables.entries import (
     Choice,
     Entry,
@@ -26,7 +30,11 @@ from distillation_bench.bench.analysis.tables.entries import (
     Verdict,
     can_tell,
 )
-from distillation_bench.bench.analysis.tables.leaderboard import best_first, summarise
+from distillation_bench.bench.analysis.values_at_bounds import (
+    TEMPERED_METRICS,
+    describe_clamped_variances,
+    temperatures_at_bound,
+)
 from distillation_bench.bench.common.errors import UsageError
 
 
@@ -44,30 +52,30 @@ class _Maker:
 
     def __init__(self, results: Results, choice: Choice) -> None:
         self.results, self.choice = results, choice
-        self.datasets = results.chosen_datasets(choice.datasets)
-        self.labels = results.chosen_labels(choice.labels)
+        self.datasets = results.select_datasets(choice.datasets)
+        self.labels = results.select_labels(choice.labels)
         self.planned: dict[tuple[str, str], list[int]] = {}
         for dataset, label, seed in results.cells:
             self.planned.setdefault((dataset, label), []).append(seed)
         metrics = [results.metric(text) for text in choice.metrics] or self._headlines()
         sorting = [results.metric(choice.sort)] if choice.sort else []
         asked = list(dict.fromkeys([*metrics, *sorting]))
-        read = results.many_figures(asked, detectors(asked).values())
-        self.standings = standings(results, asked, read)
+        read = results.values_of(asked, auroc_metrics(asked).values())
+        self.standings = teacher_detections(results, asked, read)
         self.at_bound = temperatures_at_bound(results.rows)
         found = {metric: self._kept(metric, read[metric]) for metric in asked}
         self.figures = {metric: _grouped(figures) for metric, figures in found.items()}
         self.quantities = {
-            metric: quantity(metric, found[metric].values(), choice.digits, choice.raw)
+            metric: metric_format(metric, found[metric].values(), choice.digits, choice.raw)
             for metric in dict.fromkeys(metrics)
         }
-        self.columns: dict[tuple[str, Metric], dict[str, Entry]] = {}
-        self.verdicts: dict[tuple[str, Metric], Verdict] = {}
+        self.columns: dict[tuple[str, MetricInfo], dict[str, Entry]] = {}
+        self.verdicts: dict[tuple[str, MetricInfo], Verdict] = {}
         for metric in self.quantities:
             for dataset in self._having(metric):
                 self._fill(dataset, metric)
 
-    def _headlines(self) -> list[Metric]:
+    def _headlines(self) -> list[MetricInfo]:
         rows = [row for row in self.results.rows if row["status"] == "done"]
         rows = [r for r in rows if r["dataset"] in self.datasets and r["label"] in self.labels]
         known = self.results.manifest["metrics"].items()
@@ -78,7 +86,7 @@ class _Maker:
             raise UsageError(f"{chosen or 'table'}: no cell has a headline figure; give --metric")
         return metrics
 
-    def _kept(self, metric: Metric, figures: Mapping[Slot, float]) -> dict[Slot, float]:
+    def _kept(self, metric: MetricInfo, figures: Mapping[CellKey, float]) -> dict[CellKey, float]:
         """Of the chosen datasets and labels."""
         labels, datasets = frozenset(self.labels), frozenset(self.datasets)
         kept = {s: v for s, v in figures.items() if s[0] in datasets and s[1] in labels}
@@ -87,17 +95,17 @@ class _Maker:
             raise UsageError(f"{metric}: no cell of {where} has this figure")
         return kept
 
-    def _having(self, metric: Metric) -> list[str]:
+    def _having(self, metric: MetricInfo) -> list[str]:
         """Datasets with at least one figure of a metric: it applies to their task."""
         return [dataset for dataset in self.datasets if dataset in self.figures[metric]]
 
     # Entries
 
-    def _fill(self, dataset: str, metric: Metric) -> None:
+    def _fill(self, dataset: str, metric: MetricInfo) -> None:
         """The entries of one metric on one dataset."""
         what = self.quantities[metric]
         values = {
-            label: {seed: what.of(value) for seed, value in figures.items()}
+            label: {seed: what.convert(value) for seed, value in figures.items()}
             for label, figures in self.figures[metric][dataset].items()
         }
         entries = {}
@@ -124,14 +132,14 @@ class _Maker:
         }
         self.verdicts[dataset, metric] = verdict
 
-    def _is_of_chance(self, dataset: str, metric: Metric) -> bool:
+    def _is_of_chance(self, dataset: str, metric: MetricInfo) -> bool:
         """Whether nothing is best in a metric on a dataset."""
         found = self.standings.get((dataset, metric))
-        return found is not None and found.is_worse_than_chance
+        return found is not None and found.is_below_chance
 
-    def _at_bound(self, dataset: str, label: str, metric: Metric) -> int:
+    def _at_bound(self, dataset: str, label: str, metric: MetricInfo) -> int:
         """Seeds with a figure that depends on a temperature at a bound."""
-        if metric.name not in TEMPERED:
+        if metric.name not in TEMPERED_METRICS:
             return 0
         seeds = self.figures[metric][dataset].get(label, {})
         return sum((dataset, label, seed) in self.at_bound for seed in seeds)
@@ -145,7 +153,7 @@ class _Maker:
         slots = ((dataset, label, seed) for seed in seeds)
         return Counter(self.results.statuses.get(slot, "missing") for slot in slots)
 
-    def _ranked(self, entries: Mapping[str, Entry], what: Quantity) -> list[str]:
+    def _ranked(self, entries: Mapping[str, Entry], what: MetricFormat) -> list[str]:
         """Students from best to worst: those with all the seeds that any of them has."""
         students = {
             label: entry.summary
@@ -214,7 +222,7 @@ class _Maker:
         return [self._table(name, name, each) for name, each in by_dataset.items() if each]
 
     def _table(
-        self, name: str, title: str, columns: Sequence[tuple[str, tuple[str, Metric]]]
+        self, name: str, title: str, columns: Sequence[tuple[str, tuple[str, MetricInfo]]]
     ) -> Table:
         datasets = list(dict.fromkeys(dataset for _, (dataset, _) in columns))
         labels, remarks = self._sorted(datasets)
@@ -265,15 +273,15 @@ class _Maker:
 
     def _clamped(self, datasets: Sequence[str]) -> tuple[str, ...]:
         """Whose variances were clamped, a sentence a dataset."""
-        kept, own = frozenset(self.labels), teachers(self.results.manifest)
+        kept, own = frozenset(self.labels), teacher_labels(self.results.manifest)
         rows: dict[str, list[Mapping[str, str]]] = {dataset: [] for dataset in datasets}
         for row in self.results.rows:
             if row["dataset"] in rows and row["label"] in kept and row["status"] == "done":
                 rows[row["dataset"]].append(row)
-        found = {dataset: clamped_words(each, own) for dataset, each in rows.items()}
+        found = {dataset: describe_clamped_variances(each, own) for dataset, each in rows.items()}
         return tuple(f"On {dataset}, {words}." for dataset, words in found.items() if words)
 
-    def _by_mean(self, dataset: str, metric: Metric) -> list[str]:
+    def _by_mean(self, dataset: str, metric: MetricInfo) -> list[str]:
         """Labels from best to worst, of those with all the seeds that any has, all finite."""
         values = self.figures[metric][dataset].items()
         summaries = {label: summarise([*each.values()]) for label, each in values}
@@ -299,7 +307,7 @@ class _Maker:
         return ""
 
 
-def _grouped(figures: Mapping[Slot, float]) -> dict[str, dict[str, dict[int, float]]]:
+def _grouped(figures: Mapping[CellKey, float]) -> dict[str, dict[str, dict[int, float]]]:
     """By dataset, label and seed."""
     grouped: dict[str, dict[str, dict[int, float]]] = {}
     for (dataset, label, seed), value in figures.items():

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from distillation_bench.bench.analysis.metric_formats import Quantity, quantity
-from distillation_bench.bench.analysis.results import Metric, Results, Slot, slot_of
+from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results, cell_key
+from distillation_bench.bench.analysis.summaries import Summary, summarise
 from distillation_bench.bench.analysis.tables.entries import Entry, Table
-from distillation_bench.bench.analysis.tables.leaderboard import Summary, summarise
 from distillation_bench.bench.common.errors import UsageError
 
 PUBLISHED = Path(__file__).with_name("published") / "hydra_plus.csv"
@@ -67,16 +67,16 @@ def _table(name: str, title: str, results: Results, published: Sequence[Row]) ->
     )
 
 
-def _quantity(row: Row) -> Quantity:
+def _quantity(row: Row) -> MetricFormat:
     """How a figure is printed in the paper's unit."""
     name = RECORDED.get(row["figure"], row["figure"])
     shift, severity = SHIFT if row["set"] != "test" else ("", 0)
     cost = name in ("flops", "parameters")
     better = "" if cost else "higher" if name == "accuracy" else "lower"
-    metric = Metric(
+    metric = MetricInfo(
         name, "", "test", shift, severity, better, headline=not shift and name != "ece_10"
     )
-    made = replace(quantity(metric, ()), note="")
+    made = replace(metric_format(metric, ()), note="")
     if not cost:
         short = {"accuracy": "Err", "ece_10": "ECE"}.get(name, made.name.partition(" (")[0])
         return replace(made, name=short)
@@ -86,26 +86,26 @@ def _quantity(row: Row) -> Quantity:
     return replace(made, unit=size, digits=2, factor=operations / factor)
 
 
-def _published(row: Row, what: Quantity) -> Entry:
+def _published(row: Row, what: MetricFormat) -> Entry:
     scale = FROM_SUM if row["figure"].startswith("teacher_tv") else 1.0
     deviation = float(row["deviation"]) if row["deviation"] else math.nan
     summary = Summary(scale * float(row["mean"]), scale * deviation, int(row["n"]))
     return Entry(row["dataset"], row["model"], what, summary, summary.n)
 
 
-def _figures(results: Results, metric: Metric) -> Mapping[Slot, float]:
+def _figures(results: Results, metric: MetricInfo) -> Mapping[CellKey, float]:
     """Of all cells; none where no cell has the metric."""
     try:
-        return results.figures(metric)
+        return results.values(metric)
     except UsageError:
         return {}
 
 
 def _ours(
-    results: Results, label: str, dataset: str, what: Quantity, figures: Mapping[Slot, float]
+    results: Results, label: str, dataset: str, what: MetricFormat, figures: Mapping[CellKey, float]
 ) -> Entry:
     slots = [(dataset, label, seed) for seed in results.seeds(dataset, label)]
-    values = [what.of(figures[slot]) for slot in slots if slot in figures]
+    values = [what.convert(figures[slot]) for slot in slots if slot in figures]
     statuses = {results.statuses.get(slot, "missing") for slot in slots}
     empty = "–" if "done" in statuses or not statuses else min(statuses)
     return Entry(dataset, label, what, summarise(values) if values else None, len(slots), empty)
@@ -168,11 +168,11 @@ def _with_own_weight(results: Results, datasets: Sequence[str]) -> list[str]:
 def _lacking(
     results: Results,
     datasets: Sequence[str],
-    figures: Mapping[tuple[str, str], Mapping[Slot, float]],
+    figures: Mapping[tuple[str, str], Mapping[CellKey, float]],
 ) -> list[str]:
     """Whether cells of older code have no ECE with the paper's bins; others are no stand-in."""
     rows = [row for row in results.rows if row["dataset"] in datasets and row.get("ece")]
-    lacking = [row for row in rows if slot_of(row) not in figures.get((row["dataset"], "ece"), ())]
+    lacking = [row for row in rows if cell_key(row) not in figures.get((row["dataset"], "ece"), ())]
     if not lacking or not any(figure == "ece" for _, figure in figures):
         return []
     return [

@@ -22,8 +22,8 @@ from distillation_bench.bench.common.errors import UsageError, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from distillation_bench.bench.figures import Format, Options
-    from distillation_bench.bench.figures.request import Rendered
+    from distillation_bench.bench.figures.figure_types import FigureOptions, Format, RenderedFigure
+
 
 FORMATS: dict[str, Format] = {"png": "png", "pdf": "pdf", "svg": "svg"}
 
@@ -41,11 +41,11 @@ class FigureContent:
         typer.Option("--on", metavar="SET", help="test, SHIFT/SEVERITY or ood:NAME; repeatable"),
     ] = None
 
-    def options(self) -> Options:
+    def options(self) -> FigureOptions:
         """Return these options for the figures."""
-        from distillation_bench.bench.figures import Options
+        from distillation_bench.bench.figures.figure_types import FigureOptions
 
-        return Options(
+        return FigureOptions(
             datasets=tuple(self.dataset or ()),
             labels=tuple(self.method or ()),
             seed=self.seed,
@@ -94,13 +94,13 @@ def plot(
 
 
 def _listing() -> str:
-    from distillation_bench.bench.figures import PLOTS
+    from distillation_bench.bench.figures.registry import FIGURE_KINDS
 
-    width = max(map(len, PLOTS))
-    return "\n".join(f"{name:{width}}  {plot.summary}" for name, plot in PLOTS.items())
+    width = max(map(len, FIGURE_KINDS))
+    return "\n".join(f"{name:{width}}  {kind.summary}" for name, kind in FIGURE_KINDS.items())
 
 
-def _write(figures: Iterable[Rendered], folder: Path, formats: list[Format]) -> int:
+def _write(figures: Iterable[RenderedFigure], folder: Path, formats: list[Format]) -> int:
     """Write figures as they come, with a line on stderr for each; return their number."""
     from distillation_bench.bench.common.files import write_atomically
 

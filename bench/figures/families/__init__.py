@@ -1,1 +1,3 @@
-"""One module for each family of figures."""
+"""The families of figures, one module for each; `registry` says what each of them shows."""
+
+__all__: list[str] = []

@@ -1,102 +1,155 @@
-"""Critical-difference diagram: average ranks over datasets, and who is not told apart."""
+"""Critical-difference diagram: average ranks over datasets, and which of them do not differ."""
 
 from __future__ import annotations
 
-from distillation_bench.bench.analysis.comparison import Comparison, compare
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from matplotlib.axes import Axes
+
+from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
+from distillation_bench.bench.analysis.comparison.method_comparison import Comparison, compare
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.figures.dataset_view import NoData, file_name
-from distillation_bench.bench.figures.panels import panels
-from distillation_bench.bench.figures.request import Drawn, Material
-from distillation_bench.bench.figures.style import COLUMN, GREY, INK, PAGE, width_of, wrapped
+from distillation_bench.bench.figures.appearance.layout import (
+    Margins,
+    NoData,
+    PanelGrid,
+    panel_grid,
+)
+from distillation_bench.bench.figures.appearance.style import (
+    COLUMN,
+    GREY,
+    INK,
+    PAGE,
+    LabelStyles,
+)
+from distillation_bench.bench.figures.appearance.text_fit import text_width, wrap
+from distillation_bench.bench.figures.dataset_data import file_name
+from distillation_bench.bench.figures.figure_types import DrawnFigure
+from distillation_bench.bench.figures.run_data import RunData
 
-LABELS = 1.6
-ROW = 0.16
+LABEL_WIDTH = 1.6
+ROW_HEIGHT, BAR_HEIGHT = 0.16, 0.07
+"""Inches of a label and of a bar that joins labels."""
+AXIS = -0.3
+"""Height of the axis of ranks; 0 is the top, in inches."""
 
 
-def ranks(material: Material) -> list[Drawn]:
-    """A figure a metric."""
-    return [_figure(material, name) for name in material.options.metrics or ("nll",)]
+def draw_ranks(run: RunData) -> list[DrawnFigure]:
+    """Draw a diagram for each metric."""
+    return [_draw(run, name) for name in run.options.metrics or ("nll",)]
 
 
-def _figure(material: Material, name: str) -> Drawn:
-    labels = material.labels if material.options.labels else ()
+def _draw(run: RunData, name: str) -> DrawnFigure:
+    labels = run.labels if run.options.labels else ()
     try:
-        comparison = compare(material.results, name, "", material.options.datasets, labels)
+        comparison = compare(run.results, name, "", run.options.datasets, labels)
     except UsageError as error:
         raise NoData(str(error)) from None
     across = comparison.across
     if across is None:
-        raise NoData(f"{comparison.no_across}{_of_chance(comparison)}")
-    count, datasets = len(across.labels), len(across.seeds)
-    half = (count + 1) // 2
-    names = [wrapped(label, LABELS, 1) for label in across.labels]
-    widest = max(map(width_of, names)) + 0.55
-    bars = len(across.groups)
-    height = 0.45 + 0.07 * bars + ROW * half
-    left_out = "".join(f". {label}: {why}" for label, why in comparison.incomplete.items())
-    page = panels(
-        1,
-        1,
-        height,
-        COLUMN if widest < 1.2 else PAGE,
-        left=widest,
-        right=widest,
-        bottom=0.05,
-        top=0.1,
-        note=(
-            f"Average ranks of {comparison.metric} over N = {datasets} datasets, 1 is best; bars "
-            "join what Nemenyi's test does not tell apart at .05; Friedman's p = "
-            f"{across.friedman:.3g}{left_out}{_of_chance(comparison)}."
-        ),
-    )
-    axes = page.axes[0]
-    axes.set_axis_off()
-    axes.set_xlim(1, count)
-    axes.set_ylim(-height, 0)
-    axes.plot([1, count], [-0.3, -0.3], color=INK, linewidth=0.7, clip_on=False)
-    for tick in range(1, count + 1):
-        axes.plot([tick, tick], [-0.3, -0.26], color=INK, linewidth=0.7, clip_on=False)
-        axes.text(tick, -0.25, str(tick), ha="center", va="bottom")
-    span = min(across.critical_difference, float(count - 1))
-    axes.plot([1, 1 + span], [-0.06, -0.06], color=INK, linewidth=1.2, clip_on=False)
-    axes.text(1 + span, -0.06, f"  CD {across.critical_difference:.2f}", va="center")
-    room = (count - 1) * 0.06
-    for place, (label, rank) in enumerate(zip(across.labels, across.ranks, strict=True)):
-        on_left = place < half
-        row = place if on_left else count - 1 - place
-        below = -0.42 - 0.07 * bars - ROW * row
-        end = 1.0 - room if on_left else count + room
-        line = axes.plot([rank, rank, end], [-0.3, below, below], linewidth=0.8, clip_on=False)
-        line[0].set_color(material.look.color(label))
-        text = f"{names[place]} {rank:.2f}" if on_left else f"{rank:.2f} {names[place]}"
-        axes.text(
-            end,
-            below,
-            text + " " if on_left else f" {text}",
-            ha="right" if on_left else "left",
-            va="center",
-        )
-    places = dict(zip(across.labels, across.ranks, strict=True))
-    for index, group in enumerate(across.groups):
-        y = -0.36 - 0.07 * index
-        axes.plot(
-            [places[group[0]], places[group[-1]]], [y, y], color=GREY, linewidth=2.2, clip_on=False
-        )
+        raise NoData(f"{comparison.no_across}{_left_out(comparison)}")
+    diagram = _Diagram(across)
+    grid = _layout(diagram, comparison, across)
+    diagram.draw(grid.axes[0], run.styles)
+    ranks = zip(across.labels, across.ranks, strict=True)
     alt = (
-        f"Critical-difference diagram of {comparison.metric} over {datasets} datasets: "
-        + ", ".join(
-            f"{label} {rank:.2f}" for label, rank in zip(across.labels, across.ranks, strict=True)
-        )
+        f"Critical-difference diagram of {comparison.metric} over {len(across.seeds)} datasets: "
+        + ", ".join(f"{label} {rank:.2f}" for label, rank in ranks)
         + f"; critical difference {across.critical_difference:.2f}."
     )
-    part = str(comparison.metric) if material.options.metrics else ""
-    return Drawn(
-        file_name("ranks", part), f"Average ranks by {comparison.metric}", alt, page.figure
+    part = str(comparison.metric) if run.options.metrics else ""
+    title = f"Average ranks by {comparison.metric}"
+    return DrawnFigure(file_name("ranks", part), title, alt, grid.figure)
+
+
+def _layout(diagram: _Diagram, comparison: Comparison, across: AcrossDatasets) -> PanelGrid:
+    width = diagram.label_width
+    incomplete = "".join(f". {label}: {why}" for label, why in comparison.incomplete.items())
+    return panel_grid(
+        1,
+        1,
+        diagram.height,
+        COLUMN if width < 1.2 else PAGE,
+        margins=Margins(left=width, right=width, bottom=0.05, top=0.1),
+        note=(
+            f"Average ranks of {comparison.metric} over N = {len(across.seeds)} datasets, 1 is "
+            "best; bars join what Nemenyi's test does not tell apart at .05; Friedman's p = "
+            f"{across.friedman:.3g}{incomplete}{_left_out(comparison)}."
+        ),
     )
 
 
-def _of_chance(comparison: Comparison) -> str:
-    """Which datasets are left out, behind another sentence."""
-    left_out = ", ".join(comparison.of_chance)
+@dataclass(frozen=True)
+class _Diagram:
+    """The axis of ranks with labels on both sides of it; y is in inches below the top."""
+
+    across: AcrossDatasets
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        return [wrap(label, LABEL_WIDTH, 1) for label in self.across.labels]
+
+    @property
+    def count(self) -> int:
+        return len(self.across.labels)
+
+    @property
+    def on_left(self) -> int:
+        """Number of labels at the left, those with the best ranks."""
+        return (self.count + 1) // 2
+
+    @property
+    def label_width(self) -> float:
+        return max(map(text_width, self.names)) + 0.55
+
+    @property
+    def height(self) -> float:
+        return 0.45 + BAR_HEIGHT * len(self.across.groups) + ROW_HEIGHT * self.on_left
+
+    def draw(self, axes: Axes, styles: LabelStyles) -> None:
+        axes.set_axis_off()
+        axes.set_xlim(1, self.count)
+        axes.set_ylim(-self.height, 0)
+        self._draw_axis(axes)
+        self._draw_critical_difference(axes)
+        for position in range(self.count):
+            self._draw_label(axes, styles, position)
+        ranks = dict(zip(self.across.labels, self.across.ranks, strict=True))
+        for index, group in enumerate(self.across.groups):
+            y = AXIS - 0.06 - BAR_HEIGHT * index
+            ends = [ranks[group[0]], ranks[group[-1]]]
+            axes.plot(ends, [y, y], color=GREY, linewidth=2.2, clip_on=False)
+
+    def _draw_axis(self, axes: Axes) -> None:
+        axes.plot([1, self.count], [AXIS, AXIS], color=INK, linewidth=0.7, clip_on=False)
+        for tick in range(1, self.count + 1):
+            axes.plot([tick, tick], [AXIS, -0.26], color=INK, linewidth=0.7, clip_on=False)
+            axes.text(tick, -0.25, str(tick), ha="center", va="bottom")
+
+    def _draw_critical_difference(self, axes: Axes) -> None:
+        difference = self.across.critical_difference
+        end = 1 + min(difference, float(self.count - 1))
+        axes.plot([1, end], [-0.06, -0.06], color=INK, linewidth=1.2, clip_on=False)
+        axes.text(end, -0.06, f"  CD {difference:.2f}", va="center")
+
+    def _draw_label(self, axes: Axes, styles: LabelStyles, position: int) -> None:
+        label, rank = self.across.labels[position], self.across.ranks[position]
+        is_left = position < self.on_left
+        row = position if is_left else self.count - 1 - position
+        y = -0.42 - BAR_HEIGHT * len(self.across.groups) - ROW_HEIGHT * row
+        overhang = (self.count - 1) * 0.06
+        end = 1.0 - overhang if is_left else self.count + overhang
+        line = axes.plot([rank, rank, end], [AXIS, y, y], linewidth=0.8, clip_on=False)
+        line[0].set_color(styles.color(label))
+        name = self.names[position]
+        text = f"{name} {rank:.2f} " if is_left else f" {rank:.2f} {name}"
+        axes.text(end, y, text, ha="right" if is_left else "left", va="center")
+
+
+def _left_out(comparison: Comparison) -> str:
+    """Return which datasets are left out, to follow another sentence; empty if none are."""
+    names = ", ".join(comparison.below_chance)
     why = "where the teacher itself detects worse than chance"
-    return f". Left out, {why}: {left_out}" if left_out else ""
+    return f". Left out, {why}: {names}" if names else ""

@@ -1,129 +1,156 @@
-"""Quality against cost, with the methods that none beats in both."""
+"""Quality against cost, with the methods that no other beats in both."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
+from distillation_bench.bench.analysis.metric_formats import MetricFormat
 from distillation_bench.bench.analysis.statistics import Interval
-from distillation_bench.bench.figures.axes import fit, intervals, scale_of, short_number, ticks
-from distillation_bench.bench.figures.dataset_view import (
-    NoData,
-    View,
-    chance_words,
-    interval,
-    over_seeds,
-    range_of,
+from distillation_bench.bench.figures.appearance.axis_scales import (
+    draw_intervals,
+    printed_bounds,
+    scale_suffix,
+    set_limits,
+    set_ticks,
+    short_number,
 )
-from distillation_bench.bench.figures.panels import panels
-from distillation_bench.bench.figures.request import Drawn
-from distillation_bench.bench.figures.style import COLUMN, GREY, INK, PAGE, clean
+from distillation_bench.bench.figures.appearance.layout import (
+    Margins,
+    NoData,
+    PanelGrid,
+    panel_grid,
+)
+from distillation_bench.bench.figures.appearance.style import COLUMN, GREY, INK, PAGE
+from distillation_bench.bench.figures.appearance.text_fit import drawable
+from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues, seed_interval
+from distillation_bench.bench.figures.figure_types import DrawnFigure
+from distillation_bench.bench.figures.notes import (
+    describe_below_chance,
+    describe_intervals,
+    note_over_seeds,
+)
+
+Costs = Mapping[str, Mapping[str, float]]
+"""By name of a cost with its unit, the mean over seeds of each label."""
+Points = Mapping[str, tuple[float, Interval]]
+"""Cost and quality of each label."""
 
 
-def cost(view: View) -> list[Drawn]:
-    """A figure a metric: against FLOPs, parameters and latency."""
-    return [_figure(view, name) for name in view.options.metrics or ("nll",)]
+def draw_cost(data: DatasetData) -> list[DrawnFigure]:
+    """Draw a figure for each metric, against FLOPs, parameters and latency."""
+    return [_draw(data, name) for name in data.options.metrics or ("nll",)]
 
 
-def _figure(view: View, name: str) -> Drawn:
-    metric = view.one_metric(name)
-    how, found = view.quantity(metric)
-    quality = {label: interval(values) for label, values in found.items()}
-    costs = {what: each for what, each in _costs(view).items() if each.keys() & quality.keys()}
+def _draw(data: DatasetData, name: str) -> DrawnFigure:
+    metric = data.metric(name)
+    shown, values = data.printed_values(metric)
+    quality = {label: seed_interval(seeds) for label, seeds in values.items()}
+    costs = {what: cost for what, cost in _costs(data).items() if cost.keys() & quality.keys()}
     if not costs:
         raise NoData("no cell has a cost")
-    labels = list(quality)
-    counts = {label: len(values) for label, values in found.items()}
-    of_chance = view.of_chance([metric])
-    said = chance_words(of_chance) or "grey: means that none beats in both"
-    page = panels(
+    below_chance = describe_below_chance(data.below_chance([metric]))
+    grid = _layout(data, values, costs, below_chance)
+    fronts = []
+    for axes, (what, cost) in zip(grid.axes, costs.items(), strict=True):
+        points = {label: (cost[label], quality[label]) for label in quality if label in cost}
+        front = [] if below_chance else _front(points, shown.better)
+        fronts.append(front)
+        _set_quality_limits(axes, quality, shown)
+        _draw_panel(axes, data, points, front)
+        axes.set_xlabel(f"{what}{scale_suffix(axes, 'x')}")
+    grid.share_scales(x=False)
+    label = f"{drawable(shown.header)}{scale_suffix(grid.axes[0], 'y')}"
+    grid.axes[0].set_ylabel(label, color=GREY if below_chance else INK)
+    alt = f"{shown.header} on {data.dataset} against {', '.join(costs)}."
+    if below_chance:
+        alt += f" In {below_chance}."
+    else:
+        best = next(filter(None, fronts), [])
+        alt += f" By {next(iter(costs))}, none is better in both than {', '.join(best)}."
+    title = f"{shown.name} against cost on {data.dataset}"
+    part = metric.name if data.options.metrics else ""
+    return data.finish("cost", title, alt, grid.figure, part)
+
+
+def _layout(data: DatasetData, values: LabelValues, costs: Costs, below_chance: str) -> PanelGrid:
+    counts = {label: len(seeds) for label, seeds in values.items()}
+    addition = below_chance or "grey: means that none beats in both"
+    return panel_grid(
         len(costs),
         len(costs),
         1.5,
         COLUMN if len(costs) == 1 else PAGE,
-        top=0.08,
+        margins=Margins(top=0.08),
         between=(0.15, 0.3),
-        keys=[view.look.key(label, line=False) for label in labels],
-        note=view.note(over_seeds(counts, said), counts),
+        legend=[data.styles.legend_entry(label, line=False) for label in values],
+        note=note_over_seeds(data, describe_intervals(counts, addition), counts),
     )
-    front: list[str] = []
-    for axes, (what, each) in zip(page.axes, costs.items(), strict=True):
-        points = {k: (each[k], quality[k]) for k in labels if k in each}
-        best = [] if of_chance else _front(points, how.better)
-        front = front or best
-        ends = [end for each in quality.values() for end in (each.low, each.high)]
-        fit(axes, "y", [each.mean for each in quality.values()], ends, range_of(how))
-        _panel(axes, view, points, best)
-        axes.set_xlabel(f"{what}{scale_of(axes, 'x')}")
-    page.share(x=False)
-    color = GREY if of_chance else INK
-    page.axes[0].set_ylabel(f"{clean(how.header)}{scale_of(page.axes[0], 'y')}", color=color)
-    what = next(iter(costs))
-    alt = f"{how.header} on {view.dataset} against {', '.join(costs)}."
-    if of_chance:
-        alt += f" In {said}."
-    else:
-        alt += f" By {what}, none is better in both than {', '.join(front)}."
-    title = f"{how.name} against cost on {view.dataset}"
-    return view.drawn("cost", title, alt, page.figure, metric.name if view.options.metrics else "")
 
 
-def _costs(view: View) -> dict[str, dict[str, float]]:
-    """By name with its unit, the mean over seeds of each label."""
-    found = {}
+def _costs(data: DatasetData) -> Costs:
+    costs: dict[str, dict[str, float]] = {}
     for name, what in (("flops", "FLOPs per example"), ("parameters", "parameters")):
-        if metric := view.known(name):
-            means = {k: interval(each).mean for k, each in view.finite(metric).items()}
-            found[what] = means
-    latency = {label: interval(times).mean for label, times in _latencies(view).items()}
-    return {
-        what: each for what, each in {**found, "latency, batch of 1 [ms]": latency}.items() if each
-    }
+        if metric := data.find_metric(name):
+            costs[what] = _means(data.finite_values(metric))
+    costs["latency, batch of 1 [ms]"] = _means(_latencies(data))
+    return {what: means for what, means in costs.items() if means}
 
 
-def _latencies(view: View) -> dict[str, dict[int, float]]:
-    """Milliseconds by label and seed, of the cells that measured it, whatever seeds are shown."""
-    found: dict[str, dict[int, float]] = {}
-    for (dataset, label, seed), told in view.results.told.items():
-        if dataset == view.dataset and label in view.labels and told.latency:
-            found.setdefault(label, {})[seed] = told.latency * 1e3
-    return found
+def _means(values: LabelValues) -> dict[str, float]:
+    return {label: seed_interval(seeds).mean for label, seeds in values.items()}
 
 
-def _panel(
-    axes: Axes, view: View, points: Mapping[str, tuple[float, Interval]], front: list[str]
-) -> None:
-    spread = [x for x, _ in points.values()]
-    if max(spread) > 5 * min(spread):
+def _latencies(data: DatasetData) -> LabelValues:
+    """Return milliseconds by label and seed.
+
+    A variant's latency is measured in one of its cells, which need not be of a selected seed.
+    """
+    latencies: dict[str, dict[int, float]] = {}
+    for (dataset, label, seed), facts in data.results.facts.items():
+        if dataset == data.dataset and label in data.labels and facts.latency:
+            latencies.setdefault(label, {})[seed] = facts.latency * 1e3
+    return latencies
+
+
+def _set_quality_limits(axes: Axes, quality: Mapping[str, Interval], shown: MetricFormat) -> None:
+    means = [interval.mean for interval in quality.values()]
+    ends = [end for interval in quality.values() for end in (interval.low, interval.high)]
+    set_limits(axes, "y", means, ends, printed_bounds(shown))
+
+
+def _draw_panel(axes: Axes, data: DatasetData, points: Points, front: Sequence[str]) -> None:
+    costs = [cost for cost, _ in points.values()]
+    if max(costs) > 5 * min(costs):
         axes.set_xscale("log")
-    ends = [points[label] for label in front]
     axes.plot(
-        [x for x, _ in ends],
-        [y.mean for _, y in ends],
+        [points[label][0] for label in front],
+        [points[label][1].mean for label in front],
         color=GREY,
         linewidth=0.8,
         zorder=0,
         drawstyle="steps-post",
     )
-    for label, (x, y) in points.items():
-        style = view.look[label]
-        intervals(axes, "y", [x], [y], style.color, 0.6)
-        axes.plot([x], [y.mean], style.marker, color=style.color, markersize=4.5, markeredgewidth=0)
+    marker: dict[str, Any] = {"markersize": 4.5, "markeredgewidth": 0}
+    for label, (cost, quality) in points.items():
+        style = data.styles[label]
+        draw_intervals(axes, "y", [cost], [quality], style.color, 0.6)
+        axes.plot([cost], [quality.mean], style.marker, color=style.color, **marker)
     axes.margins(x=0.12)
-    ticks(axes.xaxis, 3, short_number)
-    ticks(axes.yaxis)
+    set_ticks(axes.xaxis, 3, short_number)
+    set_ticks(axes.yaxis)
 
 
-def _front(points: Mapping[str, tuple[float, Interval]], better: str) -> list[str]:
-    """From the cheapest, each that is better than all cheaper ones."""
+def _front(points: Points, better: str) -> list[str]:
+    """Return the labels that are better than all cheaper ones, the cheapest first."""
     sign = -1 if better == "higher" else 1
+    by_cost = sorted(points.items(), key=lambda item: (item[1][0], sign * item[1][1].mean))
     best, front = math.inf, []
-    for label, (_, y) in sorted(
-        points.items(), key=lambda item: (item[1][0], sign * item[1][1].mean)
-    ):
-        if sign * y.mean < best:
-            best = sign * y.mean
+    for label, (_, quality) in by_cost:
+        if sign * quality.mean < best:
+            best = sign * quality.mean
             front.append(label)
     return front

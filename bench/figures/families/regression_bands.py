@@ -1,75 +1,87 @@
-"""Bands of uncertainty around the regression curve, a panel a method."""
+"""Bands of uncertainty around the regression curve, a panel for each label."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from distillation_bench.bench.figures.axes import ticks
-from distillation_bench.bench.figures.dataset_view import Curves, NoData, View
-from distillation_bench.bench.figures.panels import evenly, panels
-from distillation_bench.bench.figures.request import Drawn
-from distillation_bench.bench.figures.style import COLUMN, GREY, INK, LINE, PAGE, wrapped
+from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.layout import (
+    Margins,
+    NoData,
+    even_columns,
+    panel_grid,
+)
+from distillation_bench.bench.figures.appearance.style import COLUMN, GREY, INK, LINE, PAGE
+from distillation_bench.bench.figures.appearance.text_fit import wrap
+from distillation_bench.bench.figures.dataset_data import DatasetData
+from distillation_bench.bench.figures.figure_types import DrawnFigure
+from distillation_bench.bench.figures.notes import note_of_one_seed
+from distillation_bench.bench.figures.stored_curves import Curves
 
-COLUMNS = 5
-POINTS = 200
-"""Of the canvas are enough at print size."""
+MAX_COLUMNS = 5
+MAX_POINTS = 200
+"""Points of the curve that are enough at print size."""
 
 
-def bands(view: View) -> list[Drawn]:
-    """The mean with two standard deviations of each uncertainty, over the noiseless curve."""
-    found = view.of_seed("canvas/mean")
-    shown = {label: each for label, each in found.items() if each["canvas/x"].shape[1] == 1}
-    if not shown:
+def draw_bands(data: DatasetData) -> list[DrawnFigure]:
+    """Draw the mean with two standard deviations of each uncertainty, over the noiseless curve."""
+    stored = data.curves_of_one_seed()
+    curves = {k: c for k, c in stored.items() if "canvas/mean" in c and _is_curve(c)}
+    if not curves:
         raise NoData("no canvas of a curve")
-    columns = min(COLUMNS, len(shown)) if len(shown) > 2 else len(shown)
-    columns = evenly(len(shown), columns)
+    columns = even_columns(len(curves), MAX_COLUMNS if len(curves) > 2 else len(curves))
     width = COLUMN if columns <= 2 else PAGE
-    titles = [wrapped(label, (width - 0.6) / columns - 0.1) for label in shown]
-    tall = max(text.count("\n") + 1 for text in titles) * LINE + 0.06
-    page = panels(
-        len(shown),
+    titles = [wrap(label, (width - 0.6) / columns - 0.1) for label in curves]
+    title_height = max(title.count("\n") + 1 for title in titles) * LINE + 0.06
+    text = "bands are two standard deviations (√ of the variances); wider than the frame, they "
+    grid = panel_grid(
+        len(curves),
         columns,
         0.95,
         width,
-        top=tall,
-        between=(0.1, tall + 0.08),
-        keys=_keys(),
-        note=view.note_of_seed(
-            "bands are two standard deviations (√ of the variances); wider than the frame, they "
-            "are cut",
-            shown,
-        ),
+        margins=Margins(top=title_height),
+        between=(0.1, title_height + 0.08),
+        legend=_legend(),
+        note=note_of_one_seed(data, f"{text}are cut", curves),
     )
-    page.share()
-    page.name_axes("x", "y")
-    low, high = _limits(shown)
-    for axes, (label, curves), title in zip(page.axes, shown.items(), titles, strict=True):
-        _panel(axes, curves, view.look.color(label))
+    grid.label_axes("x", "y")
+    low, high = _limits(next(iter(curves.values())))
+    for axes, (label, arrays), title in zip(grid.axes, curves.items(), titles, strict=True):
+        _draw_panel(axes, arrays, data.styles.color(label))
         axes.set_ylim(low, high)
         axes.set_title(title)
-        for axis in (axes.xaxis, axes.yaxis):
-            ticks(axis)
-    page.share()
-    spread = {label: _outside(each) for label, each in shown.items()}
-    most = max(spread, key=spread.__getitem__)
-    alt = (
-        f"Predictive mean with bands of uncertainty on {view.dataset} for {', '.join(shown)}, "
+        set_ticks(axes.xaxis)
+        set_ticks(axes.yaxis)
+    grid.share_scales()
+    title = f"Uncertainty around the curve of {data.dataset}"
+    return [data.finish("bands", title, _alt_text(data, curves), grid.figure)]
+
+
+def _is_curve(curves: Curves) -> bool:
+    return bool(curves["canvas/x"].shape[1] == 1)
+
+
+def _alt_text(data: DatasetData, curves: Mapping[str, Curves]) -> str:
+    deviations = {label: _deviation_outside(arrays) for label, arrays in curves.items()}
+    largest = max(deviations, key=deviations.__getitem__)
+    return (
+        f"Predictive mean with bands of uncertainty on {data.dataset} for {', '.join(curves)}, "
         f"with the noiseless curve and the training points. Beyond the training points the mean "
-        f"epistemic standard deviation is largest for {most} ({spread[most]:.3g})."
+        f"epistemic standard deviation is largest for {largest} ({deviations[largest]:.3g})."
     )
-    title = f"Uncertainty around the curve of {view.dataset}"
-    return [view.drawn("bands", title, alt, page.figure)]
 
 
-def _panel(axes: Axes, curves: Curves, color: str) -> None:
-    some = slice(None, None, max(1, len(curves["canvas/x"]) // POINTS))
-    x, mean = curves["canvas/x"][some, 0], curves["canvas/mean"][some]
+def _draw_panel(axes: Axes, curves: Curves, color: str) -> None:
+    shown = slice(None, None, max(1, len(curves["canvas/x"]) // MAX_POINTS))
+    x, mean = curves["canvas/x"][shown, 0], curves["canvas/mean"][shown]
 
     def deviation(name: str) -> np.ndarray:
-        return 2 * np.sqrt(np.maximum(curves[f"canvas/{name}"][some], 0))
+        return 2 * np.sqrt(np.maximum(curves[f"canvas/{name}"][shown], 0))
 
     total, epistemic = deviation("total"), deviation("epistemic")
     axes.fill_between(x, mean - total, mean + total, color=color, alpha=0.2, linewidth=0)
@@ -78,13 +90,13 @@ def _panel(axes: Axes, curves: Curves, color: str) -> None:
     for side in (-1, 1):
         axes.plot(x, mean + side * aleatoric, color=color, linewidth=0.6, dashes=(1.5, 1.5))
     axes.plot(curves["train/x"][:, 0], curves["train/y"], ".", color=GREY, markersize=1.2)
-    axes.plot(x, curves["canvas/y"][some], color=INK, linewidth=0.8, dashes=(4, 1.5))
+    axes.plot(x, curves["canvas/y"][shown], color=INK, linewidth=0.8, dashes=(4, 1.5))
     axes.plot(x, mean, color=color)
     axes.set_xlim(x[0], x[-1])
 
 
-def _keys() -> list[tuple[Patch | Line2D, str]]:
-    """In grey: colours are the methods'."""
+def _legend() -> list[tuple[Patch | Line2D, str]]:
+    """Return entries in grey, since the panels are in the colours of their labels."""
     return [
         (Line2D([], [], color=GREY), "mean"),
         (Patch(color=GREY, alpha=0.5, linewidth=0), "± 2 epistemic"),
@@ -95,19 +107,17 @@ def _keys() -> list[tuple[Patch | Line2D, str]]:
     ]
 
 
-def _limits(shown: dict[str, Curves]) -> tuple[float, float]:
-    """Of y: the curve and the points, with room for bands; what is wider is cut by the frame."""
-    some = next(iter(shown.values()))
-    values = np.concatenate([some["canvas/y"], some["train/y"]])
-    room = 0.35 * float(np.ptp(values))
-    return float(values.min()) - room, float(values.max()) + room
+def _limits(curves: Curves) -> tuple[float, float]:
+    """Return limits of y for the curve and the points with a margin for bands."""
+    values = np.concatenate([curves["canvas/y"], curves["train/y"]])
+    margin = 0.35 * float(np.ptp(values))
+    return float(values.min()) - margin, float(values.max()) + margin
 
 
-def _outside(curves: Curves) -> float:
-    x, known = curves["canvas/x"][:, 0], curves["train/x"][:, 0]
-    beyond = (x < known.min()) | (x > known.max())
-    return (
-        float(np.sqrt(np.maximum(curves["canvas/epistemic"][beyond], 0)).mean())
-        if beyond.any()
-        else 0.0
-    )
+def _deviation_outside(curves: Curves) -> float:
+    """Return the mean epistemic standard deviation beyond the training points; 0 if none is."""
+    x, train = curves["canvas/x"][:, 0], curves["train/x"][:, 0]
+    outside = (x < train.min()) | (x > train.max())
+    if not outside.any():
+        return 0.0
+    return float(np.sqrt(np.maximum(curves["canvas/epistemic"][outside], 0)).mean())

@@ -3,148 +3,181 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.analysis.metric_formats import Quantity, quantity
-from distillation_bench.bench.analysis.results import Metric
+from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.results import MetricInfo
 from distillation_bench.bench.analysis.statistics import Interval
-from distillation_bench.bench.figures.axes import fit, intervals, scale_of, ticks
-from distillation_bench.bench.figures.dataset_view import (
-    ByLabel,
-    NoData,
-    View,
-    chance_words,
-    interval,
-    over_seeds,
-    range_of,
+from distillation_bench.bench.figures.appearance.axis_scales import (
+    draw_intervals,
+    printed_bounds,
+    scale_suffix,
+    set_limits,
+    set_ticks,
 )
-from distillation_bench.bench.figures.panels import evenly, panels
-from distillation_bench.bench.figures.request import Drawn
-from distillation_bench.bench.figures.style import COLUMN, PAGE, clean, wrapped
+from distillation_bench.bench.figures.appearance.layout import (
+    NoData,
+    PanelGrid,
+    even_columns,
+    panel_grid,
+)
+from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
+from distillation_bench.bench.figures.appearance.text_fit import drawable, wrap
+from distillation_bench.bench.figures.dataset_data import (
+    DatasetData,
+    LabelValues,
+    SeedValues,
+    seed_interval,
+)
+from distillation_bench.bench.figures.figure_types import DrawnFigure
+from distillation_bench.bench.figures.notes import (
+    describe_below_chance,
+    describe_intervals,
+    joined,
+    note_over_seeds,
+)
 
-COLUMNS = 5
+MAX_COLUMNS = 5
 
-Severities = dict[int, ByLabel]
-
-
-def shift(view: View) -> list[Drawn]:
-    """A figure a metric, a panel a shift; severity 0 is the test set as it is."""
-    names = view.options.metrics or ("nll",)
-    return [_figure(view, name) for name in names]
+SeverityValues = Mapping[int, LabelValues]
+"""Values of a metric by severity, label and seed."""
+SeverityMeans = Mapping[str, Mapping[int, Interval]]
+"""Means over seeds by label and severity."""
 
 
-def _figure(view: View, name: str) -> Drawn:
-    metric = view.results.metric(name.partition("@")[0])
-    shifts = _by_shift(view, metric)
+def draw_shift(data: DatasetData) -> list[DrawnFigure]:
+    """Draw a figure for each metric, a panel for each shift; severity 0 is the test set."""
+    return [_draw(data, name) for name in data.options.metrics or ("nll",)]
+
+
+def _draw(data: DatasetData, name: str) -> DrawnFigure:
+    metric = data.results.metric(name.partition("@")[0])
+    shifts = _values_by_shift(data, metric)
     if not shifts:
         raise NoData(f"no {metric.name} on shifted test sets")
-    how = quantity(metric, [])
-    labels = [
-        each for each in view.labels if any(each in f for s in shifts.values() for f in s.values())
-    ]
-    counts = {
-        label: max(len(found.get(label, {})) for each in shifts.values() for found in each.values())
-        for label in labels
+    shown = metric_format(metric, [])
+    labels = [label for label in data.labels if _counts([label], shifts)[label]]
+    grid = _layout(data, metric, shifts, labels)
+    means = [_means(labels, severities, shown) for severities in shifts.values()]
+    heights = [span.mean for label in labels for shift in means for span in shift[label].values()]
+    for axes, shift, shift_means in zip(grid.axes, shifts, means, strict=True):
+        set_limits(axes, "y", heights, bounds=printed_bounds(shown))
+        _draw_panel(axes, data, shift_means)
+        axes.set_xticks(sorted(shifts[shift]))
+        set_ticks(axes.yaxis)
+        axes.set_title(wrap(shift, axes.get_position().width * grid.figure.get_figwidth(), 1))
+    grid.share_scales()
+    grid.label_axes("severity", f"{drawable(shown.header)}{scale_suffix(grid.axes[0], 'y')}")
+    title = f"{shown.name} under shift on {data.dataset}"
+    part = metric.name if data.options.metrics else ""
+    alt = _alt_text(data, shown, labels, shifts)
+    return data.finish("shift", title, alt, grid.figure, part)
+
+
+def _values_by_shift(data: DatasetData, metric: MetricInfo) -> dict[str, SeverityValues]:
+    """Return values by shift, with those of the test set as severity 0."""
+    shifted: dict[str, dict[int, LabelValues]] = {}
+    for (shift, severity), values in data.run.shifted_values(metric.name).items():
+        selected = data.select(values)
+        if selected:
+            shifted.setdefault(shift, {})[severity] = selected
+    unshifted = data.finite_values(data.results.metric(metric.name))
+    return {
+        shift: {0: unshifted, **dict(sorted(severities.items()))}
+        for shift, severities in sorted(shifted.items(), key=lambda item: _natural_key(item[0]))
     }
-    columns = evenly(len(shifts), COLUMNS)
-    of_chance = view.of_chance([metric])
-    said = "; ".join(filter(None, ("severity 0 is the test set", chance_words(of_chance))))
-    page = panels(
+
+
+def _natural_key(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers within names by their value."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+
+
+def _counts(labels: Sequence[str], shifts: Mapping[str, SeverityValues]) -> dict[str, int]:
+    """Return the largest number of seeds of each label on any set."""
+    sets = [values for severities in shifts.values() for values in severities.values()]
+    return {label: max(len(values.get(label, {})) for values in sets) for label in labels}
+
+
+def _layout(
+    data: DatasetData,
+    metric: MetricInfo,
+    shifts: Mapping[str, SeverityValues],
+    labels: Sequence[str],
+) -> PanelGrid:
+    columns = even_columns(len(shifts), MAX_COLUMNS)
+    counts = _counts(labels, shifts)
+    below_chance = describe_below_chance(data.below_chance([metric]))
+    text = describe_intervals(counts, joined("severity 0 is the test set", below_chance))
+    return panel_grid(
         len(shifts),
         columns,
         1.3 if columns < 4 else 0.95,
         COLUMN if columns <= 2 else PAGE,
         between=(0.1, 0.24),
-        keys=[view.look.key(label) for label in labels],
-        note=view.note(over_seeds(counts, said), counts),
+        legend=[data.styles.legend_entry(label) for label in labels],
+        note=note_over_seeds(data, text, counts),
     )
-    panel_means = [_means(labels, each, how) for each in shifts.values()]
-    every = {
-        label: [span for each in panel_means for span in each[label].values()] for label in labels
-    }
-    for axes, kind, severities, means in zip(
-        page.axes, shifts, shifts.values(), panel_means, strict=True
-    ):
-        spans = [span.mean for each in every.values() for span in each]
-        fit(axes, "y", spans, within=range_of(how))
-        _panel(axes, view, means)
-        axes.set_xticks(sorted(severities))
-        ticks(axes.yaxis)
-        axes.set_title(wrapped(kind, axes.get_position().width * page.figure.get_figwidth(), 1))
-    page.share()
-    page.name_axes("severity", f"{clean(how.header)}{scale_of(page.axes[0], 'y')}")
-    worst = {label: _worst(label, shifts, how) for label in labels}
-    best = view.best(worst, how.better, of_chance.get(how.metric))
-    alt = (
-        f"{how.name} of {', '.join(labels)} on {view.dataset} against the severity of "
-        f"{', '.join(shifts)}."
-    )
-    if best:
-        value = f"{how.text(fmean(worst[best].values()))} {how.unit}".rstrip()
-        alt += f" In the worst case {best} keeps the best mean ({value})."
-    title = f"{how.name} under shift on {view.dataset}"
-    return view.drawn("shift", title, alt, page.figure, metric.name if view.options.metrics else "")
 
 
-def _by_shift(view: View, metric: Metric) -> dict[str, Severities]:
-    """Figures by shift and severity, with the test set's as severity 0."""
-    found: dict[str, Severities] = {}
-    for (kind, severity), values in view.material.shifted(metric.name).items():
-        by_label = view.of_cells(values)
-        if by_label:
-            found.setdefault(kind, {})[severity] = by_label
-    plain = view.of_cells(view.material.values(view.results.metric(metric.name)))
-    return {
-        kind: {0: plain, **dict(sorted(each.items()))}
-        for kind, each in sorted(found.items(), key=_natural)
-    }
-
-
-def _natural(item: tuple[str, object]) -> list[tuple[int, str]]:
-    """Numbers within names in their order."""
-    return [
-        (int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", item[0])
-    ]
-
-
-def _means(
-    labels: list[str], severities: Severities, how: Quantity
-) -> dict[str, dict[int, Interval]]:
-    """By label and severity, over seeds, as printed."""
+def _means(labels: Sequence[str], severities: SeverityValues, shown: MetricFormat) -> SeverityMeans:
     return {
         label: {
-            severity: interval(_printed(found[label], how))
-            for severity, found in severities.items()
-            if label in found
+            severity: seed_interval(_printed(values[label], shown))
+            for severity, values in severities.items()
+            if label in values
         }
         for label in labels
     }
 
 
-def _worst(label: str, shifts: dict[str, Severities], how: Quantity) -> Mapping[int, float]:
-    """A label's figures where their mean is the worst, by seed."""
-    every = [f[label] for each in shifts.values() for f in each.values() if label in f]
-    pick = max if how.better == "lower" else min
-    return pick((_printed(each, how) for each in every), key=lambda each: fmean(each.values()))
+def _printed(values: SeedValues, shown: MetricFormat) -> dict[int, float]:
+    return {seed: shown.convert(value) for seed, value in values.items()}
 
 
-def _printed(values: Mapping[int, float], how: Quantity) -> dict[int, float]:
-    return {seed: how.of(value) for seed, value in values.items()}
+def _alt_text(
+    data: DatasetData,
+    shown: MetricFormat,
+    labels: Sequence[str],
+    shifts: Mapping[str, SeverityValues],
+) -> str:
+    alt = (
+        f"{shown.name} of {', '.join(labels)} on {data.dataset} against the severity of "
+        f"{', '.join(shifts)}."
+    )
+    worst = {label: _worst_values(label, shifts, shown) for label in labels}
+    detection = data.below_chance([shown.metric]).get(shown.metric)
+    if best := data.best_student(worst, shown.better, detection):
+        value = f"{shown.text(fmean(worst[best].values()))} {shown.unit}".rstrip()
+        alt += f" In the worst case {best} keeps the best mean ({value})."
+    return alt
 
 
-def _panel(axes: Axes, view: View, means: dict[str, dict[int, Interval]]) -> None:
-    for place, (label, each) in enumerate(means.items()):
-        style = view.look[label]
-        # Side by side, or their intervals would hide each other.
-        beside = np.array(list(each)) + (place / max(1, len(means) - 1) - 0.5) * 0.3
-        intervals(axes, "y", beside.tolist(), list(each.values()), style.color, 0.6)
+def _worst_values(
+    label: str, shifts: Mapping[str, SeverityValues], shown: MetricFormat
+) -> SeedValues:
+    """Return a label's values by seed on the set on which their mean is the worst."""
+    sets = [values for severities in shifts.values() for values in severities.values()]
+    printed = [_printed(values[label], shown) for values in sets if label in values]
+    worst = max if shown.better == "lower" else min
+    return worst(printed, key=lambda values: fmean(values.values()))
+
+
+def _draw_panel(axes: Axes, data: DatasetData, means: SeverityMeans) -> None:
+    for position, (label, intervals) in enumerate(means.items()):
+        style = data.styles[label]
+        # Labels stand side by side, or their intervals would hide each other.
+        shift = (position / max(1, len(means) - 1) - 0.5) * 0.3
+        x = np.array(list(intervals)) + shift
+        draw_intervals(axes, "y", x.tolist(), list(intervals.values()), style.color, 0.6)
         axes.plot(
-            beside,
-            [span.mean for span in each.values()],
+            x,
+            [interval.mean for interval in intervals.values()],
             color=style.color,
             linestyle=style.dashes,
             marker=style.marker,

@@ -3,98 +3,132 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from distillation_bench.bench.figures.axes import ticks
-from distillation_bench.bench.figures.dataset_view import Curves, NoData, View, figures_on, sets_of
-from distillation_bench.bench.figures.panels import evenly, panels
-from distillation_bench.bench.figures.request import Drawn
-from distillation_bench.bench.figures.style import COLUMN, FAINT, GREY, INK, LINE, PAGE, wrapped
+from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.layout import (
+    Margins,
+    NoData,
+    PanelGrid,
+    even_columns,
+    panel_grid,
+)
+from distillation_bench.bench.figures.appearance.style import (
+    COLUMN,
+    FAINT,
+    GREY,
+    INK,
+    LINE,
+    PAGE,
+)
+from distillation_bench.bench.figures.appearance.text_fit import wrap
+from distillation_bench.bench.figures.dataset_data import DatasetData
+from distillation_bench.bench.figures.figure_types import DrawnFigure
+from distillation_bench.bench.figures.notes import note_of_one_seed
+from distillation_bench.bench.figures.stored_curves import Curves, sets_to_show, values_on_set
 
-COLUMNS = 6
-HOLLOW: dict[str, Any] = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0.3, "alpha": 0.6}
-FULL: dict[str, Any] = {"marker": ".", "markersize": 1.8, "markeredgewidth": 0}
-"""A grey ring and a dot: a method's colour may be grey, too."""
+MAX_COLUMNS = 6
+MAX_SIDE = 1.6
+RING: dict[str, Any] = {"marker": "o", "markersize": 2.4, "markeredgewidth": 0.3, "alpha": 0.6}
+DOT: dict[str, Any] = {"marker": ".", "markersize": 1.8, "markeredgewidth": 0}
+"""Markers of two sets: a grey ring, and a dot in the label's colour, which may be grey, too."""
 
 
-def fidelity(view: View) -> list[Drawn]:
-    """A panel a student, with the diagonal; the test set and one of OOD inputs."""
-    every = {
-        label: view.curves(label, view.seed)
-        for label in view.labels
-        if label not in view.results.references
-    }
-    every = {label: curves for label, curves in every.items() if curves}
-    sets = sets_of(view, every, "fidelity/")[:2]
-    shown = {k: v for k, v in every.items() if all(f"fidelity/{each}" in v for each in sets)}
-    if not shown or not sets:
-        raise NoData("no pairs of a student's and the teacher's uncertainty")
-    columns = evenly(len(shown), COLUMNS)
-    width = COLUMN if columns <= 3 else PAGE
-    side = min(1.6, (width - 0.72 - (columns - 1) * 0.1) / columns)
-    titles = [wrapped(label, side) for label in shown]
-    tall = max(text.count("\n") + 1 for text in titles) * LINE + 0.08
-    page = panels(
-        len(shown),
-        columns,
-        side,
-        0.6 + columns * 1.7 if side == 1.6 else width,
-        between=(0.1, tall + 0.05),
-        top=tall,
-        left=0.62,
-        keys=_keys(sets),
-        note=view.note_of_seed(
-            f"epistemic uncertainty of the same examples, at most 500; ρ: Spearman's on "
-            f"{sets[-1]}; values below the axes' least are on them",
-            [*shown, *view.results.references],
-        ),
-    )
-    low, high = _limits(shown, sets)
-    agreement: dict[str, float] = {}
-    for axes, (label, curves), title in zip(page.axes, shown.items(), titles, strict=True):
-        _panel(axes, curves, sets, view.look.color(label), low, high)
-        figure = figures_on(view.record(label, view.seed), sets[-1]).get(
-            "teacher_spearman", math.nan
-        )
-        agreement[label] = figure
-        axes.text(0.05, 0.95, f"ρ {_rounded(figure)}", va="top", transform=axes.transAxes)
+def draw_fidelity(data: DatasetData) -> list[DrawnFigure]:
+    """Draw a panel for each student with the diagonal; the test set and one OOD set."""
+    curves, sets = _students(data)
+    grid, titles = _layout(data, curves, sets)
+    limits = _limits(curves, sets)
+    correlations = {label: _correlation(data, label, sets[-1]) for label in curves}
+    for axes, (label, arrays), title in zip(grid.axes, curves.items(), titles, strict=True):
+        _draw_panel(axes, arrays, sets, data.styles.color(label), limits)
+        text = f"ρ {_rounded(correlations[label])}"
+        axes.text(0.05, 0.95, text, va="top", transform=axes.transAxes)
         axes.set_title(title)
-        ticks(axes.xaxis, 2)
-        ticks(axes.yaxis, 3)
-    page.share()
-    page.name_axes(f"teacher [{view.unit}] (log)", f"student [{view.unit}] (log)")
-    finite = {k: {view.seed: v} for k, v in agreement.items() if math.isfinite(v)}
-    best = view.best(finite, "higher")
+        set_ticks(axes.xaxis, 2)
+        set_ticks(axes.yaxis, 3)
+    grid.share_scales()
+    unit = data.uncertainty_unit
+    grid.label_axes(f"teacher [{unit}] (log)", f"student [{unit}] (log)")
     alt = (
         f"Epistemic uncertainty of students against the teacher's on {' and '.join(sets)} of "
-        f"{view.dataset}, with the diagonal."
-        + (
-            f" Rank correlation on {sets[-1]} is highest for {best} ({agreement[best]:.2f})."
-            if best
-            else ""
-        )
+        f"{data.dataset}, with the diagonal."
     )
-    return [view.drawn("fidelity", f"Fidelity to the teacher on {view.dataset}", alt, page.figure)]
+    finite = {k: {data.seed: v} for k, v in correlations.items() if math.isfinite(v)}
+    if best := data.best_student(finite, "higher"):
+        value = f"{correlations[best]:.2f}"
+        alt += f" Rank correlation on {sets[-1]} is highest for {best} ({value})."
+    return [data.finish("fidelity", f"Fidelity to the teacher on {data.dataset}", alt, grid.figure)]
 
 
-def _panel(
-    axes: Axes, curves: Curves, sets: list[str], color: str, low: float, high: float
+def _students(data: DatasetData) -> tuple[dict[str, Curves], list[str]]:
+    """Return the arrays of each student, and the sets that are shown of all of them."""
+    students = [label for label in data.labels if label not in data.results.references]
+    stored = {label: data.curves(label, data.seed) for label in students}
+    stored = {label: arrays for label, arrays in stored.items() if arrays}
+    sets = sets_to_show(data.options.sets, stored.values(), "fidelity/")[:2]
+    curves = {
+        label: arrays
+        for label, arrays in stored.items()
+        if all(f"fidelity/{name}" in arrays for name in sets)
+    }
+    if not curves or not sets:
+        raise NoData("no pairs of a student's and the teacher's uncertainty")
+    return curves, sets
+
+
+def _layout(
+    data: DatasetData, curves: Mapping[str, Curves], sets: Sequence[str]
+) -> tuple[PanelGrid, list[str]]:
+    """Return the panels and the title of each."""
+    columns = even_columns(len(curves), MAX_COLUMNS)
+    width = COLUMN if columns <= 3 else PAGE
+    side = min(MAX_SIDE, (width - 0.72 - (columns - 1) * 0.1) / columns)
+    titles = [wrap(label, side) for label in curves]
+    title_height = max(title.count("\n") + 1 for title in titles) * LINE + 0.08
+    text = (
+        f"epistemic uncertainty of the same examples, at most 500; ρ: Spearman's on {sets[-1]}; "
+        "values below the axes' least are on them"
+    )
+    grid = panel_grid(
+        len(curves),
+        columns,
+        side,
+        0.6 + columns * 1.7 if side == MAX_SIDE else width,
+        between=(0.1, title_height + 0.05),
+        margins=Margins(left=0.62, top=title_height),
+        legend=_legend(sets),
+        note=note_of_one_seed(data, text, [*curves, *data.results.references]),
+    )
+    return grid, titles
+
+
+def _correlation(data: DatasetData, label: str, set_name: str) -> float:
+    """Return the recorded rank correlation with the teacher on a set; nan if there is none."""
+    values = values_on_set(data.record(label, data.seed), set_name)
+    return values.get("teacher_spearman", math.nan)
+
+
+def _draw_panel(
+    axes: Axes, curves: Curves, sets: Sequence[str], color: str, limits: tuple[float, float]
 ) -> None:
+    low, high = limits
     axes.plot([low, high], [low, high], color=FAINT, linewidth=0.8, zorder=0)
-    for key, look in zip(sets, (HOLLOW, FULL) if len(sets) == 2 else (FULL,), strict=True):
-        student, teacher = np.clip(curves[f"fidelity/{key}"], low, high)
+    for name, marker in zip(sets, (RING, DOT) if len(sets) == 2 else (DOT,), strict=True):
+        student, teacher = np.clip(curves[f"fidelity/{name}"], low, high)
         axes.plot(
             teacher,
             student,
             linestyle="none",
-            markeredgecolor=color if look is FULL else GREY,
-            markerfacecolor=color if look is FULL else "none",
+            markeredgecolor=color if marker is DOT else GREY,
+            markerfacecolor=color if marker is DOT else "none",
             rasterized=True,
-            **look,
+            **marker,
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -102,10 +136,10 @@ def _panel(
     axes.set_ylim(low / 1.3, high * 1.3)
 
 
-def _limits(shown: dict[str, Curves], sets: list[str]) -> tuple[float, float]:
-    """The largest value, and four decades below it or the least one."""
+def _limits(curves: Mapping[str, Curves], sets: Sequence[str]) -> tuple[float, float]:
+    """Return the largest value, and the least one but at most four decades below it."""
     values = np.concatenate(
-        [curves[f"fidelity/{key}"].ravel() for curves in shown.values() for key in sets]
+        [arrays[f"fidelity/{name}"].ravel() for arrays in curves.values() for name in sets]
     )
     high = float(values.max())
     if high <= 0:
@@ -114,14 +148,14 @@ def _limits(shown: dict[str, Curves], sets: list[str]) -> tuple[float, float]:
 
 
 def _rounded(value: float) -> str:
-    """With a true minus; of constants there is no rank correlation."""
+    """Return a correlation as text; constants have none."""
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "–"
 
 
-def _keys(sets: list[str]) -> list[tuple[Line2D, str]]:
+def _legend(sets: Sequence[str]) -> list[tuple[Line2D, str]]:
     ring = Line2D(
         [], [], color=GREY, markerfacecolor="none", linestyle="none", marker="o", markersize=3
     )
     dot = Line2D([], [], color=INK, marker=".", linestyle="none", markersize=4)
-    full = (dot, f"{sets[-1]}, in the method's colour")
-    return [full] if len(sets) == 1 else [(ring, sets[0]), full]
+    last = (dot, f"{sets[-1]}, in the method's colour")
+    return [last] if len(sets) == 1 else [(ring, sets[0]), last]

@@ -1,110 +1,137 @@
-"""Training curves of every loss term."""
+"""Training curves: every term of the loss by epoch."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from distillation_bench.bench.figures.axes import fit, scale_of, ticks
-from distillation_bench.bench.figures.dataset_view import NoData, View
-from distillation_bench.bench.figures.panels import evenly, panels
-from distillation_bench.bench.figures.request import Drawn
-from distillation_bench.bench.figures.style import COLUMN, PAGE, clean
+from distillation_bench.bench.figures.appearance.axis_scales import (
+    scale_suffix,
+    set_limits,
+    set_ticks,
+)
+from distillation_bench.bench.figures.appearance.layout import (
+    Margins,
+    NoData,
+    even_columns,
+    panel_grid,
+)
+from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE, LabelStyle
+from distillation_bench.bench.figures.appearance.text_fit import drawable
+from distillation_bench.bench.figures.dataset_data import DatasetData
+from distillation_bench.bench.figures.figure_types import DrawnFigure
+from distillation_bench.bench.figures.notes import note_over_seeds
 
-OTHER = ("stage", "epoch", "learning_rate", "gradient_norm")
-COLUMNS = 4
-POINTS = 100
+NOT_TERMS = ("stage", "epoch", "learning_rate", "gradient_norm")
+"""Columns of a history that are not terms of the loss."""
+MAX_COLUMNS = 4
+MAX_POINTS = 100
 
-Terms = dict[str, np.ndarray]
+Terms = Mapping[str, np.ndarray]
+"""Values of each term by epoch."""
 
 
-def training(view: View) -> list[Drawn]:
-    """A panel a term, a line a method: the mean over seeds, epoch by epoch."""
-    found = {
-        label: [_of_cell(view, label, seed) for seed in view.seeds(label)] for label in view.labels
+def draw_training(data: DatasetData) -> list[DrawnFigure]:
+    """Draw a panel for each term, a line for each label: the mean over seeds by epoch."""
+    histories = {
+        label: [t for seed in data.seeds(label) if (t := _terms_of_cell(data, label, seed))]
+        for label in data.labels
     }
-    found = {label: [each for each in runs if each] for label, runs in found.items()}
-    found = {label: runs for label, runs in found.items() if runs}
-    if not found:
+    histories = {label: seeds for label, seeds in histories.items() if seeds}
+    if not histories:
         raise NoData("no training was logged")
-    terms = list(dict.fromkeys(term for runs in found.values() for each in runs for term in each))
-    columns = evenly(len(terms), COLUMNS)
-    page = panels(
+    names = (name for seeds in histories.values() for history in seeds for name in history)
+    terms = list(dict.fromkeys(names))
+    columns = even_columns(len(terms), MAX_COLUMNS)
+    text = (
+        "terms before weighting, loss is their weighted sum; mean over seeds; stages follow each "
+        "other, members are averaged"
+    )
+    grid = panel_grid(
         len(terms),
         columns,
         1.15,
         COLUMN if columns == 1 else PAGE,
-        left=0.6,
+        margins=Margins(left=0.6),
         between=(0.45, 0.3),
-        keys=[view.look.key(label) for label in found],
-        note=view.note(
-            "terms before weighting, loss is their weighted sum; mean over seeds; stages follow "
-            "each other, members are averaged",
-            {label: len(runs) for label, runs in found.items()},
-        ),
+        legend=[data.styles.legend_entry(label) for label in histories],
+        note=note_over_seeds(data, text, {k: len(seeds) for k, seeds in histories.items()}),
     )
-    ends: dict[str, float] = {}
-    for axes, term in zip(page.axes, terms, strict=True):
-        every = []
-        for place, (label, runs) in enumerate(found.items()):
-            lines = [each[term] for each in runs if term in each]
-            if not lines:
-                continue
+    means = {term: _means(histories, term) for term in terms}
+    for axes, term in zip(grid.axes, terms, strict=True):
+        _draw_panel(axes, data, term, means[term], list(histories))
+    grid.share_scales(y=False)
+    grid.label_axes("epoch", "before weighting")
+    alt = f"Training curves of {', '.join(terms)} on {data.dataset} for {', '.join(histories)}."
+    if last := {label: mean[-1] for label, mean in means.get("loss", {}).items()}:
+        alt += f" Last loss: {', '.join(f'{label} {loss:.3g}' for label, loss in last.items())}."
+    return [data.finish("training", f"Training on {data.dataset}", alt, grid.figure)]
+
+
+def _means(histories: Mapping[str, Sequence[Terms]], term: str) -> dict[str, np.ndarray]:
+    """Return the mean of a term over seeds by epoch, of each label that has it."""
+    means = {}
+    for label, seeds in histories.items():
+        lines = [terms[term] for terms in seeds if term in terms]
+        if lines:
             length = min(map(len, lines))
-            mean = np.mean([line[:length] for line in lines], 0)
-            if term == "loss":
-                ends[label] = float(mean[-1])
-            step = max(1, length // POINTS)
-            style = view.look[label]
-            x = np.arange(1, length + 1)[::step]
-            axes.plot(
-                x,
-                mean[::step],
-                color=style.color,
-                linestyle=style.dashes,
-                marker=style.marker,
-                markevery=(3 * place % 20, 25),
-                markersize=2.5,
-                linewidth=0.8,
-            )
-            every.append(mean[np.isfinite(mean)])
-        fit(axes, "y", np.concatenate(every).tolist())
-        ticks(axes.yaxis)
-        axes.set_title(f"{clean(term)}{scale_of(axes, 'y')}")
-        ticks(axes.xaxis)
-    page.share(y=False)
-    page.name_axes("epoch", "before weighting")
-    alt = f"Training curves of {', '.join(terms)} on {view.dataset} for {', '.join(found)}."
-    if ends:
-        alt += (
-            " Last loss: "
-            + ", ".join(f"{label} {value:.3g}" for label, value in ends.items())
-            + "."
-        )
-    return [view.drawn("training", f"Training on {view.dataset}", alt, page.figure)]
+            means[label] = np.mean([line[:length] for line in lines], 0)
+    return means
 
 
-def _of_cell(view: View, label: str, seed: int) -> Terms:
-    """The terms of a cell's training; none if its history isn't one."""
+def _draw_panel(
+    axes: Axes,
+    data: DatasetData,
+    term: str,
+    means: Mapping[str, np.ndarray],
+    labels: Sequence[str],
+) -> None:
+    for label, mean in means.items():
+        _draw_line(axes, mean, data.styles[label], labels.index(label))
+    finite = [mean[np.isfinite(mean)] for mean in means.values()]
+    set_limits(axes, "y", np.concatenate(finite).tolist())
+    set_ticks(axes.yaxis)
+    axes.set_title(f"{drawable(term)}{scale_suffix(axes, 'y')}")
+    set_ticks(axes.xaxis)
+
+
+def _draw_line(axes: Axes, mean: np.ndarray, style: LabelStyle, position: int) -> None:
+    step = max(1, len(mean) // MAX_POINTS)
+    axes.plot(
+        np.arange(1, len(mean) + 1)[::step],
+        mean[::step],
+        color=style.color,
+        linestyle=style.dashes,
+        marker=style.marker,
+        markevery=(3 * position % 20, 25),
+        markersize=2.5,
+        linewidth=0.8,
+    )
+
+
+def _terms_of_cell(data: DatasetData, label: str, seed: int) -> Terms:
+    """Return the terms of a cell's training; empty if its history is not usable."""
     try:
-        return _terms(view.history(label, seed))
+        return _terms(data.history(label, seed))
     except (AttributeError, KeyError, TypeError, ValueError):
-        return view.leave_out(view.slot(label, seed), "history")
+        data.leave_out(data.key(label, seed), "history")
+        return {}
 
 
-def _terms(rows: list[dict[str, str]]) -> Terms:
-    """Each term's values by epoch; members that were trained in pieces are averaged."""
-    stages: dict[str, list[dict[str, str]]] = {}
+def _terms(rows: Sequence[Mapping[str, str]]) -> Terms:
+    """Return the terms of a history; members that were trained in pieces are averaged."""
+    stages: dict[str, list[Mapping[str, str]]] = {}
     for row in rows:
-        # Pieces of the teacher run beside each other, stages of a student one after another.
         stages.setdefault(row["stage"], []).append(row)
-    names = list(dict.fromkeys(name for row in rows for name in row if name not in OTHER))
-    found: Terms = {}
-    for name in names:
+    # Pieces of the teacher run side by side, stages of a student one after another.
+    are_pieces = all(stage.startswith("members") for stage in stages)
+    terms: dict[str, np.ndarray] = {}
+    for name in dict.fromkeys(name for row in rows for name in row if name not in NOT_TERMS):
         parts = [
-            np.array([float(row[name] or math.nan) for row in each]) for each in stages.values()
+            np.array([float(row[name] or math.nan) for row in stage]) for stage in stages.values()
         ]
-        beside = all(stage.startswith("members") for stage in stages)
-        found[name] = np.mean(parts, 0) if beside else np.concatenate(parts)
-    return found
+        terms[name] = np.mean(parts, 0) if are_pieces else np.concatenate(parts)
+    return terms

@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distillation_bench.bench.analysis.below_chance import detector, standing, standings
+from distillation_bench.bench.analysis.chance_level import (
+    auroc_metric,
+    teacher_detection,
+    teacher_detections,
+)
 from distillation_bench.bench.analysis.comparison import (
     as_csv,
     as_json,
@@ -23,18 +27,19 @@ from distillation_bench.bench.analysis.comparison import (
     compare,
     in_words,
 )
-from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.analysis.results import CellKey, Results
 from distillation_bench.bench.analysis.tables import formats
 from distillation_bench.bench.analysis.tables.entries import Choice, Table
 from distillation_bench.bench.analysis.tables.footnotes import notes
 from distillation_bench.bench.analysis.tables.leaderboard import average_ranks, make_boards, render
 from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 from distillation_bench.bench.cli.terminal import page
-from distillation_bench.bench.figures import Options, draw
+from distillation_bench.bench.figures.drawing import draw
+from distillation_bench.bench.figures.figure_types import FigureOptions
 from distillation_bench.bench.report import build
 from distillation_bench.bench.report.comparison_sections import comparisons
 
-Figures = dict[Slot, dict[str, float]]
+Figures = dict[CellKey, dict[str, float]]
 SEEDS = range(8)
 """So many that compare would tell two students apart."""
 
@@ -77,22 +82,22 @@ def by_dataset(tables: list[Table]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_teachers_mean_decides() -> None:
-    assert standing([0.4, 0.55]).is_worse_than_chance
-    assert not standing([0.5]).is_worse_than_chance and not standing([0.5]).reason
-    assert standing([0.4, math.nan, 0.58]).is_worse_than_chance
-    unknown = standing([math.nan])
-    assert unknown.is_unknown and not unknown.is_worse_than_chance
-    assert "not known" in unknown.reason and "not known" in standing([]).reason
-    assert "0.475" in standing([0.4, 0.55]).reason
-    words = [standing(each).word for each in ([0.4], [0.6], [])]
+    assert teacher_detection([0.4, 0.55]).is_below_chance
+    assert not teacher_detection([0.5]).is_below_chance and not teacher_detection([0.5]).reason
+    assert teacher_detection([0.4, math.nan, 0.58]).is_below_chance
+    unknown = teacher_detection([math.nan])
+    assert unknown.is_unknown and not unknown.is_below_chance
+    assert "not known" in unknown.reason and "not known" in teacher_detection([]).reason
+    assert "0.475" in teacher_detection([0.4, 0.55]).reason
+    words = [teacher_detection(each).verdict for each in ([0.4], [0.6], [])]
     assert words == ["worse", "better", "unknown"]
 
 
 def test_what_detects_goes_by_an_auroc() -> None:
-    assert [detector(f"ood_{name}") for name in ("auroc", "aupr", "fpr95")] == ["ood_auroc"] * 3
-    assert detector("ours", score="total") == "ood_auroc"
-    assert detector("misclassification_auroc") == "misclassification_auroc"
-    assert not any(map(detector, ("nll", "aurc", "teacher_spearman", "ece")))
+    assert [auroc_metric(f"ood_{name}") for name in ("auroc", "aupr", "fpr95")] == ["ood_auroc"] * 3
+    assert auroc_metric("ours", score="total") == "ood_auroc"
+    assert auroc_metric("misclassification_auroc") == "misclassification_auroc"
+    assert not any(map(auroc_metric, ("nll", "aurc", "teacher_spearman", "ece")))
 
 
 def test_the_same_score_and_set_decide(results_of: Callable[..., Results]) -> None:
@@ -103,10 +108,10 @@ def test_the_same_score_and_set_decide(results_of: Callable[..., Results]) -> No
     own |= {f"ood_{name}:{place}": 0.3 for place in places for name in ("aupr", "fpr95")}
     results = results_of(figures_of("d", ensemble=own, kd=dict.fromkeys(own, 0.9)))
     metrics = {text: results.metric(text) for text in own}
-    figures = results.many_figures([*metrics.values()])
-    found = standings(results, [*metrics.values()], figures)
+    figures = results.values_of([*metrics.values()])
+    found = teacher_detections(results, [*metrics.values()], figures)
     for text, metric in metrics.items():
-        assert found["d", metric].is_worse_than_chance == (text.partition(":")[2] in below)
+        assert found["d", metric].is_below_chance == (text.partition(":")[2] in below)
 
 
 def test_errors_are_detected_too(results_of: Callable[..., Results]) -> None:
@@ -230,7 +235,7 @@ def test_every_format_says_so(both: Results) -> None:
     assert "xcolor" not in formats.as_latex(others) and "chance" not in formats.as_text(others)
 
 
-def test_what_is_worse_than_chance_sorts_nothing(both: Results) -> None:
+def test_what_is_below_chance_sorts_nothing(both: Results) -> None:
     (table,) = make_tables(both, Choice(datasets=("spiral",), sort="ood_auroc"))
     assert [name for name, _ in table.rows] == ["ensemble", "kd", "hydra"]
     assert "worse than chance, nothing to put methods in order by" in " ".join(table.remarks)
@@ -246,7 +251,7 @@ def test_what_is_worse_than_chance_sorts_nothing(both: Results) -> None:
 def test_compare_has_no_test_and_no_better(both: Results) -> None:
     found = compare(both, "ood_auroc")
     assert [entry.dataset for entry in found.datasets] == ["digits"]
-    assert list(found.of_chance) == ["spiral"]
+    assert list(found.below_chance) == ["spiral"]
     text = " ".join(as_text(found).split())
     assert "On spiral, ood_auroc is not compared: the teacher itself detects worse than" in text
     assert "spiral: ood_auroc, against" not in text
@@ -291,7 +296,7 @@ def test_across_datasets_it_counts_in_no_rank(results_of: Callable[..., Results]
 
 
 def figures_by(results: Results, *names: str, **options: Any) -> dict[str, Any]:
-    return {each.name: each for each in draw(results, names, Options(**options))}
+    return {each.name: each for each in draw(results, names, FigureOptions(**options))}
 
 
 def test_dots_mark_none(both: Results) -> None:

@@ -7,17 +7,18 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from distillation_bench.bench.analysis.bounds import clamped_words
 from distillation_bench.bench.analysis.comparison import as_text, compare
-from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.analysis.results import CellKey, Results
 from distillation_bench.bench.analysis.tables import formats
 from distillation_bench.bench.analysis.tables.entries import Choice
 from distillation_bench.bench.analysis.tables.leaderboard import make_boards, render
 from distillation_bench.bench.analysis.tables.paper_tables import make_tables
-from distillation_bench.bench.figures import Options, draw
+from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_variances
+from distillation_bench.bench.figures.drawing import draw
+from distillation_bench.bench.figures.figure_types import FigureOptions
 from distillation_bench.bench.report import build
 
-Figures = dict[Slot, dict[str, float]]
+Figures = dict[CellKey, dict[str, float]]
 
 
 def test_a_temperature_at_a_bound_is_marked_where_it_counts(
@@ -50,7 +51,7 @@ def test_a_temperature_at_a_bound_is_marked_where_it_counts(
     compared = [compare(results, name) for name in ("nll_tempered", "nll")]
     assert [said in " ".join(as_text(each).split()) for each in compared] == [True, False]
     for name in ("nll_tempered", "nll"):
-        (drawn,) = draw(results, ["metrics"], Options(metrics=(name,)))
+        (drawn,) = draw(results, ["metrics"], FigureOptions(metrics=(name,)))
         assert (said in drawn.note) == (name != "nll")
 
 
@@ -63,12 +64,12 @@ def test_clamped_variances_are_named_with_the_largest_share() -> None:
     rows = [row("ensemble", "0.25", "0.25"), row("kd", "0.0", "0.25"), row("hydra", "0.004", "0.1")]
     rows.append(row("hydra", "0.012", "0.0"))
     own = frozenset(["ensemble"])
-    assert clamped_words(rows, own) == (
+    assert describe_clamped_variances(rows, own) == (
         "variances clamped to exp(±15) on some evaluation set: the teacher (up to 25 % of them), "
         "hydra (up to 1.2 % of them)"
     )
-    assert clamped_words([row("kd", "0.0", "0.0"), row("old", "", "")], own) == ""
-    assert clamped_words([{"dataset": "d", "label": "older", "seed": "0"}], own) == ""
+    assert describe_clamped_variances([row("kd", "0.0", "0.0"), row("old", "", "")], own) == ""
+    assert describe_clamped_variances([{"dataset": "d", "label": "older", "seed": "0"}], own) == ""
 
 
 def test_boards_tables_and_reports_tell_of_clamped_variances(

@@ -30,7 +30,7 @@ from distillation_bench.bench.analysis.comparison import (
 )
 from distillation_bench.bench.analysis.comparison.across_datasets import over_datasets
 from distillation_bench.bench.analysis.comparison.blocks import Blocks
-from distillation_bench.bench.analysis.results import Results, Slot, read
+from distillation_bench.bench.analysis.results import CellKey, Results, read
 from distillation_bench.bench.analysis.statistics import sign_flip_p
 from distillation_bench.bench.analysis.tables.entries import Choice
 from distillation_bench.bench.analysis.tables.latex import preamble
@@ -238,7 +238,7 @@ def test_a_dataset_that_is_named_five_times_is_one(made: Made) -> None:
     assert [entry.dataset for entry in found.datasets] == ["digits"]
     assert found.across is None and found.pooled == ()
     assert as_text(found) == as_text(compare(results))
-    blocks = Blocks(results, found.metric, results.figures(found.metric), ["kd", "gauss"])
+    blocks = Blocks(results, found.metric, results.values(found.metric), ["kd", "gauss"])
     with pytest.raises(AssertionError, match="twice"):
         over_datasets(blocks, ["digits"] * 5, ["kd", "gauss"], "", "lower")
 
@@ -578,7 +578,7 @@ def test_simulated_runs_are_as_those_that_are_read(
     assert make_tables(on_disk, choice) == make_tables(simulated, choice)
 
 
-def _index(slot: Slot) -> tuple[int, ...]:
+def _index(slot: CellKey) -> tuple[int, ...]:
     dataset, label, seed = slot
     return int(dataset[1:]), seed, int(label[1:])
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from distillation_bench.bench.analysis.summaries import summarise
 from distillation_bench.bench.analysis.tables.leaderboard import (
     average_ranks,
     make_boards,
     render,
-    summarise,
 )
 
 METRICS = {

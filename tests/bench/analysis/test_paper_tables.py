@@ -13,8 +13,8 @@ import pytest
 from scipy import stats
 from tests.simulation.daggers import daggers
 
-from distillation_bench.bench.analysis.metric_formats import quantity
-from distillation_bench.bench.analysis.results import Results, Slot
+from distillation_bench.bench.analysis.metric_formats import metric_format
+from distillation_bench.bench.analysis.results import CellKey, Results
 from distillation_bench.bench.analysis.tables.entries import Choice, Entry, Table
 from distillation_bench.bench.analysis.tables.footnotes import notes
 from distillation_bench.bench.analysis.tables.formats import as_csv, as_markdown, as_text
@@ -28,7 +28,7 @@ from distillation_bench.bench.storage.run_folder import Run
 Maker = Callable[..., Run]
 
 
-def of(metric: str, **labels: list[float]) -> dict[Slot, dict[str, float]]:
+def of(metric: str, **labels: list[float]) -> dict[CellKey, dict[str, float]]:
     """Figures of one metric on dataset d, by label, a value a seed."""
     return {
         ("d", label, seed): {metric: value}
@@ -68,8 +68,8 @@ def test_units_are_those_of_papers(results_of: Callable[..., Results]) -> None:
 def test_sizes_follow_the_largest(results_of: Callable[..., Results]) -> None:
     results = results_of(of("flops", kd=[2_500_000.0], single=[900.0]))
     metric = results.metric("flops")
-    assert quantity(metric, [2_500_000.0, 900.0]).header == "FLOPs [M]"
-    assert quantity(metric, [0.0]).header == "FLOPs"
+    assert metric_format(metric, [2_500_000.0, 900.0]).header == "FLOPs [M]"
+    assert metric_format(metric, [0.0]).header == "FLOPs"
     (table,) = make_tables(results, Choice(metrics=("flops",)))
     assert "2.50" in as_text([table]) and not any(e.mark for e in table.entries)
 

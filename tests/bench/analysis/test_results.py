@@ -48,7 +48,7 @@ def test_a_selector_finds_its_figure(
     make_run: MakeRun, tmp_path: Path, text: str, expected: float
 ) -> None:
     results = one(make_run, tmp_path)
-    found = results.figures(results.metric(text))
+    found = results.values(results.metric(text))
     assert found["digits", "kd", 1] == expected and len(found) == 4
 
 
@@ -65,7 +65,7 @@ def test_a_selector_without_figures_is_one_line(
 ) -> None:
     results = one(make_run, tmp_path)
     with pytest.raises(UsageError, match=said) as caught:
-        results.figures(results.metric(text))
+        results.values(results.metric(text))
     assert "\n" not in str(caught.value)
 
 
@@ -73,8 +73,8 @@ def test_non_finite_figures_stay(make_run: MakeRun, tmp_path: Path) -> None:
     row = {"nll": math.nan, "ece@rotation/3": math.inf}
     make_run(tmp_path / "a", {("digits", "kd", 0): row})
     results = read([tmp_path / "a"])
-    assert math.isnan(results.figures(results.metric("nll"))["digits", "kd", 0])
-    assert results.figures(results.metric("ece@rotation/3"))["digits", "kd", 0] == math.inf
+    assert math.isnan(results.values(results.metric("nll"))["digits", "kd", 0])
+    assert results.values(results.metric("ece@rotation/3"))["digits", "kd", 0] == math.inf
 
 
 def test_two_halves_are_one(make_run: MakeRun, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_two_halves_are_one(make_run: MakeRun, tmp_path: Path) -> None:
     expected = read([tmp_path / "all"])
     assert list(together.cells) == list(expected.cells)
     for text in ("nll", "nll@rotation/3"):
-        assert together.figures(together.metric(text)) == expected.figures(expected.metric(text))
+        assert together.values(together.metric(text)) == expected.values(expected.metric(text))
     assert together.seeds("digits", "kd") == [0, 1, 2, 3]
     assert together.record(("digits", "kd", 3)) is not None
 
@@ -121,7 +121,7 @@ def test_other_protocols_are_refused_or_marked(
         read(folders)
     results = read(folders, mixed=True)
     assert "gauss (b)" in results.labels("digits") and "kd" in results.labels("digits")
-    found = results.figures(results.metric("nll@rotation/3"))
+    found = results.values(results.metric("nll@rotation/3"))
     assert found["digits", "gauss (b)", 0] == 5.0
 
 
@@ -168,7 +168,7 @@ def test_a_damaged_record_is_named(make_run: MakeRun, tmp_path: Path) -> None:
     results = read([run.folder])
     assert len(results.statuses) == len(results.cells) - 1
     for text in ("nll", "nll@rotation/3"):
-        assert len(results.figures(results.metric(text))) == 3
+        assert len(results.values(results.metric(text))) == 3
 
 
 def test_figures_that_differ_are_never_chosen_between(make_run: MakeRun, tmp_path: Path) -> None:

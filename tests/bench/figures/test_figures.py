@@ -22,20 +22,27 @@ from distillation_bench.bench.analysis.statistics import Interval
 from distillation_bench.bench.cli.commands.plot import FigureContent, plot
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.figures import PLOTS, Drawn, Options, draw, rendering, to_bytes
-from distillation_bench.bench.figures.axes import fit, intervals, scale_of, ticks
-from distillation_bench.bench.figures.families.quality_and_cost import _latencies
-from distillation_bench.bench.figures.panels import panels
-from distillation_bench.bench.figures.rendering import render
-from distillation_bench.bench.figures.style import (
-    MARGIN,
-    SIZE,
-    Look,
-    clean,
-    style,
-    width_of,
-    wrapped,
+from distillation_bench.bench.figures import rendering
+from distillation_bench.bench.figures.appearance.axis_scales import (
+    draw_intervals,
+    scale_suffix,
+    set_limits,
+    set_ticks,
 )
+from distillation_bench.bench.figures.appearance.image_files import to_bytes
+from distillation_bench.bench.figures.appearance.layout import panel_grid
+from distillation_bench.bench.figures.appearance.style import FONT_SIZE, LabelStyles, figure_style
+from distillation_bench.bench.figures.appearance.text_fit import (
+    MARGIN,
+    drawable,
+    text_width,
+    wrap,
+)
+from distillation_bench.bench.figures.drawing import draw
+from distillation_bench.bench.figures.families.quality_and_cost import _latencies
+from distillation_bench.bench.figures.figure_types import DrawnFigure, FigureOptions
+from distillation_bench.bench.figures.registry import FIGURE_KINDS
+from distillation_bench.bench.figures.rendering import render
 from distillation_bench.bench.storage.run_folder import Run
 
 Make = Callable[..., Run]
@@ -99,20 +106,20 @@ def a_run(
     return read([folder])
 
 
-def texts(drawn: Drawn) -> list[str]:
+def texts(drawn: DrawnFigure) -> list[str]:
     """Everything that is written in a figure."""
     found = drawn.figure.findobj(Text)
     return [each.get_text() for each in found if isinstance(each, Text) and each.get_text()]
 
 
-def one(results: Results, name: str, **options: Any) -> Drawn:
-    (drawn,) = draw(results, [name], Options(**options))
+def one(results: Results, name: str, **options: Any) -> DrawnFigure:
+    (drawn,) = draw(results, [name], FigureOptions(**options))
     return drawn
 
 
 def test_latency_is_a_variants_whatever_seeds_are_shown() -> None:
     told = {("d", "kd", 0): 2e-3, ("d", "kd", 1): 0.0, ("d", "single", 1): 0.0, ("e", "kd", 1): 1.0}
-    results = SimpleNamespace(told={k: SimpleNamespace(latency=v) for k, v in told.items()})
+    results = SimpleNamespace(facts={k: SimpleNamespace(latency=v) for k, v in told.items()})
     view: Any = SimpleNamespace(results=results, dataset="d", labels=["kd", "single"])
     assert _latencies(view) == {"kd": {0: 2.0}}
 
@@ -127,7 +134,7 @@ def test_every_figure_of_a_dataset_is_drawn_once(make_run: Make, tmp_path: Path)
         parameters={"hydra+[heads=5]": {"heads": 5}, "hydra+[heads=10]": {"heads": 10}},
     )
     names = [drawn.name for drawn in draw(results)]
-    assert names == [f"{name}-plane" for name in PLOTS if name not in ("bands", "ranks")]
+    assert names == [f"{name}-plane" for name in FIGURE_KINDS if name not in ("bands", "ranks")]
 
 
 def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_path: Path) -> None:
@@ -136,7 +143,8 @@ def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_pat
     program = (
         "import sys, hashlib; from pathlib import Path\n"
         "from distillation_bench.bench.analysis.results import read\n"
-        "from distillation_bench.bench.figures import draw, to_bytes\n"
+        "from distillation_bench.bench.figures.appearance.image_files import to_bytes\n"
+        "from distillation_bench.bench.figures.drawing import draw\n"
         "for name in ('maps', 'fidelity', 'metrics'):\n"
         "  (d,) = draw(read([Path(sys.argv[1])]), [name])\n"
         "  for kind in ('svg', 'png', 'pdf'):\n"
@@ -156,17 +164,17 @@ def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_pat
     assert there.stdout.split() == here
 
 
-def test_a_choice_changes_no_look(make_run: Make, tmp_path: Path) -> None:
+def test_a_selection_changes_no_style(make_run: Make, tmp_path: Path) -> None:
     labels = ["ensemble", *(f"hydra+[{i}]" for i in range(39))]
     methods = {label: label.split("[")[0] for label in labels}
     make_run(tmp_path / "run", {("d", k, 0): {"nll": 1.0} for k in labels}, methods=methods)
-    look = Look(read([tmp_path / "run"]))
-    styles = [(look[k].color, look[k].marker, str(look[k].dashes)) for k in labels]
-    assert len(set(styles)) == 40
+    styles = LabelStyles(read([tmp_path / "run"]))
+    shown = [(styles[k].color, styles[k].marker, str(styles[k].dashes)) for k in labels]
+    assert len(set(shown)) == 40
     results = read([tmp_path / "run"])
     drawn = one(results, "metrics", labels=(labels[7],))
     colors = {line.get_color() for line in drawn.figure.axes[0].lines[:1]}
-    assert colors == {look.color(labels[7])}
+    assert colors == {styles.color(labels[7])}
 
 
 def test_histograms_say_the_total_variation(make_run: Make, tmp_path: Path) -> None:
@@ -260,7 +268,7 @@ def test_mistakes_are_one_line(
 ) -> None:
     results = a_run(make_run, tmp_path / "run", ["kd"], seeds=1)
     with pytest.raises(UsageError) as caught:
-        list(draw(results, [name], Options(**options)))
+        list(draw(results, [name], FigureOptions(**options)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -273,7 +281,7 @@ def test_hostile_names_are_drawn_as_they_are(make_run: Make, tmp_path: Path) -> 
         assert re.fullmatch(r"[A-Za-z0-9.+_-]+", drawn.name)
     legend = one(results, "roc").figure.legends[0]
     shown = [text.get_text().strip() for text in legend.get_texts()]
-    assert shown == [f"{clean(label).strip()}  70.00" for label in results.labels()]
+    assert shown == [f"{drawable(label).strip()}  70.00" for label in results.labels()]
 
 
 @pytest.mark.parametrize("count", [1, 2, 14])
@@ -283,17 +291,17 @@ def test_nothing_leaves_the_paper_or_is_too_small(
     labels = [f"method {i} with a rather long name" for i in range(count)]
     results = a_run(make_run, tmp_path / "run", labels, seeds=2)
     for drawn in draw(results):
-        with style():
+        with figure_style():
             drawn.figure.draw_without_rendering()
         width = drawn.figure.bbox.width
         for text in written(drawn):
             box = text.get_window_extent()
-            assert float(text.get_fontsize()) >= SIZE
+            assert float(text.get_fontsize()) >= FONT_SIZE
             assert box.x0 >= -1, (drawn.name, text.get_text())
             assert box.x1 <= width + 1, (drawn.name, text.get_text())
 
 
-def written(drawn: Drawn) -> list[Text]:
+def written(drawn: DrawnFigure) -> list[Text]:
     """The texts that are seen: matplotlib keeps ticks beyond the ends of axes, too."""
     beyond = set()
     for axes in drawn.figure.axes:
@@ -309,11 +317,11 @@ def written(drawn: Drawn) -> list[Text]:
 def test_text_is_wrapped_by_its_width() -> None:
     text = "hydra+[b=0.5,heads=20,lam=0]"
     for lines in (2, 3, 5):
-        parts = wrapped(text, 0.9, lines).split("\n")
+        parts = wrap(text, 0.9, lines).split("\n")
         assert len(parts) <= lines
-        assert all(width_of(part) <= 0.9 * MARGIN + width_of("…") for part in parts)
-    assert wrapped("short", 2.0) == "short"
-    assert wrapped(text, 0.9, 1).endswith("…")
+        assert all(text_width(part) <= 0.9 * MARGIN + text_width("…") for part in parts)
+    assert wrap("short", 2.0) == "short"
+    assert wrap(text, 0.9, 1).endswith("…")
 
 
 @pytest.mark.parametrize(
@@ -326,27 +334,27 @@ def test_text_is_wrapped_by_its_width() -> None:
     ],
 )
 def test_scales_fit_the_values(values: list[float], scale: str) -> None:
-    axes = panels(1, 1, 1.0).axes[0]
-    fit(axes, "y", values)
-    ticks(axes.yaxis)
+    axes = panel_grid(1, 1, 1.0).axes[0]
+    set_limits(axes, "y", values)
+    set_ticks(axes.yaxis)
     low, high = axes.get_ylim()
     assert axes.get_yscale() == scale
     assert low < min(values) and high > max(values)
 
 
 def test_a_share_has_a_linear_axis_that_ends_with_its_range() -> None:
-    axes = panels(1, 1, 1.0).axes[0]
-    fit(axes, "y", [0.1, 99.0], [-400.0, 500.0], (0.0, 100.0))
+    axes = panel_grid(1, 1, 1.0).axes[0]
+    set_limits(axes, "y", [0.1, 99.0], [-400.0, 500.0], (0.0, 100.0))
     low, high = axes.get_ylim()
-    assert axes.get_yscale() == "linear" and scale_of(axes, "y") == ""
+    assert axes.get_yscale() == "linear" and scale_suffix(axes, "y") == ""
     assert -5 < low <= 0 and 100 <= high < 105
 
 
 def test_an_interval_that_the_frame_cuts_has_an_arrowhead() -> None:
-    axes = panels(1, 1, 1.0).axes[0]
+    axes = panel_grid(1, 1, 1.0).axes[0]
     axes.set_ylim(0, 1)
     spans = [Interval(0.5, 0.4, 0.6), Interval(0.5, -3.0, 0.7), Interval(0.5, math.nan, math.nan)]
-    intervals(axes, "y", [1, 2, 3], spans, "#000000")
+    draw_intervals(axes, "y", [1, 2, 3], spans, "#000000")
     line, head = axes.lines
     assert np.asarray(line.get_ydata()) == pytest.approx([0.4, 0.6, math.nan, 0, 0.7], nan_ok=True)
     assert (head.get_marker(), np.asarray(head.get_xydata()).tolist()) == ("v", [[2, 0]])
@@ -425,7 +433,9 @@ def test_a_linked_folder_of_figures_is_not_followed(make_run: Make, tmp_path: Pa
 
 
 def test_plotting_needs_no_torch() -> None:
-    program = "import sys, distillation_bench.bench.figures; print('torch' in sys.modules)"
+    program = (
+        "import sys, distillation_bench.bench.figures.rendering; print('torch' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=IMPORT_FOLDER,

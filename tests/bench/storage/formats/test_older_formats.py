@@ -54,7 +54,7 @@ def test_the_values_are_as_written(run: Run) -> None:
         assert new["headline"] == old["headline"] and new["format"] == FORMAT
         assert [entry["values"] for entry in new["sets"]] == [e["figures"] for e in old["sets"]]
     results = read([run.folder])
-    assert set(results.figures(results.metric("nll"))) == {("sine", "kd", 0), ("sine", "kd", 1)}
+    assert set(results.values(results.metric("nll"))) == {("sine", "kd", 0), ("sine", "kd", 1)}
 
 
 def test_nothing_is_wrong_with_it_and_reading_changes_nothing(run: Run) -> None:

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distillation_bench.bench.analysis.below_chance import Standing, detectors, standings
-from distillation_bench.bench.analysis.bounds import bound_words, temperatures_at_bound
+from distillation_bench.bench.analysis.chance_level import (
+    TeacherDetection,
+    auroc_metrics,
+    teacher_detections,
+)
 from distillation_bench.bench.analysis.comparison.across_datasets import (
-    Across,
+    AcrossDatasets,
     Incomplete,
     Pooled,
     left_out,
@@ -24,9 +27,13 @@ from distillation_bench.bench.analysis.comparison.pairs import (
     pairs_of,
     untested,
 )
-from distillation_bench.bench.analysis.metric_formats import quantity
-from distillation_bench.bench.analysis.results import Metric, Results, Slot
+from distillation_bench.bench.analysis.metric_formats import metric_format
+from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results
 from distillation_bench.bench.analysis.statistics import ALPHA, seeds_needed, smallest_p
+from distillation_bench.bench.analysis.values_at_bounds import (
+    describe_temperatures,
+    temperatures_at_bound,
+)
 from distillation_bench.bench.common.errors import UsageError
 
 DEFAULT_METRIC = "nll"
@@ -90,16 +97,16 @@ class Comparison:
         pooled: on exactly these datasets.
     """
 
-    metric: Metric
+    metric: MetricInfo
     baseline: str
     note: str
     references: frozenset[str]
     datasets: tuple[OnDataset, ...]
     absent: Mapping[str, str]
-    of_chance: Mapping[str, str]
+    below_chance: Mapping[str, str]
     unjudged: Mapping[str, str]
     at_bound: str
-    across: Across | None
+    across: AcrossDatasets | None
     no_across: str
     incomplete: Mapping[str, str]
     pooled: tuple[Pooled, ...]
@@ -107,7 +114,7 @@ class Comparison:
     @property
     def not_compared(self) -> Mapping[str, str]:
         """Datasets without a comparison, with the reason."""
-        return {**self.absent, **self.of_chance}
+        return {**self.absent, **self.below_chance}
 
     @property
     def is_tested(self) -> bool:
@@ -148,15 +155,15 @@ def compare_all(
         UsageError: a name is unknown, or nothing can be compared.
     """
     # A dataset that is named twice is no evidence twice.
-    kept = results.chosen_datasets(datasets) if datasets else []
+    kept = results.select_datasets(datasets) if datasets else []
     parsed = [results.metric(each) for each in dict.fromkeys(metrics)]
     baseline = _the_one(baseline, results) if baseline else ""
-    wanted = {*results.chosen_labels(labels), *([baseline] if baseline else [])}
+    wanted = {*results.select_labels(labels), *([baseline] if baseline else [])}
     chosen = [label for label in results.labels() if label in wanted]
     asked = {*(chosen if labels else ()), baseline}
     rivals = [each for each in chosen if each in asked or each not in results.references]
-    figures = results.many_figures(parsed, detectors(parsed).values())
-    stands = standings(results, parsed, figures)
+    figures = results.values_of(parsed, auroc_metrics(parsed).values())
+    stands = teacher_detections(results, parsed, figures)
     return [
         _compare(results, metric, figures[metric], baseline, kept, chosen, rivals, stands)
         for metric in parsed
@@ -164,7 +171,7 @@ def compare_all(
 
 
 def _the_one(name: str, results: Results) -> str:
-    variants = results.chosen_labels([name], option="--baseline")
+    variants = results.select_labels([name], option="--baseline")
     if len(variants) > 1:
         raise UsageError(f"--baseline {name}: which of {', '.join(variants)}?")
     return variants[0]
@@ -172,13 +179,13 @@ def _the_one(name: str, results: Results) -> str:
 
 def _compare(
     results: Results,
-    metric: Metric,
-    figures: Mapping[Slot, float],
+    metric: MetricInfo,
+    figures: Mapping[CellKey, float],
     baseline: str,
     datasets: Sequence[str],
     chosen: Sequence[str],
     rivals: Sequence[str],
-    stands: Mapping[tuple[str, Metric], Standing],
+    stands: Mapping[tuple[str, MetricInfo], TeacherDetection],
 ) -> Comparison:
     chosen, rivals, note = _family(results, metric, baseline, chosen, rivals)
     blocks = Blocks(results, metric, figures, chosen)
@@ -202,7 +209,7 @@ def _compare(
         absent,
         of_chance,
         {n: standing[n].reason for n in names if n in standing and standing[n].is_unknown},
-        bound_words([metric.name], compared, temperatures_at_bound(results.rows)),
+        describe_temperatures([metric.name], compared, temperatures_at_bound(results.rows)),
         across,
         no_across,
         incomplete,
@@ -212,14 +219,14 @@ def _compare(
 
 def _family(
     results: Results,
-    metric: Metric,
+    metric: MetricInfo,
     baseline: str,
     chosen: Sequence[str],
     rivals: Sequence[str],
 ) -> tuple[Sequence[str], Sequence[str], str]:
     """Labels to show and those to test in a metric, and what must be said of it."""
     note = ""
-    if quantity(metric, ()).exact:
+    if metric_format(metric, ()).exact:
         note = f"{metric}: what a student costs is chosen, not measured, so nothing is tested."
         rivals = ()
     elif metric.name.startswith("teacher_") and results.references & set(chosen):
@@ -235,8 +242,12 @@ def _family(
 
 
 def _over_datasets(
-    blocks: Blocks, datasets: Sequence[str], labels: Sequence[str], baseline: str, metric: Metric
-) -> tuple[Across | None, str]:
+    blocks: Blocks,
+    datasets: Sequence[str],
+    labels: Sequence[str],
+    baseline: str,
+    metric: MetricInfo,
+) -> tuple[AcrossDatasets | None, str]:
     """What holds across datasets, or why nothing is said."""
     try:
         return over_datasets(blocks, datasets, labels, baseline, metric.better), ""
@@ -254,7 +265,7 @@ def _on_each(
     baseline: str,
     better: str,
     rivals: Sequence[str],
-    standing: Mapping[str, Standing],
+    standing: Mapping[str, TeacherDetection],
 ) -> tuple[list[OnDataset], dict[str, str], dict[str, str]]:
     """What is compared; why nothing can be on a dataset; where the teacher is worse than chance."""
     entries: list[OnDataset] = []
@@ -266,7 +277,7 @@ def _on_each(
         except _Nothing as reason:
             absent[dataset] = str(reason)
             continue
-        if dataset in standing and standing[dataset].is_worse_than_chance:
+        if dataset in standing and standing[dataset].is_below_chance:
             of_chance[dataset] = standing[dataset].reason
         else:
             entries.append(entry)

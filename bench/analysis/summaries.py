@@ -1,0 +1,59 @@
+"""Values over seeds: mean, standard deviation and n, and the order from best to worst."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Values of a metric over seeds.
+
+    Attributes:
+        mean: nan or inf if a value is.
+        deviation: standard deviation with n − 1; nan for n = 1, or if a value is not finite.
+        n: number of seeds.
+    """
+
+    mean: float
+    deviation: float
+    n: int
+
+    def __str__(self) -> str:
+        if math.isnan(self.mean):
+            return "nan"
+        deviation = "" if math.isnan(self.deviation) else f" ± {_digits(self.deviation)}"
+        return f"{_digits(self.mean)}{deviation}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Return the mean and the standard deviation of at least one value."""
+    if not all(map(math.isfinite, values)):
+        mean = math.nan if any(map(math.isnan, values)) else math.inf
+        return Summary(mean, math.nan, len(values))
+    return Summary(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+
+
+def best_first(summaries: Mapping[str, Summary], better: str) -> list[str]:
+    """Return labels from best to worst by mean.
+
+    Labels with fewer seeds than another one, or whose mean is nan, are left out.
+
+    Args:
+        summaries: summary of each label.
+        better: "higher", else the lower mean is better.
+    """
+    most = max((summary.n for summary in summaries.values()), default=0)
+    means = {
+        label: summary.mean
+        for label, summary in summaries.items()
+        if summary.n == most and not math.isnan(summary.mean)
+    }
+    return sorted(means, key=lambda label: means[label], reverse=better == "higher")

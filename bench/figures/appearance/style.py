@@ -1,0 +1,149 @@
+"""Colours, markers and dashes of labels, sizes, and the settings of matplotlib.
+
+Sizes are in inches and points as printed: one column of a two-column paper is 3.3 inches wide, both
+are 6.9, and no text is smaller than 7 points.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.lines import Line2D
+
+from distillation_bench.bench.analysis.results import Results
+
+COLUMN, PAGE = 3.3, 6.9
+"""Widths of one column and of a page, in inches."""
+FONT, FONT_SIZE = "DejaVu Sans", 7.0
+LINE = 0.125
+"""Height of a line of text, in inches."""
+DOTS_PER_INCH = 300
+
+INK, GREY, FAINT = "#000000", "#6B6B6B", "#D0D0D0"
+DIM = "#A6A6A6"
+"""Colour of values in which no method is best, since the teacher is worse than chance."""
+UNCERTAINTY_COLORMAP = "cividis"
+"""Even in lightness, and the same for readers with a colour vision deficiency."""
+
+# The colours of Okabe and Ito, made for readers with a colour vision deficiency, without their
+# yellow, which is too light for lines; then three of Tol's. Students get them in order of tables.
+_STUDENT_COLORS = (
+    *("#7F7F7F", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7", "#0072B2"),
+    *("#882255", "#999933", "#332288"),
+)
+_REFERENCE_COLORS = ("#000000", "#4D4D4D")
+_VARIANT_SHADES = (0.0, -0.4, 0.4, -0.2, 0.25, -0.55, 0.55)
+"""Shares of black (negative) or white that are mixed into the colour of the method."""
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "d", "*", "h")
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.3)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+
+_SETTINGS: Mapping[str, Any] = {
+    "font.family": FONT,
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "axes.labelsize": FONT_SIZE,
+    "xtick.labelsize": FONT_SIZE,
+    "ytick.labelsize": FONT_SIZE,
+    "legend.fontsize": FONT_SIZE,
+    "axes.linewidth": 0.5,
+    "axes.titlepad": 3.0,
+    "axes.labelpad": 2.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2.0,
+    "ytick.major.size": 2.0,
+    "xtick.major.pad": 2.0,
+    "ytick.major.pad": 2.0,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.5,
+    # A `$` in a label is a dollar sign.
+    "text.parse_math": False,
+    "svg.hashsalt": "distillation-bench",
+    # Publishers refuse Type 3 fonts.
+    "pdf.fonttype": 42,
+}
+
+
+@contextlib.contextmanager
+def figure_style() -> Iterator[None]:
+    """Set matplotlib up for drawing and writing figures, whatever the user's own settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)  # type: ignore[arg-type]
+        yield
+
+
+@dataclass(frozen=True)
+class LabelStyle:
+    """How a label is drawn in every figure."""
+
+    color: str
+    marker: str
+    dashes: Any
+
+
+class LabelStyles:
+    """The styles of all labels of results; selecting some of the labels changes no style.
+
+    The colour is the method's, by its position among all registered methods. Shade, marker and
+    dashes distinguish the variants of a method.
+    """
+
+    def __init__(self, results: Results) -> None:
+        methods = results.manifest["methods"]
+        colors = _method_colors(methods)
+        positions = {method["name"]: position for position, method in enumerate(methods)}
+        self._styles: dict[str, LabelStyle] = {}
+        variants: dict[str, int] = {}
+        for label in results.labels():
+            method = results.methods[label]
+            variant = variants[method] = variants.get(method, -1) + 1
+            shade = _VARIANT_SHADES[variant % len(_VARIANT_SHADES)]
+            self._styles[label] = LabelStyle(
+                _mix(colors.get(method, GREY), shade),
+                _MARKERS[(positions.get(method, 0) + variant) % len(_MARKERS)],
+                _DASHES[variant % len(_DASHES)],
+            )
+
+    def __getitem__(self, label: str) -> LabelStyle:
+        return self._styles[label]
+
+    def color(self, label: str) -> str:
+        """Return a label's colour."""
+        return self[label].color
+
+    def legend_entry(self, label: str, line: bool = True, text: str = "") -> tuple[Artist, str]:
+        """Return a label's entry in a legend, with or without a line through its marker."""
+        style = self[label]
+        handle = Line2D(
+            [],
+            [],
+            color=style.color,
+            marker=style.marker,
+            linestyle=style.dashes if line else "none",
+            markersize=3.5,
+        )
+        return handle, text or label
+
+
+def _method_colors(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    references = [method["name"] for method in methods if method["reference"]]
+    students = [method["name"] for method in methods if not method["reference"]]
+    colors = dict(zip(references, cycle(_REFERENCE_COLORS), strict=False))
+    return colors | dict(zip(students, cycle(_STUDENT_COLORS), strict=False))
+
+
+def _mix(color: str, share: float) -> str:
+    """Mix a colour with a share of white, or of black where the share is negative."""
+    end = 0.0 if share < 0 else 1.0
+    red, green, blue = (part + abs(share) * (end - part) for part in to_rgb(color))
+    return to_hex((red, green, blue))
