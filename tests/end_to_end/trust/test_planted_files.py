@@ -1,0 +1,100 @@
+"""Links, pipes, devices and folders in the place of a run's files."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from tests.end_to_end.hostile import (
+    PLANTS,
+)
+from tests.end_to_end.trust.site import (
+    READ,
+    Site,
+    every_plant,
+    read_all,
+    write_all,
+)
+
+
+def test_a_sound_run_is_read_by_every_command(site: Site) -> None:
+    site.renew()
+    assert read_all(site) == {0: len(READ)}
+    write_all(site, lambda: None)
+
+
+def test_in_place_of_records(site: Site) -> None:
+    def attack() -> None:
+        for kind, cell_id in zip(PLANTS, site.ids, strict=True):
+            site.plant(kind, f"cells/{cell_id}.json")
+
+    site.renew()
+    attack()
+    assert read_all(site)[1] == 1, "verify says so"
+    write_all(site, attack)
+
+
+@pytest.mark.parametrize("part", ["", "/history.csv", "/curves.safetensors"])
+def test_in_place_of_what_lies_beside_records(site: Site, part: str) -> None:
+    def attack() -> None:
+        for kind, cell_id in zip(PLANTS, site.ids, strict=True):
+            site.plant(kind, f"cells/{cell_id}{part}")
+
+    site.renew()
+    attack()
+    statuses = read_all(site)
+    # Figures are in the records: only merge copies the rest, and refuses; plot has nothing to draw.
+    assert statuses[1] == 1 and statuses[2] <= 2
+    write_all(site, attack)
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_in_place_of_what_is_derived(site: Site, first: int) -> None:
+    names = ("results.csv", "metrics.csv", "timings.csv", "derived.json", ".driver", "report.html")
+    kinds = list(itertools.islice(itertools.cycle(PLANTS), first, first + len(names)))
+
+    def attack() -> None:
+        for kind, name in zip(kinds, names, strict=True):
+            site.plant(kind, name)
+
+    site.renew()
+    attack()
+    # Tables are of the records then.
+    assert read_all(site) == {0: len(READ) - 1, 1: 1}
+    write_all(site, attack)
+
+
+@pytest.mark.parametrize("kind", ["link to a folder", "dangling link", "pipe", "terabyte"])
+@pytest.mark.parametrize("name", ["run.json", "cells"])
+def test_in_place_of_the_run_s_own(site: Site, kind: str, name: str) -> None:
+    def attack() -> None:
+        site.plant(kind, name)
+
+    site.renew()
+    attack()
+    statuses = read_all(site)
+    assert name == "cells" or not statuses[0]
+    write_all(site, attack)
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "pipe"])
+def test_in_place_of_the_lock(site: Site, kind: str) -> None:
+    def attack() -> None:
+        site.plant(kind, ".lock")
+
+    site.renew()
+    attack()
+    assert read_all(site) == {0: len(READ)}
+    write_all(site, attack)
+
+
+@every_plant
+def test_in_place_of_figures(site: Site, kind: str) -> None:
+    for name in ("figures", "figures/training-d.svg"):
+        site.renew()
+        (site.run / "figures").mkdir()
+        site.plant(kind, name)
+        done = site("plot", "run", "-f", "training", "--format", "svg")
+        drawn = done.returncode == 0
+        assert drawn == (kind == "folder" if name == "figures" else kind != "folder")
+        assert not drawn or (site.run / "figures/training-d.svg").is_file()
