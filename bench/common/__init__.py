@@ -6,6 +6,7 @@ files            files that are written whole or not at all, and read without fo
 hashing          hashes of source code and of canonical JSON
 locks            locks of files
 paths            where the code is, and default folders
+process_memory   the memory of this process: its peak, and giving back what is free
 program          how the program was started
 random_streams   named random streams
 signals          how signals end the program and its workers
@@ -20,6 +21,7 @@ __all__ = [
     "hashing",
     "locks",
     "paths",
+    "process_memory",
     "program",
     "random_streams",
     "signals",

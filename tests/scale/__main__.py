@@ -15,7 +15,7 @@ from pathlib import Path
 
 def main() -> None:
     """Print one of the tables."""
-    # Each task's process imports this module, too: it must cost nothing.
+    # Each job's process imports this module too, so that it must be fast.
     from tabulate import tabulate
     from tests.scale.tables import pair_rows, read_rows, run_row
 

@@ -1,4 +1,4 @@
-"""Real images on a CPU: our tasks against the usual way, the seed system and the processor."""
+"""Real images on a CPU: this suite, the usual way, the original code and the processor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.speed.measure import AtOnce, Measured, Pool, Row, in_turn, ratios, shown, shown_whole
-from tests.speed.seed_steps import HydraPlusLeNet, ResNetTeacher
+from tests.speed.original_code import HydraPlusLeNet, ResNetTeacher
 from tests.speed.usual import UsualTeacher
 from tests.speed.work import OOD_SETS, SHIFTS, Evaluation, Product, Training
 
@@ -47,7 +47,7 @@ def seed_teacher(pool: Pool, rounds: int, scale: float, members: int = 5) -> lis
     work = scaled(RESNET, scale)
     steps = max(1, work.images // work.batch // 10)
     seed = ResNetTeacher(members, work.batch, steps)
-    name = f"ResNet teacher step, {members} of 20 members, batch {work.batch}, the seed system's"
+    name = f"ResNet teacher step, {members} of 20 members, batch {work.batch}, the original code's"
     return _against(name, seed, pool, work, rounds, "3")
 
 
@@ -55,7 +55,7 @@ def seed_student(pool: Pool, rounds: int, scale: float) -> list[Row]:
     """(b) Its step with 20 heads and the teacher run again, against stored teacher outputs."""
     work = scaled(replace(HYDRA_PLUS, parameters={"normalise": False}), scale)
     seed = HydraPlusLeNet(work.members, work.batch, 1)
-    name = f"Hydra+ LeNet step, {work.members} heads, batch {work.batch}, the seed system's"
+    name = f"Hydra+ LeNet step, {work.members} heads, batch {work.batch}, the original code's"
     return _against(name, seed, pool, work, rounds, "9")
 
 
@@ -110,7 +110,7 @@ def evaluation(pool: Pool, rounds: int, scale: float) -> list[Row]:
 
 
 def batching(pool: Pool, rounds: int, scale: float) -> list[Row]:
-    """(f) Networks one after another or as one grouped convolution, in one task of the device."""
+    """(f) Networks one after another or as one grouped convolution, in one job of the device."""
     # Steps of so many networks take seconds: smaller batches, which hardly matter.
     members = replace(RESNET, members=5, images=160, batch=8)
     heads = replace(RESNET, members=20, method="hydra+", images=160, batch=8)

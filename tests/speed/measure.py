@@ -84,11 +84,11 @@ class Pool:
         self.hardware = f"{where}, {os.cpu_count()} cores, torch {described['torch']}"
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a task gives, alone in one process."""
+        """Return the result of a job that runs alone in one process."""
         return self._executor.submit(function, *arguments).result()
 
     def all(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
-        """What tasks give, so many at a time as there are processes."""
+        """Return the results of jobs, as many at a time as there are processes."""
         futures: list[Future[Any]] = [self._executor.submit(function, each) for each in arguments]
         return [future.result() for future in futures]
 
@@ -110,5 +110,5 @@ class AtOnce:
 
 
 def rate_of(thing: Measured) -> float:
-    """A task: one measurement."""
+    """A job: one measurement."""
     return thing.rate()

@@ -85,7 +85,7 @@ def rows(pool: Pool, scale: float, root: Path) -> list[Row]:
 
 
 def figures_of(run: Run) -> Figures:
-    """A task: one run."""
+    """A job: one run."""
     return run.figures()
 
 

@@ -1,4 +1,4 @@
-"""What the engine does in a task, as things with a rate, each measured where it is called.
+"""What the engine does in a job, as things with a rate, each measured where it is called.
 
 They are plain values, to be sent to the processes that a run would use.
 """
@@ -54,7 +54,7 @@ class Training:
         images: how many are seen.
         batch: images a step.
         precision: of convolutions and products.
-        members: networks in the teacher, trained in one task if there is no method.
+        members: networks in the teacher, trained in one job if there is no method.
         method, parameters: of a student, which learns from random teacher outputs.
         network: options that replace the dataset's.
         root: where the dataset's files are; empty: random images.

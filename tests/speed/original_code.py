@@ -1,7 +1,7 @@
-"""The seed system's own training steps (arXiv 2205.09526), without its histograms of weights.
+"""Training steps of the original code (arXiv 2205.09526), without its histograms of weights.
 
 Default layout, float32, members and heads in Python loops, weight decay as a term of the loss,
-every term read back each step. Batches are in memory: what it takes to load them is left out.
+every term read back each step. Batches are in memory: loading them is not measured.
 """
 
 from __future__ import annotations
