@@ -34,7 +34,7 @@ Metrics = Annotated[list[str] | None, typer.Option("--metric", help=METRIC)]
 Mixed = Annotated[
     bool, typer.Option("--mixed", help="include results of another protocol or code, marked")
 ]
-OutputFile = Annotated[Path | None, typer.Option(metavar="FILE", help="- is stdout")]
+OutputFile = Annotated[Path | None, typer.Option(metavar="FILE", help="file to write; - is stdout")]
 Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="a Python file, folder or package to load; repeatable"),

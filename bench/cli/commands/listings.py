@@ -36,7 +36,7 @@ def list_(
 
 
 def list_methods() -> str:
-    """Each method with its tasks, paper and parameters."""
+    """Return each method with its tasks, paper and parameters."""
     from distillation_bench.methods import METHODS
 
     note = "* a dataset may give its own default (list datasets)"
@@ -56,7 +56,7 @@ def _method_text(method: type[Method]) -> str:
 
 
 def list_datasets() -> str:
-    """Each dataset with its task, recipe, defaults, shifts and OOD sets."""
+    """Return each dataset with its task, recipe, defaults, shifts and OOD sets."""
     from distillation_bench.datasets import DATASETS
 
     return "\n\n".join(map(_dataset_text, DATASETS.values()))
@@ -83,7 +83,7 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def list_metrics() -> str:
-    """Each metric with its task, direction and meaning."""
+    """Return each metric with its task, direction and meaning."""
     from distillation_bench.bench.metrics.registry import METRICS
 
     rows = [
@@ -100,7 +100,7 @@ def list_metrics() -> str:
 
 
 def list_presets() -> str:
-    """Each preset with the comment in its first line."""
+    """Return each preset with the comment in its first line."""
     from distillation_bench.bench.planning.configuration.preset_files import PRESETS, preset_names
 
     rows = []
@@ -111,7 +111,7 @@ def list_presets() -> str:
 
 
 def list_networks() -> str:
-    """Each family of networks with its options."""
+    """Return each family of networks with its options."""
     from distillation_bench.methods.networks.options import OPTIONS
 
     note = "--set network.family=NAME chooses another, --set network.OPTION=VALUE changes it"
@@ -120,7 +120,7 @@ def list_networks() -> str:
 
 
 def list_recipe() -> str:
-    """The values that `--set` takes."""
+    """Return the values that `--set` takes."""
     from distillation_bench.bench.planning.recipe import Recipe
 
     title = "values for --set; a dataset may give its own default"

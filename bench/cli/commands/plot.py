@@ -29,6 +29,21 @@ FORMATS: dict[str, Format] = {"png": "png", "pdf": "pdf", "svg": "svg"}
 
 
 @dataclass(frozen=True)
+class FigureFiles:
+    """Where figures are written, and in which formats."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FOLDER", help="folder to write to", show_default="RUN/figures"
+        ),
+    ] = None
+    formats: Annotated[
+        str, typer.Option("--format", help="png, pdf, svg, or several with commas")
+    ] = "png,pdf,svg"
+
+
+@dataclass(frozen=True)
 class FigureContent:
     """Which results the figures show."""
 
@@ -63,21 +78,13 @@ def plot(
             "-f", "--figure", help="name of a figure (--list), else all with data; repeatable"
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FOLDER", help="folder to write to", show_default="RUN/figures"
-        ),
-    ] = None,
-    formats: Annotated[
-        str, typer.Option("--format", help="png, pdf, svg, or several with commas")
-    ] = "png,pdf,svg",
+    files: FigureFiles,
     content: FigureContent,
     mixed: Mixed = False,
     listing: Annotated[bool, typer.Option("--list", help="list the figures")] = False,
 ) -> None:
     """Draw figures for a paper as PNG, PDF and SVG."""
-    endings = _formats(formats)
+    formats = _formats(files.formats)
     if listing:
         page(_listing())
         return
@@ -86,10 +93,10 @@ def plot(
     from distillation_bench.bench.analysis.results import read
     from distillation_bench.bench.figures.rendering import render
 
-    target = _target(out, folders[0])
+    target = _target(files.out, folders[0])
     results = read(folders, mixed)
-    rendered = render(results, figure or (), content.options(), endings)
-    if not _write(rendered, target, endings):
+    rendered = render(results, figure or (), content.options(), formats)
+    if not _write(rendered, target, formats):
         raise UsageError("plot: no figure has data with these options")
 
 

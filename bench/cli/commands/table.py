@@ -14,7 +14,10 @@ from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.analysis.tables.entries import Choice
+    from collections.abc import Sequence
+
+    from distillation_bench.bench.analysis.results import Results
+    from distillation_bench.bench.analysis.tables.entries import Choice, Table
 
 GROUPINGS = ("dataset", "metric")
 
@@ -97,7 +100,7 @@ def table(
 ) -> None:
     """Make tables for a paper: on the terminal, or in files."""
     from distillation_bench.bench.analysis.results import read
-    from distillation_bench.bench.analysis.tables import formats
+    from distillation_bench.bench.analysis.tables.formats import as_text
     from distillation_bench.bench.analysis.tables.paper_tables import make_tables
     from distillation_bench.bench.analysis.tables.published import paper_tables
 
@@ -107,6 +110,18 @@ def table(
     check_targets(files.latex, files.markdown, files.csv, files.macros)
     results = read(runs, mixed)
     tables = paper_tables(results) if paper else make_tables(results, choice)
+    texts = _texts_of_files(files, tables, results, caption, label)
+    write_all(texts)
+    if not texts:
+        page(as_text(tables))
+
+
+def _texts_of_files(
+    files: TableFiles, tables: Sequence[Table], results: Results, caption: str, label: str
+) -> list[tuple[Path, str]]:
+    """Return the path and the text of each file to write."""
+    from distillation_bench.bench.analysis.tables import formats
+
     texts: list[tuple[Path, str]] = []
     if files.latex:
         texts.append((files.latex, formats.as_latex(tables, caption, label)))
@@ -116,6 +131,4 @@ def table(
         texts.append((files.csv, formats.as_csv(tables, results)))
     if files.macros:
         texts.append((files.macros, formats.as_macros(tables)))
-    write_all(texts)
-    if not texts:
-        page(formats.as_text(tables))
+    return texts

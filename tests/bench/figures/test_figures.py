@@ -19,7 +19,7 @@ from tests.unchecked import unchecked
 
 from distillation_bench.bench.analysis.results import Results, read
 from distillation_bench.bench.analysis.statistics import Interval
-from distillation_bench.bench.cli.commands.plot import FigureContent, plot
+from distillation_bench.bench.cli.commands.plot import FigureContent, FigureFiles, plot
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.figures import rendering
@@ -428,7 +428,7 @@ def test_a_linked_folder_of_figures_is_not_followed(make_run: Make, tmp_path: Pa
     (run.folder / "figures").symlink_to(tmp_path / "elsewhere")
     for out, message in ((None, "figures: a link; give --out"), (run.folder / "run.json", "not a")):
         with pytest.raises(UsageError, match=message):
-            plot([run.folder], out=out, content=FigureContent())
+            plot([run.folder], files=FigureFiles(out=out), content=FigureContent())
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
