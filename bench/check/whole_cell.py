@@ -144,8 +144,8 @@ class _Cut(Checkpoint):
         super().__init__(cache, key, 0.0)
         self._left = epochs
 
-    def keep(self, state: Mapping[str, Any], history: Sequence[Any]) -> None:
-        super().keep(state, history)
+    def save(self, state: Mapping[str, Any], history: Sequence[Any]) -> None:
+        super().save(state, history)
         self._left -= 1
         if not self._left:
             raise _Interrupted

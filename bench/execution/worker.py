@@ -23,7 +23,7 @@ from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.plugins.loading import installed
 from distillation_bench.bench.storage.cache import Cache, Damaged
-from distillation_bench.bench.training import data, teacher
+from distillation_bench.bench.training import data, data_preparation, teacher
 from distillation_bench.bench.training.cell import run_cell
 from distillation_bench.bench.training.cell_result import CellResult
 from distillation_bench.bench.training.checkpoints import Checkpoint
@@ -45,7 +45,7 @@ def run(workplace: Workplace, work: Work) -> CellResult | str | None:
     prepare_process()
     match work:
         case PrepareData(plan):
-            data.prepare(workplace.open(), plan, Path(workplace.data_root))
+            data_preparation.prepare(workplace.open(), plan, Path(workplace.data_root))
         case TrainPiece(plan, piece):
             _piece_outputs(workplace.open(), plan, piece, workplace.checkpoint)
         case JoinTeacher(plan):

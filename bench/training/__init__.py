@@ -1,1 +1,26 @@
-"""One cell in one process: data, teacher, student, evaluation."""
+"""One cell in one process: data, teacher, student, evaluation. Imports torch.
+
+cell                training and evaluation of the student of one cell
+cell_result         what was measured of a cell; does not import torch
+data                loading a dataset's arrays from the cache
+data_preparation    loading a dataset and storing its arrays in the cache
+teacher             training of members, and their outputs
+student             building and training students, and their predictions
+checkpoints         the state of a training, from which it continues after a kill
+forecast            how long a run takes, from timed training steps
+evaluation          a room: values of metrics, arrays for figures, cost
+hardware            a room: device and precision, and the speed of bfloat16
+"""
+
+__all__ = [
+    "cell",
+    "cell_result",
+    "checkpoints",
+    "data",
+    "data_preparation",
+    "evaluation",
+    "forecast",
+    "hardware",
+    "student",
+    "teacher",
+]

@@ -1,7 +1,7 @@
-"""Views of images, whole batches at once on the device that trains.
+"""Augmentation of images, a whole batch at once, on the device that trains.
 
-Crop and flip act on uint8 images, mixup on normalised ones. All draws come from one stream of the
-epoch, so that an epoch begun anew sees the same views.
+Crop and flip act on uint8 images, mixup on normalised ones. All random numbers of an epoch come
+from one stream, so that an epoch that is started again sees the same images.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch.nn import functional
 from distillation_bench.bench.training.data import PreparedData
 
 PADDING = 4
-"""Zeros around an image before a crop of its old size, in pixels (He et al. 2016)."""
-MIXUP = 0.4
+"""Pixels of zeros around an image before it is cropped to its old size (He et al. 2016)."""
+MIXUP_ALPHA = 0.4
 """α of mixup's Beta(α, α), within the 0.1 to 0.4 of Zhang et al. 2018."""
 
 
-class Views:
-    """What one epoch's steps see of their examples: augmented, then normalised.
+class Augmentation:
+    """Augments and normalises the batches of one epoch.
 
     Args:
-        names: augmentations; none: the examples as they are.
-        data: whose training split is seen.
-        stream: all their draws, on the device of the batches.
+        names: of "crop", "flip" and "mixup"; if empty, batches are normalised only.
+        data: the training split.
+        stream: for all random numbers, on the device of the batches.
     """
 
     def __init__(self, names: Sequence[str], data: PreparedData, stream: Generator) -> None:
@@ -35,7 +35,15 @@ class Views:
         self._stream = stream
 
     def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs [B, ...] and targets: classes [B] or, mixed, probabilities [B, C]."""
+        """Return the inputs of networks [B, ...] and their targets.
+
+        Args:
+            x: raw inputs [B, ...].
+            y: targets [B].
+
+        Returns:
+            Inputs [B, ...], and targets [B] or, with mixup, class probabilities [B, C].
+        """
         if "crop" in self._names:
             x = crop(x, self._stream)
         if "flip" in self._names:
@@ -47,28 +55,37 @@ class Views:
 
 
 def crop(images: Tensor, stream: Generator) -> Tensor:
-    """A random window of each padded image [B, C, H, W]."""
+    """Return a random window of each padded image, of the size of the images [B, C, H, W]."""
     count, _, height, width = images.shape
     padded = functional.pad(images, (PADDING,) * 4)
-    places, device = 2 * PADDING + 1, images.device
-    top, left = torch.randint(places, (2, count), generator=stream, device=device)
-    # All windows as a view [B, C, 9, 9, H, W]; of each image one is copied.
+    offsets, device = 2 * PADDING + 1, images.device
+    top, left = torch.randint(offsets, (2, count), generator=stream, device=device)
+    # All windows, as a view [B, C, 9, 9, H, W]; one of each image is copied.
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    chosen: Tensor = windows[torch.arange(count, device=device), :, top, left]
-    return chosen
+    cropped: Tensor = windows[torch.arange(count, device=device), :, top, left]
+    return cropped
 
 
 def flip(images: Tensor, stream: Generator) -> Tensor:
-    """Each image [B, C, H, W] mirrored left to right with probability ½."""
+    """Mirror each image [B, C, H, W] left to right with probability ½."""
     device = images.device
     mirrored = torch.rand(len(images), 1, 1, 1, generator=stream, device=device) < 0.5
     return torch.where(mirrored, images.flip(-1), images)
 
 
 def mixup(x: Tensor, y: Tensor, classes: int, stream: Generator) -> tuple[Tensor, Tensor]:
-    """λ x + (1 − λ) x' of pairs within the batch, and class probabilities [B, C] alike.
+    """Return λ x + (1 − λ) x' for pairs within the batch, and their class probabilities.
 
-    Zhang et al. 2018 (arXiv 1710.09412), equation 2; one λ a batch.
+    Zhang et al. 2018 (arXiv 1710.09412), equation 2, with one λ for the whole batch.
+
+    Args:
+        x: normalised images [B, ...].
+        y: classes [B].
+        classes: C.
+        stream: for the pairs and λ.
+
+    Returns:
+        Images [B, ...] and class probabilities [B, C].
     """
     share = _beta(stream, x.device)
     partner = torch.randperm(len(x), generator=stream, device=x.device)
@@ -78,13 +95,13 @@ def mixup(x: Tensor, y: Tensor, classes: int, stream: Generator) -> tuple[Tensor
 
 
 def _beta(stream: Generator, device: torch.device) -> Tensor:
-    """A draw from Beta(α, α), by Jöhnk's method without its rejections: α below 1 only.
+    """Draw from Beta(α, α), α < 1, by Jöhnk's method without its loop of rejections.
 
-    Of many pairs (U^(1/α), V^(1/α)) the first whose sum is at most 1 gives U^(1/α) / sum.
+    Of 64 pairs (U^(1/α), V^(1/α)) the first whose sum is at most 1 gives U^(1/α) / sum.
     """
-    u, v = torch.rand(2, 64, generator=stream, device=device).double().pow(1 / MIXUP)
+    u, v = torch.rand(2, 64, generator=stream, device=device).double().pow(1 / MIXUP_ALPHA)
     total = u + v
-    # Gathered: an index would wait for the device.
+    # `gather`, because indexing by a tensor would synchronise with the device.
     first = (total <= 1).int().argmax(0, keepdim=True)
     share: Tensor = u.gather(0, first) / total.gather(0, first)
     return share.float()

@@ -1,4 +1,4 @@
-"""The state of a long training, kept every few minutes, so that a kill costs no more than that."""
+"""Checkpoints of long trainings: after a kill, training continues from the last one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from distillation_bench.bench.common import signals
 from distillation_bench.bench.storage.cache import Cache, Damaged
 
 HistoryRow = dict[str, float | int | str]
+"""One epoch of a training: its stage, number, learning rate, loss, terms and gradient norm."""
 
 
 class Checkpoint:
-    """An entry of the cache that is replaced while a training goes on and removed after it.
+    """The state of one training, in a cache entry that is overwritten until training has ended.
 
-    Random streams are named by epoch, so weights, the optimiser's moments and the epochs' history
-    are the whole state at the end of an epoch.
+    Random streams are named by epoch, so the weights, the optimiser's moments and the history are
+    the complete state at the end of an epoch.
 
     Args:
-        cache: where it is kept.
-        key: of the training, whose content decides every bit of it.
-        seconds: the least time between two of them.
+        cache: where the entry is stored.
+        key: of the training; it must identify everything that decides its values.
+        seconds: the least time between two writes.
+
+    Attributes:
+        history: the rows that were stored when this object was made; empty if there were none.
     """
 
     def __init__(self, cache: Cache, key: str, seconds: float) -> None:
@@ -34,26 +38,33 @@ class Checkpoint:
         self._last = time.monotonic()
         try:
             self._arrays = cache.load(self._key)
-            self.history = _rows(cache.note(self._key)["history"])
+            self.history = _read_history(cache.note(self._key)["history"])
         except (Damaged, KeyError, TypeError, ValueError):
             self._arrays, self.history = {}, []
 
-    def finished(self, stage: str) -> list[HistoryRow]:
-        """The rows of a stage that was finished before the state was kept; else none."""
+    def rows_of_finished(self, stage: str) -> list[HistoryRow]:
+        """Return the rows of a stage if it had ended before the checkpoint; else none."""
         rows = [row for row in self.history if row["stage"] == stage]
         return rows if rows and self.history[-1]["stage"] != stage else []
 
     @torch.no_grad()
     def restore(self, stage: str, state: Mapping[str, Tensor]) -> list[HistoryRow]:
-        """Copy what was kept of this stage into the tensors; returns the stage's rows so far."""
+        """Copy the stored state into tensors, if the checkpoint was written during this stage.
+
+        Returns:
+            The stage's rows so far; none if there is nothing to restore.
+        """
         if not self.history or self.history[-1]["stage"] != stage:
             return []
         for name, tensor in state.items():
             tensor.copy_(self._arrays[name])
         return [row for row in self.history if row["stage"] == stage]
 
-    def keep(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
-        """Write the state after an epoch, if it is time to, or the last chance."""
+    def save(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
+        """Write the state after an epoch, if enough time has passed or this process is to end.
+
+        A process that was asked to terminate ends here, after the write.
+        """
         if time.monotonic() - self._last < self._seconds and not signals.termination_requested():
             return
         arrays: dict[str, Any] = {name: tensor.cpu().numpy() for name, tensor in state.items()}
@@ -63,17 +74,17 @@ class Checkpoint:
             signals.terminate()
 
     def remove(self) -> None:
-        """The training's result is safe."""
+        """Delete the entry; for when the result of the training is stored."""
         self._cache.remove(self._key)
 
 
-def _rows(kept: Any) -> list[HistoryRow]:
-    """The history as it was kept.
+def _read_history(stored: Any) -> list[HistoryRow]:
+    """Return the rows of a stored history.
 
     Raises:
-        TypeError, ValueError, KeyError: it is none.
+        TypeError, ValueError, KeyError: the stored value is not a history.
     """
-    rows: list[HistoryRow] = [dict(row) for row in kept]
+    rows: list[HistoryRow] = [dict(row) for row in stored]
     for row in rows:
         if not isinstance(row["stage"], str) or not isinstance(row["epoch"], int):
             raise ValueError("not a row of a history")

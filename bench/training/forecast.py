@@ -1,11 +1,12 @@
-"""How long a grid will take, from steps of its own networks timed here on made-up data."""
+"""A forecast of how long a run takes: training steps of its networks are timed on random data."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,54 +25,71 @@ from distillation_bench.bench.training.hardware import bfloat16_speed
 from distillation_bench.bench.training.hardware.compute import Compute, prepare_process
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.datasets.shifts import LEVELS
-from distillation_bench.methods import METHODS, Setting
+from distillation_bench.methods import METHODS, Method, Setting
 from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TASKS
 
 SET_SIZE = 10_000
-"""Images that an evaluation set is taken to have, unless the recipe says less."""
+"""Assumed size of an evaluation set, unless the recipe limits it to less."""
 CPU_BATCH = 32
-"""Examples a timed step on a CPU, where time is in proportion to them."""
+"""Largest batch of a timed step on a CPU, where time is proportional to the batch."""
 
 
 def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> str:
-    """Hours for every teacher and cell that can be run, finished ones too, and for them all."""
+    """Return a table of the hours that teachers and cells take, and the time of the whole run.
+
+    Cells that are done count too: the forecast is for a run from nothing.
+
+    Args:
+        cells: of the run.
+        devices: "cpu", or the names of GPUs; steps are timed on the first.
+        jobs: number of cells and teachers that are trained at a time.
+    """
     prepare_process()
     os.environ[DEVICE] = devices[0]
-    seconds: dict[tuple[str, str], float] = defaultdict(float)
-    chains = []
+    rows, chains, total = [], [], 0.0
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
-        chosen = [cell for cell in cells if cell.dataset == dataset and not cell.skip]
-        if not chosen:
-            continue
-        bench = _Bench(datasets.get(dataset), chosen[0].teacher, torch.device(devices[0]))
-        teachers = len({cell.teacher.outputs_key for cell in chosen})
-        a_teacher = bench.teacher_seconds()
-        seconds[dataset, f"{teachers} teachers"] = teachers * a_teacher
-        labels = Counter(cell.label for cell in chosen)
-        each = {cell.label: bench.cell_seconds(cell) for cell in _one_of_each(chosen)}
-        for label, a_cell in each.items():
-            seconds[dataset, f"{labels[label]} x {label}"] = labels[label] * a_cell
-        chains.append(Chain(a_teacher, len(bench.plan.pieces), max(each.values())))
-    rows = [[*name, duration(value)] for name, value in seconds.items()]
+        runnable = [cell for cell in cells if cell.dataset == dataset and not cell.skip]
+        if runnable:
+            seconds, chain = _dataset_seconds(runnable, torch.device(devices[0]))
+            rows += [[dataset, what, duration(value)] for what, value in seconds.items()]
+            total += sum(seconds.values())
+            chains.append(chain)
     table = text_table(rows, ["dataset", "what", "on one of them"])
-    total = duration(wall_seconds(sum(seconds.values()), chains, jobs))
-    where = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
-    told = f"from nothing: about {total} with {jobs} at a time on {where}"
-    return "\n\n".join(filter(None, [f"\n{table}", told, _warning(cells)]))
+    run_time = duration(wall_seconds(total, chains, jobs))
+    device = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
+    summary = f"from nothing: about {run_time} with {jobs} at a time on {device}"
+    return "\n\n".join(filter(None, [f"\n{table}", summary, _precision_warning(cells)]))
 
 
-def _one_of_each(cells: Sequence[Cell]) -> Iterable[Cell]:
-    return {cell.label: cell for cell in cells}.values()
+def _dataset_seconds(cells: Sequence[Cell], device: torch.device) -> tuple[dict[str, float], Chain]:
+    """Return the seconds of a dataset's teachers and of each label's cells, and the longest chain.
+
+    Args:
+        cells: of the dataset, that can be run.
+        device: on which steps are timed.
+    """
+    timer = _StepTimer(datasets.get(cells[0].dataset), cells[0].teacher, device)
+    teachers = len({cell.teacher.outputs_key for cell in cells})
+    teacher_seconds = timer.teacher_seconds()
+    seconds = {f"{teachers} teachers": teachers * teacher_seconds}
+    counts = Counter(cell.label for cell in cells)
+    representatives = {cell.label: cell for cell in cells}
+    cell_seconds = {label: timer.cell_seconds(cell) for label, cell in representatives.items()}
+    for label, value in cell_seconds.items():
+        seconds[f"{counts[label]} x {label}"] = counts[label] * value
+    return seconds, Chain(teacher_seconds, len(timer.plan.pieces), max(cell_seconds.values()))
 
 
-def _warning(cells: Sequence[Cell]) -> str:
-    low = any(cell.recipe.precision == "bfloat16" for cell in cells)
-    return bfloat16_speed.warning(bfloat16_speed.slowdown()) if low else ""
+def _precision_warning(cells: Sequence[Cell]) -> str:
+    """Return a warning if cells train in bfloat16 and this processor emulates it; else empty."""
+    if not any(cell.recipe.precision == "bfloat16" for cell in cells):
+        return ""
+    return bfloat16_speed.warning(bfloat16_speed.slowdown())
 
 
-class _Bench:
-    """A dataset's networks, on random inputs of its shape."""
+class _StepTimer:
+    """Times training and forward passes of a dataset's networks on random inputs of its shape."""
 
     def __init__(self, dataset: type[Dataset], plan: TeacherPlan, device: torch.device) -> None:
         self.dataset = dataset
@@ -79,7 +97,7 @@ class _Bench:
         self.task = TASKS[dataset.task]
         self.compute = Compute(device, plan.recipe.precision)
         size = min(plan.recipe.batch_size, CPU_BATCH if device.type == "cpu" else 10**6)
-        # Two epochs of two steps: a method of two phases gets one of each.
+        # Two epochs of two steps: a method with two phases gets one epoch of each.
         self.count = 2 * size
         self.recipe = plan.recipe.model_copy(update={"epochs": 2, "batch_size": size})
         self.data = _random_data(dataset, self.count)
@@ -89,27 +107,36 @@ class _Bench:
         self.outputs = torch.randn(plan.recipe.members, self.count, dataset.outputs)
 
     def teacher_seconds(self) -> float:
-        """Training of all members and their outputs on every set."""
+        """Return the seconds of training all members and of computing their outputs."""
         piece = self.plan.pieces[0]
-
-        def train() -> torch.nn.Module:
-            arguments = (piece, self.data, self.task, self.networks, self.recipe, 0, "forecast")
-            return teacher.train_members(*arguments, self.compute)[0]
-
-        network = train()
+        arguments = (piece, self.data, self.task, self.networks, self.recipe, 0, "forecast")
+        train = partial(teacher.train_members, *arguments, self.compute)
+        network, _ = train()
         train_seconds = _timed(train, self.compute)
-        x = self.data.train[0]
-
-        def see() -> Tensor:
-            return teacher.outputs_on(network, self.data, x, self.compute)
-
-        forward = _timed(see, self.compute)
-        seen = self._evaluated() + self._examples()
-        a_piece = self._training(train_seconds) + forward / self.count * seen
-        return a_piece * self.recipe.members / len(piece)
+        forward = partial(teacher.outputs_on, network, self.data, self.data.train[0], self.compute)
+        forward_seconds = _timed(forward, self.compute)
+        examples = self._evaluated_examples() + self._training_examples()
+        piece_seconds = self._scaled(train_seconds) + forward_seconds / self.count * examples
+        return piece_seconds * self.recipe.members / len(piece)
 
     def cell_seconds(self, cell: Cell) -> float:
-        """Training and evaluation of one student."""
+        """Return the seconds of training and evaluating a student; 0 for the teacher itself."""
+        method = self._method(cell)
+        if method.is_teacher:
+            return 0.0
+        network = student.build(method, 0, "forecast")
+        outputs = teacher.Teacher({"train": self.outputs}, {})
+        arguments = (method, network, self.data, outputs, self.recipe, 0, "forecast")
+        train = partial(student.train_student, *arguments, self.compute)
+        train()
+        train_seconds = _timed(train, self.compute)
+        stream = torch.Generator(self.compute.device)
+        inputs = (self.data, self.data.train[0], stream, self.compute)
+        forward_seconds = _timed(partial(student.predict, method, network, *inputs), self.compute)
+        examples = self._evaluated_examples()
+        return self._scaled(train_seconds) + forward_seconds / self.count * examples
+
+    def _method(self, cell: Cell) -> Method:
         setting = Setting(
             task=self.task,
             members=self.recipe.members,
@@ -117,60 +144,42 @@ class _Bench:
             networks=self.networks,
             teacher=lambda: self.networks.members([torch.Generator()] * self.recipe.members),
         )
-        parameters = METHODS[cell.method].Parameters(**cell.parameters)
-        method = METHODS[cell.method](parameters, setting)
-        taught = teacher.Teacher({"train": self.outputs}, {})
+        method = METHODS[cell.method]
+        return method(method.Parameters(**cell.parameters), setting)
 
-        if method.is_teacher:
-            return 0.0
-        network = student.build(method, 0, "forecast")
-        arguments = (method, network, self.data, taught, self.recipe, 0, "forecast")
-
-        def train() -> object:
-            return student.train_student(*arguments, self.compute)
-
-        train()
-        train_seconds = _timed(train, self.compute)
-        stream = torch.Generator(self.compute.device)
-        x = self.data.train[0]
-
-        def see() -> object:
-            return student.predict(method, network, self.data, x, stream, self.compute)
-
-        forward = _timed(see, self.compute)
-        return self._training(train_seconds) + forward / self.count * self._evaluated()
-
-    def _examples(self) -> int:
+    def _training_examples(self) -> int:
+        """Return the number of training examples that the recipe uses."""
         planned: Recipe = self.plan.recipe
         return min(planned.examples or self.dataset.examples, self.dataset.examples)
 
-    def _training(self, seconds: float) -> float:
-        """From two epochs of `count` examples to the recipe's."""
-        return seconds / (2 * self.count) * self.plan.recipe.epochs * self._examples()
+    def _scaled(self, seconds: float) -> float:
+        """Scale the seconds of the timed training to the epochs and examples of the recipe."""
+        return seconds / (2 * self.count) * self.plan.recipe.epochs * self._training_examples()
 
-    def _evaluated(self) -> int:
-        """Examples in all evaluation sets."""
+    def _evaluated_examples(self) -> int:
+        """Return the number of examples in all evaluation sets."""
         shifts = sum(len(LEVELS.get(name, ())) for name in self.dataset.shifts)
         sets = 1 + shifts + len(self.plan.data.sources.present)
         return sets * min(self.plan.recipe.test_examples or SET_SIZE, SET_SIZE)
 
 
 def _random_data(dataset: type[Dataset], count: int) -> PreparedData:
+    """Return random data of a dataset's shape and task."""
     if dataset.images:
         x = torch.randint(256, (count, *dataset.shape), dtype=torch.uint8)
-        scaling = Scaling(
-            torch.full((dataset.shape[0],), 0.5), torch.full((dataset.shape[0],), 0.25)
-        )
+        channels = dataset.shape[0]
+        scaling = Scaling(torch.full((channels,), 0.5), torch.full((channels,), 0.25))
     else:
         x, scaling = torch.randn(count, *dataset.shape), None
     y: Tensor = torch.randn(count)
     if dataset.task == "classification":
         y = torch.arange(count) % dataset.outputs
-    held_out = EvaluationSet("validation", x, y)
-    return PreparedData((x, y), held_out, (), scaling, dataset.outputs)
+    validation = EvaluationSet("validation", x, y)
+    return PreparedData((x, y), validation, (), scaling, dataset.outputs)
 
 
 def _timed(function: Callable[[], object], compute: Compute) -> float:
+    """Return the seconds that a call takes, the work on the device included."""
     start = time.perf_counter()
     function()
     if compute.device.type == "cuda":

@@ -1,4 +1,4 @@
-"""The one training loop: batches of teacher members and students alike."""
+"""The training loop, the same for students and for batches of teacher members."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.optimizer import Adam
 
 Indices = Tensor | slice
+"""Indices of examples [B] or, batched, [M, B]; a slice for the whole split."""
 COLUMNS = ("stage", "epoch", "learning_rate", "gradient_norm", "validation")
-"""Of the history, beside the loss and its terms."""
+"""Columns of the history, besides the loss and its terms."""
 
 
 class NonFinite(ArithmeticError):
-    """A loss term or the gradient is no longer a number; the message names epoch and term."""
+    """A loss term or the gradient is not finite; the message names the epoch and the term."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch minimises.
+    """The loss of one epoch, and its order of examples.
 
     Attributes:
-        terms: named loss terms of the examples at some indices, [B] or, batched, [M, B]; each a
-            scalar or, batched, [M].
-        order: the order [N] or [M, N] in which the epoch visits the examples.
-        weights: the weight of each term; 1 where none is given.
+        terms: returns the named loss terms of the examples at some indices; each term is a scalar
+            or, batched, [M].
+        order: returns the order [N] or, batched, [M, N] in which the epoch visits the examples.
+        weights: the weight of each term; 1 for a term that is not named.
     """
 
     terms: Callable[[Indices], Mapping[str, Tensor]]
@@ -50,11 +51,12 @@ class Problem:
         stage: its name in the history.
         network: the module whose parameters are trained.
         examples: number of training examples.
-        epoch: the epoch of a number, counted from 0.
-        validation: loss on the validation split, [1] or [M]; asked only to select an epoch.
-        batched: whether the parameters' first axis counts independent networks.
+        epoch: returns the epoch of a number, counted from 0.
+        validation: returns the loss on the validation split, [1] or, batched, [M]; called only if
+            the recipe selects an epoch by it.
+        batched: whether the first axis of the parameters counts independent networks.
         undecayed: parameters without weight decay.
-        student: the whole that the network may be a part of, for checkpoints.
+        student: the student that the network is a part of, to be stored in checkpoints too.
     """
 
     stage: str
@@ -68,7 +70,7 @@ class Problem:
 
 
 def cosine_rate(rate: float, epoch: int, epochs: int) -> float:
-    """Half a cosine from `rate` at epoch 0 to 0 at the end."""
+    """Return the learning rate of an epoch: half a cosine from `rate` at epoch 0 to 0."""
     return rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
@@ -80,83 +82,109 @@ def train(
     checkpoint: Checkpoint | None = None,
     earlier: Sequence[HistoryRow] = (),
 ) -> list[HistoryRow]:
-    """Train in place; one row of the history an epoch.
+    """Train the network of a problem in place.
 
     Args:
         problem: what is trained.
-        recipe: how.
-        epochs: how long.
+        recipe: learning rate, batch size, clipping and selection of the epoch.
+        epochs: number of epochs.
         decay: weight decay.
-        checkpoint: where the state is kept, and gone on from.
-        earlier: the history of the stages before.
+        checkpoint: stores the state; training continues from it.
+        earlier: the history of the stages before, which is stored in the checkpoint.
+
+    Returns:
+        The history of this stage, one row per epoch.
 
     Raises:
-        NonFinite: with the epoch and the term, at the end of the epoch in which it happened.
+        NonFinite: at the end of the epoch in which a term or the gradient was not finite.
     """
-    parameters = [p for p in problem.network.parameters() if p.requires_grad]
-    free = {id(parameter) for parameter in problem.undecayed}
-    decays = [0.0 if id(parameter) in free else decay for parameter in parameters]
-    optimizer = Adam(parameters, decays, recipe.clip, problem.batched)
-    best = _Best(problem) if recipe.select == "validation" else None
-    parts = {"network": problem.network.state_dict(), "optimizer": optimizer.state()}
-    parts |= {"student": problem.student.state_dict()} if problem.student is not None else {}
-    parts |= {"best": best.state()} if best else {}
-    state = {f"{part}.{name}": each for part in parts for name, each in parts[part].items()}
+    optimizer = _optimizer(problem, decay, recipe.clip)
+    best = _BestEpoch(problem) if recipe.select == "validation" else None
+    state = _state(problem, optimizer, best)
     history = checkpoint.restore(problem.stage, state) if checkpoint else []
     problem.network.train()
     with postpone_termination() if checkpoint else contextlib.nullcontext():
         for epoch in range(len(history), epochs):
             rate = cosine_rate(recipe.learning_rate, epoch, epochs)
-            history.append(_epoch(problem, optimizer, parameters, recipe.batch_size, epoch, rate))
+            history.append(_train_epoch(problem, optimizer, recipe.batch_size, epoch, rate))
             if best is not None:
-                history[-1]["validation"] = best.keep()
+                history[-1]["validation"] = best.update()
             if checkpoint is not None:
-                checkpoint.keep(state, [*earlier, *history])
+                checkpoint.save(state, [*earlier, *history])
     if best is not None and history:
         best.restore()
     problem.network.eval()
     return history
 
 
-def _epoch(
-    problem: Problem,
-    optimizer: Adam,
-    parameters: list[nn.Parameter],
-    batch_size: int,
-    epoch: int,
-    rate: float,
+def _optimizer(problem: Problem, decay: float, clip: float) -> Adam:
+    parameters = [p for p in problem.network.parameters() if p.requires_grad]
+    undecayed = {id(parameter) for parameter in problem.undecayed}
+    decays = [0.0 if id(parameter) in undecayed else decay for parameter in parameters]
+    return Adam(parameters, decays, clip, problem.batched)
+
+
+def _state(problem: Problem, optimizer: Adam, best: _BestEpoch | None) -> dict[str, Tensor]:
+    """Return the tensors that a checkpoint stores, by name; training changes them in place."""
+    parts = {"network": problem.network.state_dict(), "optimizer": optimizer.state()}
+    if problem.student is not None:
+        parts["student"] = problem.student.state_dict()
+    if best is not None:
+        parts["best"] = best.state()
+    return {
+        f"{part}.{name}": tensor
+        for part, tensors in parts.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def _train_epoch(
+    problem: Problem, optimizer: Adam, batch_size: int, epoch: int, rate: float
 ) -> HistoryRow:
+    """Train for one epoch and return its row of the history.
+
+    Nothing waits for the device before the end of the epoch.
+    """
     current = problem.epoch(epoch)
-    weights = current.weights
     sizes: list[int] = []
     steps: list[Tensor] = []
     for indices, size in _batches(current, problem.examples, batch_size):
         terms = current.terms(indices)
         if not steps:
             _check_names(terms)
-        loss = sum(weights.get(name, 1.0) * term.sum() for name, term in terms.items())
-        assert isinstance(loss, Tensor)
-        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
-        norm = optimizer.step(gradients, rate)
-        means = [term.detach().mean() for term in terms.values()]
-        steps.append(torch.stack([*means, norm.mean()]).double())
+        steps.append(_step(terms, current.weights, optimizer, rate))
         sizes.append(size)
     names = [*terms, "gradient_norm"]
     values = torch.stack(steps)
     _check_finite(values, names, problem.stage, epoch)
     share = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    means_of_epoch = dict(zip(names, (share @ values.cpu()).tolist(), strict=True))
-    total = sum(weights.get(name, 1.0) * means_of_epoch[name] for name in terms)
-    start: HistoryRow = {
-        "stage": problem.stage,
-        "epoch": epoch,
-        "learning_rate": rate,
-        "loss": total,
-    }
-    return start | means_of_epoch
+    means = dict(zip(names, (share @ values.cpu()).tolist(), strict=True))
+    loss = sum(current.weights.get(name, 1.0) * means[name] for name in terms)
+    row: HistoryRow = {"stage": problem.stage, "epoch": epoch, "learning_rate": rate, "loss": loss}
+    return row | means
+
+
+def _step(
+    terms: Mapping[str, Tensor], weights: Mapping[str, float], optimizer: Adam, rate: float
+) -> Tensor:
+    """Update the parameters; return the means of the terms and of the gradient norm, [terms + 1].
+
+    Args:
+        terms: of the loss.
+        weights: of the terms.
+        optimizer: of the parameters.
+        rate: learning rate.
+    """
+    loss = sum(weights.get(name, 1.0) * term.sum() for name, term in terms.items())
+    assert isinstance(loss, Tensor)
+    gradients = torch.autograd.grad(loss, optimizer.parameters, materialize_grads=True)
+    norm = optimizer.step(gradients, rate)
+    means = [term.detach().mean() for term in terms.values()]
+    return torch.stack([*means, norm.mean()]).double()
 
 
 def _batches(current: Epoch, examples: int, batch_size: int) -> Iterable[tuple[Indices, int]]:
+    """Yield the indices of each batch and their number; a slice if one batch holds the split."""
     if examples <= batch_size:
         yield slice(None), examples
         return
@@ -167,7 +195,7 @@ def _batches(current: Epoch, examples: int, batch_size: int) -> Iterable[tuple[I
 
 
 def _check_names(terms: Iterable[Any]) -> None:
-    """Whether the terms of a loss can be columns of the history."""
+    """Raise ValueError if the terms of a loss can't be columns of the history."""
     for name in terms:
         if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= LONGEST:
             raise ValueError("the name of a term of the loss can't be that of a column")
@@ -176,47 +204,59 @@ def _check_names(terms: Iterable[Any]) -> None:
 
 
 def _check_finite(values: Tensor, names: list[str], stage: str, epoch: int) -> None:
+    """Raise NonFinite if a value [steps, names] of an epoch is not finite."""
     finite = values.isfinite()
     if bool(finite.all()):
         return
     step = int((~finite).any(1).nonzero()[0])
-    bad = [name for name, ok in zip(names, finite[step].tolist(), strict=True) if not ok]
-    # A bad term makes the gradient bad too: name the cause.
-    name = bad[0]
-    shown = "gradient" if name == "gradient_norm" else f"term {name!r}"
+    # A bad term makes the gradient bad too, and the gradient comes last: the first is the cause.
+    name = next(name for name, ok in zip(names, finite[step].tolist(), strict=True) if not ok)
+    label = "gradient" if name == "gradient_norm" else f"term {name!r}"
     value = values[step, names.index(name)].item()
-    raise NonFinite(f"{shown} is {value} in epoch {epoch}, step {step}, of stage {stage!r}")
+    raise NonFinite(f"{label} is {value} in epoch {epoch}, step {step}, of stage {stage!r}")
 
 
-class _Best:
-    """The state of the epoch that was best on validation, for each network of a batch."""
+class _BestEpoch:
+    """The weights of the epoch with the lowest validation loss, for each network of a batch."""
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.current: dict[str, Tensor] = problem.network.state_dict()
-        self.kept = {name: tensor.clone() for name, tensor in self.current.items()}
+        self._problem = problem
+        self._current: dict[str, Tensor] = problem.network.state_dict()
+        self._best = {name: tensor.clone() for name, tensor in self._current.items()}
         first = next(problem.network.parameters())
         count = len(first) if problem.batched else 1
-        self.lowest = torch.full((count,), torch.inf, device=first.device)
+        self._lowest = torch.full((count,), torch.inf, device=first.device)
 
     def state(self) -> dict[str, Tensor]:
-        """What the choice depends on, by name; the live tensors."""
-        return {"lowest": self.lowest} | {f"kept.{name}": kept for name, kept in self.kept.items()}
+        """Return the tensors on which the choice depends, by name; `update` changes them."""
+        return {"lowest": self._lowest} | {
+            f"kept.{name}": best for name, best in self._best.items()
+        }
 
     @torch.no_grad()
-    def keep(self) -> float:
-        self.problem.network.eval()
-        loss = self.problem.validation()
-        self.problem.network.train()
-        better = loss < self.lowest
-        self.lowest.copy_(torch.where(better, loss, self.lowest))
-        for name, kept in self.kept.items():
-            shape = (-1, *[1] * (kept.dim() - 1)) if self.problem.batched else ()
-            kept.copy_(torch.where(better.view(shape), self.current[name], kept))
+    def update(self) -> float:
+        """Measure the validation loss and keep the weights of networks that improved.
+
+        Returns:
+            The mean validation loss of the networks.
+        """
+        self._problem.network.eval()
+        loss = self._problem.validation()
+        self._problem.network.train()
+        better = loss < self._lowest
+        self._lowest.copy_(torch.where(better, loss, self._lowest))
+        for name, best in self._best.items():
+            shape = (-1, *[1] * (best.dim() - 1)) if self._problem.batched else ()
+            best.copy_(torch.where(better.view(shape), self._current[name], best))
         return loss.mean().item()
 
     def restore(self) -> None:
-        if not bool(self.lowest.isfinite().all()):
-            raise NonFinite(f"no finite validation loss in stage {self.problem.stage!r}")
-        for name, kept in self.kept.items():
-            self.current[name].copy_(kept)
+        """Copy the best weights into the network.
+
+        Raises:
+            NonFinite: no epoch had a finite validation loss.
+        """
+        if not bool(self._lowest.isfinite().all()):
+            raise NonFinite(f"no finite validation loss in stage {self._problem.stage!r}")
+        for name, best in self._best.items():
+            self._current[name].copy_(best)

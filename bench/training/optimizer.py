@@ -1,4 +1,4 @@
-"""Adam for batched networks: each network of a batch is clipped and updated as if it were alone."""
+"""Adam for batched networks: each network of a batch is clipped and updated independently."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ import torch
 from torch import Tensor, nn
 
 ALIGNMENT = 16
-"""Numbers. Each parameter of each network begins at a multiple: kernels choose the order of sums by
-where a matrix begins, and compute a remainder of a vector by other instructions."""
+"""Each parameter of each network begins at a multiple of this many numbers.
+
+Kernels choose the order of a sum by the address of a matrix, and compute the remainder of a vector
+by other instructions. With aligned parameters a network has the same bits in every batch.
+"""
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015, arXiv 1412.6980) with L2 and clipping inside.
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980) with an L2 term and gradient clipping.
 
-    The gradient of ½ wd ‖θ‖² is added before the norm is clipped, as when the term stands in the
-    loss. With `batched`, the first axis of every parameter counts networks, and each network has a
-    gradient norm of its own. The updates are element by element, so a network has the same bits
-    whatever else is in its batch.
+    The gradient of ½ wd ‖θ‖² is added before the norm is clipped, as if the term were part of the
+    loss. If `batched`, the first axis of every parameter counts networks, and each network has its
+    own gradient norm. The update acts element by element, so a network has the same bits whatever
+    else is in its batch.
 
-    The parameters are moved into one matrix [networks, numbers] and become views of it, each laid
-    out as before, so that an update is a handful of passes over memory whatever they are.
+    The parameters are copied into one matrix [networks, numbers] and become views of it with their
+    old strides. An update then takes a few passes over memory, however many parameters there are.
 
     Args:
-        parameters: leaves that need gradients.
+        parameters: leaf tensors that need gradients.
         decay: weight decay of each parameter.
-        clip: bound on the gradient's norm.
+        clip: upper bound on the norm of the gradient.
         batched: whether the first axis counts independent networks.
 
     Raises:
-        ValueError: parameters of several types.
+        ValueError: the parameters have several data types.
     """
 
     def __init__(
@@ -41,40 +44,53 @@ class Adam:
         if len(types) > 1:
             raise ValueError(f"parameters of several types: {', '.join(types)}")
         networks = len(parameters[0]) if batched else 1
-        sizes = [-(-each.numel() // networks // ALIGNMENT) * ALIGNMENT for each in parameters]
+        sizes = [-(-p.numel() // networks // ALIGNMENT) * ALIGNMENT for p in parameters]
+        self.parameters = parameters
+        self._clip = clip
         self._weights = parameters[0].detach().new_zeros(networks, sum(sizes))
         self._gradient = torch.zeros_like(self._weights)
         self._first, self._second = torch.zeros_like(self._weights), torch.zeros_like(self._weights)
         self._decay = self._weights.new_zeros(sum(sizes))
-        self._gradients = []
-        self.clip = clip
-        self.steps = torch.zeros((), device=self._weights.device)
-        ends = accumulate(sizes)
-        for parameter, end, size, each in zip(parameters, ends, sizes, decay, strict=True):
-            strides = torch.empty_like(parameter).stride()
-            if batched:
-                strides = (sum(sizes), *strides[1:])
-            place = (parameter.shape, strides, end - size)
-            self._decay[end - size : end] = each
-            self._gradients.append(torch.as_strided(self._gradient, *place))
-            weights = torch.as_strided(self._weights, *place)
-            parameter.data = weights.copy_(parameter.detach())
+        self._gradients: list[Tensor] = []
+        self._steps = torch.zeros((), device=self._weights.device)
+        starts = [0, *accumulate(sizes)][:-1]
+        for parameter, start, size, value in zip(parameters, starts, sizes, decay, strict=True):
+            self._decay[start : start + size] = value
+            self._move(parameter, start, batched)
+
+    def _move(self, parameter: nn.Parameter, start: int, batched: bool) -> None:
+        """Make a parameter a view of the weights' matrix that begins at column `start`."""
+        strides = torch.empty_like(parameter).stride()
+        if batched:
+            strides = (self._weights.shape[1], *strides[1:])
+        layout = (parameter.shape, strides, start)
+        self._gradients.append(torch.as_strided(self._gradient, *layout))
+        weights = torch.as_strided(self._weights, *layout)
+        parameter.data = weights.copy_(parameter.detach())
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], rate: float) -> Tensor:
-        """One update; returns the gradient's norm before clipping, [1] or [networks]."""
-        self.steps += 1
+        """Update the parameters.
+
+        Args:
+            gradients: of the parameters.
+            rate: learning rate.
+
+        Returns:
+            The norm of the gradient before clipping, [1] or [networks].
+        """
+        self._steps += 1
         torch._foreach_copy_(self._gradients, list(gradients))
         self._gradient.addcmul_(self._weights, self._decay)
         norm: Tensor = torch.linalg.vector_norm(self._gradient, dim=1)
-        self._gradient.mul_((self.clip / (norm + 1e-6)).clamp(max=1)[:, None])
+        self._gradient.mul_((self._clip / (norm + 1e-6)).clamp(max=1)[:, None])
         torch._fused_adam_(
             [self._weights],
             [self._gradient],
             [self._first],
             [self._second],
             [],
-            [self.steps],
+            [self._steps],
             lr=rate,
             beta1=0.9,
             beta2=0.999,
@@ -86,5 +102,5 @@ class Adam:
         return norm
 
     def state(self) -> dict[str, Tensor]:
-        """What the next update depends on beside the parameters, by name; the live tensors."""
-        return {"steps": self.steps, "first": self._first, "second": self._second}
+        """Return the optimiser's tensors by name; `step` changes them in place."""
+        return {"steps": self._steps, "first": self._first, "second": self._second}

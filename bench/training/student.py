@@ -1,8 +1,9 @@
-"""A student: built by its method, trained on the teacher's outputs."""
+"""The student: built by its method, trained against the teacher, and its predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from distillation_bench.bench.common.random_streams import seed_global_streams, torch_stream
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.training.augmentation import Views
+from distillation_bench.bench.training.augmentation import Augmentation
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.data import PreparedData
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
@@ -21,7 +22,7 @@ from distillation_bench.methods.predictions import Prediction
 
 
 def build(method: Method, seed: int, dataset: str) -> nn.Module:
-    """The untrained student; students of one seed start from the same stream."""
+    """Return the untrained student; all students of a seed start from the same random stream."""
     seed_global_streams(seed, dataset, "student", "weights")
     return method.build(torch_stream(seed, dataset, "student", "weights"))
 
@@ -37,29 +38,71 @@ def train_student(
     compute: Compute = CPU,
     checkpoint: Checkpoint | None = None,
 ) -> list[HistoryRow]:
-    """Train in place, stage by stage; returns the history."""
+    """Train a student in place, stage by stage.
+
+    Args:
+        method: its stages and losses.
+        student: as `build` returned it.
+        data: the training and validation splits.
+        teacher: its outputs on the training split.
+        recipe: of the training.
+        seed: of the cell.
+        dataset: its name in random streams.
+        compute: device and precision.
+        checkpoint: stores the state; training continues from it.
+
+    Returns:
+        The history of all stages.
+
+    Raises:
+        ValueError: two stages have the same name.
+        NonFinite: a loss term or the gradient is not finite.
+    """
     stages = method.stages(student, torch_stream(seed, dataset, "student", "stages"))
-    decay = recipe.weight_decay if method.recipe == "teacher" else recipe.student_weight_decay
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ValueError(f"stages of one name: {', '.join(names)}")
+    decay = recipe.weight_decay if method.recipe == "teacher" else recipe.student_weight_decay
     student.to(compute.device)
-    training = _Training(method, data.to(compute.device), teacher, recipe, (seed, dataset), compute)
+    training = _StudentTraining(
+        method=method,
+        student=student,
+        data=data.to(compute.device),
+        # In memory as networks return outputs: the examples of a class are adjacent.
+        stored_outputs=teacher.outputs["train"].to(compute.device).mT.contiguous().mT,
+        teacher=_teacher_network(method, recipe, compute),
+        recipe=recipe,
+        seed=seed,
+        dataset=dataset,
+        compute=compute,
+    )
     history: list[HistoryRow] = []
-    done = 0.0
-    for stage in stages:
-        # Rounded at the ends, so that the stages' epochs sum to the recipe's.
-        start = round(done * recipe.epochs)
-        done += stage.share
-        epochs = round(done * recipe.epochs) - start
-        rows = checkpoint.finished(stage.name) if checkpoint else []
+    for stage, start, epochs in _epochs_of(stages, recipe.epochs):
+        rows = checkpoint.rows_of_finished(stage.name) if checkpoint else []
         if not rows and epochs:
             stage.network.to(compute.device)
-            problem = training.problem(stage, start, student)
+            problem = training.problem(stage, start)
             rows = train(problem, recipe, epochs, decay, checkpoint, history)
         history += rows
     student.eval()
     return history
+
+
+def _teacher_network(method: Method, recipe: Recipe, compute: Compute) -> nn.Module | None:
+    """Return the teacher's networks if inputs are augmented: they see the same images."""
+    if not (recipe.views and method.taught):
+        return None
+    return method.setting.teacher().to(compute.device)
+
+
+def _epochs_of(stages: Sequence[Stage], epochs: int) -> Iterator[tuple[Stage, int, int]]:
+    """Yield each stage, the number of epochs before it, and its own number of epochs."""
+    end = 0.0
+    for stage in stages:
+        # Both ends are rounded, so that the epochs of the stages sum to those of the recipe.
+        start = round(end * epochs)
+        end += stage.share
+        yield stage, start, round(end * epochs) - start
 
 
 @torch.no_grad()
@@ -71,83 +114,96 @@ def predict(
     stream: torch.Generator,
     compute: Compute = CPU,
 ) -> Prediction:
-    """The prediction on raw inputs x [N, ...], in chunks of fixed size."""
+    """Return the prediction of a network for raw inputs x [N, ...], computed in chunks.
+
+    Args:
+        method: makes outputs and the prediction from them.
+        network: a student, or the network of a stage.
+        data: normalises the inputs.
+        x: raw inputs.
+        stream: for samples and dropout.
+        compute: device and precision.
+    """
     inputs = (data.inputs(chunk, compute.device) for chunk in chunks(x))
-    outputs = [compute.outputs(partial(method.forward, network, each, stream)) for each in inputs]
+    outputs = [compute.outputs(partial(method.forward, network, chunk, stream)) for chunk in inputs]
     return method.predict(torch.cat(outputs, dim=1))
 
 
-class _Training:
-    """What the stages of a student's training have in common."""
+@dataclass(frozen=True)
+class _StudentTraining:
+    """The losses of a student's stages.
 
-    def __init__(
-        self,
-        method: Method,
-        data: PreparedData,
-        teacher: Teacher,
-        recipe: Recipe,
-        names: tuple[int, str],
-        compute: Compute,
-    ) -> None:
-        self.method = method
-        self.data = data
-        self.recipe = recipe
-        self.names = names
-        self.compute = compute
-        # In memory as networks give their own: the examples of a class next to one another.
-        self.outputs = teacher.outputs["train"].to(compute.device).mT.contiguous().mT
-        # With augmented inputs the teacher is run on the very same view.
-        again = recipe.views and method.taught
-        self.teacher = method.setting.teacher().to(compute.device) if again else None
+    The teacher's outputs are the stored ones [M, N, K], unless its networks are given.
+    """
 
-    def problem(self, stage: Stage, start: int, student: nn.Module) -> Problem:
-        """What a stage of the student minimises; it begins after `start` epochs of training."""
-        method, (seed, dataset), compute = self.method, self.names, self.compute
-        names = (dataset, "student", stage.name)
-        x = self.data.train[0]
+    method: Method
+    student: nn.Module
+    data: PreparedData
+    stored_outputs: Tensor
+    teacher: nn.Module | None
+    recipe: Recipe
+    seed: int
+    dataset: str
+    compute: Compute
 
-        def epoch(number: int) -> Epoch:
-            seed_global_streams(seed, *names, number)
-            # Schedules run over the whole training, whatever its stages.
-            now = method.parameters.at(start + number, self.recipe.epochs)
-            noise = torch_stream(seed, *names, "noise", number, device=compute.device)
-            stream = torch_stream(seed, *names, "views", number, device=compute.device)
-            view = Views(self.recipe.views, self.data, stream)
+    def problem(self, stage: Stage, start: int) -> Problem:
+        """Return what a stage minimises.
 
-            def terms(indices: Indices) -> Mapping[str, Tensor]:
-                inputs, targets = view(*self.data.batch(indices))
-                taught = self.taught(inputs, indices)
-                batch = Batch(inputs, targets, taught, stage.network, stage.name)
-                outputs = compute.outputs(lambda: method.forward(stage.network, inputs, noise))
-                return method.loss(outputs, batch, now)
-
-            def order() -> Tensor:
-                stream = torch_stream(seed, *names, "order", number)
-                return torch.randperm(len(x), generator=stream).to(x.device)
-
-            return Epoch(terms, order, method.weights(now))
-
-        def validation() -> Tensor:
-            held_out = self.data.validation
-            assert held_out.y is not None
-            stream = torch_stream(seed, *names, "validation", device=compute.device)
-            prediction = predict(method, stage.network, self.data, held_out.x, stream, compute)
-            return -prediction.log_prob(held_out.y.to(compute.device)).mean()[None]
-
+        Args:
+            stage: of the student.
+            start: number of epochs before the stage.
+        """
         return Problem(
             stage=stage.name,
             network=stage.network,
-            examples=len(x),
-            epoch=epoch,
-            validation=validation,
-            undecayed=method.undecayed(stage.network),
-            student=student if student is not stage.network else None,
+            examples=self.data.examples,
+            epoch=partial(self._epoch, stage, start),
+            validation=partial(self._validation_loss, stage),
+            undecayed=self.method.undecayed(stage.network),
+            student=self.student if self.student is not stage.network else None,
         )
 
+    def _epoch(self, stage: Stage, start: int, number: int) -> Epoch:
+        """Return the loss terms of an epoch of a stage, and its order of examples."""
+        seed_global_streams(self.seed, self.dataset, "student", stage.name, number)
+        # Schedules run over the whole training, across stages.
+        now = self.method.parameters.at(start + number, self.recipe.epochs)
+        noise = self._stream(stage, "noise", number)
+        views = self._stream(stage, "views", number)
+        augment = Augmentation(self.recipe.views, self.data, views)
+
+        def terms(indices: Indices) -> Mapping[str, Tensor]:
+            inputs, targets = augment(*self.data.batch(indices))
+            taught = self._teacher_outputs(inputs, indices)
+            batch = Batch(inputs, targets, taught, stage.network, stage.name)
+            forward = partial(self.method.forward, stage.network, inputs, noise)
+            return self.method.loss(self.compute.outputs(forward), batch, now)
+
+        return Epoch(terms, partial(self._order, stage, number), self.method.weights(now))
+
+    def _stream(self, stage: Stage, purpose: str, *epoch: int) -> torch.Generator:
+        """Return a random stream on the device of the training."""
+        names: tuple[str | int, ...] = (self.dataset, "student", stage.name, purpose, *epoch)
+        return torch_stream(self.seed, *names, device=self.compute.device)
+
+    def _order(self, stage: Stage, number: int) -> Tensor:
+        """Return the order [N] in which an epoch visits the training examples."""
+        stream = torch_stream(self.seed, self.dataset, "student", stage.name, "order", number)
+        order = torch.randperm(self.data.examples, generator=stream)
+        return order.to(self.data.train[0].device)
+
     @torch.no_grad()
-    def taught(self, inputs: Tensor, indices: Indices) -> Tensor:
-        """The members' outputs [M, B, K] on a batch."""
+    def _teacher_outputs(self, inputs: Tensor, indices: Indices) -> Tensor:
+        """Return the members' outputs [M, B, K] on a batch."""
         if self.teacher is None:
-            return self.outputs[:, indices]
-        teacher = self.teacher
-        return self.compute.outputs(lambda: teacher(inputs))
+            return self.stored_outputs[:, indices]
+        return self.compute.outputs(partial(self.teacher, inputs))
+
+    def _validation_loss(self, stage: Stage) -> Tensor:
+        """Return the negative log-likelihood on the validation split, [1]."""
+        validation = self.data.validation
+        assert validation.y is not None
+        stream = self._stream(stage, "validation")
+        arguments = (self.method, stage.network, self.data, validation.x, stream, self.compute)
+        prediction = predict(*arguments)
+        return -prediction.log_prob(validation.y.to(self.compute.device)).mean()[None]

@@ -1,4 +1,4 @@
-"""The teacher: members trained in batched pieces, outputs on every set computed once."""
+"""The teacher: training of its members, and their outputs on every split and evaluation set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.training.augmentation import Views
+from distillation_bench.bench.training.augmentation import Augmentation
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.data import PreparedData
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
@@ -25,21 +25,28 @@ from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TaskTerms
 
 CHUNK = 256
-"""Examples that an evaluation takes at a time."""
+"""Examples per forward pass of an evaluation."""
 CHUNK_SIDE = 32
-"""Pixels a side of images, of which it takes so many; of larger ones it takes fewer, so that its
-memory does not grow with them."""
+"""Largest side of images for which a chunk has `CHUNK` examples.
+
+Chunks of larger images have fewer, so that the memory of a pass does not grow with the images.
+"""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained ensemble: outputs [M, N, K] by set, and its weights by name."""
+    """A trained ensemble.
+
+    Attributes:
+        outputs: of the M members on each split and set, by its key [M, N, K].
+        weights: of the members, stacked, by the name of the parameter.
+    """
 
     outputs: Mapping[str, Tensor]
     weights: Mapping[str, Tensor]
 
     def network(self, networks: NetworkBuilder) -> nn.Module:
-        """The ensemble as one batched module."""
+        """Return the ensemble as one batched module."""
         members = len(next(iter(self.weights.values())))
         module = networks.members([Generator() for _ in range(members)])
         module.load_state_dict(dict(self.weights))
@@ -63,7 +70,20 @@ def train_members(
     compute: Compute = CPU,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, list[HistoryRow]]:
-    """Train some members as one batch; each is the same to the bit in any company.
+    """Train some members as one batch.
+
+    Each member has the same bits, whatever other members are trained with it.
+
+    Args:
+        members: their numbers in the ensemble.
+        data: the training and validation splits.
+        task: the loss.
+        networks: builds the members.
+        recipe: of the training.
+        seed: of the cell.
+        dataset: its name in random streams.
+        compute: device and precision.
+        checkpoint: stores the state; training continues from it.
 
     Returns:
         The members as one module, and the history.
@@ -71,97 +91,129 @@ def train_members(
     streams = [torch_stream(seed, dataset, "teacher", m, "weights") for m in members]
     network = networks.members(streams).to(compute.device)
     data = data.to(compute.device)
-    x, y = data.train
-    # Each member's own order of examples needs its own rows.
-    rows = torch.arange(len(members), device=x.device)[:, None]
-    x_rows, y_rows = x.expand(len(members), *x.shape), y.expand(len(members), *y.shape)
-
-    def draws(purpose: str, epoch: int, device: torch.device) -> list[Generator]:
-        names = [(seed, dataset, "teacher", m, purpose, epoch) for m in members]
-        return [torch_stream(*each, device=device) for each in names]
-
-    def order(epoch: int) -> Tensor:
-        streams = draws("order", epoch, torch.device("cpu"))
-        orders = [torch.randperm(len(x), generator=stream) for stream in streams]
-        return torch.stack(orders).to(x.device)
-
-    def losses(inputs: Tensor, targets: Tensor) -> Tensor:
-        return task.losses(compute.outputs(lambda: network(inputs)), targets)
-
-    def batch(indices: Indices, views: Sequence[Views]) -> tuple[Tensor, Tensor]:
-        whole = isinstance(indices, slice)
-        if not recipe.views:
-            seen = (x, y) if whole else (x_rows[rows, indices], y_rows[rows, indices])
-            return data.inputs(seen[0]), seen[1].to(compute.device)
-        # Each member has views of its own.
-        order = [indices] * len(members) if isinstance(indices, slice) else [*indices]
-        pairs = [view(*data.batch(row)) for view, row in zip(views, order, strict=True)]
-        return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
-
-    def epoch(number: int) -> Epoch:
-        streams = draws("views", number, compute.device) if recipe.views else []
-        views = [Views(recipe.views, data, stream) for stream in streams]
-
-        def terms(indices: Indices) -> Mapping[str, Tensor]:
-            inputs, targets = batch(indices, views)
-            return {"correctness": losses(inputs, targets)}
-
-        return Epoch(terms, lambda: order(number))
-
-    def validation() -> Tensor:
-        held_out = data.validation
-        assert held_out.y is not None
-        outputs = outputs_on(network, data, held_out.x, compute)
-        return task.losses(outputs, held_out.y.to(compute.device))
-
+    training = _MemberTraining(members, network, data, task, recipe, seed, dataset, compute)
     problem = Problem(
         stage="teacher",
         network=network,
-        examples=len(x),
-        epoch=epoch,
-        validation=validation,
+        examples=data.examples,
+        epoch=training.epoch,
+        validation=training.validation_losses,
         batched=True,
     )
     history = train(problem, recipe, recipe.epochs, recipe.weight_decay, checkpoint)
     return network, history
 
 
+@dataclass(frozen=True)
+class _MemberTraining:
+    """The loss of members that are trained as one batch; each has its own order of examples."""
+
+    members: Sequence[int]
+    network: nn.Module
+    data: PreparedData
+    task: TaskTerms
+    recipe: Recipe
+    seed: int
+    dataset: str
+    compute: Compute
+
+    def epoch(self, number: int) -> Epoch:
+        """Return the loss terms and the members' orders of an epoch."""
+        streams: list[Generator] = []
+        if self.recipe.views:
+            streams = self._streams("views", number, self.compute.device)
+        augmentations = [Augmentation(self.recipe.views, self.data, s) for s in streams]
+
+        def terms(indices: Indices) -> Mapping[str, Tensor]:
+            if augmentations:
+                inputs, targets = self._augmented_batch(indices, augmentations)
+            else:
+                inputs, targets = self._batch(indices)
+            outputs = self.compute.outputs(lambda: self.network(inputs))
+            return {"correctness": self.task.losses(outputs, targets)}
+
+        return Epoch(terms, lambda: self._orders(number))
+
+    def _streams(self, purpose: str, epoch: int, device: torch.device) -> list[Generator]:
+        """Return a random stream for each member."""
+        names = [(self.dataset, "teacher", member, purpose, epoch) for member in self.members]
+        return [torch_stream(self.seed, *of_member, device=device) for of_member in names]
+
+    def _orders(self, epoch: int) -> Tensor:
+        """Return each member's order of the training examples, [M, N]."""
+        streams = self._streams("order", epoch, torch.device("cpu"))
+        orders = [torch.randperm(self.data.examples, generator=stream) for stream in streams]
+        return torch.stack(orders).to(self.data.train[0].device)
+
+    def _batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets, [B, ...] if all members see all examples, else [M, B, ...]."""
+        x, y = self.data.train
+        if not isinstance(indices, slice):
+            x, y = x[indices], y[indices]
+        return self.data.inputs(x), y.to(self.compute.device)
+
+    def _augmented_batch(
+        self, indices: Indices, augmentations: Sequence[Augmentation]
+    ) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets [M, B, ...], augmented for each member on its own."""
+        count = len(self.members)
+        rows = [indices] * count if isinstance(indices, slice) else [*indices]
+        pairs = [
+            augment(*self.data.batch(row)) for augment, row in zip(augmentations, rows, strict=True)
+        ]
+        return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
+
+    def validation_losses(self) -> Tensor:
+        """Return each member's loss on the validation split, [M]."""
+        validation = self.data.validation
+        assert validation.y is not None
+        outputs = outputs_on(self.network, self.data, validation.x, self.compute)
+        return self.task.losses(outputs, validation.y.to(self.compute.device))
+
+
 def chunks(x: Tensor) -> Sequence[Tensor]:
-    """Inputs [N, ...] as an evaluation takes them; cut by their shape alone."""
+    """Split inputs [N, ...] into chunks for evaluation, whose size depends on the shape alone."""
     pixels = math.prod(x.shape[2:]) if x.dim() == 4 else 1
     return torch.split(x, max(1, min(CHUNK, CHUNK * CHUNK_SIDE**2 // pixels)))
 
 
 @torch.no_grad()
 def outputs_on(network: nn.Module, data: PreparedData, x: Tensor, compute: Compute = CPU) -> Tensor:
-    """The members' outputs [M, N, K] on raw inputs x, in chunks of fixed size."""
+    """Return the members' outputs [M, N, K] on raw inputs x [N, ...], computed in chunks."""
     inputs = (data.inputs(chunk, compute.device) for chunk in chunks(x))
-    return torch.cat([compute.outputs(partial(network, each)) for each in inputs], dim=1)
+    return torch.cat([compute.outputs(partial(network, chunk)) for chunk in inputs], dim=1)
 
 
 def all_outputs(network: nn.Module, data: PreparedData, compute: Compute) -> dict[str, Tensor]:
-    """The members' outputs on every split and set, by name, on the CPU."""
+    """Return the members' outputs on every split and set by its key, on the CPU."""
     inputs = {"train": data.train[0], "validation": data.validation.x}
-    seen = (*data.sets, data.canvas) if data.canvas else data.sets
-    inputs |= {each.key: each.x for each in seen}
-    return {name: outputs_on(network, data, x, compute).cpu() for name, x in inputs.items()}
+    sets = (*data.sets, data.canvas) if data.canvas else data.sets
+    inputs |= {evaluation_set.key: evaluation_set.x for evaluation_set in sets}
+    return {key: outputs_on(network, data, x, compute).cpu() for key, x in inputs.items()}
 
 
 def load_network(cache: Cache, keys: Sequence[str], networks: NetworkBuilder) -> nn.Module:
-    """Some members as one batched module.
+    """Load some members from the cache, as one batched module.
 
     Raises:
         Damaged: an entry is missing or damaged.
     """
     members = [cache.load(key) for key in keys]
-    weights = {name: torch.stack([each[name] for each in members]) for name in members[0]}
+    weights = {name: torch.stack([member[name] for member in members]) for name in members[0]}
     return Teacher({}, weights).network(networks)
 
 
 def save_weights(
     cache: Cache, keys: Sequence[str], network: nn.Module, note: Mapping[str, Any]
 ) -> None:
-    """Put each member's weights into the cache."""
+    """Store the weights of each member of a batched module in the cache.
+
+    Args:
+        cache: where they are stored.
+        keys: of the members, in order.
+        network: the members.
+        note: stored with each member.
+    """
     stacked = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
     for member, key in enumerate(keys):
         cache.save(key, {name: array[member] for name, array in stacked.items()}, note)

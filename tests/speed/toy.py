@@ -40,7 +40,8 @@ from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training import teacher
-from distillation_bench.bench.training.data import PreparedData, load, prepare
+from distillation_bench.bench.training.data import PreparedData, load
+from distillation_bench.bench.training.data_preparation import prepare
 from distillation_bench.bench.training.hardware.compute import prepare_process
 from distillation_bench.bench.training.hardware.environment import environment
 from distillation_bench.datasets.spiral import Spiral

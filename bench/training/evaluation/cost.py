@@ -1,4 +1,4 @@
-"""What a student costs: parameters, operations, size, latency."""
+"""The cost of a student: parameters, operations, size and latency."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ from distillation_bench.methods.networks.heads import shared_part
 from distillation_bench.methods.networks.mlp import unpadded
 
 REPEATS = 5
+"""Timed forward passes, of which the fastest counts."""
+BATCH_SIZES = (1, 256)
+"""Batch sizes for which latency is measured."""
 
 
 class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
-    """Adds up torch's own formulas, as FlopCounterMode does, which first takes a second to import
-    the compiler in order to keep it away."""
+    """Sums torch's own FLOP formulas.
+
+    `FlopCounterMode` does the same, but spends a second on importing the compiler.
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -40,13 +45,15 @@ class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-i
 
 
 def counts(method: Method, network: nn.Module, x: Tensor) -> dict[str, float]:
-    """Exact figures: parameters and FLOPs per example, in all and of each part, and bytes.
+    """Return exact costs: parameters, FLOPs per example, both of core and heads too, and bytes.
 
-    The core is what all heads share, the heads are the rest: of an ensemble, everything. A
+    The core is what all heads share, the heads are the rest; an ensemble has no core. A
     multiply-accumulate counts as 2 FLOPs; the tables of arXiv 2205.09526 count it once.
 
     Args:
-        x: inputs as networks see them; the first is used.
+        method: makes outputs from the network.
+        network: a trained student.
+        x: inputs of the network [N, ...], of which the first is used.
     """
     x, stream = x[:1], torch.Generator(x.device)
     shared = shared_part(network)
@@ -71,6 +78,7 @@ def _parameters(module: nn.Module) -> int:
 
 
 def _flops(function: Callable[[], object]) -> int:
+    """Return the FLOPs of a call, without those that padding adds."""
     counter = _FlopCounter()
     with torch.no_grad(), counter, unpadded():
         function()
@@ -80,7 +88,16 @@ def _flops(function: Callable[[], object]) -> int:
 def latencies(
     method: Method, network: nn.Module, x: Tensor, compute: Compute = CPU
 ) -> dict[str, float]:
-    """Seconds an example of a forward pass, in batches of 1 and of 256; the fastest of 5."""
+    """Return the seconds per example of a forward pass, in batches of 1 and of 256.
+
+    The fastest of 5 passes counts.
+
+    Args:
+        method: makes outputs from the network.
+        network: a trained student.
+        x: inputs of the network [N, ...]; repeated to fill a batch.
+        compute: device and precision.
+    """
     stream = torch.Generator(x.device)
 
     def seconds(size: int) -> float:
@@ -94,10 +111,11 @@ def latencies(
         return _fastest(forward) / size
 
     with torch.no_grad():
-        return {f"latency_seconds_batch_{size}": seconds(size) for size in (1, 256)}
+        return {f"latency_seconds_batch_{size}": seconds(size) for size in BATCH_SIZES}
 
 
 def _fastest(function: Callable[[], object]) -> float:
+    """Return the shortest time of `REPEATS` calls, in seconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()

@@ -1,5 +1,8 @@
-"""Whether bfloat16 saves time on this processor: where it has no instructions for it, it is
-emulated, and a step takes several times as long as in float32."""
+"""Whether bfloat16 saves time on this processor.
+
+A processor without instructions for bfloat16 emulates it; a step then takes several times as long
+as in float32.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,37 @@ from torch import nn
 from distillation_bench.bench.training.hardware.compute import Compute, process_device
 
 NATIVE = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
-"""What Linux calls the instructions of x86 and of ARM."""
+"""Linux's names of the instructions for bfloat16, of x86 and of ARM."""
 LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Environment variables by which torch may be told not to use instructions that there are."""
+"""Environment variables that may keep torch from using instructions of the processor."""
 ROUNDS = 3
+"""Timed steps in each precision."""
 NOTABLE = 1.1
-"""A slowdown that is said; a smaller one may be the clock's."""
+"""The least slowdown that is reported; a smaller one may be noise of the measurement."""
 
 
 def slowdown() -> float:
-    """A step in bfloat16 as a multiple of one in float32, where it may be emulated; else 1."""
+    """Return the time of a step in bfloat16 over one in float32; 1 if bfloat16 is not emulated."""
     if process_device().type != "cpu" or is_native(_processor_flags(), os.environ):
         return 1.0
     return measured_slowdown()
 
 
 def is_native(flags: frozenset[str], environment: Mapping[str, str]) -> bool:
-    """Whether a processor with these flags has instructions for bfloat16 that torch may use."""
+    """Return whether torch can use instructions of the processor for bfloat16.
+
+    Args:
+        flags: of the processor, as Linux names them.
+        environment: environment variables.
+    """
     return bool(flags & NATIVE) and not any(name in environment for name in LIMITS)
 
 
 def measured_slowdown() -> float:
-    """The same measured: a small step of convolutions and products, some tenths of a second."""
+    """Measure the time of a small training step in bfloat16 over one in float32.
+
+    The step has convolutions and matrix products; the measurement takes some tenths of a second.
+    """
     network = nn.Sequential(
         nn.Conv2d(16, 32, 3, padding=1),
         nn.ReLU(),
@@ -52,13 +64,13 @@ def measured_slowdown() -> float:
         torch.autograd.grad(compute.outputs(lambda: network(x)).square().mean(), parameters)
         return time.perf_counter() - start
 
-    # In turn, so that both meet the same machine; the first of each also chooses its kernels.
+    # Alternating, so that both see the same load; the first step of each also chooses kernels.
     times = [(seconds("bfloat16"), seconds("float32")) for _ in range(ROUNDS + 1)][1:]
     return min(low for low, _ in times) / min(full for _, full in times)
 
 
 def warning(ratio: float) -> str:
-    """What there is to say of a slowdown; nothing where there is none to speak of."""
+    """Return the warning about a slowdown; empty if it is smaller than `NOTABLE`."""
     if ratio < NOTABLE:
         return ""
     return (
@@ -72,6 +84,6 @@ def _processor_flags() -> frozenset[str]:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
         return frozenset()
-    told = (line.partition(":") for line in lines)
-    flags = (text for name, _, text in told if name.strip() in ("flags", "Features"))
+    fields = (line.partition(":") for line in lines)
+    flags = (value for name, _, value in fields if name.strip() in ("flags", "Features"))
     return frozenset(next(flags, "").split())

@@ -1,4 +1,4 @@
-"""Where a task computes, and how precisely."""
+"""On which device and in which precision a process computes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from distillation_bench.bench.common.devices import DEVICE
 
 
 def prepare_process() -> None:
-    """One thread, and memory that stays mapped: for a process that trains.
+    """Prepare this process for training: one thread, and memory that stays mapped.
 
-    With a thread each, workers neither disturb one another nor change a bit of the figures; large
-    tensors are kept on the heap because a fresh mapping faults on every page, every step.
+    With one thread each, workers do not slow each other down, and values do not depend on the
+    number of cores. Large tensors stay on the heap, because a new mapping causes page faults in
+    every step.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    # What the recipe calls float32 is that on a GPU too.
+    # float32 in a recipe means float32 on a GPU too.
     torch.backends.cudnn.allow_tf32 = False
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -32,7 +33,7 @@ def prepare_process() -> None:
 
 
 def process_device() -> torch.device:
-    """The device of this process: the executor's choice, else the CPU."""
+    """Return the device that the executor gave this process; the CPU if it gave none."""
     return torch.device(os.environ.get(DEVICE, "cpu"))
 
 
@@ -42,15 +43,15 @@ class Compute:
 
     Attributes:
         device: where tensors are.
-        precision: "float32", or "bfloat16": the forward pass under torch's autocast, which keeps
-            what needs range in float32; losses are computed in float32.
+        precision: "float32", or "bfloat16" for a forward pass under torch's autocast, which keeps
+            operations that need range in float32. Losses are computed in float32.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = "float32"
 
     def outputs(self, function: Callable[[], Tensor]) -> Tensor:
-        """What a forward pass gives, in this precision, as float32."""
+        """Call a forward pass in this precision; return its result as float32."""
         if self.precision != "bfloat16":
             return function()
         with torch.autocast(self.device.type, dtype=torch.bfloat16):

@@ -70,6 +70,7 @@ STALE: dict[str, str] = {
     "bench/training/cell.py": "cells",
     "bench/training/cell_result.py": "",
     "bench/training/data.py": "splits sets weights outputs cells",
+    "bench/training/data_preparation.py": "splits sets weights outputs cells",
     "bench/training/evaluation": "cells protocol",
     "bench/training/evaluation/__init__.py": "",
     "bench/training/hardware/__init__.py": "",

@@ -1,4 +1,4 @@
-"""Views of images against their definitions, one image at a time."""
+"""Augmentation of images against their definitions, one image at a time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Generator, Tensor, nn
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.recipe import VIEWS, Recipe
 from distillation_bench.bench.training.augmentation import (
-    MIXUP,
+    MIXUP_ALPHA,
     PADDING,
-    Views,
+    Augmentation,
     _beta,
     crop,
     flip,
@@ -96,9 +96,9 @@ def test_the_shares_are_beta_distributed() -> None:
     generator, count = stream(), 20_000
     draws = np.array([_beta(generator, CPU).item() for _ in range(count)])
     assert ((draws >= 0) & (draws <= 1)).all()
-    variance = 1 / (4 * (2 * MIXUP + 1))
+    variance = 1 / (4 * (2 * MIXUP_ALPHA + 1))
     # Of a symmetric Beta: kurtosis 3 − 6/(2α + 3).
-    spread = variance * math.sqrt(2 - 6 / (2 * MIXUP + 3))
+    spread = variance * math.sqrt(2 - 6 / (2 * MIXUP_ALPHA + 3))
     assert abs(draws.mean() - 0.5) < 5 * math.sqrt(variance / count)
     assert abs(((draws - 0.5) ** 2).mean() - variance) < 5 * spread / math.sqrt(count)
 
@@ -116,7 +116,7 @@ def test_the_same_stream_gives_the_same_views(names: tuple[str, ...]) -> None:
     x, y = data.train
 
     def seen(seed: int) -> list[Tensor]:
-        views = Views(names, data, stream(seed))
+        views = Augmentation(names, data, stream(seed))
         return [tensor for rows in (x[:12], x[12:]) for tensor in views(rows, y[: len(rows)])]
 
     for one, same in zip(seen(1), seen(1), strict=True):
@@ -130,7 +130,7 @@ def test_the_same_stream_gives_the_same_views(names: tuple[str, ...]) -> None:
 
 def test_without_views_images_are_normalised_alone() -> None:
     data = images_of()
-    inputs, targets = Views((), data, stream())(*data.train)
+    inputs, targets = Augmentation((), data, stream())(*data.train)
     torch.testing.assert_close(inputs, (data.train[0] / 255 - 0.4) / 0.3)
     assert torch.equal(targets, data.train[1])
 

@@ -37,8 +37,8 @@ class Doomed(Checkpoint):
         super().__init__(cache, "training", 0)
         self._left = left
 
-    def keep(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
-        super().keep(state, history)
+    def save(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
+        super().save(state, history)
         self._left -= 1
         if not self._left:
             raise Killed
@@ -204,7 +204,7 @@ def test_no_more_often_than_asked(cache: Cache, monkeypatch: pytest.MonkeyPatch)
     rows: list[HistoryRow] = [{"stage": "s", "epoch": 0}]
     for moment, kept in ((9.0, False), (10.0, True), (19.9, False), (20.0, True)):
         now[0] = moment
-        checkpoint.keep({"x": torch.tensor(moment)}, rows)
+        checkpoint.save({"x": torch.tensor(moment)}, rows)
         assert cache.has("checkpoint-training") == (moment >= 10)
         if kept:
             assert cache.load("checkpoint-training")["x"].item() == moment

@@ -13,7 +13,7 @@ from tests.datasets.files import write_images
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.training.data import prepare
+from distillation_bench.bench.training.data_preparation import prepare
 
 Plan = Callable[..., list[Cell]]
 COUNTS = {"a": 1, "b": 2, "c": 3, "d": 9, "e": 11, "f": 40}

@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.formats.tensor_files import Later, write_tensors
-from distillation_bench.bench.training.data import _shifted, _shifted_images
+from distillation_bench.bench.training.data_preparation import _shifted, _shifted_images
 from distillation_bench.bench.training.teacher import chunks
 from distillation_bench.datasets.base import Split
 from distillation_bench.datasets.shifts import shifted
@@ -75,7 +75,9 @@ def test_what_was_announced_must_be_made() -> None:
 
 def test_images_are_shifted_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).integers(256, size=(7, 3, 9, 12), dtype=np.uint8)
-    monkeypatch.setattr("distillation_bench.bench.training.data.SHIFTED", 2 * x[0].nbytes)
+    monkeypatch.setattr(
+        "distillation_bench.bench.training.data_preparation.CHUNK_BYTES", 2 * x[0].nbytes
+    )
     names = ("rotation", "horizontal-shift", "vertical-shift", "brightness")
     arrays = _shifted(Split(x, np.arange(7)), names)
     assert len(arrays) == 2 * 4 * 5

@@ -22,7 +22,7 @@ from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources, OODSet
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.training import data, student, teacher
+from distillation_bench.bench.training import data, data_preparation, student, teacher
 from distillation_bench.bench.training.evaluation.evaluate import evaluate
 from distillation_bench.bench.training.evaluation.outcomes import outcome_of
 from distillation_bench.bench.training.hardware.compute import CPU
@@ -45,7 +45,7 @@ class Bed:
         self.sources = EvaluationSources(tuple(OODSet(name, group) for name, group in groups))
         cache = Cache(folder)
         plan = DataPlan(name, 0, None, None, self.sources, "data", "sets")
-        data.prepare(cache, plan, folder)
+        data_preparation.prepare(cache, plan, folder)
         self.data = data.load(cache, plan)
         self.networks = network_builder(network, self.dataset.shape, self.dataset.outputs)
         members = self.networks.members([torch.Generator().manual_seed(m) for m in range(3)])
