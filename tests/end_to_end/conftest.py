@@ -32,10 +32,10 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def here(
+def in_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Bench]:
-    """The same in this process, which has torch already: cells run here too, one at a time."""
+    """Runs the program in this process, which has loaded torch; cells run in it, one at a time."""
     monkeypatch.chdir(tmp_path)
     registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
     kept = [dict(registry) for registry in registries]

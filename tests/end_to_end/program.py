@@ -1,4 +1,4 @@
-"""Runs the program as a user does: as a process of its own, in a folder of its own."""
+"""Running the program as a user does: in a process and a folder of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRID = (
     *("-d", "spiral", "-d", "digits-0-7", "-d", "sine", "-s", "0-1"),
     *("--set", "epochs=2", "--set", "members=3", "--set", "test_examples=90"),
 )
-"""52 cells, and 2 to skip, of 2 teachers a dataset, in seconds."""
+"""52 cells, and 2 to skip, with 2 teachers per dataset; they run in seconds."""
 SHORT = GRID[-6:]
 """The recipe of the grid."""
 
@@ -26,14 +26,14 @@ Bench = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def command(*arguments: str) -> list[str]:
-    """The program's command line."""
+    """Return the command line of the program with these arguments."""
     return [sys.executable, str(ROOT / "run_bench.py"), *arguments]
 
 
 def start(
     *arguments: str, folder: Path, session: bool = False, **environment: str
 ) -> subprocess.Popen[str]:
-    """The program, running; in a session of its own, and with more in its environment, if told."""
+    """Start the program, with `session` in a session of its own, and more environment variables."""
     return subprocess.Popen(
         command(*arguments),
         cwd=folder,
@@ -42,14 +42,14 @@ def start(
         text=True,
         start_new_session=session,
         env={**os.environ, **environment},
-        # In the background of a script Ctrl-C is ignored, and that is inherited.
+        # A process started in the background ignores Ctrl-C, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
 def run_whole(folder: Path, *arguments: str) -> Path:
-    """The folder of a run that nothing disturbs, and in which all is well."""
-    process = start("run", *arguments, *places("run"), folder=folder)
+    """Run the program without disturbance, and return the folder of the run."""
+    process = start("run", *arguments, *folders("run"), folder=folder)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return folder / "run"
@@ -57,7 +57,7 @@ def run_whole(folder: Path, *arguments: str) -> Path:
 
 @functools.cache
 def commands() -> Any:
-    """The program's commands; made of the functions' signatures, longer than most of them take."""
+    """Return the commands of the program, made once: that takes longer than most of them do."""
     from typer.main import get_command
 
     from distillation_bench.bench.cli.app import app
@@ -65,16 +65,16 @@ def commands() -> Any:
     return get_command(app)
 
 
-def places(name: str) -> tuple[str, ...]:
-    """Options for the run's folder and a cache of its own beside it."""
+def folders(name: str) -> tuple[str, ...]:
+    """Return the options for a run's folder and a cache of its own beside it."""
     return "--results", name, "--cache", f"{name}-cache"
 
 
 def tables(run: Path) -> tuple[bytes, bytes]:
-    """What equal runs have equal to the bit."""
+    """Return the tables that equal runs have equal to the bit."""
     return (run / "results.csv").read_bytes(), (run / "metrics.csv").read_bytes()
 
 
 def records(run: Path) -> dict[str, int]:
-    """The cells' records, and when each was written."""
+    """Return the names of the records, and when each was written in nanoseconds."""
     return {path.name: path.stat().st_mtime_ns for path in (run / "cells").glob("*.json")}

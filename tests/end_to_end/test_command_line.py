@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.end_to_end.failing_plugins import CELL
-from tests.end_to_end.program import ROOT, Bench, places
+from tests.end_to_end.program import ROOT, Bench, folders
 
 KD = ("plan", "-m", "kd", "-d", "spiral")
 
@@ -74,9 +74,9 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[str(m[0]) for m in MISTAKES])
 def test_a_mistake_is_one_line_and_status_2(
-    here: Bench, arguments: tuple[str, ...], message: str, tmp_path: Path
+    in_process: Bench, arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    done = here(*arguments)
+    done = in_process(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
@@ -106,28 +106,28 @@ assert 'torch' not in sys.modules and 'sklearn' not in sys.modules
         )
 
 
-def test_run_plan_status_board(here: Bench, tmp_path: Path) -> None:
-    assert "1 cells: 1 missing" in here("plan", *CELL, *places("run")).stdout
-    done = here("run", *CELL, *places("run"))
+def test_run_plan_status_board(in_process: Bench, tmp_path: Path) -> None:
+    assert "1 cells: 1 missing" in in_process("plan", *CELL, *folders("run")).stdout
+    done = in_process("run", *CELL, *folders("run"))
     assert done.returncode == 0
     assert "spiral kd seed 0" in done.stderr and "accuracy ↑" in done.stdout
-    again = here("run", *CELL, *places("run"))
+    again = in_process("run", *CELL, *folders("run"))
     assert again.returncode == 0 and again.stderr == ""
-    plan = here("plan", *CELL, *places("run")).stdout
+    plan = in_process("plan", *CELL, *folders("run")).stdout
     assert "1 cells: 1 done" in plan and "cached" in plan
-    longer = here("plan", *CELL, "-s", "0-4", *places("run")).stdout
+    longer = in_process("plan", *CELL, "-s", "0-4", *folders("run")).stdout
     assert "1 done, 4 missing" in longer and "time: about" in longer
-    assert "### spiral" in here("board", "run", "--markdown").stdout
+    assert "### spiral" in in_process("board", "run", "--markdown").stdout
     (tmp_path / "run" / ".driver").write_text("process 1 on nowhere\n")
-    status = here("status", "run").stdout
+    status = in_process("status", "run").stdout
     assert "1 cells: 1 done" in status and "running now" not in status
 
 
 def test_tables_of_a_read_only_copy(
-    here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert here("run", *CELL, *places("run")).returncode == 0
-    before = {command: here(command, "run").stdout for command in ("board", "status")}
+    assert in_process("run", *CELL, *folders("run")).returncode == 0
+    before = {command: in_process(command, "run").stdout for command in ("board", "status")}
     (tmp_path / "run" / "results.csv").write_text("")
     opened = os.open
 
@@ -138,31 +138,31 @@ def test_tables_of_a_read_only_copy(
 
     monkeypatch.setattr(os, "open", read_only)
     for command, text in before.items():
-        done = here(command, "run")
+        done = in_process(command, "run")
         assert (done.returncode, done.stdout) == (0, text)
 
 
-def test_one_folder_one_recipe(here: Bench) -> None:
-    assert here("run", *CELL, *places("run")).returncode == 0
-    other = here("run", *CELL[:6], "--set", "epochs=3", "--set", "members=2", *places("run"))
+def test_one_folder_one_recipe(in_process: Bench) -> None:
+    assert in_process("run", *CELL, *folders("run")).returncode == 0
+    other = in_process("run", *CELL[:6], "--set", "epochs=3", "--set", "members=2", *folders("run"))
     assert other.returncode == 2
     assert "spiral was run with epochs=2, now 3" in other.stderr
 
 
-@pytest.mark.parametrize("places", [("file/run", "cache"), ("run", "file/cache")])
-def test_unwritable_folder(here: Bench, tmp_path: Path, places: tuple[str, str]) -> None:
+@pytest.mark.parametrize("paths", [("file/run", "cache"), ("run", "file/cache")])
+def test_unwritable_folder(in_process: Bench, tmp_path: Path, paths: tuple[str, str]) -> None:
     (tmp_path / "file").write_text("")
-    results, cache = places
-    done = here("run", *CELL, "--results", results, "--cache", cache)
+    results, cache = paths
+    done = in_process("run", *CELL, "--results", results, "--cache", cache)
     assert done.returncode == 2
     assert "can't be written" in done.stderr and "file/" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.rglob("cells/*"))
 
 
-def test_a_forecast_for_every_teacher_and_cell(here: Bench) -> None:
+def test_a_forecast_for_every_teacher_and_cell(in_process: Bench) -> None:
     two = ("-m", "kd", "-m", "ensemble", "-d", "spiral", "-s", "0-1", *CELL[6:])
-    done = here("plan", *two, "--estimate", "--device", "cpu", "--jobs", "1", *places("run"))
+    done = in_process("plan", *two, "--estimate", "--device", "cpu", "--jobs", "1", *folders("run"))
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     for what in ("2 teachers", "2 x kd", "2 x ensemble"):
@@ -172,7 +172,7 @@ def test_a_forecast_for_every_teacher_and_cell(here: Bench) -> None:
 
 @pytest.mark.parametrize("address", ["nowhere", "tcp://127.0.0.1:1"])
 def test_a_cluster_that_is_not_there_leaves_no_folder(
-    here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+    in_process: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     from distillation_bench.bench.execution.executors import dask
 
@@ -182,12 +182,12 @@ def test_a_cluster_that_is_not_there_leaves_no_folder(
     monkeypatch.setattr(dask, "Client", refused)
     before = sorted(tmp_path.rglob("*"))
     where = ("--results", "new/run", "--cache", "new/cache")
-    done = here("run", *CELL, *where, "--executor", "dask", "--scheduler", address)
+    done = in_process("run", *CELL, *where, "--executor", "dask", "--scheduler", address)
     assert done.returncode == 2 and f"--scheduler {address}" in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_options_without_a_default_of_their_own_say_whose_they_have(here: Bench) -> None:
-    text = here("list", "networks").stdout
+def test_options_without_a_default_of_their_own_say_whose_they_have(in_process: Bench) -> None:
+    text = in_process("list", "networks").stdout
     assert "Undefined" not in text
     assert "    member  the dataset's  hidden widths of a member" in text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.cluster import Cluster, can_hide, cluster, kill_all
 from tests.end_to_end.failing_plugins import CELL, ENDS, ending_plugin
-from tests.end_to_end.program import ROOT, SHORT, Bench, places, records, start
+from tests.end_to_end.program import ROOT, SHORT, Bench, folders, records, start
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def dask(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> None:
-    done = bench("run", *FEW, "--executor", "dask", "--jobs", "2", *places("run"))
+    done = bench("run", *FEW, "--executor", "dask", "--jobs", "2", *folders("run"))
     assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4
 
@@ -52,7 +52,7 @@ def test_a_driver_that_is_killed_comes_back(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     finished = records(tmp_path / "run")
-    done = bench("run", *SOME, *dask.options, *places("run"))
+    done = bench("run", *SOME, *dask.options, *folders("run"))
     assert done.returncode == 0, done.stderr
     assert finished.items() <= records(tmp_path / "run").items()
     assert assert_part_of(tmp_path / "run", reference) == 12
@@ -65,7 +65,7 @@ def test_without_a_shared_folder(
         pytest.skip(f"a folder can't be hidden from a worker here: {reason}")
     (tmp_path / "run-cache").mkdir()
     dask.worker(hidden=tmp_path / "run-cache")
-    done = bench("run", *FEW, *dask.options, *places("run"))
+    done = bench("run", *FEW, *dask.options, *folders("run"))
     assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4
     assert list((dask.folder / "worker-1").rglob("outputs-*.safetensors"))
@@ -98,7 +98,7 @@ def test_each_bad_end_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: 
     """One that exits, one that kills its process, one that hangs until the timeout."""
     dask.worker("--nthreads", "2")
     arguments = (*ending_plugin(tmp_path, ENDS), *CELL, *dask.options, "--timeout", "10")
-    done = bench("run", *arguments, *places("run"))
+    done = bench("run", *arguments, *folders("run"))
     assert done.returncode == 1
     for name, (_, reason) in ENDS.items():
         assert f"FAILED spiral {name} seed 0: {reason}" in done.stderr
@@ -109,7 +109,7 @@ def test_workers_that_are_taken_away_again_and_again_cost_no_cell(
     dask: Cluster, reference: Path, tmp_path: Path
 ) -> None:
     """More often than a cell may die; the cluster's own count of deaths, too."""
-    process = start("run", *SOME, *dask.options, *places("run"), folder=tmp_path)
+    process = start("run", *SOME, *dask.options, *folders("run"), folder=tmp_path)
     for cells in (0, 2, 4, 5, 6, 7):
         workers = [dask.worker() for _ in range(2)]
         wait_for(tmp_path / "run", cells + 1)
@@ -130,7 +130,7 @@ def test_a_scheduler_that_is_gone_ends_the_run_and_fails_no_cell(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2 and "the Dask scheduler is gone" in err.splitlines()[-1], err
     assert "FAILED" not in err and "Traceback" not in err
-    assert bench("run", *SOME, *places("run")).returncode == 0
+    assert bench("run", *SOME, *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
@@ -171,7 +171,7 @@ def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path
     (tmp_path / "twin.py").write_text(PLUGIN)
     dask.worker()
     some = ("-m", "twin", "-m", "kd", "-d", "spiral", "-s", "0", *SHORT, "--plugin", "twin.py")
-    done = bench("run", *some, *dask.options, *places("run"))
+    done = bench("run", *some, *dask.options, *folders("run"))
     assert done.returncode == 0, done.stderr
     results = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
     kd, twin = (row.split(",", 5)[5] for row in results)
@@ -193,7 +193,7 @@ def test_what_can_not_work_is_one_line_at_once(
 ) -> None:
     dask.worker()
     dask_has(dask, workers=1)
-    done = bench("run", *FEW, *dask.options, *options, *places("run"))
+    done = bench("run", *FEW, *dask.options, *options, *folders("run"))
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 2 and said in line and line.startswith("error: "), done.stderr
     assert "Traceback" not in done.stderr
@@ -201,7 +201,7 @@ def test_what_can_not_work_is_one_line_at_once(
 
 def begun(dask: Cluster, folder: Path) -> subprocess.Popen[str]:
     """A run of some cells, of which three are finished."""
-    process = start("run", *SOME, *dask.options, *places("run"), folder=folder)
+    process = start("run", *SOME, *dask.options, *folders("run"), folder=folder)
     wait_for(folder / "run", 3)
     return process
 

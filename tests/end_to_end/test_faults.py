@@ -15,7 +15,7 @@ from tests.end_to_end.program import (
     SHORT,
     Bench,
     command,
-    places,
+    folders,
     records,
     run_whole,
     start,
@@ -65,13 +65,13 @@ def test_a_full_disk(
     size: str,
 ) -> None:
     disk(tmp_path / full, f"size={size}")
-    done = bench("run", *FEW, *places("run"))
+    done = bench("run", *FEW, *folders("run"))
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 2, done.stderr
     assert line.startswith("error: ") and "No space left" in line and "Traceback" not in line
     finished = records(tmp_path / "run")
     subprocess.run(["mount", "-o", "remount,size=50m", str(tmp_path / full)], check=True)
-    again = bench("run", *FEW, *places("run"))
+    again = bench("run", *FEW, *folders("run"))
     assert again.returncode == 0, again.stderr
     now = records(tmp_path / "run")
     assert {name: now[name] for name in finished} == finished and len(now) == 6
@@ -83,7 +83,7 @@ def test_a_disk_that_can_only_be_read(
     bench: Bench, disk: Disk, tmp_path: Path, sealed: str
 ) -> None:
     disk(tmp_path / sealed, "ro")
-    done = bench("run", *FEW, *places("run"))
+    done = bench("run", *FEW, *folders("run"))
     line = done.stderr.splitlines()[-1]
     assert done.returncode == 2 and "Read-only file system" in line and sealed in line
 
@@ -91,13 +91,13 @@ def test_a_disk_that_can_only_be_read(
 def test_sigterm_ends_cleanly_and_can_be_resumed(
     bench: Bench, undisturbed: tuple[bytes, bytes], tmp_path: Path
 ) -> None:
-    process = start("run", *FEW, *places("run"), folder=tmp_path)
+    process = start("run", *FEW, *folders("run"), folder=tmp_path)
     while not records(tmp_path / "run"):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Resume with" in err
-    assert bench("run", *FEW, *places("run")).returncode == 0
+    assert bench("run", *FEW, *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == undisturbed
 
 
@@ -106,7 +106,7 @@ def test_sigterm_keeps_the_training(bench: Bench, tmp_path: Path, options: tuple
     """Long before the next checkpoint is due, the training that runs is kept, and gone on with."""
     recipe = [f"--set={each}" for each in ("members=1", "batch_size=4", "test_examples=90")]
     long = ("-m", "hydra", "-d", "spiral", "-s", "0", *recipe, "--set", "epochs=200", *options)
-    process = start("run", *long, *places("run"), folder=tmp_path)
+    process = start("run", *long, *folders("run"), folder=tmp_path)
     cache = tmp_path / "run-cache"
     while not list(cache.glob("outputs-" + 32 * "?" + ".json")):
         time.sleep(0.01)
@@ -117,7 +117,7 @@ def test_sigterm_keeps_the_training(bench: Bench, tmp_path: Path, options: tuple
     assert process.returncode == 130 and "Resume with" in err
     kept = wait_for_checkpoint(cache)
     assert 0 < kept < 200
-    again = start("run", *long, *places("run"), "--checkpoint", "0", folder=tmp_path)
+    again = start("run", *long, *folders("run"), "--checkpoint", "0", folder=tmp_path)
     counts = set()
     while again.poll() is None:
         counts.add(epochs_kept(cache))
@@ -150,7 +150,7 @@ def test_a_clock_that_runs_backwards(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(CLOCK)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert bench("run", *FEW, *places("run")).returncode == 0
+    assert bench("run", *FEW, *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == undisturbed
 
 
@@ -175,7 +175,7 @@ class Hungry(KD):
 
 def test_memory_that_runs_out_costs_its_cell_alone(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "hungry.py").write_text(HUNGRY)
-    done = bench("run", *FEW, "-m", "hungry", "--plugin", "hungry.py", *places("run"))
+    done = bench("run", *FEW, "-m", "hungry", "--plugin", "hungry.py", *folders("run"))
     assert done.returncode == 1, done.stderr
     rows = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
     statuses = {tuple(row.split(",")[1:5:3]) for row in rows}
@@ -216,7 +216,7 @@ def test_the_systems_killer_takes_a_worker_and_costs_its_cell_alone(
 ) -> None:
     """All memory of a machine is used up, and the kernel kills what it chooses."""
     (tmp_path / "hungry.py").write_text(GREEDY)
-    run = (*FEW, "-m", "hungry", "--plugin", "hungry.py", *places("run"), *options)
+    run = (*FEW, "-m", "hungry", "--plugin", "hungry.py", *folders("run"), *options)
     done = subprocess.run(
         ["sh", "-c", f'echo $$ > {little_memory} && exec "$@"', "sh", *command("run", *run)],
         cwd=tmp_path,
@@ -236,7 +236,7 @@ def test_the_systems_killer_takes_a_worker_and_costs_its_cell_alone(
 def test_damaged_files_are_made_again(
     bench: Bench, undisturbed: tuple[bytes, bytes], tmp_path: Path, damage: str
 ) -> None:
-    assert bench("run", *FEW, *places("run")).returncode == 0
+    assert bench("run", *FEW, *folders("run")).returncode == 0
     record = sorted((tmp_path / "run/cells").glob("*.json"))[1]
     entries = sorted((tmp_path / "run-cache").glob("*.safetensors"))
     for path in (record, *entries):
@@ -245,5 +245,5 @@ def test_damaged_files_are_made_again(
             content[len(content) // 2] ^= 16
         damaged = {"cut": content[:-7], "flipped": content, "emptied": bytearray()}
         path.write_bytes(damaged[damage])
-    assert bench("run", *FEW, *places("run")).returncode == 0
+    assert bench("run", *FEW, *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == undisturbed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.datasets.files import write_classes, write_mnist_like
-from tests.end_to_end.program import Bench, places
+from tests.end_to_end.program import Bench, folders
 
 from distillation_bench.datasets import DATASETS
 
@@ -27,24 +27,26 @@ def rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
-def test_without_data_nothing_begins(here: Bench, tmp_path: Path) -> None:
+def test_without_data_nothing_begins(in_process: Bench, tmp_path: Path) -> None:
     selected = ("-m", "kd", "-d", "mnist", *SMALL, "--data-root", "empty")
-    done = here("run", *selected, *places("run"))
+    done = in_process("run", *selected, *folders("run"))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     for part in ("mnist: no MNIST/raw/train-images-idx3-ubyte in ", "empty", "--download"):
         assert part in done.stderr
     assert not list(tmp_path.iterdir())
-    plan = here("plan", *selected, *places("run"))
+    plan = in_process("plan", *selected, *folders("run"))
     assert plan.returncode == 0 and "mnist: no MNIST/raw/train-images" in plan.stdout
 
 
-def test_an_absent_ood_set_is_seen_everywhere(here: Bench, files: Path, tmp_path: Path) -> None:
+def test_an_absent_ood_set_is_seen_everywhere(
+    in_process: Bench, files: Path, tmp_path: Path
+) -> None:
     selected = ("-m", "kd", "-m", "ensemble", "-d", "mnist", *SMALL, "--data-root", str(files))
-    plan = here("plan", *selected, *places("run")).stdout
+    plan = in_process("plan", *selected, *folders("run")).stdout
     for name in ("emnist-letters", "kmnist"):
         assert f"mnist: OOD set {name} is absent: no " in plan
-    done = here("run", *selected, *places("run"))
+    done = in_process("run", *selected, *folders("run"))
     assert done.returncode == 0, done.stderr
     assert "absent OOD sets: emnist-letters, kmnist" in done.stdout
     present = {"fashion-mnist", "uniform-noise", "gaussian-noise", "pixel-permutation"}
@@ -65,19 +67,19 @@ def test_an_absent_ood_set_is_seen_everywhere(here: Bench, files: Path, tmp_path
     assert float(headline["ood_auroc"]) == values["ood"]
 
 
-def test_a_broken_image_ends_the_run_before_it_begins(here: Bench, tmp_path: Path) -> None:
+def test_a_broken_image_ends_the_run_before_it_begins(in_process: Bench, tmp_path: Path) -> None:
     write_classes(tmp_path / "images")
     broken = tmp_path / "images/test/dog/00.png"
     # Its first bytes are right, so that it is found when it is decoded.
     broken.write_bytes(broken.read_bytes()[:60])
     arguments = ("-m", "kd", "-d", "folder:images[size=8]", *SMALL)
-    done = here("run", *arguments, *places("run"))
+    done = in_process("run", *arguments, *folders("run"))
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "images/test/dog/00.png" in line
     assert "Traceback" not in done.stderr
     (tmp_path / "images/test/cat/01.png").write_text("no image")
-    plan = here("plan", *arguments, *places("run"))
+    plan = in_process("plan", *arguments, *folders("run"))
     assert plan.returncode == 2 and plan.stderr.count("\n") == 1
     assert plan.stderr.endswith("images/test/cat/01.png: not an image\n")
     made = {path.name.partition("-")[0] for path in tmp_path.glob("run-cache/*")}
@@ -85,7 +87,7 @@ def test_a_broken_image_ends_the_run_before_it_begins(here: Bench, tmp_path: Pat
 
 
 @pytest.mark.parametrize("augment", ["", "crop+flip+mixup"])
-def test_a_folder_of_images(here: Bench, tmp_path: Path, augment: str) -> None:
+def test_a_folder_of_images(in_process: Bench, tmp_path: Path, augment: str) -> None:
     write_classes(tmp_path / "images")
     (tmp_path / "images/train/dog/Thumbs.db").touch()
     skipped = (
@@ -94,10 +96,10 @@ def test_a_folder_of_images(here: Bench, tmp_path: Path, augment: str) -> None:
     name, network = "folder:images[size=8]", ("--set", "network.family=lenet")
     views = ("--set", f"augment={augment}") if augment else ()
     arguments = ("-m", "hydra+[heads=2]", "-d", name, *SMALL, *network, *views)
-    plan = here("plan", *arguments, *places("run"))
+    plan = in_process("plan", *arguments, *folders("run"))
     assert ("2 members are run on every batch" in plan.stdout) == bool(augment)
     assert skipped in plan.stdout
-    done = here("run", *arguments, *places("run"))
+    done = in_process("run", *arguments, *folders("run"))
     assert done.returncode == 0, done.stderr
     assert skipped in done.stderr
     figures = rows(tmp_path / "run/metrics.csv")
@@ -107,9 +109,9 @@ def test_a_folder_of_images(here: Bench, tmp_path: Path, augment: str) -> None:
     assert str(tmp_path) not in (tmp_path / "run/run.json").read_text()
 
 
-def test_an_ood_set_asked_for_must_be_there(here: Bench, files: Path, tmp_path: Path) -> None:
+def test_an_ood_set_asked_for_must_be_there(in_process: Bench, files: Path, tmp_path: Path) -> None:
     selected = ("run", "-m", "kd", "-d", "mnist", *SMALL, "--data-root", str(files))
     for ood, message in (("kmnist", "--ood kmnist: no KMNIST"), ("kmnits", "did you mean")):
-        done = here(*selected, "--ood", ood, *places("run"))
+        done = in_process(*selected, "--ood", ood, *folders("run"))
         assert done.returncode == 2 and message in done.stderr
         assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "run").exists()

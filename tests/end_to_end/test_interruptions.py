@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.failing_plugins import CELL, ending_plugin
-from tests.end_to_end.program import Bench, places, start
+from tests.end_to_end.program import Bench, folders, start
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
@@ -37,7 +37,7 @@ def test_ctrl_c_at_any_moment(tmp_path: Path, moments: Iterable[float]) -> None:
     temporary.mkdir()
     for moment in moments:
         process = start(
-            *("run", *CELL[:6], "--set", "epochs=100000", "--jobs", "2", *places("run")),
+            *("run", *CELL[:6], "--set", "epochs=100000", "--jobs", "2", *folders("run")),
             folder=tmp_path,
             session=True,
             TMPDIR=str(temporary),
@@ -80,7 +80,7 @@ def test_two_drivers(bench: Bench, tmp_path: Path) -> None:
 
 def test_a_killed_fork_server_does_not_end_the_run(tmp_path: Path) -> None:
     arguments = ("-m", "kd", "-m", "hydra", "-m", "single", *CELL[2:], "-s", "0-1")
-    process = start("run", *arguments, "--jobs", "2", *places("run"), folder=tmp_path)
+    process = start("run", *arguments, "--jobs", "2", *folders("run"), folder=tmp_path)
     assert process.stderr is not None
     lines = [process.stderr.readline() for _ in range(3)]
     servers = [pid for pid in children(process.pid) if "fork_server" in command_of(pid)]
@@ -109,7 +109,7 @@ def command_of(pid: int) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_a_closed_terminal_ends_a_plan_as_ctrl_c_does(
-    here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    in_process: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     def closed(*arguments: object) -> None:
         os.kill(os.getpid(), number)
@@ -117,6 +117,6 @@ def test_a_closed_terminal_ends_a_plan_as_ctrl_c_does(
 
     monkeypatch.setattr("distillation_bench.bench.planning.cells.make_cells", closed)
     for command in ("plan", "run"):
-        done = here(command, *CELL, *places("run"))
+        done = in_process(command, *CELL, *folders("run"))
         assert done.returncode == 130 and "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())

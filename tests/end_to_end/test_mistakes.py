@@ -106,7 +106,7 @@ def mistakes() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.fixture
-def site(here: Bench, tmp_path: Path) -> Path:
+def site(in_process: Bench, tmp_path: Path) -> Path:
     """A folder with a run, presets, a link to itself."""
     generate(tmp_path / "run", {("d", "kd", seed): {"nll": 0.5} for seed in range(2)})
     (tmp_path / "images").mkdir()
@@ -117,21 +117,21 @@ def site(here: Bench, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_mistake_is_one_line_and_writes_nothing(here: Bench, site: Path) -> None:
+def test_a_mistake_is_one_line_and_writes_nothing(in_process: Bench, site: Path) -> None:
     before = snapshot(site)
     lines = list(mistakes())
     assert len(lines) > 200
-    faults = [fault for line in lines if (fault := fault_of(here, line))]
+    faults = [fault for line in lines if (fault := fault_of(in_process, line))]
     assert not faults, "\n".join(faults)
     assert snapshot(site) == before
 
 
-def fault_of(here: Bench, line: Sequence[str]) -> str:
+def fault_of(in_process: Bench, line: Sequence[str]) -> str:
     """What is the matter with the answer to a mistake; empty if nothing is."""
     shown = " ".join(word[:40] or "''" for word in line)
     try:
         with in_time():
-            done = here(*line)
+            done = in_process(*line)
         assert_orderly(done)
     except Exception as error:
         return f"{shown}: {error!r:.300}"

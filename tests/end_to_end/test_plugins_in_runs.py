@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.failing_plugins import CELL, ENDS, FAILING, ending_plugin, failing_plugin
-from tests.end_to_end.program import Bench, places
+from tests.end_to_end.program import Bench, folders
 
 from distillation_bench.bench.execution.executors import LocalExecutor
 
 
-def test_failure_is_recorded_and_kept(here: Bench, tmp_path: Path) -> None:
+def test_failure_is_recorded_and_kept(in_process: Bench, tmp_path: Path) -> None:
     arguments = failing_plugin(tmp_path, "raise ValueError('no such thing')")
-    done = here("run", *arguments, *places("run"))
+    done = in_process("run", *arguments, *folders("run"))
     assert done.returncode == 1
     assert "FAILED spiral failing seed 0: ValueError: no such thing" in done.stderr
     assert "1 failed of 1: ValueError: no such thing" in done.stdout
@@ -23,24 +23,24 @@ def test_failure_is_recorded_and_kept(here: Bench, tmp_path: Path) -> None:
         json.loads(path.read_text()) for path in (tmp_path / "run/cells").glob("*failing*.json")
     ]
     assert record["status"] == "failed" and "failing.py" in record["details"]
-    again = here("run", *arguments, *places("run"))
+    again = in_process("run", *arguments, *folders("run"))
     assert again.returncode == 1 and "FAILED" not in again.stderr
-    retried = here("run", *arguments, "--retry-failed", *places("run"))
+    retried = in_process("run", *arguments, "--retry-failed", *folders("run"))
     assert retried.returncode == 1 and "FAILED" in retried.stderr
 
 
 def test_each_bad_end_costs_its_own_cell(bench: Bench, tmp_path: Path) -> None:
     """A timeout is a kill; a worker that dies is tried once more."""
     arguments = (*ending_plugin(tmp_path, ENDS), *CELL, "--jobs", "2", "--timeout", "10")
-    done = bench("run", *arguments, *places("run"))
+    done = bench("run", *arguments, *folders("run"))
     assert done.returncode == 1
     for name, (_, reason) in ENDS.items():
         assert f"FAILED spiral {name} seed 0: {reason}" in done.stderr
     assert "] spiral kd seed 0" in done.stderr
 
 
-def test_exit_in_a_loss_fails_its_cell_here_too(here: Bench, tmp_path: Path) -> None:
-    done = here("run", *ending_plugin(tmp_path, ["exits"]), *CELL, *places("run"))
+def test_exit_in_a_loss_fails_its_cell_here_too(in_process: Bench, tmp_path: Path) -> None:
+    done = in_process("run", *ending_plugin(tmp_path, ["exits"]), *CELL, *folders("run"))
     assert done.returncode == 1
     assert "FAILED spiral exits seed 0: SystemExit" in done.stderr
     assert "] spiral kd seed 0" in done.stderr
@@ -55,23 +55,23 @@ def test_exit_in_a_loss_fails_its_cell_here_too(here: Bench, tmp_path: Path) -> 
     ],
 )
 def test_a_plugin_that_ends_at_its_import(
-    here: Bench, tmp_path: Path, text: str, reason: str
+    in_process: Bench, tmp_path: Path, text: str, reason: str
 ) -> None:
     path = tmp_path / "plugin.py"
     path.write_text(text)
     for command in (("plan", *CELL, "--plugin"), ("list", "methods", "--plugin")):
-        done = here(*command, str(path))
+        done = in_process(*command, str(path))
         assert done.returncode == 2
         assert done.stderr == f"error: {path}{reason}\n"
 
 
-def test_a_metric_named_as_a_column_is_refused(here: Bench, tmp_path: Path) -> None:
+def test_a_metric_named_as_a_column_is_refused(in_process: Bench, tmp_path: Path) -> None:
     path = tmp_path / "plugin.py"
     path.write_text(
         "from distillation_bench.bench.metrics import metric\n@metric('classification', 'higher')\n"
         "def status(outcome):\n    'One.'\n    return 1.0\n"
     )
-    done = here("list", "metrics", "--plugin", str(path))
+    done = in_process("list", "metrics", "--plugin", str(path))
     assert done.returncode == 2
     assert "metric 'status': not a name that a column can have" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -99,11 +99,11 @@ def test_a_plugin_that_is_edited_during_the_run(bench: Bench, tmp_path: Path) ->
     path = tmp_path / "edited.py"
     path.write_text(EDITED)
     arguments = ("-m", "edited", *CELL[2:4], "-s", "0-2", *CELL[6:], "--plugin", str(path))
-    done = bench("run", *arguments, "--jobs", "2", *places("run"))
+    done = bench("run", *arguments, "--jobs", "2", *folders("run"))
     assert done.returncode == 1, done.stderr
     failed = [line for line in done.stderr.splitlines() if "FAILED" in line]
     assert failed and all("was changed during the run" in line for line in failed)
-    again = bench("run", *arguments, "--jobs", "2", *places("run"))
+    again = bench("run", *arguments, "--jobs", "2", *folders("run"))
     assert again.returncode == 0, again.stderr
     records = (tmp_path / "run/cells").glob("*.json")
     statuses = [json.loads(record.read_bytes())["status"] for record in records]
@@ -121,18 +121,18 @@ class Tuples(Spiral):
 """
 
 
-def test_a_plugins_dataset_with_tuples_can_be_resumed(here: Bench, tmp_path: Path) -> None:
+def test_a_plugins_dataset_with_tuples_can_be_resumed(in_process: Bench, tmp_path: Path) -> None:
     path = tmp_path / "tuples.py"
     path.write_text(TUPLES)
     arguments = ("-m", "kd", "-d", "tuples", "-s", "0", *CELL[6:], "--plugin", str(path))
     for seeds in ("0", "0-1"):
-        done = here("run", *arguments, "-s", seeds, *places("run"))
+        done = in_process("run", *arguments, "-s", seeds, *folders("run"))
         assert done.returncode == 0, done.stderr
 
 
-def test_non_finite_loss_names_epoch_and_term(here: Bench, tmp_path: Path) -> None:
+def test_non_finite_loss_names_epoch_and_term(in_process: Bench, tmp_path: Path) -> None:
     arguments = failing_plugin(tmp_path, "outputs = outputs / 0")
-    done = here("run", *arguments, *places("run"))
+    done = in_process("run", *arguments, *folders("run"))
     assert "NonFinite: term 'correctness' is nan in epoch 0" in done.stderr
 
 
@@ -146,7 +146,7 @@ MANNERS = {
 
 
 def test_one_worker_is_like_two_for_plugins(
-    here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a method does to its process stays with its cell."""
     monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", LocalExecutor)
@@ -161,7 +161,7 @@ def test_one_worker_is_like_two_for_plugins(
     names = [text for name in [*MANNERS, "kd"] for text in ("-m", name)]
     results = []
     for jobs in ("1", "2"):
-        done = here(
+        done = in_process(
             *("run", "--plugin", str(path), *names, *CELL[2:], "--jobs", jobs),
             *("--results", jobs, "--cache", "cache"),
         )
@@ -173,13 +173,15 @@ def test_one_worker_is_like_two_for_plugins(
     assert set(statuses) == {*MANNERS, "kd"} and failed == ["cancelled", "leaves"]
 
 
-def test_a_plugin_reaches_workers_and_tables(bench: Bench, here: Bench, tmp_path: Path) -> None:
+def test_a_plugin_reaches_workers_and_tables(
+    bench: Bench, in_process: Bench, tmp_path: Path
+) -> None:
     arguments = failing_plugin(tmp_path, "pass")
-    done = bench("run", *arguments, "--jobs", "2", *places("run"))
+    done = bench("run", *arguments, "--jobs", "2", *folders("run"))
     assert done.returncode == 0 and "failing" in done.stdout
     before = set((tmp_path / "run/cells").glob("*failing*.json"))
     changed = failing_plugin(tmp_path, "outputs = outputs * 1.5")
-    assert here("run", *changed, *places("run")).returncode == 0
+    assert in_process("run", *changed, *folders("run")).returncode == 0
     assert len(set((tmp_path / "run/cells").glob("*failing*.json")) - before) == 1
 
 
@@ -191,19 +193,19 @@ def test_a_plugin_reaches_workers_and_tables(bench: Bench, here: Bench, tmp_path
     ],
 )
 def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
-    here: Bench, tmp_path: Path, action: str, reason: str, monkeypatch: pytest.MonkeyPatch
+    in_process: Bench, tmp_path: Path, action: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("distillation_bench.bench.check.CHECKING_SECONDS", 8)
     failing_plugin(tmp_path, action)
-    done = here("check", str(tmp_path / "failing.py"))
+    done = in_process("check", str(tmp_path / "failing.py"))
     assert done.returncode == 1
     assert f"verdict: does not fit: after the last line above, {reason}" in done.stdout
 
 
-def test_a_plugin_s_words_steer_no_terminal(here: Bench, tmp_path: Path) -> None:
+def test_a_plugin_s_words_steer_no_terminal(in_process: Bench, tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(ODD)
     for what in ("methods", "datasets", "metrics"):
-        done = here("list", what, "--plugin", "odd.py")
+        done = in_process("list", what, "--plugin", "odd.py")
         assert done.returncode == 0, done.stderr
         assert "odd" in done.stdout and "fake" in done.stdout
         assert all(sign.isprintable() for sign in done.stdout.replace("\n", ""))

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.end_to_end.cluster import kill_all
-from tests.end_to_end.program import SHORT, Bench, places, start
+from tests.end_to_end.program import SHORT, Bench, folders, start
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytest.importorskip("ray", reason="ray is not installed")
@@ -53,14 +53,14 @@ def ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> None:
-    done = bench("run", *FEW, "--executor", "ray", "--jobs", "2", *places("run"))
+    done = bench("run", *FEW, "--executor", "ray", "--jobs", "2", *folders("run"))
     assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4
 
 
 def test_workers_that_are_killed(ray: str, reference: Path, tmp_path: Path) -> None:
     options = ("--executor", "ray", "--scheduler", ray)
-    process = start("run", *FEW, *options, *places("run"), folder=tmp_path)
+    process = start("run", *FEW, *options, *folders("run"), folder=tmp_path)
     deadline = time.monotonic() + 120
     while not (busy := working()):
         assert time.monotonic() < deadline and process.poll() is None
@@ -87,6 +87,6 @@ def working() -> list[int]:
     ],
 )
 def test_what_can_not_work_is_one_line(bench: Bench, options: tuple[str, ...], said: str) -> None:
-    done = bench("run", *FEW, "--executor", "ray", *options, *places("run"))
+    done = bench("run", *FEW, "--executor", "ray", *options, *folders("run"))
     assert done.returncode == 2 and said in done.stderr, done.stderr
     assert "Traceback" not in done.stderr

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.program import ROOT, Bench, places
+from tests.end_to_end.program import ROOT, Bench, folders
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -36,17 +36,17 @@ def test_the_example_method_runs(bench: Bench, tmp_path: Path) -> None:
     selectors = ("-m", "logit-matching", "-m", "kd", "-d", "digits", "-d", "sine", "-s", "0")
     plugin = ("--plugin", example(tmp_path, "LogitMatching"))
     assert "logit-matching" in bench("list", "methods", *plugin).stdout
-    done = bench("run", *plugin, *selectors, "--set", "epochs=2", "--jobs", "2", *places("run"))
+    done = bench("run", *plugin, *selectors, "--set", "epochs=2", "--jobs", "2", *folders("run"))
     assert done.returncode == 0, done.stderr
     assert "logit-matching" in bench("board", "run").stdout
     wrong = bench("plan", *plugin, "-m", "logit-matching[label=1]")
     assert wrong.returncode == 2 and "did you mean 'labels'?" in wrong.stderr
 
 
-def test_the_example_metric_becomes_a_column(here: Bench, tmp_path: Path) -> None:
+def test_the_example_metric_becomes_a_column(in_process: Bench, tmp_path: Path) -> None:
     plugin = ("--plugin", example(tmp_path, "top2"))
     selectors = ("-m", "kd", "-d", "spiral", "-s", "0", "--set", "epochs=2")
-    done = here("run", *plugin, *selectors, *places("run"))
+    done = in_process("run", *plugin, *selectors, *folders("run"))
     assert done.returncode == 0, done.stderr
     assert "top2 ↑" in done.stdout
 
@@ -61,16 +61,16 @@ def test_an_installed_plugin_is_found(
     (installed / "entry_points.txt").write_text("[distillation_bench]\nmine = my_plugin\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     selectors = ("-m", "logit-matching", "-d", "spiral", "-s", "0", "--set", "epochs=2")
-    done = bench("run", *selectors, "--jobs", "2", *places("run"))
+    done = bench("run", *selectors, "--jobs", "2", *folders("run"))
     assert done.returncode == 0, done.stderr
     assert "spiral logit-matching seed 0" in done.stderr
 
 
-def test_every_command_and_option_of_the_readme_exists(here: Bench) -> None:
-    help_text = here("--help").stdout
+def test_every_command_and_option_of_the_readme_exists(in_process: Bench) -> None:
+    help_text = in_process("--help").stdout
     commands = re.findall(r"^  (\w+)  ", help_text.partition("Commands:")[2], re.MULTILINE)
     for command in set(re.findall(r"python run_bench\.py +(\w+)", README)):
         assert command in commands
-    text = help_text + "".join(here(command, "--help").stdout for command in commands)
+    text = help_text + "".join(in_process(command, "--help").stdout for command in commands)
     for option in set(re.findall(r"`(--?[a-z][a-z-]*)", README)):
         assert re.search(rf"{option}\b", text), option

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 from tests.end_to_end import slurm as slurms
-from tests.end_to_end.program import ROOT, Bench, places, start
+from tests.end_to_end.program import ROOT, Bench, folders, start
 from tests.end_to_end.slurm import QUEUE, Slurm
 from tests.end_to_end.test_dask import FEW, SOME, wait_for
 from tests.end_to_end.test_same_bits import assert_part_of
@@ -108,7 +108,7 @@ def test_slurm_has_the_same_bits(
         assert len(slurm.jobs()) == 2
         imported = {worker["bench"] for worker in workers}
         assert imported == {str(repository / "src/distillation_bench/bench/__init__.py")}
-        done = bench("run", *FEW, *on(address), *places("run"))
+        done = bench("run", *FEW, *on(address), *folders("run"))
         assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4
     # Enter has ended its jobs too.
@@ -121,7 +121,7 @@ def test_a_job_that_slurm_ends_is_replaced(
     with cluster_of(slurm_recipe(repository, 1), tmp_path, slurm) as address:
         workers_of(address, 1)
         (job,) = slurm.jobs()
-        with running("run", *SOME, *on(address), *places("run"), folder=tmp_path) as process:
+        with running("run", *SOME, *on(address), *folders("run"), folder=tmp_path) as process:
             wait_for(tmp_path / "run", 1)
             # What comes at the walltime, too: SIGTERM to all its processes, soon SIGKILL.
             slurm("scancel", job)
@@ -205,7 +205,7 @@ def test_ssh_has_the_same_bits(sshd: Server, bench: Bench, reference: Path, tmp_
         workers = workers_of(address, 4)
         assert [worker["nthreads"] for worker in workers] == [1] * 4
         assert {worker["folder"] for worker in workers} == {str(Path.home())}
-        done = bench("run", *FEW, *on(address), *places("run"))
+        done = bench("run", *FEW, *on(address), *folders("run"))
         assert done.returncode == 0, done.stderr
         below = sshd.process.children(recursive=True)
         process.send_signal(signal.SIGINT)

@@ -90,11 +90,11 @@ def small(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def report(here: Bench) -> Callable[..., Path]:
+def report(in_process: Bench) -> Callable[..., Path]:
     """report(run, …): written by the program, which says where."""
 
     def write(run: Run, *options: str) -> Path:
-        done = here("report", str(run.folder), *options)
+        done = in_process("report", str(run.folder), *options)
         assert (done.returncode, done.stderr) == (0, "")
         return Path(done.stdout.strip()).resolve()
 
@@ -134,7 +134,7 @@ def test_a_link_in_its_place_is_not_followed(
     assert not (small.folder / "report.html").is_symlink()
 
 
-def test_a_mistake_is_one_line(here: Bench, small: Run, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line(in_process: Bench, small: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     spiral = ("spiral", "kd", 0)
     failed = generate(tmp_path / "failed", {}, failed={spiral: "no"}).folder
@@ -147,7 +147,7 @@ def test_a_mistake_is_one_line(here: Bench, small: Run, tmp_path: Path) -> None:
         (str(small.folder), "--out", "empty"): "empty: a folder, not a file",
     }
     for arguments, message in mistakes.items():
-        done = here("report", *arguments)
+        done = in_process("report", *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert message in done.stderr and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.rglob("report.html"))

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.program import GRID, SHORT, Bench, places, start, tables
+from tests.end_to_end.program import GRID, SHORT, Bench, folders, start, tables
 
 from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.execution.executors.forked_process import ForkedProcess
@@ -47,12 +47,12 @@ def test_the_reference_is_whole(reference: Path) -> None:
 
 
 def test_two_workers(bench: Bench, reference: Path, tmp_path: Path) -> None:
-    assert bench("run", *GRID, "--jobs", "2", *places("run")).returncode == 0
+    assert bench("run", *GRID, "--jobs", "2", *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)
 
 
 def test_a_fresh_process_for_each_cell(
-    here: Bench, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: Bench, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of the reference run several; here what has run one is wanted no longer."""
     ended: list[ForkedProcess] = []
@@ -63,48 +63,48 @@ def test_a_fresh_process_for_each_cell(
 
     monkeypatch.setattr(LocalExecutor, "_keep_idle", end)
     once = (*GRID[:16], "-d", "spiral", "-d", "digits-0-7", "-d", "sine", "-s", "1", *SHORT)
-    assert here("run", *once, "--jobs", "2", *places("run")).returncode == 0
+    assert in_process("run", *once, "--jobs", "2", *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == CELLS // 2
     assert len(ended) > CELLS // 3
 
 
-def test_another_order(here: Bench, reference: Path, tmp_path: Path) -> None:
+def test_another_order(in_process: Bench, reference: Path, tmp_path: Path) -> None:
     pairs = [GRID[i : i + 2] for i in range(0, len(GRID), 2)]
     turned = [text for pair in reversed(pairs) for text in pair]
-    assert here("run", *turned, *places("run")).returncode == 0
+    assert in_process("run", *turned, *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)
 
 
 @pytest.mark.parametrize("piece", [1, 2])
-def test_pieces(here: Bench, reference: Path, tmp_path: Path, piece: int) -> None:
+def test_pieces(in_process: Bench, reference: Path, tmp_path: Path, piece: int) -> None:
     some = ("-m", "ensemble", "-m", "kd", *GRID[16:], "--set", f"piece={piece}")
-    assert here("run", *some, *places("run")).returncode == 0
+    assert in_process("run", *some, *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
 def test_a_cell_alone(bench: Bench, reference: Path, tmp_path: Path) -> None:
     alone = ("-m", "hydra+[heads=4]", "-d", "digits-0-7", "-s", "1", *SHORT)
-    assert bench("run", *alone, "--jobs", "2", *places("run")).returncode == 0
+    assert bench("run", *alone, "--jobs", "2", *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 1
 
 
 def test_a_cell_killed_midway_goes_on_from_its_checkpoint(
-    here: Bench, bench: Bench, tmp_path: Path
+    in_process: Bench, bench: Bench, tmp_path: Path
 ) -> None:
     """It ends as one that was not, and leaves no checkpoint."""
     values = ("members=1", "batch_size=4", "epochs=20", "test_examples=90")
     recipe = (text for value in values for text in ("--set", value))
     alone = ("-m", "hydra", "-d", "spiral", "-s", "0", *recipe, "--checkpoint", "0")
-    assert here("run", *alone, *places("whole")).returncode == 0
+    assert in_process("run", *alone, *folders("whole")).returncode == 0
     cache = tmp_path / "run-cache"
-    process = start("run", *alone, "--jobs", "2", *places("run"), folder=tmp_path)
+    process = start("run", *alone, "--jobs", "2", *folders("run"), folder=tmp_path)
     while epochs_kept(cache) < 12 and process.poll() is None:
         time.sleep(0.002)
     assert process.poll() is None, "it had ended before it was killed"
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert epochs_kept(cache) < 20 and not list((tmp_path / "run" / "cells").glob("*.json"))
-    done = bench("run", *alone, "--jobs", "2", *places("run"))
+    done = bench("run", *alone, "--jobs", "2", *folders("run"))
     assert done.returncode == 0, done.stderr
     assert tables(tmp_path / "run") == tables(tmp_path / "whole")
     histories = [list((tmp_path / name).glob("cells/*/history.csv")) for name in ("run", "whole")]
@@ -121,9 +121,9 @@ def epochs_kept(cache: Path) -> int:
     return 0
 
 
-def test_a_damaged_cache_is_made_again(here: Bench, reference: Path, tmp_path: Path) -> None:
-    alone = ("-m", "kd", "-d", "spiral", "-s", "0", *SHORT, *places("run"))
-    assert here("run", *alone).returncode == 0
+def test_a_damaged_cache_is_made_again(in_process: Bench, reference: Path, tmp_path: Path) -> None:
+    alone = ("-m", "kd", "-d", "spiral", "-s", "0", *SHORT, *folders("run"))
+    assert in_process("run", *alone).returncode == 0
     before = tables(tmp_path / "run")
     entries = sorted((tmp_path / "run-cache").glob("*.safetensors"))
     kinds = [path.name.partition("-")[0] for path in entries]
@@ -132,13 +132,13 @@ def test_a_damaged_cache_is_made_again(here: Bench, reference: Path, tmp_path: P
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(content if index % 2 else content[:-7])
-    assert here("run", *alone, "--force").returncode == 0
+    assert in_process("run", *alone, "--force").returncode == 0
     assert tables(tmp_path / "run") == before
     assert assert_part_of(tmp_path / "run", reference) == 1
 
 
 def test_interrupted_and_resumed(bench: Bench, reference: Path, tmp_path: Path) -> None:
-    process = start("run", *GRID, "--jobs", "2", *places("run"), folder=tmp_path)
+    process = start("run", *GRID, "--jobs", "2", *folders("run"), folder=tmp_path)
     assert process.stderr is not None
     while not process.stderr.readline().startswith("["):
         pass
@@ -149,5 +149,5 @@ def test_interrupted_and_resumed(bench: Bench, reference: Path, tmp_path: Path) 
     finished = rows(tmp_path / "run", "results.csv")
     assert 1 <= len(finished) < CELLS
     assert not list((tmp_path / "run").rglob("*.part"))
-    assert bench("run", *GRID, "--jobs", "2", *places("run")).returncode == 0
+    assert bench("run", *GRID, "--jobs", "2", *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)

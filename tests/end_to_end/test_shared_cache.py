@@ -11,17 +11,17 @@ from tests.users import ANNA, BERT, GROUP, as_user, shared_folder
 
 
 def test_a_run_says_so_in_one_line_and_blames_no_cell(
-    here: Bench, monkeypatch: pytest.MonkeyPatch
+    in_process: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with shared_folder(0o2775) as folder:
         cache = folder / "cache"
-        assert here("run", *CELL, "--results", "mine", "--cache", str(cache)).returncode == 0
+        assert in_process("run", *CELL, "--results", "mine", "--cache", str(cache)).returncode == 0
         (teacher,) = cache.glob("outputs-*.safetensors")
         teacher.chmod(0o600)
         os.chown(cache, ANNA, GROUP)
         cache.chmod(0o2775)
         monkeypatch.chdir(folder)
-        done = as_user(BERT, here, "run", *CELL, "--results", "run", "--cache", str(cache))
+        done = as_user(BERT, in_process, "run", *CELL, "--results", "run", "--cache", str(cache))
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == (
             f"error: {teacher}: Permission denied; finished cells are kept"

@@ -1,4 +1,4 @@
-"""Stdout and stderr that are closed, full, left by their reader, or without the characters."""
+"""Stdout and stderr that are closed, full, left by their reader, or of a narrow encoding."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def full() -> io.TextIOWrapper:
     return io.TextIOWrapper(Path("/dev/full").open("wb"), "utf-8", line_buffering=True)
 
 
-def said(stream: io.TextIOWrapper) -> str:
+def content_of(stream: io.TextIOWrapper) -> str:
     stream.flush()
     assert isinstance(stream.buffer, io.BytesIO)
     return stream.buffer.getvalue().decode()
@@ -66,14 +66,14 @@ def test_what_an_encoding_lacks_is_written_in_ascii(program: Program, encoding: 
     shown = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
     assert "lambda" in shown and "accuracy ^" in shown and "nll v" in shown
     assert ("+-" in shown) == (encoding == "ascii")
-    assert said(err) == "error: ?: no such folder\n"
+    assert content_of(err) == "error: ?: no such folder\n"
 
 
 def test_data_is_utf_8_whatever_the_encoding(program: Program) -> None:
     out = text("ascii")
     with streams(out, text()):
         assert program("export", "run", "--out", "-") == 0
-    assert "λ ½" in said(out)
+    assert "λ ½" in content_of(out)
 
 
 def test_a_full_disk_under_stdout_is_a_line(program: Program) -> None:
@@ -81,7 +81,7 @@ def test_a_full_disk_under_stdout_is_a_line(program: Program) -> None:
         err = text()
         with streams(full(), err):
             assert program(*line.split()) == 2
-        assert said(err) == "error: stdout: No space left on device\n", line
+        assert content_of(err) == "error: stdout: No space left on device\n", line
 
 
 def test_nothing_ends_because_stderr_can_not_be_written(program: Program) -> None:
@@ -90,7 +90,7 @@ def test_nothing_ends_because_stderr_can_not_be_written(program: Program) -> Non
         assert program("plot", "run", "-f", "metrics", "--format", "svg", "--out", "out") == 0
         assert program("list", "nothing") == 2
         assert program("board", "run") == 0
-    assert "nll" in said(out)
+    assert "nll" in content_of(out)
 
 
 def test_streams_that_are_closed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files that commands are told to write: only files, whole, and refused before anything is made."""
+"""Files that commands write: only regular files, whole, and refused before anything is computed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "report --out": ("report", "run", "--no-figures", "--out"),
     "export --out": ("export", "run", "--out"),
 }
-"""And below, those that write into a folder."""
+"""Commands that write files; those that write into a folder follow below."""
 every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 
 
 @pytest.fixture
-def write(here: Bench, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+def write(in_process: Bench, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
     """write(*arguments): status, stdout and stderr, beside a run of two methods."""
     figures = {
         ("spiral", label, seed): {"accuracy": 0.9 + 0.01 * seed, "nll": 0.2 + i}
@@ -39,7 +39,7 @@ def write(here: Bench, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
     generate(tmp_path / "run", figures)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        done = here(*arguments)
+        done = in_process(*arguments)
         return done.returncode, done.stdout, done.stderr
 
     return run

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.end_to_end.cluster import cluster, kill_all
-from tests.end_to_end.program import SHORT, places, start
+from tests.end_to_end.program import SHORT, folders, start
 
 PLUGIN = '''
 import os, time
@@ -48,7 +48,7 @@ class Run:
         (folder / "slow.py").write_text(PLUGIN)
         os.environ["STARTS"] = str(self.starts)
         grid = ("-m", "slow", "-d", "spiral", "-s", f"0-{cells - 1}", *SHORT)
-        arguments = (*grid, *places("run"), "--plugin", "slow.py", *options)
+        arguments = (*grid, *folders("run"), "--plugin", "slow.py", *options)
         self.process = start("run", *arguments, folder=folder)
 
     def wait(self, cell: str | None = None, others: tuple[str, ...] = (), number: int = 1) -> Start:

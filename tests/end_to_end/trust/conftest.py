@@ -35,8 +35,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, here: Bench, sound: Path) -> Site:
-    return Site(tmp_path, here, sound)
+def site(tmp_path: Path, in_process: Bench, sound: Path) -> Site:
+    return Site(tmp_path, in_process, sound)
 
 
 @pytest.fixture(scope="session")
