@@ -24,7 +24,8 @@ from distillation_bench.bench.execution.executors import (
     describe_failure,
 )
 from distillation_bench.bench.metrics.registry import METRICS
-from distillation_bench.bench.planning.plugins.loading import load_installed, load_plugins
+from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
+from distillation_bench.bench.planning.plugins.loading import load_plugins
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
 

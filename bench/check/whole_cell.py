@@ -24,7 +24,8 @@ from distillation_bench.bench.check.promises import Broken, require
 from distillation_bench.bench.check.small_data import RECIPE, SOURCES
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.execution.executors import describe_failure
-from distillation_bench.bench.planning.plugins.loading import load_installed, load_plugins
+from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
+from distillation_bench.bench.planning.plugins.loading import load_plugins
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training import student
 from distillation_bench.bench.training.checkpoints import Checkpoint

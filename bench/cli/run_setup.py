@@ -20,7 +20,7 @@ from distillation_bench.bench.common.paths import CACHE, DATA_ROOT
 
 if TYPE_CHECKING:
     from distillation_bench.bench.planning.configuration.config import Config
-    from distillation_bench.bench.planning.plugins.loading import Plugin
+    from distillation_bench.bench.planning.plugins.plugin_files import Plugin
 
 Methods = Annotated[
     list[str] | None,
@@ -137,8 +137,10 @@ def load_plugins(plugins: list[str] | None) -> tuple[Plugin, ...]:
     Raises:
         UsageError: there is no such plugin, or it can't be loaded.
     """
-    from distillation_bench.bench.planning.plugins import loading
+    from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
+    from distillation_bench.bench.planning.plugins.loading import load_plugins
+    from distillation_bench.bench.planning.plugins.plugin_files import plugin_path
 
-    paths = tuple(loading.plugin_path(plugin) for plugin in plugins or [])
-    loading.load_installed()
-    return loading.load_plugins(paths)
+    paths = tuple(plugin_path(plugin) for plugin in plugins or [])
+    load_installed()
+    return load_plugins(paths)

@@ -33,7 +33,7 @@ from distillation_bench.bench.execution.scheduler import Scheduler
 from distillation_bench.bench.execution.workplace import Workplace, run_work
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator, JobKind
-from distillation_bench.bench.planning.plugins.loading import Plugin
+from distillation_bench.bench.planning.plugins.plugin_files import Plugin
 from distillation_bench.bench.planning.run_description import describe_run
 from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.cache import Cache

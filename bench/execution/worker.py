@@ -21,7 +21,7 @@ from distillation_bench.bench.execution.jobs import (
 )
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
-from distillation_bench.bench.planning.plugins.loading import installed
+from distillation_bench.bench.planning.plugins.installed_plugins import import_installed
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.training import data, data_preparation, teacher
 from distillation_bench.bench.training.cell import run_cell
@@ -36,7 +36,7 @@ from distillation_bench.bench.training.hardware.compute import (
 from distillation_bench.methods.tasks import TASKS
 
 # The server that workers are forked from imports the installed plugins, and workers inherit them.
-installed()
+import_installed()
 
 
 def run(workplace: Workplace, work: Work) -> CellResult | str | None:

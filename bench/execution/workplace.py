@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.execution.jobs import Work
-from distillation_bench.bench.planning.plugins.loading import Plugin, load_installed, load_planned
+from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
+from distillation_bench.bench.planning.plugins.loading import load_planned
+from distillation_bench.bench.planning.plugins.plugin_files import Plugin
 from distillation_bench.bench.storage.cache import Cache
 
 

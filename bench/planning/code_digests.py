@@ -16,7 +16,7 @@ from distillation_bench.bench.common.hashing import code_digest, code_files, dig
 from distillation_bench.bench.common.paths import PACKAGE
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.plugins.integrity import require_source
-from distillation_bench.bench.planning.plugins.loading import files_of, module_code
+from distillation_bench.bench.planning.plugins.module_digests import module_digest, plugin_files_of
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
@@ -205,11 +205,11 @@ def class_code(cls: type, base: type) -> str:
     Raises:
         UsageError: a function of the class is not the one in its source.
     """
-    require_source(cls, base, files_of(cls.__module__))
+    require_source(cls, base, plugin_files_of(cls.__module__))
     ancestors = [parent for parent in cls.__mro__ if issubclass(parent, base)]
     return _modules_code(parent.__module__ for parent in ancestors if parent is not base)
 
 
 def _modules_code(modules: Iterable[str]) -> str:
     """Return one hash of the code of modules, whatever their order."""
-    return digest(sorted({module_code(module) for module in modules}))
+    return digest(sorted({module_digest(module) for module in modules}))

@@ -14,7 +14,7 @@ def check(
 ) -> None:
     """Check a plugin; exit status 1 if it breaks the contract."""
     from distillation_bench.bench.check import check_apart
-    from distillation_bench.bench.planning.plugins.loading import plugin_path
+    from distillation_bench.bench.planning.plugins.plugin_files import plugin_path
 
-    if not check_apart(plugin_path(plugin, place="check")):
+    if not check_apart(plugin_path(plugin, option="check")):
         raise typer.Exit(1)

@@ -17,7 +17,7 @@ from distillation_bench.bench.common.signals import EXIT_STATUS
 if TYPE_CHECKING:
     from distillation_bench.bench.execution.runner import RunOptions
     from distillation_bench.bench.planning.cells import Cell
-    from distillation_bench.bench.planning.plugins.loading import Plugin
+    from distillation_bench.bench.planning.plugins.plugin_files import Plugin
     from distillation_bench.bench.storage.run_folder import Run
 
 

@@ -24,7 +24,7 @@ from distillation_bench.bench.execution.executors.base import (
 )
 from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.execution.workplace import Workplace
-from distillation_bench.bench.planning.plugins.loading import Plugin
+from distillation_bench.bench.planning.plugins.plugin_files import Plugin
 from distillation_bench.bench.storage.cache import Cache
 
 CacheEntry = tuple[bytes, bytes]
@@ -113,7 +113,7 @@ class RemoteJob:
 
     def _localised_plugin(self, folder: Path, plugin: Plugin) -> Plugin:
         """Return the plugin with files on this machine, written with the driver's content."""
-        local = plugin.within(folder / "plugins" / plugin.digest[:16])
+        local = plugin.moved_to(folder / "plugins" / plugin.digest[:16])
         for file in local.own_files:
             path = Path(file.path)
             if not path.exists():

@@ -1,4 +1,4 @@
-"""Importing code of the user's: whatever goes wrong then is told in one line."""
+"""Importing the user's code: whatever it raises becomes an error of one line."""
 
 from __future__ import annotations
 
@@ -11,85 +11,80 @@ from typing import Any, NoReturn
 
 from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.paths import FOLDERS, PACKAGE
+from distillation_bench.bench.planning.plugins.old_names import with_new_name
 
 
 @contextlib.contextmanager
-def as_a_mistake(place: str, files: Collection[str] = ()) -> Iterator[None]:
-    """Turn all that code raises, `os._exit` too, into one line; Ctrl-C stays what it is.
+def import_errors_in_one_line(name: str, files: Collection[str] = ()) -> Iterator[None]:
+    """Turn whatever code raises, and `os._exit`, into a UsageError; Ctrl-C stays what it is.
 
     Args:
-        place: what to name where no file can be named.
-        files: the code's; the innermost line of theirs is named.
+        name: what to name where no line can be named.
+        files: of the code; the innermost line of theirs is named.
 
     Raises:
-        UsageError: with the place and the reason.
+        UsageError: with the location and the reason.
     """
-    with signals.record_interrupts() as interrupted:
+    with signals.record_interrupts() as interrupts:
         try:
             with _no_exit():
                 yield
         except BaseException as error:
-            # A plugin may raise a KeyboardInterrupt of its own, or make another exception of one.
-            if interrupted:
+            # A plugin may raise KeyboardInterrupt, or turn the user's into another exception.
+            if interrupts:
                 raise KeyboardInterrupt from None
-            raise UsageError(f"{_line(error, place, files)}: {_reason(error)}") from None
+            location = _location(error, files) or name
+            raise UsageError(f"{location}: {_reason(error)}") from None
 
 
 class Exited(BaseException):
-    """The code asked to end the process at once."""
+    """The code tried to end the process at once."""
 
 
 @contextlib.contextmanager
 def _no_exit() -> Iterator[None]:
-    """`os._exit` raises: else a plugin could end the program with status 0 and not a word.
+    """Let `os._exit` raise: it would end the program silently, with any status.
 
-    A trial in a process of its own would find all ways to end it, and import each plugin, and with
-    it often torch, twice. Other ways (a signal, a crash) are no silent success.
+    Importing in another process first would notice every way to end it, but would import each
+    plugin, and often torch, twice. The other ways (a signal, a crash) are no silent success.
     """
-    ways = [(module, "_exit") for module in (os, sys.modules.get("posix")) if module is not None]
-    kept = os._exit
-    here = os.getpid(), threading.get_ident()
+    modules = [module for module in (os, sys.modules.get("posix")) if module is not None]
+    original = os._exit
+    importer = os.getpid(), threading.get_ident()
 
-    def leave(status: int) -> NoReturn:
-        # A forked child, and a thread that ends a worker whose driver is gone, may.
-        if (os.getpid(), threading.get_ident()) != here:
-            kept(status)
+    def exit_(status: int) -> NoReturn:
+        # A forked child may exit, and so may the thread that ends a worker without a driver.
+        if (os.getpid(), threading.get_ident()) != importer:
+            original(status)
         raise Exited(f"os._exit({status}) while it was imported")
 
-    for module, name in ways:
-        setattr(module, name, leave)
+    for module in modules:
+        setattr(module, "_exit", exit_)  # noqa: B010
     try:
         yield
     finally:
-        for module, name in ways:
-            setattr(module, name, kept)
+        for module in modules:
+            setattr(module, "_exit", original)  # noqa: B010
 
 
 def _reason(error: BaseException) -> str:
-    """What was raised; its own methods may raise in turn."""
+    """Return what was raised; the exception's own methods may raise in turn."""
     name = type.__getattribute__(type(error), "__name__")
     try:
         text = " ".join(str(error).split())
+        if isinstance(error, Exited):
+            return text
+        return with_new_name(f"{name}: {text}" if text else name, error)
     except BaseException:
-        text = "its message can't be shown"
-    if isinstance(error, Exited):
-        return text
-    return f"{name}: {text}{_new_name(error)}" if text else name
+        return f"{name}: its message can't be shown"
 
 
-def _new_name(error: BaseException) -> str:
-    """Return a hint for plugins that import a folder by the name that it had before 0.1.0."""
-    folder = str(error.name).partition(".")[0] if isinstance(error, ImportError) else ""
-    return f"; this suite's is {PACKAGE}.{folder}" if folder in FOLDERS else ""
-
-
-def _line(error: BaseException, place: str, files: Collection[str]) -> str:
-    """The innermost line of the code's own files that it came through, else the place."""
-    found, trace = place, error.__traceback__
+def _location(error: BaseException, files: Collection[str]) -> str:
+    """Return the innermost line of these files that the exception passed; empty if none."""
+    location, trace = "", error.__traceback__
     while trace is not None:
         file: Any = trace.tb_frame.f_code.co_filename
         if file in files:
-            found = f"{file}:{trace.tb_lineno}"
+            location = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return found
+    return location

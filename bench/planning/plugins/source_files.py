@@ -1,7 +1,7 @@
-"""The files that a module's code comes from: what it imports, as far as its source says.
+"""The files that a module's code comes from: all that it imports, as far as its source shows.
 
-Imports within functions count, too. The standard library and installed distributions do not: their
-versions are part of what a run says of itself.
+Imports within functions count too. The standard library and installed distributions do not: a run
+records their versions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from distillation_bench.bench.common.paths import FOLDERS, PACKAGE
 
@@ -20,103 +21,155 @@ INSTALLED = {"site-packages", "dist-packages"}
 STANDARD = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
 REGISTRIES = {PACKAGE, *(f"{PACKAGE}.{folder}" for folder in FOLDERS)}
 """Packages whose `__init__` registers what there is, and decides no value itself."""
+_IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
-def closure(
-    roots: Mapping[str, Path], wanted: Callable[[str, Path], bool] | None = None
+def import_closure(
+    roots: Mapping[str, Path], is_included: Callable[[str, Path], bool] | None = None
 ) -> dict[str, Path]:
-    """The files of modules and of all that these import, by the modules' names.
+    """Return the files of modules and of all that these import, by the modules' names.
 
     Args:
-        roots: by name, which relative imports start from.
-        wanted: of a name and a file, whether to go into it; else `is_own`.
+        roots: modules by name; relative imports start from the name.
+        is_included: whether to include a module of a name and a file; `is_own` by default.
 
     Raises:
-        SyntaxError, OSError, ValueError: a file can't be read as Python.
+        SyntaxError, OSError, ValueError: a file cannot be read as Python.
     """
-    wanted = wanted or is_own
-    found: dict[str, Path] = {}
+    is_included = is_included or is_own
+    files: dict[str, Path] = {}
     waiting = dict(roots)
     while waiting:
         name, path = waiting.popitem()
-        found[name] = path
-        for each in imported(name, path):
-            file = file_of(each) if each not in found and each not in waiting else None
-            if file is not None and wanted(each, file):
-                waiting[each] = file
-    return found
+        files[name] = path
+        for module in imported_modules(name, path):
+            file = file_of(module) if module not in files and module not in waiting else None
+            if file is not None and is_included(module, file):
+                waiting[module] = file
+    return files
 
 
 def is_own(name: str, path: Path) -> bool:
-    """Whether a module is neither of the standard library nor installed, nor a mere registry."""
-    return name not in REGISTRIES and (of_suite(name) or not is_installed(path))
+    """Return whether a module is of this suite or a plugin, and not a mere registry."""
+    return name not in REGISTRIES and (is_of_suite(name) or not is_installed(path))
 
 
-def of_suite(module: str) -> bool:
-    """Whether a module is one of this suite's."""
+def is_of_suite(module: str) -> bool:
+    """Return whether a module is one of this suite's."""
     return module.partition(".")[0] == PACKAGE
 
 
 def is_installed(path: Path) -> bool:
-    """Whether a file is of the standard library or of an installed distribution."""
+    """Return whether a file is of the standard library or of an installed distribution."""
     if INSTALLED & set(path.parts):
         return True
     return any(path.is_relative_to(folder) for folder in STANDARD)
 
 
-def imported(name: str, path: Path) -> Iterator[str]:
-    """Names of all modules that a file may import; some of them may be none."""
-    if path.suffix != ".py":
+class _Import(NamedTuple):
+    """An import statement: the module, with dots if it is relative, and the names taken from it.
+
+    It is optional if the code around it handles its failure.
+    """
+
+    module: str
+    names: tuple[str, ...]
+    is_optional: bool
+
+
+def imported_modules(name: str, path: Path) -> Iterator[str]:
+    """Yield the names of all modules that a file may import; some may be no modules."""
+    for statement in _imports_of(path):
+        yield from _modules_of(statement, name, path)
+
+
+def required_modules(name: str, path: Path) -> Iterator[str]:
+    """Yield those names, without the imports whose failure the file handles."""
+    for statement in _imports_of(path):
+        if not statement.is_optional:
+            yield from _modules_of(statement, name, path)
+
+
+def _modules_of(statement: _Import, importer: str, path: Path) -> Iterator[str]:
+    """Yield the absolute names of the modules that a statement of a file may import."""
+    package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]
+    relative = statement.module.lstrip(".")
+    depth = len(statement.module) - len(relative)
+    packages = package.split(".")
+    base = packages[: len(packages) - depth + 1] if depth else []
+    full = ".".join([*base, *filter(None, [relative])])
+    if not full:
         return
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for module, names in _statements(path, path.stat().st_mtime_ns):
-        depth = len(module) - len(module.lstrip("."))
-        start = package.split(".")[: len(package.split(".")) - depth + 1] if depth else []
-        full = ".".join([*start, *filter(None, [module.lstrip(".")])])
-        parts = full.split(".")
-        # A module's packages are imported before it.
-        yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1) if full)
-        yield from (f"{full}.{each}" for each in names if full)
+    parts = full.split(".")
+    # The packages of a module are imported before it.
+    yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    yield from (f"{full}.{name}" for name in statement.names)
+
+
+def _imports_of(path: Path) -> list[_Import]:
+    return _parse_imports(path, path.stat().st_mtime_ns) if path.suffix == ".py" else []
 
 
 @functools.cache
-def _statements(path: Path, changed: int) -> list[tuple[str, tuple[str, ...]]]:
-    """Of each import the module, with dots where it is relative, and the names taken from it."""
-    found: list[tuple[str, tuple[str, ...]]] = []
-    waiting: list[ast.AST] = [ast.parse(path.read_bytes(), filename=str(path))]
+def _parse_imports(path: Path, changed: int) -> list[_Import]:
+    """Return the import statements of a file; `changed` is its time of modification."""
+    imports: list[_Import] = []
+    waiting: list[tuple[ast.AST, bool]] = [
+        (ast.parse(path.read_bytes(), filename=str(path)), False)
+    ]
     while waiting:
-        node = waiting.pop()
+        node, is_optional = waiting.pop()
         if isinstance(node, ast.Import):
-            found += [(alias.name, ()) for alias in node.names]
+            imports += [_Import(alias.name, (), is_optional) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            found.append((module, tuple(alias.name for alias in node.names)))
+            names = tuple(alias.name for alias in node.names)
+            imports.append(_Import(module, names, is_optional))
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            waiting += node.orelse
+            waiting += [(child, is_optional) for child in node.orelse]
         else:
-            waiting += ast.iter_child_nodes(node)
-    return found
+            tried = node.body if isinstance(node, ast.Try) and _handles_imports(node) else []
+            for child in ast.iter_child_nodes(node):
+                waiting.append((child, is_optional or child in tried))
+    return imports
+
+
+def _handles_imports(node: ast.Try) -> bool:
+    """Return whether a try statement handles the failure of an import."""
+    types = [handler.type for handler in node.handlers]
+    names = {
+        name.id
+        for type_ in types
+        if type_
+        for name in ast.walk(type_)
+        if isinstance(name, ast.Name)
+    }
+    return None in types or bool(names & _IMPORT_ERRORS)
 
 
 def file_of(name: str) -> Path | None:
-    """The file of a module that can be imported here; nothing is imported to find it."""
-    spec = _spec(name)
+    """Return the file of a module that can be imported, without importing it."""
+    spec = find_spec(name)
     if spec is None or not spec.has_location or not spec.origin:
         return None
     return Path(spec.origin).resolve()
 
 
-def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
+def find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Return the spec of a module without importing its packages; None if there is no module."""
     loaded: importlib.machinery.ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
     if loaded is not None:
         return loaded
     parent = name.rpartition(".")[0]
-    places = None
+    folders = None
     if parent:
-        above = _spec(parent)
-        if above is None or above.submodule_search_locations is None:
+        package = find_spec(parent)
+        if package is None or package.submodule_search_locations is None:
             return None
-        places = list(above.submodule_search_locations)
+        folders = list(package.submodule_search_locations)
     finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
-    specs = (find(name, places) for find in finders if find is not None)
-    return next((spec for spec in specs if spec is not None), None)
+    try:
+        specs = (find(name, folders) for find in finders if find is not None)
+        return next((spec for spec in specs if spec is not None), None)
+    except ModuleNotFoundError:
+        return None

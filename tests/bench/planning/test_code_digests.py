@@ -32,8 +32,12 @@ from distillation_bench.bench.planning.code_digests import (
     CodeScope,
 )
 from distillation_bench.bench.planning.configuration.config import Config, Variant
-from distillation_bench.bench.planning.plugins import loading
-from distillation_bench.bench.planning.plugins.source_files import closure, file_of, imported
+from distillation_bench.bench.planning.plugins import module_digests
+from distillation_bench.bench.planning.plugins.source_files import (
+    file_of,
+    import_closure,
+    imported_modules,
+)
 from distillation_bench.datasets import DATASETS
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.datasets.folder import folder_dataset
@@ -188,7 +192,7 @@ def edited(path: str, patch: pytest.MonkeyPatch) -> None:
         return "edited" if path == file else original(path)
 
     patch.setattr(hashing, "file_digest", digest_of)
-    patch.setattr(loading, "file_digest", digest_of)
+    patch.setattr(module_digests, "file_digest", digest_of)
 
 
 @pytest.mark.parametrize("path", MODULES)
@@ -271,7 +275,7 @@ def lazily_imported() -> list[str]:
 def walked(*names: str) -> dict[str, Path]:
     """All that modules import, as names written in calls do, too."""
     roots = {name: file_of(name) for name in (*names, *lazily_imported()) if file_of(name)}
-    return closure({name: path for name, path in roots.items() if path and _is_own(name)})
+    return import_closure({name: path for name, path in roots.items() if path and _is_own(name)})
 
 
 def _is_own(name: str) -> bool:
@@ -329,7 +333,7 @@ def test_built_in_methods_and_datasets_import_what_has_a_digest() -> None:
     for base in (Method, Dataset):
         own = own_files(base)
         for path, name in own.items():
-            imports = closure({name: path})
+            imports = import_closure({name: path})
             missed = {n for n, p in imports.items() if p not in hashed and p not in own}
             assert not missed - excused(imports), f"{name} imports {missed}"
 
@@ -340,7 +344,7 @@ def test_a_methods_file_is_imported_by_those_alone_whose_digests_have_it() -> No
     for cls in METHODS.values():
         module = cls.__module__
         ancestors = {parent.__module__ for parent in cls.__mro__}
-        found = closure({module: Path(str(sys.modules[module].__file__)).resolve()})
+        found = import_closure({module: Path(str(sys.modules[module].__file__)).resolve()})
         others = {name for name, path in found.items() if path in files} - ancestors
         assert not others, f"{module} imports {others}"
 
@@ -355,4 +359,4 @@ def test_versions_of_the_libraries_that_decide_values_are_in_keys() -> None:
 
 
 def tops(name: str, path: Path) -> set[str]:
-    return {module.partition(".")[0] for module in imported(name, path)}
+    return {module.partition(".")[0] for module in imported_modules(name, path)}

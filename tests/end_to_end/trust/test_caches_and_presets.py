@@ -21,7 +21,7 @@ from tests.end_to_end.trust.site import (
     read_all,
 )
 
-from distillation_bench.bench.planning.plugins import loading as plugins
+from distillation_bench.bench.planning import plugins
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -93,4 +93,4 @@ def test_only_plugins_are_code_and_that_is_said(site: Site) -> None:
     assert site.bench("list", "methods", "--plugin", "run/plugin.py").returncode == 0
     assert site.marker.exists()
     assert "Plugins are code: run those you trust." in (ROOT / "README.md").read_text()
-    assert "It is code and is run as such" in " ".join((plugins.__doc__ or "").split())
+    assert "It is code and runs as such" in " ".join((plugins.__doc__ or "").split())

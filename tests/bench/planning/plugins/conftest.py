@@ -10,7 +10,7 @@ import pytest
 
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.code_digests import class_code
-from distillation_bench.bench.planning.plugins import loading as plugins
+from distillation_bench.bench.planning.plugins import installed_plugins, loading
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
 
@@ -19,12 +19,12 @@ from distillation_bench.methods import METHODS
 def process() -> Iterator[None]:
     """What plugins leave in a process is gone after the test."""
     registries: list[dict[Any, Any]] = [METHODS, DATASETS, METRICS]
-    registries += [plugins._LOADED, plugins._PLACES]
+    registries += [loading._loaded, loading._module_files]
     kept = [dict(each) for each in registries]
     modules, path = set(sys.modules), list(sys.path)
-    entered = set(plugins._ENTERED)
+    entered = set(installed_plugins._imported)
     yield
-    plugins._ENTERED.intersection_update(entered)
+    installed_plugins._imported.intersection_update(entered)
     for registry, before in zip(registries, kept, strict=True):
         registry.clear()
         registry.update(before)
@@ -32,4 +32,4 @@ def process() -> Iterator[None]:
         del sys.modules[name]
     sys.path[:] = path
     class_code.cache_clear()
-    plugins.installed.cache_clear()
+    installed_plugins.import_installed.cache_clear()

@@ -12,7 +12,7 @@ import pytest
 
 from distillation_bench.bench.common.hashing import file_digest
 from distillation_bench.bench.planning.code_digests import class_code
-from distillation_bench.bench.planning.plugins import loading as plugins
+from distillation_bench.bench.planning.plugins import installed_plugins, loading
 from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
 
@@ -52,8 +52,8 @@ def as_in_another_process(folder: Path) -> None:
     sys.path[:] = [each for each in sys.path if not each.startswith(str(folder))]
     for name in ("m", "n"):
         METHODS.pop(name, None)
-    plugins._LOADED.clear()
-    plugins._PLACES.clear()
+    loading._loaded.clear()
+    loading._module_files.clear()
     file_digest.cache_clear()
     class_code.cache_clear()
 
@@ -64,9 +64,9 @@ def code_of(name: str) -> str:
 
 def installed_as(monkeypatch: pytest.MonkeyPatch, module: str, version: str = "1") -> None:
     """An entry point of this module, in a distribution of this version."""
-    entry = importlib.metadata.EntryPoint("mine", module, plugins.GROUP)
+    entry = importlib.metadata.EntryPoint("mine", module, installed_plugins.GROUP)
     entry = entry._for(SimpleNamespace(name="mine", version=version))  # type: ignore[attr-defined]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
-    plugins.installed.cache_clear()
-    plugins._installed_code.cache_clear()
+    monkeypatch.setattr(installed_plugins, "entry_points", lambda group: [entry])
+    installed_plugins.import_installed.cache_clear()
+    installed_plugins.installed_digest.cache_clear()
     class_code.cache_clear()

@@ -20,11 +20,12 @@ from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors import LocalExecutor
 from distillation_bench.bench.execution.workplace import Workplace
-from distillation_bench.bench.planning.plugins import loading as plugins
-from distillation_bench.bench.planning.plugins.loading import (
+from distillation_bench.bench.planning.plugins import installed_plugins, loading
+from distillation_bench.bench.planning.plugins.loading import load_planned, load_plugins
+from distillation_bench.bench.planning.plugins.plugin_files import (
     Plugin,
-    load_planned,
-    load_plugins,
+    PluginFile,
+    content_digest,
 )
 
 BAD_TEXT = """
@@ -71,7 +72,7 @@ def test_what_a_plugin_raises_is_one_line(text: str, tmp_path: Path, mistake: Mi
     assert os._exit is real
     # In a worker, too, where it was fine when it was planned.
     with contextlib.suppress(SyntaxError):
-        file = plugins.File("raising", path, plugins._digest_of(Path(path)))
+        file = PluginFile("raising", path, content_digest(Path(path)))
         planned = Plugin(path, str(tmp_path), ("raising",), (file,))
         assert RAISED[text] in mistake(load_planned, [planned])
 
@@ -142,13 +143,13 @@ def test_an_installed_plugin_that_raises_is_one_line(
     monkeypatch.syspath_prepend(tmp_path)
     installed_as(monkeypatch, "entry_raising")
     # Other tests have loaded some.
-    monkeypatch.setattr(plugins, "_LOADED", {})
-    monkeypatch.setattr(plugins, "_ENTERED", set())
-    assert not plugins.in_use()
+    monkeypatch.setattr(loading, "_loaded", {})
+    monkeypatch.setattr(installed_plugins, "_imported", set())
+    assert not loading.in_use()
     # A worker's server imports them, and must outlive it; its tasks say what is wrong.
-    assert plugins.installed().startswith("plugin mine (entry_raising): ")
-    assert mistake(plugins.load_installed).startswith("plugin mine (entry_raising): ")
-    assert plugins.in_use()
+    assert installed_plugins.import_installed().startswith("plugin mine (entry_raising): ")
+    assert mistake(installed_plugins.load_installed).startswith("plugin mine (entry_raising): ")
+    assert loading.in_use()
 
 
 def test_a_plugins_mistake_is_a_usage_error(tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from tests.bench.planning.plugins.plugin_files import (
 )
 
 from distillation_bench.bench.common.hashing import file_digest
-from distillation_bench.bench.planning.plugins import loading as plugins
+from distillation_bench.bench.planning.plugins import module_digests
+from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
 from distillation_bench.bench.planning.plugins.loading import (
     ChangedPlugin,
     load_planned,
     load_plugins,
-    plugin_path,
 )
+from distillation_bench.bench.planning.plugins.plugin_files import plugin_path
 from distillation_bench.methods import METHODS
 
 LAYOUTS: dict[str, tuple[dict[str, str], str, str]] = {
@@ -122,7 +123,7 @@ def test_a_plugin_that_travels_is_the_same_elsewhere(layout: str, tmp_path: Path
     for name, text in files.items():
         write(tmp_path / "there" / name, text)
     (plugin,) = load_plugins([plugin_path(str(tmp_path / "there" / named))])
-    here = plugin.within(tmp_path / "here")
+    here = plugin.moved_to(tmp_path / "here")
     for sent, arrived in zip(plugin.own_files, here.own_files, strict=True):
         write(Path(arrived.path), Path(sent.path).read_text())
     assert here.digest == plugin.digest
@@ -168,10 +169,10 @@ def test_version_and_files_of_an_installed_plugin_count(
         write(Path(rest), text)
         file_digest.cache_clear()
         installed_as(monkeypatch, "entry_whole", version)
-        plugins.load_installed()
+        load_installed()
         codes.append(code_of("m"))
     assert len(set(codes)) == 3
 
 
 def test_code_of_no_file_is_refused(mistake: Mistake) -> None:
-    assert "its source is no file" in mistake(plugins.module_code, "sys")
+    assert "its source is no file" in mistake(module_digests.module_digest, "sys")
