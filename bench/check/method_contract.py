@@ -1,4 +1,4 @@
-"""The promises of a method."""
+"""The checks of a method."""
 
 from __future__ import annotations
 
@@ -8,66 +8,72 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from distillation_bench.bench.check.method_trial import TestBed
-from distillation_bench.bench.check.promises import Broken, Check, require
-from distillation_bench.bench.check.whole_cell import Journeys
+from distillation_bench.bench.check.checks import Check, ContractBroken, require
+from distillation_bench.bench.check.method_under_test import MethodUnderTest
+from distillation_bench.bench.check.repeatability import Repeatability
 from distillation_bench.methods import Method
 from distillation_bench.methods.tasks import TASKS
 
+HOOK_CHECKS: dict[str, Callable[[MethodUnderTest], None]] = {
+    "gives outputs [S, B, K]": MethodUnderTest.check_output_shape,
+    "finite terms and a gradient for every parameter": MethodUnderTest.check_gradients,
+    "terms are finite at extreme outputs": MethodUnderTest.check_extreme_outputs,
+    "weights name terms of the loss": MethodUnderTest.check_weights,
+    "some term has a weight": MethodUnderTest.check_some_weight,
+    "the prediction is a distribution": MethodUnderTest.check_prediction,
+    "the same after save and load": MethodUnderTest.check_saving,
+}
+"""The checks of a method's hooks, by what holds."""
+REPEAT_CHECK = "a whole run gives the same values twice"
+RESUME_CHECK = "an interrupted run can be resumed in another process"
 
-def method_checks(method: type[Method], journeys: Journeys) -> Iterator[Check]:
-    """The promises of a method, for each task that it does not refuse."""
-    yield f"{method.name}: parameters are documented", lambda: _documented(method)
-    yield f"{method.name}: a wrong parameter is refused", lambda: _refuses_unknown(method)
+
+def method_checks(method: type[Method], repeatability: Repeatability) -> Iterator[Check]:
+    """Yield the checks of a method, for each task that it does not refuse."""
+    yield f"{method.name}: parameters are documented", partial(_check_documented, method)
+    yield f"{method.name}: a wrong parameter is refused", partial(_check_refusal, method)
     for task in TASKS:
         start = f"{method.name}, {task}:"
         if task in method.refuses:
-            yield f"{start} refused with a reason", partial(_gives_reason, method, task)
+            yield f"{start} refused with a reason", partial(_check_reason, method, task)
             continue
-        # Made within the first check: a method that can't be made fails that, not the program.
-        bed = functools.cache(partial(TestBed, method, task))
-        for promise, check in PROMISES.items():
-            yield f"{start} {promise}", partial(_kept, bed, check)
-        yield f"{start} {AGAIN}", partial(_kept, bed, journeys.repeat)
+        # Made within the first check, so that a method that cannot be made fails a check.
+        make = functools.cache(partial(MethodUnderTest, method, task))
+        for name, check in {**HOOK_CHECKS, REPEAT_CHECK: repeatability.check_repeated}.items():
+            yield f"{start} {name}", partial(_check_method, make, check)
 
 
-def resume_checks(methods: Iterable[type[Method]], journeys: Journeys) -> Iterator[Check]:
-    """That cells go on elsewhere; after all the others, since one process does all of them."""
+def resume_checks(methods: Iterable[type[Method]], repeatability: Repeatability) -> Iterator[Check]:
+    """Yield the checks that cells can be resumed; after all others, which interrupt them."""
     for method in methods:
-        for task in [each for each in TASKS if each not in method.refuses]:
-            name = f"{method.name}, {task}: an interrupted run goes on in another process"
-            yield name, partial(journeys.resume, method.name, task)
+        for task in TASKS:
+            if task not in method.refuses:
+                name = f"{method.name}, {task}: {RESUME_CHECK}"
+                yield name, partial(repeatability.check_resumed, method.name, task)
 
 
-def _kept(bed: Callable[[], TestBed], check: Callable[[TestBed], None]) -> None:
-    check(bed())
+def _check_method(
+    make: Callable[[], MethodUnderTest], check: Callable[[MethodUnderTest], None]
+) -> None:
+    check(make())
 
 
-def _documented(method: type[Method]) -> None:
-    bare = [name for name, f in method.Parameters.model_fields.items() if not f.description]
-    require(not bare, f"without help: {', '.join(bare)}")
+def _check_documented(method: type[Method]) -> None:
+    fields = method.Parameters.model_fields.items()
+    undocumented = [name for name, field in fields if not field.description]
+    require(not undocumented, f"without help: {', '.join(undocumented)}")
     method.Parameters()
 
 
-def _refuses_unknown(method: type[Method]) -> None:
+def _check_refusal(method: type[Method]) -> None:
     try:
         method.Parameters(**{"no such parameter": 1})
     except ValidationError:
         return
-    raise Broken("an unknown parameter was accepted; derive Parameters from methods.Parameters")
+    raise ContractBroken(
+        "an unknown parameter was accepted; derive Parameters from methods.Parameters"
+    )
 
 
-def _gives_reason(method: type[Method], task: str) -> None:
+def _check_reason(method: type[Method], task: str) -> None:
     require(bool(method.refuses[task].strip()), "the reason is empty")
-
-
-AGAIN = "a whole run gives the same values twice"
-PROMISES: dict[str, Callable[[TestBed], None]] = {
-    "gives outputs [S, B, K]": TestBed.outputs_have_shape,
-    "finite terms and a gradient for every parameter": TestBed.gradients_reach_all,
-    "terms are finite at extreme outputs": TestBed.terms_are_robust,
-    "weights name terms of the loss": TestBed.weights_name_terms,
-    "some term has a weight": TestBed.learns,
-    "the prediction is a distribution": TestBed.predicts_distribution,
-    "the same after save and load": TestBed.survives_saving,
-}

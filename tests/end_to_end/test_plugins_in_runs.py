@@ -195,7 +195,7 @@ def test_a_plugin_reaches_workers_and_tables(
 def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
     in_process: Bench, tmp_path: Path, action: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distillation_bench.bench.check.CHECKING_SECONDS", 8)
+    monkeypatch.setattr("distillation_bench.bench.check.plugin_check.TOTAL_SECONDS", 8)
     failing_plugin(tmp_path, action)
     done = in_process("check", str(tmp_path / "failing.py"))
     assert done.returncode == 1

@@ -13,8 +13,8 @@ def check(
     ],
 ) -> None:
     """Check a plugin; exit status 1 if it breaks the contract."""
-    from distillation_bench.bench.check import check_apart
+    from distillation_bench.bench.check.plugin_check import check_isolated
     from distillation_bench.bench.planning.plugins.plugin_files import plugin_path
 
-    if not check_apart(plugin_path(plugin, option="check")):
+    if not check_isolated(plugin_path(plugin, option="check")):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Watching a run that another process drives, from its folder alone."""
+"""The progress of a run that another process drives, read from the run's folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.formats.schema import STATUSES
 from distillation_bench.bench.storage.run_folder import CellStatus, Run, cell_status, name_of
 
+MAX_REASON = 300
+"""Characters of a failure's reason that are shown."""
+
 
 @dataclass(frozen=True)
-class Seen:
-    """What is known of a finished cell.
+class FinishedCell:
+    """A cell with a record.
 
     Attributes:
         outcome: how it ended.
-        written: when, in seconds since the epoch.
+        written: when the record was written, in seconds since the epoch.
     """
 
     outcome: CellStatus
@@ -31,128 +34,148 @@ class Seen:
 
 
 class WatchedRun:
-    """A run's cells as they finish; a record is read only once."""
+    """The cells of a run as they finish. Each record is read only once.
+
+    Attributes:
+        run: the run.
+        cells: all cells of the run's description, by id.
+        finished: the cells that have a record, by id.
+        driver: the process that drives the run; empty if there is none.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.cells: Mapping[str, Any] = {}
-        self.seen: dict[str, Seen] = {}
-        self.holder = ""
+        self.finished: dict[str, FinishedCell] = {}
+        self.driver = ""
 
-    def look(self) -> list[str]:
-        """Read what is new; returns the ids of cells that have finished since."""
-        # Who drives comes first: what a driver that ends now has written is still seen.
-        self.holder = self.run.holder()
+    def update(self) -> list[str]:
+        """Read the new records; return the ids of the cells that have finished, in order."""
+        # The driver comes first, so that the records of one that ends just now are read, too.
+        self.driver = self.run.holder()
         self.cells = self.run.existing_manifest()["cells"]
-        found = {cell_id: self._find(cell_id) for cell_id in self.cells}
-        known = {cell_id: seen for cell_id, seen in found.items() if seen is not None}
-        new = [cell_id for cell_id, seen in known.items() if self.seen.get(cell_id) is not seen]
-        self.seen = known
-        return sorted(new, key=lambda cell_id: known[cell_id].written)
+        cells = {cell_id: self._finished_cell(cell_id) for cell_id in self.cells}
+        finished = {cell_id: cell for cell_id, cell in cells.items() if cell is not None}
+        new = [i for i, cell in finished.items() if self.finished.get(i) is not cell]
+        self.finished = finished
+        return sorted(new, key=lambda cell_id: finished[cell_id].written)
 
-    def _find(self, cell_id: str) -> Seen | None:
+    def _finished_cell(self, cell_id: str) -> FinishedCell | None:
         try:
             written = self.run.files(cell_id).record.stat().st_mtime
         except OSError:
             return None
-        known = self.seen.get(cell_id)
-        if known is not None and known.written == written:
-            return known
+        previous = self.finished.get(cell_id)
+        if previous is not None and previous.written == written:
+            return previous
         record = self.run.record(cell_id)
-        return None if record is None else Seen(cell_status(record), written)
+        return None if record is None else FinishedCell(cell_status(record), written)
 
     def status(self, cell_id: str) -> str:
-        """One of STATUSES."""
-        seen = self.seen.get(cell_id)
-        return seen.outcome.status if seen else "missing"
+        """Return one of STATUSES."""
+        cell = self.finished.get(cell_id)
+        return cell.outcome.status if cell else "missing"
 
     def line(self, cell_id: str) -> str:
-        """What is said of a cell that has finished."""
-        outcome, name = self.seen[cell_id].outcome, name_of(self.cells[cell_id])
+        """Return a line about a cell that has finished."""
+        outcome, name = self.finished[cell_id].outcome, name_of(self.cells[cell_id])
         if outcome.status == "failed":
-            return f"FAILED {name}: {shorten(terminal_safe(outcome.reason), 300, placeholder=' …')}"
+            reason = shorten(terminal_safe(outcome.reason), MAX_REASON, placeholder=" …")
+            return f"FAILED {name}: {reason}"
         return f"{name}  {outcome.status}, {outcome.seconds:.1f} s"
 
     def summary(self) -> str:
-        """Counts, who drives, and the time left, in one line."""
+        """Return the counts, the time left and the driver in one line."""
         counts = Counter(self.status(cell_id) for cell_id in self.cells)
         parts = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
-        left = self._left() if counts["missing"] and self.holder else ""
-        driven = f"driven by {self.holder}" if self.holder else "nothing runs"
         total = f"{len(self.cells)} cells: {', '.join(parts)}"
-        return "; ".join(each for each in (total, left, driven) if each)
+        time_left = self._time_left() if counts["missing"] and self.driver else ""
+        driver = f"driven by {self.driver}" if self.driver else "nothing runs"
+        return "; ".join(filter(None, (total, time_left, driver)))
 
-    def _left(self) -> str:
-        """By what has finished since this driver began: teachers and parallel cells included."""
+    def _time_left(self) -> str:
+        """Estimate the time left from the cells that have finished since this driver began.
+
+        So teachers and parallel cells are accounted for.
+        """
         try:
             start = (self.run.folder / ".driver").stat().st_mtime
         except OSError:
             return ""
-        passed = time.time() - start
-        work = sum(seen.outcome.seconds for seen in self.seen.values() if seen.written >= start)
-        if not work:
+        cells = self.finished.values()
+        seconds = sum(cell.outcome.seconds for cell in cells if cell.written >= start)
+        if not seconds:
             return "time left not known yet"
-        waiting = [cell for cell_id, cell in self.cells.items() if cell_id not in self.seen]
-        return f"about {duration(self._work(waiting) * passed / work)} left"
+        passed = time.time() - start
+        return f"about {duration(self._missing_seconds() * passed / seconds)} left"
 
-    def _work(self, waiting: list[Any]) -> float:
-        """Seconds of cells, by those of their dataset and label, else of all."""
-        alike: dict[Any, list[float]] = {}
-        for cell_id, seen in self.seen.items():
-            if seen.outcome.seconds:
+    def _missing_seconds(self) -> float:
+        """Return the seconds that the missing cells will take.
+
+        Each takes the mean of its dataset and label, or of all if none of these has finished.
+        """
+        durations: dict[tuple[str, ...], list[float]] = {}
+        for cell_id, finished in self.finished.items():
+            if finished.outcome.seconds:
                 cell = self.cells[cell_id]
                 for group in ((cell["dataset"], cell["label"]), ()):
-                    alike.setdefault(group, []).append(seen.outcome.seconds)
-        means = {group: fmean(seconds) for group, seconds in alike.items()}
-        return sum(means.get((c["dataset"], c["label"]), means[()]) for c in waiting)
+                    durations.setdefault(group, []).append(finished.outcome.seconds)
+        means = {group: fmean(seconds) for group, seconds in durations.items()}
+        missing = [cell for cell_id, cell in self.cells.items() if cell_id not in self.finished]
+        return sum(means.get((cell["dataset"], cell["label"]), means[()]) for cell in missing)
 
     def screen(self) -> str:
-        """The summary, what failed, and counts by dataset and method."""
+        """Return the summary, the failed cells, and the counts by dataset and method."""
         counts: dict[tuple[str, str], Counter[str]] = {}
         for cell_id, cell in self.cells.items():
             group = cell["dataset"], cell["label"]
             counts.setdefault(group, Counter())[self.status(cell_id)] += 1
-        failed = [cell_id for cell_id in self.seen if self.status(cell_id) == "failed"]
+        failed = [cell_id for cell_id in self.finished if self.status(cell_id) == "failed"]
         rows = [
-            [*map(terminal_safe, g), *(count[s] or "" for s in STATUSES)]
-            for g, count in sorted(counts.items())
+            [*map(terminal_safe, group), *(count[status] or "" for status in STATUSES)]
+            for group, count in sorted(counts.items())
         ]
         headers = ["dataset", "method", *STATUSES]
         table = text_table(rows, headers)
         return "\n".join([self.summary(), *map(self.line, failed), "", table])
 
 
-def watch(run: Run, every: float) -> None:
-    """Show a run until nothing drives it: a screen on a terminal, else a line a change."""
+def watch(run: Run, seconds: float) -> None:
+    """Show a run until nothing drives it: a screen on a terminal, else a line per change.
+
+    Args:
+        run: the run.
+        seconds: the time between two updates.
+    """
     watched = WatchedRun(run)
-    shows = _on_screen if sys.stdout.isatty() else _line_by_line
-    shows(watched, _looks(watched, every))
+    show = _show_on_screen if sys.stdout.isatty() else _print_lines
+    show(watched, _updates(watched, seconds))
 
 
-def _looks(watched: WatchedRun, every: float) -> Iterator[list[str]]:
-    """What each look finds; the last is at a run that nothing drives any more."""
-    yield watched.look()
-    while watched.holder:
-        time.sleep(every)
-        yield watched.look()
+def _updates(watched: WatchedRun, seconds: float) -> Iterator[list[str]]:
+    """Yield the cells that have finished since the last update, until nothing drives the run."""
+    yield watched.update()
+    while watched.driver:
+        time.sleep(seconds)
+        yield watched.update()
 
 
-def _on_screen(watched: WatchedRun, looks: Iterator[list[str]]) -> None:
+def _show_on_screen(watched: WatchedRun, updates: Iterator[list[str]]) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console(markup=False, highlight=False)
     with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
-        for _ in looks:
+        for _ in updates:
             live.update(Text(watched.screen(), no_wrap=True, overflow="ellipsis"), refresh=True)
 
 
-def _line_by_line(watched: WatchedRun, looks: Iterator[list[str]]) -> None:
-    next(looks)
+def _print_lines(watched: WatchedRun, updates: Iterator[list[str]]) -> None:
+    next(updates)
     print(watched.summary(), flush=True)
-    for new in looks:
-        for cell_id in new:
+    for finished in updates:
+        for cell_id in finished:
             print(watched.line(cell_id))
-        if new or not watched.holder:
+        if finished or not watched.driver:
             print(watched.summary(), flush=True)

@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 from tests.in_process import InProcess
 
-from distillation_bench.bench import check
-from distillation_bench.bench.check import check_plugin
-from distillation_bench.bench.check.method_contract import PROMISES
-from distillation_bench.bench.check.method_trial import TestBed
-from distillation_bench.bench.check.promises import Broken
-from distillation_bench.bench.check.small_data import RECIPE
-from distillation_bench.bench.check.whole_cell import Journeys, go_on, go_on_elsewhere
+from distillation_bench.bench.check import plugin_check
+from distillation_bench.bench.check.checks import ContractBroken
+from distillation_bench.bench.check.method_contract import HOOK_CHECKS
+from distillation_bench.bench.check.method_under_test import MethodUnderTest
+from distillation_bench.bench.check.plugin_check import check_plugin
+from distillation_bench.bench.check.repeatability import (
+    Repeatability,
+    Resume,
+    resume_cells,
+    resume_in_new_process,
+)
+from distillation_bench.bench.check.synthetic_data import RECIPE
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors import (
     DEFAULT_OPTIONS,
@@ -61,7 +66,7 @@ class Faulty(Method):
 PARTS = {"above": "", "build": "pass", "forward": "pass", "loss": "scale = 1", "predict": "pass"}
 
 TWICE = "a whole run gives the same values twice: run twice, "
-RESUMED = "goes on in another process: gone on with in another process after 1 epochs, "
+RESUMED = "can be resumed in another process: resumed in another process after 1 epochs, "
 COUNTER = "OF.count = getattr(OF, 'count', 0) + 1; scale = OF.count"
 OTHER = """
 from distillation_bench.methods.predictions import Prediction
@@ -136,14 +141,14 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def elsewhere(processes: Callable[..., LocalExecutor]) -> Callable[[str, Path], None]:
+def resume(processes: Callable[..., LocalExecutor]) -> Resume:
     """Another process, forked: it has nothing of this one, and starts in no time."""
     executor = processes(1)
 
-    def go_on_there(plugin: str, folder: Path) -> None:
-        executor.submit(go_on, plugin, folder).result()
+    def resume_there(plugin: str, folder: Path) -> None:
+        executor.submit(resume_cells, plugin, folder).result()
 
-    return go_on_there
+    return resume_there
 
 
 def plugin(folder: Path, parts: Mapping[str, str]) -> str:
@@ -157,10 +162,10 @@ def test_a_faulty_method(
     fault: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    elsewhere: Callable[[str, Path], None],
+    resume: Resume,
 ) -> None:
     changes, message = FAULTS[fault]
-    fits = check_plugin(plugin(tmp_path, changes), elsewhere)
+    fits = check_plugin(plugin(tmp_path, changes), resume)
     out = capsys.readouterr().out
     assert fits == (fault == "sound"), out
     assert message in out
@@ -168,18 +173,16 @@ def test_a_faulty_method(
     assert f"verdict: 'faulty' {verdict}" in out
 
 
-def test_state_in_a_buffer_and_built_in_methods_fit(
-    tmp_path: Path, elsewhere: Callable[[str, Path], None]
-) -> None:
+def test_state_in_a_buffer_and_built_in_methods_fit(tmp_path: Path, resume: Resume) -> None:
     path = plugin(tmp_path, KEPT)
-    assert check_plugin(path, elsewhere)
-    journeys = Journeys(path, tmp_path, elsewhere)
+    assert check_plugin(path, resume)
+    repeatability = Repeatability(path, tmp_path, resume)
     tasks = ("regression", "classification")
     asked = [(m, next(t for t in tasks if t not in m.refuses)) for m in METHODS.values()]
     for method, task in asked:
-        journeys.repeat(TestBed(method, task))
+        repeatability.check_repeated(MethodUnderTest(method, task))
     for method, task in asked:
-        journeys.resume(method.name, task)
+        repeatability.check_resumed(method.name, task)
 
 
 def test_an_order_of_sets_is_another_elsewhere(
@@ -193,7 +196,7 @@ def test_data_may_take_as_long_as_they_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a machine that does other things too, time passes."""
-    monkeypatch.setattr("distillation_bench.bench.check.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("distillation_bench.bench.check.plugin_check.CHECK_SECONDS", 0.05)
     monkeypatch.setitem(DATASETS, "late", DATASETS["spiral"])
     monkeypatch.delitem(DATASETS, "late")
     path = tmp_path / "late.py"
@@ -212,19 +215,18 @@ def test_a_loss_without_end_fails_its_check(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    elsewhere: Callable[[str, Path], None],
+    resume: Resume,
 ) -> None:
-    monkeypatch.setattr("distillation_bench.bench.check.CHECK_SECONDS", 0.5)
+    monkeypatch.setattr("distillation_bench.bench.check.plugin_check.CHECK_SECONDS", 0.5)
     some = ("gives outputs [S, B, K]", "finite terms and a gradient for every parameter")
     monkeypatch.setattr(
-        "distillation_bench.bench.check.method_contract.PROMISES",
-        {name: PROMISES[name] for name in some},
+        "distillation_bench.bench.check.method_contract.HOOK_CHECKS",
+        {name: HOOK_CHECKS[name] for name in some},
     )
-    monkeypatch.setattr(
-        "distillation_bench.bench.check.whole_cell.RECIPE", RECIPE.model_copy(update={"epochs": 1})
-    )
+    short = RECIPE.model_copy(update={"epochs": 1})
+    monkeypatch.setattr("distillation_bench.bench.check.repeatability.RECIPE", short)
     path = plugin(tmp_path, {"loss": "while True: pass"})
-    assert not check_plugin(path, elsewhere)
+    assert not check_plugin(path, resume)
     out = capsys.readouterr().out
     # The gradients and the whole run, of either task.
     assert out.count("took longer than 0.5 s") == 4 and out.count("ok    faulty") == 4
@@ -240,8 +242,10 @@ def test_a_plugin_that_registers_nothing(tmp_path: Path) -> None:
 def test_a_process_that_goes_on_and_fails_says_why(tmp_path: Path) -> None:
     path = tmp_path / "raising.py"
     path.write_text("raise OSError('not here')\n")
-    with pytest.raises(Broken, match=rf"ended with status 1: .*{path}:1: OSError: not here"):
-        go_on_elsewhere(str(path), tmp_path)
+    with pytest.raises(
+        ContractBroken, match=rf"ended with status 1: .*{path}:1: OSError: not here"
+    ):
+        resume_in_new_process(str(path), tmp_path)
 
 
 def test_a_process_that_is_lost_is_a_verdict(
@@ -257,8 +261,8 @@ def test_a_process_that_is_lost_is_a_verdict(
             future.set_exception(WorkerLost("the process that it was forked from is gone"))
             return future
 
-    monkeypatch.setattr(check, "LocalExecutor", Lost)
-    assert not check.check_apart("plugin.py")
+    monkeypatch.setattr(plugin_check, "LocalExecutor", Lost)
+    assert not plugin_check.check_isolated("plugin.py")
     assert (
         "verdict: does not fit: after the last line above, the process" in capsys.readouterr().out
     )

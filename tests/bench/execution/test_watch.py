@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.execution.progress.watch import Seen, WatchedRun, watch
+from distillation_bench.bench.execution.progress.watch import FinishedCell, WatchedRun, watch
 from distillation_bench.bench.storage.run_folder import CellStatus, Record, Run
 
 MakeRun = Callable[..., Run]
@@ -65,10 +65,10 @@ def test_a_record_is_read_once(
 
     monkeypatch.setattr(run, "record", reading)
     watched = WatchedRun(run)
-    assert len(watched.look()) == len(read) == 8
-    assert watched.look() == [] and len(read) == 8
+    assert len(watched.update()) == len(read) == 8
+    assert watched.update() == [] and len(read) == 8
     run.files("d.a.s0").record.unlink()
-    assert watched.look() == [] and "1 missing" in watched.summary()
+    assert watched.update() == [] and "1 missing" in watched.summary()
     screen = watched.screen()
     assert "8 cells: 7 done, 1 missing" in screen and "method" in screen
 
@@ -79,13 +79,13 @@ def test_time_left_is_by_what_this_driver_did(
     run = whole_run(tmp_path / "r", missing=(("d", "a", 0), ("d", "a", 1), ("e", "b", 1)))
     with run.locked():
         watched = WatchedRun(run)
-        watched.look()
+        watched.update()
         # Records of before it began tell how long cells take, not how fast it is.
         assert "time left not known yet" in watched.summary()
         start = (run.folder / ".driver").stat().st_mtime
         # Three cells of 1.5 s since it began, 60 s ago: 20 s each, with teachers.
         for name in ("e.a.s0", "e.a.s1", "d.b.s0"):
-            watched.seen[name] = Seen(CellStatus("done", seconds=1.5), start + 1)
+            watched.finished[name] = FinishedCell(CellStatus("done", seconds=1.5), start + 1)
         monkeypatch.setattr(time, "time", lambda: start + 60)
         assert "about 1 min 00 s left" in watched.summary()
     assert run.holder() == ""
