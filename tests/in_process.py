@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from distillation_bench.bench.common.devices import DEVICE
+from distillation_bench.bench.common.devices import DEVICE_VARIABLE
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors import (
     DEFAULT_OPTIONS,
@@ -23,7 +23,7 @@ class InProcess(Executor):
     """Runs each job at once; its future is done when `submit` returns."""
 
     def __init__(self, device: str = "cpu") -> None:
-        os.environ[DEVICE] = device
+        os.environ[DEVICE_VARIABLE] = device
 
     def submit(
         self, function: Callable[..., Any], *arguments: Any, options: JobOptions = DEFAULT_OPTIONS

@@ -1,4 +1,4 @@
-"""The devices that cells are spread over, as the command line names them."""
+"""The devices and processor cores that a run may use."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from pathlib import Path
 
 from distillation_bench.bench.common.errors import UsageError
 
-DEVICE = "BENCH_DEVICE"
-"""The environment variable by which an executor tells a worker its device."""
+DEVICE_VARIABLE = "BENCH_DEVICE"
+"""The environment variable that holds the device of a worker."""
 MAX_LOCAL_JOBS, MAX_CLUSTER_JOBS, MAX_JOBS_PER_GPU = 256, 10_000, 64
-"""Tasks at a time that a machine, a cluster and a GPU may be asked for."""
+"""The largest numbers of jobs that run at the same time: on a machine, a cluster, a GPU."""
 
 
 def parse_devices(text: str) -> list[str]:
-    """`cpu`, `cuda` (all GPUs), `cuda:0,1`, or `auto`: all GPUs if there are any, else the CPU.
+    """Return the devices that a text names.
+
+    Args:
+        text: `cpu`, `cuda` (all GPUs), `cuda:0,1`, or `auto` (all GPUs if there are any, else
+            the CPU).
 
     Raises:
-        UsageError: not of this form, or there is no such device.
+        UsageError: the text is not of this form, or there is no such device.
     """
     match = re.fullmatch(r"auto|cpu|cuda(?::([0-9]{1,4}(?:,[0-9]{1,4})*))?", text)
     if match is None:
@@ -37,15 +41,18 @@ def parse_devices(text: str) -> list[str]:
 
 
 def device_kind(devices: list[str]) -> str:
-    """`cpu` or `cuda`: figures of one kind are not those of the other."""
+    """Return `cpu` or `cuda`; values differ between these kinds."""
     return devices[0].partition(":")[0]
 
 
 def cores(root: Path = Path("/")) -> int:
-    """Those that this process may use, and that the quotas of its control groups pay for.
+    """Return the number of cores that this process may use, by its affinity and its quotas.
 
-    `joblib.cpu_count` sees a quota of the outermost group alone, and takes a sixth of a second to
-    import.
+    `joblib.cpu_count` sees the quota of the outermost control group only, and takes a sixth of a
+    second to import.
+
+    Args:
+        root: the root of the file system.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -53,7 +60,7 @@ def cores(root: Path = Path("/")) -> int:
 
 
 def _quotas(root: Path) -> list[float]:
-    """In cores, of the control groups that this process is in, from its own outwards."""
+    """Return the quotas, in cores, of the control groups of this process, from its own outwards."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -61,17 +68,17 @@ def _quotas(root: Path) -> list[float]:
     quotas = []
     for line in lines:
         controllers, _, group = line.partition(":")[2].partition(":")
-        # Version 2 has one hierarchy, which names no controllers.
+        # Version 2 has a single hierarchy, which names no controllers.
         if not controllers or "cpu" in controllers.split(","):
             top = root / "sys/fs/cgroup" / controllers
             inner = top / group.strip("/")
-            # In a container the outer part of the name leads nowhere.
-            quotas += [_quota(each) for each in (inner, *inner.parents)]
+            # In a container the outer groups of the name do not exist.
+            quotas += [_quota(folder) for folder in (inner, *inner.parents)]
     return [quota for quota in quotas if quota > 0]
 
 
 def _quota(folder: Path) -> float:
-    """Of one control group; 0 if it has none."""
+    """Return the quota of a control group in cores; 0 if it has none."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text().split()
@@ -84,7 +91,10 @@ def _quota(folder: Path) -> float:
 
 
 def _gpus() -> int:
-    """GPUs that torch can use; asks the driver alone, so that workers may still be forked."""
+    """Return the number of GPUs that torch can use.
+
+    It asks the driver only, without initialising CUDA, so that workers can still be forked.
+    """
     import torch
 
     return torch.cuda.device_count()

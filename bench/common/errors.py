@@ -1,4 +1,4 @@
-"""Mistakes of the user: one line each, exit status 2, never a traceback."""
+"""Errors that are reported in one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 
 
 class UsageError(Exception):
-    """What is wrong, where, and the nearest right name."""
+    """A mistake of the user: where, what is wrong, and the nearest right name. Exit status 2."""
 
 
 class CacheFault(OSError):
-    """The cache can't be read or written here: no cell is to blame, and the run ends."""
+    """The cache cannot be read or written on this machine. It ends the run and fails no cell."""
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """'; did you mean …?' or the list of names, to end an error message with."""
+    """Return `; did you mean …?` or the list of names, as the end of an error message."""
     known = sorted(names)
-    # Capitals are the commonest mistake, and far apart to a comparison of letters.
+    # Capitals are the most common mistake, and differ as much as any other letters.
     lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
     if close:

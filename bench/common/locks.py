@@ -1,4 +1,4 @@
-"""Locks of files, which whoever can write the folder can take."""
+"""Locks of files, which everyone who can write to their folder can take."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-GLANCE = 0.05
-"""Seconds between two attempts."""
-_WRITABLE = 0o022
+_POLL_SECONDS = 0.05
+"""The time between two attempts."""
+_GROUP_AND_OTHERS_WRITE = 0o022
 
 
 def acquire(path: Path, timeout: float = -1) -> Callable[[], None]:
-    """Take a file's lock, which ends with the process at the latest; returns what releases it.
+    """Take the lock of a file, and return a function that releases it.
+
+    The end of the process releases it too.
 
     Args:
-        path: of the file, which is made if it is not there.
-        timeout: seconds to wait for who holds it; negative: for ever.
+        path: the file, which is made if it does not exist.
+        timeout: seconds to wait while another process holds it; negative: no limit.
 
     Raises:
-        filelock.Timeout: somebody holds it.
-        OSError: it can't be taken here at all.
+        filelock.Timeout: another process still holds it.
+        OSError: the file cannot be made or opened.
     """
     _make(path)
     try:
@@ -37,8 +39,8 @@ def acquire(path: Path, timeout: float = -1) -> Callable[[], None]:
 
 
 def _make(path: Path) -> None:
-    """Make the file for all who can write the folder, whatever this user's umask."""
-    shared = path.parent.stat().st_mode & _WRITABLE
+    """Make the file accessible to all who can write to its folder, whatever the umask."""
+    shared = path.parent.stat().st_mode & _GROUP_AND_OTHERS_WRITE
     with contextlib.suppress(FileExistsError, PermissionError):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
         try:
@@ -48,7 +50,7 @@ def _make(path: Path) -> None:
 
 
 def _acquire_read_only(path: Path, timeout: float) -> Callable[[], None]:
-    """The same lock on another user's file, which need not be writable for it."""
+    """Take the lock of a file that this user may read, but not write."""
     start = time.monotonic()
     while True:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -57,14 +59,15 @@ def _acquire_read_only(path: Path, timeout: float) -> Callable[[], None]:
         os.close(handle)
         if 0 <= timeout <= time.monotonic() - start:
             raise Timeout(str(path))
-        time.sleep(GLANCE)
+        time.sleep(_POLL_SECONDS)
         _make(path)
 
 
 def _is_taken(handle: int) -> bool:
+    """Take the lock of an open file; return whether that succeeded."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    # One that was removed meanwhile is nobody else's lock.
+    # Others cannot see the lock of a file that was removed meanwhile.
     return os.fstat(handle).st_nlink > 0

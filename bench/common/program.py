@@ -65,6 +65,6 @@ def _is_module() -> bool:
 
 
 def _is_in_path(script: str) -> bool:
-    """Whether a shell finds the script by its name alone."""
-    found = shutil.which(SCRIPT)
-    return found is not None and Path(found).resolve() == Path(script).resolve()
+    """Return whether a shell finds the script by its name."""
+    path = shutil.which(SCRIPT)
+    return path is not None and Path(path).resolve() == Path(script).resolve()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from distillation_bench import datasets
-from distillation_bench.bench.common.devices import DEVICE
+from distillation_bench.bench.common.devices import DEVICE_VARIABLE
 from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import duration
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
@@ -46,7 +46,7 @@ def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> s
         jobs: number of cells and teachers that are trained at a time.
     """
     prepare_process()
-    os.environ[DEVICE] = devices[0]
+    os.environ[DEVICE_VARIABLE] = devices[0]
     rows, chains, total = [], [], 0.0
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         runnable = [cell for cell in cells if cell.dataset == dataset and not cell.skip]

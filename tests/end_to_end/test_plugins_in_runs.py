@@ -52,6 +52,7 @@ def test_exit_in_a_loss_fails_its_cell_here_too(in_process: Bench, tmp_path: Pat
         ("import sys\nsys.exit(0)\n", ":2: SystemExit: 0"),
         ("x = 1\nraise KeyError('a')\n", ":2: KeyError: 'a'"),
         ("def f(:\n", ":1: invalid syntax"),
+        ("import methods", ": imports methods, which is now distillation_bench.methods"),
     ],
 )
 def test_a_plugin_that_ends_at_its_import(

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from distillation_bench.bench.common.devices import DEVICE
+from distillation_bench.bench.common.devices import DEVICE_VARIABLE
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.process_memory import release_memory, restart_peak
 from distillation_bench.bench.common.signals import terminate_on_sigterm
@@ -63,7 +63,7 @@ def _run(
     The answer is the class of the failure and its arguments, or None and the value; and whether
     the process goes on.
     """
-    os.environ[DEVICE] = device
+    os.environ[DEVICE_VARIABLE] = device
     started = time.monotonic()
     try:
         value = function(*arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.files import LARGEST
+from distillation_bench.bench.common.files import MAX_BYTES
 from distillation_bench.bench.common.text import truncated
 from distillation_bench.bench.storage.formats.schema import HUGE, plain_json
 
@@ -88,6 +88,6 @@ def checked(text: bytes, flaw_of: Callable[[Any], str]) -> bytes:
     """
     if flaw := flaw_of(plain_json(text)):
         raise ValueError(flaw)
-    if len(text) > LARGEST:
+    if len(text) > MAX_BYTES:
         raise ValueError("too large")
     return text

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from distillation_bench.bench.common.devices import DEVICE
+from distillation_bench.bench.common.devices import DEVICE_VARIABLE
 
 
 def prepare_process() -> None:
@@ -34,7 +34,7 @@ def prepare_process() -> None:
 
 def process_device() -> torch.device:
     """Return the device that the executor gave this process; the CPU if it gave none."""
-    return torch.device(os.environ.get(DEVICE, "cpu"))
+    return torch.device(os.environ.get(DEVICE_VARIABLE, "cpu"))
 
 
 @dataclass(frozen=True)

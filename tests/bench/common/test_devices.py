@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distillation_bench.bench.common.devices import DEVICE, cores, parse_devices
+from distillation_bench.bench.common.devices import DEVICE_VARIABLE, cores, parse_devices
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.execution.executors import JobFailed, LocalExecutor
 from distillation_bench.bench.training.hardware.compute import Compute, process_device
@@ -84,7 +84,7 @@ def test_what_is_no_device_is_named(
 def device_after(seconds: float) -> str:
     """Run by a worker: its device."""
     time.sleep(seconds)
-    return os.environ[DEVICE]
+    return os.environ[DEVICE_VARIABLE]
 
 
 def test_workers_side_by_side_have_devices_of_their_own() -> None:
@@ -104,9 +104,9 @@ def test_workers_side_by_side_have_devices_of_their_own() -> None:
 
 
 def test_this_process_has_the_one_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(DEVICE, "cuda:1")
+    monkeypatch.setenv(DEVICE_VARIABLE, "cuda:1")
     assert process_device() == torch.device("cuda:1")
-    monkeypatch.delenv(DEVICE)
+    monkeypatch.delenv(DEVICE_VARIABLE)
     assert process_device() == torch.device("cpu")
 
 
