@@ -74,9 +74,9 @@ def test_workers_that_are_killed(ray: str, reference: Path, tmp_path: Path) -> N
 
 
 def working() -> list[int]:
-    """Ray's workers that run a task now."""
+    """Return the processes of Ray that run a job now."""
     titles = ((each.pid, each.info["cmdline"]) for each in psutil.process_iter(["cmdline"]))
-    return [pid for pid, title in titles if title and title[0].startswith("ray::_run_here")]
+    return [pid for pid, title in titles if title and title[0].startswith("ray::_run_on_node")]
 
 
 @pytest.mark.parametrize(
