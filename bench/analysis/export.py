@@ -13,7 +13,11 @@ from urllib.parse import quote
 from distillation_bench.bench.analysis.results import CellKey, Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
-from distillation_bench.bench.storage.formats.csv_files import Writable, harmless, writer
+from distillation_bench.bench.storage.formats.csv_files import (
+    Writable,
+    csv_writer,
+    spreadsheet_safe,
+)
 from distillation_bench.bench.storage.formats.schema import CELL_NAMES
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record
 
@@ -119,13 +123,13 @@ def _rows(results: Results) -> Iterator[Row]:
 def write_csv(results: Results, file: Writable) -> int:
     """The same table as CSV, into an open file; what a spreadsheet would run begins with '."""
     columns = _columns(results)
-    rows = writer(file)
-    rows.writerow(map(harmless, columns))
+    rows = csv_writer(file)
+    rows.writerow(map(spreadsheet_safe, columns))
     texts = [name for name, kind in columns.items() if kind in ("text", "truth")]
     count = 0
     for row in _rows(results):
         row |= {name: _text(row[name]) for name in texts if name in row}
-        rows.writerow([harmless(row.get(name, "")) for name in columns])
+        rows.writerow([spreadsheet_safe(row.get(name, "")) for name in columns])
         count += 1
     return count
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.formats.cell_files import figure_of
 from distillation_bench.bench.storage.formats.schema import LATENCY, RESULT_COLUMNS
+from distillation_bench.bench.storage.formats.table_files import metric_value
 from distillation_bench.bench.storage.protocol import Protocols
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, status_of
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_status
 
 CellKey = tuple[str, str, int]
 """A cell's place in a table: dataset, label, seed."""
@@ -277,7 +277,7 @@ class Results:
                     continue
                 dataset, _, label, seed = row[:4]
                 try:
-                    slot, value = held.get((dataset, label, int(seed))), figure_of(row)
+                    slot, value = held.get((dataset, label, int(seed))), metric_value(row)
                 except ValueError:
                     raise DamagedFile(run.folder / "metrics.csv", "no figures") from None
                 if slot is not None:
@@ -291,7 +291,7 @@ def cell_key(row: Mapping[str, Any]) -> CellKey:
 
 def _told(record: Record) -> CellFacts:
     return CellFacts(
-        status=status_of(record),
+        status=cell_status(record).status,
         reason=record["reason"],
         finished=record["finished"],
         commit=record["commit"],
@@ -357,7 +357,7 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
         finished = {cell_key(row): row for row in found}
         for cell_id, cell in described["cells"].items():
             row = finished.get(cell_key(cell))
-            if row is None and run.record_is_damaged(cell_id):
+            if row is None and run.has_damaged_record(cell_id):
                 raise UsageError(f"{run.cells / cell_id}.json: damaged, or of another version")
             if cell_id in holders:
                 if row is None or row["status"] != "done":
@@ -389,7 +389,7 @@ def _check_agreement(
 def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
     manifest, rows = run.existing_manifest(), derived.results(run)
     if not rows:
-        damaged = any(run.record_is_damaged(cell_id) for cell_id in manifest["cells"])
+        damaged = any(run.has_damaged_record(cell_id) for cell_id in manifest["cells"])
         what = "every record is damaged (verify says how)" if damaged else "no cell is finished yet"
         raise UsageError(f"{run.folder}: {what}")
     if all(row["status"] != "done" for row in rows):

@@ -16,7 +16,13 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of, status_of
+from distillation_bench.bench.storage.run_folder import (
+    DamagedFile,
+    Record,
+    Run,
+    cell_name,
+    cell_status,
+)
 
 BARS = "▁▂▃▄▅▆▇█"
 BROKEN = "×"
@@ -51,7 +57,7 @@ def why(arguments: Sequence[str], cache: Path, rerun: Rerun, width: int | None =
     elif record is not None:
         cell = {**record, "label": record["method"], "measured": record["teacher"]}
     else:
-        raise UsageError(f"{run.files(cell_id).record}: damaged, and of no cell that is asked for")
+        raise UsageError(f"{run.paths(cell_id).record}: damaged, and of no cell that is asked for")
     width = width or terminal_width()
     parts = [
         _head(run, cell, record, asked=cell_id in manifest["cells"]),
@@ -97,7 +103,7 @@ def find(run: Run, cells: Mapping[str, Any], text: str) -> str:
     wanted = text.replace(" seed ", " ").removesuffix(".json")
     if wanted in cells or wanted in names:
         return names.get(wanted, wanted)
-    kept = {*run.kept(), *cells}
+    kept = {*run.record_ids(), *cells}
     begun = sorted(each for each in kept if wanted and each.startswith(wanted))
     begun += [cell_id for name, cell_id in names.items() if name.startswith(f"{wanted} ")]
     if len(begun) == 1 or wanted in kept:
@@ -118,10 +124,10 @@ def _words(cell: Mapping[str, Any]) -> str:
 
 
 def _head(run: Run, cell: Mapping[str, Any], record: Record | None, asked: bool) -> str:
-    path = run.files(cell["id"]).record
+    path = run.paths(cell["id"]).record
     damaged = record is None and path.exists()
-    status = "its record is damaged" if damaged else status_of(record)
-    lines = [f"{name_of(cell)}: {status}", f"  {path}"]
+    status = "its record is damaged" if damaged else cell_status(record).status
+    lines = [f"{cell_name(cell)}: {status}", f"  {path}"]
     if not asked:
         lines.append("  no longer asked for, or of older code: in no table")
     return "\n".join(lines)

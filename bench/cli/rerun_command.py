@@ -36,7 +36,7 @@ def rerun_command(run: Run, manifest: Mapping[str, Any], cell: Mapping[str, Any]
     if _label_is_variant(cell):
         selection = ["-m", cell["label"], "-d", cell["dataset"], "-s", str(cell["seed"])]
         return f"run it again\n  {shlex.join([*arguments, *selection, '--force'])}"
-    path = shlex.quote(str(run.files(cell["id"]).record))
+    path = shlex.quote(str(run.paths(cell["id"]).record))
     arguments += ["-d", cell["dataset"], "-s", str(cell["seed"])]
     return f"run it again (its label is a preset's own)\n  rm -f {path} && {shlex.join(arguments)}"
 

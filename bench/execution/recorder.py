@@ -13,8 +13,9 @@ from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.scheduler import FinishedJob, Observer
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.job_durations import JobKind
-from distillation_bench.bench.storage.formats.schema import LATENCY, LONGEST, LONGEST_DETAILS
-from distillation_bench.bench.storage.formats.sealed_json import Unreadable
+from distillation_bench.bench.storage.formats.limits import MAX_DETAILS_LENGTH, MAX_NAME_LENGTH
+from distillation_bench.bench.storage.formats.schema import LATENCY
+from distillation_bench.bench.storage.formats.write_checks import InvalidContent
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training.cell_result import CellResult
 
@@ -56,9 +57,9 @@ class Recorder:
         if cell is not None:
             try:
                 self._write(cell, finished)
-            except Unreadable as error:
+            except InvalidContent as error:
                 # A record that no command could read is replaced by one that says so.
-                reason = f"its record can't be kept: {error.flaw}"
+                reason = f"its record can't be kept: {error.reason}"
                 finished = replace(finished, value=None, reason=reason)
                 self._write(cell, finished)
         for observer in self.observers:
@@ -68,7 +69,7 @@ class Recorder:
         result: CellResult = finished.value or EMPTY
         status = "failed" if finished.failed else "done"
         record = new_record(cell, status, finished.reason, self.commit) | {
-            "details": _encodable(finished.details)[-LONGEST_DETAILS:],
+            "details": _encodable(finished.details)[-MAX_DETAILS_LENGTH:],
             "headline": result.headline,
             "sets": result.sets,
             "timings": {**result.timings, "attempts": finished.attempts},
@@ -87,7 +88,7 @@ def new_record(cell: Cell, status: str, reason: str, commit: str) -> dict[str, A
         "method": cell.method,
         "seed": cell.seed,
         "status": status,
-        "reason": _encodable(reason)[:LONGEST],
+        "reason": _encodable(reason)[:MAX_NAME_LENGTH],
         "parameters": dict(cell.parameters),
         "recipe": cell.recipe.model_dump(),
         "teacher": cell.teacher.outputs_key,

@@ -39,7 +39,7 @@ from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.formats.schema import LATENCY
 from distillation_bench.bench.storage.ownership import require_room
-from distillation_bench.bench.storage.run_folder import Run, status_of
+from distillation_bench.bench.storage.run_folder import Run, cell_status
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def run_cells(run: Run, cells: Sequence[Cell], options: RunOptions) -> bool:
             if executor is not None:
                 _run_unfinished(run, cells, unfinished, options, executor)
     return not unfinished.failed_before and all(
-        status_of(run.record(cell.id)) in ("done", "skipped") for cell in unfinished.cells
+        cell_status(run.record(cell.id)).status in ("done", "skipped") for cell in unfinished.cells
     )
 
 
@@ -175,7 +175,7 @@ def _find_unfinished(run: Run, cells: Sequence[Cell], options: RunOptions) -> _U
     unfinished = _Unfinished([], [], DurationEstimator(), set())
     for cell in cells:
         record = run.record(cell.id)
-        status = status_of(record)
+        status = cell_status(record).status
         retried = options.retry_failed and status == "failed"
         again = status == "missing" or options.force or retried
         if again:

@@ -113,7 +113,7 @@ class DatasetData:
     def leave_out(self, key: CellKey, part: str) -> None:
         """Record that the `curves` or the `history` of a cell are missing or damaged."""
         cell_id = self.results.cells[key]["id"]
-        files = self.results.holders[cell_id].files(cell_id)
+        files = self.results.holders[cell_id].paths(cell_id)
         path = files.curves if part == "curves" else files.history
         self.run.damaged[path] = key
         self._damaged.add(key)

@@ -27,7 +27,7 @@ from distillation_bench.bench.planning.variants import (
     label_of,
     resolve_parameters,
 )
-from distillation_bench.bench.storage.formats.schema import LAST_SEED, MOST_CELLS, is_id
+from distillation_bench.bench.storage.formats.limits import MAX_CELLS, MAX_SEED, is_cell_id
 from distillation_bench.datasets.base import BadData, Dataset
 from distillation_bench.datasets.corruptions import CORRUPTED_SHAPE
 from distillation_bench.methods import METHODS
@@ -174,8 +174,8 @@ def _check_number(config: Config) -> None:
     """Raise UsageError, before any cell is made, if a run cannot hold as many."""
     variants = (math.prod(map(len, variant.values.values())) for variant in config.variants)
     count = sum(variants) * len(config.seeds)
-    if count > MOST_CELLS:
-        raise UsageError(f"{count:,} cells a dataset; a run has at most {MOST_CELLS:,} in all")
+    if count > MAX_CELLS:
+        raise UsageError(f"{count:,} cells a dataset; a run has at most {MAX_CELLS:,} in all")
 
 
 def _check_some_can_run(cells: Sequence[Cell]) -> None:
@@ -275,7 +275,7 @@ def _id_stem(dataset: type[Dataset], method: type[Method], variant: Variant) -> 
         UsageError: it is too long.
     """
     stem = re.sub(r"[^\w.+-]+", "_", f"{stream_name(dataset.name)}.{method.name}")
-    if not is_id(f"{stem}.s{LAST_SEED}.{'0' * DIGITS}"):
+    if not is_cell_id(f"{stem}.s{MAX_SEED}.{'0' * DIGITS}"):
         raise UsageError(
             f"{variant.location}: the names of dataset {truncated(dataset.name)} and method "
             f"{truncated(method.name)} are too long for the name of a file"

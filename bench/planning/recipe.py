@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from distillation_bench.bench.storage.formats.schema import LAST_SEED
+from distillation_bench.bench.storage.formats.limits import MAX_SEED
 
 VIEWS = ("crop", "flip", "mixup")
 """Augmentations, in the order in which they are applied."""
@@ -36,7 +36,7 @@ class Recipe(BaseModel):
         None, ge=1, description="of the test split, of each shift of it and each OOD set; none: all"
     )
     data_seed: int | None = Field(
-        None, ge=0, le=LAST_SEED, description="seed of the splits; none: the cell's"
+        None, ge=0, le=MAX_SEED, description="seed of the splits; none: the cell's"
     )
     piece: int | None = Field(
         None,

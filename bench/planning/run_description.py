@@ -26,7 +26,7 @@ def check_run(run: Run, cells: Sequence[Cell], command: str) -> None:
     Raises:
         UsageError: as `describe_run`, or the description could not be read again.
     """
-    run.sealed(describe_run(run, cells, command))
+    run.encode_manifest(describe_run(run, cells, command))
 
 
 def describe_run(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import truncated
 from distillation_bench.bench.planning.configuration.config import Variant
 from distillation_bench.bench.planning.configuration.validation_errors import first_error
-from distillation_bench.bench.storage.formats.schema import LONGEST, is_plain
+from distillation_bench.bench.storage.formats.limits import MAX_NAME_LENGTH, is_plain
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods.base import Method
 
@@ -72,10 +72,10 @@ def label_of(variant: Variant, values: Mapping[str, Any]) -> str:
     name = variant.label or variant.method
     shown = ",".join(f"{key}={_format(value)}" for key, value in sorted(values.items()))
     label = f"{name}[{shown}]" if shown else name
-    if len(label) > LONGEST or not label.isprintable():
+    if len(label) > MAX_NAME_LENGTH or not label.isprintable():
         raise UsageError(
             f"{variant.location}: {truncated(label)!r} can't be a label: it is longer than "
-            f"{LONGEST:,} characters, or can't be printed"
+            f"{MAX_NAME_LENGTH:,} characters, or can't be printed"
         )
     return label
 

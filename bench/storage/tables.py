@@ -1,11 +1,10 @@
-"""The tables that are derived from a run's records.
+"""The tables of a run: written from its records, read back, and compared with them.
 
-    results.csv  a row a cell, headline figures
-    metrics.csv  a row a figure: a hundred a cell, so that it is never in memory as a whole
+    results.csv  a row a cell, its headline values
+    metrics.csv  a row a value, a hundred a cell; it is never in memory as a whole
     timings.csv  what may differ between equal runs
 
-Each is written whole or not at all, with rows sorted by dataset, method, label and seed: equal runs
-are equal files.
+Each table is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -13,191 +12,91 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from distillation_bench.bench.common.files import atomic_file, open_regular, write_atomically
-from distillation_bench.bench.common.hashing import code_digest, digest
-from distillation_bench.bench.storage.formats.cell_files import (
-    metric_rows,
-    result_rows,
-    seconds_by_cell,
+from distillation_bench.bench.storage.formats.table_files import (
+    check_durations,
+    parse_metrics,
+    parse_results,
 )
-from distillation_bench.bench.storage.formats.csv_files import as_csv, writer
-from distillation_bench.bench.storage.formats.older_formats import FORMAT, status_of_format
-from distillation_bench.bench.storage.formats.schema import (
-    CELL_NAMES,
-    METRIC_COLUMNS,
-    RESULT_COLUMNS,
-    plain_json,
+from distillation_bench.bench.storage.formats.write_checks import write_check
+from distillation_bench.bench.storage.run_folder import CellStatus, DamagedFile, Run, cell_status
+from distillation_bench.bench.storage.table_note import (
+    current_note,
+    is_note_wrong,
+    records_fingerprint,
+    tables_code,
+    write_note,
 )
-from distillation_bench.bench.storage.formats.sealed_json import readable
-from distillation_bench.bench.storage.run_folder import (
-    CellStatus,
-    DamagedFile,
-    Record,
-    Run,
-    cell_status,
+from distillation_bench.bench.storage.table_rows import (
+    RecordedCell,
+    done_seconds,
+    metrics_header,
+    metrics_rows,
+    recorded_cells,
+    results_csv,
+    timings_csv,
 )
 
-LARGEST = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
-"""Bytes, of two million cells; of a table that is larger the records are read."""
-LONGEST = 2**20
-"""Characters of a line."""
+MAX_BYTES = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
+"""Of two million cells; of a table that is larger, the records are read."""
+MAX_LINE_LENGTH = 2**20
+Slot = tuple[str, str, int]
+"""Dataset, label and seed: the place of a cell in the tables of its run."""
 _File = io.BufferedReader | io.BytesIO
-_Finished = tuple[Mapping[str, Any], Record]
-"""A cell as it was asked for, and its record."""
+
+
+# Writing
 
 
 def write(run: Run) -> None:
-    """Write the tables of all cells that were asked for, unless they are there.
+    """Write the tables of all cells that were asked for, unless they are up to date.
 
     Raises:
-        Unreadable: no command could read one; of records that can be read, it can.
+        InvalidContent: no command could read one; those of readable records can be read.
     """
-    if _is_current(run):
+    if _are_current(run):
         return
-    state = _state(run)
+    fingerprint = records_fingerprint(run)
     with atomic_file(run.folder / "metrics.csv") as part, part.open("wb") as file:
-        metrics = _Hashed(file)
+        metrics = _HashingWriter(file)
         cells = _write_metrics(run, metrics)
-    with readable(run.folder / "results.csv"):
-        results = _results_csv(cells)
-        result_rows(results, (cell for cell, _ in cells))
+    with write_check(run.folder / "results.csv"):
+        results = results_csv(cells)
+        parse_results(results, (cell for cell, _ in cells))
+    timings = timings_csv(cells)
     write_atomically(run.folder / "results.csv", results)
-    timings = _timings_csv(cells)
     write_atomically(run.folder / "timings.csv", timings)
-    sums = {"metrics": metrics.sum.hexdigest()}
-    for name, table in (("results", results), ("timings", timings)):
-        sums[name] = hashlib.sha256(table).hexdigest()
-    told = json.dumps({"state": state, "code": _code(), **sums, "done": _seconds(cells)})
-    write_atomically(run.folder / "derived.json", told.encode())
+    sums = {
+        "metrics": metrics.sum.hexdigest(),
+        "results": hashlib.sha256(results).hexdigest(),
+        "timings": hashlib.sha256(timings).hexdigest(),
+    }
+    write_note(run, fingerprint, {**sums, "done": done_seconds(cells)})
 
 
-def _is_current(run: Run) -> bool:
-    """Whether the tables are what this code makes of the records that there are."""
-    if _told(run).get("code") != _code():
+def _are_current(run: Run) -> bool:
+    """Whether the tables are what this code makes of the present records."""
+    if current_note(run).get("code") != tables_code():
         return False
-    for table in LARGEST:
-        with _fresh(run, table) as file:
+    for table in MAX_BYTES:
+        with open_current(run, table) as file:
             if file is None:
                 return False
     return True
 
 
-def _code() -> str:
-    """Return a hash of the code that makes the tables."""
-    others = ("upkeep", "cache.py", "formats/tensor_files.py")
-    return code_digest(("bench/storage",), frozenset(f"bench/storage/{name}" for name in others))
-
-
-def outdated(run: Run) -> Iterator[str]:
-    """Tables that are missing, or aren't what the records give, to the byte; and a wrong note."""
-    names = ("results.csv", "metrics.csv", "timings.csv")
-    with contextlib.ExitStack() as stack:
-        files = {name: stack.enter_context(_opened(run, name)) for name in names}
-        compared = {name: _Compared(file) for name, file in files.items()}
-        cells = _write_metrics(run, compared["metrics.csv"])
-        compared["results.csv"].write(_as_written(run, cells))
-        compared["timings.csv"].write(_timings_csv(cells))
-        yield from (name for name, each in compared.items() if not each.is_same())
-    sums = {name.partition(".")[0]: each.sum.hexdigest() for name, each in compared.items()}
-    if _is_wrong(run, {**sums, "done": _seconds(cells)}):
-        yield "derived.json"
-
-
-def _as_written(run: Run, cells: Sequence[_Finished]) -> bytes:
-    """Return what results.csv should hold, in the run's format or in the present one.
-
-    `clean` rewrites the tables of an older run, but not its run.json.
-    """
-    table = _results_csv(cells)
-    older = _results_csv(cells, run.existing_manifest()["format"])
-    with _opened(run, "results.csv") as file:
-        return table if file.read(len(table) + 1) == table else older
-
-
-def _is_wrong(run: Run, expected: Mapping[str, Any]) -> bool:
-    """Whether the note beside the tables is none, or says what isn't so and would be believed."""
-    try:
-        note = plain_json(run.read(run.folder / "derived.json"))
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
-        return True
-    if not isinstance(note, dict):
-        return True
-    is_believed = note.get("state") == _state(run)
-    return is_believed and any(note.get(name) != value for name, value in expected.items())
-
-
-def _seconds(cells: Iterable[_Finished]) -> dict[str, float]:
-    """Of cells that succeeded, by id."""
-    return {r["id"]: r["timings"]["seconds"] for _, r in cells if r["status"] == "done"}
-
-
-def done(run: Run) -> dict[str, float]:
-    """Cells that succeeded, by id, and their seconds: without a look into any record.
-
-    Empty where a record is newer than the tables.
-    """
-    try:
-        return seconds_by_cell(_told(run)["done"])
-    except (ValueError, KeyError):
-        return {}
-
-
-def outcomes(run: Run) -> Callable[[str], CellStatus | None]:
-    """Return a function from a cell's id to its outcome, or to None if it has no record.
-
-    The records of done cells are read only where they are newer than the tables.
-    """
-    seconds = done(run)
-
-    def outcome(cell_id: str) -> CellStatus | None:
-        if cell_id in seconds:
-            return CellStatus("done", seconds=seconds[cell_id])
-        record = run.record(cell_id)
-        return None if record is None else cell_status(record)
-
-    return outcome
-
-
-def results(run: Run) -> list[dict[str, str]]:
-    """The rows of results.csv; of the records, where they are newer or it was changed."""
-    cells = run.existing_manifest()["cells"].values()
-    with _fresh(run, "results") as file:
-        if file is not None:
-            # A stranger's may be whatever its sum says.
-            with contextlib.suppress(ValueError):
-                return result_rows(file.read(), cells)
-    return result_rows(_results_csv(_finished(run)), cells)
-
-
-def metrics(run: Run) -> Iterator[list[str]]:
-    """The rows of metrics.csv, of the records where it is not fresh; METRIC_COLUMNS.
-
-    Raises:
-        DamagedFile: they aren't, though their sum is right.
-    """
-    with _fresh(run, "metrics") as file:
-        lines = _lines_of_records(run) if file is None else _lines(file)
-        try:
-            yield from metric_rows(lines)
-        except ValueError as error:
-            raise DamagedFile(run.folder / "metrics.csv", str(error)) from None
-
-
-class _Sink(Protocol):
+class _Writer(Protocol):
     """Takes a table piece by piece."""
 
     def write(self, content: bytes, /) -> object: ...
 
 
-class _Hashed:
+class _HashingWriter:
     """Writes to a file and hashes what it writes."""
 
     def __init__(self, file: io.BufferedWriter) -> None:
@@ -209,7 +108,35 @@ class _Hashed:
         self._file.write(content)
 
 
-class _Compared:
+def _write_metrics(run: Run, metrics: _Writer) -> list[RecordedCell]:
+    """Write metrics.csv, a cell at a time; return what the other tables need of the cells."""
+    cells = []
+    metrics.write(metrics_header())
+    for cell, record in recorded_cells(run):
+        metrics.write(metrics_rows(cell, record).encode())
+        cells.append((cell, {**record, "sets": []}))
+    return cells
+
+
+# Comparing
+
+
+def outdated(run: Run) -> Iterator[str]:
+    """Yield the tables that differ by a byte from what the records give; also a wrong note."""
+    names = ("results.csv", "metrics.csv", "timings.csv")
+    with contextlib.ExitStack() as stack:
+        files = {name: stack.enter_context(_open_table(run, name)) for name in names}
+        tables = {name: _ComparingWriter(file) for name, file in files.items()}
+        cells = _write_metrics(run, tables["metrics.csv"])
+        tables["results.csv"].write(_results_as_written(run, cells))
+        tables["timings.csv"].write(timings_csv(cells))
+        yield from (name for name, table in tables.items() if not table.is_same())
+    sums = {name.partition(".")[0]: table.sum.hexdigest() for name, table in tables.items()}
+    if is_note_wrong(run, {**sums, "done": done_seconds(cells)}):
+        yield "derived.json"
+
+
+class _ComparingWriter:
     """Compares a file with what would be written to it, and hashes that."""
 
     def __init__(self, file: _File) -> None:
@@ -226,49 +153,114 @@ class _Compared:
         return self._same and not self._file.read(1)
 
 
-def _write_metrics(run: Run, metrics: _Sink) -> list[_Finished]:
-    """Write the rows of metrics, a cell at a time; returns what the other tables need."""
-    cells = []
-    metrics.write(as_csv(METRIC_COLUMNS, []))
-    for cell, record in _finished(run):
-        metrics.write(_metrics_csv(cell, record).encode())
-        cells.append((cell, {**record, "sets": []}))
-    return cells
+def _results_as_written(run: Run, cells: Sequence[RecordedCell]) -> bytes:
+    """Return what results.csv should hold, in the run's format or in the present one.
+
+    `clean` rewrites the tables of an older run, but not its run.json.
+    """
+    present = results_csv(cells)
+    older = results_csv(cells, run.existing_manifest()["format"])
+    with _open_table(run, "results.csv") as file:
+        return present if file.read(len(present) + 1) == present else older
 
 
-# What was written
+# Reading
+
+
+def done(run: Run) -> dict[str, float]:
+    """Return the seconds of each done cell by id, without reading any record.
+
+    Empty if a record is newer than the tables.
+    """
+    try:
+        return check_durations(current_note(run)["done"])
+    except (ValueError, KeyError):
+        return {}
+
+
+def cell_statuses(run: Run) -> Callable[[str], CellStatus]:
+    """Return a function from a cell's id to its status, `missing` if it has no record.
+
+    The records of done cells are read only if they are newer than the tables.
+    """
+    seconds = done(run)
+
+    def status(cell_id: str) -> CellStatus:
+        if cell_id in seconds:
+            return CellStatus("done", seconds=seconds[cell_id])
+        return cell_status(run.record(cell_id))
+
+    return status
+
+
+def statuses(
+    cells: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]
+) -> dict[Slot, str]:
+    """Return the status of each cell that was asked for, `missing` if no row has it.
+
+    Args:
+        cells: as run.json describes them.
+        rows: of results.csv.
+    """
+    recorded = {slot_of(row): row["status"] for row in rows}
+    return {slot: recorded.get(slot, "missing") for slot in map(slot_of, cells)}
+
+
+def slot_of(row: Mapping[str, Any]) -> Slot:
+    """Return the place in the tables of a cell, or of a row of results.csv."""
+    return row["dataset"], row["label"], int(row["seed"])
+
+
+def results(run: Run) -> list[dict[str, str]]:
+    """Return the rows of results.csv, from the records if the table is out of date or changed."""
+    cells = run.existing_manifest()["cells"].values()
+    with open_current(run, "results") as file:
+        if file is not None:
+            # A stranger may have written anything, with the right checksum.
+            with contextlib.suppress(ValueError):
+                return parse_results(file.read(), cells)
+    return parse_results(results_csv(recorded_cells(run)), cells)
+
+
+def metrics(run: Run) -> Iterator[list[str]]:
+    """Yield the rows of metrics.csv, from the records if the table is out of date or changed.
+
+    Raises:
+        DamagedFile: it does not hold such rows, though its checksum is right.
+    """
+    with open_current(run, "metrics") as file:
+        lines = _lines_of_records(run) if file is None else _lines(file)
+        try:
+            yield from parse_metrics(lines)
+        except ValueError as error:
+            raise DamagedFile(run.folder / "metrics.csv", str(error)) from None
 
 
 @contextlib.contextmanager
-def _opened(run: Run, name: str) -> Iterator[_File]:
-    """A table, or nothing where there is none."""
+def open_current(run: Run, table: str) -> Iterator[_File | None]:
+    """Open a table; None if it was changed, is too large, or a record is newer."""
+    with _open_table(run, f"{table}.csv") as file:
+        try:
+            noted = current_note(run).get(table)
+            is_current = (
+                noted is not None
+                and _size(file) <= MAX_BYTES[table]
+                and noted == hashlib.file_digest(file, "sha256").hexdigest()
+            )
+            file.seek(0)
+        except OSError:
+            is_current = False
+        yield file if is_current else None
+
+
+@contextlib.contextmanager
+def _open_table(run: Run, name: str) -> Iterator[_File]:
+    """Open a table; an empty file if there is none."""
     with contextlib.ExitStack() as stack:
         file: _File = io.BytesIO()
         with contextlib.suppress(OSError):
             file = stack.enter_context(open_regular(run.folder / name, run.folder))
         yield file
-
-
-@contextlib.contextmanager
-def _fresh(run: Run, table: str) -> Iterator[_File | None]:
-    """A table as it was written; None if it isn't, or a record is newer."""
-    with _opened(run, f"{table}.csv") as file:
-        try:
-            fresh = (told := _told(run).get(table)) is not None and _size(file) <= LARGEST[table]
-            fresh = fresh and told == hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-        except OSError:
-            fresh = False
-        yield file if fresh else None
-
-
-def _told(run: Run) -> dict[str, Any]:
-    """What was noted beside the tables; empty if nothing was, or a record is newer."""
-    try:
-        told = plain_json(run.read(run.folder / "derived.json"))
-        return dict(told) if told["state"] == _state(run) else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _size(file: _File) -> int:
@@ -277,70 +269,13 @@ def _size(file: _File) -> int:
     return size
 
 
-def _state(run: Run) -> str:
-    """Changes whenever a record or the description does."""
-    paths = [*run.cells.glob("*.json"), run.folder / "run.json"]
-    stats = ((path.name, path.lstat()) for path in paths)
-    return digest(sorted([name, stat.st_mtime_ns, stat.st_size] for name, stat in stats))
-
-
 def _lines(file: _File) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     # A longer line is cut into pieces, which are refused as rows.
-    return iter(partial(text.readline, LONGEST), "")
-
-
-# What the records give
-
-
-def _finished(run: Run) -> Iterator[_Finished]:
-    cells = run.existing_manifest()["cells"]
-    for cell_id in sorted(cells, key=lambda each: _order(cells[each])):
-        record = run.record(cell_id)
-        if record is not None:
-            yield cells[cell_id], record
-
-
-def _order(cell: Mapping[str, Any]) -> tuple[str, str, str, int]:
-    return cell["dataset"], cell["method"], cell["label"], cell["seed"]
+    return iter(partial(text.readline, MAX_LINE_LENGTH), "")
 
 
 def _lines_of_records(run: Run) -> Iterator[str]:
-    yield as_csv(METRIC_COLUMNS, []).decode()
-    for cell, record in _finished(run):
-        yield from io.StringIO(_metrics_csv(cell, record), newline="")
-
-
-def _results_csv(rows: Iterable[_Finished], number: int = FORMAT) -> bytes:
-    """Return the content of results.csv in a format."""
-    results = [
-        {
-            **_names(cell),
-            "status": status_of_format(record["status"], number),
-            **record["headline"],
-        }
-        for cell, record in rows
-    ]
-    figures = sorted({name for row in results for name in row} - set(RESULT_COLUMNS))
-    return as_csv([*RESULT_COLUMNS, *figures], results)
-
-
-def _timings_csv(rows: Iterable[_Finished]) -> bytes:
-    timings = [{**_names(cell), "cell": record["id"], **record["timings"]} for cell, record in rows]
-    return as_csv(list(dict.fromkeys(name for row in timings for name in row)), timings)
-
-
-def _names(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: cell[name] for name in CELL_NAMES}
-
-
-def _metrics_csv(cell: Mapping[str, Any], record: Record) -> str:
-    """A cell's rows of metrics.csv."""
-    text = io.StringIO()
-    names, rows = _names(cell).values(), writer(text)
-    for entry in record["sets"]:
-        where = entry["set"], entry["shift"], entry["severity"]
-        for key, value in sorted(entry["values"].items()):
-            metric, _, score = key.partition(":")
-            rows.writerow((*names, *where, metric, score, value))
-    return text.getvalue()
+    yield metrics_header().decode()
+    for cell, record in recorded_cells(run):
+        yield from io.StringIO(metrics_rows(cell, record), newline="")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distillation_bench.bench.common.signals import postpone_termination
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.storage.formats.schema import LONGEST
+from distillation_bench.bench.storage.formats.limits import MAX_NAME_LENGTH
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.optimizer import Adam
 
@@ -197,7 +197,11 @@ def _batches(current: Epoch, examples: int, batch_size: int) -> Iterable[tuple[I
 def _check_names(terms: Iterable[Any]) -> None:
     """Raise ValueError if the terms of a loss can't be columns of the history."""
     for name in terms:
-        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= LONGEST:
+        if (
+            not isinstance(name, str)
+            or not name.isprintable()
+            or not 0 < len(name) <= MAX_NAME_LENGTH
+        ):
             raise ValueError("the name of a term of the loss can't be that of a column")
         if name in COLUMNS:
             raise ValueError(f"a term of the loss is called {name!r}, as another column is")

@@ -19,7 +19,7 @@ import psutil
 from tests.end_to_end.program import records
 
 from distillation_bench.bench.common.paths import ROOT
-from distillation_bench.bench.storage.run_folder import Run, status_of
+from distillation_bench.bench.storage.run_folder import Run, cell_status
 
 PLUGIN = '''
 import os
@@ -125,7 +125,7 @@ class Injector:
         return {
             file: moment
             for file, moment in written.items()
-            if status_of(run.record(file.removesuffix(".json"))) == "done"
+            if cell_status(run.record(file.removesuffix(".json"))).status == "done"
         }
 
     def _start(self, name: str, *more: str) -> subprocess.Popen[bytes]:

@@ -24,7 +24,7 @@ from distillation_bench.bench.execution.scheduler import FinishedJob
 from distillation_bench.bench.planning.cells import Cell, make_cells
 from distillation_bench.bench.planning.configuration.option_values import parse_variant
 from distillation_bench.bench.planning.configuration.preset_files import load_preset
-from distillation_bench.bench.storage.run_folder import Run, status_of
+from distillation_bench.bench.storage.run_folder import Run, cell_status
 
 VARIANTS = ("kd", "hydra", "hydra+[heads=5,10]", "gauss", "single", "mc-dropout", "ensemble")
 DATASETS = ("spiral", "sine")
@@ -85,7 +85,7 @@ def simulate(folder: Path, cells: int, executor: str, seconds: float) -> list[Sa
         record = run.record(cell.id)
         assert record is not None, f"{cell.id}: lost"
         fate = fates[cell.id]
-        found = status_of(record), record["timings"]["attempts"]
+        found = cell_status(record).status, record["timings"]["attempts"]
         failing = {"fails": ("failed", 1), "dies": ("failed", 2), "unlucky": ("done", 2)}
         assert found == failing.get(fate, ("done", 1)), f"{cell.id}: {fate}, but {found}"
     return Sampled.samples

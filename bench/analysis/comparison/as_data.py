@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from distillation_bench.bench.analysis.comparison.pairs import Pair
 from distillation_bench.bench.analysis.statistics import smallest_p
-from distillation_bench.bench.storage.formats.csv_files import dict_writer, harmless
-from distillation_bench.bench.storage.formats.sealed_json import encode
+from distillation_bench.bench.storage.formats.csv_files import csv_dict_writer, spreadsheet_safe
+from distillation_bench.bench.storage.formats.json_files import encodable
 
 if TYPE_CHECKING:
     from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
@@ -33,16 +33,16 @@ def as_csv(*comparisons: Comparison) -> str:
     rows = [row for comparison in comparisons for row in _rows(comparison)]
     rows += [row for comparison in comparisons for row in _not_compared(comparison)]
     text = io.StringIO()
-    writer = dict_writer(text, CSV_COLUMNS)
+    writer = csv_dict_writer(text, CSV_COLUMNS)
     writer.writeheader()
-    writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: spreadsheet_safe(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
 def as_json(*comparisons: Comparison) -> str:
     """An object a metric, with everything that there is; non-finite numbers as text."""
     found = [_described(comparison) for comparison in comparisons]
-    return json.dumps(encode(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(encodable(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _described(comparison: Comparison) -> dict[str, Any]:

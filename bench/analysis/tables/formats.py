@@ -23,7 +23,7 @@ from distillation_bench.bench.analysis.tables.text_tables import (
 )
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_SIGN
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.storage.formats.csv_files import harmless, writer
+from distillation_bench.bench.storage.formats.csv_files import csv_writer, spreadsheet_safe
 
 WIDTH = 125
 """Characters that fit a page: what is beyond goes into a further table."""
@@ -123,7 +123,7 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
     nothing is best), or it is `unknown`; `at_bound` the seeds whose temperature is at a bound.
     """
     text = io.StringIO()
-    rows = writer(text)
+    rows = csv_writer(text)
     rows.writerow(CSV_COLUMNS)
     for entry in _all(tables):
         what, summary = entry.quantity, entry.summary
@@ -133,7 +133,7 @@ def as_csv(tables: Sequence[Table], results: Results) -> str:
         shown = [entry.mark, LEVEL[entry.level], "" if summary else entry.empty]
         shown += [entry.standing.verdict if entry.standing else "", str(entry.at_bound or "")]
         row = [*names, entry.n, entry.planned, *numbers, *shown]
-        rows.writerow(map(harmless, row))
+        rows.writerow(map(spreadsheet_safe, row))
     return text.getvalue()
 
 

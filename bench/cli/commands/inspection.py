@@ -53,18 +53,18 @@ def status(
 def status_text(run: Run) -> str:
     """Return counts by dataset and method, and the reason of each failure."""
     from distillation_bench.bench.storage.formats.schema import STATUSES
-    from distillation_bench.bench.storage.run_folder import CellStatus, name_of
-    from distillation_bench.bench.storage.tables import outcomes
+    from distillation_bench.bench.storage.run_folder import cell_name
+    from distillation_bench.bench.storage.tables import cell_statuses
 
     cells = run.existing_manifest()["cells"]
     counts: dict[tuple[str, str], Counter[str]] = {}
     failures = []
-    recorded = outcomes(run)
+    find_status = cell_statuses(run)
     for cell_id, cell in cells.items():
-        outcome = recorded(cell_id) or CellStatus("missing")
+        outcome = find_status(cell_id)
         counts.setdefault((cell["dataset"], cell["label"]), Counter())[outcome.status] += 1
         if outcome.status == "failed":
-            failures.append(f"FAILED {name_of(cell)}: {truncated(outcome.reason, 300)}")
+            failures.append(f"FAILED {cell_name(cell)}: {truncated(outcome.reason, 300)}")
     total = sum(counts.values(), Counter[str]())
     summary = ", ".join(f"{total[status]} {status}" for status in STATUSES if total[status])
     return "\n".join(
@@ -90,9 +90,9 @@ def _counts_table(counts: Mapping[tuple[str, str], Counter[str]]) -> str:
 
 def _remarks(run: Run, recorded: int) -> list[str]:
     """Return lines on a running process, and on records of cells that are not in the manifest."""
-    driver = run.holder()
+    driver = run.driver()
     remarks = [f"running now: {driver}"] if driver else []
-    if older := len(run.kept()) - recorded:
+    if older := len(run.record_ids()) - recorded:
         remarks.append(f"{older} records of cells no longer asked for, or of older code, are kept")
     return remarks
 

@@ -71,13 +71,12 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, data_roo
 def _statuses(run: Run, cells: Sequence[Cell]) -> dict[str, CellStatus]:
     """Return the status of each cell by its id: recorded, or what `run` would find."""
     from distillation_bench.bench.storage.run_folder import CellStatus
-    from distillation_bench.bench.storage.tables import outcomes
+    from distillation_bench.bench.storage.tables import cell_statuses
 
-    recorded = outcomes(run)
-    return {
-        cell.id: recorded(cell.id) or CellStatus("skipped" if cell.skip else "missing")
-        for cell in cells
-    }
+    find_status = cell_statuses(run)
+    statuses = {cell.id: find_status(cell.id) for cell in cells}
+    skipped = (cell.id for cell in cells if cell.skip and statuses[cell.id].status == "missing")
+    return statuses | dict.fromkeys(skipped, CellStatus("skipped"))
 
 
 def _cells_table(cells: Sequence[Cell], statuses: Mapping[str, CellStatus]) -> str:

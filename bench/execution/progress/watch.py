@@ -14,7 +14,7 @@ from typing import Any
 from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.formats.schema import STATUSES
-from distillation_bench.bench.storage.run_folder import CellStatus, Run, cell_status, name_of
+from distillation_bench.bench.storage.run_folder import CellStatus, Run, cell_name, cell_status
 
 MAX_REASON = 300
 """Characters of a failure's reason that are shown."""
@@ -52,7 +52,7 @@ class WatchedRun:
     def update(self) -> list[str]:
         """Read the new records; return the ids of the cells that have finished, in order."""
         # The driver comes first, so that the records of one that ends just now are read, too.
-        self.driver = self.run.holder()
+        self.driver = self.run.driver()
         self.cells = self.run.existing_manifest()["cells"]
         cells = {cell_id: self._finished_cell(cell_id) for cell_id in self.cells}
         finished = {cell_id: cell for cell_id, cell in cells.items() if cell is not None}
@@ -62,7 +62,7 @@ class WatchedRun:
 
     def _finished_cell(self, cell_id: str) -> FinishedCell | None:
         try:
-            written = self.run.files(cell_id).record.stat().st_mtime
+            written = self.run.paths(cell_id).record.stat().st_mtime
         except OSError:
             return None
         previous = self.finished.get(cell_id)
@@ -78,7 +78,7 @@ class WatchedRun:
 
     def line(self, cell_id: str) -> str:
         """Return a line about a cell that has finished."""
-        outcome, name = self.finished[cell_id].outcome, name_of(self.cells[cell_id])
+        outcome, name = self.finished[cell_id].outcome, cell_name(self.cells[cell_id])
         if outcome.status == "failed":
             reason = shorten(terminal_safe(outcome.reason), MAX_REASON, placeholder=" …")
             return f"FAILED {name}: {reason}"

@@ -9,7 +9,7 @@ from typing import Any
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.planning.configuration.config import Variant
 from distillation_bench.bench.planning.configuration.yaml_documents import BadNumber, parse_yaml
-from distillation_bench.bench.storage.formats.schema import LAST_SEED
+from distillation_bench.bench.storage.formats.limits import MAX_SEED
 
 MAX_SEEDS = 100_000
 """The largest number of seeds in one range."""
@@ -35,8 +35,8 @@ def _seed_range(text: str, location: str) -> range:
     if match is None:
         raise UsageError(f"{location}: {text!r} is not a seed or a range such as 0-2")
     first, last = _seed(match[1]), _seed(match[2] or match[1])
-    if last > LAST_SEED:
-        raise UsageError(f"{location}: {text!r}: seeds are 0 to {LAST_SEED} (2^32 - 1)")
+    if last > MAX_SEED:
+        raise UsageError(f"{location}: {text!r}: seeds are 0 to {MAX_SEED} (2^32 - 1)")
     if last < first:
         raise UsageError(f"{location}: {text!r}: the first seed is greater than the last")
     seeds = range(first, last + 1)
@@ -47,7 +47,7 @@ def _seed_range(text: str, location: str) -> range:
 
 def _seed(digits: str) -> int:
     # Python refuses to convert more than 4,300 digits.
-    return int(digits) if len(digits.lstrip("0")) <= 10 else LAST_SEED + 1
+    return int(digits) if len(digits.lstrip("0")) <= 10 else MAX_SEED + 1
 
 
 def parse_variant(text: str, location: str = "-m") -> Variant:

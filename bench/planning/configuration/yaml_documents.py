@@ -18,7 +18,7 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.storage.formats.schema import LARGEST_WHOLE
+from distillation_bench.bench.storage.formats.limits import INTEGER_BOUND
 
 MAX_VALUES = 100_000
 """The largest number of values in a document, aliases expanded."""
@@ -132,8 +132,8 @@ class _PlainValues(SafeConstructor):
             value = int(super().construct_yaml_int(node))
         except ValueError:
             # Python refuses to convert more than 4,300 digits.
-            value = LARGEST_WHOLE
-        if abs(value) >= LARGEST_WHOLE:
+            value = INTEGER_BOUND
+        if abs(value) >= INTEGER_BOUND:
             reason = "not a whole number, or too large a one"
             raise ConstructorError(None, None, reason, node.start_mark)
         return value

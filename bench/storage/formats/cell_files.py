@@ -1,27 +1,17 @@
-"""What a run's tables, histories and curves must hold; as `schema.py`, but row by row."""
+"""The history and the curves of a cell: what these files must hold."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from distillation_bench.bench.storage.formats.older_formats import upgrade_status
-from distillation_bench.bench.storage.formats.schema import (
-    CELL_NAMES,
-    HUGE,
-    METRIC_COLUMNS,
-    RECORDED,
-    RESULT_COLUMNS,
-    is_time,
-)
+from distillation_bench.bench.storage.formats.table_files import parse_value
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Dimensions by the beginning of an array's name (`curves.py`); None is any length.
 _SHAPES: dict[str, tuple[int | None, ...]] = {
     "histogram/": (2, 50),
     "upper/": (1,),
@@ -35,102 +25,14 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
     "canvas/x": (None, None),
     "train/x": (None, None),
 }
+"""By the start of an array's name (bench/training/evaluation/curves.py); None is any length."""
 
 
-def seconds_by_cell(value: Any) -> dict[str, float]:
-    """Amounts of time by cell.
-
-    Raises:
-        ValueError: they are none.
-    """
-    if not isinstance(value, dict) or not all(map(is_time, value.values())):
-        raise ValueError("not the times of cells")
-    return value
-
-
-def result_rows(content: bytes, cells: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The rows of results.csv.
-
-    Args:
-        content: of the file.
-        cells: that were asked for; each has a row at most.
+def parse_history(content: bytes) -> list[dict[str, str]]:
+    """Return the rows of history.csv: a stage, an epoch, and numbers, of which some are empty.
 
     Raises:
-        ValueError: it is no such table.
-    """
-    known = {tuple(str(cell[name]) for name in CELL_NAMES) for cell in cells}
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)
-        if not {*RESULT_COLUMNS} <= {*(reader.fieldnames or ())}:
-            raise ValueError("not a table of results")
-        return [_result_row(row, known) for row in reader]
-    except csv.Error:
-        raise ValueError("not readable as CSV") from None
-
-
-def _result_row(row: dict[str, str], known: set[tuple[str, ...]]) -> dict[str, str]:
-    """A row of results.csv as it is; its cell is no longer among those that are known.
-
-    Raises:
-        ValueError: it is none of a cell that is known.
-    """
-    # A surplus of fields has no name, a missing field no value.
-    if None in row or None in row.values():
-        raise ValueError("not a row of results")
-    name = tuple(row[name] for name in CELL_NAMES)
-    row["status"] = upgrade_status(row["status"])
-    if name not in known or row["status"] not in RECORDED:
-        raise ValueError("a row of no cell")
-    known.remove(name)
-    for column, text in row.items():
-        if column not in RESULT_COLUMNS and text:
-            _figure(text)
-    return row
-
-
-def figure_of(row: Sequence[str]) -> float:
-    """The figure of a row of metrics.csv, with a severity that is one.
-
-    Raises:
-        ValueError: it is none.
-    """
-    int(row[METRIC_COLUMNS.index("severity")])
-    return _figure(row[-1])
-
-
-def _figure(text: str) -> float:
-    value = float(text)
-    if math.isfinite(value) and abs(value) >= HUGE:
-        raise ValueError("too large for a figure")
-    return value
-
-
-def metric_rows(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The rows of metrics.csv, METRIC_COLUMNS; a value is looked at where it is used.
-
-    Args:
-        lines: with their ends.
-
-    Raises:
-        ValueError: it is no such table.
-    """
-    rows = csv.reader(lines, strict=True)
-    try:
-        if tuple(next(rows, ())) != METRIC_COLUMNS:
-            raise ValueError("not a table of metrics")
-        for row in rows:
-            if len(row) != len(METRIC_COLUMNS):
-                raise ValueError("not a row of metrics")
-            yield row
-    except csv.Error:
-        raise ValueError("not readable as CSV") from None
-
-
-def history_of(content: bytes) -> list[dict[str, str]]:
-    """A training, a row an epoch, from history.csv; what is not empty is a number but the stage.
-
-    Raises:
-        ValueError: why it is none.
+        ValueError: why it is not a history.
     """
     if not content:
         return []
@@ -144,21 +46,30 @@ def history_of(content: bytes) -> list[dict[str, str]]:
         raise ValueError("damaged: as if cut off")
     history = [dict(zip(header, row, strict=True)) for row in rows]
     for row in history:
-        for name, text in row.items():
-            if (
-                name != "stage"
-                and text
-                and not _reads_as(int if name == "epoch" else _figure, text)
-            ):
-                raise ValueError(f"damaged: {name} is {text[:20]!r}, no number")
+        _check_epoch(row)
     return history
 
 
-def curves_of(content: bytes) -> dict[str, np.ndarray]:
-    """Arrays by name from curves.safetensors.
+def _check_epoch(row: dict[str, str]) -> None:
+    for name, text in row.items():
+        kind: Callable[[str], float] = int if name == "epoch" else parse_value
+        if name != "stage" and text and not _reads_as(kind, text):
+            raise ValueError(f"damaged: {name} is {text[:20]!r}, no number")
+
+
+def _reads_as(kind: Callable[[str], float], text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_curves(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of curves.safetensors by name.
 
     Raises:
-        ValueError: why they are none.
+        ValueError: why they cannot be used.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -170,21 +81,14 @@ def curves_of(content: bytes) -> dict[str, np.ndarray]:
     except (SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"not readable as safetensors ({error})") from None
     for name, array in arrays.items():
-        expected = next((s for start, s in _SHAPES.items() if name.startswith(start)), None)
+        shapes = (shape for start, shape in _SHAPES.items() if name.startswith(start))
+        expected = next(shapes, None)
         if array.dtype.kind not in "fiu" or (expected and not _fits(array.shape, expected)):
             raise ValueError(f"damaged: {name} has the shape {list(array.shape)}")
     return arrays
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    if len(shape) != len(expected):
-        return False
-    return all(length in (None, given) for given, length in zip(shape, expected, strict=True))
-
-
-def _reads_as(kind: Any, text: str) -> bool:
-    try:
-        kind(text)
-    except ValueError:
-        return False
-    return True
+    return len(shape) == len(expected) and all(
+        length in (None, actual) for actual, length in zip(shape, expected, strict=True)
+    )

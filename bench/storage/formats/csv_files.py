@@ -1,4 +1,4 @@
-"""CSV that every reader takes apart alike: whatever is in a field, a row ends at its line's end."""
+"""CSV that every reader splits into the same rows, whatever is in a field."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for a formula's beginning."""
+"""Starts of a field that a spreadsheet takes for a formula."""
 
 
 class Writable(Protocol):
-    """What rows are written to."""
+    """Anything that text can be written to."""
 
     def write(self, text: str, /) -> int: ...
 
 
-class _Lines:
-    """Ends lines as Unix does.
+class _UnixLines:
+    """Ends rows with a line feed.
 
-    Python quotes only what its own end of a line holds: with "\\n" a name with "\\r" in it would be
-    two rows to a reader.
+    The csv module quotes only fields that hold a character of its own line ends: with "\\n" instead
+    of "\\r\\n", a name with "\\r" in it would be two rows to a reader.
     """
 
     def __init__(self, file: Writable) -> None:
@@ -35,27 +35,27 @@ class _Lines:
         return self._file.write(f"{row.removesuffix(csv.excel.lineterminator)}\n")
 
 
-def writer(file: Writable) -> Writer:
-    """Writes sequences as rows."""
-    return csv.writer(_Lines(file))
+def csv_writer(file: Writable) -> Writer:
+    """Return a writer of sequences as rows."""
+    return csv.writer(_UnixLines(file))
+
+
+def csv_dict_writer(file: Writable, names: Sequence[str]) -> csv.DictWriter[str]:
+    """Return a writer of mappings as rows; a field that a mapping lacks is empty."""
+    return csv.DictWriter(_UnixLines(file), names, restval="")
 
 
 def as_csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """A table of mappings, under their names."""
+    """Return a table of mappings with a header."""
     text = io.StringIO()
-    table = dict_writer(text, names)
+    table = csv_dict_writer(text, names)
     table.writeheader()
     table.writerows(rows)
     return text.getvalue().encode()
 
 
-def dict_writer(file: Writable, names: Sequence[str]) -> csv.DictWriter[str]:
-    """Writes mappings as rows; what one lacks is empty."""
-    return csv.DictWriter(_Lines(file), names, restval="")
-
-
-def harmless(value: Any) -> Any:
-    """A field of a table that people open: ' comes before what a spreadsheet takes for a formula.
+def spreadsheet_safe(value: Any) -> Any:
+    """Return a field with ' before it if a spreadsheet would take it for a formula.
 
     Numbers stay as they are, whatever their sign. Not for tables that are read again, since it
     changes the text.

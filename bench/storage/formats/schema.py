@@ -1,262 +1,305 @@
-"""What a run's files must hold, checked when they are read: a right sum only tells who wrote them.
+"""Models of a cell's record and of run.json, and the columns of the tables.
 
-All that commands do with a run relies on these checks and those of `cell_files.py`, and on nothing
-else. Each is cheap, since ten thousand records are read for one table. What is written is held
-against the same checks, so that whatever is written can be read.
+All that commands do with a run relies on these models and on `cell_files.py`: a right checksum only
+shows that a file is as it was written, and a stranger may have written it. Records are validated as
+they are parsed, since one table may need ten thousand of them.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from pydantic_core import core_schema
+from typing_extensions import TypedDict
+
+from distillation_bench.bench.common.text import truncated
+from distillation_bench.bench.storage.formats.json_files import (
+    MANIFEST_CHECKSUM,
+    RECORD_CHECKSUM,
+    parse_json,
+)
+from distillation_bench.bench.storage.formats.limits import (
+    INTEGER_BOUND,
+    MAX_CELLS,
+    MAX_NAME_LENGTH,
+    VALUE_BOUND,
+    is_cell_id,
+    is_duration,
+    is_plain,
+)
+from distillation_bench.bench.storage.formats.older_formats import (
+    FORMAT,
+    READABLE,
+    upgrade_record,
+)
 
 CELL_NAMES = ("dataset", "method", "label", "seed")
 RESULT_COLUMNS = (*CELL_NAMES, "status")
 METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
-LATENCY = "latency_seconds_batch_1"
-"""Of the timings of those cells that measured it (bench/execution/latencies.py)."""
 TIMING_COLUMNS = (*CELL_NAMES, "cell")
-RECORD: dict[str, type] = {
-    "id": str,
-    "dataset": str,
-    "method": str,
-    "seed": int,
-    "status": str,
-    "reason": str,
-    "parameters": dict,
-    "recipe": dict,
-    "teacher": str,
-    "commit": str,
-    "finished": str,
-    "headline": dict,
-    "sets": list,
-    "timings": dict,
-    "environment": dict,
-    "curves": str,
-}
+LATENCY = "latency_seconds_batch_1"
+"""The timing of those cells that measured it (bench/execution/latencies.py)."""
 STATUSES = ("done", "failed", "skipped", "missing")
 """Of a cell; a cell without a record is missing."""
 RECORDED = STATUSES[:-1]
-SET: dict[str, type] = {"set": str, "shift": str, "severity": int, "values": dict}
-MANIFEST: dict[str, type] = {
-    "cells": dict,
-    "recipes": dict,
-    "ood": dict,
-    "metrics": dict,
-    "methods": list,
-}
-CELL: dict[str, type] = {
-    "dataset": str,
-    "method": str,
-    "label": str,
-    "seed": int,
-    "measured": str,
-    "protocol": str,
-    "parameters": dict,
-}
-VERSIONS = ("code", "data")
-"""Of a cell, what runs of an earlier version don't say."""
-METHOD: dict[str, type] = {"name": str, "reference": bool}
-METRIC: dict[str, type] = {"better": str, "headline": bool}
-BETTER = ("", "higher", "lower")
-
-# Of a cell's id: a file's name, in its own folder.
-_ID = re.compile(r"(?!\.+$)[\w.+-]+")
-LONGEST_ID = 240
-"""Bytes; file systems take 255 of a name, and an ending comes behind it."""
-LONGEST = 4096
-"""Characters of a name, as of a path, and of a reason."""
-LONGEST_DETAILS = 100_000
-"""Characters of a traceback, its end."""
-MOST_CELLS = 1_000_000
-"""Of a run; its description is read at once."""
-DEEPEST = 20
-"""Lists in lists; what is read is gone through by functions that call themselves."""
-HUGE = 1e100
-"""Figures are smaller: what is made of a few of them is finite, too."""
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-LAST_SEED = 2**32 - 1
-"""Of those that a run is asked for; numpy takes no larger one."""
-LARGEST_WHOLE = 2**63
-"""Whole numbers are smaller, as JSON's readers agree on them; a larger one is no float."""
 
 
-def plain_json(text: bytes) -> Any:
-    """A value from JSON.
-
-    Raises:
-        ValueError: it is none, or holds text that can't be written.
-    """
-    try:
-        value = json.loads(text.decode())
-        if _SURROGATE.search(text):
-            # Half of a pair is no character.
-            json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+def _is_plain_object(value: dict[str, Any]) -> dict[str, Any]:
+    if not is_plain(value):
+        raise ValueError("not finite, or nested too deeply")
     return value
 
 
-def is_id(text: str) -> bool:
-    """Whether it can be a cell's id."""
-    return bool(_ID.fullmatch(text)) and len(os.fsencode(text)) <= LONGEST_ID
+def _is_id(text: str) -> str:
+    if not is_cell_id(text):
+        raise ValueError("not an id")
+    return text
 
 
-def record_flaw(record: Any) -> str:
-    """Why a record can't be used; empty if it can."""
-    if flaw := _flaw(record, RECORD):
-        return flaw
-    if record["status"] not in RECORDED:
-        return f"status {record['status']!r} is none of {', '.join(RECORDED)}"
-    # The sum of the training came later than the format.
-    for name in ("history", "details"):
-        if not isinstance(record.get(name, ""), str):
-            return f"{name} is of the wrong kind"
-    for name in ("parameters", "recipe", "environment"):
-        if not is_plain(record[name]):
-            return f"{name}: not finite, or nested too deeply"
-    timings = dict(record["timings"])
-    if not isinstance(timings.pop("host", ""), str):
-        return "timings: host is of the wrong kind"
-    if record["status"] == "done" and "seconds" not in timings:
-        return "timings: seconds is missing"
+def _is_metric_name(name: str) -> str:
+    if name in RESULT_COLUMNS or {*":@"} & {*name}:
+        raise ValueError("not a name of a metric")
+    return name
+
+
+def _is_headline(values: dict[str, Any]) -> dict[str, Any]:
+    if taken := values.keys() & set(RESULT_COLUMNS):
+        raise ValueError(f"{min(taken)} is no metric")
+    return values
+
+
+def _are_timings(timings: dict[str, Any]) -> dict[str, Any]:
     for name, value in timings.items():
-        if not is_time(value) or name in TIMING_COLUMNS:
-            return f"timings: {name} is no number"
-    for entry in record["sets"]:
-        if flaw := _flaw(entry, SET):
-            return f"sets: {flaw}"
-        if len(entry["set"]) > LONGEST or len(entry["shift"]) > LONGEST:
-            return "sets: a name is too long"
-    if taken := record["headline"].keys() & set(RESULT_COLUMNS):
-        return f"headline: {min(taken)} is no figure"
-    figures = (entry["values"] for entry in record["sets"])
-    return _no_number("headline", [record["headline"]]) or _no_number("sets", figures)
+        if name in TIMING_COLUMNS or not (
+            isinstance(value, str) if name == "host" else is_duration(value)
+        ):
+            raise ValueError(f"{truncated(name)} is no number of seconds")
+    return timings
 
 
-def manifest_flaw(manifest: Any) -> str:
-    """Why run.json can't be used; empty if it can."""
-    if flaw := _flaw(manifest, MANIFEST):
-        return flaw
-    if not isinstance(manifest.get("command", ""), str):
-        return "command is of the wrong kind"
-    for name, expected in (("cells", CELL), ("metrics", METRIC)):
-        for key, each in manifest[name].items():
-            if flaw := _flaw(each, expected):
-                return f"{name}: {key}: {flaw}"
-    for each in manifest["methods"]:
-        if flaw := _flaw(each, METHOD):
-            return f"methods: {flaw}"
-    for name in ("recipes", "ood"):
-        if not all(isinstance(each, dict) and is_plain(each) for each in manifest[name].values()):
-            return f"{name}: of the wrong kind"
-    if not all(
-        isinstance(each, str) for sets in manifest["ood"].values() for each in sets.values()
-    ):
-        return "ood: of the wrong kind"
-    if not _are_remarks(manifest.get("remarks", {})):
-        return "remarks: of the wrong kind"
-    if any(len(f"ood:{name}") > LONGEST for sets in manifest["ood"].values() for name in sets):
-        return "ood: a name is too long"
-    if flaw := _cells_flaw(manifest):
-        return flaw
-    for key, metric in manifest["metrics"].items():
-        texts = (metric.get("summary", ""), metric.get("task", ""))
-        if metric["better"] not in BETTER or not all(isinstance(text, str) for text in texts):
-            return f"metrics: {key}: better, summary or task is of the wrong kind"
-        if key in RESULT_COLUMNS or len(key) > LONGEST or {*":@"} & {*key}:
-            return f"metrics: {key[:20]}: no name of a metric"
-    return ""
+def _number_schema(source: Any, handler: Any) -> core_schema.CoreSchema:
+    """A number, or the text of one that is not finite; one error instead of one a kind."""
+    kinds: list[core_schema.CoreSchema | tuple[core_schema.CoreSchema, str]] = [
+        core_schema.float_schema(gt=-VALUE_BOUND, lt=VALUE_BOUND, allow_inf_nan=False),
+        core_schema.int_schema(gt=-INTEGER_BOUND, lt=INTEGER_BOUND),
+        core_schema.literal_schema(["nan", "inf", "-inf"]),
+    ]
+    message = "Input should be a number"
+    return core_schema.union_schema(kinds, custom_error_type="number", custom_error_message=message)
 
 
-def _are_remarks(value: Any) -> bool:
-    """Whether it is lines by dataset; older runs have none."""
-    return isinstance(value, dict) and all(
-        isinstance(lines, list) and all(isinstance(line, str) for line in lines)
-        for lines in value.values()
-    )
+Integer = Annotated[int, Field(gt=-INTEGER_BOUND, lt=INTEGER_BOUND)]
+Name = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
+Number = Annotated[float | int | str, GetPydanticSchema(_number_schema)]
+Values = dict[Name, Number]
+PlainObject = Annotated[dict[str, Any], AfterValidator(_is_plain_object)]
+# Entries that a later version adds are kept.
+_open = with_config(ConfigDict(strict=True, extra="allow"))
 
 
-def _cells_flaw(manifest: Mapping[str, Any]) -> str:
-    if (count := len(manifest["cells"])) > MOST_CELLS:
-        return f"{count:,} cells; at most {MOST_CELLS:,}"
-    taken = set()
-    for key, cell in manifest["cells"].items():
-        # They become names of files.
-        if not is_id(key):
-            return f"cells: {key[:LONGEST]!r} is no id"
-        if cell["dataset"] not in manifest["recipes"]:
-            return f"recipes: {cell['dataset']} is missing"
-        if max(len(cell[name]) for name in ("dataset", "method", "label", "measured")) > LONGEST:
-            return f"cells: {key}: a name is too long"
-        if not all(isinstance(cell.get(name, ""), str) for name in VERSIONS):
-            return f"cells: {key}: code or data is of the wrong kind"
-        if not is_plain(cell["parameters"]):
-            return f"cells: {key}: parameters: not finite, or nested too deeply"
-        taken.add((cell["dataset"], cell["label"], cell["seed"]))
-    return "" if len(taken) == len(manifest["cells"]) else "cells: two are of one label and seed"
+@_open
+class EvaluationSet(TypedDict):
+    """A student's values on one evaluation set, by `metric` or `metric:score`."""
+
+    set: Name
+    shift: Name
+    severity: Integer
+    values: Values
 
 
-def _flaw(value: Any, expected: Mapping[str, type]) -> str:
-    if not isinstance(value, dict):
-        return "not an object"
-    for name, kind in expected.items():
-        found: Any = value.get(name)
-        # Exactly so: to Python, true is a whole number, too.
-        if type(found) is not kind or (type(found) is int and abs(found) >= LARGEST_WHOLE):
-            return f"{name} is missing or of the wrong kind"
-    return ""
+@_open
+class RecordModel(TypedDict):
+    """The record of a cell; `curves` and `history` are checksums of files, empty without one."""
+
+    id: str
+    dataset: str
+    method: str
+    seed: Integer
+    status: Literal["done", "failed", "skipped"]
+    reason: str
+    details: NotRequired[str]
+    parameters: PlainObject
+    recipe: PlainObject
+    teacher: str
+    commit: str
+    finished: str
+    headline: Annotated[Values, AfterValidator(_is_headline)]
+    sets: list[EvaluationSet]
+    timings: Annotated[dict[str, Any], AfterValidator(_are_timings)]
+    environment: PlainObject
+    curves: str
+    # Older versions wrote none.
+    history: NotRequired[str]
 
 
-def _no_number(place: str, figures: Iterable[Mapping[str, Any]]) -> str:
-    for each in figures:
-        for name, value in each.items():
-            if not (type(value) is float and abs(value) < HUGE) and not _is_number(value):
-                return f"{place}: {name[:LONGEST]} is no number"
-            if len(name) > LONGEST:
-                return f"{place}: a name is too long"
-    return ""
+@_open
+class CellModel(TypedDict):
+    """A cell as run.json describes it; older versions did not write `code` and `data`."""
+
+    dataset: Name
+    method: Name
+    label: Name
+    seed: Integer
+    measured: Name
+    protocol: str
+    parameters: PlainObject
+    code: NotRequired[str]
+    data: NotRequired[str]
 
 
-def _is_number(value: Any) -> bool:
-    """Whether it is one; those that aren't finite are text."""
-    if isinstance(value, str):
-        return value in ("nan", "inf", "-inf")
-    return _is_whole(value)
+@_open
+class MetricModel(TypedDict):
+    """What tables must know of a metric."""
+
+    better: Literal["", "higher", "lower"]
+    headline: bool
+    summary: NotRequired[str]
+    task: NotRequired[str]
 
 
-def _is_whole(value: Any) -> bool:
-    return type(value) is int and abs(value) < LARGEST_WHOLE
+@_open
+class MethodModel(TypedDict):
+    """What tables must know of a method."""
+
+    name: str
+    reference: bool
 
 
-def is_time(value: Any) -> bool:
-    """Whether it is an amount that can be added up; never nan."""
-    return type(value) in (int, float) and abs(value) < LARGEST_WHOLE
+@_open
+class ManifestModel(TypedDict):
+    """run.json: what was asked for, with the last command and remarks on the data."""
+
+    command: NotRequired[str]
+    cells: Annotated[
+        dict[Annotated[str, AfterValidator(_is_id)], CellModel], Field(max_length=MAX_CELLS)
+    ]
+    recipes: dict[str, PlainObject]
+    ood: dict[str, dict[Annotated[str, Field(max_length=MAX_NAME_LENGTH - len("ood:"))], str]]
+    remarks: NotRequired[dict[str, list[str]]]
+    metrics: dict[Annotated[Name, AfterValidator(_is_metric_name)], MetricModel]
+    methods: list[MethodModel]
 
 
-def is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether values of a configuration can be compared, printed and written."""
-    if isinstance(value, dict):
-        if not all(isinstance(name, str) and _is_text(name) for name in value):
-            return False
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return depth < DEEPEST and all(is_plain(each, depth + 1) for each in value)
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, str):
-        return _is_text(value)
-    return value is None or isinstance(value, bool) or _is_whole(value)
+# Made when first needed: it takes longer than most commands' other imports.
+@functools.cache
+def _records() -> TypeAdapter[Any]:
+    return TypeAdapter(Annotated[RecordModel, AfterValidator(_is_timed)])
 
 
-def _is_text(text: str) -> bool:
-    """Whether it has no half of a character."""
+@functools.cache
+def _manifests() -> TypeAdapter[Any]:
+    return TypeAdapter(Annotated[ManifestModel, AfterValidator(_is_consistent)])
+
+
+def _is_timed(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    if record["status"] == "done" and "seconds" not in record["timings"]:
+        raise ValueError("timings: seconds is missing")
+    return record
+
+
+def _is_consistent(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    cells = manifest["cells"].values()
+    if without := {cell["dataset"] for cell in cells} - manifest["recipes"].keys():
+        raise ValueError(f"recipes: {truncated(min(without))} is missing")
+    if len({(cell["dataset"], cell["label"], cell["seed"]) for cell in cells}) < len(cells):
+        raise ValueError("cells: two have one label and seed")
+    return manifest
+
+
+def parse_record(text: bytes, cell_id: str) -> dict[str, Any]:
+    """Return a cell's record in the present format.
+
+    Raises:
+        ValueError: why the text is not this cell's record.
+    """
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        record: dict[str, Any] = _records().validate_json(text)
+    except ValidationError:
+        return _parse_record_in_steps(text, cell_id)
+    _check_origin(record, text, cell_id)
+    return record if record.get("format") == FORMAT else _parse_record_in_steps(text, cell_id)
+
+
+def _parse_record_in_steps(text: bytes, cell_id: str) -> dict[str, Any]:
+    """Do the same for an older format, or say what is wrong."""
+    try:
+        record = parse_json(text)
+    except ValueError:
+        raise ValueError("damaged: not JSON, as if cut off") from None
+    if not isinstance(record, dict):
+        raise ValueError("not a record")
+    _check_origin(record, text, cell_id)
+    try:
+        upgraded: dict[str, Any] = _records().validate_python(upgrade_record(record))
+    except ValidationError as error:
+        raise ValueError(_reason(error)) from None
+    return upgraded
+
+
+def _check_origin(record: Mapping[str, Any], text: bytes, cell_id: str) -> None:
+    """Check format, checksum and id: whether the record is what was written for the cell."""
+    if (number := record.get("format")) not in READABLE:
+        named = repr(number) if isinstance(number, (int, str)) else "no kind"
+        readable = " and ".join(map(str, READABLE))
+        raise ValueError(f"of format {named}, this version reads {readable}")
+    if not RECORD_CHECKSUM.matches(text):
+        raise ValueError("damaged: its sum is wrong")
+    if record.get("id") != cell_id:
+        raise ValueError(f"holds {record.get('id')!r}, not the cell that it is named after")
+
+
+def parse_manifest(text: bytes) -> dict[str, Any]:
+    """Return what run.json holds; its format is the one in which it was written.
+
+    Raises:
+        ValueError: why the text is not a run's description.
+    """
+    try:
+        manifest: dict[str, Any] = _manifests().validate_json(text)
+    except ValidationError:
+        manifest = _parse_manifest_in_steps(text)
+    if manifest.get("format") not in READABLE:
+        raise ValueError(_other_format())
+    # Older versions wrote no checksum.
+    if manifest.pop("sum", None) is not None and not MANIFEST_CHECKSUM.matches(text):
+        raise ValueError("damaged: its sum is wrong")
+    return manifest
+
+
+def _parse_manifest_in_steps(text: bytes) -> dict[str, Any]:
+    """Do the same where it fails, to say what is wrong."""
+    try:
+        manifest = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"not readable as JSON ({error})") from None
+    if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
+        raise ValueError(_other_format())
+    try:
+        validated: dict[str, Any] = _manifests().validate_python(manifest)
+    except ValidationError as error:
+        raise ValueError(f"not a run's description ({_reason(error)})") from None
+    return validated
+
+
+def _other_format() -> str:
+    return f"not a run's description of format {' or '.join(map(str, READABLE))}"
+
+
+def _reason(error: ValidationError) -> str:
+    """Return the first error in one line: `sets.0.values.nll: should be a number`."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = "is missing" if first["type"] == "missing" else message
+    location = truncated(".".join(map(str, first["loc"])), 200)
+    return f"{location}: {message}" if location else message

@@ -99,8 +99,8 @@ def clean(
 
 def _of_run(run: Run) -> Iterator[Rubbish]:
     asked = run.manifest()["cells"]
-    for cell_id in run.kept():
-        path = run.files(cell_id).record
+    for cell_id in run.record_ids():
+        path = run.paths(cell_id).record
         if path.is_symlink():
             continue
         record = run.record(cell_id)
@@ -113,7 +113,7 @@ def _of_run(run: Run) -> Iterator[Rubbish]:
             yield Rubbish("failed", parts)
     for folder in sorted(path for path in run.cells.glob("*") if path.is_dir()):
         parts = _parts(run, folder.name)
-        orphan = parts and not run.files(folder.name).record.exists()
+        orphan = parts and not run.paths(folder.name).record.exists()
         if orphan and _is_over(folder) and set(folder.iterdir()) <= set(parts):
             yield Rubbish("leftover", parts)
     for folder in (run.folder, run.cells, *run.cells.glob("*")):
@@ -122,7 +122,7 @@ def _of_run(run: Run) -> Iterator[Rubbish]:
 
 def _parts(run: Run, cell_id: str) -> tuple[Path, ...]:
     """A cell's history and curves, and their folder; what else lies in it keeps it."""
-    files = run.files(cell_id)
+    files = run.paths(cell_id)
     if files.folder.is_symlink() or not files.folder.is_dir():
         return ()
     parts = (files.history, files.curves)

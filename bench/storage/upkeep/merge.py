@@ -13,7 +13,7 @@ from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.ownership import require_room
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_name
 
 PARTS = ("history", "curves")
 
@@ -63,7 +63,7 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
         derived.write(target)
     copied = sum(run is not target for run in merger.records.values())
     busy = [
-        f"{run.folder} is being run: merge again when it ends" for run in sources if run.holder()
+        f"{run.folder} is being run: merge again when it ends" for run in sources if run.driver()
     ]
     total = f"{len(merger.manifest['cells'])} cells, {merger.waiting} missing"
     return "\n".join([f"{target.folder}: {copied} records copied; {total}", *busy])
@@ -81,7 +81,7 @@ def _check_places(sources: Sequence[Run], target: Run, prefer: Run | None) -> No
 def _check_links(runs: Sequence[Run]) -> None:
     """A cell whose folder is a link is not replaced without being asked."""
     for run in runs:
-        folders = (run.files(cell_id).folder for cell_id in run.manifest().get("cells", ()))
+        folders = (run.paths(cell_id).folder for cell_id in run.manifest().get("cells", ()))
         if linked := next((each for each in folders if each.is_symlink()), None):
             raise UsageError(f"{linked}: a link out of the run; merge takes and writes folders")
 
@@ -101,7 +101,7 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
     holders: dict[str, list[Run]] = {}
     for run in order:
         for cell_id in run.manifest()["cells"]:
-            if run.files(cell_id).record.exists():
+            if run.paths(cell_id).record.exists():
                 holders.setdefault(cell_id, []).append(run)
     records, clashes = {}, []
     for cell_id, having in holders.items():
@@ -109,7 +109,7 @@ def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
         fine = [run for run in having if found[run]["status"] == "done"]
         kinds = {canonical_json([found[run]["headline"], found[run]["sets"]]) for run in fine}
         if len(kinds) > 1 and not (prefer and _same(fine[0], prefer)):
-            clashes.append((name_of(manifest["cells"][cell_id]), fine))
+            clashes.append((cell_name(manifest["cells"][cell_id]), fine))
         # What is there already is not copied over by what is equal to it.
         equal = [run for run in fine if run is target and len(kinds) == 1]
         records[cell_id] = [*equal, *fine, *having][0]
@@ -152,7 +152,7 @@ def _sound(run: Run, cell_id: str) -> Record:
     try:
         record = run.read_record(cell_id)
         for name in PARTS:
-            run.part(record, name)
+            run.cell_file(record, name)
     except DamagedFile as damaged:
         what = f"{damaged.path}: damaged (verify says how); run the cell again"
         raise UsageError(what) from None
@@ -162,7 +162,7 @@ def _sound(run: Run, cell_id: str) -> Record:
 def _copy(source: Run, target: Run, cell_id: str) -> None:
     """The record last, as when it was written: before it, the cell isn't finished."""
     record = source.read_record(cell_id)
-    files = target.files(cell_id)
+    files = target.paths(cell_id)
     for name in PARTS:
-        target.write_part(getattr(files, name), source.part(record, name))
-    write_atomically(files.record, source.read(source.files(cell_id).record))
+        target.write_cell_file(getattr(files, name), source.cell_file(record, name))
+    write_atomically(files.record, source.read(source.paths(cell_id).record))

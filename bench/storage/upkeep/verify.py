@@ -20,10 +20,10 @@ from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.text import truncated
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.formats.cell_files import curves_of
+from distillation_bench.bench.storage.formats.cell_files import parse_curves
 from distillation_bench.bench.storage.labels import clashes
 from distillation_bench.bench.storage.ownership import KINDS
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, name_of
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_name
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ def verify(run: Run) -> Iterator[Finding]:
             raise
         yield Finding(path, f"{str(error).partition(': ')[2]}; no record can be compared with it")
         return
-    driven = run.holder()
+    driven = run.driver()
     cells = manifest["cells"]
     for clash in clashes(cells.values()):
         yield Finding(path, str(clash))
-    found = {cell_id: run.files(cell_id).record.exists() for cell_id in cells}
+    found = {cell_id: run.paths(cell_id).record.exists() for cell_id in cells}
     missing = [cell_id for cell_id in cells if not found[cell_id]]
     if driven:
         what = f"being run by {driven}, {len(missing)} cells are still to come"
         yield Finding(run.folder, what, wrong=False)
     else:
         for cell_id in missing:
-            what = f"missing: {name_of(cells[cell_id])} was not run"
-            yield Finding(run.files(cell_id).record, what)
+            what = f"missing: {cell_name(cells[cell_id])} was not run"
+            yield Finding(run.paths(cell_id).record, what)
     unusable = False
     for finding in _of_records(run, manifest, [name for name in cells if found[name]]):
         unusable |= finding.unusable
@@ -111,14 +111,14 @@ def _of_records(
 
 def records_of(run: Run) -> int:
     """How many there are."""
-    return len(run.kept())
+    return len(run.record_ids())
 
 
 def _of_cell(
     run: Run, record: Record, cell: Mapping[str, Any], recipe: Mapping[str, Any]
 ) -> Iterator[Finding]:
     """Whether a record is of the cell that was asked for, and has its figures."""
-    place = run.files(record["id"]).record
+    place = run.paths(record["id"]).record
     told = {name: cell[name] for name in ("dataset", "method", "seed")}
     told |= {"parameters": cell["parameters"], "teacher": cell["measured"]}
     for name, value in told.items():
@@ -154,13 +154,13 @@ def _is_finite(value: Any) -> bool:
 
 def _of_parts(run: Run, record: Record) -> Iterator[Finding]:
     """The history and the curves, against the sums in the record and what they have to be."""
-    files = run.files(record["id"])
+    files = run.paths(record["id"])
     try:
         run.history(record)
     except DamagedFile as damaged:
         yield Finding(damaged.path, damaged.reason)
     try:
-        curves_of(run.part(record, "curves"))
+        parse_curves(run.cell_file(record, "curves"))
     except DamagedFile as damaged:
         yield Finding(damaged.path, damaged.reason)
     except ValueError as error:
@@ -181,7 +181,7 @@ def _strangers(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
         elif name in cells:
             continue
         elif path.is_dir():
-            if not run.files(path.name).record.exists():
+            if not run.paths(path.name).record.exists():
                 yield Finding(path, "of no record", wrong=False)
         elif path.suffix != ".json":
             yield Finding(path, "no cell's", wrong=False)

@@ -15,7 +15,7 @@ import pytest
 from distillation_bench.bench.analysis import export
 from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.formats.csv_files import harmless
+from distillation_bench.bench.storage.formats.csv_files import spreadsheet_safe
 from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]
@@ -60,13 +60,13 @@ def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
     table = {tuple(row[name] for name in parts) for row in found if row["status"] == "done"}
     names = ("dataset", "method", "label", "seed", *parts[2:])
     assert {
-        tuple(harmless(dict(zip(names, row, strict=True))[name]) for name in parts)
+        tuple(spreadsheet_safe(dict(zip(names, row, strict=True))[name]) for name in parts)
         for row in derived.metrics(run)
     } == table
     assert ("kd", "0", "test", "", "0", "nll", "", "0.30000000000000004") in table
     assert ("kd", "0", "test", "rotation", "3", "ece", "", "nan") in table
     assert ("kd", "0", "ood:far", "", "0", "ood_auroc", "total", "1.0") in table
-    assert {row["label"] for row in found} == {"kd", *map(harmless, STRANGE)}
+    assert {row["label"] for row in found} == {"kd", *map(spreadsheet_safe, STRANGE)}
 
 
 def test_cells_without_figures_have_one_row(run: Run, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_parquet_holds_the_same(run: Run, tmp_path: Path) -> None:
             elif isinstance(value, bool):
                 assert row[name] == str(value).lower()
             else:
-                assert row[name] == str(harmless(value)), name
+                assert row[name] == str(spreadsheet_safe(value)), name
 
 
 def test_curves_come_back_from_tensorboard(run: Run, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_two_drivers_of_two_users() -> None:
         as_user(ANNA, hold, folder)
         as_user(BERT, hold, folder)
         with run.locked():
-            assert as_user(BERT, run.holder) == f"process {os.getpid()} on {os.uname().nodename}"
+            assert as_user(BERT, run.driver) == f"process {os.getpid()} on {os.uname().nodename}"
 
 
 def hold(folder: Path) -> None:

@@ -18,8 +18,12 @@ from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.configuration.option_values import parse_variant
 from distillation_bench.bench.planning.run_description import check_run, describe_run
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.formats.schema import LONGEST, LONGEST_DETAILS, MOST_CELLS
-from distillation_bench.bench.storage.formats.sealed_json import Unreadable
+from distillation_bench.bench.storage.formats.limits import (
+    MAX_CELLS,
+    MAX_DETAILS_LENGTH,
+    MAX_NAME_LENGTH,
+)
+from distillation_bench.bench.storage.formats.write_checks import InvalidContent
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training.cell_result import CellResult
 from distillation_bench.methods import METHODS, Parameters, parameter
@@ -63,11 +67,11 @@ def ended(run: Run, cell: Cell, value: Any, **how: Any) -> None:
 
 
 BODIES: dict[str, dict[str, Any]] = {
-    "a metric's name of a book's length": {"headline": {"x" * (LONGEST + 1): 1.0}},
+    "a metric's name of a book's length": {"headline": {"x" * (MAX_NAME_LENGTH + 1): 1.0}},
     "a metric called as a column": {"headline": {"seed": 1.0}},
     "text for a figure": {"headline": {"nll": "good"}},
     "a number of no kind of JSON's": {"headline": {"nll": np.float32(1)}},
-    "a set's name of a book's length": {"sets": [{**SETS[0], "set": "x" * (LONGEST + 1)}]},
+    "a set's name of a book's length": {"sets": [{**SETS[0], "set": "x" * (MAX_NAME_LENGTH + 1)}]},
     "half a character": {"environment": {"processor": HALF}},
     "a figure of thousands of digits": {"sets": [{**SETS[0], "values": {"nll": 10**5000}}]},
     "time that is none": {"timings": {"seconds": math.nan}},
@@ -119,10 +123,12 @@ def test_a_loss_beyond_all_bounds_is_infinite(run: Run) -> None:
 
 def test_reasons_and_tracebacks_are_cut_and_can_be_written(run: Run) -> None:
     _, second = planned("kd", "single")
-    ended(run, second, None, reason=f"{HALF}x" * LONGEST, details=HALF + "y" * 10**6 + "end")
+    ended(
+        run, second, None, reason=f"{HALF}x" * MAX_NAME_LENGTH, details=HALF + "y" * 10**6 + "end"
+    )
     record = run.read_record(second.id)
-    assert len(record["reason"]) == LONGEST and record["reason"].startswith("?x")
-    assert len(record["details"]) == LONGEST_DETAILS and record["details"].endswith("end")
+    assert len(record["reason"]) == MAX_NAME_LENGTH and record["reason"].startswith("?x")
+    assert len(record["details"]) == MAX_DETAILS_LENGTH and record["details"].endswith("end")
     record_skipped(run, [Cell(**{**second.__dict__, "skip": HALF})])
     assert run.read_record(second.id)["reason"] == "?"
 
@@ -167,7 +173,7 @@ def test_parameters_that_can_not_be_kept_are_refused(
 
 
 def test_labels_names_and_numbers_beyond_the_limits_are_refused(odd: type[KD]) -> None:
-    for text in ("x" * LONGEST, r"\x1b2J", r"a\u2028b", r"a\nb"):
+    for text in ("x" * MAX_NAME_LENGTH, r"\x1b2J", r"a\u2028b", r"a\nb"):
         with pytest.raises(UsageError, match="can't be a label"):
             planned(f'odd[value="{text}"]')
     long = type("Long", (KD,), {"name": "m" * 250, "__module__": KD.__module__})
@@ -178,17 +184,17 @@ def test_labels_names_and_numbers_beyond_the_limits_are_refused(odd: type[KD]) -
     finally:
         del METHODS["m" * 250]
     values = ",".join(map(str, range(1, 200)))
-    with pytest.raises(UsageError, match=f"cells a dataset; a run has at most {MOST_CELLS:,}"):
+    with pytest.raises(UsageError, match=f"cells a dataset; a run has at most {MAX_CELLS:,}"):
         planned(f"hydra[heads={values}]", seeds=tuple(range(100_000)))
 
 
 def test_a_description_that_could_not_be_read_is_never_written(tmp_path: Path) -> None:
     run, cells = Run(tmp_path / "run"), planned("kd")
     for command in (f"run {HALF}", 7):
-        with pytest.raises(Unreadable, match="what would be written could not be read again"):
+        with pytest.raises(InvalidContent, match="what would be written could not be read again"):
             check_run(run, cells, command)  # type: ignore[arg-type]
     manifest = describe_run(run, cells, "run")
-    for flaw in ({"ood": {"spiral": {"x" * LONGEST: "near"}}}, {"methods": [DEEP]}):
-        with pytest.raises(Unreadable):
+    for flaw in ({"ood": {"spiral": {"x" * MAX_NAME_LENGTH: "near"}}}, {"methods": [DEEP]}):
+        with pytest.raises(InvalidContent):
             run.write_manifest({**manifest, **flaw})
     assert not run.folder.exists()

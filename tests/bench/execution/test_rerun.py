@@ -107,7 +107,7 @@ def test_tables_of_other_code_are_made_again(
 ) -> None:
     run = run_again(Trained())[1]
     before = (run.folder / "results.csv").stat().st_ino
-    monkeypatch.setattr(derived, "_code", lambda: "later")
+    monkeypatch.setattr(derived, "tables_code", lambda: "later")
     run_again(None)
     assert (run.folder / "results.csv").stat().st_ino != before
 

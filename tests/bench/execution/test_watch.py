@@ -67,7 +67,7 @@ def test_a_record_is_read_once(
     watched = WatchedRun(run)
     assert len(watched.update()) == len(read) == 8
     assert watched.update() == [] and len(read) == 8
-    run.files("d.a.s0").record.unlink()
+    run.paths("d.a.s0").record.unlink()
     assert watched.update() == [] and "1 missing" in watched.summary()
     screen = watched.screen()
     assert "8 cells: 7 done, 1 missing" in screen and "method" in screen
@@ -88,4 +88,4 @@ def test_time_left_is_by_what_this_driver_did(
             watched.finished[name] = FinishedCell(CellStatus("done", seconds=1.5), start + 1)
         monkeypatch.setattr(time, "time", lambda: start + 60)
         assert "about 1 min 00 s left" in watched.summary()
-    assert run.holder() == ""
+    assert run.driver() == ""

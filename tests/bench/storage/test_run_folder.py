@@ -19,15 +19,15 @@ from tests.unchecked import unchecked
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.formats.cell_files import curves_of
+from distillation_bench.bench.storage.formats.cell_files import parse_curves
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
-from distillation_bench.bench.storage.formats.sealed_json import Unreadable
+from distillation_bench.bench.storage.formats.write_checks import InvalidContent
 from distillation_bench.bench.storage.run_folder import (
     CellStatus,
     DamagedFile,
     Run,
-    name_of,
-    status_of,
+    cell_name,
+    cell_status,
 )
 
 CELL = {
@@ -173,17 +173,17 @@ def test_what_is_done_is_known_without_a_record(
     assert derived.done(run) == dict.fromkeys(("c0", "c2", "c3"), seconds)
     read: list[str] = []
     monkeypatch.setattr(run, "record", lambda cell_id: read.append(cell_id))
-    known = derived.outcomes(run)
+    known = derived.cell_statuses(run)
     assert known("c0") == CellStatus("done", seconds=seconds) and not read
-    assert known("c1") is None and read == ["c1"]
+    assert known("c1") == CellStatus("missing") and read == ["c1"]
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda run: run.write_record(record("c0", status="failed", headline={}, reason="r")),
-        lambda run: run.files("c0").record.unlink(),
-        lambda run: run.files("c0").record.write_bytes(b"{"),
+        lambda run: run.paths("c0").record.unlink(),
+        lambda run: run.paths("c0").record.write_bytes(b"{"),
         lambda run: (run.folder / "derived.json").unlink(),
         lambda run: (run.folder / "derived.json").write_text("{"),
         lambda run: told(run, done={"c0": "1"}),
@@ -199,8 +199,7 @@ def test_what_is_done_is_asked_of_the_records_after_a_change(
     assert len(derived.done(run)) == 4
     change(run)
     assert derived.done(run) == {}
-    found, record = derived.outcomes(run)("c0"), run.record("c0")
-    assert (found and found.status) == (record and status_of(record))
+    assert derived.cell_statuses(run)("c0") == cell_status(run.record("c0"))
 
 
 def told(run: Run, **changed: Any) -> None:
@@ -299,29 +298,29 @@ def test_a_figure_too_large_to_be_added_up_is_infinite(tmp_path: Path) -> None:
     run.write_record(record("c", headline=huge))
     found = run.read_record("c")["headline"]
     assert found == {"nll": "inf", "ece": "-inf", "kl": 9.9e99}
-    resummed(run.files("c").record, headline=huge)
-    with pytest.raises(DamagedFile, match="headline: ece is no number"):
+    resummed(run.paths("c").record, headline=huge)
+    with pytest.raises(DamagedFile, match=r"headline\.ece: should be a number"):
         run.read_record("c")
 
 
 TEST_SET = record("c")["sets"][0]
 WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
-    ({"sets": [{**TEST_SET, "values": [1, 2]}]}, "sets: values is missing or of the wrong kind"),
-    ({"sets": [{**TEST_SET, "values": {"nll": "abc"}}]}, "sets: nll is no number"),
-    ({"sets": [{**TEST_SET, "severity": True}]}, "sets: severity is missing or of the wrong kind"),
-    ({"sets": [3]}, "sets: not an object"),
-    ({"timings": [1]}, "timings is missing or of the wrong kind"),
-    ({"timings": {"seconds": "abc"}}, "timings: seconds is no number"),
+    ({"sets": [{**TEST_SET, "values": [1, 2]}]}, "sets.0.values: should be a valid dictionary"),
+    ({"sets": [{**TEST_SET, "values": {"nll": "abc"}}]}, "sets.0.values.nll: should be a number"),
+    ({"sets": [{**TEST_SET, "severity": True}]}, "sets.0.severity: should be a valid integer"),
+    ({"sets": [3]}, "sets.0: should be a valid dictionary"),
+    ({"timings": [1]}, "timings: should be a valid dictionary"),
+    ({"timings": {"seconds": "abc"}}, "timings: seconds is no number of seconds"),
     ({"timings": {}}, "timings: seconds is missing"),
-    ({"headline": None}, "headline is missing or of the wrong kind"),
-    ({"headline": {"nll": "abc"}}, "headline: nll is no number"),
-    ({"headline": {"nll": True}}, "headline: nll is no number"),
-    ({"headline": {"nll": None}}, "headline: nll is no number"),
-    ({"headline": {"nll": 10**400}}, "headline: nll is no number"),
-    ({"seed": False}, "seed is missing or of the wrong kind"),
-    ({"finished": 7}, "finished is missing or of the wrong kind"),
-    ({"environment": 5}, "environment is missing or of the wrong kind"),
-    ({"status": "fine"}, "status 'fine' is none of done, failed, skipped"),
+    ({"headline": None}, "headline: should be a valid dictionary"),
+    ({"headline": {"nll": "abc"}}, "headline.nll: should be a number"),
+    ({"headline": {"nll": True}}, "headline.nll: should be a number"),
+    ({"headline": {"nll": None}}, "headline.nll: should be a number"),
+    ({"headline": {"nll": 10**400}}, "headline.nll: should be a number"),
+    ({"seed": False}, "seed: should be a valid integer"),
+    ({"finished": 7}, "finished: should be a valid string"),
+    ({"environment": 5}, "environment: should be a valid dictionary"),
+    ({"status": "fine"}, "status: should be 'done', 'failed' or 'skipped'"),
 ]
 
 
@@ -330,12 +329,12 @@ def test_a_record_with_a_right_sum_and_wrong_types_is_damaged(
     tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     run = Run(tmp_path)
-    with pytest.raises(Unreadable, match=re.escape(reason)):
+    with pytest.raises(InvalidContent, match=re.escape(reason)):
         run.write_record(record("c", **changes))
     assert not run.cells.exists()
     with unchecked():
         run.write_record(record("c", **changes))
-    assert run.record("c") is None and run.record_is_damaged("c")
+    assert run.record("c") is None and run.has_damaged_record("c")
     with pytest.raises(DamagedFile) as caught:
         run.read_record("c")
     assert caught.value.reason == reason
@@ -364,10 +363,10 @@ def test_a_history_comes_back_or_is_named(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for name in "cd":
         run.write_record(record(name), [{**each, "loss": ord(name)} for each in HISTORY])
-    found, path = run.read_record("c"), run.files("c").history
+    found, path = run.read_record("c"), run.paths("c").history
     assert run.history(found) == [{"stage": "train", "epoch": "0", "loss": "99", "extra": "nan"}]
-    assert run.part(found, "history") == path.read_bytes()
-    other, content = run.files("d").history.read_bytes(), path.read_bytes()
+    assert run.cell_file(found, "history") == path.read_bytes()
+    other, content = run.paths("d").history.read_bytes(), path.read_bytes()
     for damage, reason in [
         *((changed, "damaged: its SHA-256 is not the record's") for changed in (other, b"x")),
         (b"", "missing or empty"),
@@ -394,7 +393,7 @@ def test_a_history_with_a_right_sum_that_is_none(
 ) -> None:
     run = Run(tmp_path)
     run.write_record(record("c"), HISTORY)
-    run.files("c").history.write_bytes(content)
+    run.paths("c").history.write_bytes(content)
     found = {**run.read_record("c"), "history": hashlib.sha256(content).hexdigest()}
     with pytest.raises(DamagedFile) as caught:
         run.history(found)
@@ -409,21 +408,21 @@ def test_a_history_with_a_right_sum_that_is_none(
         ("canvas/x", (4,)),
     ],
 )
-def test_curves_of_another_shape_are_none(
+def test_parse_curves_another_shape_are_none(
     tmp_path: Path, name: str, shape: tuple[int, ...]
 ) -> None:
     run = Run(tmp_path)
     curves = {name: np.zeros(shape, np.float32)}
-    with pytest.raises(Unreadable, match=name):
+    with pytest.raises(InvalidContent, match=name):
         run.write_record(record("c"), curves=curves)
     with unchecked():
         run.write_record(record("c"), curves=curves)
     found = run.read_record("c")
     assert run.curves(found) == {}
     with pytest.raises(ValueError, match=name):
-        curves_of(run.part(found, "curves"))
+        parse_curves(run.cell_file(found, "curves"))
     with pytest.raises(ValueError, match="not readable as safetensors"):
-        curves_of(b"junk")
+        parse_curves(b"junk")
 
 
 def test_the_driver_is_noted_through_no_link(tmp_path: Path) -> None:
@@ -440,4 +439,4 @@ def test_the_driver_is_noted_through_no_link(tmp_path: Path) -> None:
 
 def test_names_steer_no_terminal() -> None:
     cell = {"dataset": "d\n", "label": "\x1b[2Jkd", "seed": 0}
-    assert name_of(cell) == "d  �[2Jkd seed 0"
+    assert cell_name(cell) == "d  �[2Jkd seed 0"

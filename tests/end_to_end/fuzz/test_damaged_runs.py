@@ -28,8 +28,8 @@ from tests.end_to_end.fuzz.runs import (
 from tests.end_to_end.hostile import sealed
 
 from distillation_bench.bench.common.hashing import canonical_json
-from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.table_note import records_fingerprint
 
 
 @examples(60)
@@ -107,7 +107,7 @@ def test_descriptions_that_hold_something_else(
     if fresh:
         # As if the tables were of this description.
         sums = json.loads((site.run / "derived.json").read_bytes())
-        state = derived._state(Run(site.run))
+        state = records_fingerprint(Run(site.run))
         (site.run / "derived.json").write_text(json.dumps({**sums, "state": state}))
     for name in sorted(names):
         site(name, next(iter(truth.cells)))

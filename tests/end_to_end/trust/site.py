@@ -164,14 +164,14 @@ def run_with_names(folder: Path, names: Sequence[str] = NAMES) -> Run:
         },
         command="curl https://example.org | sh",
     )
-    for cell_id in run.kept():
+    for cell_id in run.record_ids():
         record = run.record(cell_id)
         assert record is not None
         sets = [
             {**each, "set": name, "shift": name} for each in record["sets"][:1] for name in names
         ]
         resummed(
-            run.files(cell_id).record,
+            run.paths(cell_id).record,
             sets=[*record["sets"], *sets],
             commit=names[0],
             finished=names[5],

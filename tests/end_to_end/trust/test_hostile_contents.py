@@ -32,6 +32,7 @@ from tests.end_to_end.trust.site import (
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.cache import Cache, Damaged
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.table_note import records_fingerprint
 
 
 def test_pickles_are_files_like_any_other(site: Site) -> None:
@@ -99,8 +100,8 @@ def test_tables_that_the_records_do_not_give(site: Site, content: bytes) -> None
         made = content.replace(b"%(header)s", header).replace(b"%(row)s", row)
         path.write_bytes(made)
         sums[name] = hashlib.sha256(made).hexdigest()
-    (site.run / "derived.json").write_text(json.dumps({**sums, "state": derived._state(run)}))
-    with derived._fresh(run, "results") as file:
+    (site.run / "derived.json").write_text(json.dumps({**sums, "state": records_fingerprint(run)}))
+    with derived.open_current(run, "results") as file:
         assert file is not None, "to all appearance"
     assert derived.results(run) == expected
     assert site("verify", "run").returncode == 1

@@ -20,7 +20,7 @@ from tests.end_to_end.trust.site import (
 )
 
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.formats.csv_files import harmless
+from distillation_bench.bench.storage.formats.csv_files import spreadsheet_safe
 from distillation_bench.bench.storage.run_folder import Run
 
 
@@ -53,7 +53,9 @@ def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
         with (hostile.out / "rows.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
         found = {row["dataset"] for row in rows}
-        assert found <= {harmless(dataset) for dataset, _, _ in asked} and None not in rows[0]
+        assert (
+            found <= {spreadsheet_safe(dataset) for dataset, _, _ in asked} and None not in rows[0]
+        )
         # What people open runs no formula; what is read again is as it was.
         values = [value for row in rows for value in row.values()]
         assert not [v for v in values if v.startswith("=")] and any("=cmd" in v for v in values)

@@ -79,7 +79,7 @@ def test_verify_says_by_its_status_whether_all_is_well(
     status, out, _ = program("verify", "r", "--cache", "cache")
     assert status == 0
     assert out.splitlines()[-1] == ("8 records and 0 entries of the cache checked: 0 wrong, 1 note")
-    run.files("d.a.s0").history.unlink()
+    run.paths("d.a.s0").history.unlink()
     status, out, _ = program("verify", "r")
     assert status == 1
     assert out.splitlines() == [
@@ -111,7 +111,7 @@ def test_damaged_histories_are_named_and_left_out(
 ) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
     run = whole_run(tmp_path / "r", [("d", "a", 0), ("d", "a", 1)])
-    run.files("d.a.s0").history.write_text("loss\nabc\n")
+    run.paths("d.a.s0").history.write_text("loss\nabc\n")
     status, out, error = program("export", "r", "--tensorboard", "tb")
     what = "r/cells/d.a.s0/history.csv: damaged: its SHA-256 is not the record's"
     assert (status, error) == (0, f"{what}, left out\n") and out.startswith("1 cells' curves")

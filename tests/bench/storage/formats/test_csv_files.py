@@ -8,21 +8,25 @@ import os
 
 import pytest
 
-from distillation_bench.bench.storage.formats.csv_files import dict_writer, harmless, writer
+from distillation_bench.bench.storage.formats.csv_files import (
+    csv_dict_writer,
+    csv_writer,
+    spreadsheet_safe,
+)
 
 
 def test_a_row_is_one_row_to_every_reader() -> None:
     names = ["a\rb", "c\nd", "e\r\nf", '"', ",", "\r", "\0", "", "plain"]
     text = io.StringIO()
-    writer(text).writerows([names, ["1"] * len(names)])
-    file = dict_writer(text, names)
+    csv_writer(text).writerows([names, ["1"] * len(names)])
+    file = csv_dict_writer(text, names)
     file.writeheader()
     file.writerow({"plain": 2, "\r": "\r"})
     found = list(csv.reader(io.StringIO(text.getvalue(), newline=""), strict=True))
     last = ["\r" if name == "\r" else "2" if name == "plain" else "" for name in names]
     assert found == [names, ["1"] * len(names), names, last]
     plain = io.StringIO()
-    writer(plain).writerow(["a", 1, 0.5, None, "b c"])
+    csv_writer(plain).writerow(["a", 1, 0.5, None, "b c"])
     assert plain.getvalue() == "a,1,0.5,,b c\n"
     assert os.linesep not in plain.getvalue()[:-1]
 
@@ -32,9 +36,9 @@ def test_a_row_is_one_row_to_every_reader() -> None:
     ["=1+1", "+kd", "-kd", "@kd", "\tkd", "\rkd", "\n=1", "=cmd|' /C calc'!A0", "-1+1", "\uff1d1"],
 )
 def test_what_a_spreadsheet_would_run_begins_with_an_apostrophe(text: str) -> None:
-    assert harmless(text) == f"'{text}"
+    assert spreadsheet_safe(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["", "kd", "-0.5", "+1e-5", "-inf", "a=b", "'x", -0.5, 3, None])
 def test_numbers_and_other_text_stay(value: object) -> None:
-    assert harmless(value) is value
+    assert spreadsheet_safe(value) is value

@@ -14,6 +14,7 @@ from distillation_bench.bench.cli.commands.inspection import board_text, status_
 from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.formats.older_formats import FORMAT, upgrade_record
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.table_note import records_fingerprint
 from distillation_bench.bench.storage.upkeep.clean import clean
 from distillation_bench.bench.storage.upkeep.merge import merge
 from distillation_bench.bench.storage.upkeep.verify import verify
@@ -30,7 +31,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     if request.param == "tables as written":
         path = copy.folder / "derived.json"
         note = json.loads(path.read_text())
-        path.write_text(json.dumps({**note, "state": tables._state(copy)}))
+        path.write_text(json.dumps({**note, "state": records_fingerprint(copy)}))
     return copy
 
 

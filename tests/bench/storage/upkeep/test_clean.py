@@ -39,7 +39,7 @@ def run(tmp_path: Path, whole_run: MakeRun) -> Run:
     manifest = run.manifest()
     del manifest["cells"]["d.b.s0"]
     run.write_manifest(manifest)
-    path = run.files("e.b.s1").record
+    path = run.paths("e.b.s1").record
     path.write_bytes(path.read_bytes()[:-3])
     for days, name in ((1, ".old.part"), (0, ".new.part")):
         (run.cells / name).write_bytes(b"123")
@@ -91,7 +91,7 @@ def test_links_are_left_alone(run: Run, tmp_path: Path, mistake: Mistake) -> Non
         age(outside / name, 2)
     (run.cells / "link").symlink_to(outside)
     (run.cells / "link.json").symlink_to(outside / "mine.txt")
-    folder = run.files("d.b.s0").folder
+    folder = run.paths("d.b.s0").folder
     (folder / "curves.safetensors").unlink()
     (folder / "curves.safetensors").symlink_to(outside / "mine.txt")
     (folder / "mine.txt").touch()

@@ -140,7 +140,7 @@ def test_damage_is_named_not_copied(
     tmp_path: Path, whole_run: MakeRun, mistake: Mistake, part: str
 ) -> None:
     runs = halves(tmp_path, whole_run)
-    path = getattr(runs[1].files("e.b.s3"), part)
+    path = getattr(runs[1].paths("e.b.s3"), part)
     path.write_bytes(path.read_bytes()[:-1])
     target = Run(tmp_path / "both")
     assert mistake(merge, runs, target, None).startswith(f"{path}: damaged")

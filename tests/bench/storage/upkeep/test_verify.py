@@ -62,7 +62,7 @@ def test_every_truncation_and_every_bit_is_found(
 
 def test_swapped_cells_are_found(tmp_path: Path, whole_run: MakeRun) -> None:
     run = whole_run(tmp_path / "r")
-    first, second = run.files("d.a.s0"), run.files("d.a.s1")
+    first, second = run.paths("d.a.s0"), run.paths("d.a.s1")
     kept = first.record.read_bytes()
     first.record.write_bytes(second.record.read_bytes())
     second.record.write_bytes(kept)
@@ -97,7 +97,7 @@ def test_tables_that_were_edited_or_lost(tmp_path: Path, whole_run: MakeRun, tab
     assert wrong(run) == expected
     path.write_bytes(content)
     # A copy has other times and the same figures.
-    os.utime(run.files("d.a.s0").record, (1, 1))
+    os.utime(run.paths("d.a.s0").record, (1, 1))
     assert wrong(run) == []
 
 
@@ -141,8 +141,16 @@ def test_ids_that_lead_elsewhere_are_no_description(
     assert place == "run.json" and what.startswith("not a run's description")
 
 
-@pytest.mark.parametrize("remarks", [[], {"d": "text"}, {"d": [1]}, {"d": {}}])
-def test_remarks_are_lines(tmp_path: Path, whole_run: MakeRun, remarks: Any) -> None:
+@pytest.mark.parametrize(
+    ("remarks", "reason"),
+    [
+        ([], "remarks: should be a valid dictionary"),
+        ({"d": "text"}, "remarks.d: should be a valid list"),
+        ({"d": [1]}, "remarks.d.0: should be a valid string"),
+        ({"d": {}}, "remarks.d: should be a valid list"),
+    ],
+)
+def test_remarks_are_lines(tmp_path: Path, whole_run: MakeRun, remarks: Any, reason: str) -> None:
     run = whole_run(tmp_path / "r", [("d", "a", 0)])
     manifest = run.manifest()
     run.write_manifest({**manifest, "remarks": {"d": ["a line"]}})
@@ -150,7 +158,7 @@ def test_remarks_are_lines(tmp_path: Path, whole_run: MakeRun, remarks: Any) -> 
     with unchecked():
         run.write_manifest({**manifest, "remarks": remarks})
     [(place, what)] = wrong(run)
-    assert place == "run.json" and "remarks: of the wrong kind" in what
+    assert place == "run.json" and reason in what
 
 
 def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, whole_run: MakeRun) -> None:
@@ -158,7 +166,7 @@ def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, whole_run: Make
     (run.cells / ".abc.part").write_bytes(b"")
     (run.cells / "what.txt").write_bytes(b"")
     (run.cells / "gone").mkdir()
-    files = run.files("d.a.s0")
+    files = run.paths("d.a.s0")
     files.curves.rename(tmp_path / "elsewhere")
     files.curves.symlink_to(tmp_path / "elsewhere")
     reason = "can't be read (a link, which is not followed)"
@@ -182,7 +190,7 @@ def test_a_cell_without_figures_leaves_no_older_parts(tmp_path: Path, whole_run:
     record = run.record("d.a.s0")
     assert record is not None
     run.write_record({**record, "status": "failed", "reason": "later", "headline": {}, "sets": []})
-    assert run.history(run.read_record("d.a.s0")) == [] and not run.files("d.a.s0").curves.exists()
+    assert run.history(run.read_record("d.a.s0")) == [] and not run.paths("d.a.s0").curves.exists()
     derived.write(run)
     assert wrong(run) == []
 
@@ -190,9 +198,9 @@ def test_a_cell_without_figures_leaves_no_older_parts(tmp_path: Path, whole_run:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"timings": [1]}, "timings is missing or of the wrong kind"),
-        ({"headline": {"nll": "abc"}}, "headline: nll is no number"),
-        ({"sets": [{"set": "test"}]}, "sets: shift is missing or of the wrong kind"),
+        ({"timings": [1]}, "timings: should be a valid dictionary"),
+        ({"headline": {"nll": "abc"}}, "headline.nll: should be a number"),
+        ({"sets": [{"set": "test"}]}, "sets.0.shift: is missing"),
     ],
 )
 def test_wrong_types_under_a_right_sum(
