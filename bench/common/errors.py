@@ -16,10 +16,10 @@ class CacheFault(OSError):
 
 def nearest(word: str, names: Iterable[str]) -> str:
     """Return `; did you mean …?` or the list of names, as the end of an error message."""
-    known = sorted(names)
+    choices = sorted(names)
     # Capitals are the most common mistake, and differ as much as any other letters.
-    lower = {name.lower(): name for name in known}
+    lower = {name.lower(): name for name in choices}
     close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {lower[close[0]]!r}?"
-    return f"; there is {', '.join(known)}" if known else ""
+    return f"; there is {', '.join(choices)}" if choices else ""

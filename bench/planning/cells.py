@@ -87,7 +87,7 @@ class Cell:
 
 
 def make_cells(config: Config, root: Path = DATA_ROOT, device: str = "cpu") -> list[Cell]:
-    """Return all cells of a configuration, each once, in the order of the configuration.
+    """Return the cells of a configuration, without duplicates and in its order.
 
     Args:
         config: what to run.
@@ -190,7 +190,7 @@ def _check_some_can_run(cells: Sequence[Cell]) -> None:
 
 
 class _Grid:
-    """Cells, each once; a label is one variant on a dataset, and one method in the whole run."""
+    """Cells without duplicates; a label is one variant on a dataset and one method in a run."""
 
     def __init__(self) -> None:
         self.cells: dict[str, Cell] = {}
@@ -224,7 +224,7 @@ def _cells_of(
     values: Mapping[str, Any],
     teachers: Sequence[TeacherPlan],
 ) -> Iterator[Cell]:
-    """Yield a cell for each teacher; they have one recipe and the same evaluation sources."""
+    """Yield one cell for each teacher; all teachers have the same recipe and sources."""
     parameters = resolve_parameters(method, dataset, values, variant)
     label = label_of(variant, {name: parameters[name] for name in values})
     recipe, data = teachers[0].recipe, teachers[0].data

@@ -95,7 +95,7 @@ def sources_of(dataset: type[Dataset], config: Config, root: Path) -> Evaluation
         sets = tuple(OODSet(name, group) for name, group in dataset.ood_groups.items())
         return EvaluationSources(sets)
     texts = dict.fromkeys(config.ood or dataset.ood_groups)
-    # An OOD set of several datasets may be one of them, and is none for itself.
+    # A dataset of the configuration can be an OOD set of the others, but not of itself.
     others = (text for text in texts if without_group(text) != dataset.name)
     sets = tuple(_ood_set(text, dataset, root) for text in others)
     absent = next((ood for ood in sets if ood.absent), None)

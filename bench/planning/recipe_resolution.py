@@ -1,4 +1,4 @@
-"""The recipe of each dataset: its own values, those of the configuration over them, checked."""
+"""The recipe of each dataset: its own values, overridden by those of the configuration."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _location(config: Config, dataset: str, *names: str) -> str:
     starts = (f"recipes.{dataset}", "recipe")
     candidates = [f"{start}.{path}" for path in paths for start in starts]
     candidates.append(f"recipes.{dataset}")
-    known = (config.locations[path] for path in candidates if path in config.locations)
-    return next(known, "--set")
+    locations = (config.locations[path] for path in candidates if path in config.locations)
+    return next(locations, "--set")
 
 
 class _BadNetwork(Exception):

@@ -34,7 +34,7 @@ class DurationEstimator:
         return next((mean for mean in means if mean is not None), None)
 
     def total(self, counts: Mapping[JobKind, int]) -> float:
-        """Return the seconds of so many jobs of each kind, run in turn; 0 for unknown kinds."""
+        """Return the seconds of jobs, counted by kind, that run in turn; unknown kinds take 0."""
         return sum(count * (self.guess(kind) or 0.0) for kind, count in counts.items())
 
 

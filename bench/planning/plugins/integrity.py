@@ -176,7 +176,7 @@ def _codes(module: ModuleType) -> dict[str, list[CodeType]]:
 _WRAPPED = ("__wrapped__", "func", "wrapped")
 """What decorators call the function that they wrap: functools', cached properties, pydantic's."""
 _MAX_DECORATORS = 20
-"""Around one function; two decorators can wrap each other."""
+"""The largest number of decorators of one function; two can wrap each other."""
 
 
 def functions_of(value: Any) -> list[FunctionType]:

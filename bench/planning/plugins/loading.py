@@ -85,7 +85,7 @@ def _load(plugin: Plugin) -> Plugin:
             _import(module, paths[module], plugin.digest)
     _check_modules(plugin, paths)
     loaded = replace(plugin, files=(*plugin.files, *_further_files(plugin, before)))
-    for earlier in [known for known in _loaded if known.path == plugin.path]:
+    for earlier in [key for key in _loaded if key.path == plugin.path]:
         del _loaded[earlier]
     _loaded[plugin] = _loaded[loaded] = loaded
     return loaded
@@ -150,7 +150,7 @@ def _check_modules(plugin: Plugin, paths: Mapping[str, Path]) -> None:
 
 def _further_files(plugin: Plugin, before: set[str]) -> list[PluginFile]:
     """Return the files of modules whose import the plugin's source does not show."""
-    known = {file.path for file in plugin.files}
+    planned = {file.path for file in plugin.files}
     files = {}
     for name in set(sys.modules) - before:
         path = Path(getattr(sys.modules[name], "__file__", None) or "")
@@ -158,6 +158,6 @@ def _further_files(plugin: Plugin, before: set[str]) -> list[PluginFile]:
         if not path.is_absolute() or not path.is_file() or is_of_suite(name):
             continue
         path = path.resolve()
-        if str(path) not in known and is_own(name, path):
+        if str(path) not in planned and is_own(name, path):
             files[str(path)] = PluginFile(name, str(path), content_digest(path))
     return [files[path] for path in sorted(files)]

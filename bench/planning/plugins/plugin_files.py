@@ -186,7 +186,7 @@ def content_digest(path: Path) -> str:
 
 
 def _check_neighbours(folder: Path, file: PluginFile) -> None:
-    """Raise UsageError if a file imports a name that a file beside the plugin has in vain."""
+    """Raise UsageError if an import gives another module than the file beside the plugin."""
     path = Path(file.path)
     for name in {module.partition(".")[0] for module in imported_modules(file.module, path)}:
         candidates = (folder / f"{name}.py", folder / name / "__init__.py")
@@ -194,5 +194,5 @@ def _check_neighbours(folder: Path, file: PluginFile) -> None:
         if neighbour is None or is_of_suite(name) or is_suite_folder(neighbour):
             continue
         if (imported := file_of(name)) != neighbour:
-            other = imported or "Python's own"
-            raise UsageError(f"{path}: imports {name}, which is {other}; rename {neighbour}")
+            actual = imported or "Python's own"
+            raise UsageError(f"{path}: imports {name}, which is {actual}; rename {neighbour}")
