@@ -1,4 +1,4 @@
-"""What `--device` names, and which worker computes where."""
+"""The devices of `--device`, those of workers, and the number of cores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NONSENSE = ["", "gpu", "CPU", "cuda:", "cuda:a", "cuda:0,", "cuda:-1", "cpu:0", 
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """gpus(n): a machine with so many, and the driver's file."""
+    """gpus(n): a machine with n GPUs and the file of their driver."""
 
     def pretend(count: int) -> None:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
@@ -57,7 +57,7 @@ def test_devices_by_name(
     ("text", "count", "seen"),
     [("cuda", 0, "no GPU"), ("cuda:0", 0, "no GPU"), ("cuda:0,1", 1, "1 GPU"), ("cuda:2", 2, "2")],
 )
-def test_a_device_that_is_not_there(
+def test_a_missing_device_is_refused(
     text: str, count: int, seen: str, gpus: Callable[[int], None], mistake: Mistake
 ) -> None:
     gpus(count)
@@ -65,7 +65,7 @@ def test_a_device_that_is_not_there(
     assert message.startswith(f"--device {text}: torch sees {seen}")
 
 
-def test_a_driver_without_a_gpu_is_a_cpu(
+def test_a_driver_without_a_gpu_means_cpu(
     gpus: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpus(0)
@@ -74,7 +74,7 @@ def test_a_driver_without_a_gpu_is_a_cpu(
 
 
 @pytest.mark.parametrize("text", NONSENSE)
-def test_what_is_no_device_is_named(
+def test_an_invalid_device_is_reported(
     text: str, gpus: Callable[[int], None], mistake: Mistake
 ) -> None:
     gpus(4)
@@ -82,28 +82,28 @@ def test_what_is_no_device_is_named(
 
 
 def device_after(seconds: float) -> str:
-    """Run by a worker: its device."""
+    """Return the device of the worker that calls this."""
     time.sleep(seconds)
     return os.environ[DEVICE_VARIABLE]
 
 
-def test_workers_side_by_side_have_devices_of_their_own() -> None:
+def test_workers_at_the_same_time_have_different_devices() -> None:
     executor = LocalExecutor(3, None, ["cuda:0", "cuda:1"])
     try:
         together = [executor.submit(device_after, 1.0) for _ in range(3)]
-        found = sorted(future.result(60) for future in together)
-        assert found == ["cuda:0", "cuda:0", "cuda:1"]
-        # One that fails gives its device back, too.
+        devices = sorted(future.result(60) for future in together)
+        assert devices == ["cuda:0", "cuda:0", "cuda:1"]
+        # A job that fails releases its device too.
         for _ in range(4):
             with pytest.raises(JobFailed):
                 executor.submit(int, "x").result(60)
         together = [executor.submit(device_after, 0.5) for _ in range(3)]
-        assert sorted(future.result(60) for future in together) == found
+        assert sorted(future.result(60) for future in together) == devices
     finally:
         executor.stop()
 
 
-def test_this_process_has_the_one_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_uses_the_device_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DEVICE_VARIABLE, "cuda:1")
     assert process_device() == torch.device("cuda:1")
     monkeypatch.delenv(DEVICE_VARIABLE)
@@ -174,12 +174,12 @@ def test_cores_within_a_quota(
 
 
 def test_cores_of_a_real_control_group() -> None:
-    """One that has half a core, within that of this process, which an own reading must find."""
+    """A new group within that of this process, with a quota of half a core."""
     group = Path(f"/sys/fs/cgroup/cpu/bench-{os.getpid()}")
     try:
         group.mkdir()
     except OSError as error:
-        pytest.skip(f"no control group with a quota can be made here: {error}")
+        pytest.skip(f"no control group with a quota can be made on this machine: {error}")
     try:
         (group / "cpu.cfs_quota_us").write_text("50000")
         code = "from distillation_bench.bench.common.devices import cores; print(cores())"

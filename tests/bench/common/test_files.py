@@ -1,4 +1,4 @@
-"""What is opened in a folder from a stranger, and what is replaced in it."""
+"""Reading and writing in a folder from another person, and files that appear as a whole."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
     (folder / "a/b").mkdir(parents=True)
     (folder / "a/b/c").write_bytes(b"mine")
     assert read_regular(folder / "a/b/c", folder) == b"mine"
-    for place in ("a/b/c", "a/b", "a"):
-        plant(kind, folder / place, outside)
+    for name in ("a/b/c", "a/b", "a"):
+        plant(kind, folder / name, outside)
         with in_time(5), pytest.raises(OSError) as caught:
             read_regular(folder / "a/b/c", folder)
         assert caught.value.strerror and caught.value.filename
 
 
-def test_a_folder_may_be_a_link_but_what_is_in_it_may_not(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there/file").write_bytes(b"mine")
-    (tmp_path / "here").symlink_to("there")
-    (tmp_path / "there/link").symlink_to("file")
-    assert read_regular(tmp_path / "here/file", tmp_path / "here") == b"mine"
-    # Even to a file beside it: where a link leads may change.
+def test_links_are_followed_to_a_folder_but_not_within_it(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target/file").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to("target")
+    (tmp_path / "target/inner").symlink_to("file")
+    assert read_regular(tmp_path / "link/file", tmp_path / "link") == b"mine"
+    # Not even to a file of the same folder: the target of a link may change.
     with pytest.raises(OSError, match="a link, which is not followed"):
-        read_regular(tmp_path / "here/link", tmp_path / "here")
+        read_regular(tmp_path / "link/inner", tmp_path / "link")
     with pytest.raises(OSError, match="a link, which is not followed"):
-        read_regular(tmp_path / "here/file", tmp_path)
+        read_regular(tmp_path / "link/file", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../secret", "a/../../secret", ""])
-def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+def test_a_path_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret").write_bytes(b"1")
     (tmp_path / "run/a").mkdir(parents=True)
     with (
@@ -55,12 +55,12 @@ def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PLANTS if kind != "folder"])
-def test_folders_are_made_in_the_place_of_what_is_none(tmp_path: Path, kind: str) -> None:
+def test_a_new_folder_replaces_links_and_files(tmp_path: Path, kind: str) -> None:
     outside, folder = outside_of(tmp_path), tmp_path / "run"
     before = sorted(path.name for path in outside.rglob("*"))
     make_folder(folder / "a/b", folder)
-    for place in ("a/b", "a"):
-        plant(kind, folder / place, outside)
+    for name in ("a/b", "a"):
+        plant(kind, folder / name, outside)
         make_folder(folder / "a/b", folder)
         assert (folder / "a/b").is_dir()
         assert not (folder / "a").is_symlink() and not (folder / "a/b").is_symlink()

@@ -1,4 +1,4 @@
-"""A cache of several users: locks that all can take, files as the umask has them."""
+"""A cache that several users share: locks that all can take, files that follow the umask."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OURS, STICKY = 0o2775, 0o1777
 
 
 def make(folder: Path, content: int) -> None:
-    """What a task does that makes an entry."""
+    """Make an entry of the cache, as a job does."""
     cache = Cache(folder)
     with cache.lock("k"):
         cache.save("k", {"x": np.array([content])}, {})
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o002, 0o007])
-def test_each_can_make_and_remove_an_entry(umask: int) -> None:
+def test_every_user_can_make_and_remove_an_entry(umask: int) -> None:
     with shared_folder(OURS) as folder:
         for user, content in ((ANNA, 1), (BERT, 2), (ANNA, 3)):
             as_user(user, make, folder, content, umask=umask)
@@ -52,7 +52,7 @@ def remove(folder: Path) -> None:
     Cache(folder).remove("k")
 
 
-def test_where_each_removes_their_own() -> None:
+def test_a_sticky_folder_where_users_remove_only_their_own_files() -> None:
     with shared_folder(STICKY) as folder:
         as_user(ANNA, make, folder, 1)
         as_user(BERT, remove, folder)
@@ -64,7 +64,7 @@ def take(path: Path) -> None:
     acquire(path, timeout=0)()
 
 
-def test_a_lock_that_others_can_only_read_is_one() -> None:
+def test_a_lock_file_that_is_readable_only_can_be_locked() -> None:
     with shared_folder(OURS) as folder:
         lock = folder / "k.lock"
         lock.touch(0o644)
@@ -76,7 +76,7 @@ def test_a_lock_that_others_can_only_read_is_one() -> None:
         as_user(BERT, take, lock)
 
 
-def test_two_drivers_of_two_users() -> None:
+def test_drivers_of_two_users_exclude_each_other() -> None:
     with shared_folder(OURS) as folder:
         run = Run(folder)
         as_user(ANNA, hold, folder)
@@ -90,7 +90,7 @@ def hold(folder: Path) -> None:
         pass
 
 
-def test_what_cannot_be_read_or_written_is_a_fault_of_the_cache() -> None:
+def test_an_inaccessible_entry_is_a_fault_of_the_cache() -> None:
     with shared_folder(OURS) as folder:
         as_user(ANNA, make, folder, 1, umask=0o077)
         for ask in (Cache(folder).sound, Cache(folder).has, Cache(folder).load, Cache(folder).note):

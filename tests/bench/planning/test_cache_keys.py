@@ -1,4 +1,4 @@
-"""Keys are content: what changes arrays changes their key, and nothing else does."""
+"""Keys depend on content: whatever changes arrays changes their key, and nothing else does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = "[size=8]"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """A folder of class folders."""
+    """A folder of images, with one folder for each class."""
     write_classes(tmp_path / "images")
     yield tmp_path / "images"
     folder_dataset.cache_clear()
@@ -53,8 +53,8 @@ def keys(cell: Cell) -> dict[str, str]:
     }
 
 
-def changed(one: Cell, other: Cell) -> set[str]:
-    return {name for name, key in keys(one).items() if keys(other)[name] != key}
+def changed(before: Cell, after: Cell) -> set[str]:
+    return {name for name, key in keys(before).items() if keys(after)[name] != key}
 
 
 ALL = {"splits", "sets", "weights", "outputs", "cell"}
@@ -79,12 +79,12 @@ ALL = {"splits", "sets", "weights", "outputs", "cell"}
         ({"ood": ("uniform-noise",)}, {"sets", "outputs", "cell"}),
     ],
 )
-def test_what_each_value_changes(root: Path, changes: dict[str, Any], expected: set[str]) -> None:
+def test_keys_that_a_value_changes(root: Path, changes: dict[str, Any], expected: set[str]) -> None:
     name = f"folder:{root}{SIZE}"
     assert changed(planned(name), planned(name, **changes)) == expected
 
 
-def test_pieces_count_where_they_are_computed_at_once(root: Path) -> None:
+def test_pieces_change_keys_if_they_are_computed_as_one_batch(root: Path) -> None:
     name, network = f"folder:{root}{SIZE}", {"batching": "vmap"}
     whole, cut = planned(name, network=network), planned(name, network=network, piece=2)
     assert changed(whole, cut) == {"weights", "outputs", "cell"}
@@ -116,7 +116,7 @@ def new_file(root: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [changed_file, new_file])
-def test_a_changed_folder_is_another(root: Path, change: Callable[[Path], None]) -> None:
+def test_a_changed_folder_has_other_keys(root: Path, change: Callable[[Path], None]) -> None:
     name = f"folder:{root}{SIZE}"
     before = planned(name)
     change(root)
@@ -124,7 +124,7 @@ def test_a_changed_folder_is_another(root: Path, change: Callable[[Path], None])
     assert changed(before, planned(name)) == ALL
 
 
-def test_a_folder_of_ood_images_counts_by_its_content(root: Path, tmp_path: Path) -> None:
+def test_keys_depend_on_the_content_of_an_ood_folder(root: Path, tmp_path: Path) -> None:
     name, other = f"folder:{root}{SIZE}", tmp_path / "other"
     write_images(other, 4)
     before = planned(name, (f"folder:{other}",))
@@ -133,7 +133,7 @@ def test_a_folder_of_ood_images_counts_by_its_content(root: Path, tmp_path: Path
     assert changed(before, planned(name, (f"folder:{other}",))) == {"sets", "outputs", "cell"}
 
 
-def test_a_sets_group_changes_figures_but_no_array(root: Path) -> None:
+def test_the_group_of_an_ood_set_changes_metrics_but_no_array(root: Path) -> None:
     name = f"folder:{root}{SIZE}"
     far, near = planned(name, ("uniform-noise",)), planned(name, ("near:uniform-noise",))
     assert changed(far, near) == {"cell"}

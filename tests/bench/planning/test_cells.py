@@ -1,4 +1,4 @@
-"""Cells and keys depend on what is asked for, and on nothing else."""
+"""Cells and their ids depend on the configuration, and on nothing else."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Plan = Callable[..., list[Cell]]
 LABELLED = Variant("kd", {"a": [0.4]}, label="mine")
 
 
-def one(cells: list[Cell]) -> Cell:
+def only(cells: list[Cell]) -> Cell:
     (cell,) = cells
     return cell
 
 
-def test_datasets_times_variants_times_seeds_each_once(cells: Plan) -> None:
+def test_cells_are_datasets_times_variants_times_seeds_without_duplicates(cells: Plan) -> None:
     planned = cells("kd", "hydra+[heads=2,3]", datasets=["spiral", "sine"], seeds=[0, 1])
     names = [(cell.dataset, cell.label, cell.seed) for cell in planned]
     assert len(set(names)) == len(names) == 2 * 3 * 2
@@ -33,12 +33,12 @@ def test_datasets_times_variants_times_seeds_each_once(cells: Plan) -> None:
     assert {cell.id for cell in again} == {cell.id for cell in planned}
 
 
-def test_ids_are_free_of_the_working_directory(
+def test_ids_do_not_depend_on_the_working_directory(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = one(cells()).id
+    before = only(cells()).id
     monkeypatch.chdir(tmp_path)
-    assert one(cells()).id == before
+    assert only(cells()).id == before
 
 
 @pytest.mark.parametrize(
@@ -53,42 +53,42 @@ def test_ids_are_free_of_the_working_directory(
     ],
 )
 def test_what_changes_a_cell(cells: Plan, changes: dict[str, Any]) -> None:
-    assert one(cells(**changes)).id != one(cells()).id
+    assert only(cells(**changes)).id != only(cells()).id
 
 
 def test_a_parameter_changes_the_cell_but_not_its_teacher(cells: Plan) -> None:
-    plain, changed = one(cells()), one(cells("kd[a=0.3]"))
+    plain, changed = only(cells()), only(cells("kd[a=0.3]"))
     assert changed.id != plain.id and changed.teacher == plain.teacher
     assert changed.label == "kd[a=0.3]"
 
 
 def test_students_values_do_not_change_the_teacher(cells: Plan) -> None:
-    plain = one(cells()).teacher.key
-    assert one(cells(recipe={"student_weight_decay": 0.5})).teacher.key == plain
+    plain = only(cells()).teacher.key
+    assert only(cells(recipe={"student_weight_decay": 0.5})).teacher.key == plain
     network = {"family": "mlp", "member": [100] * 4, "core": [5], "head": [5]}
-    assert one(cells(recipe={"network": network})).teacher.key == plain
-    assert one(cells(recipe={"weight_decay": 0.5})).teacher.key != plain
-    assert one(cells(recipe={"members": 6})).teacher.key != plain
+    assert only(cells(recipe={"network": network})).teacher.key == plain
+    assert only(cells(recipe={"weight_decay": 0.5})).teacher.key != plain
+    assert only(cells(recipe={"members": 6})).teacher.key != plain
 
 
-def test_how_the_ensemble_is_cut_changes_nothing(cells: Plan) -> None:
-    cut = one(cells(recipe={"piece": 2}))
-    assert cut.id == one(cells()).id
+def test_pieces_of_the_ensemble_do_not_change_the_cell(cells: Plan) -> None:
+    cut = only(cells(recipe={"piece": 2}))
+    assert cut.id == only(cells()).id
     assert [list(piece) for piece in cut.teacher.pieces] == [[0, 1], [2, 3], [4]]
 
 
-def test_integers_are_floats_where_floats_are_meant(cells: Plan) -> None:
-    assert one(cells("kd[a=1]")).id == one(cells("kd[a=1.0]")).id
-    assert one(cells(recipe={"clip": 5})).id == one(cells(recipe={"clip": 5.0})).id
+def test_integers_count_as_floats_where_a_float_is_expected(cells: Plan) -> None:
+    assert only(cells("kd[a=1]")).id == only(cells("kd[a=1.0]")).id
+    assert only(cells(recipe={"clip": 5})).id == only(cells(recipe={"clip": 5.0})).id
 
 
-def test_a_schedule_has_one_form(cells: Plan) -> None:
-    written = one(cells("hydra+[lam=linear( 0,4.0 , 50,150)]"))
-    assert written.id == one(cells("hydra+[lam=linear(0, 4, 50, 150)]")).id
+def test_a_schedule_has_one_canonical_form(cells: Plan) -> None:
+    written = only(cells("hydra+[lam=linear( 0,4.0 , 50,150)]"))
+    assert written.id == only(cells("hydra+[lam=linear(0, 4, 50, 150)]")).id
     assert written.label == "hydra+[lam=linear(0,4,50,150)]"
 
 
-def test_the_datasets_defaults_are_the_original_codes(cells: Plan) -> None:
+def test_defaults_of_toy_datasets_are_those_of_the_original_code(cells: Plan) -> None:
     spiral, sine = cells("hydra+", datasets=["spiral", "sine"])
     assert (spiral.parameters["temperature"], sine.parameters["temperature"]) == (3, 1)
     assert (spiral.recipe.learning_rate, sine.recipe.learning_rate) == (0.01, 0.05)
@@ -96,14 +96,14 @@ def test_the_datasets_defaults_are_the_original_codes(cells: Plan) -> None:
     assert spiral.recipe.student_weight_decay == sine.recipe.student_weight_decay == 1e-8
 
 
-def test_a_refused_task_is_skipped_among_others(cells: Plan) -> None:
+def test_a_method_skips_a_task_that_it_refuses(cells: Plan) -> None:
     skipped = {cell.dataset: cell.skip for cell in cells("endd", datasets=["spiral", "sine"])}
     assert skipped["spiral"] == "" and "Dirichlet" in skipped["sine"]
     with pytest.raises(UsageError, match="nothing can be run: endd on sine"):
         cells("endd", datasets=["sine"])
 
 
-def test_a_label_of_its_own(cells: Plan) -> None:
+def test_a_variant_may_have_a_label(cells: Plan) -> None:
     variant = Variant("hydra", {"heads": [2, 3], "phases": [1]}, label="mine")
     assert [cell.label for cell in cells(variant)] == ["mine[heads=2]", "mine[heads=3]"]
 
@@ -130,7 +130,7 @@ def test_a_label_of_its_own(cells: Plan) -> None:
         ([LABELLED, Variant("kd", {"a": [0.3]}, label="mine")], {}, "has the label 'mine'"),
     ],
 )
-def test_mistakes_are_named(
+def test_mistakes_are_reported(
     cells: Plan,
     mistake: Callable[..., str],
     methods: list[str],
@@ -140,7 +140,7 @@ def test_mistakes_are_named(
     assert message in mistake(lambda: cells(*methods, **keywords))
 
 
-def test_a_timeout_is_meant_for_cells_alone(cells: Plan, tmp_path: Path) -> None:
+def test_the_timeout_applies_to_cells_only(cells: Plan, tmp_path: Path) -> None:
     planned = cells("kd", "hydra", seeds=[0, 1], recipe={"piece": 2})
     jobs = training_jobs(planned, Cache(tmp_path))
     assert {job.name.split()[0] for job in jobs} == {"teacher", "cell"}
@@ -160,12 +160,12 @@ def test_a_teacher_of_one_piece_is_one_job(cells: Plan, tmp_path: Path) -> None:
 
 def test_only_teachers_of_several_pieces_are_joined(cells: Plan) -> None:
     """The outputs of a single piece are the teacher's; a join would remove them."""
-    JoinTeacher(one(cells("kd", recipe={"piece": 2})).teacher)
+    JoinTeacher(only(cells("kd", recipe={"piece": 2})).teacher)
     with pytest.raises(ValueError, match="not joined"):
-        JoinTeacher(one(cells("kd", recipe={"members": 2})).teacher)
+        JoinTeacher(only(cells("kd", recipe={"members": 2})).teacher)
 
 
-def test_a_files_digest_is_its_meaning(tmp_path: Path) -> None:
+def test_the_digest_of_a_file_ignores_comments_docstrings_and_layout(tmp_path: Path) -> None:
     versions = {
         "plain": "def f(x):\n    return x + 1\n",
         "commented": '"""Doc."""\n# why\ndef f(x):\n  """Doc."""\n  return (x\n    + 1)\n',

@@ -1,4 +1,4 @@
-"""Whatever decides a value is in a digest, and an edited file makes stale what it decides."""
+"""Code that decides a value is in a digest, and an edit of it makes stale what it decides."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ MODULES = sorted(
 # What an edit makes stale
 
 STALE: dict[str, str] = {
-    # path, the longest that fits counts: what becomes stale
+    # By path, what becomes stale; the longest path that matches a file counts.
     "bench": "",
     "bench/common/random_streams.py": "splits sets weights outputs cells",
     "bench/execution/worker.py": "weights outputs cells",
@@ -121,7 +121,7 @@ DATASET_FILES = {
 
 @dataclass(frozen=True)
 class Keys:
-    """What a dataset and a method's cell of it are found by in the cache and in runs."""
+    """The keys of a dataset and of a method's cell, in the cache and in runs."""
 
     splits: str
     sets: str
@@ -173,7 +173,7 @@ def keys_of(cell: Cell) -> Keys:
 
 
 def forget() -> None:
-    """Digests that are kept in mind."""
+    """Clear the caches of digests."""
     cached = (code_digests.cell_code, code_digests.protocol_code, code_digests.class_code)
     for function in (code_digest, *cached):
         function.cache_clear()
@@ -184,7 +184,7 @@ def unedited(plan: Plan) -> dict[tuple[str, str], Keys]:
     return plan()
 
 
-def edited(path: str, patch: pytest.MonkeyPatch) -> None:
+def edit(path: str, patch: pytest.MonkeyPatch) -> None:
     """Make the digest of a file one that its text does not have."""
     original, file = file_digest, ROOT / path
 
@@ -202,7 +202,7 @@ def test_an_edited_module_makes_stale_what_it_decides(
     unedited: dict[tuple[str, str], Keys],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    edited(path, monkeypatch)
+    edit(path, monkeypatch)
     keys = plan()
     monkeypatch.undo()
     stale = {cell: unedited[cell].stale(keys[cell]) for cell in unedited}
@@ -220,7 +220,7 @@ def expected(path: str, dataset: str, method: str) -> set[str]:
     return set(next(STALE[parent] for parent in parents if parent in STALE).split())
 
 
-def test_the_table_names_files_that_are_there() -> None:
+def test_paths_of_the_table_exist() -> None:
     for path in (*STALE, *METHOD_FILES, *DATASET_FILES):
         assert (ROOT / path).exists(), path
 
@@ -238,14 +238,14 @@ def test_a_new_file_of_a_room_is_in_its_digests(
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("X = 1")
     scope = CodeScope(("bench/training", "methods"), {"bench/training/evaluation": "measures"})
-    found = [path.relative_to(tmp_path).as_posix() for path in scope.files()]
-    assert found == ["bench/training/new.py", "methods/new.py"]
+    files = [path.relative_to(tmp_path).as_posix() for path in scope.files()]
+    assert files == ["bench/training/new.py", "methods/new.py"]
     with pytest.raises(FileNotFoundError, match="bench/metrics"):
         CodeScope(("bench/metrics",), {}).files()
 
 
 @pytest.mark.parametrize("name", SCOPES)
-def test_exceptions_are_there_and_have_a_reason(name: str) -> None:
+def test_excluded_paths_exist_and_have_a_reason(name: str) -> None:
     scope = SCOPES[name]
     for path, reason in {**DECIDES_NO_VALUE, **scope.excluded}.items():
         assert (ROOT / path).exists() and reason, path
@@ -262,7 +262,7 @@ def covered(*scopes: CodeScope) -> set[Path]:
 
 
 def excused(paths: dict[str, Path], *scopes: CodeScope) -> set[str]:
-    """The modules that are excluded from all digests, or from one of these, with a reason."""
+    """Return the modules that are excluded from all digests or from these, with a reason."""
     reasons = set(DECIDES_NO_VALUE).union(*(scope.excluded for scope in scopes))
     folders = [(ROOT / path).resolve() for path in reasons]
     return {name for name, path in paths.items() if any(path.is_relative_to(f) for f in folders)}
@@ -273,7 +273,7 @@ def lazily_imported() -> list[str]:
 
 
 def walked(*names: str) -> dict[str, Path]:
-    """All that modules import, as names written in calls do, too."""
+    """Return the files of all that modules import, also through names in calls."""
     roots = {name: file_of(name) for name in (*names, *lazily_imported()) if file_of(name)}
     return import_closure({name: path for name, path in roots.items() if path and _is_own(name)})
 
@@ -283,7 +283,7 @@ def _is_own(name: str) -> bool:
 
 
 def own_files(base: type) -> dict[Path, str]:
-    """The files of all datasets or methods that are built in, which have digests of their own."""
+    """Return the files of all built-in datasets or methods, whose classes have own digests."""
     registry = DATASETS if base is Dataset else METHODS
     classes = {parent for cls in registry.values() for parent in cls.__mro__}
     modules = {cls.__module__ for cls in classes if issubclass(cls, base) and cls is not base}
@@ -308,22 +308,22 @@ TRAINING = f"{PACKAGE}.bench.training.teacher"
 def test_what_a_worker_imports_is_in_a_digest(
     roots: tuple[str, ...], scopes: tuple[CodeScope, ...]
 ) -> None:
-    found = walked(*roots)
+    modules = walked(*roots)
     hashed = covered(*scopes) | set(own_files(Dataset)) | set(own_files(Method))
-    reasons = excused(found, *scopes)
+    reasons = excused(modules, *scopes)
     if TEACHER in scopes and CELL not in scopes:
-        # What students and their measures need, and no teacher does.
-        reasons |= {name for name, path in found.items() if path in covered(CELL)}
+        # What students and evaluation need, and teachers do not.
+        reasons |= {name for name, path in modules.items() if path in covered(CELL)}
     if TEACHER not in scopes:
-        # Only lists of names: arrays are made before any network is.
-        reasons |= {name for name in found if name.startswith(f"{PACKAGE}.methods.")}
-        # Of the metrics' names and code, for identities.
-        reasons |= {name for name in found if name.startswith(f"{PACKAGE}.bench.metrics")}
-    missed = {name for name, path in found.items() if path not in hashed} - reasons
+        # Only names are taken from them: arrays are made before any network.
+        reasons |= {name for name in modules if name.startswith(f"{PACKAGE}.methods.")}
+        # Only the metrics' names and code are used, for identities.
+        reasons |= {name for name in modules if name.startswith(f"{PACKAGE}.bench.metrics")}
+    missed = {name for name, path in modules.items() if path not in hashed} - reasons
     assert not missed, f"in no digest: {', '.join(sorted(missed))}"
 
 
-def test_what_is_in_a_digest_needs_no_excuse() -> None:
+def test_code_in_a_digest_is_not_listed_as_deciding_no_value() -> None:
     files = [ROOT / path for path in DECIDES_NO_VALUE if path.endswith(".py")]
     assert not covered(CELL, TEACHER, EVALUATION_SETS) & {path.resolve() for path in files}
 
@@ -338,8 +338,8 @@ def test_built_in_methods_and_datasets_import_what_has_a_digest() -> None:
             assert not missed - excused(imports), f"{name} imports {missed}"
 
 
-def test_a_methods_file_is_imported_by_those_alone_whose_digests_have_it() -> None:
-    """A function that two methods share is in a file of no method."""
+def test_only_methods_whose_digest_has_a_file_import_it() -> None:
+    """Functions that methods share belong in a file without a registered method."""
     files = own_files(Method)
     for cls in METHODS.values():
         module = cls.__module__

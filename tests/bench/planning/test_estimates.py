@@ -34,7 +34,7 @@ Plan = Callable[..., list[Cell]]
         ({"family": "mlp", "member": [20, 30], "core": [20], "head": [7]}, (2,)),
     ],
 )
-def test_products_are_those_that_torch_counts(
+def test_products_are_as_many_as_torch_counts(
     description: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
     networks = network_builder(description, shape, 10)
@@ -47,7 +47,7 @@ def test_products_are_those_that_torch_counts(
         _flops(lambda: head(features)),
     ]
     products = forward_products(options_of(description), shape, 10)
-    assert [2 * each for each in products] == counted
+    assert [2 * count for count in products] == counted
 
 
 def test_a_cell_waits_for_its_teacher() -> None:
@@ -59,7 +59,7 @@ def test_a_cell_waits_for_its_teacher() -> None:
     assert wall_seconds(0, [], 2) == 0
 
 
-def test_all_work_that_is_left_is_counted(
+def test_all_remaining_work_is_counted(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_time, "_speed", lambda: 1e9)
@@ -76,7 +76,7 @@ def test_all_work_that_is_left_is_counted(
 
 
 @pytest.mark.parametrize("heads", ["many", [2], 1.5, None])
-def test_what_a_plugin_calls_heads_may_be_anything(cells: Plan, tmp_path: Path, heads: Any) -> None:
+def test_heads_of_a_plugin_may_be_any_value(cells: Plan, tmp_path: Path, heads: Any) -> None:
     (cell,) = cells("hydra+")
     odd = replace(cell, parameters={**cell.parameters, "heads": heads})
     assert rough_seconds([odd], Cache(tmp_path)) > 0

@@ -1,4 +1,4 @@
-"""OOD sets and corruptions: asked for, by default, absent."""
+"""OOD sets and corruptions: of options, by default, absent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def config(*ood: str, **given: Any) -> Config:
     return Config((), (), (), {}, {}, {}, ood=ood, **given)
 
 
-def test_a_toy_dataset_makes_its_own_whatever_is_asked_for(tmp_path: Path) -> None:
+def test_a_toy_dataset_makes_its_own_ood_sets_whatever_the_options(tmp_path: Path) -> None:
     for asked in (config(), config("svhn")):
         sources = sources_of(get("digits-0-7"), asked, tmp_path)
         assert [(each.name, each.group, each.source) for each in sources.ood] == [
@@ -30,7 +30,7 @@ def test_a_toy_dataset_makes_its_own_whatever_is_asked_for(tmp_path: Path) -> No
         assert sources.present == list(sources.ood)
 
 
-def test_a_default_that_is_absent_is_kept_with_its_reason(tmp_path: Path) -> None:
+def test_an_absent_default_is_listed_with_its_reason(tmp_path: Path) -> None:
     mnist = get("mnist")
     write_mnist_like(tmp_path, DATASETS["fashion-mnist"].files, 10)  # type: ignore[attr-defined]
     sources = sources_of(mnist, config(), tmp_path)
@@ -43,7 +43,7 @@ def test_a_default_that_is_absent_is_kept_with_its_reason(tmp_path: Path) -> Non
     assert [each.name for each in sources.present] == ["fashion-mnist", *synthetic]
 
 
-def test_groups_are_as_asked_else_the_datasets_else_far(tmp_path: Path) -> None:
+def test_groups_are_those_of_the_option_or_the_dataset_or_far(tmp_path: Path) -> None:
     for name in ("other", "third"):
         write_images(tmp_path / name, 3)
     folders = f"near:folder:{tmp_path / 'other'}", f"folder:{tmp_path / 'third'}"
@@ -65,7 +65,7 @@ def test_two_sets_of_one_name_are_refused(tmp_path: Path, mistake: Mistake) -> N
     assert message == "--ood: two sets are called 'folder:images'"
 
 
-def test_a_set_asked_for_by_several_datasets_is_not_its_own(tmp_path: Path) -> None:
+def test_a_dataset_is_not_an_ood_set_of_itself(tmp_path: Path) -> None:
     for text in ("mnist", "near:mnist"):
         assert sources_of(get("mnist"), config(text), tmp_path).ood == ()
 
@@ -80,13 +80,13 @@ def test_a_set_asked_for_by_several_datasets_is_not_its_own(tmp_path: Path) -> N
         ("folder:none", "--ood folder:none: "),
     ],
 )
-def test_what_is_asked_for_must_be_there(
+def test_a_missing_ood_set_of_an_option_is_refused(
     text: str, reason: str, tmp_path: Path, mistake: Mistake
 ) -> None:
     assert reason in mistake(sources_of, get("mnist"), config(text), tmp_path)
 
 
-def test_a_folder_of_corruptions_must_be_one(tmp_path: Path, mistake: Mistake) -> None:
+def test_a_folder_without_corruptions_is_refused(tmp_path: Path, mistake: Mistake) -> None:
     folder = str(tmp_path / "none")
     message = mistake(sources_of, get("cifar10"), config(corruptions=folder), tmp_path)
     assert message.startswith(f"--corruptions {folder}: ")

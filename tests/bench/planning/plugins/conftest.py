@@ -1,4 +1,4 @@
-"""Fixtures of plugins."""
+"""Fixtures of the tests of plugins."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from distillation_bench.methods import METHODS
 
 @pytest.fixture(autouse=True)
 def process() -> Iterator[None]:
-    """What plugins leave in a process is gone after the test."""
+    """Remove what plugins leave in the process after each test."""
     registries: list[dict[Any, Any]] = [METHODS, DATASETS, METRICS]
     registries += [loading._loaded, loading._module_files]
-    kept = [dict(each) for each in registries]
+    contents = [dict(registry) for registry in registries]
     modules, path = set(sys.modules), list(sys.path)
     entered = set(installed_plugins._imported)
     yield
     installed_plugins._imported.intersection_update(entered)
-    for registry, before in zip(registries, kept, strict=True):
+    for registry, before in zip(registries, contents, strict=True):
         registry.clear()
         registry.update(before)
     for name in set(sys.modules) - modules:

@@ -1,4 +1,4 @@
-"""Plugins that tests write, and the process as it was before they were loaded."""
+"""Plugins that tests write, and forgetting them as in another process."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def twin(name: str, imports: str = "", within: str = "pass") -> str:
 
 
 def as_in_another_process(folder: Path) -> None:
-    """Neither the modules of a folder nor what is known of them are kept in mind."""
+    """Forget the modules of a folder, and all that was cached about them."""
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", "")).startswith(str(folder)) or name == "space_g":
             del sys.modules[name]
-    sys.path[:] = [each for each in sys.path if not each.startswith(str(folder))]
+    sys.path[:] = [path for path in sys.path if not path.startswith(str(folder))]
     for name in ("m", "n"):
         METHODS.pop(name, None)
     loading._loaded.clear()
@@ -63,7 +63,7 @@ def code_of(name: str) -> str:
 
 
 def installed_as(monkeypatch: pytest.MonkeyPatch, module: str, version: str = "1") -> None:
-    """An entry point of this module, in a distribution of this version."""
+    """Make a module the entry point of a distribution of this version."""
     entry = importlib.metadata.EntryPoint("mine", module, installed_plugins.GROUP)
     entry = entry._for(SimpleNamespace(name="mine", version=version))  # type: ignore[attr-defined]
     monkeypatch.setattr(installed_plugins, "entry_points", lambda group: [entry])

@@ -1,4 +1,4 @@
-"""A plugin changes no code but its own."""
+"""A plugin that changes code other than its own is refused."""
 
 from __future__ import annotations
 
@@ -59,24 +59,24 @@ PATCHES = {
 }
 
 
-@pytest.mark.parametrize("patch", PATCHES, ids=[each[-30:] for each in PATCHES.values()])
+@pytest.mark.parametrize("patch", PATCHES, ids=[name[-30:] for name in PATCHES.values()])
 def test_a_plugin_that_changes_other_code_is_refused(
     patch: str, tmp_path: Path, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = restorable()
+    state = restorable()
     try:
         path = write(
             tmp_path / "patching.py", f"from distillation_bench.methods.kd import KD\n{patch}\n"
         )
         message = mistake(load_plugins, [path])
     finally:
-        restore(kept)
+        restore(state)
     assert message.startswith(f"{path}: changes ") and PATCHES[patch] in message
     assert "derive a class of your own instead" in message
 
 
 def restorable() -> list[tuple[Any, dict[str, Any]]]:
-    """All that the patches change, as it is."""
+    """Return the present state of all that the patches change."""
     import distillation_bench.bench.common.random_streams
     import distillation_bench.bench.metrics.arrays
     import distillation_bench.datasets.spiral
@@ -98,13 +98,13 @@ def restorable() -> list[tuple[Any, dict[str, Any]]]:
         ),
     )
     loss = distillation_bench.methods.kd.KD.loss
-    registries = [(each, dict(each)) for each in (METHODS, TASKS, METRICS)]
+    registries = [(registry, dict(registry)) for registry in (METHODS, TASKS, METRICS)]
     function = (loss, {"__code__": loss.__code__, "__defaults__": loss.__defaults__})
     return [*registries, *((owner, dict(vars(owner))) for owner in owners), function]
 
 
-def restore(kept: list[tuple[Any, dict[str, Any]]]) -> None:
-    for owner, before in kept:
+def restore(state: list[tuple[Any, dict[str, Any]]]) -> None:
+    for owner, before in state:
         if isinstance(owner, dict):
             owner.clear()
             owner.update(before)
@@ -115,13 +115,13 @@ def restore(kept: list[tuple[Any, dict[str, Any]]]) -> None:
         for name in set(vars(owner)) - set(before):
             delattr(owner, name)
         changed = (name for name in before if vars(owner).get(name) is not before[name])
-        for name in [each for each in changed if not each.startswith("__")]:
+        for name in [name for name in changed if not name.startswith("__")]:
             setattr(owner, name, before[name])
     for task in TASKS.values():
         vars(task).pop("losses", None)
 
 
-def test_a_module_that_a_plugin_brings_and_changes_is_looked_at(
+def test_a_module_that_a_plugin_imports_first_and_changes_is_checked(
     tmp_path: Path, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import distillation_bench.datasets.shifts
@@ -133,7 +133,7 @@ def test_a_module_that_a_plugin_brings_and_changes_is_looked_at(
     assert "changes distillation_bench.datasets.shifts.shifted, which is not its own" in message
 
 
-def test_plugins_leave_one_another_alone(tmp_path: Path, mistake: Mistake) -> None:
+def test_a_plugin_that_changes_another_is_refused(tmp_path: Path, mistake: Mistake) -> None:
     load_plugins([write(tmp_path / "first.py", twin("m") + "\nSCALE = 3\n")])
     for change in ("METHODS['m'].loss = print", "sys.modules[METHODS['m'].__module__].SCALE = 4"):
         text = f"import sys\nfrom distillation_bench.methods import METHODS\n{change}\n"
@@ -145,7 +145,7 @@ def test_plugins_leave_one_another_alone(tmp_path: Path, mistake: Mistake) -> No
             del sys.modules[name]
 
 
-def test_what_a_method_may_be_made_of(tmp_path: Path) -> None:
+def test_functions_that_a_method_may_have(tmp_path: Path) -> None:
     text = """
 import dataclasses, functools
 from distillation_bench.methods import register
@@ -170,10 +170,10 @@ class Made(KD):
     assert code_of("made")
 
 
-def test_a_method_that_was_replaced_before_is_refused(
+def test_a_method_that_was_patched_before_is_refused(
     monkeypatch: pytest.MonkeyPatch, mistake: Mistake, cells: Callable[..., Any]
 ) -> None:
-    """As by a script that patches a class and then calls the program."""
+    """A script may patch a class and then call the program."""
     assert "distillation_bench.methods.kd.KD.loss" not in str(cells("kd"))
     monkeypatch.setattr(METHODS["kd"], "loss", lambda self, outputs, batch, now: {})
     class_code.cache_clear()

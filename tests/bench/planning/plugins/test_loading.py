@@ -1,4 +1,4 @@
-"""Whatever a plugin raises is one line, and what ends the program stays an interruption."""
+"""Whatever a plugin raises becomes one line, and an interruption stays an interruption."""
 
 from __future__ import annotations
 
@@ -70,21 +70,21 @@ def test_what_a_plugin_raises_is_one_line(text: str, tmp_path: Path, mistake: Mi
     message = mistake(load_plugins, [path])
     assert message.startswith(path) and RAISED[text] in message
     assert os._exit is real
-    # In a worker, too, where it was fine when it was planned.
+    # Also in a worker, if the import succeeded when the cells were planned.
     with contextlib.suppress(SyntaxError):
         file = PluginFile("raising", path, content_digest(Path(path)))
         planned = Plugin(path, str(tmp_path), ("raising",), (file,))
         assert RAISED[text] in mistake(load_planned, [planned])
 
 
-def test_the_innermost_line_of_its_own_is_named(tmp_path: Path, mistake: Mistake) -> None:
+def test_the_innermost_line_of_the_plugin_is_named(tmp_path: Path, mistake: Mistake) -> None:
     path = write(tmp_path / "outer.py", "import inner_part\ninner_part.fail()\n")
     inner = write(tmp_path / "inner_part.py", "import json\ndef fail():\n    json.loads('{')\n")
     assert mistake(load_plugins, [path]).startswith(f"{inner}:3: JSONDecodeError: ")
 
 
 def test_a_line_of_this_suite_is_not_named(tmp_path: Path, mistake: Mistake) -> None:
-    """What refuses a plugin is not where the mistake is."""
+    """The line of this suite that refuses a plugin is not where the mistake is."""
     text = (
         "from distillation_bench.datasets.base import Dataset\n\nclass Bare(Dataset):\n    pass\n"
     )
@@ -93,8 +93,8 @@ def test_a_line_of_this_suite_is_not_named(tmp_path: Path, mistake: Mistake) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_ends_the_program_stays_an_interruption(number: int, tmp_path: Path) -> None:
-    """Whatever the plugin makes of it."""
+def test_a_signal_stays_an_interruption(number: int, tmp_path: Path) -> None:
+    """Whatever exception the plugin turns it into."""
     text = (
         f"import os\ntry:\n    os.kill(os.getpid(), {number})\n"
         "except KeyboardInterrupt:\n    raise ImportError('half imported')\n"
@@ -114,20 +114,20 @@ def test_ctrl_c_stays_an_interruption_in_a_program_of_the_users(tmp_path: Path) 
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_forked_child_may_leave(tmp_path: Path) -> None:
+def test_a_forked_child_may_exit(tmp_path: Path) -> None:
     text = (
         "import os\npid = os.fork()\nif not pid:\n    os._exit(7)\nSTATUS = os.waitpid(pid, 0)[1]\n"
     )
     load_plugins([write(tmp_path / "forking.py", text)])
-    (module,) = (each for name, each in sys.modules.items() if name.startswith("plugin_forking_"))
+    (module,) = (value for name, value in sys.modules.items() if name.startswith("plugin_forking_"))
     assert os.waitstatus_to_exitcode(module.STATUS) == 7
 
 
 @pytest.mark.parametrize("raised", ["raise KeyboardInterrupt", "import os; os._exit(0)"])
-def test_a_plugin_that_raises_in_a_worker_alone_ends_the_run(
+def test_a_plugin_that_raises_only_in_workers_ends_the_run(
     raised: str, tmp_path: Path, mistake: Mistake, processes: Callable[..., LocalExecutor]
 ) -> None:
-    """No cell is to blame for it, and the next would say the same."""
+    """It is the fault of no cell, and would fail every one."""
     text = f"import os\nif os.getpid() != {os.getpid()}:\n    {raised}\n"
     planned = load_plugins([write(tmp_path / "elsewhere.py", text)])
     workplace = Workplace(str(tmp_path / "cache"), planned)
@@ -142,7 +142,7 @@ def test_an_installed_plugin_that_raises_is_one_line(
     write(tmp_path / "entry_raising.py", text)
     monkeypatch.syspath_prepend(tmp_path)
     installed_as(monkeypatch, "entry_raising")
-    # Other tests have loaded some.
+    # Other tests have loaded plugins.
     monkeypatch.setattr(loading, "_loaded", {})
     monkeypatch.setattr(installed_plugins, "_imported", set())
     assert not loading.in_use()

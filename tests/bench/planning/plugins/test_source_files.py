@@ -1,4 +1,4 @@
-"""All files of a plugin count for the digest of its code, and travel with it."""
+"""All files of a plugin are part of its digest, and are sent to clusters with it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str, str]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_file_of_a_plugin_counts(layout: str, tmp_path: Path) -> None:
+def test_every_file_of_a_plugin_is_in_its_digest(layout: str, tmp_path: Path) -> None:
     files, named, deciding = LAYOUTS[layout]
     for name, text in files.items():
         write(tmp_path / name, text)
@@ -104,7 +104,7 @@ def test_every_file_of_a_plugin_counts(layout: str, tmp_path: Path) -> None:
     (first,) = load_plugins([path])
     before = code_of("m")
     assert {file.path for file in first.own_files} == {str(tmp_path / name) for name in files}
-    # Comments and layout do not count.
+    # Comments and layout are not in the digest.
     write(tmp_path / deciding, f"# a comment\n{files[deciding]}\n")
     as_in_another_process(tmp_path)
     load_planned([first])
@@ -118,21 +118,21 @@ def test_every_file_of_a_plugin_counts(layout: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_plugin_that_travels_is_the_same_elsewhere(layout: str, tmp_path: Path) -> None:
+def test_a_plugin_that_is_sent_elsewhere_has_the_same_digest(layout: str, tmp_path: Path) -> None:
     files, named, _ = LAYOUTS[layout]
     for name, text in files.items():
-        write(tmp_path / "there" / name, text)
-    (plugin,) = load_plugins([plugin_path(str(tmp_path / "there" / named))])
-    here = plugin.moved_to(tmp_path / "here")
-    for sent, arrived in zip(plugin.own_files, here.own_files, strict=True):
+        write(tmp_path / "source" / name, text)
+    (plugin,) = load_plugins([plugin_path(str(tmp_path / "source" / named))])
+    moved = plugin.moved_to(tmp_path / "target")
+    for sent, arrived in zip(plugin.own_files, moved.own_files, strict=True):
         write(Path(arrived.path), Path(sent.path).read_text())
-    assert here.digest == plugin.digest
+    assert moved.digest == plugin.digest
     as_in_another_process(tmp_path)
-    # Even where those that it was copied from can be imported, too.
+    # Even if the files that it was copied from can be imported too.
     sys.path.append(plugin.folder)
-    load_planned([here])
-    found = sys.modules[METHODS["m"].__module__].__file__
-    assert found is not None and found.startswith(str(tmp_path / "here"))
+    load_planned([moved])
+    file = sys.modules[METHODS["m"].__module__].__file__
+    assert file is not None and file.startswith(str(tmp_path / "target"))
 
 
 def test_names_that_hide_one_another_are_refused(tmp_path: Path, mistake: Mistake) -> None:
@@ -146,7 +146,7 @@ def test_names_that_hide_one_another_are_refused(tmp_path: Path, mistake: Mistak
     write(tmp_path / "c/random.py", "X = 1")
     path = write(tmp_path / "c/three.py", "import random")
     assert f"{path}: imports random, which is " in mistake(load_plugins, [path])
-    # Files of one name in several folders are so many plugins, and an edited one is another.
+    # Files of one name in several folders are different plugins, and so is an edited file.
     load_plugins([write(tmp_path / folder / "same.py", f"X = '{folder}'") for folder in "abcd"])
     file_digest.cache_clear()
     load_plugins([write(tmp_path / folder / "same.py", f"X = 2 * '{folder}'") for folder in "abcd"])
@@ -156,7 +156,7 @@ def test_a_folder_without_a_python_file_is_refused(tmp_path: Path, mistake: Mist
     assert "a folder without a Python file" in mistake(plugin_path, str(tmp_path))
 
 
-def test_version_and_files_of_an_installed_plugin_count(
+def test_version_and_files_of_an_installed_plugin_are_in_its_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = tmp_path / "site-packages"
@@ -174,5 +174,5 @@ def test_version_and_files_of_an_installed_plugin_count(
     assert len(set(codes)) == 3
 
 
-def test_code_of_no_file_is_refused(mistake: Mistake) -> None:
+def test_code_without_a_file_is_refused(mistake: Mistake) -> None:
     assert "its source is no file" in mistake(module_digests.module_digest, "sys")

@@ -1,4 +1,4 @@
-"""Seeds, the notation of methods, and presets; a mistake is one line with its place."""
+"""Seeds, the notation of methods, and presets; a mistake is one line with its location."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ NOT_YAML = ["{", "*x", "[1", "'x", "@", "%", "!!float x", "a: b: c", "\x01"]
         ([" 1 , 2 "], (1, 2)),
     ],
 )
-def test_seeds_add_up_sorted_each_once(texts: list[str], seeds: tuple[int, ...]) -> None:
+def test_seeds_are_sorted_without_duplicates(texts: list[str], seeds: tuple[int, ...]) -> None:
     assert parse_seeds(texts) == seeds
 
 
 @pytest.mark.parametrize(
     "text", ["", "1,", "a", "3-1", "-1", "1-2-3", "1.5", "0-100000", "0 1", LONG, f"0-{LONG}"]
 )
-def test_what_is_no_seed_is_named(text: str, mistake: Mistake) -> None:
-    assert mistake(parse_seeds, [text], "here").startswith("here: ")
+def test_an_invalid_seed_is_reported(text: str, mistake: Mistake) -> None:
+    assert mistake(parse_seeds, [text], "-x").startswith("-x: ")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_what_is_no_seed_is_named(text: str, mistake: Mistake) -> None:
     ],
 )
 def test_notation_of_a_method(text: str, method: str, values: dict[str, list[Any]]) -> None:
-    variant = parse_variant(text, "here")
-    assert (variant.method, variant.values, variant.location) == (method, values, "here")
+    variant = parse_variant(text, "-x")
+    assert (variant.method, variant.values, variant.location) == (method, values, "-x")
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_values_are_typed_as_in_yaml(text: str, value: Any) -> None:
         *(f"kd[a={value}]" for value in [*NOT_YAML, "[1,2]"]),
     ],
 )
-def test_what_is_no_method_is_named(text: str, mistake: Mistake) -> None:
-    assert mistake(parse_variant, text, "here").startswith("here: ")
+def test_an_invalid_variant_is_reported(text: str, mistake: Mistake) -> None:
+    assert mistake(parse_variant, text, "-x").startswith("-x: ")
 
 
 @pytest.mark.parametrize(
     "text", ["", "epochs", "=2", "epochs=", " =2", *(f"epochs={value}" for value in NOT_YAML)]
 )
-def test_what_is_no_setting_is_named(text: str, mistake: Mistake) -> None:
+def test_an_invalid_setting_is_reported(text: str, mistake: Mistake) -> None:
     assert mistake(parse_settings, [text]).startswith("--set: ")
 
 
@@ -128,7 +128,7 @@ def test_any_text_is_seeds_or_a_mistake(text: str) -> None:
 
 
 def _answers(function: Callable[[Any], Any], argument: Any) -> None:
-    """A result or a UsageError of one line."""
+    """Call a function, whose UsageError has to be one line."""
     try:
         function(argument)
     except UsageError as error:
@@ -161,7 +161,7 @@ def preset(tmp_path: Path) -> Callable[[str], Config]:
     return load
 
 
-def test_all_that_a_preset_can_say(preset: Callable[[str], Config]) -> None:
+def test_a_preset_with_every_entry(preset: Callable[[str], Config]) -> None:
     config = preset(
         "datasets: [spiral, sine]\n"
         "seeds: [3, 0]\n"
@@ -192,7 +192,7 @@ def test_all_that_a_preset_can_say(preset: Callable[[str], Config]) -> None:
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("0-2", (0, 1, 2)), ("3", (3,)), ("[3, 0]", (0, 3))])
-def test_each_form_of_seeds(
+def test_forms_of_seeds_in_a_preset(
     text: str, seeds: tuple[int, ...], preset: Callable[[str], Config]
 ) -> None:
     assert preset(f"seeds: {text}").seeds == seeds
@@ -203,11 +203,11 @@ def test_anchors_and_quotes_leave_plain_types(value: Any, preset: Callable[[str]
     text = {True: "true", None: "null"}.get(value, f"{value}")
     config = preset(f"recipe: {{x: &anchor {text}, y: *anchor}}")
     assert config.recipe == {"x": value, "y": value}
-    assert all(type(each) is type(value) for each in config.recipe.values())
+    assert all(type(entry) is type(value) for entry in config.recipe.values())
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "reason"),
+    ("text", "location", "reason"),
     [
         ("seeds:\t0", "1:7", "'\\t'"),
         ("seeds: 0\ndatasets:\n\t- spiral", "3:1", "'\\t'"),
@@ -234,11 +234,11 @@ def test_anchors_and_quotes_leave_plain_types(value: Any, preset: Callable[[str]
         ("datasets: [a]\n---\nseeds: 0", "2:1", "another document"),
     ],
 )
-def test_a_mistake_in_yaml_has_its_place(
-    text: str, place: str, reason: str, preset: Callable[[str], Config], mistake: Mistake
+def test_a_mistake_in_yaml_has_its_location(
+    text: str, location: str, reason: str, preset: Callable[[str], Config], mistake: Mistake
 ) -> None:
     message = mistake(preset, text)
-    assert f"preset.yaml:{place}: " in message
+    assert f"preset.yaml:{location}: " in message
     assert reason in message
 
 
@@ -255,7 +255,7 @@ methods:
 """
 
 
-def test_a_nested_mistake_has_its_own_line(
+def test_a_nested_mistake_has_the_line_of_its_value(
     preset: Callable[[str], Config], mistake: Mistake
 ) -> None:
     message = mistake(lambda: make_cells(preset(NESTED)))
@@ -267,7 +267,7 @@ def test_a_nested_mistake_has_its_own_line(
 
 
 @pytest.mark.parametrize(
-    ("settings", "place"),
+    ("settings", "location"),
     [
         (["epochs=0"], "--set: "),
         (["network.core=5"], "--set: "),
@@ -275,17 +275,17 @@ def test_a_nested_mistake_has_its_own_line(
         (["network.head=5"], "--set: "),
     ],
 )
-def test_a_mistake_is_blamed_on_who_made_it(
-    settings: list[str], place: str, preset: Callable[[str], Config], mistake: Mistake
+def test_a_mistake_is_located_in_the_preset_or_the_option(
+    settings: list[str], location: str, preset: Callable[[str], Config], mistake: Mistake
 ) -> None:
     text = "methods: [kd]\nrecipe:\n  epochs: -1\n  network:\n    core: [5]\ndatasets: [spiral]\n"
-    text = text if place.startswith("preset") else text.replace("-1", "1")
+    text = text if location.startswith("preset") else text.replace("-1", "1")
     config = preset(text)
-    assert place in mistake(lambda: make_cells(config.with_settings(parse_settings(settings))))
+    assert location in mistake(lambda: make_cells(config.with_settings(parse_settings(settings))))
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "reason"),
+    ("text", "location", "reason"),
     [
         ("methods: [kd]\nseeds: []", "2:1", "no seeds"),
         ("methods:\n  - method: kd\n    parameters:\n      a: []", "4:7", "no value for 'a'"),
@@ -293,14 +293,16 @@ def test_a_mistake_is_blamed_on_who_made_it(
         ('methods:\n  - method: kd\n    label: "a\\nb"', "3:5", "can't be a label"),
     ],
 )
-def test_what_is_empty_is_named(
-    text: str, place: str, reason: str, preset: Callable[[str], Config], mistake: Mistake
+def test_an_empty_value_is_reported(
+    text: str, location: str, reason: str, preset: Callable[[str], Config], mistake: Mistake
 ) -> None:
     message = mistake(preset, text)
-    assert f"preset.yaml:{place}: " in message and reason in message
+    assert f"preset.yaml:{location}: " in message and reason in message
 
 
-def test_options_of_the_network_join_those_of_the_preset(preset: Callable[[str], Config]) -> None:
+def test_settings_of_the_network_are_merged_with_those_of_the_preset(
+    preset: Callable[[str], Config],
+) -> None:
     text = "recipe: {network: {core: [5], head: [6]}}\nrecipes: {sine: {network: {core: [7]}}}\n"
     given = parse_settings(["network.core=8", "network.width=0.5", "clip=2"])
     assert given == {"network": {"core": 8, "width": 0.5}, "clip": 2}
@@ -310,12 +312,12 @@ def test_options_of_the_network_join_those_of_the_preset(preset: Callable[[str],
 
 
 @pytest.mark.parametrize("name", ["quik", "", "../quick", "quick\n", "x" * 300])
-def test_an_unknown_preset_is_named(name: str, mistake: Mistake) -> None:
+def test_an_unknown_preset_is_reported(name: str, mistake: Mistake) -> None:
     assert mistake(load_preset, name)
     assert "did you mean 'quick'?" in mistake(load_preset, "quik")
 
 
-def test_a_file_that_is_no_preset(tmp_path: Path, mistake: Mistake) -> None:
+def test_a_file_that_is_not_a_preset_is_reported(tmp_path: Path, mistake: Mistake) -> None:
     path = tmp_path / "x.yaml"
     assert mistake(load_preset, str(path)) == f"{path}: No such file or directory"
     path.mkdir()
@@ -343,7 +345,7 @@ MERGED = [f"{{y{i}: &y{i} {{<<: [{', '.join([f'*y{i - 1}'] * 9)}]}}}}" for i in 
     ],
     ids=["seeds", "parameters", "merged", "a mapping in itself", "a list in itself"],
 )
-def test_aliases_make_nothing_endless(
+def test_aliases_that_expand_without_end_are_refused(
     text: str, preset: Callable[[str], Config], mistake: Mistake
 ) -> None:
     assert mistake(preset, text).endswith("more than 100,000 values, its aliases written out)")
@@ -375,7 +377,7 @@ def test_any_text_is_a_preset_or_a_mistake(
     _answers(load_preset, str(path))
 
 
-def test_numbers_that_json_has_not_reach_the_plan_as_they_are(
+def test_numbers_that_json_lacks_reach_the_plan_unchanged(
     preset: Callable[[str], Config],
 ) -> None:
     assert math.isnan(preset("recipe: {clip: .nan}").recipe["clip"])
