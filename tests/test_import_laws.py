@@ -13,7 +13,7 @@ CLONE = Path(__file__).parents[1]
 FOLDERS = ("bench", "methods", "datasets")
 
 BREAKING_LINES = {
-    "run": ("bench/storage/labels.py", "import distillation_bench.bench.planning.cells"),
+    "run": ("bench/storage/protocol.py", "import distillation_bench.bench.planning.cells"),
     "results": ("bench/analysis/bounds.py", "import distillation_bench.bench.report"),
     "results-without-run": (
         "bench/figures/axes.py",

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results
+from distillation_bench.bench.analysis.results import MetricInfo, Results
+from distillation_bench.bench.storage.tables import CellKey
 
 CHANCE = 0.5
 TEACHER = "ensemble"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from distillation_bench.bench.analysis.results import CellKey, Results
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
 from distillation_bench.bench.storage.formats.csv_files import (
@@ -20,6 +20,7 @@ from distillation_bench.bench.storage.formats.csv_files import (
 )
 from distillation_bench.bench.storage.formats.schema import CELL_NAMES
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record
+from distillation_bench.bench.storage.tables import CellKey
 
 Row = dict[str, Any]
 CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")

@@ -12,11 +12,11 @@ from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.schema import LATENCY, RESULT_COLUMNS
 from distillation_bench.bench.storage.formats.table_files import metric_value
-from distillation_bench.bench.storage.protocol import Protocols
+from distillation_bench.bench.storage.joined_runs import join_runs
+from distillation_bench.bench.storage.protocol import ProtocolClash
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_status
+from distillation_bench.bench.storage.tables import CellKey, cell_key
 
-CellKey = tuple[str, str, int]
-"""A cell's place in a table: dataset, label, seed."""
 Place = tuple[str, ...]
 """A figure's place in a cell: set, shift, severity, metric, score, as text."""
 
@@ -98,8 +98,8 @@ class Results:
 
     @cached_property
     def statuses(self) -> dict[CellKey, str]:
-        """`done`, `failed` or `skipped` of each cell that has a record."""
-        return {cell_key(row): row["status"] for row in self.rows}
+        """Return the status of each cell that was asked for."""
+        return derived.statuses(self.manifest["cells"].values(), self.rows)
 
     @property
     def datasets(self) -> list[str]:
@@ -284,11 +284,6 @@ class Results:
                     yield slot, place, value
 
 
-def cell_key(row: Mapping[str, Any]) -> CellKey:
-    """The place of a cell or of a row."""
-    return row["dataset"], row["label"], int(row["seed"])
-
-
 def _told(record: Record) -> CellFacts:
     return CellFacts(
         status=cell_status(record).status,
@@ -341,58 +336,8 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
             stands for more than one thing, or the figures of one cell differ.
     """
     runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
-    manifest: dict[str, Any] = {
-        part: {} for part in ("cells", "recipes", "ood", "remarks", "metrics")
-    }
-    methods: dict[str, Any] = {}
-    rows: dict[CellKey, Mapping[str, str]] = {}
-    holders: dict[str, Run] = {}
-    protocols = Protocols(runs, mixed)
-    for run in runs:
-        described, found = _read_one(run)
-        for part in ("recipes", "ood", "remarks", "metrics"):
-            kept = described.get(part, {})
-            manifest[part] |= {k: v for k, v in kept.items() if k not in manifest[part]}
-        methods |= {each["name"]: each for each in described["methods"]}
-        finished = {cell_key(row): row for row in found}
-        for cell_id, cell in described["cells"].items():
-            row = finished.get(cell_key(cell))
-            if row is None and run.has_damaged_record(cell_id):
-                raise UsageError(f"{run.cells / cell_id}.json: damaged, or of another version")
-            if cell_id in holders:
-                if row is None or row["status"] != "done":
-                    continue
-                known = rows.get(cell_key(manifest["cells"][cell_id]))
-                if known and known["status"] == "done":
-                    if agree:
-                        _check_agreement(run, row, holders[cell_id], known)
-                    continue
-            label = protocols.label(run, described, cell_id, cell)
-            manifest["cells"][cell_id] = {**cell, "label": label}
-            holders[cell_id] = run
-            if row is not None:
-                rows[cell["dataset"], label, cell["seed"]] = {**row, "label": label}
-    manifest["methods"] = list(methods.values())
-    return Results(runs, manifest, tuple(rows.values()), holders)
-
-
-def _check_agreement(
-    run: Run, row: Mapping[str, str], holder: Run, known: Mapping[str, str]
-) -> None:
-    """One cell's rows of two runs, of which the known one may bear a marked label."""
-    ours, theirs = ({k: v for k, v in each.items() if v and k != "label"} for each in (row, known))
-    if ours != theirs:
-        name = f"{row['dataset']} {row['label']} seed {row['seed']}"
-        raise UsageError(f"{run.folder}: {name} has other figures than in {holder.folder}")
-
-
-def _read_one(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    manifest, rows = run.existing_manifest(), derived.results(run)
-    if not rows:
-        damaged = any(run.has_damaged_record(cell_id) for cell_id in manifest["cells"])
-        what = "every record is damaged (verify says how)" if damaged else "no cell is finished yet"
-        raise UsageError(f"{run.folder}: {what}")
-    if all(row["status"] != "done" for row in rows):
-        statuses = " or ".join(sorted({row["status"] for row in rows}))
-        raise UsageError(f"{run.folder}: no cell has figures, all are {statuses}")
-    return manifest, rows
+    try:
+        joined = join_runs(runs, mixed, agree)
+    except ProtocolClash as clash:
+        raise UsageError(f"{clash}; --mixed takes both, marked") from None
+    return Results(runs, joined.manifest, tuple(joined.rows.values()), joined.holders)

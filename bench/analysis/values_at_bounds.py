@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from distillation_bench.bench.analysis.results import CellKey, cell_key
+from distillation_bench.bench.storage.tables import CellKey, cell_key
 
 TEMPERED_METRICS = ("temperature", "nll_tempered", "ece_tempered")
 """Metrics that depend on the fitted temperature."""

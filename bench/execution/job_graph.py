@@ -29,7 +29,7 @@ def data_jobs(cells: Sequence[Cell], cache: Cache) -> list[Job]:
     return [
         _data_job(plan)
         for plan in data_plans(cells)
-        if not (cache.sound(plan.splits_key) and cache.sound(plan.sets_key))
+        if not (cache.is_sound(plan.splits_key) and cache.is_sound(plan.sets_key))
     ]
 
 
@@ -80,7 +80,7 @@ class _TeacherGraph:
 
     def __init__(self, cells: Sequence[Cell], cache: Cache) -> None:
         self.jobs: dict[str, Job] = {}
-        self._is_sound = functools.cache(cache.sound)
+        self._is_sound = functools.cache(cache.is_sound)
         self._cells = Counter(cell.teacher.outputs_key for cell in cells)
 
     def add(self, plan: TeacherPlan) -> None:

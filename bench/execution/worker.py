@@ -22,7 +22,7 @@ from distillation_bench.bench.execution.jobs import (
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.plugins.installed_plugins import import_installed
-from distillation_bench.bench.storage.cache import Cache, Damaged
+from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 from distillation_bench.bench.training import data, data_preparation, teacher
 from distillation_bench.bench.training.cell import run_cell
 from distillation_bench.bench.training.cell_result import CellResult
@@ -62,7 +62,7 @@ def _join_teacher(cache: Cache, plan: TeacherPlan, checkpoint_seconds: float) ->
     pieces = range(len(plan.pieces))
     with cache.lock(plan.outputs_key):
         # Another run with the same cache may have joined them, and removed the pieces.
-        if not cache.sound(plan.outputs_key):
+        if not cache.is_sound(plan.outputs_key):
             parts = [_piece_outputs(cache, plan, piece, checkpoint_seconds) for piece in pieces]
             outputs = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
             _save_outputs(cache, plan.outputs_key, outputs, plan)
@@ -78,15 +78,15 @@ def _piece_outputs(
     member_keys = [plan.member_keys[member] for member in plan.pieces[piece]]
     # Another run with the same cache may train the same members.
     with cache.lock(f"{plan.key}.{plan.pieces[piece].start}"):
-        if all(cache.sound(member_key) for member_key in member_keys):
-            with contextlib.suppress(Damaged):
+        if all(cache.is_sound(member_key) for member_key in member_keys):
+            with contextlib.suppress(DamagedEntry):
                 return cache.load(key)
         prepared = data.load(cache, plan.data)
         compute = Compute(process_device(), plan.recipe.precision)
         try:
             network = teacher.load_network(cache, member_keys, teacher.networks_of(plan))
             network = network.to(compute.device)
-        except Damaged:
+        except DamagedEntry:
             network = _train_piece(cache, plan, piece, prepared, compute, checkpoint_seconds)
         outputs = teacher.all_outputs(network, prepared, compute)
         _save_outputs(cache, key, outputs, plan)

@@ -17,7 +17,7 @@ from distillation_bench.bench.analysis.chance_level import (
     teacher_detections,
 )
 from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.results import CellKey, MetricInfo
+from distillation_bench.bench.analysis.results import MetricInfo
 from distillation_bench.bench.analysis.statistics import Interval, paired_interval
 from distillation_bench.bench.analysis.summaries import best_first, summarise
 from distillation_bench.bench.common.errors import UsageError
@@ -26,6 +26,7 @@ from distillation_bench.bench.figures.figure_types import DrawnFigure
 from distillation_bench.bench.figures.run_data import RunData
 from distillation_bench.bench.figures.stored_curves import Curves, are_consistent
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record
+from distillation_bench.bench.storage.tables import CellKey
 
 SeedValues = Mapping[int, float]
 """Values of a metric by seed."""
@@ -55,7 +56,7 @@ class DatasetData:
     def status(self, label: str, seed: int) -> str:
         """Return the status of a cell; `damaged` if a file beside its record is."""
         key = self.key(label, seed)
-        return "damaged" if key in self._damaged else self.results.statuses.get(key, "missing")
+        return "damaged" if key in self._damaged else self.results.statuses[key]
 
     def seeds(self, label: str) -> list[int]:
         """Return the selected seeds of a label whose cells are done, in ascending order."""

@@ -23,7 +23,7 @@ from distillation_bench.bench.planning.code_digests import (
 )
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.storage.cache import key_of
+from distillation_bench.bench.storage.cache import entry_key
 from distillation_bench.datasets.base import Dataset
 
 
@@ -130,8 +130,8 @@ class Planner:
             "code": TEACHER.digest(),
             "versions": versions(*TEACHER_LIBRARIES),
         }
-        key = key_of("weights", content)
-        outputs_key = key_of("outputs", {"weights": key, "sets": data.sets_key})
+        key = entry_key("weights", content)
+        outputs_key = entry_key("outputs", {"weights": key, "sets": data.sets_key})
         return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key)
 
     def _data_plan(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> DataPlan:
@@ -166,8 +166,8 @@ class Planner:
             examples=recipe.examples,
             test_examples=recipe.test_examples,
             sources=sources,
-            splits_key=key_of("data", splits),
-            sets_key=key_of("sets", sets),
+            splits_key=entry_key("data", splits),
+            sets_key=entry_key("sets", sets),
             code=digest([*code, TEACHER.digest()]),
             content=digest(content),
         )

@@ -11,8 +11,8 @@ from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
-from distillation_bench.bench.storage.labels import clashes, seeds_of
 from distillation_bench.bench.storage.ownership import require_room
+from distillation_bench.bench.storage.protocol import label_clashes, seeds_text
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.methods import METHODS
 
@@ -114,9 +114,9 @@ def _check_labels(folder: Path, remaining: Iterable[Description], cells: Sequenc
     """Raise UsageError if a label would be two methods, sets of parameters or versions of code."""
     added = [cell.description() for cell in cells]
     labels = {cell["label"] for cell in added}
-    for clash in clashes([*added, *(cell for cell in remaining if cell["label"] in labels)]):
+    for clash in label_clashes([*added, *(cell for cell in remaining if cell["label"] in labels)]):
         raise UsageError(
-            f"{folder}: {clash}, which is asked for now: run {seeds_of(clash.cells)} again too, "
+            f"{folder}: {clash}, which is asked for now: run {seeds_text(clash.cells)} again too, "
             "or give another folder with --results or another label"
         )
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distillation_bench.bench.analysis.results import CellKey, Results
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.hashing import canonical_json
+from distillation_bench.bench.storage.tables import CellKey
 
 
 @dataclass(frozen=True)

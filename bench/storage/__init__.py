@@ -1,9 +1,12 @@
 """A run's folder on disk: its records, tables and protocol; and the cache of arrays.
 
-run_folder   `Run`: run.json, the records of finished cells, the folder's lock
+run_folder   `Run`: run.json, the records of cells and the files beside them; a cell's status
+run_lock     one process writes to a run's folder at a time
 tables       results.csv, metrics.csv and timings.csv, derived from the records
+table_rows   what the tables hold
+table_note   what the tables were made from, in derived.json
 protocol     which cells may stand side by side in a table
-labels       what all cells of one label share
+joined_runs  several runs as one
 ownership    which files belong to a run or a cache and must not be overwritten
 cache        prepared data, teachers and checkpoints, by a hash of what they are made of
 formats      what these files hold, checked when they are read and written
@@ -13,7 +16,7 @@ upkeep       verifying, merging and cleaning folders
 __all__ = [
     "cache",
     "formats",
-    "labels",
+    "joined_runs",
     "ownership",
     "protocol",
     "run_folder",

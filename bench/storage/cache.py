@@ -1,9 +1,9 @@
-"""Arrays by content: prepared data, teachers' weights and outputs, checkpoints.
+"""The cache: arrays by content, such as prepared data, teachers, their outputs, and checkpoints.
 
-An entry is a safetensors file and a JSON file with what the key was made of, the SHA-256 of the
-arrays and one of itself. The JSON comes last, so an entry without it never was; an entry whose sum
-is wrong counts as missing and is made again, as does one with a link or a pipe in a file's place.
-Nothing that is read can run code.
+An entry is a safetensors file and a JSON file. The JSON says what the key was made of, and holds
+the SHA-256 of the arrays and a checksum of itself. It is written last, so without it there is no
+entry. An entry whose checksum is wrong counts as missing and is made again; so does one that has a
+link or a pipe in the place of a file. Nothing that is read can run code.
 
 Files are mapped into memory, not read: processes that load the same entry share its pages.
 """
@@ -31,26 +31,26 @@ from distillation_bench.bench.common.files import (
 )
 from distillation_bench.bench.common.hashing import digest
 from distillation_bench.bench.common.locks import acquire
-from distillation_bench.bench.storage.formats.tensor_files import Later, write_tensors
+from distillation_bench.bench.storage.formats.tensor_files import LazyArray, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _KEY = re.compile(r"(?!\.+$)[\w.+-]{1,240}")
-# Of the note, less itself. Names are sorted: what is lost together with it is the arrays' sum, too.
 _SUM = "sum"
-_ABSENT = {
+"""The note's checksum. Names are sorted: what cuts it off also cuts off that of the arrays."""
+_ABSENT_ERRORS = {
     *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO),
     *(errno.EINVAL, errno.EFBIG, errno.ENAMETOOLONG),
 }
 
 
-class Damaged(Exception):
-    """An entry is incomplete or was changed since it was written."""
+class DamagedEntry(Exception):
+    """An entry is missing, incomplete, or was changed since it was written."""
 
 
-def key_of(kind: str, content: Mapping[str, Any]) -> str:
-    """The entry's name: its kind and 32 hexadecimal digits of the hash of its content."""
+def entry_key(kind: str, content: Mapping[str, Any]) -> str:
+    """Return an entry's key: its kind and 32 hexadecimal digits of a hash of its content."""
     return f"{kind}-{digest(content)[:32]}"
 
 
@@ -63,17 +63,16 @@ class Cache:
     def _paths(self, key: str) -> tuple[Path, Path]:
         # A run names its teachers, and a run may come from a stranger.
         if not _KEY.fullmatch(key):
-            raise ValueError("no key of an entry")
+            raise ValueError("not the key of an entry")
         return self.folder / f"{key}.safetensors", self.folder / f"{key}.json"
 
     def has(self, key: str) -> bool:
-        """Whether an entry of the right size is there; its sum is not computed."""
-        return self._noted(key) is not None
+        """Whether there is an entry of the right size; its checksum is not computed."""
+        return self._note_of_right_size(key) is not None
 
-    def _noted(self, key: str) -> dict[str, Any] | None:
-        """The note of an entry of the right size; None if there is none."""
+    def _note_of_right_size(self, key: str) -> dict[str, Any] | None:
         try:
-            # First: most of what is asked for is not there.
+            # First, since most entries that are asked for are not there.
             size = self._paths(key)[0].lstat().st_size
         except ValueError:
             return None
@@ -83,37 +82,43 @@ class Cache:
         note = self.note(key)
         return note if size == note.get("bytes") else None
 
-    def sound(self, key: str) -> bool:
-        """Whether the entry is there and its sum is right."""
+    def is_sound(self, key: str) -> bool:
+        """Whether there is an entry and its checksum is right."""
         try:
             self._verify(key)
-        except Damaged:
+        except DamagedEntry:
             return False
         return True
 
     def save(
-        self, key: str, arrays: Mapping[str, np.ndarray | Later], note: Mapping[str, Any]
+        self, key: str, arrays: Mapping[str, np.ndarray | LazyArray], note: Mapping[str, Any]
     ) -> None:
         """Write an entry; a reader sees all of it or nothing.
 
+        Args:
+            key: of the entry.
+            arrays: by name.
+            note: what is kept beside them.
+
         Raises:
-            CacheFault: it can't be written.
+            CacheFault: it cannot be written.
         """
         arrays_path, note_path = self._paths(key)
-        with _faults(arrays_path), atomic_file(arrays_path) as part:
+        with _faults_of(arrays_path), atomic_file(arrays_path) as part:
             with part.open("wb") as file:
                 write_tensors(file, arrays)
-            sums = {"bytes": part.stat().st_size, "sha256": _sum_of(part, self.folder)}
-        whole = {**sums, **note}
-        text = json.dumps({**whole, _SUM: _sum_of_note(key, whole)}, indent=1, sort_keys=True)
-        with _faults(note_path):
+            checksums = {"bytes": part.stat().st_size, "sha256": _file_checksum(part, self.folder)}
+        content = {**checksums, **note}
+        sealed = {**content, _SUM: _note_checksum(key, content)}
+        text = json.dumps(sealed, indent=1, sort_keys=True)
+        with _faults_of(note_path):
             write_atomically(note_path, text.encode())
 
     def load(self, key: str) -> dict[str, Tensor]:
-        """The entry's arrays, mapped from the file: pages are private once written to.
+        """Return an entry's arrays, mapped from the file; pages become private when written to.
 
         Raises:
-            Damaged: it is missing, incomplete or changed.
+            DamagedEntry: it is missing, incomplete or changed.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -122,38 +127,38 @@ class Cache:
             with safe_open(self._paths(key)[0], framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as error:
-            # The sum is right: whoever wrote it wrote no arrays.
-            raise Damaged(f"cache entry {key}: {error}") from None
+            # The checksum is right: whoever wrote the file wrote no arrays.
+            raise DamagedEntry(f"cache entry {key}: {error}") from None
 
     def read(self, key: str) -> tuple[bytes, bytes]:
-        """An entry's two files as they are, to be written elsewhere.
+        """Return the content of an entry's two files, to be written elsewhere.
 
         Raises:
-            OSError: it is not there.
+            OSError: there is no such entry.
         """
         arrays, note = self._paths(key)
         with open_regular(arrays, self.folder) as file:
             return file.read(), read_regular(note, self.folder)
 
     def write(self, key: str, arrays: bytes, note: bytes) -> None:
-        """Put an entry here that was read elsewhere.
+        """Write an entry that was read elsewhere.
 
         Raises:
-            CacheFault: it can't be written.
+            CacheFault: it cannot be written.
         """
         for path, content in zip(self._paths(key), (arrays, note), strict=True):
-            with _faults(path):
+            with _faults_of(path):
                 write_atomically(path, content)
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Held while an entry is made, so that runs that share the cache make it once.
+        """Hold a lock while an entry is made, so that runs that share the cache make it once.
 
         Raises:
-            CacheFault: it can't be taken.
+            CacheFault: the lock cannot be taken.
         """
         path = self.folder / f"{key}.lock"
-        with _faults(path):
+        with _faults_of(path):
             self.folder.mkdir(parents=True, exist_ok=True)
             release = acquire(path)
         try:
@@ -164,17 +169,17 @@ class Cache:
     def remove(self, key: str) -> None:
         """Remove an entry, if it is there."""
         for path in reversed(self._paths(key)):
-            with _faults(path), contextlib.suppress(PermissionError):
-                # Another user's may stay: where each removes their own it does no harm.
+            with _faults_of(path), contextlib.suppress(PermissionError):
+                # Another user's entry may stay: it does no harm, and its owner can remove it.
                 path.unlink(missing_ok=True)
 
     def note(self, key: str) -> dict[str, Any]:
-        """What was saved beside the arrays; empty if there is no such entry, or it was changed."""
+        """Return what was saved beside the arrays; empty if there is no entry or it was changed."""
         try:
             note = json.loads(read_regular(self._paths(key)[1], self.folder).decode())
-            # Older versions kept no sum of it.
-            told = note.pop(_SUM, None) if isinstance(note, dict) else ""
-            return note if told in (None, _sum_of_note(key, note)) else {}
+            # Older versions wrote no checksum of the note.
+            checksum = note.pop(_SUM, None) if isinstance(note, dict) else ""
+            return note if checksum in (None, _note_checksum(key, note)) else {}
         except OSError as error:
             _require_absent(error)
             return {}
@@ -182,51 +187,51 @@ class Cache:
             return {}
 
     def _verify(self, key: str) -> None:
-        # Before gigabytes are read.
-        note = self._noted(key)
+        # Checked before gigabytes are read.
+        note = self._note_of_right_size(key)
         if note is None:
-            raise Damaged(f"cache entry {key}: missing, or not of the size noted")
+            raise DamagedEntry(f"cache entry {key}: missing, or not of the size noted")
         try:
-            found = _sum_of(self._paths(key)[0], self.folder)
+            checksum = _file_checksum(self._paths(key)[0], self.folder)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError):
                 _require_absent(error)
             reason = getattr(error, "strerror", None) or error
-            raise Damaged(f"cache entry {key}: {reason}") from None
-        if found != note.get("sha256"):
-            raise Damaged(f"cache entry {key}: its SHA-256 is not the one noted")
+            raise DamagedEntry(f"cache entry {key}: {reason}") from None
+        if checksum != note.get("sha256"):
+            raise DamagedEntry(f"cache entry {key}: its SHA-256 is not the one noted")
 
 
 def _require_absent(error: OSError) -> None:
-    """Whether a file is only missing, or of no kind that is read.
+    """Check that an error means that there is no such file, or not of a kind that is read.
 
     Raises:
-        CacheFault: it may be there and sound, and can't be read here.
+        CacheFault: the file may be there and sound, but cannot be read here.
     """
-    if error.errno not in _ABSENT:
+    if error.errno not in _ABSENT_ERRORS:
         raise CacheFault(error.errno, error.strerror, error.filename) from None
 
 
 @contextlib.contextmanager
-def _faults(path: Path) -> Iterator[None]:
+def _faults_of(path: Path) -> Iterator[None]:
+    """Turn each OSError into a CacheFault."""
     try:
         yield
     except OSError as error:
-        where = error.filename or str(path)
-        raise CacheFault(error.errno, error.strerror, where) from error
+        raise CacheFault(error.errno, error.strerror, error.filename or str(path)) from error
 
 
-def _sum_of_note(key: str, note: Any) -> str:
-    # With the key: an entry under another one's name is none.
+def _note_checksum(key: str, note: Any) -> str:
+    # The key is hashed, too: an entry that was renamed to another key does not count.
     text = json.dumps([key, note], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _sum_of(path: Path, folder: Path) -> str:
-    """SHA-256 of a file in a folder.
+def _file_checksum(path: Path, folder: Path) -> str:
+    """Return the SHA-256 of a file in a folder.
 
     Raises:
-        OSError: it can't be read.
+        OSError: it cannot be read.
         ValueError: it is empty.
     """
     with (

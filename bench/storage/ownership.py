@@ -1,9 +1,8 @@
-"""Which files are a run's or a cache's own, so that nothing else replaces them."""
+"""Which files belong to a run or a cache, so that no other output replaces them."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from pathlib import Path
 
@@ -16,68 +15,74 @@ RUN_FILES = (
 )
 CELLS = "cells"
 KINDS = ("data", "sets", "decoded", "weights", "outputs", "checkpoint")
-"""What the key of a cache's entry begins with."""
-_ENTRY_FILES = (".safetensors", ".json", ".lock")
+"""Of entries of a cache: what their keys begin with."""
+_ENTRY_SUFFIXES = (".safetensors", ".json", ".lock")
+_MAX_NAMES = 3
+"""Names of a folder's content that a message shows."""
 
 
 def owner_of(path: Path) -> str:
-    """The run or cache whose own file this is, or would be, in words; empty if it is nobody's."""
-    place = real_path(path)
-    for folder in place.parents:
-        # Some file systems take capitals for small letters.
-        name, *below = (part.casefold() for part in place.relative_to(folder).parts)
-        own = name == CELLS or (name in RUN_FILES and not below)
-        if own and os.path.lexists(folder / "run.json"):
+    """Return the run or cache that a path belongs to, or would, in words; empty if none."""
+    path = real_path(path)
+    for folder in path.parents:
+        # Some file systems do not distinguish capital letters.
+        name, *below = (part.casefold() for part in path.relative_to(folder).parts)
+        is_owned = name == CELLS or (name in RUN_FILES and not below)
+        if is_owned and os.path.lexists(folder / "run.json"):
             return f"the run {folder}"
-    return f"the cache {place.parent}" if _is_entry(place) else ""
+    return f"the cache {path.parent}" if _is_cache_file(path) else ""
 
 
-def _is_entry(place: Path) -> bool:
-    """Whether it is named like a file of an entry, and lies among entries."""
-    named = place.name.casefold()
-    if not named.endswith(_ENTRY_FILES) or named.partition("-")[0] not in KINDS:
+def _is_cache_file(path: Path) -> bool:
+    """Whether a file is named like one of a cache's entry and lies among entries."""
+    name = path.name.casefold()
+    if not name.endswith(_ENTRY_SUFFIXES) or name.partition("-")[0] not in KINDS:
         return False
-    return any(any(place.parent.glob(f"{kind}-*.safetensors")) for kind in KINDS)
+    return any(any(path.parent.glob(f"{kind}-*.safetensors")) for kind in KINDS)
 
 
-def require_room(folder: Path, place: str) -> None:
-    """Whether a run can be made in a folder: it isn't there, is empty, or is a run.
+def require_room(folder: Path, location: str) -> None:
+    """Check that a run can be made in a folder: it is not there, is empty, or is a run.
 
-    A folder is empty if nothing in it is shown, so hidden files don't count: a run that was killed
-    early leaves its lock. A hidden file that a run would replace counts, unless a run wrote it.
+    Hidden files do not count, since a run that was killed early leaves its lock. A hidden file that
+    a run would replace does count, unless a run wrote it.
 
     Args:
         folder: of the run.
-        place: what an error begins with.
+        location: what an error message begins with.
 
     Raises:
-        UsageError: it holds something else, or is no folder.
+        UsageError: the folder holds something else, or is not a folder.
     """
     if owner := owner_of(folder):
-        raise UsageError(f"{place}: within {owner}; give a new folder")
+        raise UsageError(f"{location}: within {owner}; give a new folder")
     if os.path.lexists(folder / "run.json"):
         return
+    names = _names_in(folder, location)
+    foreign = [name for name in names if not name.startswith(".") or _is_foreign(folder / name)]
+    if foreign:
+        more = ", …" if len(foreign) > _MAX_NAMES else ""
+        held = f"it holds {', '.join(foreign[:_MAX_NAMES])}{more}"
+        raise UsageError(f"{location}: neither a run nor empty ({held}); give a new folder")
+
+
+def _names_in(folder: Path, location: str) -> list[str]:
     try:
-        names = sorted(each.name for each in folder.iterdir())
+        return sorted(path.name for path in folder.iterdir())
     except FileNotFoundError:
-        return
+        return []
     except OSError as error:
         what = f"can't be read ({error.strerror})" if folder.is_dir() else "not a folder"
         if not folder.exists():
             what = f"can't be written ({error.strerror})"
-        raise UsageError(f"{place}: {what}") from None
-    foreign = [name for name in names if not name.startswith(".") or _is_foreign(folder / name)]
-    if foreign:
-        more = ", …" if len(foreign) > 3 else ""
-        held = ", ".join(itertools.islice(foreign, 3)) + more
-        raise UsageError(f"{place}: neither a run nor empty (it holds {held}); give a new folder")
+        raise UsageError(f"{location}: {what}") from None
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether a file has the name of a lock or of a driver's note, and is none that a run left."""
-    content = {".lock": b"", ".driver": b"process "}.get(path.name)
-    if content is None or path.is_symlink() or not path.is_file():
+    """Whether a file has the name of a lock or of a driver's note, but no run wrote it."""
+    start = {".lock": b"", ".driver": b"process "}.get(path.name)
+    if start is None or path.is_symlink() or not path.is_file():
         return False
     with contextlib.suppress(OSError), path.open("rb") as file:
-        return file.read(8) != content
+        return file.read(8) != start
     return False

@@ -1,94 +1,196 @@
-"""Which rows of several runs belong beside one another, and marks for those that don't."""
+"""Which cells may stand side by side in a table: one protocol a dataset, one thing a label.
+
+All cells of a label are of one method. On one dataset they also share their parameters, the version
+of code and libraries, and the version of the data, over all seeds: otherwise a mean over seeds
+would be the mean of different things. All cells of a dataset share the recipe, the OOD sets and the
+code that measures; those of a dataset and seed share the teacher.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
-from distillation_bench.bench.storage.labels import Trait, traits
 from distillation_bench.bench.storage.run_folder import Run
 
-Whose = tuple[Run, Mapping[str, Any]]
-"""A run, and a cell of it as its description has it."""
+Cell = Mapping[str, Any]
+"""A cell as run.json describes it."""
+CellOfRun = tuple[Run, Cell]
 
 
-class Protocols:
-    """Under which protocol the first rows of each dataset were made, and what each label is."""
+class Trait(NamedTuple):
+    """A value that a group of cells shares.
 
-    def __init__(self, runs: Sequence[Run], mixed: bool) -> None:
-        self._mixed = mixed
-        self._marks = _short_names(runs)
-        self._first: dict[tuple[str, ...], tuple[Any, Whose]] = {}
+    Attributes:
+        difference: what a message says a cell was made with if its value is another one.
+        group: the name of the group.
+        value: compared for equality.
+    """
 
-    def label(
-        self, run: Run, described: Mapping[str, Any], cell_id: str, cell: Mapping[str, Any]
-    ) -> str:
-        """A cell's label, marked if its row does not belong beside those that came before.
-
-        Raises:
-            UsageError: it does not, and that was not asked for.
-        """
-        label, number, own = str(cell["label"]), 1, (run, cell)
-        clash = self._clash(own, _of_dataset(described, cell))
-        while clash or (clash := self._clash(own, _of_label(label, cell_id, cell))):
-            what, whose = clash
-            if not self._mixed:
-                reason = _reason(what, own, whose)
-                raise UsageError(f"{run.folder}: {reason}; --mixed takes both, marked")
-            mark = "other code" if whose[0] is run else self._marks[run]
-            label = f"{cell['label']} ({mark if number == 1 else f'{mark} {number}'})"
-            number, clash = number + 1, None
-        return label
-
-    def _clash(self, own: Whose, shared: Sequence[Trait]) -> tuple[str, Whose] | None:
-        """What differs from the rows before, and whose they are; else the cell is one of them."""
-        for what, where, value in shared:
-            first, whose = self._first.get(where, (value, own))
-            if first != value:
-                return what, whose
-        for _, where, value in shared:
-            self._first.setdefault(where, (value, own))
-        return None
+    difference: str
+    group: tuple[str, ...]
+    value: Any
 
 
-def _of_dataset(described: Mapping[str, Any], cell: Mapping[str, Any]) -> list[Trait]:
-    """What all rows of a dataset share, or all of a dataset and seed."""
+def label_traits(cell: Cell, label: str = "") -> list[Trait]:
+    """Return what a cell shares with all others of its label.
+
+    Runs of older versions do not say which code and data their cells had.
+
+    Args:
+        cell: of the label.
+        label: under which it is shown, if that is not its own.
+    """
+    dataset, label = cell["dataset"], label or cell["label"]
+    return [
+        Trait("another method", ("method", label), cell["method"]),
+        Trait("other parameters", ("parameters", dataset, label), cell["parameters"]),
+        Trait("other code or libraries", ("code", dataset, label), cell.get("code", "")),
+        Trait("other data", ("data", dataset, label), cell.get("data", "")),
+    ]
+
+
+def _dataset_traits(manifest: Mapping[str, Any], cell: Cell) -> list[Trait]:
+    """Return what a cell shares with all others of its dataset, or of its dataset and seed."""
     dataset, seed = cell["dataset"], str(cell["seed"])
     return [
-        Trait("another recipe", ("recipe", dataset), described["recipes"][dataset]),
-        Trait("other OOD sets", ("ood", dataset), described["ood"].get(dataset, {})),
+        Trait("another recipe", ("recipe", dataset), manifest["recipes"][dataset]),
+        Trait("other OOD sets", ("ood", dataset), manifest["ood"].get(dataset, {})),
         Trait("other measuring code", ("protocol", dataset), cell["protocol"]),
         Trait("another teacher, or on other sets", ("measured", dataset, seed), cell["measured"]),
     ]
 
 
-def _of_label(label: str, cell_id: str, cell: Mapping[str, Any]) -> list[Trait]:
-    """What all rows of a label share, and its one row of a seed."""
-    slot = ("cell", cell["dataset"], label, str(cell["seed"]))
-    return [*traits(cell, label), Trait("other parameters or code", slot, cell_id)]
+# Within one run
 
 
-def _reason(what: str, own: Whose, whose: Whose) -> str:
-    (run, cell), (holder, other) = own, whose
-    name, than = f"{cell['dataset']} {cell['label']}", other["label"]
-    if holder is not run:
-        than = f"in {holder.folder}"
+@dataclass
+class LabelClash:
+    """Cells of one label that differ from the first cell of that label.
+
+    Attributes:
+        difference: what they were made with.
+        first: the first cell.
+        cells: that differ, of one dataset.
+    """
+
+    difference: str
+    first: Cell
+    cells: list[Cell] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        cell, first = self.cells[0], self.first
+        of_dataset = "" if first["dataset"] == cell["dataset"] else f" of {first['dataset']}"
+        return (
+            f"{cell['dataset']} {cell['label']}: {seeds_text(self.cells)} made with "
+            f"{self.difference} than seed {first['seed']}{of_dataset}"
+        )
+
+
+def label_clashes(cells: Iterable[Cell]) -> list[LabelClash]:
+    """Return the labels that stand for more than one thing, each once a dataset.
+
+    Of several differences the first one is named.
+    """
+    firsts: dict[tuple[str, ...], tuple[Any, Cell]] = {}
+    clashes: dict[tuple[str, str], LabelClash] = {}
+    for cell in cells:
+        for difference, group, value in label_traits(cell):
+            first_value, first = firsts.setdefault(group, (value, cell))
+            if first_value != value:
+                key = cell["dataset"], cell["label"]
+                clashes.setdefault(key, LabelClash(difference, first)).cells.append(cell)
+                break
+    return list(clashes.values())
+
+
+def seeds_text(cells: Iterable[Cell]) -> str:
+    """Return `seed 3` or `seeds 0, 1`."""
+    seeds = sorted({cell["seed"] for cell in cells})
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+# Between runs
+
+
+class ProtocolClash(UsageError):
+    """A cell may not stand beside those that came before it."""
+
+
+class Protocols:
+    """The protocol of each dataset and the meaning of each label, as set by the first cells."""
+
+    def __init__(self, runs: Sequence[Run], mixed: bool) -> None:
+        """Begin without any cell.
+
+        Args:
+            runs: that cells come from.
+            mixed: mark the labels of cells that do not fit, instead of refusing them.
+        """
+        self._mixed = mixed
+        self._marks = _short_names(runs)
+        self._first: dict[tuple[str, ...], tuple[Any, CellOfRun]] = {}
+
+    def label(self, run: Run, manifest: Mapping[str, Any], cell_id: str, cell: Cell) -> str:
+        """Return a cell's label, marked if it may not stand beside the cells before it.
+
+        Raises:
+            ProtocolClash: it may not, and marks were not asked for.
+        """
+        label, number, own = str(cell["label"]), 1, (run, cell)
+        clash = self._clash(own, _dataset_traits(manifest, cell))
+        while clash or (clash := self._clash(own, _row_traits(label, cell_id, cell))):
+            difference, earlier = clash
+            if not self._mixed:
+                raise ProtocolClash(f"{run.folder}: {_clash_text(difference, own, earlier)}")
+            mark = "other code" if earlier[0] is run else self._marks[run]
+            label = f"{cell['label']} ({mark if number == 1 else f'{mark} {number}'})"
+            number, clash = number + 1, None
+        return label
+
+    def _clash(self, own: CellOfRun, traits: Sequence[Trait]) -> tuple[str, CellOfRun] | None:
+        """Return the first difference from an earlier cell, with that cell.
+
+        Without one, the traits are noted for the cells that follow.
+        """
+        for difference, group, value in traits:
+            first_value, earlier = self._first.get(group, (value, own))
+            if first_value != value:
+                return difference, earlier
+        for _, group, value in traits:
+            self._first.setdefault(group, (value, own))
+        return None
+
+
+def _row_traits(label: str, cell_id: str, cell: Cell) -> list[Trait]:
+    """Return what a cell shares with all others of a label, which has one row a seed."""
+    row = ("cell", cell["dataset"], label, str(cell["seed"]))
+    return [*label_traits(cell, label), Trait("other parameters or code", row, cell_id)]
+
+
+def _clash_text(difference: str, own: CellOfRun, earlier: CellOfRun) -> str:
+    (run, cell), (earlier_run, earlier_cell) = own, earlier
+    name, than = f"{cell['dataset']} {cell['label']}", earlier_cell["label"]
+    if earlier_run is not run:
+        than = f"in {earlier_run.folder}"
     elif than == cell["label"]:
-        of = "" if other["dataset"] == cell["dataset"] else f" of {other['dataset']}"
-        name, than = f"{name} seed {cell['seed']}", f"seed {other['seed']}{of}"
-    return f"{name} was made with {what} than {than}"
+        dataset = earlier_cell["dataset"]
+        of_dataset = "" if dataset == cell["dataset"] else f" of {dataset}"
+        name, than = f"{name} seed {cell['seed']}", f"seed {earlier_cell['seed']}{of_dataset}"
+    return f"{name} was made with {difference} than {than}"
 
 
 def _short_names(runs: Sequence[Run]) -> dict[Run, str]:
-    """As many last parts of each folder's path as tell it from the others."""
+    """Return the last parts of each folder's path, as many as distinguish it from the others."""
     paths = {run: real_path(run.folder).parts for run in runs}
     names = {}
     for run, parts in paths.items():
-        others = [other for each, other in paths.items() if each is not run and other != parts]
+        others = [path for path in paths.values() if path != parts]
         depth = 1
-        while depth < len(parts) and any(parts[-depth:] == other[-depth:] for other in others):
+        while depth < len(parts) and any(parts[-depth:] == path[-depth:] for path in others):
             depth += 1
         names[run] = "/".join(parts[-depth:])
     return names

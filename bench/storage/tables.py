@@ -45,7 +45,7 @@ from distillation_bench.bench.storage.table_rows import (
 MAX_BYTES = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
 """Of two million cells; of a table that is larger, the records are read."""
 MAX_LINE_LENGTH = 2**20
-Slot = tuple[str, str, int]
+CellKey = tuple[str, str, int]
 """Dataset, label and seed: the place of a cell in the tables of its run."""
 _File = io.BufferedReader | io.BytesIO
 
@@ -195,18 +195,18 @@ def cell_statuses(run: Run) -> Callable[[str], CellStatus]:
 
 def statuses(
     cells: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]
-) -> dict[Slot, str]:
+) -> dict[CellKey, str]:
     """Return the status of each cell that was asked for, `missing` if no row has it.
 
     Args:
         cells: as run.json describes them.
         rows: of results.csv.
     """
-    recorded = {slot_of(row): row["status"] for row in rows}
-    return {slot: recorded.get(slot, "missing") for slot in map(slot_of, cells)}
+    recorded = {cell_key(row): row["status"] for row in rows}
+    return {key: recorded.get(key, "missing") for key in map(cell_key, cells)}
 
 
-def slot_of(row: Mapping[str, Any]) -> Slot:
+def cell_key(row: Mapping[str, Any]) -> CellKey:
     """Return the place in the tables of a cell, or of a row of results.csv."""
     return row["dataset"], row["label"], int(row["seed"])
 

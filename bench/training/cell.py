@@ -89,7 +89,7 @@ def run_cell(
         measure_latency: whether the timings include the latency.
 
     Raises:
-        Damaged: an entry of the cache is missing or damaged.
+        DamagedEntry: an entry of the cache is missing or damaged.
     """
     with _measured() as timings:
         inputs = load_inputs(cell, cache)
@@ -114,7 +114,7 @@ def load_inputs(cell: Cell, cache: Cache) -> CellInputs:
     """Load the data and the teacher's outputs, and make the method.
 
     Raises:
-        Damaged: an entry of the cache is missing or damaged.
+        DamagedEntry: an entry of the cache is missing or damaged.
     """
     # The teacher's networks are loaded only by methods that run them.
     outputs = teacher.Teacher(cache.load(cell.teacher.outputs_key), {})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from distillation_bench.bench.common import signals
-from distillation_bench.bench.storage.cache import Cache, Damaged
+from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 
 HistoryRow = dict[str, float | int | str]
 """One epoch of a training: its stage, number, learning rate, loss, terms and gradient norm."""
@@ -39,7 +39,7 @@ class Checkpoint:
         try:
             self._arrays = cache.load(self._key)
             self.history = _read_history(cache.note(self._key)["history"])
-        except (Damaged, KeyError, TypeError, ValueError):
+        except (DamagedEntry, KeyError, TypeError, ValueError):
             self._arrays, self.history = {}, []
 
     def rows_of_finished(self, stage: str) -> list[HistoryRow]:

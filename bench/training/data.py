@@ -132,7 +132,7 @@ def load(cache: Cache, plan: DataPlan) -> PreparedData:
     """Load a dataset's arrays from the cache.
 
     Raises:
-        Damaged: an entry is missing or damaged.
+        DamagedEntry: an entry is missing or damaged.
     """
     splits, sets = cache.load(plan.splits_key), cache.load(plan.sets_key)
     canvas = None

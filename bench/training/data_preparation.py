@@ -18,8 +18,8 @@ from distillation_bench.bench.common.hashing import digest, versions
 from distillation_bench.bench.common.random_streams import numpy_stream, stream_name
 from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.planning.code_digests import DECODER
-from distillation_bench.bench.storage.cache import Cache, Damaged
-from distillation_bench.bench.storage.formats.tensor_files import Later
+from distillation_bench.bench.storage.cache import Cache, DamagedEntry
+from distillation_bench.bench.storage.formats.tensor_files import LazyArray
 from distillation_bench.datasets import get
 from distillation_bench.datasets.array_memo import ArrayMemo
 from distillation_bench.datasets.base import Dataset, DatasetArrays, Split
@@ -59,7 +59,7 @@ def _load_or_make(cache: Cache, content: str, make: Callable[[], np.ndarray]) ->
     with cache.lock(key):
         try:
             return cache.load(key)["array"].numpy()
-        except Damaged:
+        except DamagedEntry:
             array = make()
             cache.save(key, {"array": array}, {})
             return array
@@ -112,9 +112,9 @@ class _Preparation:
         sets = corrupted(Path(self.plan.sources.corruptions), self.dataset, y, rows)
         return {name: Split(x, y[rows]) for name, x in sets}
 
-    def evaluation_arrays(self, data: DatasetArrays) -> dict[str, np.ndarray | Later]:
+    def evaluation_arrays(self, data: DatasetArrays) -> dict[str, np.ndarray | LazyArray]:
         """Return the arrays of all evaluation sets and of the canvas, by name."""
-        arrays, ood = dict[str, np.ndarray | Later](), dict(data.ood)
+        arrays, ood = dict[str, np.ndarray | LazyArray](), dict(data.ood)
         if self.dataset.images:
             arrays |= _shifted(data.test, self.dataset.shifts)
             ood |= self._ood_images()
@@ -159,15 +159,15 @@ def _remarks(data: DatasetArrays, dataset: type[Dataset]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _shifted(test: Split, shifts: Sequence[str]) -> dict[str, np.ndarray | Later]:
+def _shifted(test: Split, shifts: Sequence[str]) -> dict[str, np.ndarray | LazyArray]:
     """Return the shifted test sets, whose images are made one set at a time, when written."""
     from distillation_bench.datasets.shifts import LEVELS
 
-    arrays: dict[str, np.ndarray | Later] = {}
+    arrays: dict[str, np.ndarray | LazyArray] = {}
     for shift in shifts:
         for severity in range(1, len(LEVELS[shift]) + 1):
             make = partial(_shifted_images, test.x, shift, severity)
-            arrays[f"test/{shift}/{severity}.x"] = Later(test.x.shape, test.x.dtype, make)
+            arrays[f"test/{shift}/{severity}.x"] = LazyArray(test.x.shape, test.x.dtype, make)
             arrays[f"test/{shift}/{severity}.y"] = test.y
     return arrays
 

@@ -196,7 +196,7 @@ def load_network(cache: Cache, keys: Sequence[str], networks: NetworkBuilder) ->
     """Load some members from the cache, as one batched module.
 
     Raises:
-        Damaged: an entry is missing or damaged.
+        DamagedEntry: an entry is missing or damaged.
     """
     members = [cache.load(key) for key in keys]
     weights = {name: torch.stack([member[name] for member in members]) for name in members[0]}

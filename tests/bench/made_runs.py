@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distillation_bench.bench.analysis.results import CellKey, Results, read
+from distillation_bench.bench.analysis.results import Results, read
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.tables import CellKey
 
 Figures = Mapping[CellKey, Mapping[str, float]]
 HOSTILE = ("a_b & 100% #1", "<script>alert(1)</script>", "../x", "[kd] | **b**", "~^\\{}$")

@@ -142,7 +142,7 @@ def test_a_mistake_is_one_line(in_process: Bench, small: Run, tmp_path: Path) ->
     mistakes = {
         ("nowhere",): "nowhere: no such folder",
         ("empty",): "empty: not a run",
-        (str(failed),): "no cell has figures, all are failed",
+        (str(failed),): "no cell has values, all are failed",
         (str(waiting),): "no cell is finished yet",
         (str(small.folder), "--out", "empty"): "empty: a folder, not a file",
     }

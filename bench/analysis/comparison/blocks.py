@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results
+from distillation_bench.bench.analysis.results import MetricInfo, Results
 from distillation_bench.bench.metrics.outcome import Array
+from distillation_bench.bench.storage.tables import CellKey
 
 Gaps = Mapping[str, Sequence[int]]
 """By reason, the seeds that were asked for and can't be used."""
@@ -38,7 +39,7 @@ class Blocks:
             if value is not None and math.isfinite(value):
                 self._figures.setdefault((dataset, label), {})[seed, cell["measured"]] = value
             else:
-                status = results.statuses.get(slot, "missing")
+                status = results.statuses[slot]
                 reason = f"no {metric}" if status == "done" else status
                 reason = reason if value is None else str(value)
                 self._gaps.setdefault((dataset, label), {}).setdefault(reason, []).append(seed)

@@ -28,13 +28,14 @@ from distillation_bench.bench.analysis.comparison.pairs import (
     untested,
 )
 from distillation_bench.bench.analysis.metric_formats import metric_format
-from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results
+from distillation_bench.bench.analysis.results import MetricInfo, Results
 from distillation_bench.bench.analysis.statistics import ALPHA, seeds_needed, smallest_p
 from distillation_bench.bench.analysis.values_at_bounds import (
     describe_temperatures,
     temperatures_at_bound,
 )
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.storage.tables import CellKey
 
 DEFAULT_METRIC = "nll"
 """Every task has it, and it is a proper score of the whole predictive distribution."""

@@ -18,7 +18,7 @@ from distillation_bench.bench.analysis.chance_level import (
     teacher_labels,
 )
 from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results
+from distillation_bench.bench.analysis.results import MetricInfo, Results
 from distillation_bench.bench.analysis.statistics import ALPHA, holm, sign_flip_p
 from distillation_bench.bench.analysis.summaries import best_first, summarise
 from distillation_bench.bench.analysis.tables.entries import (
@@ -36,6 +36,7 @@ from distillation_bench.bench.analysis.values_at_bounds import (
     temperatures_at_bound,
 )
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.storage.tables import CellKey
 
 
 def make_tables(results: Results, choice: Choice) -> list[Table]:
@@ -151,7 +152,7 @@ class _Maker:
     def _statuses(self, dataset: str, label: str) -> Counter[str]:
         seeds = self.planned.get((dataset, label), [])
         slots = ((dataset, label, seed) for seed in seeds)
-        return Counter(self.results.statuses.get(slot, "missing") for slot in slots)
+        return Counter(self.results.statuses[slot] for slot in slots)
 
     def _ranked(self, entries: Mapping[str, Entry], what: MetricFormat) -> list[str]:
         """Students from best to worst: those with all the seeds that any of them has."""
@@ -301,7 +302,7 @@ class _Maker:
     def _reason(self, dataset: str, label: str) -> str:
         for seed in self.planned[dataset, label]:
             slot = dataset, label, seed
-            if self.results.statuses.get(slot, "done") != "done":
+            if self.results.statuses.get(slot) in ("failed", "skipped"):
                 record = self.results.record(slot)
                 return str(record["reason"]) if record else ""
         return ""

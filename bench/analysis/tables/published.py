@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.results import CellKey, MetricInfo, Results, cell_key
+from distillation_bench.bench.analysis.results import MetricInfo, Results
 from distillation_bench.bench.analysis.summaries import Summary, summarise
 from distillation_bench.bench.analysis.tables.entries import Entry, Table
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.storage.tables import CellKey, cell_key
 
 PUBLISHED = Path(__file__).with_name("published") / "hydra_plus.csv"
 SHIFT = ("vertical-shift", 3)
@@ -106,7 +107,7 @@ def _ours(
 ) -> Entry:
     slots = [(dataset, label, seed) for seed in results.seeds(dataset, label)]
     values = [what.convert(figures[slot]) for slot in slots if slot in figures]
-    statuses = {results.statuses.get(slot, "missing") for slot in slots}
+    statuses = {results.statuses[slot] for slot in slots}
     empty = "–" if "done" in statuses or not statuses else min(statuses)
     return Entry(dataset, label, what, summarise(values) if values else None, len(slots), empty)
 

@@ -38,10 +38,10 @@ def verify(folders: OptionalRunFolders = None, cache: OptionalCacheFolder = None
     wrong = notes = 0
     runs = [Run(folder) for folder in folders or []]
     findings = [verification.verify(run) for run in runs]
-    checked = [counted(sum(map(verification.records_of, runs)), "record")] if runs else []
+    checked = [counted(sum(map(verification.count_records, runs)), "record")] if runs else []
     if cache is not None:
         findings.append(verification.verify_cache(cache))
-        checked.append(f"{len(verification.entries(cache))} entries of the cache")
+        checked.append(f"{len(verification.cache_keys(cache))} entries of the cache")
     for finding in chain.from_iterable(findings):
         page(str(finding))
         wrong += finding.wrong

@@ -1,7 +1,7 @@
-"""Arrays in the format of safetensors, written one after another.
+"""Files of named arrays in the format of safetensors, written one array after another.
 
-Its own writer takes all of them at once and makes another copy; those of a dataset's evaluation
-sets would fill the memory twice.
+The library's own writer takes all arrays at once and copies them: a dataset's evaluation sets would
+need twice their memory.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
-class Later:
-    """An array that is made when it is written, and let go."""
+class LazyArray:
+    """An array that is made when it is written, and not kept."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     make: Callable[[], np.ndarray]
 
 
-def write_tensors(file: BinaryIO, arrays: Mapping[str, np.ndarray | Later]) -> None:
-    """Write named arrays, those of long numbers first: each begins at a multiple of its own.
+def write_tensors(file: BinaryIO, arrays: Mapping[str, np.ndarray | LazyArray]) -> None:
+    """Write named arrays, those of wide numbers first, so that each array is aligned.
 
     Raises:
-        ValueError: an array is not of the shape or type that was announced.
+        ValueError: a lazy array does not have the shape or type that it was said to have.
     """
-    order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
+    names = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     header, end = {}, 0
-    for name in order:
+    for name in names:
         shape, dtype = arrays[name].shape, arrays[name].dtype
         start, end = end, end + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         kind = {"dtype": _KINDS[dtype.name], "shape": list(shape)}
@@ -55,12 +55,12 @@ def write_tensors(file: BinaryIO, arrays: Mapping[str, np.ndarray | Later]) -> N
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     file.write(len(text).to_bytes(8, "little") + text)
-    for name in order:
+    for name in names:
         file.write(_bytes_of(name, arrays[name]))
 
 
-def _bytes_of(name: str, array: np.ndarray | Later) -> memoryview:
-    made = array.make() if isinstance(array, Later) else array
+def _bytes_of(name: str, array: np.ndarray | LazyArray) -> memoryview:
+    made = array.make() if isinstance(array, LazyArray) else array
     if (made.shape, made.dtype) != (array.shape, array.dtype):
         raise ValueError(f"{name}: {made.dtype} {made.shape}, not {array.dtype} {array.shape}")
     return np.ascontiguousarray(made, made.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data

@@ -1,9 +1,8 @@
-"""What runs and a cache don't need: listed, and removed only when that is asked for.
+"""What runs and a cache do not need: listed, and removed only if that is asked for.
 
-Of a run: failed records, records of cells no longer asked for, damaged ones, and what writers left.
-Of a cache: damaged entries, and what writers left. A cache is shared by runs that it does not
-know, so a sound entry is kept, unless one asks for old ones to go; all of it can be made again.
-Links are left alone, and so is every file that isn't known.
+In a run: records that failed, are damaged or are no longer asked for, and leftovers of writers. In
+a cache: damaged entries and leftovers. A cache does not know all runs that share it, so a sound
+entry stays unless old ones are to go; every entry can be made again. Links and unknown files stay.
 """
 
 from __future__ import annotations
@@ -14,14 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tabulate import tabulate
+
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.files import real_path
-from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
-from distillation_bench.bench.storage.upkeep.verify import entries
+from distillation_bench.bench.storage.upkeep.verify import cache_keys
 
 REASONS = {
     "failed": "failed; run --retry-failed would replace it",
@@ -31,19 +31,19 @@ REASONS = {
     "old": "old; made again when needed",
 }
 HOUR = 3600.0
-WRITING = HOUR
-"""What is younger may be being written."""
-INTERRUPTED = 7 * 24 * HOUR
-"""An interrupted training that nobody went on with for so long leaves its checkpoint for good."""
+MIN_AGE = HOUR
+"""Younger files may be being written."""
+MAX_CHECKPOINT_AGE = 7 * 24 * HOUR
+"""The checkpoint of an interrupted training that nobody continued for so long is not needed."""
 
 
 @dataclass(frozen=True)
-class Rubbish:
-    """Files that go together, e.g. a record with its history and curves.
+class Removable:
+    """Files that go together, such as a record with its history and curves.
 
     Attributes:
         reason: one of REASONS.
-        paths: to remove, in this order; a folder only if it is empty then.
+        paths: to remove, in this order; a folder only if it is empty by then.
     """
 
     reason: str
@@ -58,17 +58,17 @@ class Rubbish:
 def clean(
     runs: Sequence[Run], cache: Path | None, only: Sequence[str], days: int | None, yes: bool
 ) -> str:
-    """List what is not needed, or remove it; returns the list.
+    """List what is not needed, or remove it; return the list.
 
     Args:
         runs: to clean; their teachers stay in the cache.
         cache: to clean.
-        only: of REASONS; all where it is empty.
-        days: entries of the cache that are older go, too.
-        yes: remove.
+        only: of REASONS; empty for all.
+        days: also remove entries of the cache that are older.
+        yes: remove what is listed.
 
     Raises:
-        UsageError: no such folder, an unknown reason, or a run is in use or leaves its folder.
+        UsageError: a folder is not there or not a run, a reason is unknown, or a run is in use.
     """
     for reason in only:
         if reason not in REASONS:
@@ -79,107 +79,126 @@ def clean(
         if yes:
             for run in {real_path(run.folder): run for run in runs}.values():
                 locks.enter_context(run.locked())
-        found = [each for run in runs for each in _of_run(run)]
-        if cache is not None:
-            found += _of_cache(cache, runs, days)
-        found = [each for each in found if not only or each.reason in only]
-        lines = [_table(found)] if found else []
-        things = "1 thing" if len(found) == 1 else f"{len(found)} things"
-        total = f"{things}, {_bytes(sum(each.size for each in found))}"
-        if not found:
+        items = _removable(runs, cache, only, days)
+        if not items:
             return "nothing to remove"
+        count = "1 thing" if len(items) == 1 else f"{len(items)} things"
+        total = f"{count}, {_bytes(sum(item.size for item in items))}"
+        table = _table(items)
         if not yes:
-            return "\n".join([*lines, "", f"{total}: nothing was removed; --yes removes it"])
-        for each in found:
-            _remove(each)
-        for run in runs:
-            derived.write(run)
-    return "\n".join([*lines, "", f"{total}: removed"])
+            return f"{table}\n\n{total}: nothing was removed; --yes removes it"
+        _remove(items, runs)
+    return f"{table}\n\n{total}: removed"
 
 
-def _of_run(run: Run) -> Iterator[Rubbish]:
-    asked = run.manifest()["cells"]
+def _removable(
+    runs: Sequence[Run], cache: Path | None, only: Sequence[str], days: int | None
+) -> list[Removable]:
+    items = [item for run in runs for item in _of_run(run)]
+    if cache is not None:
+        items += _of_cache(cache, runs, days)
+    return [item for item in items if not only or item.reason in only]
+
+
+def _of_run(run: Run) -> Iterator[Removable]:
+    yield from _records(run)
+    yield from _orphans(run)
+    for folder in (run.folder, run.cells, *run.cells.glob("*")):
+        yield from _unfinished(folder)
+
+
+def _records(run: Run) -> Iterator[Removable]:
+    asked_for = run.manifest()["cells"]
     for cell_id in run.record_ids():
         path = run.paths(cell_id).record
         if path.is_symlink():
             continue
         record = run.record(cell_id)
-        parts = (path, *_parts(run, cell_id))
-        if cell_id not in asked:
-            yield Rubbish("unasked", parts)
+        paths = (path, *_cell_files(run, cell_id))
+        if cell_id not in asked_for:
+            yield Removable("unasked", paths)
         elif record is None:
-            yield Rubbish("damaged", parts)
+            yield Removable("damaged", paths)
         elif record["status"] == "failed":
-            yield Rubbish("failed", parts)
+            yield Removable("failed", paths)
+
+
+def _orphans(run: Run) -> Iterator[Removable]:
+    """Yield folders of cells without a record, unless they hold other files."""
     for folder in sorted(path for path in run.cells.glob("*") if path.is_dir()):
-        parts = _parts(run, folder.name)
-        orphan = parts and not run.paths(folder.name).record.exists()
-        if orphan and _is_over(folder) and set(folder.iterdir()) <= set(parts):
-            yield Rubbish("leftover", parts)
-    for folder in (run.folder, run.cells, *run.cells.glob("*")):
-        yield from _unfinished(folder)
+        paths = _cell_files(run, folder.name)
+        is_orphan = paths and not run.paths(folder.name).record.exists()
+        if is_orphan and _is_older(folder) and set(folder.iterdir()) <= set(paths):
+            yield Removable("leftover", paths)
 
 
-def _parts(run: Run, cell_id: str) -> tuple[Path, ...]:
-    """A cell's history and curves, and their folder; what else lies in it keeps it."""
-    files = run.paths(cell_id)
-    if files.folder.is_symlink() or not files.folder.is_dir():
+def _cell_files(run: Run, cell_id: str) -> tuple[Path, ...]:
+    """Return a cell's history and curves, and their folder."""
+    paths = run.paths(cell_id)
+    if paths.folder.is_symlink() or not paths.folder.is_dir():
         return ()
-    parts = (files.history, files.curves)
-    return *(path for path in parts if path.exists() and not path.is_symlink()), files.folder
+    files = (paths.history, paths.curves)
+    return *(path for path in files if path.exists() and not path.is_symlink()), paths.folder
 
 
-def _of_cache(folder: Path, runs: Sequence[Run], days: int | None) -> Iterator[Rubbish]:
+def _of_cache(folder: Path, runs: Sequence[Run], days: int | None) -> Iterator[Removable]:
     cache = Cache(folder)
-    needed = {cell["measured"] for run in runs for cell in run.manifest()["cells"].values()}
-    for key in entries(folder):
+    teachers = {cell["measured"] for run in runs for cell in run.manifest()["cells"].values()}
+    for key in cache_keys(folder):
         paths = tuple(folder / f"{key}{suffix}" for suffix in (".json", ".safetensors"))
         paths = tuple(path for path in paths if path.exists() and not path.is_symlink())
-        if not paths or not all(_is_over(path) for path in paths):
+        if not paths or not _are_older(paths):
             continue
         kind = key.partition("-")[0]
-        # A run names its teachers' outputs; whose the weights and the data are it can't tell.
-        kept = key in needed if kind == "outputs" else bool(runs)
-        if not cache.sound(key):
-            yield Rubbish("damaged", paths)
-        elif kind == "checkpoint" and all(_is_over(path, INTERRUPTED) for path in paths):
-            yield Rubbish("leftover", paths)
-        elif days and not kept and all(_is_over(path, days * 24 * HOUR) for path in paths):
-            yield Rubbish("old", paths)
+        # A run names its teachers' outputs, but not the weights and data that they are made from.
+        is_needed = key in teachers if kind == "outputs" else bool(runs)
+        if not cache.is_sound(key):
+            yield Removable("damaged", paths)
+        elif kind == "checkpoint" and _are_older(paths, MAX_CHECKPOINT_AGE):
+            yield Removable("leftover", paths)
+        elif days and not is_needed and _are_older(paths, days * 24 * HOUR):
+            yield Removable("old", paths)
     yield from _unfinished(folder)
 
 
-def _unfinished(folder: Path) -> Iterator[Rubbish]:
-    """Files that were to be renamed when they were whole."""
+def _unfinished(folder: Path) -> Iterator[Removable]:
+    """Yield files that were to be renamed when they were complete."""
     for path in sorted(folder.glob(".*.part")) if not folder.is_symlink() else ():
-        if path.is_file() and not path.is_symlink() and _is_over(path):
-            yield Rubbish("leftover", (path,))
+        if path.is_file() and not path.is_symlink() and _is_older(path):
+            yield Removable("leftover", (path,))
 
 
-def _is_over(path: Path, seconds: float = WRITING) -> bool:
+def _are_older(paths: Iterable[Path], seconds: float = MIN_AGE) -> bool:
+    return all(_is_older(path, seconds) for path in paths)
+
+
+def _is_older(path: Path, seconds: float = MIN_AGE) -> bool:
     return time.time() - path.lstat().st_mtime > seconds
 
 
-def _remove(rubbish: Rubbish) -> None:
-    for path in rubbish.paths:
+def _remove(items: Iterable[Removable], runs: Iterable[Run]) -> None:
+    for path in (path for item in items for path in item.paths):
         if not path.is_dir():
             path.unlink(missing_ok=True)
         else:
             with contextlib.suppress(OSError):
                 path.rmdir()
+    for run in runs:
+        tables.write(run)
 
 
-def _table(found: Iterable[Rubbish]) -> str:
+def _table(items: Iterable[Removable]) -> str:
     rows = [
-        [terminal_safe(str(each.paths[0])), _bytes(each.size), REASONS[each.reason]]
-        for each in found
+        [terminal_safe(str(item.paths[0])), _bytes(item.size), REASONS[item.reason]]
+        for item in items
     ]
     headers = ["file", "size", "why"]
-    return text_table(rows, headers, align=("left", "right", "left"))
+    align = ("left", "right", "left")
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
 
 
 def _bytes(count: float) -> str:
-    """`12 B`, `3.4 kB`, `1.2 MB`."""
+    """Return `12 B`, `3.4 kB` or `1.2 MB`."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"

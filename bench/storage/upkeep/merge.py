@@ -6,123 +6,142 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path, write_atomically
 from distillation_bench.bench.common.hashing import canonical_json
-from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
+from distillation_bench.bench.storage.joined_runs import join_runs
 from distillation_bench.bench.storage.ownership import require_room
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_name
 
-PARTS = ("history", "curves")
+CELL_FILES = ("history", "curves")
 
 
 @dataclass(frozen=True)
-class Merger:
+class MergePlan:
     """What a merged run will be.
 
     Attributes:
         manifest: its description.
-        records: the run that each cell's record is taken from, by the cell's id.
-        waiting: how many cells nobody has finished.
+        holders: by cell's id, the run that the record is taken from.
     """
 
     manifest: Mapping[str, Any]
-    records: Mapping[str, Run]
-    waiting: int
+    holders: Mapping[str, Run]
 
 
 def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
-    """Copy the cells of sources into the target, a new folder or a run; returns what was done.
+    """Copy the cells of sources into the target, a new folder or a run; return a summary.
 
-    A cell that several hold is taken where it is done; what the target has stays.
+    A cell that several runs hold is taken from one in which it is done. The sources and the cells
+    of the target stay as they are.
 
     Args:
-        sources: stay as they are.
-        target: its folder's lock is held meanwhile.
-        prefer: the run to take from where both are done and their values differ.
+        sources: to copy from.
+        target: to copy to; its lock is held meanwhile.
+        prefer: the run to take a cell from if it is done in several with different values.
 
     Raises:
-        UsageError: not runs, or of several protocols; damaged; figures of a cell differ between
-            two runs and none is preferred; the target is in use or no run.
+        UsageError: a source is not a run, or damaged; protocols differ; the values of a cell differ
+            and no run is preferred; the target is in use, or neither empty nor a run.
     """
     sources = list({real_path(run.folder): run for run in sources}.values())
-    _check_places(sources, target, prefer)
+    _check_folders(sources, target, prefer)
     _check_links([*sources, target])
-    # Every reason to refuse comes before anything is made.
-    merger = _plan(sources, target, prefer)
+    # Every reason to refuse comes before anything is written.
+    plan = _plan(sources, target, prefer)
     with target.locked():
         if target.manifest():
-            # What drove it till now may have added to it.
-            merger = _plan(sources, target, prefer)
-        target.write_manifest(merger.manifest)
-        for cell_id, run in merger.records.items():
-            if run is not target:
-                _copy(run, target, cell_id)
-        derived.write(target)
-    copied = sum(run is not target for run in merger.records.values())
-    busy = [
-        f"{run.folder} is being run: merge again when it ends" for run in sources if run.driver()
-    ]
-    total = f"{len(merger.manifest['cells'])} cells, {merger.waiting} missing"
-    return "\n".join([f"{target.folder}: {copied} records copied; {total}", *busy])
+            # The process that held the lock until now may have added to it.
+            plan = _plan(sources, target, prefer)
+        target.write_manifest(plan.manifest)
+        copied = [cell_id for cell_id, run in plan.holders.items() if run is not target]
+        for cell_id in copied:
+            _copy(plan.holders[cell_id], target, cell_id)
+        tables.write(target)
+    return "\n".join([_summary(plan, target, len(copied)), *_running(sources)])
 
 
-def _check_places(sources: Sequence[Run], target: Run, prefer: Run | None) -> None:
-    places = {real_path(run.folder) for run in sources}
-    if real_path(target.folder) in places:
+def _summary(plan: MergePlan, target: Run, copied: int) -> str:
+    cells = plan.manifest["cells"]
+    missing = len(target.missing(cells))
+    return f"{target.folder}: {copied} records copied; {len(cells)} cells, {missing} missing"
+
+
+def _running(sources: Sequence[Run]) -> list[str]:
+    driven = [run for run in sources if run.driver()]
+    return [f"{run.folder} is being run: merge again when it ends" for run in driven]
+
+
+def _check_folders(sources: Sequence[Run], target: Run, prefer: Run | None) -> None:
+    folders = {real_path(run.folder) for run in sources}
+    if real_path(target.folder) in folders:
         raise UsageError(f"--into {target.folder}: one of the runs to merge; they stay as they are")
-    if prefer and real_path(prefer.folder) not in places | {real_path(target.folder)}:
+    if prefer and real_path(prefer.folder) not in folders | {real_path(target.folder)}:
         raise UsageError(f"--prefer {prefer.folder}: none of the runs to merge")
     require_room(target.folder, f"--into {target.folder}")
 
 
 def _check_links(runs: Sequence[Run]) -> None:
-    """A cell whose folder is a link is not replaced without being asked."""
+    """Refuse cells whose folder is a link, which copying would replace."""
     for run in runs:
         folders = (run.paths(cell_id).folder for cell_id in run.manifest().get("cells", ()))
-        if linked := next((each for each in folders if each.is_symlink()), None):
-            raise UsageError(f"{linked}: a link out of the run; merge takes and writes folders")
+        if link := next((folder for folder in folders if folder.is_symlink()), None):
+            raise UsageError(f"{link}: a link out of the run; merge takes and writes folders")
 
 
-def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> Merger:
-    # One in which nothing has finished, as after a merger was interrupted, counts as new.
-    existing = [target] if _has_figures(target) else []
-    runs = [*existing, *sources]
-    try:
-        described = read([run.folder for run in runs], agree=False).manifest
-    except UsageError as error:
-        # That offers an option which marks labels, for tables: a folder has one protocol.
-        raise UsageError(str(error).partition("; --mixed")[0]) from None
-    manifest = {**described, "format": FORMAT, "command": _command(runs)}
-    # Of equals the first is taken.
-    order = sorted(runs, key=lambda run: prefer is None or not _same(run, prefer))
-    holders: dict[str, list[Run]] = {}
-    for run in order:
-        for cell_id in run.manifest()["cells"]:
-            if run.paths(cell_id).record.exists():
-                holders.setdefault(cell_id, []).append(run)
-    records, clashes = {}, []
-    for cell_id, having in holders.items():
-        found = {run: _sound(run, cell_id) for run in having}
-        fine = [run for run in having if found[run]["status"] == "done"]
-        kinds = {canonical_json([found[run]["headline"], found[run]["sets"]]) for run in fine}
-        if len(kinds) > 1 and not (prefer and _same(fine[0], prefer)):
-            clashes.append((cell_name(manifest["cells"][cell_id]), fine))
-        # What is there already is not copied over by what is equal to it.
-        equal = [run for run in fine if run is target and len(kinds) == 1]
-        records[cell_id] = [*equal, *fine, *having][0]
+def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> MergePlan:
+    # A target in which no cell is done, as after an interrupted merge, counts as new.
+    runs = [target, *sources] if _has_done_cells(target) else list(sources)
+    joined = join_runs(runs, agree=False).manifest
+    manifest = {**joined, "format": FORMAT, "command": _commands(runs)}
+    # The first of equal runs is taken.
+    runs.sort(key=lambda run: prefer is None or not _is_same(run, prefer))
+    holders, clashes = {}, []
+    for cell_id, candidates in _candidates(runs).items():
+        holder, clash = _choose(cell_id, candidates, target, prefer)
+        holders[cell_id] = holder
+        if clash:
+            clashes.append((cell_name(manifest["cells"][cell_id]), clash))
     _refuse(clashes)
-    return Merger(manifest, records, len(manifest["cells"]) - len(records))
+    return MergePlan(manifest, holders)
 
 
-def _has_figures(run: Run) -> bool:
-    return bool(run.manifest()) and any(row["status"] == "done" for row in derived.results(run))
+def _has_done_cells(run: Run) -> bool:
+    return bool(run.manifest()) and any(row["status"] == "done" for row in tables.results(run))
 
 
-def _same(a: Run, b: Run) -> bool:
-    return real_path(a.folder) == real_path(b.folder)
+def _candidates(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return by cell's id the runs that have a record of it."""
+    candidates: dict[str, list[Run]] = {}
+    for run in runs:
+        cells = run.manifest()["cells"]
+        missing = set(run.missing(cells))
+        for cell_id in cells:
+            if cell_id not in missing:
+                candidates.setdefault(cell_id, []).append(run)
+    return candidates
+
+
+def _choose(
+    cell_id: str, candidates: Sequence[Run], target: Run, prefer: Run | None
+) -> tuple[Run, list[Run]]:
+    """Return the run to take a cell from; also those in which its values differ, if it matters."""
+    records = {run: _sound_record(run, cell_id) for run in candidates}
+    done = [run for run in candidates if records[run]["status"] == "done"]
+    values = {canonical_json([records[run]["headline"], records[run]["sets"]]) for run in done}
+    if len(values) > 1:
+        is_preferred = prefer is not None and _is_same(done[0], prefer)
+        return done[0], [] if is_preferred else done
+    # A record of the target is not replaced by an equal one.
+    if target in done:
+        return target, []
+    return [*done, *candidates][0], []
+
+
+def _is_same(run: Run, other: Run) -> bool:
+    return real_path(run.folder) == real_path(other.folder)
 
 
 def _refuse(clashes: Sequence[tuple[str, Sequence[Run]]]) -> None:
@@ -130,28 +149,26 @@ def _refuse(clashes: Sequence[tuple[str, Sequence[Run]]]) -> None:
         name, runs = clashes[0]
         more = f" (and {len(clashes) - 1} more cells)" if len(clashes) > 1 else ""
         raise UsageError(
-            f"{name}{more}: figures differ between {' and '.join(str(r.folder) for r in runs)}, "
+            f"{name}{more}: values differ between {' and '.join(str(r.folder) for r in runs)}, "
             "though the cells are the same: not reproduced; --prefer RUN takes one"
         )
 
 
-def _command(runs: Sequence[Run]) -> str:
-    """The commands that made the runs, one after another."""
-    commands = (run.manifest().get("command", "") for run in runs)
-    return " && ".join(
-        dict.fromkeys(each for command in commands for each in command.split(" && "))
-    )
+def _commands(runs: Sequence[Run]) -> str:
+    """Return the commands that made the runs, each once, one after another."""
+    commands = (run.manifest().get("command", "").split(" && ") for run in runs)
+    return " && ".join(dict.fromkeys(command for parts in commands for command in parts))
 
 
-def _sound(run: Run, cell_id: str) -> Record:
-    """A record with all that lies beside it as its sums say.
+def _sound_record(run: Run, cell_id: str) -> Record:
+    """Return a record after comparing the files beside it with their checksums.
 
     Raises:
         UsageError: which file is damaged.
     """
     try:
         record = run.read_record(cell_id)
-        for name in PARTS:
+        for name in CELL_FILES:
             run.cell_file(record, name)
     except DamagedFile as damaged:
         what = f"{damaged.path}: damaged (verify says how); run the cell again"
@@ -160,9 +177,9 @@ def _sound(run: Run, cell_id: str) -> Record:
 
 
 def _copy(source: Run, target: Run, cell_id: str) -> None:
-    """The record last, as when it was written: before it, the cell isn't finished."""
+    """Copy a cell; its record comes last, since a cell with a record counts as finished."""
     record = source.read_record(cell_id)
-    files = target.paths(cell_id)
-    for name in PARTS:
-        target.write_cell_file(getattr(files, name), source.cell_file(record, name))
-    write_atomically(files.record, source.read(source.paths(cell_id).record))
+    paths = target.paths(cell_id)
+    for name in CELL_FILES:
+        target.write_cell_file(getattr(paths, name), source.cell_file(record, name))
+    write_atomically(paths.record, source.read(source.paths(cell_id).record))

@@ -1,9 +1,8 @@
-"""Whether a run is whole: every record, what lies beside it, and the tables derived from it.
+"""Checks of a run: every record, the files beside it, and the tables derived from it.
 
-A finding is `wrong` if a figure is missing, changed, out of date or not finite on the leaderboard.
-Other figures may be nan by their definition (the disagreement of one head, a misclassification
-AUROC where nothing is misclassified): these, what is left over, and what can't be checked are only
-noted.
+A finding is `wrong` if a value is missing, changed, out of date, or not finite on the leaderboard.
+Other values may be nan by their definition, such as the disagreement of a single head. These,
+leftovers, and what cannot be checked are only noted.
 """
 
 from __future__ import annotations
@@ -18,39 +17,39 @@ from typing import Any
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.text import truncated
-from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.formats.cell_files import parse_curves
-from distillation_bench.bench.storage.labels import clashes
 from distillation_bench.bench.storage.ownership import KINDS
+from distillation_bench.bench.storage.protocol import label_clashes
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_name
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is the matter with a file.
+    """Something about a file that a user should know.
 
     Attributes:
-        place: its path.
-        what: the matter, in a few words.
-        wrong: whether it makes the run wrong; otherwise it is only good to know.
-        unusable: whether it is a record, and none that can be read.
+        path: of the file.
+        what: in a few words.
+        wrong: whether it makes the run wrong; else it is a note.
+        unusable: whether the file is a record that cannot be read.
     """
 
-    place: Path
+    path: Path
     what: str
     wrong: bool = True
     unusable: bool = False
 
     def __str__(self) -> str:
-        return truncated(f"{'WRONG' if self.wrong else 'note '} {self.place}: {self.what}", 1000)
+        return truncated(f"{'WRONG' if self.wrong else 'note '} {self.path}: {self.what}", 1000)
 
 
 def verify(run: Run) -> Iterator[Finding]:
-    """All that is the matter with a run.
+    """Yield what is wrong with a run, and notes.
 
     Raises:
-        UsageError: it is no run.
+        UsageError: the folder is not a run.
     """
     path = run.folder / "run.json"
     try:
@@ -58,37 +57,45 @@ def verify(run: Run) -> Iterator[Finding]:
     except UsageError as error:
         if not path.exists():
             raise
-        yield Finding(path, f"{str(error).partition(': ')[2]}; no record can be compared with it")
+        reason = str(error).partition(": ")[2]
+        yield Finding(path, f"{reason}; no record can be compared with it")
         return
-    driven = run.driver()
+    driver = run.driver()
     cells = manifest["cells"]
-    for clash in clashes(cells.values()):
+    for clash in label_clashes(cells.values()):
         yield Finding(path, str(clash))
-    found = {cell_id: run.paths(cell_id).record.exists() for cell_id in cells}
-    missing = [cell_id for cell_id in cells if not found[cell_id]]
-    if driven:
-        what = f"being run by {driven}, {len(missing)} cells are still to come"
-        yield Finding(run.folder, what, wrong=False)
-    else:
-        for cell_id in missing:
-            what = f"missing: {cell_name(cells[cell_id])} was not run"
-            yield Finding(run.paths(cell_id).record, what)
+    missing = run.missing(cells)
+    yield from _missing_cells(run, cells, missing, driver)
     unusable = False
-    for finding in _of_records(run, manifest, [name for name in cells if found[name]]):
+    without_record = set(missing)
+    recorded = [cell_id for cell_id in cells if cell_id not in without_record]
+    for finding in _check_records(run, manifest, recorded):
         unusable |= finding.unusable
         yield finding
-    yield from _strangers(run, cells)
-    # Without one of the records it isn't known what they give.
-    for name in () if unusable else derived.outdated(run):
-        yield Finding(run.folder / name, "not what the records give", wrong=not driven)
+    yield from _check_other_files(run, cells)
+    # What the tables should hold is not known if a record cannot be read.
+    for name in () if unusable else tables.outdated(run):
+        yield Finding(run.folder / name, "not what the records give", wrong=not driver)
 
 
-def _of_records(
+def _missing_cells(
+    run: Run, cells: Mapping[str, Any], missing: Sequence[str], driver: str
+) -> Iterator[Finding]:
+    if driver:
+        what = f"being run by {driver}, {len(missing)} cells are still to come"
+        yield Finding(run.folder, what, wrong=False)
+        return
+    for cell_id in missing:
+        what = f"missing: {cell_name(cells[cell_id])} was not run"
+        yield Finding(run.paths(cell_id).record, what)
+
+
+def _check_records(
     run: Run, manifest: Mapping[str, Any], cell_ids: Sequence[str]
 ) -> Iterator[Finding]:
-    """Of every record and what belongs to it; what most of them have in common is said once."""
+    """Check every record and the files beside it; what many have in common is one note."""
     undefined: Counter[str] = Counter()
-    unsummed = 0
+    unchecked = 0
     for cell_id in cell_ids:
         cell = manifest["cells"][cell_id]
         try:
@@ -96,53 +103,48 @@ def _of_records(
         except DamagedFile as damaged:
             yield Finding(damaged.path, damaged.reason, unusable=True)
             continue
-        yield from _of_cell(run, record, cell, manifest["recipes"][cell["dataset"]])
-        yield from _of_parts(run, record)
+        yield from _check_cell(run, record, cell, manifest["recipes"][cell["dataset"]])
+        yield from _check_cell_files(run, record)
         undefined.update(_undefined(record))
-        unsummed += "history" not in record
-    if unsummed:
-        what = f"{unsummed} histories have no sum, they are of an older version"
+        unchecked += "history" not in record
+    if unchecked:
+        what = f"{unchecked} histories have no sum, they are of an older version"
         yield Finding(run.cells, what, wrong=False)
     if undefined:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(undefined.items()))
-        what = f"evaluations in which a figure is not finite, as it may be: {counts}"
+        what = f"evaluations in which a value is not finite, as it may be: {counts}"
         yield Finding(run.folder, what, wrong=False)
 
 
-def records_of(run: Run) -> int:
-    """How many there are."""
-    return len(run.record_ids())
-
-
-def _of_cell(
+def _check_cell(
     run: Run, record: Record, cell: Mapping[str, Any], recipe: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Whether a record is of the cell that was asked for, and has its figures."""
-    place = run.paths(record["id"]).record
-    told = {name: cell[name] for name in ("dataset", "method", "seed")}
-    told |= {"parameters": cell["parameters"], "teacher": cell["measured"]}
-    for name, value in told.items():
+    """Compare a record with the cell that was asked for; check that it has values or a reason."""
+    path = run.paths(record["id"]).record
+    expected = {name: cell[name] for name in ("dataset", "method", "seed", "parameters")}
+    expected["teacher"] = cell["measured"]
+    for name, value in expected.items():
         if canonical_json(record[name]) != canonical_json(value):
-            yield Finding(place, f"its {name} is {record[name]!r}, asked for was {value!r}")
+            yield Finding(path, f"its {name} is {record[name]!r}, asked for was {value!r}")
     for name, value in recipe.items():
-        # How members were cut into pieces need not be told alike.
+        # `piece` may be left to the machine in one of them, and be a number in the other.
         if name != "piece" and canonical_json(record["recipe"].get(name)) != canonical_json(value):
-            yield Finding(place, f"its recipe's {name} isn't the run's")
+            yield Finding(path, f"its recipe's {name} isn't the run's")
     if record["status"] == "done" and not (record["headline"] and record["sets"]):
-        yield Finding(place, "done, but without values")
+        yield Finding(path, "done, but without values")
     if record["status"] != "done" and not record["reason"]:
-        yield Finding(place, f"{record['status']} without a reason")
+        yield Finding(path, f"{record['status']} without a reason")
     for name, value in record["headline"].items():
         if not _is_finite(value):
-            yield Finding(place, f"{name} is {value}")
+            yield Finding(path, f"{name} is {value}")
 
 
 def _undefined(record: Record) -> Iterator[str]:
-    """Names of figures that aren't finite, but for those of the leaderboard."""
-    for entry in record["sets"]:
-        for key, value in entry["values"].items():
-            if key not in record["headline"] and not _is_finite(value):
-                yield key
+    """Yield the names of values that are not finite, except those of the leaderboard."""
+    for evaluation_set in record["sets"]:
+        for name, value in evaluation_set["values"].items():
+            if name not in record["headline"] and not _is_finite(value):
+                yield name
 
 
 def _is_finite(value: Any) -> bool:
@@ -152,9 +154,8 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def _of_parts(run: Run, record: Record) -> Iterator[Finding]:
-    """The history and the curves, against the sums in the record and what they have to be."""
-    files = run.paths(record["id"])
+def _check_cell_files(run: Run, record: Record) -> Iterator[Finding]:
+    """Compare history and curves with the record's checksums, and check what they hold."""
     try:
         run.history(record)
     except DamagedFile as damaged:
@@ -164,62 +165,74 @@ def _of_parts(run: Run, record: Record) -> Iterator[Finding]:
     except DamagedFile as damaged:
         yield Finding(damaged.path, damaged.reason)
     except ValueError as error:
-        yield Finding(files.curves, str(error))
+        yield Finding(run.paths(record["id"]).curves, str(error))
 
 
-def _strangers(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
-    """What lies among the cells and was not asked for."""
+def _check_other_files(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
+    """Note the files in the folder of cells that belong to no cell that was asked for."""
     try:
-        found = sorted(run.cells.iterdir())
+        paths = sorted(run.cells.iterdir())
     except OSError:
         return
     older = 0
-    for path in found:
-        name = path.name.removesuffix(".json")
-        if path.name.endswith(".part"):
-            yield Finding(path, "left by a writer that was killed", wrong=False)
-        elif name in cells:
-            continue
-        elif path.is_dir():
-            if not run.paths(path.name).record.exists():
-                yield Finding(path, "of no record", wrong=False)
-        elif path.suffix != ".json":
-            yield Finding(path, "no cell's", wrong=False)
-        else:
-            try:
-                run.read_record(name)
-                older += 1
-            except DamagedFile as damaged:
-                yield Finding(path, f"{damaged.reason}; not asked for", wrong=False)
+    for path in paths:
+        what = _other_file(run, path, cells)
+        if what is None:
+            older += 1
+        elif what:
+            yield Finding(path, what, wrong=False)
     if older:
         what = f"{older} records of cells no longer asked for, or of older code"
         yield Finding(run.cells, what, wrong=False)
 
 
+def _other_file(run: Run, path: Path, cells: Mapping[str, Any]) -> str | None:
+    """Return what a file is; empty for a cell that was asked for, None for another's record."""
+    name = path.name.removesuffix(".json")
+    if path.name.endswith(".part"):
+        return "left by a writer that was killed"
+    if name in cells:
+        return ""
+    if path.is_dir():
+        return "" if run.paths(path.name).record.exists() else "of no record"
+    if path.suffix != ".json":
+        return "no cell's"
+    try:
+        run.read_record(name)
+    except DamagedFile as damaged:
+        return f"{damaged.reason}; not asked for"
+    return None
+
+
+def count_records(run: Run) -> int:
+    """Return the number of records, also of those not asked for."""
+    return len(run.record_ids())
+
+
 def verify_cache(folder: Path) -> Iterator[Finding]:
-    """All that is the matter with a cache.
+    """Yield what is wrong with a cache, and notes.
 
     Raises:
-        UsageError: no such folder.
+        UsageError: there is no such folder.
     """
     cache = Cache(folder)
-    for key in entries(folder):
-        if not cache.sound(key):
+    for key in cache_keys(folder):
+        if not cache.is_sound(key):
             path = folder / f"{key}.safetensors"
             yield Finding(path, "incomplete, or its SHA-256 is not the one noted")
     for path in sorted(folder.glob(".*.part")):
         yield Finding(path, "left by a writer that was killed, or being written", wrong=False)
 
 
-def entries(folder: Path) -> Sequence[str]:
-    """Keys of a cache's entries, whole or not.
+def cache_keys(folder: Path) -> Sequence[str]:
+    """Return the keys of a cache's entries, also of incomplete ones.
 
     Raises:
-        UsageError: no such folder.
+        UsageError: there is no such folder.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     suffixes = (".safetensors", ".json")
     paths = (path for path in folder.iterdir() if path.suffix in suffixes)
-    # A folder of something else may have files that end so, too.
+    # Other files in the folder may have these suffixes, too.
     return sorted({path.stem for path in paths if path.stem.partition("-")[0] in KINDS})

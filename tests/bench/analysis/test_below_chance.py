@@ -27,7 +27,7 @@ from distillation_bench.bench.analysis.comparison import (
     compare,
     in_words,
 )
-from distillation_bench.bench.analysis.results import CellKey, Results
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables import formats
 from distillation_bench.bench.analysis.tables.entries import Choice, Table
 from distillation_bench.bench.analysis.tables.footnotes import notes
@@ -38,6 +38,7 @@ from distillation_bench.bench.figures.drawing import draw
 from distillation_bench.bench.figures.figure_types import FigureOptions
 from distillation_bench.bench.report import build
 from distillation_bench.bench.report.comparison_sections import comparisons
+from distillation_bench.bench.storage.tables import CellKey
 
 Figures = dict[CellKey, dict[str, float]]
 SEEDS = range(8)

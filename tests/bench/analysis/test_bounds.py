@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from distillation_bench.bench.analysis.comparison import as_text, compare
-from distillation_bench.bench.analysis.results import CellKey, Results
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables import formats
 from distillation_bench.bench.analysis.tables.entries import Choice
 from distillation_bench.bench.analysis.tables.leaderboard import make_boards, render
@@ -17,6 +17,7 @@ from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_
 from distillation_bench.bench.figures.drawing import draw
 from distillation_bench.bench.figures.figure_types import FigureOptions
 from distillation_bench.bench.report import build
+from distillation_bench.bench.storage.tables import CellKey
 
 Figures = dict[CellKey, dict[str, float]]
 

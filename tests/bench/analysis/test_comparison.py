@@ -30,12 +30,13 @@ from distillation_bench.bench.analysis.comparison import (
 )
 from distillation_bench.bench.analysis.comparison.across_datasets import over_datasets
 from distillation_bench.bench.analysis.comparison.blocks import Blocks
-from distillation_bench.bench.analysis.results import CellKey, Results, read
+from distillation_bench.bench.analysis.results import Results, read
 from distillation_bench.bench.analysis.statistics import sign_flip_p
 from distillation_bench.bench.analysis.tables.entries import Choice
 from distillation_bench.bench.analysis.tables.latex import preamble
 from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 from distillation_bench.bench.cli.main import main
+from distillation_bench.bench.storage.tables import CellKey
 
 Table = Mapping[str, list[float]]
 Made = Callable[..., Results]

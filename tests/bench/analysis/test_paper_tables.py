@@ -14,7 +14,7 @@ from scipy import stats
 from tests.simulation.daggers import daggers
 
 from distillation_bench.bench.analysis.metric_formats import metric_format
-from distillation_bench.bench.analysis.results import CellKey, Results
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables.entries import Choice, Entry, Table
 from distillation_bench.bench.analysis.tables.footnotes import notes
 from distillation_bench.bench.analysis.tables.formats import as_csv, as_markdown, as_text
@@ -24,6 +24,7 @@ from distillation_bench.bench.analysis.tables.text_tables import terminal_width
 from distillation_bench.bench.cli.main import main
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.tables import CellKey
 
 Maker = Callable[..., Run]
 

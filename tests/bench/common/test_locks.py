@@ -93,7 +93,12 @@ def hold(folder: Path) -> None:
 def test_an_inaccessible_entry_is_a_fault_of_the_cache() -> None:
     with shared_folder(OURS) as folder:
         as_user(ANNA, make, folder, 1, umask=0o077)
-        for ask in (Cache(folder).sound, Cache(folder).has, Cache(folder).load, Cache(folder).note):
+        for ask in (
+            Cache(folder).is_sound,
+            Cache(folder).has,
+            Cache(folder).load,
+            Cache(folder).note,
+        ):
             with pytest.raises(CacheFault) as caught:
                 as_user(BERT, ask, "k")
             assert caught.value.strerror == "Permission denied" and caught.value.filename

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distillation_bench.bench.storage.cache import Cache, Damaged, key_of
+from distillation_bench.bench.storage.cache import Cache, DamagedEntry, entry_key
 
 ARRAYS: dict[str, np.ndarray[Any, Any]] = {
     "float": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -33,7 +33,7 @@ def test_round_trip(cache: Cache) -> None:
     for name, array in ARRAYS.items():
         assert loaded[name].dtype == array.dtype
         np.testing.assert_array_equal(loaded[name], array)
-    assert cache.has("k") and cache.sound("k") and cache.note("k")["dataset"] == "d"
+    assert cache.has("k") and cache.is_sound("k") and cache.note("k")["dataset"] == "d"
 
 
 def test_every_truncation_is_found(cache: Cache) -> None:
@@ -41,8 +41,8 @@ def test_every_truncation_is_found(cache: Cache) -> None:
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        assert not cache.has("k") and not cache.sound("k")
-        with pytest.raises(Damaged):
+        assert not cache.has("k") and not cache.is_sound("k")
+        with pytest.raises(DamagedEntry):
             cache.load("k")
 
 
@@ -52,15 +52,15 @@ def test_every_flipped_bit_is_found(cache: Cache) -> None:
     for position in range(len(content)):
         content[position] ^= 1 << (position % 8)
         path.write_bytes(content)
-        assert not cache.sound("k")
+        assert not cache.is_sound("k")
         content[position] ^= 1 << (position % 8)
 
 
 def test_empty_and_missing_entries_are_damaged(cache: Cache) -> None:
     (cache.folder / "k.safetensors").write_bytes(b"")
     for key in ("k", "none"):
-        assert not cache.has(key) and not cache.sound(key)
-        with pytest.raises(Damaged):
+        assert not cache.has(key) and not cache.is_sound(key)
+        with pytest.raises(DamagedEntry):
             cache.load(key)
     assert cache.note("none") == {}
 
@@ -79,13 +79,13 @@ def test_loads_share_the_file_and_keep_what_they_write_to_themselves(cache: Cach
     assert maps.count(str(path)) >= 2
     first["float"].fill_(7)
     assert second["float"].tolist() == ARRAYS["float"].tolist()
-    assert path.read_bytes() == before and cache.sound("k")
+    assert path.read_bytes() == before and cache.is_sound("k")
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b"null", b'{"bytes": "x"}', b"\xff"])
 def test_a_damaged_note_is_a_missing_entry(cache: Cache, note: bytes) -> None:
     (cache.folder / "k.json").write_bytes(note)
-    assert not cache.has("k") and not cache.sound("k")
+    assert not cache.has("k") and not cache.is_sound("k")
 
 
 def test_a_write_that_fails_midway_is_an_error_of_the_disk(cache: Cache) -> None:
@@ -114,5 +114,5 @@ def test_a_full_disk_leaves_the_old_entry(cache: Cache, monkeypatch: pytest.Monk
 
 
 def test_a_key_is_its_content_in_any_order() -> None:
-    assert key_of("t", {"a": 1, "b": 2}) == key_of("t", {"b": 2, "a": 1})
-    assert key_of("t", {"a": 1}) != key_of("t", {"a": 2})
+    assert entry_key("t", {"a": 1, "b": 2}) == entry_key("t", {"b": 2, "a": 1})
+    assert entry_key("t", {"a": 1}) != entry_key("t", {"a": 2})

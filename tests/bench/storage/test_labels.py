@@ -12,7 +12,7 @@ import pytest
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.configuration.config import Variant
 from distillation_bench.bench.planning.run_description import check_run, describe_run
-from distillation_bench.bench.storage.labels import clashes
+from distillation_bench.bench.storage.protocol import label_clashes
 from distillation_bench.bench.storage.run_folder import Run
 
 Cells = Callable[..., list[Cell]]
@@ -93,6 +93,6 @@ def test_seeds_with_other_groups_of_ood_sets_are_refused(
 
 def test_code_and_data_are_the_same_for_all_seeds(cells: Cells) -> None:
     found = [cell.description() for cell in cells("kd", "hydra", seeds=(0, 1, 2))]
-    assert not clashes(found)
+    assert not label_clashes(found)
     codes = {label: {c["code"] for c in found if c["label"] == label} for label in ("kd", "hydra")}
     assert [len(each) for each in codes.values()] == [1, 1] and codes["kd"] != codes["hydra"]

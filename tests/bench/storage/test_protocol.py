@@ -61,7 +61,7 @@ def test_a_folder_that_mixes_is_reported(
     for cell_id, cell in described["cells"].items():
         described["cells"][cell_id] = found[cell["seed"]]
     mixed.write_manifest(described)
-    said = [str(each) for each in verify(mixed) if each.wrong and each.place.name == "run.json"]
+    said = [str(each) for each in verify(mixed) if each.wrong and each.path.name == "run.json"]
     place = mixed.folder / "run.json"
     assert said == [f"WRONG {place}: digits x: seeds 2, 3 made with {what} than seed 0"]
     message = mistake(read, [mixed.folder])

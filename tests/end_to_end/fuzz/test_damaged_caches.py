@@ -19,7 +19,7 @@ from tests.end_to_end.fuzz.runs import (
 )
 from tests.end_to_end.hostile import assert_orderly
 
-from distillation_bench.bench.storage.cache import Cache, Damaged
+from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 from distillation_bench.bench.training.checkpoints import Checkpoint
 
 ENTRIES: Mapping[str, Mapping[str, np.ndarray]] = {
@@ -71,10 +71,10 @@ def test_damaged_entries(cached: tuple[Cache, dict[str, bytes]], where: Any, who
         assert not note or {name: note[name] for name in NOTES[key]} == NOTES[key]
         try:
             loaded = cache.load(key)
-        except Damaged:
-            assert not cache.sound(key)
+        except DamagedEntry:
+            assert not cache.is_sound(key)
             continue
-        assert cache.sound(key) and cache.has(key) and loaded.keys() == arrays.keys()
+        assert cache.is_sound(key) and cache.has(key) and loaded.keys() == arrays.keys()
         for name, array in arrays.items():
             found = loaded[name].numpy()
             assert found.dtype == array.dtype and found.shape == array.shape

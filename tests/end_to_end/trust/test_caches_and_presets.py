@@ -22,7 +22,7 @@ from tests.end_to_end.trust.site import (
 )
 
 from distillation_bench.bench.planning import plugins
-from distillation_bench.bench.storage.cache import Cache, Damaged
+from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 from distillation_bench.bench.storage.run_folder import Run
 
 
@@ -49,10 +49,10 @@ def test_in_place_of_entries_of_a_cache(site: Site, kind: str) -> None:
     plant(kind, site.cache / "weights-b.0.safetensors", site.outside)
     assert site("verify", "--cache", "cache").stdout.count("WRONG") == 2
     for key in keys[:2]:
-        assert not cache.has(key) and not cache.sound(key)
-        with pytest.raises(Damaged):
+        assert not cache.has(key) and not cache.is_sound(key)
+        with pytest.raises(DamagedEntry):
             cache.load(key)
-    assert cache.sound(keys[2])
+    assert cache.is_sound(keys[2])
     for line in ("clean --cache cache", "clean --cache cache --older 1 --yes"):
         site(*line.split())
 

@@ -30,7 +30,7 @@ from tests.end_to_end.trust.site import (
 )
 
 from distillation_bench.bench.storage import tables as derived
-from distillation_bench.bench.storage.cache import Cache, Damaged
+from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.table_note import records_fingerprint
 
@@ -69,7 +69,7 @@ def test_arrays_under_a_hostile_header(site: Site, header: bytes) -> None:
     for line in ("verify run --cache cache", "board run", "clean run --cache cache --yes"):
         site(*line.split())
     site("plot", "run", "-f", "fidelity", "--format", "svg", "--out", "out")
-    with contextlib.suppress(Damaged):
+    with contextlib.suppress(DamagedEntry):
         # It may be a file of arrays under strange names, of which one is nowhere written.
         assert all(tensor.numel() < 99 for tensor in cache.load("outputs-d").values())
 

@@ -84,7 +84,7 @@ def test_verify_says_by_its_status_whether_all_is_well(
     assert status == 1
     assert out.splitlines() == [
         "WRONG r/cells/d.a.s0/history.csv: missing or empty",
-        "note  r: evaluations in which a figure is not finite, as it may be: temperature 8",
+        "note  r: evaluations in which a value is not finite, as it may be: temperature 8",
         "8 records checked: 1 wrong, 1 note",
     ]
 

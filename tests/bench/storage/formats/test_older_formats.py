@@ -68,7 +68,7 @@ def test_nothing_is_wrong_with_it_and_reading_changes_nothing(run: Run) -> None:
 def test_a_changed_table_is_still_wrong(run: Run) -> None:
     path = run.folder / "results.csv"
     path.write_text(path.read_text().replace(",ok,", ",ok,1", 1))
-    assert [finding.place for finding in verify(run) if finding.wrong] == [path]
+    assert [finding.path for finding in verify(run) if finding.wrong] == [path]
 
 
 def test_tables_are_written_in_the_present_format(run: Run) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.formats.tensor_files import Later, write_tensors
+from distillation_bench.bench.storage.formats.tensor_files import LazyArray, write_tensors
 from distillation_bench.bench.training.data_preparation import _shifted, _shifted_images
 from distillation_bench.bench.training.teacher import chunks
 from distillation_bench.datasets.base import Split
@@ -23,7 +23,7 @@ TYPES = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 SHAPES = ((), (0,), (3,), (2, 5), (1, 0, 4), (7, 1, 3))
 
 
-def written(arrays: dict[str, np.ndarray | Later]) -> bytes:
+def written(arrays: dict[str, np.ndarray | LazyArray]) -> bytes:
     file = io.BytesIO()
     write_tensors(file, arrays)
     return file.getvalue()
@@ -57,7 +57,7 @@ def test_arrays_that_are_made_later_never_lie_beside_one_another(tmp_path: Path)
     def make(value: int) -> Callable[[], np.ndarray]:
         return lambda: np.full(size, value, np.uint8)
 
-    arrays = {str(n): Later((size,), np.dtype(np.uint8), make(n)) for n in range(20)}
+    arrays = {str(n): LazyArray((size,), np.dtype(np.uint8), make(n)) for n in range(20)}
     cache = Cache(tmp_path)
     tracemalloc.start()
     cache.save("sets-x", arrays, {})
@@ -68,7 +68,7 @@ def test_arrays_that_are_made_later_never_lie_beside_one_another(tmp_path: Path)
 
 
 def test_what_was_announced_must_be_made() -> None:
-    later = Later((3,), np.dtype(np.uint8), lambda: np.zeros(4, np.uint8))
+    later = LazyArray((3,), np.dtype(np.uint8), lambda: np.zeros(4, np.uint8))
     with pytest.raises(ValueError, match=r"x: uint8 \(4,\), not uint8 \(3,\)"):
         written({"x": later})
 
@@ -81,7 +81,7 @@ def test_images_are_shifted_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
     names = ("rotation", "horizontal-shift", "vertical-shift", "brightness")
     arrays = _shifted(Split(x, np.arange(7)), names)
     assert len(arrays) == 2 * 4 * 5
-    assert all(isinstance(each, Later) for name, each in arrays.items() if name.endswith(".x"))
+    assert all(isinstance(each, LazyArray) for name, each in arrays.items() if name.endswith(".x"))
     for name in names:
         whole = shifted(torch.from_numpy(x), name, 3).numpy()
         np.testing.assert_array_equal(_shifted_images(x, name, 3), whole)

@@ -101,7 +101,7 @@ def test_figures_that_differ_are_news(tmp_path: Path, whole_run: MakeRun, mistak
     second = whole_run(tmp_path / "y", figure=0.26)
     target = Run(tmp_path / "both")
     message = mistake(merge, [first, second], target, None)
-    assert message.startswith("d a seed 0 (and 7 more cells): figures differ between ")
+    assert message.startswith("d a seed 0 (and 7 more cells): values differ between ")
     assert "not reproduced; --prefer RUN takes one" in message
     assert not target.folder.exists()
     for preferred, nll in ((first, "0.25"), (second, "0.26")):

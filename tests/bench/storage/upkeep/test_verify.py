@@ -23,7 +23,7 @@ MakeRun = Callable[..., Run]
 
 
 def wrong(run: Run) -> list[tuple[str, str]]:
-    return [(each.place.name, each.what) for each in verify(run) if each.wrong]
+    return [(each.path.name, each.what) for each in verify(run) if each.wrong]
 
 
 def notes(run: Run) -> list[str]:
@@ -34,9 +34,7 @@ def test_a_whole_run_is_whole(tmp_path: Path, whole_run: MakeRun) -> None:
     run = whole_run(tmp_path / "r")
     assert wrong(run) == []
     # A temperature may be nan, and that is said once.
-    assert notes(run) == [
-        "evaluations in which a figure is not finite, as it may be: temperature 8"
-    ]
+    assert notes(run) == ["evaluations in which a value is not finite, as it may be: temperature 8"]
 
 
 @pytest.mark.parametrize("file", ["d.a.s0.json", "d.a.s0/history.csv", "d.a.s0/curves.safetensors"])
@@ -241,7 +239,7 @@ def test_a_cache(tmp_path: Path) -> None:
     (tmp_path / "weights-1.0.json").unlink()
     (tmp_path / ".x.part").touch()
     found: list[Finding] = list(verify_cache(tmp_path))
-    assert [each.place.name for each in found if each.wrong] == [
+    assert [each.path.name for each in found if each.wrong] == [
         "outputs-2.safetensors",
         "weights-1.0.safetensors",
     ]
