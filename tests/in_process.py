@@ -1,4 +1,4 @@
-"""An executor that spares tests the processes: jobs run in the test's own, one after another."""
+"""An executor without processes: jobs run in the process of the test, one after another."""
 
 from __future__ import annotations
 
@@ -41,11 +41,13 @@ class InProcess(Executor):
         return 1
 
     def stop(self) -> None:
-        """Nothing is running."""
+        """Do nothing: no job is running."""
 
 
-def engine(jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)) -> Executor:
-    """In the place of `LocalExecutor`: processes only for what can't do without."""
+def local_executor(
+    jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)
+) -> Executor:
+    """Replaces `LocalExecutor`: processes are started only for several jobs or a timeout."""
     if jobs > 1 or timeout is not None:
         return LocalExecutor(jobs, timeout, devices)
     return InProcess(devices[0])

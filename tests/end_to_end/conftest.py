@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tests.end_to_end.program import GRID, Bench, commands, run_whole, start
-from tests.in_process import engine
+from tests.in_process import local_executor
 
 from distillation_bench.bench.cli import main as cli
 from distillation_bench.bench.metrics.registry import METRICS
@@ -41,7 +41,7 @@ def in_process(
     kept = [dict(registry) for registry in registries]
     threads = torch.get_num_threads()
     monkeypatch.setattr(cli, "app", commands())
-    monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", engine)
+    monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", local_executor)
     monkeypatch.setattr(
         "distillation_bench.bench.execution.executors.forked_process.start_server", lambda: None
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distillation_bench.bench.execution.progress import announcements as beforehand
+from distillation_bench.bench.execution.progress import announcements
 from distillation_bench.bench.execution.progress.announcements import note_remarks
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.run_description import describe_run
@@ -26,7 +26,7 @@ def test_remarks_of_mended_files_are_no_longer_kept(
     run.write_manifest(describe_run(run, planned, ""))
 
     def note(cells: list[Cell], lines: dict[str, list[str]]) -> None:
-        monkeypatch.setattr(beforehand, "remarks", lambda *_: lines)
+        monkeypatch.setattr(announcements, "remarks", lambda *_: lines)
         note_remarks(run, cells, Cache(tmp_path), tmp_path)
 
     note(planned, {"spiral": ["2 files are skipped"], "sine": ["a class is rare"]})

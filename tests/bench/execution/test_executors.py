@@ -27,8 +27,8 @@ from distillation_bench.bench.execution.executors import (
     WorkerDied,
     WorkerLost,
     describe_failure,
+    forked_process,
 )
-from distillation_bench.bench.execution.executors import forked_process as forked
 from distillation_bench.bench.execution.executors.forked_process import ForkedProcess
 from distillation_bench.bench.execution.executors.worker_process import MAX_JOBS
 from distillation_bench.bench.planning.plugins.loading import load_plugins
@@ -113,7 +113,7 @@ def test_the_longest_timeout_of_the_command_line(processes: Processes) -> None:
 def test_a_wait_of_many_parts_ends_with_the_answer_and_in_time(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forked, "MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(forked_process, "MAX_WAIT_SECONDS", 0.01)
     executor = processes(1, timeout=0.5)
     assert executor.submit(time.sleep, 0.1).result(60) is None
     with pytest.raises(TimedOut):

@@ -13,8 +13,12 @@ from typer.testing import CliRunner
 
 from distillation_bench.bench.cli.app import app
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobFailed, JobOptions
-from distillation_bench.bench.execution.executors import forked_process as forked
+from distillation_bench.bench.execution.executors import (
+    DEFAULT_OPTIONS,
+    JobFailed,
+    JobOptions,
+    forked_process,
+)
 from distillation_bench.bench.execution.jobs import RunCell
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage import tables as derived
@@ -116,7 +120,7 @@ def test_no_server_is_started_where_a_run_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Path] = []
-    monkeypatch.setattr(forked, "start_server", lambda: started.append(tmp_path))
+    monkeypatch.setattr(forked_process, "start_server", lambda: started.append(tmp_path))
     monkeypatch.setattr(runner, "run_cells", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     command = ["run", "-m", "kd", "-d", "sine", "-s", "0", "--jobs", "2", "--results"]
     CliRunner().invoke(app, [*command, str(tmp_path)])
