@@ -1,10 +1,28 @@
-"""The registry of methods: built-in ones are imported here, plugins call `register`."""
+"""Methods that distil an ensemble into a student, by name.
+
+Everything that a method needs can be imported from here:
+
+    Method, register                the base class of a method, and the decorator that adds one
+    Parameters, parameter           the parameters of a method, and one field of them
+    Coefficient, Share, Temperature, Linear, Cosine
+                                    types of parameters that may be schedules, and the schedules
+    Setting, Batch, Stage           what a student is built for, what a loss is computed from, and
+                                    a part of training
+    core_and_heads, CoreAndHeads    a student with a shared core and one or more heads
+    DropoutLast, GaussianLast       students that sample in their last layer
+    Prediction, Samples, Dirichlet, GaussianMixture, Categorical
+                                    predictive distributions, which `Method.predict` returns
+    METHODS                         all methods by name
+
+The names of students and predictions import torch when they are first used, the others do not.
+"""
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from distillation_bench.methods.base import Batch, Method, Parameters, Setting, Stage, parameter
 from distillation_bench.methods.endd import EnDD
@@ -17,34 +35,68 @@ from distillation_bench.methods.mc_dropout import MCDropout
 from distillation_bench.methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
 from distillation_bench.methods.single import Single
 
+if TYPE_CHECKING:
+    from distillation_bench.methods.networks.heads import (
+        CoreAndHeads,
+        DropoutLast,
+        GaussianLast,
+        core_and_heads,
+    )
+    from distillation_bench.methods.predictions import (
+        Categorical,
+        Dirichlet,
+        GaussianMixture,
+        Prediction,
+        Samples,
+    )
+
 __all__ = [
     "METHODS",
     "Batch",
+    "Categorical",
     "Coefficient",
+    "CoreAndHeads",
     "Cosine",
+    "Dirichlet",
+    "DropoutLast",
+    "GaussianLast",
+    "GaussianMixture",
     "Linear",
     "Method",
     "Parameters",
+    "Prediction",
+    "Samples",
     "Setting",
     "Share",
     "Stage",
     "Temperature",
+    "core_and_heads",
     "parameter",
     "register",
 ]
 
 METHODS: dict[str, type[Method]] = {}
-"""By name, in the order of tables: references first, then by year."""
+"""All methods by name, in the order of tables: references first, then by year."""
+
+_IMPORTED_ON_USE = {
+    **dict.fromkeys(
+        ("CoreAndHeads", "DropoutLast", "GaussianLast", "core_and_heads"), "networks.heads"
+    ),
+    **dict.fromkeys(
+        ("Categorical", "Dirichlet", "GaussianMixture", "Prediction", "Samples"), "predictions"
+    ),
+}
+"""Names of modules that import torch, which listings and plans must not wait for."""
 
 AnyMethod = TypeVar("AnyMethod", bound=type[Method])
 
 
 def register(method: AnyMethod) -> AnyMethod:
-    """Add a method; usable as a decorator.
+    """Add a method to the registry; usable as a decorator.
 
     Raises:
-        TypeError: it lacks something of the contract.
-        ValueError: another method has the name, or it can't be written on a command line.
+        TypeError: the class lacks an attribute or a method that every method needs.
+        ValueError: another method has the name, or the name can't be used on a command line.
     """
     absent = [name for name in ("name", "summary", "paper") if not hasattr(method, name)]
     absent += sorted(getattr(method, "__abstractmethods__", ()))
@@ -55,14 +107,15 @@ def register(method: AnyMethod) -> AnyMethod:
             f"method {method.name!r}: a name can be printed, and has no spaces, commas, "
             "brackets or ="
         )
-    known = METHODS.get(method.name)
-    if known is not None and (known.__module__, known.__qualname__) != (
-        method.__module__,
-        method.__qualname__,
-    ):
-        raise ValueError(f"a method named {method.name!r} exists already ({known.__module__})")
+    registered = METHODS.get(method.name)
+    if registered is not None and _origin(registered) != _origin(method):
+        raise ValueError(f"a method named {method.name!r} exists already ({registered.__module__})")
     METHODS[method.name] = method
     return method
+
+
+def _origin(method: type[Method]) -> tuple[str, str]:
+    return method.__module__, method.__qualname__
 
 
 def _register_all(methods: Iterable[type[Method]]) -> None:
@@ -71,3 +124,11 @@ def _register_all(methods: Iterable[type[Method]]) -> None:
 
 
 _register_all([Ensemble, Single, KD, EnDD, Hydra, HydraPlus, MCDropout, Gauss])
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Import a name that needs torch."""
+        if name not in _IMPORTED_ON_USE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_IMPORTED_ON_USE[name]}"), name)

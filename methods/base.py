@@ -1,8 +1,8 @@
-"""The contract between a method and the engine.
+"""The contract between a method and the program that trains and evaluates its students.
 
-A method is one class: its parameters, how its student is built, its loss as named terms, and how
-the student's outputs become a prediction. Everything else (data, teacher, optimiser, metrics,
-files) is the engine's. See `methods/kd.py` for the shortest real one.
+A method is one class. It has parameters, builds a student, computes the loss as named terms, and
+turns the student's outputs into a prediction. Everything else is done for it: data, teacher,
+optimiser, metrics and files. See `methods/kd.py` for a short example.
 """
 
 from __future__ import annotations
@@ -25,26 +25,31 @@ if TYPE_CHECKING:
 
 
 class Parameters(BaseModel):
-    """A method's parameters: typed, documented, frozen; an unknown name is refused."""
+    """The parameters of a method: typed, documented and frozen; unknown names are refused."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
     )
 
     def at(self, epoch: int, epochs: int) -> Self:
-        """The same parameters with every schedule replaced by its value at an epoch."""
+        """Return the parameters with every schedule replaced by its value at an epoch.
+
+        Args:
+            epoch: counted from 0.
+            epochs: of the whole training.
+        """
         values = {name: value_at(value, epoch, epochs) for name, value in self}
         return self.model_copy(update=values)
 
 
 def parameter(default: Any, help: str, *, dataset: bool = False, **limits: Any) -> Any:
-    """A field of `Parameters`.
+    """Declare a field of `Parameters`.
 
     Args:
-        default: the value where neither the user nor the dataset gives one.
-        help: what it does, one line.
-        dataset: whether a dataset's `defaults` may replace the default.
-        limits: pydantic's bounds, such as `ge=1`.
+        default: the value if neither the user nor the dataset gives one.
+        help: one line of documentation.
+        dataset: whether a dataset's `defaults` replace the default.
+        limits: bounds as pydantic has them, such as `ge=1`.
     """
     return Field(default, description=help, json_schema_extra={"dataset": dataset}, **limits)
 
@@ -57,8 +62,9 @@ class Setting:
         task: losses and predictions of classification or regression.
         members: number of networks in the teacher.
         examples: number of training examples.
-        networks: builders of the dataset's cores and heads.
-        teacher: gives the trained ensemble itself, outputs [M, B, K]; students do without.
+        networks: builds cores and heads for the dataset.
+        teacher: returns the trained ensemble, a module with outputs [M, B, K]. Most students need
+            only its stored outputs, which are in each `Batch`.
     """
 
     task: TaskTerms
@@ -70,13 +76,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a loss is computed from.
+    """What a loss is computed from, besides the student's outputs.
 
     Attributes:
         x: inputs [B, ...].
-        y: classes [B] (int64), class probabilities [B, C] (mixed up), or targets [B] (float32).
-        teacher: the members' outputs on x [M, B, K]; K is the classes, or (mean, log variance).
-        network: what gave the outputs, for terms on its weights.
+        y: classes [B] (int64), class probabilities [B, C] (with mixup), or targets [B] (float32).
+        teacher: the members' outputs on x, [M, B, K]; K is the number of classes, or 2 in
+            regression (mean and log variance).
+        network: the module whose outputs are given, for terms that depend on its weights.
         stage: name of the training stage.
     """
 
@@ -89,10 +96,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of training: `network`, a part of the student, for a `share` of the epochs.
+    """A part of training.
 
-    A method keeps nothing between steps but the parameters and buffers of student and stages: they
-    are what a checkpoint holds.
+    Between steps, state may only be in parameters and buffers of the student and of the stages'
+    networks: checkpoints store nothing else.
+
+    Attributes:
+        name: in the history and in `Batch`.
+        network: what is trained, a part of the student or a module that shares parts with it.
+        share: of the epochs; the shares of all stages sum to 1.
     """
 
     name: str
@@ -101,21 +113,33 @@ class Stage:
 
 
 class Method(ABC):
-    """A way to make a student from a teacher."""
+    """A way to train a student against a teacher.
+
+    A subclass defines `name`, `summary`, `paper`, `build` and `loss`, and overrides what differs
+    from the default: `Parameters`, `weights`, `forward`, `predict`, `stages`, `undecayed`.
+
+    Attributes:
+        name: on the command line and in tables.
+        summary: one line for listings.
+        paper: authors, year and arXiv number.
+        parameters: of this method, schedules included.
+        setting: what the student is built for.
+        task: the loss terms of classification or regression, as `setting.task`.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
     refuses: ClassVar[Mapping[str, str]] = {}
-    """Tasks that the method can't do, each with the reason."""
+    """Tasks that the method does not support, each with the reason."""
     reference: ClassVar[bool] = False
-    """Whether it is what students are measured against, and no rival for the best figure."""
+    """Whether students are compared with it, so that it is never marked as the best."""
     taught: ClassVar[bool] = True
-    """Whether its loss reads the members' outputs."""
+    """Whether the loss uses the members' outputs."""
     is_teacher: ClassVar[bool] = False
-    """Whether its outputs are the teacher's, which are stored: they are not computed again."""
+    """Whether its outputs are the stored outputs of the teacher, which are not computed again."""
     recipe: ClassVar[Literal["student", "teacher"]] = "student"
-    """Whose weight decay the training uses."""
+    """Whose weight decay is used in training."""
 
     Parameters: ClassVar[type[Parameters]] = Parameters
 
@@ -126,34 +150,50 @@ class Method(ABC):
 
     @abstractmethod
     def build(self, generator: Generator) -> nn.Module:
-        """The untrained student. All its random numbers come from `generator`."""
+        """Return the untrained student.
+
+        Args:
+            generator: for all random numbers.
+        """
 
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch, now: Any) -> Mapping[str, Tensor]:
-        """Named terms, each a scalar, before weighting.
+        """Return the named terms of the loss, each a scalar, before weighting.
 
         Args:
-            outputs: what `forward` gave on `batch.x`.
-            now: the parameters with every schedule at its value of this epoch.
+            outputs: of `forward` on `batch.x`, [S, B, K].
+            batch: inputs, targets and the teacher's outputs.
+            now: the parameters, every schedule replaced by its value at this epoch.
         """
 
     def weights(self, now: Any) -> Mapping[str, float]:
-        """The weight of each term of `loss`; a term that is not named counts once."""
+        """Return the weight of each term of `loss`; 1 for terms that are not named."""
         return {}
 
     def forward(self, network: nn.Module, x: Tensor, generator: Generator) -> Tensor:
-        """The network's outputs [S, B, K]: S heads, samples or members, 1 if there is one."""
+        """Return the outputs of a network, [S, B, K] for S heads, samples or members.
+
+        Args:
+            network: the student, or the network of a stage.
+            x: inputs [B, ...].
+            generator: for samples and dropout.
+        """
         outputs: Tensor = network(x)
         return outputs
 
     def predict(self, outputs: Tensor) -> Prediction:
-        """The predictive distribution that outputs [S, B, K] stand for: equal parts of S."""
+        """Return the predictive distribution of outputs [S, B, K]; by default a mixture."""
         return self.task.prediction(outputs)
 
     def stages(self, student: nn.Module, generator: Generator) -> Sequence[Stage]:
-        """The parts of training, in order; their shares sum to 1. Empty: nothing is trained."""
+        """Return the parts of training in order; none if there is nothing to train.
+
+        Args:
+            student: as `build` returned it.
+            generator: for random numbers of new modules.
+        """
         return [Stage("train", student)]
 
     def undecayed(self, student: nn.Module) -> Iterable[nn.Parameter]:
-        """Parameters without weight decay."""
+        """Return the parameters that get no weight decay."""
         return ()

@@ -1,4 +1,4 @@
-"""Ensemble distribution distillation: a Dirichlet fitted to the members' probabilities."""
+"""Ensemble distribution distillation: a Dirichlet is fitted to the members' probabilities."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 def dirichlet_nll(
     logits: Tensor, teacher: Tensor, temperature: float = 1.0, smoothing: float = 0.0
 ) -> Tensor:
-    """Negative log-likelihood of the members' probabilities, α = exp(z/T), times T².
+    """Return T² times the mean negative log-likelihood of the members under a Dirichlet.
 
-    Malinin et al. 2020, equation 8, with members softened by T and smoothed towards uniform:
-    p̃ = (1 − ε) p + ε/C. In float64: lnΓ of large α loses the differences that matter.
+    Malinin et al. 2020 (arXiv 1905.00076), equation 8, with α = exp(z/T). The members' softmax
+    probabilities p at temperature T are smoothed towards uniform: p̃ = (1 − ε) p + ε/C. Computed in
+    float64, because differences of lnΓ of large α vanish in float32.
 
     Args:
         logits: z [B, C].
-        teacher: members' logits [M, B, C].
+        teacher: logits of the members [M, B, C].
+        temperature: T.
+        smoothing: ε.
     """
     log_alpha = (logits.double() / temperature).clamp(
         -predictions.LOG_CONCENTRATION_LIMIT, predictions.LOG_CONCENTRATION_LIMIT
@@ -40,10 +43,11 @@ def dirichlet_nll(
 
 
 class EnDD(Method):
-    """Dirichlet student, temperature annealed to 1, evaluated in closed form at T = 1.
+    """EnDD, Malinin et al. 2020 (arXiv 1905.00076): α = exp(z/T), by maximum likelihood.
 
-    `endd[temperature=3, smoothing=0]` (the dataset's T, constant) is the original code's variant,
-    which trains exp(z/T) but evaluates exp(z) and so overstates its precision.
+    The temperature is annealed to 1, and the Dirichlet is evaluated in closed form at T = 1.
+    `endd[temperature=3,smoothing=0]` (the dataset's T, constant) is the variant of the original
+    code. It trains exp(z/T) but evaluates exp(z), and so overstates the precision.
     """
 
     name = "endd"

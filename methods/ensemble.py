@@ -1,4 +1,4 @@
-"""The teacher itself: the upper reference."""
+"""The teacher itself, the upper reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class Ensemble(Method):
-    """Deep ensemble: the mean of M members' predictions, nothing is trained."""
+    """The deep ensemble, Lakshminarayanan et al. 2017 (arXiv 1612.01474), section 2.4.
+
+    The prediction is the mean of the members' predictions. Nothing is trained.
+    """
 
     name = "ensemble"
     summary = "the teacher itself, the upper reference"

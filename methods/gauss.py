@@ -1,4 +1,4 @@
-"""A Gaussian over the student's last layer."""
+"""Bayes by backprop in the student's last layer: a Gaussian over its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 class Gauss(Method):
-    """(1 − a) correctness + a individuality + KL(q(w) ‖ N(0, 1)) / N, sample i as head i."""
+    """A Gaussian last layer whose samples are matched to members.
+
+    (1 − a) correctness + a individuality + kl · KL(q(w) ‖ N(0, 1)) / N, where sample i is head i.
+    The KL term is that of Blundell et al. 2015 (arXiv 1505.05424), as a share of the training set;
+    the student is that of Ferianc & Rodrigues 2022 (arXiv 2205.09526).
+    """
 
     name = "gauss"
     summary = "a Gaussian last layer, samples matched to members"

@@ -1,4 +1,4 @@
-"""Hydra: a shared core with one light head per member."""
+"""Hydra: a shared core with one head per member."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class Hydra(Method):
-    """(T²/M) Σ_m KL(softmax(t_m/T) ‖ softmax(z_m/T)).
+    """Hydra, Tran et al. 2020 (arXiv 2001.04694): (T²/M) Σ_m KL(softmax(t_m/T) ‖ softmax(z_m/T)).
 
-    In two phases as in the paper: core and one head on the ensemble's mean (the "Hinton head"),
-    then M new heads on their members, the core trained on. The original code has the second alone.
+    There are two phases, as in the paper. In the first, the core and one head (the "Hinton head")
+    are trained on the ensemble's mean; in the second, the core and M new heads on the members. The
+    original code has the second phase only.
     """
 
     name = "hydra"

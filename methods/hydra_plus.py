@@ -1,4 +1,4 @@
-"""Hydra+: heads that are right, together as the ensemble, each as a member, and diverse."""
+"""Hydra+: heads that fit the labels, the ensemble's mean and a member each, and are diverse."""
 
 from __future__ import annotations
 
@@ -15,48 +15,65 @@ if TYPE_CHECKING:
 
 
 EPSILON = 1e-8
-"""The original code's ε, under both roots of a cosine and beside their product."""
+"""ε of the original code: added to both squared norms of a cosine, and to their product."""
 
 
 def similarity(layers: Iterable[Tensor], epsilon: float = 0.0) -> list[Tensor]:
-    """½(1 + cos) between each head's row and the mean head's, of each layer [S, R, F] -> [S, R]."""
+    """Return ½(1 + cos) between each head's row and the same row of the mean head.
+
+    Args:
+        layers: of the heads, [S, R, F] each: S heads, R rows of F weights.
+        epsilon: added to the squared norms and to the product of the norms.
+
+    Returns:
+        [S, R] for each layer.
+    """
     squares, mean_squares, products = zip(*map(_lengths_and_products, layers), strict=True)
     rows = [product.shape[-1] for product in products]
-    # All layers at once: they are small, and there are many of them.
+    # All layers at once, because they are many and small.
     both = (torch.cat(squares, -1) + epsilon) * (torch.cat(mean_squares, -1) + epsilon)
-    # Without a direction (a head or the mean is 0) there is no angle: ½, with a finite gradient.
+    # If a row or the mean is 0, the angle is undefined: ½, with a finite gradient.
     lengths = torch.where(both > 1e-24, both, 1.0).sqrt() + epsilon
     cosine = torch.cat(products, -1) / lengths
     return list(torch.split((1 + cosine) / 2, rows, -1))
 
 
 def _lengths_and_products(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """|w_s|² [S, R], |w̄|² [R] and w_s·w̄ [S, R] of heads' rows w_s [S, R, F] and their mean w̄."""
+    """Return |w_s|² [S, R], |w̄|² [R] and w_s·w̄ [S, R] of rows w_s [S, R, F] and their mean w̄."""
     mean = rows.mean(0)
     return rows.square().sum(-1), mean.square().sum(-1), (rows * mean).sum(-1)
 
 
 def diversity(layers: Iterable[Tensor], normalise: bool = True) -> Tensor:
-    """L4 of the heads' layers, each [S, R, F]; 1 where all heads point the same way.
+    """Return L4, the similarity of the heads' weights; 1 if all heads point the same way.
 
-    Normalised: the mean over layers of the mean over heads and rows, so that λ means the same at
-    every width, depth and head count. Otherwise the original code's plain sum, with its ε. Biases
-    are rows of one element, whose cosine is a sign with hardly a gradient: the sum has them, the
-    mean has not.
+    Ferianc & Rodrigues 2022 (arXiv 2205.09526), equation of L4. Normalised, it is the mean over
+    layers of the mean over heads and rows, so that λ has the same effect for every width, depth and
+    number of heads. Otherwise it is the plain sum of the original code, with its ε. Biases are rows
+    of one element, whose cosine is a sign with hardly a gradient: the sum includes them, the mean
+    does not.
+
+    Args:
+        layers: of the heads, [S, R, F] each: S heads, R rows of F weights.
+        normalise: whether to take means.
 
     Raises:
         ValueError: no layer has rows of more than one element.
     """
-    taken = [rows for rows in layers if rows.shape[-1] > 1 or not normalise]
-    if not taken:
+    included = [rows for rows in layers if rows.shape[-1] > 1 or not normalise]
+    if not included:
         raise ValueError("diversity needs heads with more than one input")
-    terms = similarity(taken, 0.0 if normalise else EPSILON)
+    terms = similarity(included, 0.0 if normalise else EPSILON)
     parts = torch.stack([term.mean() if normalise else term.sum() for term in terms])
     return parts.mean() if normalise else parts.sum()
 
 
 class HydraPlus(Method):
-    """a[(1 − b) aggregation + b individuality] + (1 − a) correctness + λ diversity."""
+    """Hydra+, Ferianc & Rodrigues 2022 (arXiv 2205.09526).
+
+    a[(1 − b) aggregation + b individuality] + (1 − a) correctness + λ diversity, with the terms L2,
+    L3, L1 and L4 of the paper.
+    """
 
     name = "hydra+"
     summary = "Hydra with correctness, aggregation and a regulariser of the heads' diversity"

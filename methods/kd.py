@@ -1,4 +1,4 @@
-"""Knowledge distillation of the ensemble's mean."""
+"""Knowledge distillation: one network is trained on the ensemble's mean."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class KD(Method):
-    """(1 − a) CE(y, z) + a T² KL(mean_m softmax(t_m/T) ‖ softmax(z/T))."""
+    """Knowledge distillation, Hinton et al. 2015 (arXiv 1503.02531), section 2.
+
+    (1 − a) CE(y, z) + a T² KL(mean_m softmax(t_m/T) ‖ softmax(z/T)).
+    """
 
     name = "kd"
     summary = "plain distillation of the ensemble's mean into one network"

@@ -1,6 +1,6 @@
-"""Heavy modules, imported when first used.
+"""Modules that import torch, imported when they are first used.
 
-Listing methods or planning a grid reads every method file; none of that may wait for torch.
+Commands that list methods or plan a run import every method file, and must not wait for torch.
 Type checkers read `lazy.pyi`, where the names are the modules themselves.
 """
 
@@ -10,7 +10,9 @@ import importlib
 from typing import Any
 
 
-class _Lazy:
+class _LazyModule:
+    """Imports a module when one of its attributes is first used."""
+
     def __init__(self, module: str) -> None:
         self._module = module
 
@@ -20,7 +22,7 @@ class _Lazy:
         return value
 
 
-torch = _Lazy("torch")
-functional = _Lazy("torch.nn.functional")
-heads = _Lazy("distillation_bench.methods.networks.heads")
-predictions = _Lazy("distillation_bench.methods.predictions")
+torch = _LazyModule("torch")
+functional = _LazyModule("torch.nn.functional")
+heads = _LazyModule("distillation_bench.methods.networks.heads")
+predictions = _LazyModule("distillation_bench.methods.predictions")

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 class MCDropout(Method):
-    """(1 − a) correctness + a individuality, with pass i in the place of head i."""
+    """Monte Carlo dropout before the last layer, whose passes are matched to members.
+
+    (1 − a) correctness + a individuality, where pass i is head i. The prediction is the mean over
+    passes, as in Gal & Ghahramani 2016 (arXiv 1506.02142); the student is that of Ferianc &
+    Rodrigues 2022 (arXiv 2205.09526).
+    """
 
     name = "mc-dropout"
     summary = "dropout before the last layer, always on, passes matched to members"

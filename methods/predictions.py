@@ -1,7 +1,7 @@
-"""Predictive distributions behind one interface: what every metric is computed from.
+"""Predictive distributions with one interface, from which every metric is computed.
 
-All in float64. Uncertainties in nats for classes (entropies and mutual information), as variances
-for regression. Total = aleatoric + epistemic for each kind.
+All values are float64. Uncertainties are in nats for classification (entropies and mutual
+information) and variances for regression. Total = aleatoric + epistemic for every distribution.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Gradients grow with α: beyond exp(30) the square of their norm leaves float32.
 __all__ = ["Categorical", "Dirichlet", "GaussianMixture", "Prediction", "Samples"]
 
 LOG_CONCENTRATION_LIMIT = 30.0
+"""Bound of ln α: gradients grow with α, and beyond exp(30) their squared norm leaves float32."""
 
 
 def entropy(log_probabilities: Tensor) -> Tensor:
-    """Entropy in nats over the last axis; 0 ln 0 is 0."""
+    """Return the entropy over the last axis, in nats; 0 ln 0 is 0."""
     terms: Tensor = torch.special.entr(log_probabilities.exp())
     return terms.sum(-1)
 
 
 def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """ln softmax(logits / T) [S, N, C]."""
-    # Across examples, which torch does several numbers at a time; few classes alone it does not.
+    """Return ln softmax(logits / T), [S, N, C]."""
+    # Over the transposed tensor: torch vectorises across examples, but not over few classes.
     return functional.log_softmax(logits.mT / temperature, dim=-2).mT
 
 
@@ -47,17 +47,20 @@ class Prediction(ABC):
     @property
     @abstractmethod
     def mean(self) -> Tensor:
-        """Class probabilities [N, C], or the mean [N]."""
+        """Class probabilities [N, C], or the mean of a regression target [N]."""
 
     @abstractmethod
     def log_prob(self, y: Tensor) -> Tensor:
-        """Log-probability or log-density of targets [N]; minus infinity is not clipped."""
+        """Return the log-probability or log-density of targets [N]; −inf is not clipped."""
 
 
 class Categorical(Prediction):
-    """A distribution over classes with ln of its mean, `log_mean` [N, C].
+    """A distribution over classes.
 
-    `log_members` [S, N, C] are the equal parts that it is the mean of, None if there are none.
+    Attributes:
+        log_mean: its logarithm [N, C].
+        log_members: the logarithms of the S distributions that it is the mean of [S, N, C]; None
+            if there are none.
     """
 
     log_mean: Tensor
@@ -72,10 +75,11 @@ class Categorical(Prediction):
 
 
 class Samples(Categorical):
-    """The equal mixture of S softmax distributions given by logits [S, N, C]; S = 1 is a point.
+    """The equal mixture of S softmax distributions, given by logits [S, N, C].
 
-    Total is the entropy of the mean, aleatoric the mean entropy, epistemic their difference, the
-    mutual information, as the plug-in estimate: about (1 − 1/S) of its value at infinite S.
+    Total uncertainty is the entropy of the mean, aleatoric the mean of the entropies, and epistemic
+    their difference, the mutual information (Depeweg et al. 2018, arXiv 1710.07283). The plug-in
+    estimate of the latter is about (1 − 1/S) of its value at infinite S; it is 0 if S = 1.
     """
 
     def __init__(self, logits: Tensor) -> None:
@@ -88,9 +92,10 @@ class Samples(Categorical):
 
 
 def _digamma_excess(log_x: Tensor) -> Tensor:
-    """g(x) = ψ(x + 1) − ln x, above 0; by its series 1/2x − 1/12x² where the difference is small.
+    """Return g(x) = ψ(x + 1) − ln x > 0; for large x by its series 1/(2x) − 1/(12x²).
 
-    (Abramowitz & Stegun 6.3.18; the next term, 1/120x⁴, is below 1e-18 of it from x = 1e4 on.)
+    Abramowitz & Stegun 6.3.18. From x = 1e4 on, where the series is used, the next term,
+    1/(120x⁴), is below 1e-18.
     """
     x = log_x.clamp(max=math.log(1e4)).exp()
     inverse = (-log_x).clamp(max=-math.log(1e4)).exp()
@@ -99,9 +104,10 @@ def _digamma_excess(log_x: Tensor) -> Tensor:
 
 
 class Dirichlet(Categorical):
-    """Dirichlet with concentrations α = exp(log_concentration) [N, C], in closed form.
+    """A Dirichlet with concentrations α = exp(log_concentration) [N, C], in closed form.
 
-    Malinin et al. 2020 (arXiv 1905.00076), section 2; epistemic is the mutual information.
+    Malinin et al. 2020 (arXiv 1905.00076), section 2. Epistemic uncertainty is the mutual
+    information of the class and the class probabilities.
     """
 
     def __init__(self, log_concentration: Tensor) -> None:
@@ -109,17 +115,18 @@ class Dirichlet(Categorical):
         log_precision = exact.logsumexp(-1, keepdim=True)
         self.log_mean = functional.log_softmax(exact, dim=-1)
         self.total = entropy(self.log_mean)
-        # Σ π [g(α) − g(α₀)]: total − aleatoric would lose a small one to rounding.
-        gap = _digamma_excess(exact) - _digamma_excess(log_precision)
-        self.epistemic = (self.log_mean.exp() * gap).sum(-1).clamp(min=0)
+        # Σ π [g(α) − g(α₀)], because total − aleatoric would lose a small value to rounding.
+        excess = _digamma_excess(exact) - _digamma_excess(log_precision)
+        self.epistemic = (self.log_mean.exp() * excess).sum(-1).clamp(min=0)
         self.aleatoric = (self.total - self.epistemic).clamp(min=0)
         self.scores = {"precision": -log_precision[:, 0]}
 
 
 class GaussianMixture(Prediction):
-    """The equal mixture of S Gaussians, means and log variances [S, N].
+    """The equal mixture of S Gaussians with means and log variances [S, N].
 
-    Total is the mixture's variance, aleatoric the mean variance, epistemic the variance of means.
+    Total uncertainty is the variance of the mixture, aleatoric the mean of the variances, and
+    epistemic the variance of the means (Lakshminarayanan et al. 2017, arXiv 1612.01474).
     """
 
     def __init__(self, means: Tensor, log_variances: Tensor) -> None:

@@ -1,8 +1,8 @@
-"""Coefficients that change during training: a number, or a ramp between two epochs.
+"""Schedules: parameters that change during training, from one value to another.
 
-The notation is the same in presets, on the command line and in code's `str()`:
-`0.5`, `linear(0, 4, 50, 150)`, `cosine(10, 1, 33%, 67%)`. Before the first epoch named the value
-is the first one, from the last epoch named on it is the second one; `%` is a share of training.
+The notation is the same in presets, on the command line and in `str()`: `0.5`,
+`linear(0, 4, 50, 150)`, `cosine(10, 1, 33%, 67%)`. Up to the first epoch given the value is the
+first one, from the last epoch on it is the second one. Epochs in `%` are a share of the training.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from pydantic import PlainSerializer, PlainValidator
 
 
 def _short(value: float) -> str:
-    """As short as can be, and the same number when read."""
+    """Return the shortest text that reads back as the same number."""
     text = f"{value:g}"
     return text if float(text) == value else repr(value)
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """From `start` to `end` between the epochs `first` and `last`.
+    """A schedule from one value to another.
 
-    With `relative`, `first` and `last` are per cent of the epochs, else epochs counted from 0.
+    Attributes:
+        start, end: the values.
+        first, last: the epochs between which the value changes, counted from 0.
+        relative: whether `first` and `last` are per cent of all epochs.
     """
 
     start: float
@@ -36,7 +39,7 @@ class Ramp:
     relative: bool = False
 
     def at(self, epoch: int, epochs: int) -> float:
-        """The value at an epoch (counted from 0) of a training of `epochs`."""
+        """Return the value at an epoch, counted from 0, of a training of `epochs`."""
         unit = epochs / 100 if self.relative else 1.0
         first, last = self.first * unit, self.last * unit
         progress = (epoch - first) / (last - first) if last > first else float(epoch >= first)
@@ -44,6 +47,7 @@ class Ramp:
         return self.start * (1 - share) + self.end * share
 
     def _shape(self, progress: float) -> float:
+        """Map progress from 0 to 1 onto the share of the way from `start` to `end`."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -60,7 +64,7 @@ class Linear(Ramp):
 
 
 class Cosine(Ramp):
-    """Half a cosine: flat at both ends."""
+    """Half a cosine, flat at both ends."""
 
     def _shape(self, progress: float) -> float:
         return (1 - math.cos(math.pi * progress)) / 2
@@ -72,10 +76,10 @@ _USAGE = "a number, constant(x), or linear(from, to, first, last) or cosine(...)
 
 
 def parse(value: Any) -> float | Ramp:
-    """A number or a ramp from a number, a ramp or its notation.
+    """Return the number or schedule that a value or its notation stands for.
 
     Raises:
-        ValueError: neither.
+        ValueError: the value is none of these.
     """
     if isinstance(value, Ramp):
         return value
@@ -90,6 +94,7 @@ def parse(value: Any) -> float | Ramp:
 
 
 def _ramp(name: str, arguments: list[str]) -> float | Ramp:
+    """Return the schedule `name(arguments)`; ValueError if it is none."""
     values, epochs = arguments[:2], arguments[2:]
     relative = bool(epochs) and all(epoch.endswith("%") for epoch in epochs)
     if relative:
@@ -108,11 +113,18 @@ def _ramp(name: str, arguments: list[str]) -> float | Ramp:
 
 
 def value_at(value: Any, epoch: int, epochs: int) -> Any:
-    """A ramp's value at an epoch; anything else as it is."""
+    """Return the value of a schedule at an epoch; return anything else unchanged."""
     return value.at(epoch, epochs) if isinstance(value, Ramp) else value
 
 
 def _within(lowest: float, highest: float, open_below: bool = False) -> Callable[[Any], Any]:
+    """Return a validator of numbers and schedules within bounds.
+
+    Args:
+        lowest, highest: the bounds.
+        open_below: whether `lowest` itself is not allowed.
+    """
+
     def validate(value: Any) -> float | Ramp:
         parsed = parse(value)
         ends = [parsed.start, parsed.end] if isinstance(parsed, Ramp) else [parsed]
@@ -127,15 +139,16 @@ def _within(lowest: float, highest: float, open_below: bool = False) -> Callable
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as JSON and YAML can hold it."""
     return str(value) if isinstance(value, Ramp) else value
 
 
-# To a type checker these are numbers, which they are once an epoch is given.
+# For type checkers these are numbers, as `Parameters.at` makes them at each epoch.
 Coefficient = Annotated[float, PlainValidator(_within(0, math.inf)), PlainSerializer(_plain)]
-"""A weight: at least 0; a number or a schedule."""
+"""A weight, at least 0: a number or a schedule."""
 Share = Annotated[float, PlainValidator(_within(0, 1)), PlainSerializer(_plain)]
-"""Between 0 and 1; a number or a schedule."""
+"""A share, 0 to 1: a number or a schedule."""
 Temperature = Annotated[
     float, PlainValidator(_within(0, math.inf, open_below=True)), PlainSerializer(_plain)
 ]
-"""Above 0; a number or a schedule."""
+"""A temperature, above 0: a number or a schedule."""

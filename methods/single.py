@@ -1,4 +1,4 @@
-"""One network on labels alone: the lower reference."""
+"""One network trained on labels alone, the lower reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Single(Method):
-    """A student's network trained on labels, without a teacher, by the teacher's recipe."""
+    """A student's network, trained on labels with the weight decay of the teacher's members."""
 
     name = "single"
     summary = "one network on labels, the lower reference"

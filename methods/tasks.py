@@ -1,8 +1,8 @@
-"""Classification and regression: the terms that methods share, and the prediction.
+"""Classification and regression: the loss terms that methods share, and the prediction.
 
 Outputs have the shape [S, B, K]: S heads, samples or members; B examples; K logits, or mean and
 log variance of a Gaussian. All terms are means over the batch. Correctness, aggregation and
-individuality are named as in Ferianc & Rodrigues (arXiv 2205.09526), equations of L1, L2, L3.
+individuality are the terms L1, L2 and L3 of Ferianc & Rodrigues 2022 (arXiv 2205.09526).
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from distillation_bench.methods.predictions import GaussianMixture, Prediction, 
 
 
 def matched(teacher: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:
-    """Members and heads in pairs: i of max(M, S), member i mod M, head i mod S."""
+    """Pair members with heads: pair i of max(M, S) is member i mod M and head i mod S.
+
+    Args:
+        teacher: of the members [M, ...].
+        student: of the heads [S, ...].
+
+    Returns:
+        Both with max(M, S) along the first axis.
+    """
     members, heads = len(teacher), len(student)
     pairs = max(members, heads)
     if members < pairs:
@@ -30,42 +38,55 @@ def matched(teacher: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class TaskTerms(ABC):
-    """What a loss or prediction means for one kind of target."""
+    """The loss terms and the prediction of one task."""
 
     name: ClassVar[str]
 
     @abstractmethod
     def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Negative log-likelihood [S] of each head on targets y [B] or, per head, [S, B].
+        """Return the mean negative log-likelihood of each head, [S].
 
-        Classes may be given as probabilities, [B, C] or [S, B, C] of the outputs' type.
+        Args:
+            outputs: [S, B, K].
+            y: targets [B] or, different for each head, [S, B]. Classes may be given as
+                probabilities, [B, C] or [S, B, C].
         """
 
     def correctness(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """L1: the mean over heads of `losses`, per head and not on the mean."""
+        """Return L1, the mean over heads of their `losses` (not the loss of the heads' mean)."""
         return self.losses(outputs, y).mean()
 
     @abstractmethod
     def aggregation(
         self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0, correction: int = 0
     ) -> Tensor:
-        """L2: KL from the teacher's mean to the student's mean.
+        """Return L2, KL(mean of the members ‖ mean of the heads).
 
-        `correction` is of variances between members and between heads, 1/(S − correction): that of
-        a mixture is 0; it has a meaning in regression alone.
+        Args:
+            outputs: of the heads [S, B, K].
+            teacher: outputs of the members [M, B, K].
+            temperature: T of both softmaxes; classification only.
+            correction: variances between members and between heads are divided by S − correction;
+                0 is right for a mixture. Regression only.
         """
 
     @abstractmethod
     def individuality(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-        """L3: mean over matched pairs of the KL from member to head."""
+        """Return L3, the mean of KL(member ‖ head) over matched pairs.
+
+        Args:
+            outputs: of the heads [S, B, K].
+            teacher: outputs of the members [M, B, K].
+            temperature: T of both softmaxes; classification only.
+        """
 
     @abstractmethod
     def prediction(self, outputs: Tensor) -> Prediction:
-        """The equal mixture of S predictions."""
+        """Return the equal mixture of the S predictions of outputs [S, B, K]."""
 
 
 def _log_mean(logits: Tensor, temperature: float) -> Tensor:
-    """ln of the mean over S of softmax(logits / T) [B, C]."""
+    """Return ln of the mean over S of softmax(logits / T), [B, C]."""
     return log_softmax(logits, temperature).logsumexp(0) - math.log(len(logits))
 
 
@@ -102,22 +123,27 @@ class Classification(TaskTerms):
         return Samples(outputs)
 
 
-# exp(±15): beyond it float32 sums of squared errors over variances overflow or vanish. How many
-# variances are there is measured (variance_capped).
 LOG_VARIANCE_LIMIT = 15.0
+"""Log variances are clamped to ±15.
+
+Beyond that, sums of squared errors over variances overflow or vanish in float32. The metric
+`variance_capped` measures the share of variances at the bounds.
+"""
 
 
 def gaussian(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and log variance [S, B] of regression outputs; the latter kept within ±15."""
+    """Return mean and log variance [S, B] of regression outputs [S, B, 2], the latter clamped."""
     mean, log_variance = outputs.unbind(-1)
     return mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
 
 
 def moments(outputs: Tensor, correction: int = 0) -> tuple[Tensor, Tensor]:
-    """Mean and log variance [B] of the equal mixture of S Gaussians.
+    """Return mean and log variance [B] of the equal mixture of S Gaussians.
 
-    With `correction` 1 the variance between their means has 1/(S − 1), as in the original code;
-    that of the mixture itself has 1/S.
+    Args:
+        outputs: [S, B, 2].
+        correction: the variance of the means is divided by S − correction: 0 is right for the
+            mixture, 1 as in the original code.
     """
     mean, log_variance = gaussian(outputs)
     variance = log_variance.exp().mean(0) + mean.var(0, correction=correction)
@@ -131,12 +157,12 @@ def _gaussian_kl(p: tuple[Tensor, Tensor], q: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class Regression(TaskTerms):
-    """Outputs are mean and log variance of a Gaussian. A temperature has no meaning here."""
+    """Outputs are mean and log variance of a Gaussian; temperatures are ignored."""
 
     name = "regression"
 
     def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """The Gaussian negative log-likelihood of each head, with its constant ½ ln 2π."""
+        """The Gaussian negative log-likelihood, including the constant ½ ln 2π."""
         mean, log_variance = gaussian(outputs)
         error = (y - mean).square() * (-log_variance).exp()
         return 0.5 * (error + log_variance + math.log(2 * math.pi)).mean(1)
@@ -144,11 +170,11 @@ class Regression(TaskTerms):
     def aggregation(
         self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0, correction: int = 0
     ) -> Tensor:
-        """KL between the Gaussians that have the mixtures' means and variances."""
+        """KL between Gaussians with the means and variances of the mixtures."""
         return _gaussian_kl(moments(teacher, correction), moments(outputs, correction))
 
     def individuality(self, outputs: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-        """½[(σ_T² + (μ_T − μ_S)²)/σ_S² + ln σ_S²] less the teacher's part, so that 0 is best."""
+        """½[(σ_T² + (μ_T − μ_S)²)/σ_S² − 1 − ln σ_T² + ln σ_S²], KL(member ‖ head)."""
         teacher, outputs = matched(teacher, outputs)
         return _gaussian_kl(gaussian(teacher), gaussian(outputs))
 
@@ -158,3 +184,4 @@ class Regression(TaskTerms):
 
 
 TASKS: dict[str, TaskTerms] = {task.name: task for task in (Classification(), Regression())}
+"""The terms of each task by its name."""

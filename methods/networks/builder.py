@@ -1,4 +1,4 @@
-"""What every family of networks can build."""
+"""What every family of networks builds."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 class NetworkBuilder(ABC):
-    """Builders of one family, for a dataset's inputs and outputs K.
+    """Builds networks of one family for the inputs and the K outputs of a dataset.
 
-    Every module takes inputs [B, ...] or, with a row for each of its n networks, [n, B, ...], and
-    gives [n, B, ...]. A plain network is one with n = 1.
+    Every module holds n networks. It takes inputs [B, ...] or, different for each network,
+    [n, B, ...], and returns [n, B, ...]. A single network is a module with n = 1.
     """
 
     outputs: int
 
     @abstractmethod
     def members(self, generators: Sequence[Generator]) -> nn.Module:
-        """A batch of teacher members, one per generator: [M, B, K]."""
+        """Return M members of a teacher as one module, one per generator: [M, B, K]."""
 
     @abstractmethod
     def core(self, generator: Generator) -> nn.Module:
-        """A student's shared part: features [1, B, ...]."""
+        """Return the shared part of a student: features [1, B, ...]."""
 
     @abstractmethod
     def heads(self, count: int, generator: Generator) -> Stacked:
-        """A student's separate parts on the core's features: [count, B, K]."""
+        """Return the separate parts of a student, on the core's features: [count, B, K]."""
 
     @abstractmethod
     def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
-        """Core and one head without its last layer: features [1, B, F], and F."""
+        """Return a core and one head without its last layer, features [1, B, F]; and F."""

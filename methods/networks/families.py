@@ -1,4 +1,4 @@
-"""Which builders each family has."""
+"""The builder of each family of networks."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ FAMILIES: dict[str, Callable[..., NetworkBuilder]] = {
     "resnet18": ResNetBuilder,
     "wide-resnet": WideResNetBuilder,
 }
-"""By name: builders from options, the shape of one input, and the number of outputs."""
+"""The builder by family; its arguments are options, the shape of an input, and the outputs."""

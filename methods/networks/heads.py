@@ -1,4 +1,4 @@
-"""Students' ends: many heads, dropout before the last layer, a Gaussian last layer."""
+"""Students: a core with heads, dropout before the last layer, or a Gaussian last layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CoreAndHeads", "DropoutLast", "GaussianLast", "core_and_heads"]
 
 
 class CoreAndHeads(nn.Module):
-    """A shared core with S heads: one pass gives all heads, [S, B, K]."""
+    """A shared core with S heads; a forward pass returns the outputs of all heads, [S, B, K]."""
 
     def __init__(self, core: nn.Module, heads: Stacked) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class CoreAndHeads(nn.Module):
 
     @property
     def shared(self) -> nn.Module:
-        """What one pass of is enough for all outputs."""
+        """The part that all outputs share; one pass of it is enough."""
         return self.core
 
     def forward(self, x: Tensor) -> Tensor:
@@ -34,38 +34,44 @@ class CoreAndHeads(nn.Module):
 
 
 def core_and_heads(networks: NetworkBuilder, heads: int, generator: Generator) -> CoreAndHeads:
-    """A student with so many heads; with one head, the plain network."""
+    """Return a student with a shared core; with one head it is a plain network.
+
+    Args:
+        networks: builds the core and the heads, as `Setting.networks`.
+        heads: their number.
+        generator: for the initial weights.
+    """
     return CoreAndHeads(networks.core(generator), networks.heads(heads, generator))
 
 
 def rows(student: nn.Module) -> Iterator[Tensor]:
-    """Of each layer of the heads weights and biases, a row per output: [S, outputs, inputs]."""
+    """Yield the weights and biases of each layer of the heads, [S, outputs, inputs]."""
     assert isinstance(student, CoreAndHeads)
     return student.heads.rows()
 
 
 def shared_part(student: nn.Module) -> nn.Module | None:
-    """What all outputs of a student have in common: its attribute `shared`; an ensemble has none.
+    """Return the part that all outputs of a student share; None for an ensemble.
 
-    It takes the student's inputs [B, ...].
+    It is the student's attribute `shared`, a module that takes the student's inputs [B, ...].
     """
     shared: nn.Module | None = getattr(student, "shared", None)
     return shared
 
 
 def random_bits(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
-    """int16 of all values, in a quarter of the time of uniform numbers."""
+    """Return uniform int16 of a shape; four times as fast as uniform floats."""
     count = math.prod(shape)
     bits = torch.empty(-(-count // 4), dtype=torch.int64, device=device)
     return bits.random_(-(2**63), None, generator=generator).view(torch.int16)[:count].view(shape)
 
 
 class DropoutLast(nn.Module):
-    """Inverted dropout, always on, before the last layer: S passes of it on one pass of the trunk.
+    """Inverted dropout before the last layer, always on.
 
-    Gal & Ghahramani 2016 (arXiv 1506.02142), with dropout in this one place as in 2205.09526.
-
-    16 random bits decide on each feature, so the rate is a multiple of 2⁻¹⁶, below 1.
+    Gal & Ghahramani 2016 (arXiv 1506.02142), with dropout before the last layer alone as in
+    arXiv 2205.09526, so that S samples need one pass of the trunk. 16 random bits decide on each
+    feature, so the rate is a multiple of 2⁻¹⁶, below 1.
     """
 
     def __init__(self, networks: NetworkBuilder, rate: float, generator: Generator) -> None:
@@ -76,15 +82,15 @@ class DropoutLast(nn.Module):
 
     @property
     def shared(self) -> nn.Module:
-        """What one pass of is enough for all outputs."""
+        """The part that all outputs share; one pass of it is enough."""
         return self.trunk
 
     def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
-        """[B, ...] -> [samples, B, K]; masks are independent per pass and example."""
+        """[B, ...] -> [samples, B, K]; masks are independent for each sample and example."""
         features: Tensor = self.trunk(x).mT
         shape = (samples, *features.shape[1:])
-        kept = random_bits(shape, generator, x.device).float().ge_((self.rate - 0.5) * 2**16)
-        dropped = features / (1 - self.rate) * kept
+        mask = random_bits(shape, generator, x.device).float().ge_((self.rate - 0.5) * 2**16)
+        dropped = features / (1 - self.rate) * mask
         weight = self.last.weight.expand(samples, -1, -1)
         return affine(weight, self.last.bias, dropped).mT
 
@@ -92,7 +98,8 @@ class DropoutLast(nn.Module):
 class GaussianLast(nn.Module):
     """A last layer with a Gaussian over each weight, sampled by local reparameterisation.
 
-    Kingma et al. 2015 (arXiv 1506.02557): a ~ N(x μ, x² σ²) per example and pass. Prior N(0, 1).
+    Kingma et al. 2015 (arXiv 1506.02557): activations are drawn from N(x μ, x² σ²) for
+    each example and sample. The prior of each weight is N(0, 1).
     """
 
     def __init__(self, networks: NetworkBuilder, log_variance: float, generator: Generator) -> None:
@@ -105,7 +112,7 @@ class GaussianLast(nn.Module):
 
     @property
     def shared(self) -> nn.Module:
-        """What one pass of is enough for all outputs."""
+        """The part that all outputs share; one pass of it is enough."""
         return self.trunk
 
     def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
@@ -119,12 +126,12 @@ class GaussianLast(nn.Module):
         return (mean + deviation * noise).mT
 
     def posterior(self) -> Iterator[nn.Parameter]:
-        """The parameters of the weights' distribution."""
+        """Yield the parameters of the distribution over weights."""
         yield from self.last.parameters()
         yield from self.log_variances
 
     def divergence(self) -> Tensor:
-        """KL from the weights' distribution to N(0, 1), in nats."""
+        """Return KL(distribution over weights ‖ N(0, 1)), in nats."""
         total = torch.zeros((), device=self.last.weight.device)
         for mean, log_variance in zip(self.last.parameters(), self.log_variances, strict=True):
             parts = log_variance.exp() + mean.square() - 1 - log_variance

@@ -1,4 +1,4 @@
-"""LeNet as in arXiv 2205.09526: convolutions with max pools, then dense layers."""
+"""LeNet as in arXiv 2205.09526: convolutions with max pooling, then dense layers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from distillation_bench.methods.networks.options import LeNetOptions
 from distillation_bench.methods.networks.resnet import channels_of
 
 SIDE = 4
-"""Of the last planes, after average pooling."""
+"""Height and width of the last planes, after average pooling."""
 
 
 def convolutions(channels: int, planes: Sequence[int]) -> list[nn.Module]:
-    """[B, channels, H, W] -> [B, 16 planes[-1]]."""
+    """Return the convolutional layers: [B, channels, H, W] -> [B, 16 planes[-1]]."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise([channels, *planes]):
         layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.MaxPool2d(2)]
-        # After the pool it is the same function on a quarter of the numbers.
+        # After the pooling, the ReLU gives the same result on a quarter of the numbers.
         layers.append(nn.ReLU(inplace=True))
     return [*layers, nn.AdaptiveAvgPool2d(SIDE), nn.Flatten()]
 
 
 def dense(widths: Sequence[int]) -> list[nn.Module]:
-    """Linear layers, each with a ReLU."""
+    """Return linear layers, each followed by a ReLU."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
@@ -36,7 +36,7 @@ def dense(widths: Sequence[int]) -> list[nn.Module]:
 
 
 class LeNetBuilder(NetworkBuilder):
-    """Convolutional members and cores; the heads are perceptrons on the core's features."""
+    """Members and cores are convolutional; heads are perceptrons on the features of the core."""
 
     def __init__(self, options: LeNetOptions, shape: tuple[int, ...], outputs: int) -> None:
         self.outputs = outputs

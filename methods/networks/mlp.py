@@ -16,13 +16,16 @@ from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.options import MLPOptions
 
 ALIGNMENT = 4
-"""Each network's slice of a product is padded to a multiple of so many numbers, 16 bytes: kernels
-choose the order of sums by where a slice begins, and a network must have the same bits anywhere."""
+"""Each network's slice of a product is padded to a multiple of this many numbers, 16 bytes.
+
+Kernels choose the order of a sum by the address of a slice, but a network must have the same bits
+in every batch of networks.
+"""
 
 
 @contextmanager
 def unpadded() -> Iterator[None]:
-    """Within, products have their own sides: for counting what a layer is, not how it is stored."""
+    """Turn padding off within the block, to count the operations of a layer without it."""
     global ALIGNMENT
     before, ALIGNMENT = ALIGNMENT, 1
     try:
@@ -34,8 +37,8 @@ def unpadded() -> Iterator[None]:
 class BatchedLinear(nn.Module):
     """n linear layers in one batched product: [n, inputs, B] -> [n, outputs, B].
 
-    Examples are columns, as this is the faster way round for layers narrower than a batch. Each
-    layer is initialised as `torch.nn.Linear`: uniform within ±1/√inputs, from its own generator.
+    Examples are columns, because this is faster for layers that are narrower than a batch. Each
+    layer is initialised as `torch.nn.Linear`, uniformly within ±1/√inputs, from its own generator.
     """
 
     def __init__(self, inputs: int, outputs: int, generators: Sequence[Generator]) -> None:
@@ -54,7 +57,13 @@ class BatchedLinear(nn.Module):
 
 
 def affine(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
-    """weight [n, outputs, inputs] x [n, inputs, B] + bias [n, outputs, 1] -> [n, outputs, B]."""
+    """Return weight · x + bias, [n, outputs, B].
+
+    Args:
+        weight: [n, outputs, inputs].
+        bias: [n, outputs, 1].
+        x: [n, inputs, B].
+    """
     (outputs, inputs), examples = weight.shape[1:], x.shape[-1]
     slices = (inputs * outputs, inputs * examples, outputs * examples)
     if not any(size % ALIGNMENT for size in slices):
@@ -71,9 +80,9 @@ class BatchedMLP(Stacked):
 
     Args:
         widths: of the flat input, hidden layers and output.
-        generators: n of them, one per network; the same one may stand in several places.
+        generators: one per network; networks may share one.
         activated: whether a ReLU follows the last layer too.
-        rank: dimensions of one example.
+        rank: number of dimensions of one example.
     """
 
     def __init__(

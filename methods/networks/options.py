@@ -1,7 +1,7 @@
-"""What can be chosen of each family of networks; without torch.
+"""The options of each family of networks; this module does not import torch.
 
-In every family `member` is the teacher's networks, `core` a student's shared part and `head` its
-separate ones, so the teacher depends on neither of the last two.
+In every family, `member` describes the networks of the teacher, `core` the shared part of a
+student and `head` its separate parts. So the teacher depends on neither core nor head.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Batching = Literal["turn", "vmap"]
 
 
 class NetworkOptions(BaseModel):
-    """A family's options: typed, documented, frozen; an unknown name is refused."""
+    """The options of a family: typed, documented and frozen; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -36,16 +36,20 @@ class MLPOptions(NetworkOptions):
 
 
 class _Convolutional(NetworkOptions):
+    """Options of all convolutional families."""
+
     batching: Batching = Field(
         "turn", description="networks one after another, or vmap: as one grouped convolution"
     )
 
 
 class _Scaled(_Convolutional):
+    """Options of families whose sizes have a common factor."""
+
     width: float = Field(1.0, gt=0, description="factor on every number of planes and width")
 
     def scaled(self, sizes: Sizes) -> Sizes:
-        """Sizes times `width`, rounded, at least 1."""
+        """Return sizes times `width`, rounded, at least 1."""
         return [max(1, round(size * self.width)) for size in sizes]
 
 
@@ -54,7 +58,7 @@ class LeNetOptions(_Scaled):
 
     family = "lenet"
 
-    # Images have 8 pixels a side at least: room for three pools.
+    # Images have at least 8 x 8 pixels, enough for three poolings.
     member: Sizes = Field(
         [32, 64], min_length=1, max_length=3, description="planes of a member's convolutions"
     )
@@ -77,7 +81,7 @@ class ResNetOptions(_Scaled):
 
 
 class ResNet18Options(ResNetOptions):
-    """The ResNet-18 of CIFAR: a student is a member whose last stage is the head."""
+    """ResNet-18 for CIFAR: a student is a member whose last stage is the head."""
 
     family = "resnet18"
 
@@ -109,11 +113,14 @@ OPTIONS: dict[str, type[NetworkOptions]] = {
 
 
 def options_of(description: Mapping[str, Any]) -> NetworkOptions:
-    """The options that a `network` description gives, whose `family` names their kind.
+    """Return the options of a `network` description.
+
+    Args:
+        description: the name of the `family`, and its options.
 
     Raises:
-        ValueError: an unknown family.
-        pydantic.ValidationError: an unknown option or a wrong value.
+        ValueError: the family is unknown.
+        pydantic.ValidationError: an option is unknown or has a wrong value.
     """
     family = description.get("family")
     if family not in OPTIONS:
@@ -129,11 +136,10 @@ def options_of(description: Mapping[str, Any]) -> NetworkOptions:
 
 
 def describe(description: Mapping[str, Any]) -> dict[str, Any]:
-    """The complete description, as plain values: what is not given has its default.
+    """Return a description with the default of every option that is not given.
 
     Raises:
-        ValueError: an unknown family.
-        pydantic.ValidationError: an unknown option or a wrong value.
+        ValueError, pydantic.ValidationError: as `options_of`.
     """
     options = options_of(description)
     return {"family": options.family, **options.model_dump()}

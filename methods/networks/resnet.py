@@ -12,15 +12,15 @@ from distillation_bench.methods.networks.batched import Batched, Stacked
 from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.options import ResNetOptions
 
-FEW = 8
-"""Input channels, below which a strided 1×1 convolution is a `Subsampled` one."""
+FEW_CHANNELS = 8
+"""With fewer input channels, a strided 1×1 convolution is a `SubsampledConvolution`."""
 
 
 def channels_of(shape: tuple[int, ...]) -> int:
-    """The channels of images [channels, height, width].
+    """Return the channels of images of a shape [C, H, W].
 
     Raises:
-        ValueError: other inputs, or images that are too small.
+        ValueError: the inputs are not images, or the images are too small.
     """
     if len(shape) != 3 or min(shape[1:]) < 8:
         size = "×".join(map(str, shape))
@@ -29,17 +29,18 @@ def channels_of(shape: tuple[int, ...]) -> int:
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, side: int = 3) -> nn.Conv2d:
-    """Without a bias: a normalisation follows."""
-    if side == 1 and stride > 1 and inputs < FEW:
-        return Subsampled(inputs, outputs, stride)
+    """Return a convolution without bias, because a normalisation follows it."""
+    if side == 1 and stride > 1 and inputs < FEW_CHANNELS:
+        return SubsampledConvolution(inputs, outputs, stride)
     return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
 
 
-class Subsampled(nn.Conv2d):
-    """A strided 1×1 convolution as one of stride 1 on the pixels that it sees.
+class SubsampledConvolution(nn.Conv2d):
+    """A strided 1×1 convolution, computed with stride 1 on every `step`-th pixel.
 
-    On a processor with AVX2 and no AVX-512, torch 2.13 computes the gradient of the strided one's
-    kernel beyond its memory where images have channels last, 2 to 7 of them.
+    This avoids an error of torch 2.13 on processors with AVX2 but without AVX-512: the gradient of
+    the kernel of a strided convolution writes beyond its memory if images have channels last and 2
+    to 7 channels.
     """
 
     def __init__(self, inputs: int, outputs: int, step: int) -> None:
@@ -51,9 +52,9 @@ class Subsampled(nn.Conv2d):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation as `torch.nn.BatchNorm2d`, without its count of batches.
+    """Batch normalisation as `torch.nn.BatchNorm2d`, without its counter of batches.
 
-    That count is a buffer that every step would add to, and means nothing at a fixed momentum.
+    The counter would be updated in every step, and has no effect if the momentum is fixed.
     """
 
     running_mean: Tensor
@@ -72,7 +73,7 @@ class BatchNorm(nn.Module):
 
 
 class Normalised(nn.Module):
-    """A convolution with its batch normalisation."""
+    """A convolution followed by batch normalisation."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, side: int = 3) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class Normalised(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside the input or, where its shape changes, a 1×1 convolution."""
+    """Two 3×3 convolutions and a shortcut: the input, or a 1×1 convolution if the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -100,18 +101,26 @@ class BasicBlock(nn.Module):
 
 
 class GlobalPool(nn.Module):
-    """The mean over an image: [B, planes, H, W] -> [B, planes]."""
+    """The mean over all pixels: [B, planes, H, W] -> [B, planes]."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((-2, -1))
 
 
 def stem(channels: int, planes: int) -> list[nn.Module]:
+    """Return the first layers of a network."""
     return [Normalised(channels, planes), nn.ReLU(inplace=True)]
 
 
 def stages(inputs: int, planes: Sequence[int], blocks: int, stride: int = 2) -> list[nn.Module]:
-    """Blocks by stage; `stride` is the first stage's, the others have 2."""
+    """Return the blocks of several stages.
+
+    Args:
+        inputs: planes of the input.
+        planes: of each stage.
+        blocks: of each stage.
+        stride: of the first stage; the others have 2.
+    """
     layers: list[nn.Module] = []
     for outputs in planes:
         layers.append(BasicBlock(inputs, outputs, stride))
@@ -121,7 +130,7 @@ def stages(inputs: int, planes: Sequence[int], blocks: int, stride: int = 2) -> 
 
 
 class ResNetBuilder(NetworkBuilder):
-    """A member or core is a stem and stages of strides 1-2-2-…; a head is further stages."""
+    """A member or core is a stem and stages with strides 1, 2, 2, …; a head is further stages."""
 
     def __init__(self, options: ResNetOptions, shape: tuple[int, ...], outputs: int) -> None:
         self.outputs = outputs

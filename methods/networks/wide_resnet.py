@@ -22,9 +22,9 @@ STEM = 16
 
 
 class PreActivationBlock(nn.Module):
-    """Normalisation, ReLU, convolution, twice, beside the input; activations come first.
+    """Normalisation, ReLU and convolution, twice, and a shortcut.
 
-    Where the shape changes, a 1×1 convolution of the activated input stands in its place.
+    The shortcut is the input or, if the shape changes, a 1×1 convolution of the activated input.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -43,12 +43,13 @@ class PreActivationBlock(nn.Module):
 
 
 def group(inputs: int, outputs: int, blocks: int, stride: int) -> list[nn.Module]:
+    """Return the blocks of one group; the first has the stride."""
     others = [PreActivationBlock(outputs, outputs, 1) for _ in range(blocks - 1)]
     return [PreActivationBlock(inputs, outputs, stride), *others]
 
 
 class WideResNetBuilder(NetworkBuilder):
-    """A core is the stem and two groups, a head the third group and a linear layer."""
+    """A core is the stem and two groups; a head is the third group and a linear layer."""
 
     def __init__(self, options: WideResNetOptions, shape: tuple[int, ...], outputs: int) -> None:
         self.outputs = outputs
