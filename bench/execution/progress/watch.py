@@ -14,7 +14,13 @@ from typing import Any
 from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.formats.schema import STATUSES
-from distillation_bench.bench.storage.run_folder import CellStatus, Run, cell_name, cell_status
+from distillation_bench.bench.storage.run_folder import (
+    MISSING,
+    CellStatus,
+    Run,
+    cell_name,
+    cell_status,
+)
 
 MAX_REASON = 300
 """Characters of a failure's reason that are shown."""
@@ -74,7 +80,7 @@ class WatchedRun:
     def status(self, cell_id: str) -> str:
         """Return one of STATUSES."""
         cell = self.finished.get(cell_id)
-        return cell.outcome.status if cell else "missing"
+        return (cell.outcome if cell else MISSING).status
 
     def line(self, cell_id: str) -> str:
         """Return a line about a cell that has finished."""

@@ -217,18 +217,24 @@ def _is_consistent(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     return manifest
 
 
+_FORMAT_ENTRY = f'"format":{FORMAT}'.encode()
+"""In every record that this version writes; without it, parsing it at once would be in vain."""
+
+
 def parse_record(text: bytes, cell_id: str) -> dict[str, Any]:
     """Return a cell's record in the present format.
 
     Raises:
         ValueError: why the text is not this cell's record.
     """
+    if _FORMAT_ENTRY not in text:
+        return _parse_record_in_steps(text, cell_id)
     try:
         record: dict[str, Any] = _records().validate_json(text)
     except ValidationError:
         return _parse_record_in_steps(text, cell_id)
     _check_origin(record, text, cell_id)
-    return record if record.get("format") == FORMAT else _parse_record_in_steps(text, cell_id)
+    return record if record["format"] == FORMAT else _parse_record_in_steps(text, cell_id)
 
 
 def _parse_record_in_steps(text: bytes, cell_id: str) -> dict[str, Any]:
