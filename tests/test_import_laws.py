@@ -14,9 +14,9 @@ FOLDERS = ("bench", "methods", "datasets")
 
 BREAKING_LINES = {
     "run": ("bench/storage/protocol.py", "import distillation_bench.bench.planning.cells"),
-    "results": ("bench/analysis/bounds.py", "import distillation_bench.bench.report"),
+    "results": ("bench/analysis/values_at_bounds.py", "import distillation_bench.bench.report"),
     "results-without-run": (
-        "bench/figures/axes.py",
+        "bench/figures/registry.py",
         "def f():\n    from distillation_bench.bench.execution import worker",
     ),
     "run-without-results": (

@@ -1,1 +1,29 @@
-"""What is made of finished runs: tables, comparisons, figures, the report. Without torch."""
+"""What is made of finished runs: statistics, comparisons, leaderboards, tables, export.
+
+results           the results of runs, read together: where everything else starts
+metric_formats    display name, unit and digits of each metric
+summaries         mean, deviation and n over seeds; students from best to worst
+pairing           values of two methods paired by seed and teacher
+statistics        sign-flip and rank tests, Holm's correction, intervals, effect sizes
+chance_level      whether the teacher detects better than chance
+values_at_bounds  temperatures and variances that end at a bound
+comparison        which method is better, and what n allows to say
+tables            the leaderboard, and tables for papers
+markup            escaping for LaTeX and Markdown, text tables
+export            all values as one long table, curves for TensorBoard
+one_cell          everything that is known of one cell
+"""
+
+__all__ = [
+    "chance_level",
+    "comparison",
+    "export",
+    "metric_formats",
+    "one_cell",
+    "pairing",
+    "results",
+    "statistics",
+    "summaries",
+    "tables",
+    "values_at_bounds",
+]

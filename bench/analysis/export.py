@@ -1,4 +1,4 @@
-"""Every figure as one tidy table, and training curves for TensorBoard: for tools of one's own."""
+"""All values as one long table, and training curves for TensorBoard, for other tools."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,22 +20,22 @@ from distillation_bench.bench.storage.formats.csv_files import (
     spreadsheet_safe,
 )
 from distillation_bench.bench.storage.formats.schema import CELL_NAMES
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, cell_status
 from distillation_bench.bench.storage.tables import CellKey
 
 Row = dict[str, Any]
 CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")
-FIGURE_COLUMNS = ("set", "shift", "severity", "metric", "score", "value")
-ROWS_AT_ONCE = 50_000
-LONGEST_NAME = 200
-"""Of a folder; file systems take 255 bytes."""
+VALUE_COLUMNS = ("set", "shift", "severity", "metric", "score", "value")
+CHUNK_ROWS = 50_000
+MAX_NAME = 200
+"""Characters of a folder's name; file systems take 255 bytes."""
 
 
 def check_format(path: Path) -> None:
-    """Whether a table can be written in the format that a file's name asks for.
+    """Check that a table can be written in the format of a file's suffix.
 
     Raises:
-        UsageError: another one, or pyarrow is missing.
+        UsageError: the suffix is neither .csv nor .parquet, or pyarrow is not installed.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out {path}: neither .csv nor .parquet")
@@ -43,27 +44,29 @@ def check_format(path: Path) -> None:
 
 
 def check_tensorboard(folder: Path) -> None:
-    """Whether event files can be written.
+    """Check that event files can be written.
 
     Raises:
-        UsageError: tensorboardX is missing.
+        UsageError: tensorboardX is not installed.
     """
     _require("tensorboardX", f"--tensorboard {folder}")
 
 
-def _require(package: str, place: str) -> None:
+def _require(package: str, option: str) -> None:
     from importlib.util import find_spec
 
     if find_spec(package) is None:
-        raise UsageError(f"{place}: needs {package}, which is not installed: pip install {package}")
+        raise UsageError(
+            f"{option}: needs {package}, which is not installed: pip install {package}"
+        )
 
 
 def write_table(results: Results, path: Path) -> int:
-    """A row a figure, in the order of tables; a cell without figures has one row without a value.
+    """Write one row for each value, in the order of tables; return the number of rows.
 
-    Columns: dataset, method, label, seed, status, teacher, `param.NAME` of every parameter,
-    set, shift, severity, metric, score, value, `timing.NAME` of every timing.
-    Returns how many rows there are.
+    A cell without values has one row without a value. Columns: dataset, method, label, seed,
+    status, teacher, `param.NAME` of every parameter, set, shift, severity, metric, score, value,
+    `timing.NAME` of every timing.
     """
     with atomic_file(path) as part:
         if path.suffix == ".parquet":
@@ -73,25 +76,25 @@ def write_table(results: Results, path: Path) -> int:
 
 
 def _columns(results: Results) -> dict[str, str]:
-    """Name and type of each column: `text`, `whole`, `number` or `truth`."""
+    """Return the type of each column: `text`, `whole`, `number` or `truth`."""
     values: dict[str, list[Any]] = {}
     timings: dict[str, list[Any]] = {}
-    for slot, cell in results.cells.items():
+    for key, cell in results.cells.items():
         for name, value in cell["parameters"].items():
             values.setdefault(f"param.{name}", []).append(value)
-        for name, value in _timings(results.record(slot)).items():
+        for name, value in _timings(results.record(key)).items():
             timings.setdefault(f"timing.{name}", []).append(value)
     kinds = {"seed": "whole", "severity": "whole", "value": "number"}
     return {
         **{name: kinds.get(name, "text") for name in CELL_COLUMNS},
         **{name: _kind(values[name]) for name in sorted(values)},
-        **{name: kinds.get(name, "text") for name in FIGURE_COLUMNS},
+        **{name: kinds.get(name, "text") for name in VALUE_COLUMNS},
         **{name: _kind(timings[name]) for name in sorted(timings)},
     }
 
 
 def _kind(values: Sequence[Any]) -> str:
-    """The narrowest type of values; of a number in one cell and a schedule in another: text."""
+    """Return the narrowest type of values; numbers together with schedules are text."""
     given = [value for value in values if value is not None]
     if all(isinstance(value, bool) for value in given):
         return "truth"
@@ -105,24 +108,26 @@ def _timings(record: Record | None) -> Mapping[str, Any]:
 
 
 def _rows(results: Results) -> Iterator[Row]:
-    for slot, cell in results.cells.items():
-        record = results.record(slot)
-        known: Row = {**cell, "status": record["status"] if record else "missing"}
-        known["teacher"] = cell["measured"]
-        known |= {f"param.{name}": value for name, value in cell["parameters"].items()}
-        known |= {f"timing.{name}": value for name, value in _timings(record).items()}
+    for key, cell in results.cells.items():
+        record = results.record(key)
+        base: Row = {**cell, "status": cell_status(record).status, "teacher": cell["measured"]}
+        base |= {f"param.{name}": value for name, value in cell["parameters"].items()}
+        base |= {f"timing.{name}": value for name, value in _timings(record).items()}
         sets = record["sets"] if record else []
         if not sets:
-            yield known
+            yield base
         for entry in sets:
-            known |= {name: entry[name] for name in ("set", "shift", "severity")}
-            for key, value in sorted(entry["values"].items()):
-                metric, _, score = key.partition(":")
-                yield {**known, "metric": metric, "score": score, "value": value}
+            of_set = base | {name: entry[name] for name in ("set", "shift", "severity")}
+            for name, value in sorted(entry["values"].items()):
+                metric, _, score = name.partition(":")
+                yield {**of_set, "metric": metric, "score": score, "value": value}
 
 
 def write_csv(results: Results, file: Writable) -> int:
-    """The same table as CSV, into an open file; what a spreadsheet would run begins with '."""
+    """Write the same table as CSV into an open file; return the number of rows.
+
+    Text that a spreadsheet would run as a formula begins with '.
+    """
     columns = _columns(results)
     rows = csv_writer(file)
     rows.writerow(map(spreadsheet_safe, columns))
@@ -136,7 +141,7 @@ def write_csv(results: Results, file: Writable) -> int:
 
 
 def _text(value: Any) -> str:
-    """A value that is no number: text as it is, else as JSON; nothing for none."""
+    """Return the text of a value that is not a number, as JSON unless it is text."""
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value)
@@ -154,76 +159,83 @@ def _write_parquet(results: Results, path: Path) -> int:
         "truth": pyarrow.bool_(),
     }
     schema = pyarrow.schema([(name, types[kind]) for name, kind in columns.items()])
-    # A figure that isn't finite is text in a record; nothing at all is null.
-    read: dict[str, Callable[[Any], Any]] = {
-        "text": _text,
-        "number": float,
-        "whole": int,
-        "truth": bool,
-    }
-
-    def table(rows: Sequence[Row]) -> Any:
-        arrays = [
-            [None if (v := row.get(name)) is None else read[kind](v) for row in rows]
-            for name, kind in columns.items()
-        ]
-        typed = [pyarrow.array(a, f.type) for a, f in zip(arrays, schema, strict=True)]
-        return pyarrow.table(typed, schema=schema)
-
-    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        count, rows = 0, list[Row]()
-        for row in _rows(results):
-            rows.append(row)
-            count += 1
-            if len(rows) == ROWS_AT_ONCE:
-                writer.write_table(table(rows))
-                rows = []
-        writer.write_table(table(rows))
+    count = 0
+    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as parquet:
+        for rows in _chunks(_rows(results)):
+            arrays = [
+                pyarrow.array(_column(rows, name, kind), types[kind])
+                for name, kind in columns.items()
+            ]
+            parquet.write_table(pyarrow.table(arrays, schema=schema))
+            count += len(rows)
     return count
 
 
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Yield rows in chunks, so that a long table is never in memory as a whole."""
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        yield chunk
+
+
+def _column(rows: Sequence[Row], name: str, kind: str) -> list[Any]:
+    """Return the values of a column; None where there is none."""
+    values = (row.get(name) for row in rows)
+    return [None if value is None else _CONVERSIONS[kind](value) for value in values]
+
+
+_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+    # A value that is not finite is text in a record.
+    "number": float,
+    "text": _text,
+    "whole": int,
+    "truth": bool,
+}
+
+
 def write_curves(results: Results, folder: Path) -> tuple[int, list[DamagedFile]]:
-    """Each cell's training as an event file of TensorBoard.
+    """Write the training of each cell as an event file of TensorBoard.
 
-    Returns how many cells have one, and the damaged histories, which are left out.
+    Return the number of files, and the damaged histories, which are left out.
 
-    `FOLDER/DATASET/LABEL/seed N` is a run of TensorBoard's, `STAGE/TERM` a scalar by epoch. A file
-    is replaced when it is written again, as while a run goes on.
+    `FOLDER/DATASET/LABEL/seed N` is a run of TensorBoard, `STAGE/TERM` a scalar by epoch. Writing
+    again replaces a file, for example while a run goes on.
     """
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.proto.summary_pb2 import Summary
-    from tensorboardX.record_writer import RecordWriter
-
     count, damaged = 0, list[DamagedFile]()
-    for slot, cell in results.cells.items():
-        record = results.record(slot)
+    for key, cell in results.cells.items():
+        record = results.record(key)
         try:
             history = results.holders[cell["id"]].history(record) if record else []
         except DamagedFile as error:
             damaged.append(error)
             continue
-        if record is None or not history:
-            continue
-        # Epochs aren't timed: all are of the moment when the cell was finished.
-        time = _seconds(record["finished"])
-        with atomic_file(_event_file(folder, slot)) as part:
-            writer = RecordWriter(str(part))
-            writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
-            for step, row in enumerate(history):
-                scalars = [
-                    Summary.Value(tag=f"{row['stage']}/{name}", simple_value=value)
-                    for name, value in _terms(row)
-                ]
-                epoch = int(row.get("epoch") or step)
-                event = Event(wall_time=time, step=epoch, summary=Summary(value=scalars))
-                writer.write(event.SerializeToString())
-            writer.close()
-        count += 1
+        if record is not None and history:
+            with atomic_file(_event_file(folder, key)) as part:
+                _write_events(part, history, _seconds(record["finished"]))
+            count += 1
     return count, damaged
 
 
+def _write_events(path: Path, history: Sequence[Mapping[str, str]], time: float) -> None:
+    """Write a history; epochs have no times, so all are of the moment the cell was finished."""
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.record_writer import RecordWriter
+
+    writer = RecordWriter(str(path))
+    writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
+    for step, row in enumerate(history):
+        scalars = [
+            Summary.Value(tag=f"{row['stage']}/{name}", simple_value=value)
+            for name, value in _terms(row)
+        ]
+        epoch = int(row.get("epoch") or step)
+        event = Event(wall_time=time, step=epoch, summary=Summary(value=scalars))
+        writer.write(event.SerializeToString())
+    writer.close()
+
+
 def _seconds(time: str) -> float:
-    """Since the epoch; 0 for what is no time."""
+    """Return seconds since 1970; 0 if the text is not a time."""
     try:
         return datetime.datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError):
@@ -231,21 +243,21 @@ def _seconds(time: str) -> float:
 
 
 def _terms(row: Mapping[str, str]) -> Iterator[tuple[str, float]]:
-    """What of a row of the history is a number by epoch."""
+    """Yield the terms of a row of a history."""
     for name, text in row.items():
         if name not in ("stage", "epoch") and text:
             yield name, float(text)
 
 
-def _event_file(folder: Path, slot: CellKey) -> Path:
-    dataset, label, seed = slot
-    place = folder / _as_name(dataset) / _as_name(label) / f"seed {seed}"
-    return place / "events.out.tfevents.0"
+def _event_file(folder: Path, key: CellKey) -> Path:
+    dataset, label, seed = key
+    names = (_folder_name(dataset), _folder_name(label), f"seed {seed}")
+    return folder.joinpath(*names, "events.out.tfevents.0")
 
 
-def _as_name(text: str) -> str:
-    """As a folder's name: different for different texts, and never one that leads elsewhere."""
+def _folder_name(text: str) -> str:
+    """Return a folder name that differs for different texts, and never leads elsewhere."""
     name = quote(text, safe=" +[]=,()@")
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME:
         return f"{name[:100]}…{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return name.replace(".", "%2E") if not name.strip(".") else name

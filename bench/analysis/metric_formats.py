@@ -1,4 +1,4 @@
-"""How a metric is printed: its name, its unit, its digits, and what a reader must know of it."""
+"""How a metric is printed: its name, unit and digits, and what a reader must know of it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 
 @dataclass(frozen=True)
 class MetricFormat:
-    """A metric as a column.
+    """How a metric is printed.
 
     Attributes:
-        metric: what is printed.
-        name: as in a header, without the unit.
-        unit: "%", "nats" or a size such as "M"; empty where it is a plain number.
-        digits: decimals.
-        better: "higher", "lower" or empty, of what is printed.
-        factor, offset: what is printed is offset + factor · value.
-        note: what the figure depends on, for a caption; may be empty.
-        exact: whether seeds can't change it, so that a deviation of 0 need not be said.
+        metric: the metric.
+        name: name in a header, without the unit.
+        unit: "%", "nats" or a size such as "M"; empty for a plain number.
+        digits: number of decimals.
+        better: direction of what is printed: "higher", "lower" or empty.
+        factor, offset: offset + factor · value is printed.
+        note: what the value depends on, for a caption; may be empty.
+        exact: whether seeds cannot change it, so that a deviation of 0 need not be said.
     """
 
     metric: MetricInfo
@@ -37,16 +37,16 @@ class MetricFormat:
     exact: bool = False
 
     def convert(self, value: float) -> float:
-        """A recorded value in the unit that is printed."""
+        """Return a recorded value in the printed unit."""
         return self.offset + self.factor * value
 
     def text(self, value: float) -> str:
-        """A value in the printed unit with its decimals; nan and inf as they are."""
+        """Return the text of a value in the printed unit; nan and inf as they are."""
         return f"{value:.{self.digits}f}" if math.isfinite(value) else str(value)
 
     @property
     def header(self) -> str:
-        """Name, unit and the better direction."""
+        """Name, unit and an arrow for the better direction."""
         unit = f" [{self.unit}]" if self.unit else ""
         arrow = {"higher": " ↑", "lower": " ↓", "": ""}[self.better]
         return f"{self.name}{unit}{arrow}"
@@ -56,7 +56,7 @@ _BINS = "ECE with 15 equal-width bins"
 _TEMPERED = "tempered: after a temperature fitted on validation"
 _TV = "TV: total variation, 0 to 1, of the uncertainty's 50-bin histogram to the teacher's"
 _NAMES = {
-    # By metric: name, unit, note. Per cent is of a share.
+    # By metric: name, unit, note. Per cent of a fraction.
     "accuracy": ("Error", "%", ""),
     "nll": ("NLL", "nats", ""),
     "nll_tempered": ("NLL tempered", "nats", _TEMPERED),
@@ -94,46 +94,54 @@ _NAMES = {
 def metric_format(
     metric: MetricInfo, values: Iterable[float], digits: int | None = None, raw: bool = False
 ) -> MetricFormat:
-    """How to print a metric.
+    """Return how to print a metric.
 
     Args:
-        metric: which.
-        values: all that will be printed, as recorded: the size of FLOPs and parameters is theirs.
-        digits: decimals; else 2 of per cents and sizes and 3 of the rest.
-        raw: as recorded instead: shares, accuracy instead of error, nothing scaled.
+        metric: the metric.
+        values: all recorded values that will be printed, which decide the size of FLOPs and
+            parameters.
+        digits: number of decimals; by default 2 for per cents and sizes, otherwise 3.
+        raw: print values as recorded: fractions, accuracy instead of error, nothing scaled.
     """
     name, unit, note = _NAMES.get(metric.name, (metric.name, "", ""))
     if metric.name == "ood_auroc" and metric.headline:
         note = "OOD AUROC: mean over a dataset's OOD sets, by total uncertainty"
-    made = MetricFormat(metric, name, unit, 3, metric.better, note=note)
-    if raw:
-        name = "Accuracy" if metric.name == "accuracy" else name
-        made = replace(made, name=name, unit="" if unit in ("%", "size") else unit)
-    elif metric.name == "accuracy":
-        made = replace(made, digits=2, better="lower", factor=-100.0, offset=100.0)
-    elif unit == "%":
-        made = replace(made, digits=2, factor=100.0)
-    elif unit == "size":
-        size, factor = _size(values)
-        made = replace(made, unit=size, digits=2 if size else 0, factor=1 / factor)
+    format = MetricFormat(metric, name, unit, 3, metric.better, note=note)
+    format = _as_recorded(format) if raw else _as_papers_print(format, values)
     if unit == "size":
-        # What a student costs is chosen, not measured: no rivals, no spread.
-        made = replace(made, better="", exact=True)
-    where = _where(metric)
-    named = replace(made, name=f"{made.name} ({where})" if where else made.name)
-    return named if digits is None else replace(named, digits=digits)
+        # What a student costs is chosen, not measured: nothing is better, and there is no spread.
+        format = replace(format, better="", exact=True)
+    set_name = _unusual_set(metric)
+    format = replace(format, name=f"{format.name} ({set_name})" if set_name else format.name)
+    return format if digits is None else replace(format, digits=digits)
+
+
+def _as_recorded(format: MetricFormat) -> MetricFormat:
+    name = "Accuracy" if format.metric.name == "accuracy" else format.name
+    return replace(format, name=name, unit="" if format.unit in ("%", "size") else format.unit)
+
+
+def _as_papers_print(format: MetricFormat, values: Iterable[float]) -> MetricFormat:
+    if format.metric.name == "accuracy":
+        return replace(format, digits=2, better="lower", factor=-100.0, offset=100.0)
+    if format.unit == "%":
+        return replace(format, digits=2, factor=100.0)
+    if format.unit == "size":
+        size, factor = _size(values)
+        return replace(format, unit=size, digits=2 if size else 0, factor=1 / factor)
+    return format
 
 
 def _size(values: Iterable[float]) -> tuple[str, float]:
-    """The largest size that some value reaches."""
+    """Return the largest size that some value reaches, and its factor."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     return next((size for size in reversed(SIZES) if largest >= size[1]), SIZES[0])
 
 
-def _where(metric: MetricInfo) -> str:
-    """Which score and set a figure is of, where it is not the usual one."""
+def _unusual_set(metric: MetricInfo) -> str:
+    """Return the score and the evaluation set of a metric, where it is not the usual one."""
     if metric.headline:
         return ""
-    place = f"{metric.shift} {metric.severity}" if metric.shift else metric.set
-    usual = ("test", "cost")
-    return ", ".join(part for part in (metric.score, "" if place in usual else place) if part)
+    set_name = f"{metric.shift} {metric.severity}" if metric.shift else metric.set
+    is_usual = set_name in ("test", "cost")
+    return ", ".join(filter(None, (metric.score, "" if is_usual else set_name)))

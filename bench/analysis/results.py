@@ -1,4 +1,4 @@
-"""The figures of one run or several, read together: what every table and figure starts from."""
+"""The results of one run or several, read together: what every table and figure is made from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.formats.schema import LATENCY, RESULT_COLUMNS
 from distillation_bench.bench.storage.formats.table_files import metric_value
 from distillation_bench.bench.storage.joined_runs import join_runs
@@ -17,16 +17,16 @@ from distillation_bench.bench.storage.protocol import ProtocolClash
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_status
 from distillation_bench.bench.storage.tables import CellKey, cell_key
 
-Place = tuple[str, ...]
-"""A figure's place in a cell: set, shift, severity, metric, score, as text."""
+ValueKey = tuple[str, ...]
+"""What identifies a value of a cell: set, shift, severity, metric, score, as text."""
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """One figure of a cell, as `NAME[:SCORE][@SET]` on the command line.
+    """A metric on an evaluation set, as `NAME[:SCORE][@SET]` on the command line.
 
     Attributes:
-        name, score: as in metrics.csv; the score is empty but for OOD figures.
+        name, score: as in metrics.csv; only OOD metrics have a score.
         set, shift, severity: the evaluation set, e.g. "test", "rotation", 3.
         better: "higher", "lower" or empty.
         headline: whether it is a column of results.csv.
@@ -49,13 +49,13 @@ class MetricInfo:
 
 
 class CellFacts(NamedTuple):
-    """What a record says beside its figures.
+    """What a record holds beside its values.
 
     Attributes:
         status: `done`, `failed` or `skipped`.
         reason, finished, commit, environment: as in the record.
-        has_history, has_curves: whether there have to be these files beside it.
-        latency: seconds of an example alone; 0 where another cell of the variant measured it.
+        has_history, has_curves: whether these files must be beside the record.
+        latency: seconds for a single example; 0 if another cell of the variant measured it.
     """
 
     status: str
@@ -70,13 +70,13 @@ class CellFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """What runs hold.
+    """The results of one run or several.
 
     Attributes:
-        runs: their folders.
-        manifest: the description of all of them together.
-        rows: of results.csv, each figure as text.
-        holders: by cell's id, the run that has its record.
+        runs: folders of the runs.
+        manifest: description of all runs together.
+        rows: rows of results.csv, with each value as text.
+        holders: by cell id, the run that has its record.
     """
 
     runs: tuple[Run, ...]
@@ -86,39 +86,35 @@ class Results:
 
     @cached_property
     def cells(self) -> dict[CellKey, Mapping[str, Any]]:
-        """What was asked for, by place, in the order of tables: dataset, method, label, seed."""
+        """The planned cells in the order of tables: dataset, method, label, seed."""
         order = table_order(self.manifest)
-        described = ({**cell, "id": name} for name, cell in self.manifest["cells"].items())
-        return {
-            cell_key(cell): cell
-            for cell in sorted(
-                described, key=lambda cell: (cell["dataset"], order[cell["label"]], cell["seed"])
-            )
-        }
+        cells = [{**cell, "id": cell_id} for cell_id, cell in self.manifest["cells"].items()]
+        cells.sort(key=lambda cell: (cell["dataset"], order[cell["label"]], cell["seed"]))
+        return {cell_key(cell): cell for cell in cells}
 
     @cached_property
     def statuses(self) -> dict[CellKey, str]:
-        """Return the status of each cell that was asked for."""
-        return derived.statuses(self.manifest["cells"].values(), self.rows)
+        """The status of each planned cell."""
+        return tables.statuses(self.manifest["cells"].values(), self.rows)
 
     @property
     def datasets(self) -> list[str]:
-        """In order of name."""
+        """Names of the planned datasets, sorted."""
         return list(dict.fromkeys(dataset for dataset, _, _ in self.cells))
 
     def labels(self, dataset: str | None = None) -> list[str]:
-        """Of a dataset's variants, or of all, in the order of tables."""
-        found = {label for name, label, _ in self.cells if dataset in (None, name)}
-        return sorted(found, key=table_order(self.manifest).__getitem__)
+        """Return the labels of a dataset, by default of all, in the order of tables."""
+        labels = {label for name, label, _ in self.cells if dataset in (None, name)}
+        return sorted(labels, key=table_order(self.manifest).__getitem__)
 
     def select_datasets(
         self, names: Sequence[str], option: str = "--dataset", where: str = "these runs"
     ) -> list[str]:
-        """Datasets by name, each once, in the order given; without a name all.
+        """Return datasets by name, each once, in the order given.
 
         Args:
-            names: none: all.
-            option, where: what an error says before and behind an unknown name.
+            names: names of datasets; none for all.
+            option, where: what an error message says before and after an unknown name.
 
         Raises:
             UsageError: a name is unknown.
@@ -136,86 +132,92 @@ class Results:
         option: str = "--method",
         where: str = "these runs",
     ) -> list[str]:
-        """What names stand for, in their order: a label, or a method, which is all its variants.
+        """Return the labels that names stand for, in their order; a method is all its variants.
 
         Args:
-            names: none: all labels.
-            dataset: only its labels.
-            option, where: what an error says before and behind an unknown name.
+            names: labels or methods; none for all labels.
+            dataset: only labels of this dataset.
+            option, where: what an error message says before and after an unknown name.
 
         Raises:
-            UsageError: a name is neither.
+            UsageError: a name is neither a label nor a method.
         """
-        known = self.labels(dataset)
-        methods: dict[str, list[str]] = {}
-        for label in known:
-            methods.setdefault(self.methods[label], []).append(label)
-        stands_for = methods | {label: [label] for label in known}
+        labels = self.labels(dataset)
+        by_name: dict[str, list[str]] = {}
+        for label in labels:
+            by_name.setdefault(self.methods[label], []).append(label)
+        by_name |= {label: [label] for label in labels}
         for name in names:
-            if name not in stands_for:
-                raise UsageError(f"{option} {name}: not in {where}{nearest(name, stands_for)}")
-        return list(dict.fromkeys(each for name in names or known for each in stands_for[name]))
+            if name not in by_name:
+                raise UsageError(f"{option} {name}: not in {where}{nearest(name, by_name)}")
+        return list(dict.fromkeys(label for name in names or labels for label in by_name[name]))
 
     def seeds(self, dataset: str, label: str) -> list[int]:
-        """That were asked for, ascending."""
-        return [seed for name, each, seed in self.cells if (name, each) == (dataset, label)]
+        """Return the planned seeds of a label on a dataset, in ascending order."""
+        return [key[2] for key in self.cells if key[:2] == (dataset, label)]
 
     @cached_property
     def methods(self) -> dict[str, str]:
-        """By label, the method whose variant it is."""
+        """The method of each label."""
         return {label: cell["method"] for (_, label, _), cell in self.cells.items()}
 
     @cached_property
     def references(self) -> frozenset[str]:
-        """Labels that are no students: bounds to compare with, no rivals."""
-        return references_of(self.manifest)
+        """Labels that are not students: bounds to compare with, not rivals."""
+        return reference_labels(self.manifest)
 
     @cached_property
     def costs(self) -> list[str]:
-        """Columns of results.csv that are no metrics."""
+        """Columns of results.csv for costs, such as FLOPs."""
         columns = {column for row in self.rows for column in row}
         return sorted(columns - {*self.manifest["metrics"], *RESULT_COLUMNS})
 
-    def record(self, slot: CellKey) -> Record | None:
-        """The whole record of a cell."""
-        cell_id = self.cells[slot]["id"]
+    def record(self, cell: CellKey) -> Record | None:
+        """Return the record of a cell; None if there is none or it is damaged."""
+        cell_id = self.cells[cell]["id"]
         return self.holders[cell_id].record(cell_id)
 
     @cached_property
     def facts(self) -> dict[CellKey, CellFacts]:
-        """Of each cell that has a record: all of them are read, once."""
-        records = ((slot, self.record(slot)) for slot in self.cells)
-        return {slot: _told(record) for slot, record in records if record is not None}
+        """What each record holds beside its values; all records are read, once."""
+        records = ((cell, self.record(cell)) for cell in self.cells)
+        return {cell: _cell_facts(record) for cell, record in records if record is not None}
 
-    def metric(self, text: str) -> MetricInfo:
+    def metric(self, selector: str) -> MetricInfo:
         """Parse `NAME[:SCORE][@SET]`; SET is `test`, `SHIFT/SEVERITY`, `ood`, `ood:NAME`, `cost`.
 
         Raises:
-            UsageError: no run has such a figure.
+            UsageError: no run has such a metric.
         """
-        names, _, where = text.partition("@")
+        names, _, set_name = selector.partition("@")
         name, _, score = names.partition(":")
-        known = self.manifest["metrics"]
-        if name == "error" and "accuracy" in known:
-            raise UsageError("--metric error: give accuracy, of which tables print the error")
-        if name not in known and name not in self.costs:
-            raise UsageError(f"{name}: unknown metric{nearest(name, [*known, *self.costs])}")
-        described = known.get(name, {"better": "lower", "headline": True})
-        ood = name.startswith("ood_")
-        if not where and not score and described["headline"]:
+        described = self._describe_metric(name)
+        is_ood = name.startswith("ood_")
+        if not set_name and not score and described["headline"]:
             return MetricInfo(name, "", "", "", 0, described["better"], headline=True)
-        place, _, severity = where.partition("/")
+        base, _, severity = set_name.partition("/")
+        if severity and not severity.isdecimal():
+            raise UsageError(f"{selector}: {severity!r}: a severity is a whole number")
         if severity:
-            if not severity.isdecimal():
-                raise UsageError(f"{text}: {severity!r}: a severity is a whole number")
-            where_is = ("test", place, int(severity))
+            place = ("test", base, int(severity))
         else:
-            where_is = (place or ("ood" if ood else "test"), "", 0)
-        score = score or ("total" if ood else "")
-        return MetricInfo(name, score, *where_is, described["better"], headline=False)
+            place = (base or ("ood" if is_ood else "test"), "", 0)
+        score = score or ("total" if is_ood else "")
+        return MetricInfo(name, score, *place, described["better"], headline=False)
+
+    def _describe_metric(self, name: str) -> Mapping[str, Any]:
+        """Return the description of a metric or a cost; raise UsageError if it is unknown."""
+        metrics = self.manifest["metrics"]
+        if name == "error" and "accuracy" in metrics:
+            raise UsageError("--metric error: give accuracy, of which tables print the error")
+        if name not in metrics and name not in self.costs:
+            raise UsageError(f"{name}: unknown metric{nearest(name, [*metrics, *self.costs])}")
+        cost = {"better": "lower", "headline": True}
+        described: Mapping[str, Any] = metrics.get(name, cost)
+        return described
 
     def values(self, metric: MetricInfo) -> dict[CellKey, float]:
-        """A metric's value by cell, where the cell is `done` and has it; nan and inf as they are.
+        """Return a metric's values by cell, of cells that are done; nan and inf as they are.
 
         Raises:
             UsageError: no cell has it.
@@ -225,66 +227,68 @@ class Results:
     def values_of(
         self, metrics: Sequence[MetricInfo], optional: Iterable[MetricInfo] = ()
     ) -> dict[MetricInfo, dict[CellKey, float]]:
-        """The same of several at once: the long table is read only once.
+        """Return the values of several metrics by cell; the long table is read only once.
 
         Args:
-            metrics: that some cell has to have.
-            optional: that none need have: empty then.
+            metrics: metrics that some cell must have.
+            optional: metrics that may have no values; they are empty then.
 
         Raises:
-            UsageError: no cell has one of them.
+            UsageError: no cell has one of the metrics.
         """
-        found: dict[MetricInfo, dict[CellKey, float]] = {}
-        asked = dict.fromkeys([*metrics, *optional])
-        for metric in asked:
+        values: dict[MetricInfo, dict[CellKey, float]] = {}
+        requested = dict.fromkeys([*metrics, *optional])
+        for metric in requested:
             if metric.headline:
-                found[metric] = {
+                values[metric] = {
                     cell_key(row): float(row[metric.name])
                     for row in self.rows
                     if row["status"] == "done" and row.get(metric.name)
                 }
-        rest = {_place(metric): metric for metric in asked if not metric.headline}
-        if rest:
-            found |= {metric: {} for metric in rest.values()}
-            for slot, place, value in self.long_table(rest.__contains__):
-                found[rest[place]][slot] = value
+        by_key = {_value_key(metric): metric for metric in requested if not metric.headline}
+        if by_key:
+            values |= {metric: {} for metric in by_key.values()}
+            for cell, key, value in self.long_table(by_key.__contains__):
+                values[by_key[key]][cell] = value
         for metric in metrics:
-            if not found[metric]:
-                raise UsageError(f"{metric}: no cell has this figure{self._instead(metric)}")
-        return found
+            if not values[metric]:
+                raise UsageError(f"{metric}: no cell has this value{self._hint(metric)}")
+        return values
 
-    def _instead(self, metric: MetricInfo) -> str:
-        """The nearest of a metric's figures; if no cell has one of them, the task that has."""
-        there = self.long_table(lambda place: place[3] == metric.name)
-        if places := {place for _, place, _ in there}:
-            return nearest(str(metric), map(_selector, places))
+    def _hint(self, metric: MetricInfo) -> str:
+        """Return the nearest selector of a metric; if no cell has it, the task that has."""
+        rows = self.long_table(lambda key: key[3] == metric.name)
+        if keys := {key for _, key, _ in rows}:
+            return nearest(str(metric), map(_selector, keys))
         task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
         return "" if task == "any" else f" (a metric of {task})"
 
-    def long_table(self, wanted: Callable[[Place], bool]) -> Iterator[tuple[CellKey, Place, float]]:
-        """Figures of `done` cells from metrics.csv, at the places that are wanted."""
+    def long_table(
+        self, is_wanted: Callable[[ValueKey], bool]
+    ) -> Iterator[tuple[CellKey, ValueKey, float]]:
+        """Yield the wanted values of cells that are done, from metrics.csv of all runs."""
         for run in self.runs:
-            # In the folder a marked label is still without its mark.
-            asked = run.manifest()["cells"].items()
+            # A label that is marked in these results has no mark in the run's folder.
+            planned = run.manifest()["cells"].items()
             held = {
                 cell_key(cell): cell_key(self.manifest["cells"][cell_id])
-                for cell_id, cell in asked
+                for cell_id, cell in planned
                 if self.holders[cell_id] is run
             }
-            for row in derived.metrics(run):
-                place = tuple(row[4:9])
-                if not wanted(place):
+            for row in tables.metrics(run):
+                key = tuple(row[4:9])
+                if not is_wanted(key):
                     continue
                 dataset, _, label, seed = row[:4]
                 try:
-                    slot, value = held.get((dataset, label, int(seed))), metric_value(row)
+                    cell, value = held.get((dataset, label, int(seed))), metric_value(row)
                 except ValueError:
-                    raise DamagedFile(run.folder / "metrics.csv", "no figures") from None
-                if slot is not None:
-                    yield slot, place, value
+                    raise DamagedFile(run.folder / "metrics.csv", "no values") from None
+                if cell is not None:
+                    yield cell, key, value
 
 
-def _told(record: Record) -> CellFacts:
+def _cell_facts(record: Record) -> CellFacts:
     return CellFacts(
         status=cell_status(record).status,
         reason=record["reason"],
@@ -297,43 +301,43 @@ def _told(record: Record) -> CellFacts:
     )
 
 
-def _place(metric: MetricInfo) -> Place:
+def _value_key(metric: MetricInfo) -> ValueKey:
     return metric.set, metric.shift, str(metric.severity), metric.name, metric.score
 
 
-def _selector(place: Place) -> str:
-    name, shift, severity, metric, score = place
+def _selector(key: ValueKey) -> str:
+    name, shift, severity, metric, score = key
     return str(MetricInfo(metric, score, name, shift, int(severity or 0), "", headline=False))
 
 
 def table_order(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
-    """By label, what sorts it in tables: the place of its method in the registry, then itself."""
-    places = {each["name"]: place for place, each in enumerate(manifest["methods"])}
+    """Return the sort key of each label: the position of its method in the registry, the label."""
+    positions = {method["name"]: i for i, method in enumerate(manifest["methods"])}
     return {
-        cell["label"]: (places.get(cell["method"], len(places)), cell["label"])
+        cell["label"]: (positions.get(cell["method"], len(positions)), cell["label"])
         for cell in manifest["cells"].values()
     }
 
 
-def references_of(manifest: Mapping[str, Any]) -> frozenset[str]:
-    """Labels whose method is a reference."""
-    names = {each["name"] for each in manifest["methods"] if each["reference"]}
+def reference_labels(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """Return the labels whose method is a reference."""
+    names = {method["name"] for method in manifest["methods"] if method["reference"]}
     return frozenset(c["label"] for c in manifest["cells"].values() if c["method"] in names)
 
 
 def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Results:
-    """Read runs as one; a cell that several of them hold counts once, the first that is `done`.
+    """Read runs as one; a cell that several runs hold counts once, the first that is done.
 
     Args:
-        folders: of the runs.
-        mixed: take rows that were made under another protocol (recipe, teacher, sets, code that
+        folders: folders of the runs.
+        mixed: also take cells made under another protocol (recipe, teacher, sets, code that
             measures) than the first ones of their dataset, or with another method, parameters or
-            code than the first ones of their label, too, with a mark behind their labels.
-        agree: demand that cells which several runs hold have the same figures in all of them.
+            code than the first ones of their label, with a mark behind their labels.
+        agree: require that cells that several runs hold have the same values in all of them.
 
     Raises:
-        UsageError: a folder is no run, unreadable or without figures, protocols differ, a label
-            stands for more than one thing, or the figures of one cell differ.
+        UsageError: a folder is not a run, unreadable or without values, protocols differ, a label
+            stands for more than one thing, or the values of a cell differ.
     """
     runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
     try:

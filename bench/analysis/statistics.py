@@ -1,7 +1,7 @@
 """Tests and intervals for few paired seeds and few datasets, and what their number allows.
 
-Differences are of pairs: the same dataset, teacher and seed under two methods. Functions expect
-finite numbers; what is missing is sorted out before (bench/analysis/comparison/blocks.py).
+Differences are of pairs: the same dataset, teacher and seed under two methods. All functions expect
+finite numbers; missing values are removed before (bench/analysis/pairing.py).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from distillation_bench.bench.metrics.order_statistics import midranks
 from distillation_bench.bench.metrics.outcome import Array
 
 ALPHA = 0.05
-"""At most so large a p-value tells two methods apart, in every table and sentence."""
+"""The level of all tests: two methods differ if the corrected p-value is at most this large."""
 
 ENUMERATED = 20
-"""Sums of so many differences with all their signs are formed one by one."""
+"""Up to this many differences, the sums with all combinations of signs are enumerated."""
 GRID = 2**14
-"""Sums of more are counted on a grid of so many steps, from the least to the largest."""
+"""Beyond, sums are counted on a grid with this many steps from the smallest to the largest."""
 
 
 class Interval(NamedTuple):
-    """A mean and the limits of its confidence interval; nan limits where n = 1 allows none."""
+    """A mean with the limits of its confidence interval, which are nan for n = 1."""
 
     mean: float
     low: float
@@ -36,7 +36,7 @@ class Interval(NamedTuple):
 
 
 def paired_interval(differences: ArrayLike, level: float = 0.95) -> Interval:
-    """Student's t interval of the mean of differences [n], n - 1 degrees of freedom."""
+    """Return Student's t interval of the mean of differences [n], n - 1 degrees of freedom."""
     values = _values(differences)
     mean, n = float(values.mean()), len(values)
     if n == 1:
@@ -46,10 +46,10 @@ def paired_interval(differences: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def effect_size(differences: ArrayLike) -> float:
-    """Cohen's d_z, mean over standard deviation of differences [n], with Hedges' correction.
+    """Return Cohen's d_z of differences [n], mean over standard deviation, with Hedges' correction.
 
-    The exact factor Γ(f/2) / (√(f/2) Γ((f-1)/2)), f = n - 1 (Hedges 1981). It needs n ≥ 3 and
-    differences that differ: else nan.
+    The exact factor is Γ(f/2) / (√(f/2) Γ((f-1)/2)) with f = n - 1 (Hedges 1981). The result is nan
+    for n < 3 and if all differences are equal.
     """
     values = _values(differences)
     freedom = len(values) - 1
@@ -60,23 +60,23 @@ def effect_size(differences: ArrayLike) -> float:
 
 
 def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
-    """How often a figure of the first [n] is above one of the second [m], of any seeds.
+    """Return how often one of the first values [n] is above one of the second [m], of any seeds.
 
     Ties count half: Mann and Whitney's U / (n m), as in Agarwal et al. 2021 (arXiv 2108.13264).
     """
     values, others = _values(first), _values(second)
     n = len(values)
-    # Of the first's ranks among all, what is not due to the first itself.
+    # Ranks of the first values among all, less their ranks among themselves.
     above = midranks(np.concatenate((values, others)))[:n].sum() - n * (n + 1) / 2
     return float(above / (n * len(others)))
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Two-sided p of the mean of differences [n] when their signs are flipped at random.
+    """Return the two-sided p-value of the sign-flip test of the mean of differences [n].
 
-    It needs nothing but that a difference is as likely as its negative, which is so for two
-    methods that are the same. All 2^n ways are counted. Beyond 20 differences they are counted on a
-    grid: a test as exact, of differences rounded to 1/16,384 of the sum of their sizes.
+    The test assumes only that a difference is as likely as its negative, as for two methods that
+    are the same. All 2^n combinations of signs are counted. Beyond 20 differences they are counted
+    on a grid, which is an exact test of differences rounded to 1/16,384 of the sum of their sizes.
     """
     values = _values(differences)
     if len(values) > ENUMERATED:
@@ -84,7 +84,7 @@ def sign_flip_p(differences: ArrayLike) -> float:
     observed = abs(float(values.sum())) - tolerance(values)
     if observed <= 0:
         return 1.0
-    # Every sum of both halves is a sum of one and one of the other: 2^(n/2) to sort, not 2^n.
+    # Each sum is one of the first half plus one of the second: 2^(n/2) values to sort, not 2^n.
     half = len(values) // 2
     low, high = np.sort(_sums(values[:half])), np.sort(_sums(values[half:]))
     extreme = len(low) * len(high) - int(np.searchsorted(low, observed - high).sum())
@@ -92,7 +92,7 @@ def sign_flip_p(differences: ArrayLike) -> float:
 
 
 def _sums(values: Array) -> Array:
-    """All sums [2^n] of values [n] with either sign."""
+    """Return all sums [2^n] of values [n] with either sign."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate((sums - value, sums + value))
@@ -100,18 +100,17 @@ def _sums(values: Array) -> Array:
 
 
 def _on_grid(values: Array) -> Array:
-    """Values [n] as whole numbers of steps: about GRID in the sum of their sizes."""
+    """Return values [n] as whole numbers of steps; the sum of their sizes is about GRID."""
     total = float(np.abs(values).sum())
     return np.rint(values / total * GRID) if total else values
 
 
 def _counted_p(steps: Array) -> float:
-    """The sign-flip p of whole numbers [n]; their sum is small enough to count each sum below it.
+    """Return the sign-flip p-value of whole numbers [n] by counting how often each sum occurs.
 
-    How often each sum of positive ones occurs is carried from number to number: the shift algorithm
-    of Pagano and Tritchler (1983).
+    The counts are updated number by number: the shift algorithm of Pagano and Tritchler (1983).
     """
-    # From the smallest on, the sums stay few for long.
+    # Beginning with the smallest numbers keeps the range of sums short.
     sizes = np.sort(np.abs(steps)).astype(int)
     total, reached = int(sizes.sum()), 0
     shares = np.zeros(total + 1)
@@ -126,22 +125,22 @@ def _counted_p(steps: Array) -> float:
 
 
 def wilcoxon_p(differences: ArrayLike) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test of differences [n]; zeros are left out.
+    """Return the two-sided p-value of Wilcoxon's signed-rank test of differences [n].
 
-    All 2^n ways of signs are counted, ties too, which share ranks; beyond 127 differences ranks
-    are rounded to the grid.
+    Zeros are left out, and ties share ranks. All 2^n combinations of signs are counted; beyond 127
+    differences ranks are rounded to the grid.
     """
     values = _values(differences)
     values = values[np.abs(values) > tolerance(values)]
     if not len(values):
         return 1.0
-    # Twice, since shared ranks may be halves.
+    # Twice the ranks, since shared ranks may be halves.
     ranks = 2 * np.sign(values) * midranks(_merged(np.abs(values)))
     return _counted_p(ranks if np.abs(ranks).sum() <= GRID else _on_grid(ranks))
 
 
 def _merged(sizes: Array) -> Array:
-    """Sizes [n] with those made equal that differ by rounding alone: 0.3 - 0.2 and 0.2 - 0.1."""
+    """Return sizes [n] in which those that differ by rounding only, as .3 - .2 and .2 - .1, tie."""
     order = sizes.argsort()
     steps = np.diff(sizes[order], prepend=0) > tolerance(sizes)
     merged = np.empty(len(sizes))
@@ -150,36 +149,65 @@ def _merged(sizes: Array) -> Array:
 
 
 def smallest_p(n: int) -> float:
-    """That a two-sided sign-flip or Wilcoxon test of n pairs can give: 2^(1 - n), at most 1."""
+    """Return 2^(1 - n), the smallest two-sided p of a sign-flip or Wilcoxon test of n pairs."""
     return min(1.0, 2.0 ** (1 - n))
 
 
+def smallest_corrected_p(comparisons: int, n: int) -> float:
+    """Return the smallest p-value of n pairs after Holm's correction over some comparisons."""
+    return min(1.0, comparisons * smallest_p(n))
+
+
+def can_reach_alpha(comparisons: int, n: int) -> bool:
+    """Return whether a test of n pairs can pass the first step of Holm's correction."""
+    return n > 0 and smallest_corrected_p(comparisons, n) <= ALPHA
+
+
 def seeds_needed(comparisons: int, alpha: float = ALPHA) -> int:
-    """Pairs with which the smallest p can reach alpha after Holm's correction."""
+    """Return the number of pairs with which the smallest corrected p-value can reach alpha."""
     return next(n for n in count(1) if comparisons * smallest_p(n) <= alpha)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values in the order given; nan stays nan and is not counted.
+class CorrectedP(NamedTuple):
+    """A two-sided p-value, as it is and after Holm's correction."""
 
-    They bound the chance of even one false rejection among all of them (Holm 1979).
+    p: float
+    corrected: float = math.nan
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p-values adjusted by Holm's correction, in the order given (Holm 1979).
+
+    They bound the probability of any false rejection among all of them. A nan stays nan and does
+    not count as a test.
     """
     order = sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])
     adjusted, largest = [math.nan] * len(ps), 0.0
-    for place, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - place) * ps[i]))
+    for step, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - step) * ps[i]))
         adjusted[i] = largest
     return adjusted
 
 
+def correct_family(ps: Sequence[float]) -> list[CorrectedP]:
+    """Return the p-values of a family of tests with Holm's correction over all of them."""
+    return [CorrectedP(p, corrected) for p, corrected in zip(ps, holm(ps), strict=True)]
+
+
 def average_ranks(table: ArrayLike) -> Array:
-    """Mean over rows of the ranks [k] of columns in a table [N, k]: 1 is the least, ties share."""
+    """Return the mean over rows of the ranks [k] of columns in a table [N, k].
+
+    The least value has rank 1; ties share ranks.
+    """
     ranks: Array = np.array([midranks(row) for row in _table(table)])
     return np.asarray(ranks.mean(axis=0))
 
 
 def friedman_p(table: ArrayLike) -> float:
-    """p of Friedman's test that columns of a table [N, k] have equal ranks; corrected for ties."""
+    """Return the p-value of Friedman's test that the columns of a table [N, k] have equal ranks.
+
+    The statistic is corrected for ties.
+    """
     ranks = np.array([midranks(row) for row in _table(table)])
     rows, columns = ranks.shape
     spread = float(((ranks - (columns + 1) / 2) ** 2).sum())
@@ -191,19 +219,29 @@ def friedman_p(table: ArrayLike) -> float:
 
 
 def nemenyi_p(ranks: ArrayLike, rows: int) -> Array:
-    """p [k, k] of each pair of average ranks [k] over so many rows, corrected for all pairs.
+    """Return p-values [k, k] of Nemenyi's test for each pair of average ranks [k], corrected.
 
-    By the studentized range with infinite degrees of freedom (Nemenyi 1963; Demšar 2006).
+    They follow from the studentized range with infinite degrees of freedom (Nemenyi 1963; Demšar
+    2006).
+
+    Args:
+        ranks: average ranks [k].
+        rows: number of rows that the ranks are averaged over.
     """
     from scipy import stats
 
     values = _values(ranks)
-    apart = np.abs(values[:, None] - values[None, :]) / _rank_error(len(values), rows)
-    return np.asarray(stats.studentized_range.sf(apart * math.sqrt(2), len(values), np.inf))
+    distances = np.abs(values[:, None] - values[None, :]) / _rank_error(len(values), rows)
+    return np.asarray(stats.studentized_range.sf(distances * math.sqrt(2), len(values), np.inf))
 
 
 def critical_difference(columns: int, rows: int, alpha: float = ALPHA) -> float:
-    """Average ranks of k columns over N rows that are closer are not told apart by Nemenyi."""
+    """Return the least difference of average ranks that Nemenyi's test can distinguish.
+
+    Args:
+        columns, rows: size of the table that is ranked.
+        alpha: level of the test.
+    """
     from scipy import stats
 
     quantile = float(stats.studentized_range.ppf(1 - alpha, columns, np.inf))
@@ -211,7 +249,7 @@ def critical_difference(columns: int, rows: int, alpha: float = ALPHA) -> float:
 
 
 def _rank_error(columns: int, rows: int) -> float:
-    """Standard error of a difference of average ranks if all methods are the same."""
+    """Return the standard error of a difference of average ranks if all columns are alike."""
     return math.sqrt(columns * (columns + 1) / (6 * rows))
 
 
@@ -230,5 +268,5 @@ def _table(values: ArrayLike) -> Array:
 
 
 def tolerance(values: Array) -> float:
-    """Values or sums of them that differ by less are equal: rounding is no evidence."""
+    """Return the difference up to which values or their sums are equal but for rounding."""
     return 1e-12 * float(np.abs(values).sum())

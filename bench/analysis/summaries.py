@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -21,6 +21,11 @@ class Summary:
     mean: float
     deviation: float
     n: int
+
+    @property
+    def has_deviation(self) -> bool:
+        """Whether the standard deviation is defined."""
+        return math.isfinite(self.deviation)
 
     def __str__(self) -> str:
         if math.isnan(self.mean):
@@ -57,3 +62,25 @@ def best_first(summaries: Mapping[str, Summary], better: str) -> list[str]:
         if summary.n == most and not math.isnan(summary.mean)
     }
     return sorted(means, key=lambda label: means[label], reverse=better == "higher")
+
+
+def rank_students(
+    summaries: Mapping[str, Summary],
+    better: str,
+    references: Container[str],
+    below_chance: bool = False,
+) -> list[str]:
+    """Return the students from best to worst by mean; see `best_first` for who is left out.
+
+    Without a direction, and where the teacher itself detects worse than chance, nobody is ranked.
+
+    Args:
+        summaries: summary of each label.
+        better: direction of the metric, "higher", "lower" or empty.
+        references: labels that are not students.
+        below_chance: whether the teacher detects worse than chance.
+    """
+    if not better or below_chance:
+        return []
+    students = {label: each for label, each in summaries.items() if label not in references}
+    return best_first(students, better)

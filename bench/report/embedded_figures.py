@@ -1,4 +1,4 @@
-"""Figures of a page: drawn, and written into it as images."""
+"""Figures as images within a page."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from distillation_bench.bench.figures.figure_types import RenderedFigure
 
 PIXELS_PER_INCH = 96
-SHARPNESS = 2
-"""Dots a pixel of the page. As SVG every figure of a real run is larger, several times."""
+DOTS_PER_PIXEL = 2
+"""As SVG every figure of a real run would be larger, several times."""
 WIDE = 6.0
-"""Inches; a figure as wide as a page keeps a width on a phone that can be read, and scrolls."""
+"""Inches; a wider figure keeps a width on a phone that can be read, and scrolls."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image within the page; its size in CSS pixels."""
+class EmbeddedFigure:
+    """An image within the page; its size is in CSS pixels."""
 
     name: str
     title: str
@@ -32,21 +32,22 @@ class Picture:
     wide: bool
 
 
-def figures(results: Results) -> list[Picture]:
-    """Every figure that there is data for."""
+def embedded_figures(results: Results) -> list[EmbeddedFigure]:
+    """Return every figure that has data."""
     from distillation_bench.bench.figures.rendering import render
 
-    return [_picture(each) for each in render(results, dots_per_inch=SHARPNESS * PIXELS_PER_INCH)]
+    resolution = DOTS_PER_PIXEL * PIXELS_PER_INCH
+    return [_embedded(figure) for figure in render(results, dots_per_inch=resolution)]
 
 
-def _picture(rendered: RenderedFigure) -> Picture:
-    return Picture(
-        rendered.name,
-        rendered.title,
-        rendered.alt,
-        rendered.note,
-        f"data:image/png;base64,{base64.b64encode(rendered.contents['png']).decode()}",
-        round(rendered.width * PIXELS_PER_INCH),
-        round(rendered.height * PIXELS_PER_INCH),
-        rendered.width > WIDE,
+def _embedded(figure: RenderedFigure) -> EmbeddedFigure:
+    return EmbeddedFigure(
+        figure.name,
+        figure.title,
+        figure.alt,
+        figure.note,
+        f"data:image/png;base64,{base64.b64encode(figure.contents['png']).decode()}",
+        round(figure.width * PIXELS_PER_INCH),
+        round(figure.height * PIXELS_PER_INCH),
+        figure.width > WIDE,
     )

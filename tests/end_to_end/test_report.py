@@ -225,7 +225,7 @@ def test_rows_are_filtered(small: Run, report: Callable[..., Path], page_of: Ope
     heading(page, "nll").click()
     assert labels(page) == ["nine", "ten"], "sorting keeps the filter"
     page.get_by_label("Method").select_option("")
-    page.get_by_label("only with cells without figures").check()
+    page.get_by_label("only with cells without values").check()
     assert labels(page) == ["failed"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tests.simulation.null import ALPHA, NOISES, Rate, figures
 from tests.simulation.runs import results_of
 
-from distillation_bench.bench.analysis.comparison import compare
+from distillation_bench.bench.analysis.comparison.method_comparison import compare
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.metrics.outcome import Array
 
@@ -56,7 +56,7 @@ def _told(tables: Array, what: str) -> int:
 def _on(results: Results, baseline: str) -> int:
     """Datasets on which any pair is told apart."""
     entries = compare(results, baseline=baseline).datasets
-    return sum(any(pair.is_told_apart for pair in entry.pairs) for entry in entries)
+    return sum(any(pair.is_distinguishable for pair in entry.pairs) for entry in entries)
 
 
 def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> list[Rate]:
@@ -73,8 +73,8 @@ def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> lis
         differ = across.friedman <= ALPHA
         found["Friedman"] += differ
         found["Nemenyi after it"] += differ and bool(across.nemenyi.min() <= ALPHA)
-        found["pairs of means"] += any(pair.is_told_apart for pair in across.pairs)
-        pooled = [test.sign_flip.adjusted for test in comparison.pooled]
+        found["pairs of means"] += any(pair.is_distinguishable for pair in across.pairs)
+        pooled = [test.sign_flip.corrected for test in comparison.pooled]
         found["pooled seeds"] += min(pooled) <= ALPHA
     setting = f"{datasets} datasets, {students} students, {seeds} seeds"
     return [

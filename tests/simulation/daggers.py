@@ -12,17 +12,17 @@ import numpy as np
 from tests.simulation.null import NOISES, Rate, figures
 from tests.simulation.runs import results_of
 
-from distillation_bench.bench.analysis.tables.entries import Choice, Table
-from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.analysis.tables.table_builder import make_tables
+from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableOptions
 
 SIZES = ((3, 8), (7, 10), (13, 12))
 """Students, and about as many seeds as their comparisons need."""
 
 
-def tells_apart(table: Table) -> bool:
+def tells_apart(table: PaperTable) -> bool:
     """Whether a table says of any student that it is worse than the best: ranked, no dagger."""
-    (verdict,) = table.verdicts
-    return not all(verdict.level.values())
+    (verdict,) = table.tests
+    return not all(verdict.indistinguishable.values())
 
 
 def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
@@ -33,7 +33,7 @@ def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
     while done < runs:
         some = min(200, runs - done)
         values = figures(stream, NOISES[name], (some, seeds), students)
-        tables = make_tables(results_of(values), Choice(metrics=("nll",)))
+        tables = make_tables(results_of(values), TableOptions(metrics=("nll",)))
         told += sum(map(tells_apart, tables))
         done += some
     setting = f"{students} students, {seeds} seeds, {name}"

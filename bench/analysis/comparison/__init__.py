@@ -1,25 +1,22 @@
-"""Which method is better, and what the number of seeds and datasets allows to say about it."""
+"""Which method is better, and what the number of seeds and datasets allows to say about it.
 
-from distillation_bench.bench.analysis.comparison.as_data import as_csv, as_json
-from distillation_bench.bench.analysis.comparison.as_text import as_latex, as_text
-from distillation_bench.bench.analysis.comparison.method_comparison import (
-    DEFAULT_METRIC,
-    Comparison,
-    OnDataset,
-    compare,
-    compare_all,
-)
-from distillation_bench.bench.analysis.comparison.sentences import in_words
+method_comparison  compare methods in a metric, on each dataset and across them
+method_pairs       two methods on the same seeds: intervals, effect sizes, tests
+within_datasets    all pairs on one dataset, one family of Holm's correction
+across_datasets    ranks over datasets, and tests pooled over all seeds
+sentences          the results in sentences
+comparison_text    tables for the terminal
+comparison_latex   tables for LaTeX
+csv_and_json       all values as CSV and JSON
+"""
 
 __all__ = [
-    "DEFAULT_METRIC",
-    "Comparison",
-    "OnDataset",
-    "as_csv",
-    "as_json",
-    "as_latex",
-    "as_text",
-    "compare",
-    "compare_all",
-    "in_words",
+    "across_datasets",
+    "comparison_latex",
+    "comparison_text",
+    "csv_and_json",
+    "method_comparison",
+    "method_pairs",
+    "sentences",
+    "within_datasets",
 ]

@@ -1,4 +1,4 @@
-"""Methods compared over datasets, where each dataset counts once; and pooled over all seeds."""
+"""Methods compared over datasets, where each dataset counts once, and pooled over all seeds."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distillation_bench.bench.analysis.comparison.blocks import Blocks, gaps_text
-from distillation_bench.bench.analysis.comparison.pairs import (
-    Pair,
-    Test,
-    corrected,
-    corrected_tests,
-    make_pair,
-    pairs_of,
+from distillation_bench.bench.analysis.comparison.method_pairs import (
+    MethodPair,
+    compare_pair,
+    correct_pairs,
+    pairs_to_compare,
 )
+from distillation_bench.bench.analysis.pairing import PairedValues, PairKey, describe_unusable
 from distillation_bench.bench.analysis.statistics import (
     ALPHA,
+    CorrectedP,
     Interval,
     average_ranks,
+    correct_family,
     critical_difference,
     friedman_p,
     nemenyi_p,
@@ -34,19 +34,19 @@ DATASETS_NEEDED = 5
 
 @dataclass(frozen=True)
 class AcrossDatasets:
-    """Methods over datasets, each dataset one block: the mean over its seeds.
+    """Methods over N datasets, each of them one block: the mean over its seeds.
 
     Attributes:
-        seeds: by dataset, those that all methods have; N blocks.
-        labels: k methods that are complete on all of them, best average rank first.
-        ranks: average ranks [k], 1 is best.
-        friedman: p of no difference between any of them.
-        nemenyi: corrected p [k, k] of each pair.
+        seeds: by dataset, the seeds that all methods have.
+        labels: k methods that are complete on all datasets, best average rank first.
+        ranks: average ranks [k]; 1 is best.
+        friedman: p-value of Friedman's test that no method differs from another.
+        nemenyi: corrected p-values [k, k] of each pair.
         critical_difference: of average ranks, at .05.
-        groups: labels that are not told apart, for the diagram: by Nemenyi's test, the largest
-            only; all in one where Friedman's finds no difference.
-        pairs: compared on the datasets' means; without averages over datasets, whose figures need
-            not be of one size or unit.
+        groups: labels that are not statistically distinguishable, for the diagram: by Nemenyi's
+            test the largest groups only; all labels if Friedman's test finds no difference.
+        pairs: comparisons of the datasets' means; without averages over datasets, whose values
+            need not have the same size or unit.
     """
 
     seeds: Mapping[str, tuple[int, ...]]
@@ -56,21 +56,23 @@ class AcrossDatasets:
     nemenyi: Array
     critical_difference: float
     groups: tuple[tuple[str, ...], ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[MethodPair, ...]
 
 
-class Pooled(NamedTuple):
+class PooledTest(NamedTuple):
     """A pair tested on all its seeds of all datasets: a statement on exactly these datasets.
 
-    A dataset's differences are divided by their root mean square, so that none drowns the others;
-    flips of signs leave it as it is, so the test stays exact. The mean of what is scaled so need
-    not have the sign of the mean difference on each dataset.
+    The differences of a dataset are divided by their root mean square, so that no dataset dominates
+    the others. Flipping signs does not change it, so the test stays exact. The mean of the scaled
+    differences need not have the sign of the mean difference on each dataset.
 
     Attributes:
-        datasets: on which both have figures.
-        n: differences on all of them.
-        scaled_mean: of the scaled differences.
-        agreeing: datasets on which the mean difference has the same sign.
+        first, second: labels.
+        datasets: datasets on which both have values.
+        n: number of differences on all of them.
+        scaled_mean: mean of the scaled differences.
+        agreeing: number of datasets on which the mean difference has the same sign.
+        sign_flip: p-value.
     """
 
     first: str
@@ -79,126 +81,150 @@ class Pooled(NamedTuple):
     n: int
     scaled_mean: float
     agreeing: int
-    sign_flip: Test
+    sign_flip: CorrectedP
 
 
 class Incomplete(Exception):
-    """Why there is no comparison over datasets, in a few words."""
+    """There is no comparison over datasets; the message is the reason in a few words."""
 
 
-def left_out(blocks: Blocks, datasets: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
-    """Labels that lack something on one of the datasets, with what it is."""
-    found: dict[str, str] = {}
+def incomplete_labels(
+    values: PairedValues, datasets: Sequence[str], labels: Sequence[str]
+) -> dict[str, str]:
+    """Return labels that lack values on one of the datasets, with the first reason."""
+    reasons: dict[str, str] = {}
     for dataset in datasets:
-        gaps, usable = blocks.gaps(dataset), set(blocks.usable(dataset))
+        unusable, usable = values.unusable(dataset), set(values.usable_labels(dataset))
         for label in labels:
-            if label in gaps:
-                found.setdefault(label, f"{gaps_text(gaps[label])} on {dataset}")
+            if label in unusable:
+                reasons.setdefault(label, f"{describe_unusable(unusable[label])} on {dataset}")
             elif label not in usable:
-                found.setdefault(label, f"missing on {dataset}")
-    return found
+                reasons.setdefault(label, f"missing on {dataset}")
+    return reasons
 
 
-def over_datasets(
-    blocks: Blocks, datasets: Sequence[str], labels: Sequence[str], baseline: str, better: str
+def compare_across_datasets(
+    values: PairedValues, datasets: Sequence[str], labels: Sequence[str], baseline: str, better: str
 ) -> AcrossDatasets:
-    """Rank complete methods on the means over seeds, and test them.
+    """Rank complete methods by their means over seeds, and test the differences.
 
     Args:
-        blocks: the figures.
-        datasets: each once, since each counts as one.
-        labels: of complete methods.
-        baseline: that all others are compared with; else all pairs are.
+        values: values of the metric.
+        datasets: names of datasets, each once, since each counts as one.
+        labels: labels of complete methods.
+        baseline: label that all others are compared with; empty for all pairs.
         better: direction of the metric.
 
     Raises:
-        Incomplete: fewer than five datasets, no direction, or no seeds that all have.
+        Incomplete: fewer than five datasets, no direction, or no seeds that all methods have.
     """
+    _check(datasets, labels, baseline, better)
+    keys = _shared_keys(values, datasets, labels)
+    means = np.array(
+        [[values.values(d, label, keys[d]).mean() for label in labels] for d in datasets]
+    )
+    sign = -1 if better == "higher" else 1
+    ranks, friedman = average_ranks(sign * means), friedman_p(sign * means)
+    order = ranks.argsort(kind="stable")
+    ranked, sorted_ranks = tuple(labels[i] for i in order), ranks[order]
+    difference = critical_difference(len(labels), len(datasets), ALPHA)
+    has_differences = friedman <= ALPHA
+    return AcrossDatasets(
+        {dataset: tuple(seed for seed, _ in shared) for dataset, shared in keys.items()},
+        ranked,
+        tuple(sorted_ranks.tolist()),
+        friedman,
+        nemenyi_p(sorted_ranks, len(datasets)),
+        difference,
+        rank_groups(ranked, sorted_ranks, difference) if has_differences else (ranked,),
+        _pairs_of_means(dict(zip(labels, means.T, strict=True)), datasets, baseline, better),
+    )
+
+
+def _check(datasets: Sequence[str], labels: Sequence[str], baseline: str, better: str) -> None:
     assert len(set(datasets)) == len(datasets), "a dataset is no evidence twice"
     if len(datasets) < DATASETS_NEEDED:
-        raise Incomplete(f"it needs {DATASETS_NEEDED} datasets, here {_are(len(datasets))}")
+        count = "is 1" if len(datasets) == 1 else f"are {len(datasets)}"
+        raise Incomplete(f"it needs {DATASETS_NEEDED} datasets, here {count}")
     if not better:
         raise Incomplete("the metric has no better direction")
     if baseline and baseline not in labels:
         raise Incomplete(f"the baseline {baseline} is incomplete")
     if len(labels) < 2:
         raise Incomplete("fewer than two methods are complete on all datasets")
-    keys = {dataset: blocks.shared(dataset, labels) for dataset in datasets}
+
+
+def _shared_keys(
+    values: PairedValues, datasets: Sequence[str], labels: Sequence[str]
+) -> dict[str, list[PairKey]]:
+    keys = {dataset: values.shared(dataset, labels) for dataset in datasets}
     for dataset, shared in keys.items():
         if not shared:
             raise Incomplete(f"no seed and teacher on {dataset} that all methods have")
-    means = np.array(
-        [[blocks.values(d, label, keys[d]).mean() for label in labels] for d in datasets]
-    )
-    sign = -1 if better == "higher" else 1
-    ranks = average_ranks(sign * means)
-    order = ranks.argsort(kind="stable")
-    ranked = tuple(labels[i] for i in order)
-    apart = critical_difference(len(labels), len(datasets), ALPHA)
-    columns = dict(zip(labels, means.T, strict=True))
-    friedman = friedman_p(sign * means)
+    return keys
+
+
+def _pairs_of_means(
+    means: Mapping[str, Array], datasets: Sequence[str], baseline: str, better: str
+) -> tuple[MethodPair, ...]:
+    """Compare means over seeds [N] of each label, without averages over datasets."""
+    no_interval = Interval(math.nan, math.nan, math.nan)
     pairs = [
-        replace(
-            make_pair((a, b), columns[a], columns[b], datasets, better),
-            interval=Interval(math.nan, math.nan, math.nan),
-            effect=math.nan,
-            improvement=math.nan,
-        )
-        for a, b in pairs_of(labels, baseline)
+        compare_pair((first, second), means[first], means[second], datasets, better)
+        for first, second in pairs_to_compare(list(means), baseline)
     ]
-    return AcrossDatasets(
-        {dataset: tuple(seed for seed, _ in shared) for dataset, shared in keys.items()},
-        ranked,
-        tuple(ranks[order].tolist()),
-        friedman,
-        nemenyi_p(ranks[order], len(datasets)),
-        apart,
-        groups(ranked, ranks[order], apart) if friedman <= ALPHA else (ranked,),
-        corrected(pairs),
-    )
+    without_averages = [
+        replace(pair, interval=no_interval, effect=math.nan, improvement=math.nan) for pair in pairs
+    ]
+    return correct_pairs(without_averages)
 
 
-def _are(number: int) -> str:
-    return "is 1" if number == 1 else f"are {number}"
+def rank_groups(
+    labels: Sequence[str], ranks: Array, difference: float
+) -> tuple[tuple[str, ...], ...]:
+    """Return the largest groups of at least two labels whose ranks lie within a difference.
 
-
-def groups(labels: Sequence[str], ranks: Array, apart: float) -> tuple[tuple[str, ...], ...]:
-    """The largest runs of at least two labels, in order of rank, that lie within a difference."""
-    found: list[tuple[str, ...]] = []
+    Args:
+        labels: labels in order of rank.
+        ranks: average ranks [k] in ascending order.
+        difference: the critical difference.
+    """
+    groups: list[tuple[str, ...]] = []
     reached = 0
     for start in range(len(labels)):
-        stop = int(np.searchsorted(ranks, ranks[start] + apart, side="right"))
+        stop = int(np.searchsorted(ranks, ranks[start] + difference, side="right"))
         if stop > max(reached, start + 1):
-            found.append(tuple(labels[start:stop]))
+            groups.append(tuple(labels[start:stop]))
             reached = stop
-    return tuple(found)
+    return tuple(groups)
 
 
-def pooled(pairs: Mapping[str, Sequence[Pair]]) -> tuple[Pooled, ...]:
+def pool_datasets(pairs: Mapping[str, Sequence[MethodPair]]) -> tuple[PooledTest, ...]:
     """Test pairs on all datasets together, those that are on at least two of them.
 
     Args:
-        pairs: by dataset.
+        pairs: tested pairs by dataset.
     """
-    found: dict[tuple[str, str], dict[str, Array]] = {}
-    for dataset, on_it in pairs.items():
-        for pair in on_it:
-            differences = np.array(pair.differences)
-            found.setdefault((pair.first, pair.second), {})[dataset] = differences
-    several = {names: parts for names, parts in found.items() if len(parts) > 1}
-    joined = [np.concatenate([*map(_scaled, parts.values())]) for parts in several.values()]
-    tests = corrected_tests([sign_flip_p(each) for each in joined])
+    by_labels: dict[tuple[str, str], dict[str, Array]] = {}
+    for dataset, on_dataset in pairs.items():
+        for pair in on_dataset:
+            differences = by_labels.setdefault((pair.first, pair.second), {})
+            differences[dataset] = np.array(pair.differences)
+    repeated = {labels: parts for labels, parts in by_labels.items() if len(parts) > 1}
+    scaled = [np.concatenate([*map(_scaled, parts.values())]) for parts in repeated.values()]
+    tests = correct_family([sign_flip_p(differences) for differences in scaled])
     return tuple(
-        Pooled(
-            *names,
-            tuple(parts),
-            len(scaled),
-            float(scaled.mean()),
-            sum(np.sign(each.mean()) == np.sign(scaled.mean()) for each in parts.values()),
-            test,
-        )
-        for (names, parts), scaled, test in zip(several.items(), joined, tests, strict=True)
+        _pooled_test(labels, parts, differences, test)
+        for (labels, parts), differences, test in zip(repeated.items(), scaled, tests, strict=True)
     )
+
+
+def _pooled_test(
+    labels: tuple[str, str], parts: Mapping[str, Array], scaled: Array, test: CorrectedP
+) -> PooledTest:
+    mean = scaled.mean()
+    agreeing = sum(np.sign(part.mean()) == np.sign(mean) for part in parts.values())
+    return PooledTest(*labels, tuple(parts), len(scaled), float(mean), agreeing, test)
 
 
 def _scaled(differences: Array) -> Array:

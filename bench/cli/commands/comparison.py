@@ -35,20 +35,29 @@ def compare(
     mixed: Mixed = False,
 ) -> None:
     """Test which methods differ, paired by teacher and seed."""
-    from distillation_bench.bench.analysis import comparison
+    from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
+    from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+    from distillation_bench.bench.analysis.comparison.csv_and_json import (
+        comparison_csv,
+        comparison_json,
+    )
+    from distillation_bench.bench.analysis.comparison.method_comparison import (
+        DEFAULT_METRIC,
+        compare_all,
+    )
     from distillation_bench.bench.analysis.results import read
 
     check_targets(csv, json, latex)
     results = read(folders, mixed)
-    metrics = metric or [comparison.DEFAULT_METRIC]
-    compared = comparison.compare_all(results, metrics, baseline, dataset or [], method or [])
+    metrics = metric or [DEFAULT_METRIC]
+    compared = compare_all(results, metrics, baseline, dataset or [], method or [])
     files: list[tuple[Path, str]] = []
     if csv:
-        files.append((csv, comparison.as_csv(*compared)))
+        files.append((csv, comparison_csv(*compared)))
     if json:
-        files.append((json, comparison.as_json(*compared)))
+        files.append((json, comparison_json(*compared)))
     if latex:
-        files.append((latex, comparison.as_latex(*compared)))
+        files.append((latex, comparison_latex(*compared)))
     write_all(files)
     if not any(is_stdout(path) for path, _ in files):
-        page("\n\n\n".join(map(comparison.as_text, compared)))
+        page("\n\n\n".join(map(comparison_text, compared)))

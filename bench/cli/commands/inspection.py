@@ -109,12 +109,17 @@ def board(
 
 def board_text(run: Run, markdown: bool) -> str:
     """Return the leaderboard; failed, skipped and missing cells are noted with their method."""
-    from distillation_bench.bench.analysis.tables.leaderboard import make_boards, render
+    from distillation_bench.bench.analysis.tables.leaderboard import make_leaderboards
+    from distillation_bench.bench.analysis.tables.leaderboard_text import (
+        leaderboard_markdown,
+        leaderboard_text,
+    )
     from distillation_bench.bench.storage import tables
 
     manifest = run.existing_manifest()
     results = tables.results(run)
-    return render(make_boards(manifest, results, _reasons(run, manifest, results)), markdown)
+    leaderboards = make_leaderboards(manifest, results, _reasons(run, manifest, results))
+    return leaderboard_markdown(leaderboards) if markdown else leaderboard_text(leaderboards)
 
 
 def _reasons(
@@ -147,7 +152,7 @@ def why(
     cache: CacheFolder = CACHE,
 ) -> None:
     """Explain a cell: reason, traceback, parameters, values, training."""
-    from distillation_bench.bench.analysis.why import why as explain
+    from distillation_bench.bench.analysis.one_cell.description import describe_cell
     from distillation_bench.bench.cli.rerun_command import rerun_command
 
-    page(explain(cell, cache, rerun_command))
+    page(describe_cell(cell, cache, rerun_command))

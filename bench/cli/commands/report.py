@@ -31,14 +31,14 @@ def report(
     """Write a report as one HTML page, and print its path."""
     from distillation_bench.bench.analysis.results import read
     from distillation_bench.bench.common.files import write_atomically
-    from distillation_bench.bench.report import build
+    from distillation_bench.bench.report.page import build_report
 
     path = out or folders[0] / "report.html"
     # A run may come from elsewhere: a link in it is replaced, never followed.
     is_link = out is None and path.is_symlink()
     if not is_link:
         check_targets(path)
-    content = build(read(folders, mixed), with_figures=not no_figures)
+    content = build_report(read(folders, mixed), with_figures=not no_figures)
     if is_link:
         write_atomically(path, content.encode())
     else:

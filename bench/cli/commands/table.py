@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from distillation_bench.bench.analysis.results import Results
-    from distillation_bench.bench.analysis.tables.entries import Choice, Table
+    from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableOptions
 
 GROUPINGS = ("dataset", "metric")
 
@@ -67,13 +67,13 @@ class TableContent:
         bool, typer.Option("--raw", help="values as recorded: fractions, accuracy instead of error")
     ] = False
 
-    def choice(self) -> Choice:
+    def choice(self) -> TableOptions:
         """Return these options for the analysis; raise UsageError for an unknown `--by`."""
-        from distillation_bench.bench.analysis.tables.entries import Choice
+        from distillation_bench.bench.analysis.tables.table_model import TableOptions
 
         if self.by not in GROUPINGS:
             raise UsageError(f"--by {self.by}: unknown{nearest(self.by, GROUPINGS)}")
-        return Choice(
+        return TableOptions(
             metrics=tuple(self.metric or ()),
             datasets=tuple(self.dataset or ()),
             labels=tuple(self.method or ()),
@@ -100,35 +100,37 @@ def table(
 ) -> None:
     """Make tables for a paper: on the terminal, or in files."""
     from distillation_bench.bench.analysis.results import read
-    from distillation_bench.bench.analysis.tables.formats import as_text
-    from distillation_bench.bench.analysis.tables.paper_tables import make_tables
-    from distillation_bench.bench.analysis.tables.published import paper_tables
+    from distillation_bench.bench.analysis.tables.published_values import published_tables
+    from distillation_bench.bench.analysis.tables.table_builder import make_tables
+    from distillation_bench.bench.analysis.tables.table_text import table_text
 
     choice = content.choice()
     if paper and content != TableContent():
         raise UsageError("--paper: rows, columns and digits are the paper's; omit other options")
     check_targets(files.latex, files.markdown, files.csv, files.macros)
     results = read(runs, mixed)
-    tables = paper_tables(results) if paper else make_tables(results, choice)
+    tables = published_tables(results) if paper else make_tables(results, choice)
     texts = _texts_of_files(files, tables, results, caption, label)
     write_all(texts)
     if not texts:
-        page(as_text(tables))
+        page(table_text(tables))
 
 
 def _texts_of_files(
-    files: TableFiles, tables: Sequence[Table], results: Results, caption: str, label: str
+    files: TableFiles, tables: Sequence[PaperTable], results: Results, caption: str, label: str
 ) -> list[tuple[Path, str]]:
     """Return the path and the text of each file to write."""
-    from distillation_bench.bench.analysis.tables import formats
+    from distillation_bench.bench.analysis.tables.table_csv import table_csv
+    from distillation_bench.bench.analysis.tables.table_latex import latex_macros, table_latex
+    from distillation_bench.bench.analysis.tables.table_text import table_markdown
 
     texts: list[tuple[Path, str]] = []
     if files.latex:
-        texts.append((files.latex, formats.as_latex(tables, caption, label)))
+        texts.append((files.latex, table_latex(tables, caption, label)))
     if files.markdown:
-        texts.append((files.markdown, formats.as_markdown(tables)))
+        texts.append((files.markdown, table_markdown(tables)))
     if files.csv:
-        texts.append((files.csv, formats.as_csv(tables, results)))
+        texts.append((files.csv, table_csv(tables, results)))
     if files.macros:
-        texts.append((files.macros, formats.as_macros(tables)))
+        texts.append((files.macros, latex_macros(tables)))
     return texts

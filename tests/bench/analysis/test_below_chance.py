@@ -19,25 +19,31 @@ from distillation_bench.bench.analysis.chance_level import (
     teacher_detection,
     teacher_detections,
 )
-from distillation_bench.bench.analysis.comparison import (
-    as_csv,
-    as_json,
-    as_latex,
-    as_text,
-    compare,
-    in_words,
+from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
+from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.csv_and_json import (
+    comparison_csv,
+    comparison_json,
 )
+from distillation_bench.bench.analysis.comparison.method_comparison import compare
+from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables import formats
-from distillation_bench.bench.analysis.tables.entries import Choice, Table
-from distillation_bench.bench.analysis.tables.footnotes import notes
-from distillation_bench.bench.analysis.tables.leaderboard import average_ranks, make_boards, render
-from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.analysis.tables.leaderboard import average_ranks, make_leaderboards
+from distillation_bench.bench.analysis.tables.leaderboard_text import (
+    leaderboard_markdown,
+    leaderboard_text,
+)
+from distillation_bench.bench.analysis.tables.table_builder import make_tables
+from distillation_bench.bench.analysis.tables.table_csv import table_csv
+from distillation_bench.bench.analysis.tables.table_latex import latex_macros, table_latex
+from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableOptions
+from distillation_bench.bench.analysis.tables.table_notes import table_notes
+from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.figures.drawing import draw
 from distillation_bench.bench.figures.figure_types import FigureOptions
-from distillation_bench.bench.report import build
-from distillation_bench.bench.report.comparison_sections import comparisons
+from distillation_bench.bench.report.comparison_sentences import metrics_by_sentence
+from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.tables import CellKey
 
 Figures = dict[CellKey, dict[str, float]]
@@ -75,7 +81,7 @@ def both(results_of: Callable[..., Results]) -> Results:
     return results_of({**BELOW, **ABOVE})
 
 
-def by_dataset(tables: list[Table]) -> dict[str, dict[str, Any]]:
+def by_dataset(tables: list[PaperTable]) -> dict[str, dict[str, Any]]:
     return {table.name: {name: row[0] for name, row in table.rows} for table in tables}
 
 
@@ -118,7 +124,7 @@ def test_the_same_score_and_set_decide(results_of: Callable[..., Results]) -> No
 def test_errors_are_detected_too(results_of: Callable[..., Results]) -> None:
     name = "misclassification_auroc@rotation/3"
     results = results_of(figures_of("d", ensemble={name: 0.4}, kd={name: 0.8}, hydra={name: 0.6}))
-    (table,) = make_tables(results, Choice(metrics=(name,)))
+    (table,) = make_tables(results, TableOptions(metrics=(name,)))
     assert not any(entry.mark for entry in table.entries)
 
 
@@ -126,7 +132,7 @@ def test_errors_are_detected_too(results_of: Callable[..., Results]) -> None:
 
 
 def boards_of(results: Results) -> dict[str, Any]:
-    return {b.dataset: b for b in make_boards(results.manifest, results.rows, {})}
+    return {b.dataset: b for b in make_leaderboards(results.manifest, results.rows, {})}
 
 
 def test_a_leaderboard_marks_and_ranks_none(both: Results) -> None:
@@ -134,22 +140,22 @@ def test_a_leaderboard_marks_and_ranks_none(both: Results) -> None:
     assert boards["spiral"].ranked("ood_auroc") == []
     assert boards["spiral"].ranked("nll") == boards["digits"].ranked("ood_auroc") == ["hydra", "kd"]
     assert average_ranks([*boards.values()], "ood_auroc") == {"hydra": 1.0, "kd": 2.0}
-    plain, marked = render([boards["spiral"]]), render([boards["spiral"]], markdown=True)
+    plain, marked = leaderboard_text([boards["spiral"]]), leaderboard_markdown([boards["spiral"]])
     assert "0.607 ± 0.005 ~" in plain and "0.207 ± 0.005 ~" in plain
     assert "0.607 ± 0.005 \\~" in marked and "**0.607" not in marked
     for text in (plain, marked):
         assert "~ the teacher itself detects worse than chance." in " ".join(text.split())
         assert "0.207), so none" in " ".join(text.split())
-    assert "chance" not in render([boards["digits"]])
+    assert "chance" not in leaderboard_text([boards["digits"]])
     # One dataset is left: no average over datasets.
-    together = render([*boards.values()])
+    together = leaderboard_text([*boards.values()])
     assert "ood_auroc" not in together[together.index("average rank") :]
 
 
 def test_grey_is_grey_where_there_are_colours(
     both: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = render([boards_of(both)["spiral"]])
+    text = leaderboard_text([boards_of(both)["spiral"]])
     grey = "\x1b[90m0.607 ± 0.005 ~\x1b[39m"
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -171,58 +177,62 @@ def test_without_the_teacher_nothing_is_decided(results_of: Callable[..., Result
     results = results_of({k: v for k, v in BELOW.items() if k[1] != "ensemble"})
     board = boards_of(results)["spiral"]
     assert board.ranked("ood_auroc") == ["hydra", "kd"]
-    assert "no AUROC of the teacher is at hand" in render([board])
-    (table,) = make_tables(results, Choice(metrics=("ood_auroc",)))
+    assert "no AUROC of the teacher is at hand" in leaderboard_text([board])
+    (table,) = make_tables(results, TableOptions(metrics=("ood_auroc",)))
     assert by_dataset([table])["spiral"]["hydra"].mark == "best"
-    assert "no AUROC of the teacher" in " ".join(notes(table, ("a", "b")))
+    assert "no AUROC of the teacher" in " ".join(table_notes(table, ("a", "b")))
     found = compare(results, "ood_auroc")
-    assert found.is_tested and list(found.unjudged) == ["spiral"]
-    assert "not known" in as_text(found) and any("not known" in each for each in in_words(found))
+    assert found.is_tested and list(found.chance_unknown) == ["spiral"]
+    assert "not known" in comparison_text(found) and any(
+        "not known" in each for each in comparison_sentences(found)
+    )
 
 
 def test_a_teacher_that_failed_is_none(results_of: Callable[..., Results]) -> None:
     kept = {k: v for k, v in BELOW.items() if k[1] != "ensemble"}
     results = results_of(kept, failed={("spiral", "ensemble", 0): "ValueError: no"})
-    assert boards_of(results)["spiral"].standings["ood_auroc"].is_unknown
+    assert boards_of(results)["spiral"].detections["ood_auroc"].is_unknown
 
 
 def test_the_teacher_goes_by_its_method(results_of: Callable[..., Results]) -> None:
     figures = {(d, {"ensemble": "mine"}.get(x, x), s): v for (d, x, s), v in BELOW.items()}
     results = results_of(figures, methods={"mine": "ensemble"})
-    assert boards_of(results)["spiral"].of_chance == {"ood_auroc"}
+    assert boards_of(results)["spiral"].below_chance == {"ood_auroc"}
 
 
 # Tables
 
 
 def test_tables_mark_rank_and_test_none(both: Results) -> None:
-    found = by_dataset(make_tables(both, Choice(metrics=("ood_auroc",))))
+    found = by_dataset(make_tables(both, TableOptions(metrics=("ood_auroc",))))
     assert [each.mark for each in found["spiral"].values()] == [""] * 3
-    assert [each.level for each in found["spiral"].values()] == [None] * 3
-    assert all(each.is_of_chance for each in found["spiral"].values())
+    assert [each.indistinguishable for each in found["spiral"].values()] == [None] * 3
+    assert all(each.is_below_chance for each in found["spiral"].values())
     assert found["digits"]["hydra"].mark == "best"
-    assert not any(each.is_of_chance for each in found["digits"].values())
+    assert not any(each.is_below_chance for each in found["digits"].values())
 
 
 def test_a_choice_without_the_teacher_still_knows_it(both: Results) -> None:
-    chosen = Choice(metrics=("ood_auroc", "nll"), labels=("kd", "hydra"), datasets=("spiral",))
+    chosen = TableOptions(
+        metrics=("ood_auroc", "nll"), labels=("kd", "hydra"), datasets=("spiral",)
+    )
     (table,) = make_tables(both, chosen)
     detected, nll = dict(table.rows)["hydra"]
-    assert detected.is_of_chance and not detected.mark and nll.mark == "best"
+    assert detected.is_below_chance and not detected.mark and nll.mark == "best"
 
 
 def test_every_format_says_so(both: Results) -> None:
-    tables = make_tables(both, Choice(metrics=("ood_auroc", "nll")))
-    plain = formats.as_text(tables)
+    tables = make_tables(both, TableOptions(metrics=("ood_auroc", "nll")))
+    plain = table_text(tables)
     assert "60.70 ± 0.49 ~" in plain and "~: OOD AUROC on spiral, where the teacher" in plain
-    marked = formats.as_markdown(tables)
+    marked = table_markdown(tables)
     assert "60.70 ± 0.49 \\~" in marked and "**60.70" not in marked
-    latex = formats.as_latex(tables)
+    latex = table_latex(tables)
     assert latex.startswith("% needs \\usepackage{booktabs,graphicx,xcolor}")
     grey = r"\textcolor{gray}{60.70{\scriptsize$\,\pm$ 0.49}}"
     assert grey in latex and latex.count(r"\textcolor") == 3
     assert "Grey: OOD AUROC on spiral, where the teacher" in latex
-    rows = [*csv.DictReader(io.StringIO(formats.as_csv(tables, both)))]
+    rows = [*csv.DictReader(io.StringIO(table_csv(tables, both)))]
     said = {(row["dataset"], row["metric"]): row["chance"] for row in rows}
     assert said == {
         ("spiral", "ood_auroc"): "worse",
@@ -230,17 +240,17 @@ def test_every_format_says_so(both: Results) -> None:
         ("spiral", "nll"): "",
         ("digits", "nll"): "",
     }
-    assert formats.as_macros(tables).count("the teacher itself is worse than chance") == 6
+    assert latex_macros(tables).count("the teacher itself is worse than chance") == 6
     # Where nothing is grey, nothing more is needed.
-    others = make_tables(both, Choice(metrics=("ood_auroc",), datasets=("digits",)))
-    assert "xcolor" not in formats.as_latex(others) and "chance" not in formats.as_text(others)
+    others = make_tables(both, TableOptions(metrics=("ood_auroc",), datasets=("digits",)))
+    assert "xcolor" not in table_latex(others) and "chance" not in table_text(others)
 
 
 def test_what_is_below_chance_sorts_nothing(both: Results) -> None:
-    (table,) = make_tables(both, Choice(datasets=("spiral",), sort="ood_auroc"))
+    (table,) = make_tables(both, TableOptions(datasets=("spiral",), sort="ood_auroc"))
     assert [name for name, _ in table.rows] == ["ensemble", "kd", "hydra"]
     assert "worse than chance, nothing to put methods in order by" in " ".join(table.remarks)
-    (table,) = make_tables(both, Choice(metrics=("nll",), by="metric", sort="ood_auroc"))
+    (table,) = make_tables(both, TableOptions(metrics=("nll",), by="metric", sort="ood_auroc"))
     # By digits alone.
     assert [name for name, _ in table.rows] == ["ensemble", "hydra", "kd"]
     assert "average rank" not in " ".join(table.remarks)
@@ -253,30 +263,30 @@ def test_compare_has_no_test_and_no_better(both: Results) -> None:
     found = compare(both, "ood_auroc")
     assert [entry.dataset for entry in found.datasets] == ["digits"]
     assert list(found.below_chance) == ["spiral"]
-    text = " ".join(as_text(found).split())
+    text = " ".join(comparison_text(found).split())
     assert "On spiral, ood_auroc is not compared: the teacher itself detects worse than" in text
     assert "spiral: ood_auroc, against" not in text
-    said = [each for each in in_words(found) if "On spiral" in each]
+    said = [each for each in comparison_sentences(found) if "On spiral" in each]
     assert said and all("so none is better" in each for each in said)
     assert not any("spiral" in pooled.datasets for pooled in found.pooled)
-    told = json.loads(as_json(found))[0]
+    told = json.loads(comparison_json(found))[0]
     assert told["worse_than_chance"] == ["spiral"] and "worse" in told["not_compared"]["spiral"]
-    rows = [*csv.DictReader(io.StringIO(as_csv(found)))]
+    rows = [*csv.DictReader(io.StringIO(comparison_csv(found)))]
     of_spiral = [row for row in rows if row["dataset"] == "spiral"]
     assert len(of_spiral) == 1 and "worse than chance" in of_spiral[0]["not_compared"]
     assert not of_spiral[0]["mean"] and not of_spiral[0]["sign_flip_p"]
-    assert "On spiral, ood" in as_latex(found)
+    assert "On spiral, ood" in comparison_latex(found)
 
 
 def test_compare_of_nothing_else_is_words(both: Results) -> None:
     """What was asked for is answered, not refused."""
     found = compare(both, "ood_auroc", baseline="kd", datasets=["spiral"])
     assert not found.datasets and not found.is_tested
-    text = as_text(found)
+    text = comparison_text(found)
     assert "is not compared" in text and "p flip" not in text and "W/T/L" not in text
-    assert as_csv(found).count("\n") == 2
-    assert json.loads(as_json(found))[0]["pairs"] == []
-    assert "not compared" in as_latex(found) and "tabular" not in as_latex(found)
+    assert comparison_csv(found).count("\n") == 2
+    assert json.loads(comparison_json(found))[0]["pairs"] == []
+    assert "not compared" in comparison_latex(found) and "tabular" not in comparison_latex(found)
     assert compare(both, "nll", datasets=["spiral"]).is_tested
 
 
@@ -337,7 +347,7 @@ def test_a_roc_names_no_best(results_of: Callable[..., Results]) -> None:
 
 
 def test_a_report_greys_and_says_why(both: Results) -> None:
-    page = build(both, with_figures=False)
+    page = build_report(both, with_figures=False)
     assert page.count('class="number chance"') == 3
     assert "so none is best and none is ranked" in page and "Grey ~" in page
     start = page.index('id="board-2"')
@@ -348,5 +358,5 @@ def test_a_report_greys_and_says_why(both: Results) -> None:
     # It sorts as it did.
     (key,) = re.findall(r'class="number chance" data-key="([^"]*)"', hydra)
     assert float(key) == pytest.approx(0.607)
-    said = comparisons(both)
+    said = metrics_by_sentence(both)
     assert any("so none is better" in each and "ood_auroc" in each for each in said)

@@ -7,16 +7,23 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from distillation_bench.bench.analysis.comparison import as_text, compare
+from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.method_comparison import compare
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables import formats
-from distillation_bench.bench.analysis.tables.entries import Choice
-from distillation_bench.bench.analysis.tables.leaderboard import make_boards, render
-from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.analysis.tables.leaderboard import make_leaderboards
+from distillation_bench.bench.analysis.tables.leaderboard_text import (
+    leaderboard_markdown,
+    leaderboard_text,
+)
+from distillation_bench.bench.analysis.tables.table_builder import make_tables
+from distillation_bench.bench.analysis.tables.table_csv import table_csv
+from distillation_bench.bench.analysis.tables.table_latex import table_latex
+from distillation_bench.bench.analysis.tables.table_model import TableOptions
+from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
 from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_variances
 from distillation_bench.bench.figures.drawing import draw
 from distillation_bench.bench.figures.figure_types import FigureOptions
-from distillation_bench.bench.report import build
+from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.tables import CellKey
 
 Figures = dict[CellKey, dict[str, float]]
@@ -34,23 +41,23 @@ def test_a_temperature_at_a_bound_is_marked_where_it_counts(
         }
     )
     names = ("nll", "nll_tempered", "nll_tempered@rotation/3", "ece_tempered")
-    tables = make_tables(results, Choice(metrics=names))
+    tables = make_tables(results, TableOptions(metrics=names))
     counts = {name: [entry.at_bound for entry in row] for name, row in tables[0].rows}
     assert counts == {"kd": [0, 1, 1, 1], "endd": [0, 0, 0, 0], "hydra": [0, 2, 2, 2]}
-    plain = formats.as_text(tables)
+    plain = table_text(tables)
     assert "‡: the temperature of at least one seed is at a bound" in plain
     assert plain.count("‡") == 6 + 1
     assert plain.lower().count("fitted on validation") == 1
-    latex = formats.as_latex(tables)
+    latex = table_latex(tables)
     assert latex.count(r"\rlap{$^\ddagger$}") == 6 and latex.isascii()
-    assert formats.as_markdown(tables).count("‡") == 6 + 1
-    rows = [*csv.DictReader(io.StringIO(formats.as_csv(tables, results)))]
+    assert table_markdown(tables).count("‡") == 6 + 1
+    rows = [*csv.DictReader(io.StringIO(table_csv(tables, results)))]
     found = {row["label"]: row["at_bound"] for row in rows if row["metric"].startswith("nll_te")}
     assert found == {"kd": "1", "endd": "", "hydra": "2"}
-    assert "‡" not in formats.as_text(make_tables(results, Choice(metrics=("nll",))))
+    assert "‡" not in table_text(make_tables(results, TableOptions(metrics=("nll",))))
     said = "n 3 of 6 cells the temperature is at a bound of its fit"
     compared = [compare(results, name) for name in ("nll_tempered", "nll")]
-    assert [said in " ".join(as_text(each).split()) for each in compared] == [True, False]
+    assert [said in " ".join(comparison_text(each).split()) for each in compared] == [True, False]
     for name in ("nll_tempered", "nll"):
         (drawn,) = draw(results, ["metrics"], FigureOptions(metrics=(name,)))
         assert (said in drawn.note) == (name != "nll")
@@ -85,11 +92,13 @@ def test_boards_tables_and_reports_tell_of_clamped_variances(
         }
     )
     said = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
-    digits, sine = make_boards(results.manifest, results.rows, {})
-    assert said in " ".join(render([sine]).split()) and said in render([sine], markdown=True)
-    assert not digits.clamped and set(sine.metrics) == {"nll"}
-    plain = formats.as_text(make_tables(results, Choice()), width=200)
+    digits, sine = make_leaderboards(results.manifest, results.rows, {})
+    assert said in " ".join(leaderboard_text([sine]).split()) and said in leaderboard_markdown(
+        [sine]
+    )
+    assert not digits.clamped_note and set(sine.metrics) == {"nll"}
+    plain = table_text(make_tables(results, TableOptions()), width=200)
     assert plain.count("On sine, variances clamped") == 1 and said in plain
-    assert said in build(results, with_figures=False)
-    (table,) = make_tables(results, Choice(datasets=("sine",), metrics=("variance_capped",)))
-    assert "50.00" in formats.as_text([table])
+    assert said in build_report(results, with_figures=False)
+    (table,) = make_tables(results, TableOptions(datasets=("sine",), metrics=("variance_capped",)))
+    assert "50.00" in table_text([table])

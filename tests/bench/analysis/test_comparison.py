@@ -18,23 +18,25 @@ from tests.simulation.comparisons import on_each_dataset, together
 from tests.simulation.null import NOISES
 from tests.simulation.runs import results_of
 
-from distillation_bench.bench.analysis.comparison import (
+from distillation_bench.bench.analysis.comparison.across_datasets import compare_across_datasets
+from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
+from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.csv_and_json import (
+    comparison_csv,
+    comparison_json,
+)
+from distillation_bench.bench.analysis.comparison.method_comparison import (
     Comparison,
-    as_csv,
-    as_json,
-    as_latex,
-    as_text,
     compare,
     compare_all,
-    in_words,
 )
-from distillation_bench.bench.analysis.comparison.across_datasets import over_datasets
-from distillation_bench.bench.analysis.comparison.blocks import Blocks
+from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
+from distillation_bench.bench.analysis.markup.latex_tables import preamble
+from distillation_bench.bench.analysis.pairing import PairedValues
 from distillation_bench.bench.analysis.results import Results, read
 from distillation_bench.bench.analysis.statistics import sign_flip_p
-from distillation_bench.bench.analysis.tables.entries import Choice
-from distillation_bench.bench.analysis.tables.latex import preamble
-from distillation_bench.bench.analysis.tables.paper_tables import make_tables
+from distillation_bench.bench.analysis.tables.table_builder import make_tables
+from distillation_bench.bench.analysis.tables.table_model import TableOptions
 from distillation_bench.bench.cli.main import main
 from distillation_bench.bench.storage.tables import CellKey
 
@@ -83,7 +85,7 @@ def test_a_pair_by_hand(made: Made) -> None:
     # Of nine pairs of runs, hydra+ is lower in (.9: 3, 1.8: 2, 2.7: 1).
     assert pair.improvement == pytest.approx(6 / 9)
     assert pair.sign_flip == pair.wilcoxon == (0.25, 0.25)
-    assert (entry.least_p, entry.seeds_needed) == (0.25, 6)
+    assert (entry.smallest_p, entry.seeds_needed) == (0.25, 6)
 
 
 def test_the_direction_is_the_metrics(made: Made) -> None:
@@ -97,7 +99,7 @@ def test_a_metric_without_direction_has_no_better(made: Made) -> None:
     results = made(TEN, metric="epistemic@test")
     found = compare(results, "epistemic@test", baseline="kd")
     assert all(math.isnan(pair.improvement) for pair in found.datasets[0].pairs)
-    words = " ".join([as_text(found), *in_words(found)])
+    words = " ".join([comparison_text(found), *comparison_sentences(found)])
     assert "better" not in words.replace("no better direction", "")
     assert "hydra+ has a lower epistemic@test than kd" in words
 
@@ -108,29 +110,31 @@ def test_few_seeds_are_said_to_be_too_few(made: Made) -> None:
         "with 3 seeds no sign-flip or Wilcoxon test can reach .05: the smallest possible p is .25; "
         "with 1 comparison 6 seeds would be needed."
     )
-    assert in_words(found)[0] == f"On digits, {text}"
-    assert "With" + text[4:] in as_text(found).replace("\n", " ")
-    assert "*" not in as_text(found).split("nll: lower is better")[0]
+    assert comparison_sentences(found)[0] == f"On digits, {text}"
+    assert "With" + text[4:] in comparison_text(found).replace("\n", " ")
+    assert "*" not in comparison_text(found).split("nll: lower is better")[0]
 
 
 def test_one_seed(made: Made) -> None:
     found = compare(made({"kd": [1.0], "gauss": [2.0]}))
-    assert "with 1 seed no sign-flip or Wilcoxon test can reach .05" in in_words(found)[0]
-    [row] = [line for line in as_text(found).splitlines() if line.startswith("gauss")]
+    assert (
+        "with 1 seed no sign-flip or Wilcoxon test can reach .05" in comparison_sentences(found)[0]
+    )
+    [row] = [line for line in comparison_text(found).splitlines() if line.startswith("gauss")]
     assert row.split() == ["gauss", "1.0", "–", "–", "0.00", "0/0/1", "1", "1", "1"]
-    json.loads(as_json(found))
+    json.loads(comparison_json(found))
 
 
 def test_who_is_better_is_said_in_words(made: Made) -> None:
     found = compare(made(TEN), baseline="kd")
     differences = [-0.1 - 0.01 * s for s in range(10)]
     low, high = stats.ttest_1samp(differences, 0).confidence_interval()
-    assert in_words(found)[0] == (
+    assert comparison_sentences(found)[0] == (
         f"On digits, hydra+ has a lower (better) nll than kd by 0.145 (95 % interval {-high:.3f} "
         f"to {-low:.3f}, n = 10 seeds; sign-flip p = .004 after Holm over 2 comparisons). 1 of 2 "
         "comparisons tell nothing apart."
     )
-    [row] = [line for line in as_text(found).splitlines() if line.startswith("hydra+")]
+    [row] = [line for line in comparison_text(found).splitlines() if line.startswith("hydra+")]
     assert "10/0/0  10   .004*    .004" in row
 
 
@@ -168,12 +172,12 @@ def test_what_is_missing_is_named_and_not_averaged(made: Made) -> None:
     endd, gauss = sorted(found.datasets[0].pairs, key=lambda pair: pair.first)
     assert (endd.over, gauss.over) == ((0,), (0, 1, 4))
     assert gauss.interval.mean == 1
-    assert in_words(found)[0].endswith(
+    assert comparison_sentences(found)[0].endswith(
         "Left out: kd: nan (seed 2); gauss: inf (seed 3); endd: failed (seeds 1-2), missing "
         "(seed 3)."
     )
-    assert "Left out: " in as_text(found)
-    assert "Left out: kd: nan (seed 2)" in as_latex(found)
+    assert "Left out: " in comparison_text(found)
+    assert "Left out: kd: nan (seed 2)" in comparison_latex(found)
 
 
 def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: Path) -> None:
@@ -193,17 +197,17 @@ def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: P
     assert (pair.n, pair.sign_flip.p) == (6, 2 / 64)
     # Datasets' figures may be of different units: no averages over them.
     assert np.isnan([*pair.interval, pair.effect, pair.improvement]).all()
-    table = as_text(found).partition("6 datasets, means over seeds")[2]
+    table = comparison_text(found).partition("6 datasets, means over seeds")[2]
     assert "method  W/T/L  n  p flip  p rank" in table
     assert "c       0/0/6  6    .094    .094" in table
-    words = in_words(found)[-1]
+    words = comparison_sentences(found)[-1]
     assert words.startswith("Across 6 datasets, 3 methods differ in nll (Friedman's p = .002).")
     assert words.endswith("by Nemenyi's test average ranks at least 1.35 apart differ: a and c.")
     assert (
         "with 6 datasets the smallest possible p = .031, but after Holm's correction over 3 "
         "comparisons p = .094: no sign-flip or Wilcoxon test can reach .05; 7 datasets would be "
         "needed."
-    ) in as_text(found).replace("\n", " ")
+    ) in comparison_text(found).replace("\n", " ")
 
 
 def test_incomplete_methods_are_left_out_across(
@@ -214,7 +218,7 @@ def test_incomplete_methods_are_left_out_across(
     assert found.across is not None
     assert found.across.labels == ("a", "b")
     assert found.incomplete == {"c": "failed (seed 1) on d3"}
-    assert "c: failed (seed 1) on d3" in as_text(found)
+    assert "c: failed (seed 1) on d3" in comparison_text(found)
     lacking = compare(read([tmp_path / "many"]), baseline="c")
     assert lacking.across is None
     assert lacking.no_across == "the baseline c is incomplete"
@@ -224,11 +228,11 @@ def test_few_datasets_are_not_enough_but_pooled(
     make_run: Callable[..., Any], tmp_path: Path
 ) -> None:
     found = compare(read([_many(make_run, tmp_path, 3)]), baseline="a")
-    assert in_words(found)[-1] == (
+    assert comparison_sentences(found)[-1] == (
         "Across datasets nothing is tested: it needs 5 datasets, here are 3."
     )
     assert [(test.n, test.datasets) for test in found.pooled] == [(9, ("d0", "d1", "d2"))] * 2
-    text = as_text(found).replace("\n", " ")
+    text = comparison_text(found).replace("\n", " ")
     assert "On exactly these datasets (d0, d1, d2), seeds pooled" in text
     assert "It says nothing about other datasets." in text
 
@@ -238,10 +242,10 @@ def test_a_dataset_that_is_named_five_times_is_one(made: Made) -> None:
     found = compare(results, datasets=["digits"] * 5)
     assert [entry.dataset for entry in found.datasets] == ["digits"]
     assert found.across is None and found.pooled == ()
-    assert as_text(found) == as_text(compare(results))
-    blocks = Blocks(results, found.metric, results.values(found.metric), ["kd", "gauss"])
+    assert comparison_text(found) == comparison_text(compare(results))
+    blocks = PairedValues(results, found.metric, results.values(found.metric), ["kd", "gauss"])
     with pytest.raises(AssertionError, match="twice"):
-        over_datasets(blocks, ["digits"] * 5, ["kd", "gauss"], "", "lower")
+        compare_across_datasets(blocks, ["digits"] * 5, ["kd", "gauss"], "", "lower")
 
 
 def test_pooled_differences_are_said_to_be_scaled(
@@ -263,11 +267,13 @@ def test_pooled_differences_are_said_to_be_scaled(
     assert test.scaled_mean == pytest.approx(np.mean(scaled))
     assert (test.n, test.agreeing) == (21, 3)
     assert test.sign_flip.p == pytest.approx(sign_flip_p(scaled), rel=1e-2)
-    text = as_text(found).replace("\n", " ")
+    text = comparison_text(found).replace("\n", " ")
     assert "in differences scaled by each dataset's root mean square" in text
     assert "a is better than b in standardised differences of nll, by 0.74 (n = 21 on 4; p" in text
     assert "its mean is better on 3 of 4 datasets)" in text
-    [row] = [r for r in csv.DictReader(io.StringIO(as_csv(found))) if r["scope"] == "pooled"]
+    [row] = [
+        r for r in csv.DictReader(io.StringIO(comparison_csv(found))) if r["scope"] == "pooled"
+    ]
     assert float(row["scaled_mean"]) == found.pooled[0].scaled_mean
     assert row["dataset"] == "d0, d1, d2, d3"
 
@@ -289,11 +295,11 @@ def test_costs_are_compared_but_not_tested(made: Made, metric: str) -> None:
         "gauss": 1,
     }
     assert not found.is_tested and not found.pooled and found.across is None
-    [said] = in_words(found)
+    [said] = comparison_sentences(found)
     assert said == f"{metric}: what a student costs is chosen, not measured, so nothing is tested."
-    assert "so nothing is tested" in as_text(found).replace("\n", " ")
-    assert json.loads(as_json(found))[0]["note"] == said
-    assert ".05" not in as_text(found) and ".002" not in as_latex(found)
+    assert "so nothing is tested" in comparison_text(found).replace("\n", " ")
+    assert json.loads(comparison_json(found))[0]["note"] == said
+    assert ".05" not in comparison_text(found) and ".002" not in comparison_latex(found)
 
 
 def test_the_teacher_is_not_compared_with_itself(made: Made, mistake: Callable[..., str]) -> None:
@@ -304,7 +310,7 @@ def test_the_teacher_is_not_compared_with_itself(made: Made, mistake: Callable[.
     assert found.note == (
         "teacher_kl is measured against the ensemble, so references are left out."
     )
-    assert found.note in as_text(found).replace("\n", " ")
+    assert found.note in comparison_text(found).replace("\n", " ")
     assert mistake(lambda: compare(results, "teacher_kl", baseline="ensemble")).startswith(
         "--baseline ensemble: teacher_kl is measured against the ensemble"
     )
@@ -323,7 +329,7 @@ def test_references_belong_to_the_family_only_if_asked_for(made: Made) -> None:
     assert {p.sign_flip for p in students} == {
         p.sign_flip for p in compare(made(TEN, folder="students"), baseline="kd").datasets[0].pairs
     }
-    text = as_text(compare(results, baseline="kd"))
+    text = comparison_text(compare(results, baseline="kd"))
     [row] = [line for line in text.splitlines() if "-2.25" in line]
     assert row.split()[-2:] == ["–", "–"]
     for baseline, labels in (("ensemble", []), ("kd", [*TEN, "ensemble"])):
@@ -335,10 +341,10 @@ def test_references_belong_to_the_family_only_if_asked_for(made: Made) -> None:
 
 def test_a_student_and_a_bound_are_no_family(made: Made) -> None:
     found = compare(made({"ensemble": [1.0, 2.0], "kd": [1.5, 2.5]}))
-    assert in_words(found)[0] == "On digits, nothing is tested: no two students."
-    assert math.isnan(found.datasets[0].least_p)
-    json.loads(as_json(found))
-    assert r"\begin{table}" in as_latex(found)
+    assert comparison_sentences(found)[0] == "On digits, nothing is tested: no two students."
+    assert math.isnan(found.datasets[0].smallest_p)
+    json.loads(comparison_json(found))
+    assert r"\begin{table}" in comparison_latex(found)
 
 
 def _figure(dataset: int, label: str, seed: int) -> float:
@@ -379,7 +385,7 @@ def test_references_are_marked_and_not_ranked(make_run: Callable[..., Any], tmp_
     }
     results = read([make_run(tmp_path / "run", figures).folder])
     found = compare(results)
-    assert "ensemble (ref.)" in as_text(found)
+    assert "ensemble (ref.)" in comparison_text(found)
     assert found.across is not None
     assert found.across.labels == ("kd", "gauss")
     assert {test.first for test in found.pooled} == {"gauss"}
@@ -410,7 +416,7 @@ def test_other_seeds_are_not_paired(made: Made, mistake: Callable[..., str]) -> 
     ("arguments", "message"),
     [
         ({"metric": "nlll"}, "nlll: unknown metric; did you mean 'nll'?"),
-        ({"metric": "crps"}, "crps: no cell has this figure"),
+        ({"metric": "crps"}, "crps: no cell has this value"),
         ({"baseline": "kdd"}, "--baseline kdd: not in these runs; did you mean 'kd'?"),
         ({"labels": ["kd", "hydra"]}, "--method hydra: not in these runs; did you mean 'hydra+'?"),
         ({"labels": ["kd"]}, "nll: there is only kd; two methods are needed"),
@@ -442,7 +448,7 @@ def test_a_metric_of_another_task(
         for seed in range(2)
     }
     results = read([make_run(tmp_path / "run", figures).folder])
-    assert compare(results, "crps").absent == {"digits": "no method has it"}
+    assert compare(results, "crps").not_comparable == {"digits": "no method has it"}
     assert mistake(lambda: compare(results, "crps", datasets=["digits"])) == (
         "digits: crps can't be compared: no method has it"
     )
@@ -461,7 +467,7 @@ def test_a_method_stands_for_its_variants(made: Made, mistake: Callable[..., str
 def test_csv_and_json_hold_everything(made: Made) -> None:
     results = made(TEN, datasets=("digits", "spiral"))
     found = compare_all(results, ["nll"], baseline="kd")
-    rows = list(csv.DictReader(io.StringIO(as_csv(*found))))
+    rows = list(csv.DictReader(io.StringIO(comparison_csv(*found))))
     assert [(row["scope"], row["first"]) for row in rows] == [
         *[("dataset", "hydra+"), ("dataset", "gauss")] * 2,
         ("pooled", "hydra+"),
@@ -469,11 +475,11 @@ def test_csv_and_json_hold_everything(made: Made) -> None:
     ]
     pair = found[0].datasets[0].pairs[0]
     assert float(rows[0]["mean"]) == pair.interval.mean
-    assert float(rows[0]["wilcoxon_p_holm"]) == pair.wilcoxon.adjusted
-    [described] = json.loads(as_json(*found))
+    assert float(rows[0]["wilcoxon_p_holm"]) == pair.wilcoxon.corrected
+    [described] = json.loads(comparison_json(*found))
     assert described["no_across"] == "it needs 5 datasets, here are 2"
     assert described["datasets"][0]["seeds_needed"] == 0
-    assert as_csv(*found) == as_csv(*found)
+    assert comparison_csv(*found) == comparison_csv(*found)
 
 
 def _hostile(made: Made) -> Comparison:
@@ -483,7 +489,7 @@ def _hostile(made: Made) -> Comparison:
 
 
 def test_tables_fit_a_terminal(made: Made) -> None:
-    text = as_text(_hostile(made))
+    text = comparison_text(_hostile(made))
     assert max(map(len, text.splitlines())) <= 80
     assert "hydra+[b=0.5,heads=20,lam=0]" in text
 
@@ -491,13 +497,13 @@ def test_tables_fit_a_terminal(made: Made) -> None:
 def test_a_terminal_gets_no_commands_from_names(made: Made) -> None:
     label = "\x1b[2Jred\nkd  "
     failed = {("digits", label, 2): "broken"}
-    text = as_text(compare(made({label: [1.0, 2.0], "kd": [1.0, 3.0]}, failed=failed)))
+    text = comparison_text(compare(made({label: [1.0, 2.0], "kd": [1.0, 3.0]}, failed=failed)))
     assert "\x1b" not in text
     assert "�[2Jred kd" in text
 
 
 def test_latex_escapes_names(made: Made) -> None:
-    text = as_latex(_hostile(made))
+    text = comparison_latex(_hostile(made))
     assert r"a\_b \& 100\% \#1" in text
     assert "<script" not in text
     assert text.count(r"\begin{tabular}") == 1
@@ -507,7 +513,7 @@ def test_latex_escapes_names(made: Made) -> None:
 def test_latex_has_floats_of_a_page_for_each_dataset(made: Made) -> None:
     table = {f"m{i}": [i + 0.1 * s for s in range(3)] for i in range(11)}
     found = compare(made(table, datasets=("digits", "spiral")))
-    text = as_latex(found, found)
+    text = comparison_latex(found, found)
     assert text.startswith(preamble()) and text.count(preamble()) == 1
     # 55 pairs: 45 and 10 rows.
     tables = text.split(r"\begin{table}")[1:5]
@@ -535,7 +541,7 @@ def test_latex_compiles_and_stays_on_the_page(
     failed = {("d", "kd", 1): "100% \\bad_ {"}
     results = read([make_run(tmp_path / "run", figures, failed=failed).folder])
     found = [compare(results, baseline=baseline), compare(results, datasets=["e", "f"])]
-    log = compiled(tmp_path, as_latex(*found))
+    log = compiled(tmp_path, comparison_latex(*found))
     assert "Overfull" not in log
     assert "multiply defined" not in log.replace("tab:compare-nll-e-all", "")
 
@@ -572,10 +578,10 @@ def test_simulated_runs_are_as_those_that_are_read(
     figures = {slot: {"nll": tables[_index(slot)]} for slot in simulated.cells}
     on_disk = read([make_run(tmp_path / "run", figures).folder])
     for baseline in ("", "m1"):
-        assert as_json(compare(on_disk, baseline=baseline)) == as_json(
+        assert comparison_json(compare(on_disk, baseline=baseline)) == comparison_json(
             compare(simulated, baseline=baseline)
         )
-    choice = Choice(metrics=("nll",))
+    choice = TableOptions(metrics=("nll",))
     assert make_tables(on_disk, choice) == make_tables(simulated, choice)
 
 

@@ -164,7 +164,7 @@ def test_names_of_folders_lead_nowhere_else() -> None:
         *("x" * 300 + end for end in "ab"),
         "é" * 60,
     ]
-    names = [export._as_name(text) for text in texts]
+    names = [export._folder_name(text) for text in texts]
     assert len(set(names)) == len(texts)
     assert not any(set(name) & set("/\\\0:") or not name.strip(".") for name in names)
     assert max(len(name.encode()) for name in names) < 256

@@ -10,19 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from distillation_bench.bench.analysis.results import read
-from distillation_bench.bench.analysis.tables.entries import Choice
-from distillation_bench.bench.analysis.tables.formats import as_latex, as_macros
-from distillation_bench.bench.analysis.tables.latex import (
-    escape,
-    floating,
+from distillation_bench.bench.analysis.markup.latex import escape_latex
+from distillation_bench.bench.analysis.markup.latex_tables import (
     floats,
-    parts,
     preamble,
+    split_rows,
     tabular,
 )
-from distillation_bench.bench.analysis.tables.paper_tables import make_tables
-from distillation_bench.bench.analysis.tables.published import paper_tables
+from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.tables.published_values import published_tables
+from distillation_bench.bench.analysis.tables.table_builder import make_tables
+from distillation_bench.bench.analysis.tables.table_latex import latex_macros, table_latex
+from distillation_bench.bench.analysis.tables.table_model import TableOptions
 from distillation_bench.bench.storage.run_folder import Run
 
 needs_pdflatex = pytest.mark.skipif(
@@ -58,23 +57,24 @@ def figures(labels: tuple[str, ...], seeds: int, dataset: str = "d") -> dict:  #
 
 
 def test_each_special_sign() -> None:
-    assert escape(r"a_b & 100% #1") == r"a\_b \& 100\% \#1"
-    assert escape(r"\{~^}") == (r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\}")
-    assert escape("λΛΑ ± é") == r"$\lambda$$\Lambda$A $\pm$ \'{e}"
-    assert escape("中") == "{[}U+4E2D]"
-    assert escape("a\nb\tc\x1b") == "a b c "
-    assert escape("[*--") == "{[}{*}{-}{-}"
+    assert escape_latex(r"a_b & 100% #1") == r"a\_b \& 100\% \#1"
+    assert escape_latex(r"\{~^}") == (r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\}")
+    assert escape_latex("λΛΑ ± é") == r"$\lambda$$\Lambda$A $\pm$ \'{e}"
+    assert escape_latex("中") == "{[}U+4E2D]"
+    assert escape_latex("a\nb\tc\x1b") == "a b c "
+    assert escape_latex("[*--") == "{[}{*}{-}{-}"
 
 
 def test_everything_is_ascii_and_no_command_of_the_input_survives() -> None:
     for code in (*range(0x20, 0x500), 0x2013, 0x2192, 0x1F600):
-        text = escape(chr(code))
+        text = escape_latex(chr(code))
         assert text.isascii() and text
-    assert r"\input" not in escape(r"\input{/etc/passwd}")
+    assert r"\input" not in escape_latex(r"\input{/etc/passwd}")
 
 
 def test_a_float_by_hand() -> None:
-    text = floating(tabular(["a", "b"], [["1", "2"], [], ["3", "4"]], "lr"), "C.", "tab: a_b}")
+    table = tabular(["a", "b"], [["1", "2"], [], ["3", "4"]], "lr")
+    (text,) = floats([table], "C", "", "tab: a_b}")
     lines = text.splitlines()
     assert r"\label{tab:-a-b-}" in lines and r"\caption{C.}" in lines
     start = lines.index(r"\toprule")
@@ -85,9 +85,9 @@ def test_a_float_by_hand() -> None:
 
 
 def test_parts_hold_all_rows_and_are_numbered() -> None:
-    assert [list(part) for part in parts(2)] == [[0, 1]]
-    assert [len(part) for part in parts(100)] == [45, 45, 10]
-    assert [row for part in parts(100) for row in part] == list(range(100))
+    assert [list(part) for part in split_rows(2)] == [[0, 1]]
+    assert [len(part) for part in split_rows(100)] == [45, 45, 10]
+    assert [row for part in split_rows(100) for row in part] == list(range(100))
     first, second = floats(["x", "y"], "T", "E.", "tab:t")
     assert r"\caption{T. E.}" in first and r"\label{tab:t}" in first
     assert r"\caption{T, continued.}" in second and r"\label{tab:t-2}" in second
@@ -96,7 +96,7 @@ def test_parts_hold_all_rows_and_are_numbered() -> None:
 @needs_pdflatex
 def test_all_signs_compile(tmp_path: Path) -> None:
     signs = "".join(map(chr, (*range(0x20, 0x500), *range(0x2010, 0x2040), *range(0x2190, 0x2200))))
-    rows = [[escape(signs[i : i + 30]), escape("x")] for i in range(0, len(signs), 30)]
+    rows = [[escape_latex(signs[i : i + 30]), escape_latex("x")] for i in range(0, len(signs), 30)]
     compiled(tmp_path, tabular(["a", "b"], rows, "lr"))
 
 
@@ -120,9 +120,9 @@ def test_tables_compile_and_stay_on_the_page(
     failed = {("a_b & 100% #1 \\input{x}", "all } failed", 0): "100% \\bad_ {"}
     make_run(tmp_path / "run", made, missing=missing, failed=failed)
     results = read([tmp_path / "run"])
-    choices = (Choice(), Choice(by="metric"), Choice(transpose=True))
+    choices = (TableOptions(), TableOptions(by="metric"), TableOptions(transpose=True))
     tables = [table for choice in choices for table in make_tables(results, choice)]
-    body = as_macros(tables) + as_latex(tables, label="tab:a_b}")
+    body = latex_macros(tables) + table_latex(tables, label="tab:a_b}")
     log = compiled(tmp_path, body)
     assert "Overfull" not in log
     assert "multiply defined" not in log
@@ -131,15 +131,15 @@ def test_tables_compile_and_stay_on_the_page(
 @needs_pdflatex
 def test_the_papers_tables_compile(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(("kd", "gauss"), 2, "svhn"))
-    tables = paper_tables(read([tmp_path / "run"]))
-    assert "Overfull" not in compiled(tmp_path, as_macros(tables) + as_latex(tables))
+    tables = published_tables(read([tmp_path / "run"]))
+    assert "Overfull" not in compiled(tmp_path, latex_macros(tables) + table_latex(tables))
 
 
 def test_macros_are_legal_and_differ(make_run: Callable[..., Run], tmp_path: Path) -> None:
     labels = ("a b", "a-b", "a_b", "A B", "ab", "hydra+ 20", "hydra 20", "中", "{}", "1", "one")
     make_run(tmp_path / "run", figures(labels, 3))
-    tables = make_tables(read([tmp_path / "run"]), Choice(metrics=("nll",)))
-    text = as_macros(tables)
+    tables = make_tables(read([tmp_path / "run"]), TableOptions(metrics=("nll",)))
+    text = latex_macros(tables)
     names = re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}", text, re.M)
     assert len(names) == len(text.splitlines()) == 2 * len(labels) == len(set(names))
     assert r"\newcommand{\resDHydraPlusTwoZeroNll}{0.451 $\pm$ 0.001}" in text
@@ -148,5 +148,7 @@ def test_macros_are_legal_and_differ(make_run: Callable[..., Run], tmp_path: Pat
 
 def test_the_same_bytes_twice(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(HOSTILE, 3))
-    first, second = (as_latex(make_tables(read([tmp_path / "run"]), Choice())) for _ in range(2))
+    first, second = (
+        table_latex(make_tables(read([tmp_path / "run"]), TableOptions())) for _ in range(2)
+    )
     assert first == second and first.isascii()

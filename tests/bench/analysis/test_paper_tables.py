@@ -13,14 +13,19 @@ import pytest
 from scipy import stats
 from tests.simulation.daggers import daggers
 
+from distillation_bench.bench.analysis.markup.text_tables import terminal_width
 from distillation_bench.bench.analysis.metric_formats import metric_format
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables.entries import Choice, Entry, Table
-from distillation_bench.bench.analysis.tables.footnotes import notes
-from distillation_bench.bench.analysis.tables.formats import as_csv, as_markdown, as_text
-from distillation_bench.bench.analysis.tables.paper_tables import make_tables
-from distillation_bench.bench.analysis.tables.published import PUBLISHED, paper_tables
-from distillation_bench.bench.analysis.tables.text_tables import terminal_width
+from distillation_bench.bench.analysis.tables.published_values import PUBLISHED, published_tables
+from distillation_bench.bench.analysis.tables.table_builder import make_tables
+from distillation_bench.bench.analysis.tables.table_csv import table_csv
+from distillation_bench.bench.analysis.tables.table_model import (
+    PaperTable,
+    TableEntry,
+    TableOptions,
+)
+from distillation_bench.bench.analysis.tables.table_notes import table_notes
+from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
 from distillation_bench.bench.cli.main import main
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.run_folder import Run
@@ -38,13 +43,13 @@ def of(metric: str, **labels: list[float]) -> dict[CellKey, dict[str, float]]:
     }
 
 
-def entries(table: Table) -> dict[str, Entry]:
+def entries(table: PaperTable) -> dict[str, TableEntry]:
     """Of a table with one column, by label."""
     return {name: row[0] for name, row in table.rows}
 
 
-def said(table: Table) -> str:
-    return " ".join(notes(table, ("Bold", "underlined")))
+def said(table: PaperTable) -> str:
+    return " ".join(table_notes(table, ("Bold", "underlined")))
 
 
 def test_units_are_those_of_papers(results_of: Callable[..., Results]) -> None:
@@ -54,16 +59,16 @@ def test_units_are_those_of_papers(results_of: Callable[..., Results]) -> None:
             for s, a in enumerate((0.9, 0.8))
         }
     )
-    (table,) = make_tables(results, Choice())
+    (table,) = make_tables(results, TableOptions())
     error, ece, nll = table.rows[0][1]
     assert table.columns == ("Error [%] ↓", "ECE [%] ↓", "NLL [nats] ↓")
     assert error.summary and error.summary.mean == pytest.approx(15)
     assert error.summary.deviation == pytest.approx(stdev([10, 20]))
-    assert ece.quantity.text(ece.summary.mean if ece.summary else 0) == "1.23"
+    assert ece.format.text(ece.summary.mean if ece.summary else 0) == "1.23"
     assert nll.summary and nll.summary.mean == 0.5
-    (raw,) = make_tables(results, Choice(raw=True, digits=2))
+    (raw,) = make_tables(results, TableOptions(raw=True, digits=2))
     assert raw.columns == ("Accuracy ↑", "ECE ↓", "NLL [nats] ↓")
-    assert "0.85 ± 0.07" in as_text([raw])
+    assert "0.85 ± 0.07" in table_text([raw])
 
 
 def test_sizes_follow_the_largest(results_of: Callable[..., Results]) -> None:
@@ -71,13 +76,13 @@ def test_sizes_follow_the_largest(results_of: Callable[..., Results]) -> None:
     metric = results.metric("flops")
     assert metric_format(metric, [2_500_000.0, 900.0]).header == "FLOPs [M]"
     assert metric_format(metric, [0.0]).header == "FLOPs"
-    (table,) = make_tables(results, Choice(metrics=("flops",)))
-    assert "2.50" in as_text([table]) and not any(e.mark for e in table.entries)
+    (table,) = make_tables(results, TableOptions(metrics=("flops",)))
+    assert "2.50" in table_text([table]) and not any(e.mark for e in table.entries)
 
 
 def test_best_and_second_by_rounded_means(results_of: Callable[..., Results]) -> None:
     figures = of("nll", ensemble=[0.1], a=[0.5001], b=[0.5004], c=[0.6], d=[0.7])
-    found = entries(make_tables(results_of(figures), Choice())[0])
+    found = entries(make_tables(results_of(figures), TableOptions())[0])
     # a and b print alike: both best, and nobody is second.
     assert {label: entry.mark for label, entry in found.items()} == {
         "ensemble": "",
@@ -86,26 +91,28 @@ def test_best_and_second_by_rounded_means(results_of: Callable[..., Results]) ->
         "c": "",
         "d": "",
     }
-    finer = entries(make_tables(results_of(figures), Choice(digits=4))[0])
+    finer = entries(make_tables(results_of(figures), TableOptions(digits=4))[0])
     assert (finer["a"].mark, finer["b"].mark, finer["c"].mark) == ("best", "second", "")
 
 
 def test_higher_is_better_where_it_is(results_of: Callable[..., Results]) -> None:
     results = results_of(of("ood_auroc", a=[0.9], b=[0.8], c=[0.7]))
-    found = entries(make_tables(results, Choice())[0])
+    found = entries(make_tables(results, TableOptions())[0])
     assert (found["a"].mark, found["b"].mark) == ("best", "second")
 
 
 def test_one_method_wins_nothing(results_of: Callable[..., Results]) -> None:
-    (table,) = make_tables(results_of(of("nll", ensemble=[0.1, 0.2], kd=[0.3, 0.4])), Choice())
+    (table,) = make_tables(
+        results_of(of("nll", ensemble=[0.1, 0.2], kd=[0.3, 0.4])), TableOptions()
+    )
     assert not any(entry.mark for entry in table.entries)
     assert "Bold" not in said(table) and "cannot tell" not in said(table)
 
 
 def test_few_seeds_give_no_daggers_and_say_what_would(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=[0.1, 0.2, 0.3], b=[0.1, 0.2, 0.31], c=[0.5, 0.6, 0.7])
-    (table,) = make_tables(results_of(figures), Choice())
-    assert not any(entry.level for entry in table.entries)
+    (table,) = make_tables(results_of(figures), TableOptions())
+    assert not any(entry.indistinguishable for entry in table.entries)
     # Three pairs: 3 · 2^(1 − n) ≤ .05 from n = 7 on.
     assert "n = 3 cannot tell a student from the best: with 3 comparisons" in said(table)
     assert "needs 7 seeds" in said(table) and "†" not in said(table)
@@ -121,7 +128,7 @@ def test_daggers_are_holm_corrected_sign_flips(results_of: Callable[..., Results
         "b": [x + d for x, d in zip(BEST, NOISE, strict=True)],
         "c": [x + 0.2 for x in BEST],
     }
-    (table,) = make_tables(results_of(of("nll", **labels)), Choice())
+    (table,) = make_tables(results_of(of("nll", **labels)), TableOptions())
     p = {
         pair: stats.permutation_test(
             ([x - y for x, y in zip(*(labels[each] for each in pair), strict=True)],),
@@ -134,13 +141,13 @@ def test_daggers_are_holm_corrected_sign_flips(results_of: Callable[..., Results
     # All pairs are the family, though only those with the best a show.
     adjusted = dict(zip(p, multitest_holm([*p.values()]), strict=True))
     assert adjusted["ab"] > 0.05 >= adjusted["ac"]
-    assert {label: entry.level for label, entry in entries(table).items()} == {
+    assert {label: entry.indistinguishable for label, entry in entries(table).items()} == {
         "a": None,
         "b": True,
         "c": False,
     }
     assert "ranked and without †: told apart" in said(table) and "3 comparisons" in said(table)
-    assert "'†" in as_text([table]).replace(" ", "")
+    assert "'†" in table_text([table]).replace(" ", "")
 
 
 def multitest_holm(ps: list[float]) -> list[float]:
@@ -158,10 +165,10 @@ def test_the_best_is_of_the_same_figures_so_all_pairs_count(
     steps = {label: [i + 0.1 * seed for seed in range(7)] for i, label in enumerate("abcd")}
     assert 3 * 2**-6 <= 0.05 < 6 * 2**-6
     three = {label: steps[label] for label in "abc"}
-    (table,) = make_tables(results_of(of("nll", **three)), Choice())
-    assert table.verdicts[0].level == {"b": False, "c": False}
-    (table,) = make_tables(results_of(of("nll", **steps)), Choice())
-    assert table.verdicts[0].level == {} and "needs 8 seeds" in said(table)
+    (table,) = make_tables(results_of(of("nll", **three)), TableOptions())
+    assert table.tests[0].indistinguishable == {"b": False, "c": False}
+    (table,) = make_tables(results_of(of("nll", **steps)), TableOptions())
+    assert table.tests[0].indistinguishable == {} and "needs 8 seeds" in said(table)
 
 
 def test_daggers_hold_their_level_when_all_are_the_same() -> None:
@@ -175,12 +182,12 @@ def test_what_is_not_tested_is_named(results_of: Callable[..., Results]) -> None
     # As many seeds as the others, but only one of them is theirs: no test of one pair can tell.
     figures |= {("d", "far", seed): {"nll": 0.9} for seed in range(7, 15)}
     results = results_of(figures, failed={("d", "c", 7): "boom"})
-    (table,) = make_tables(results, Choice())
+    (table,) = make_tables(results, TableOptions())
     found = entries(table)
     assert (found["a"].mark, found["c"].mark) == ("best", "")
     # The weak pair takes nobody else's dagger, and gets none.
-    assert table.verdicts[0].n == {"b": 8, "far": 1} and table.verdicts[0].tells
-    assert found["far"].level is None and found["b"].level is False
+    assert table.tests[0].n == {"b": 8, "far": 1} and table.tests[0].have_power
+    assert found["far"].indistinguishable is None and found["b"].indistinguishable is False
     assert "Not tested, for too few seeds shared with the best: far." in said(table)
     assert "Neither ranked nor tested where a seed is missing or not finite: c." in said(table)
 
@@ -191,8 +198,8 @@ def test_only_figures_of_the_same_teacher_are_pairs(results_of: Callable[..., Re
     for (_, label, seed), cell in results.cells.items():
         if label == "b" and seed > 5:
             cell["measured"] = "another"  # type: ignore[index]
-    (table,) = make_tables(results, Choice())
-    assert table.verdicts[0].n == {"b": 6}
+    (table,) = make_tables(results, TableOptions())
+    assert table.tests[0].n == {"b": 6}
 
 
 def test_pairs_share_their_teacher(results_of: Callable[..., Results]) -> None:
@@ -210,14 +217,14 @@ def test_what_is_missing_is_shown_and_not_ranked(results_of: Callable[..., Resul
         missing=[("d", "c", 2), ("d", "f", 0)],
         skipped={("d", "g", 0): "not its task"},
     )
-    (table,) = make_tables(results, Choice())
+    (table,) = make_tables(results, TableOptions())
     found = entries(table)
     assert (found["a"].mark, found["b"].mark, found["c"].mark) == ("best", "second", "")
-    assert (found["e"].empty, found["f"].empty, found["g"].empty) == (
+    assert (found["e"].placeholder, found["f"].placeholder, found["g"].placeholder) == (
         *("failed", "missing", "skipped"),
     )
-    text = as_text([table])
-    assert "0.100 (1)" in text and "nan" in text and "(n) after a figure" in text
+    text = table_text([table])
+    assert "0.100 (1)" in text and "nan" in text and "(n) after a value" in text
     assert "c on d: 1 failed and 1 missing of 3: ValueError: no." in text
     assert "g on d: 1 skipped of 1: not its task." in text
 
@@ -232,18 +239,18 @@ def test_layouts_hold_the_same_figures(results_of: Callable[..., Results]) -> No
         }
     )
     seen = []
-    for choice in (Choice(), Choice(by="metric"), Choice(transpose=True)):
+    for choice in (TableOptions(), TableOptions(by="metric"), TableOptions(transpose=True)):
         tables = make_tables(results, choice)
         assert len(tables) == 2
         seen.append(
             sorted(
-                (e.dataset, e.label, str(e.quantity.metric), e.summary.mean if e.summary else 0)
+                (e.dataset, e.label, str(e.format.metric), e.summary.mean if e.summary else 0)
                 for table in tables
                 for e in table.entries
             )
         )
     assert seen[0] == seen[1] == seen[2]
-    turned = make_tables(results, Choice(transpose=True))[0]
+    turned = make_tables(results, TableOptions(transpose=True))[0]
     assert turned.corner == "metric" and turned.columns == ("kd", "gauss")
 
 
@@ -251,18 +258,20 @@ def test_choices(results_of: Callable[..., Results]) -> None:
     results = results_of(
         of("nll", a=[0.3], b=[0.1], c=[0.2]) | {("r", "a", 0): {"rmse": 1.0}},
     )
-    choice = Choice(datasets=("d",), labels=("c", "a"), metrics=("nll",))
+    choice = TableOptions(datasets=("d",), labels=("c", "a"), metrics=("nll",))
     assert [name for name, _ in make_tables(results, choice)[0].rows] == ["c", "a"]
-    by_value = make_tables(results, Choice(datasets=("d",), sort="nll"))[0]
+    by_value = make_tables(results, TableOptions(datasets=("d",), sort="nll"))[0]
     assert [name for name, _ in by_value.rows] == ["b", "c", "a"]
-    assert "Methods by their mean in nll." in said(make_tables(results, Choice(sort="nll"))[0])
+    assert "Methods by their mean in nll." in said(
+        make_tables(results, TableOptions(sort="nll"))[0]
+    )
     # A dataset without the metric has no table.
-    assert [t.name for t in make_tables(results, Choice(metrics=("nll",)))] == ["d"]
+    assert [t.name for t in make_tables(results, TableOptions(metrics=("nll",)))] == ["d"]
 
 
 def test_what_is_incomplete_is_sorted_last(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=[0.3, 0.4], b=[0.1], c=[0.2, 0.3], e=[0.1, math.nan])
-    table = make_tables(results_of(figures, missing=[("d", "b", 1)]), Choice(sort="nll"))[0]
+    table = make_tables(results_of(figures, missing=[("d", "b", 1)]), TableOptions(sort="nll"))[0]
     assert [name for name, _ in table.rows] == ["c", "a", "b", "e"]
     assert "last, where a seed is missing or not finite: b, e." in said(table)
 
@@ -270,7 +279,7 @@ def test_what_is_incomplete_is_sorted_last(results_of: Callable[..., Results]) -
 def test_a_method_stands_for_its_variants(results_of: Callable[..., Results]) -> None:
     labels = {"h5": "hydra", "h9": "hydra", "kd": "kd"}
     results = results_of(of("nll", h5=[0.1], h9=[0.2], kd=[0.3]), methods=labels)
-    table = make_tables(results, Choice(labels=("kd", "hydra")))[0]
+    table = make_tables(results, TableOptions(labels=("kd", "hydra")))[0]
     assert [name for name, _ in table.rows] == ["kd", "h5", "h9"]
 
 
@@ -282,7 +291,7 @@ def test_a_terminal_is_not_too_narrow(results_of: Callable[..., Results], width:
         for label in ("kd", "hydra+[heads=20]")
         for seed in range(3)
     }
-    text = as_text(make_tables(results_of(figures), Choice()), width)
+    text = table_text(make_tables(results_of(figures), TableOptions()), width)
     assert max(map(len, text.splitlines())) <= width
     # All columns are there, each block with the names of its rows.
     for part in ("Error", "NLL", "ECE", "Brier", "AUROC", "KL", "TV epistemic ↓"):
@@ -301,17 +310,20 @@ def test_without_a_terminal_lines_have_100_characters(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (Choice(metrics=("error",)), "error: give accuracy"),
-        (Choice(metrics=("nil",)), "nil: unknown metric; did you mean 'nll'"),
-        (Choice(metrics=("accuracy",)), r"accuracy: no cell has this figure \(a metric of class"),
-        (Choice(metrics=("nll",), labels=("b",)), "nll: no cell of b has this figure"),
-        (Choice(labels=("kdd",)), "--method kdd: not in these runs; did you mean 'kd'"),
-        (Choice(datasets=("x",)), "--dataset x: not in these runs"),
-        (Choice(labels=("b",)), "b: no cell has a headline figure"),
+        (TableOptions(metrics=("error",)), "error: give accuracy"),
+        (TableOptions(metrics=("nil",)), "nil: unknown metric; did you mean 'nll'"),
+        (
+            TableOptions(metrics=("accuracy",)),
+            r"accuracy: no cell has this value \(a metric of class",
+        ),
+        (TableOptions(metrics=("nll",), labels=("b",)), "nll: no cell of b has this value"),
+        (TableOptions(labels=("kdd",)), "--method kdd: not in these runs; did you mean 'kd'"),
+        (TableOptions(datasets=("x",)), "--dataset x: not in these runs"),
+        (TableOptions(labels=("b",)), "b: no cell has a headline value"),
     ],
 )
 def test_mistakes_are_one_line(
-    results_of: Callable[..., Results], choice: Choice, message: str
+    results_of: Callable[..., Results], choice: TableOptions, message: str
 ) -> None:
     results = results_of(of("nll", kd=[0.1]), failed={("d", "b", 0): "boom"})
     with pytest.raises(UsageError, match=message) as error:
@@ -322,7 +334,9 @@ def test_mistakes_are_one_line(
 def test_csv_is_tidy_and_unrounded(results_of: Callable[..., Results]) -> None:
     values = [0.123456789, 0.2, 0.3]
     results = results_of(of("nll", a=values), failed={("d", "b", 0): "x"})
-    rows = list(csv.DictReader(io.StringIO(as_csv(make_tables(results, Choice()), results))))
+    rows = list(
+        csv.DictReader(io.StringIO(table_csv(make_tables(results, TableOptions()), results)))
+    )
     assert [row["label"] for row in rows] == ["a", "b"]
     assert float(rows[0]["mean"]) == fmean(values)
     assert float(rows[0]["deviation"]) == stdev(values)
@@ -333,13 +347,13 @@ def test_csv_is_tidy_and_unrounded(results_of: Callable[..., Results]) -> None:
 
 def test_markdown_escapes_names(results_of: Callable[..., Results]) -> None:
     label = "a|b_*<script>\n[x](y)"
-    text = as_markdown(make_tables(results_of(of("nll", **{label: [0.5]})), Choice()))
+    text = table_markdown(make_tables(results_of(of("nll", **{label: [0.5]})), TableOptions()))
     assert r"a\|b\_\*\<script\> \[x\](y)" in text
     assert "<script>" not in text.replace(r"\<", "")
 
 
 def test_a_terminal_gets_no_control_signs(results_of: Callable[..., Results]) -> None:
-    text = as_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]})), Choice()))
+    text = table_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]})), TableOptions()))
     assert "\x1b" not in text and "\b" not in text
 
 
@@ -377,9 +391,9 @@ def test_the_published_figures_are_whole() -> None:
     assert all(row["source"].startswith("arXiv 2205.09526") for row in rows)
     main = [row for row in rows if row["set"] == "test"]
     assert len(main) == 2 * 8 * 4 and len(rows) - len(main) == 8 * 4
-    figure = {(r["dataset"], r["model"], r["figure"]): (r["mean"], r["deviation"]) for r in main}
-    assert figure["cifar10", "Hydra+-20", "ece"] == ("3.74", "0.10")
-    assert figure["svhn", "Ensemble-20", "error"] == ("7.20", "0.05")
+    value = {(r["dataset"], r["model"], r["metric"]): (r["mean"], r["deviation"]) for r in main}
+    assert value["cifar10", "Hydra+-20", "ece"] == ("3.74", "0.10")
+    assert value["svhn", "Ensemble-20", "error"] == ("7.20", "0.05")
 
 
 def test_an_ece_with_other_bins_does_not_stand_in(results_of: Callable[..., Results]) -> None:
@@ -388,7 +402,7 @@ def test_an_ece_with_other_bins_does_not_stand_in(results_of: Callable[..., Resu
         {("cifar10", "endd", 0): recorded, ("cifar10", "endd", 1): {"ece": 0.07}}
         | {("cifar10", "kd", 0): {"ece": 0.07}, ("spiral", "endd", 0): {"ece": 0.07}}
     )
-    table, shift = paper_tables(results)
+    table, shift = published_tables(results)
     entry = next(e for e in dict(table.rows)["here: endd"] if e.dataset == "cifar10" and e.summary)
     assert entry.summary and (entry.summary.mean, entry.n) == (5.0, 1)
     assert "ECE with 10 bins is not recorded in 2 of 3 cells" in said(table)
@@ -408,12 +422,12 @@ def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -
         },
         recipe={"members": 5, "epochs": 200},
     )
-    table, shift = paper_tables(results)
+    table, shift = published_tables(results)
     names = [name for name, _ in table.rows]
     assert len(table.columns) == 8 and len(names) == 8 + 2
     assert names[names.index("Hydra+-20") + 1] == "here: twenty" and "here: three" not in names
     ours = dict(table.rows)["here: twenty"]
-    shown = [e.quantity.text(e.summary.mean) if e.summary else e.empty for e in ours]
+    shown = [e.format.text(e.summary.mean) if e.summary else e.placeholder for e in ours]
     # 2 GFLOPs are 1 G multiply-accumulates.
     assert shown == ["–", "–", "–", "–", "10.00", "5.00", "1.00", "3.00"]
     text = said(table)

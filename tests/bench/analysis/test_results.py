@@ -56,7 +56,7 @@ def test_a_selector_finds_its_figure(
     ("text", "said"),
     [
         *(("nl", "did you mean 'nll'"), ("nll@rotation/x", "'x'"), ("nll@nowhere", "no cell")),
-        ("nll@rotatoin/3", "no cell has this figure; did you mean 'nll@rotation/3'"),
+        ("nll@rotatoin/3", "no cell has this value; did you mean 'nll@rotation/3'"),
         *(("rmse", "no cell"), ("nll:total", "no cell"), ("", "unknown metric")),
     ],
 )

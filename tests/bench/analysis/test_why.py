@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from distillation_bench.bench.analysis.why import sparkline
-from distillation_bench.bench.analysis.why import why as explain
+from distillation_bench.bench.analysis.one_cell.description import describe_cell
+from distillation_bench.bench.analysis.one_cell.sparklines import sparkline
 from distillation_bench.bench.cli.rerun_command import rerun_command
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -37,7 +37,7 @@ HISTORY = [
 
 def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
     """As the command says it."""
-    return explain(arguments, cache, rerun_command, width)
+    return describe_cell(arguments, cache, rerun_command, width)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.unchecked import unchecked
 
 from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.report import build
+from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]
@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 
 def page_of(*runs: Run, mixed: bool = False) -> Page:
-    return Page(build(read([run.folder for run in runs], mixed), with_figures=False))
+    return Page(build_report(read([run.folder for run in runs], mixed), with_figures=False))
 
 
 def hostile_run(make_run: MakeRun, folder: Path) -> Run:
@@ -172,7 +172,7 @@ def test_versions_are_counted_and_the_command_is_there(make_run: MakeRun, tmp_pa
 
 def test_the_same_run_gives_the_same_bytes(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", PROMPT)
-    once, again = (build(read([run.folder])) for _ in range(2))
+    once, again = (build_report(read([run.folder])) for _ in range(2))
     assert once == again
     assert "2026-01-01 00:00" in once, "the time of the newest record"
 
