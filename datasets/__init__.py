@@ -1,4 +1,14 @@
-"""Datasets by name. Importing this package loads neither torch nor any reader of data."""
+"""Datasets by name. Importing this package imports neither torch nor torchvision.
+
+Everything that a dataset needs can be imported from here:
+
+    Dataset, register       the base class of a dataset, and the decorator that adds one
+    DatasetArrays, Split    what `Dataset.load` returns, and one split of it
+    Stream                  a named random stream, from which `load` draws
+    Task, OODGroup          types of the attributes `task` and `ood_groups`
+    BadData, UnknownDataset errors about files, and about names
+    DATASETS, get, names    all datasets by name, one of them, and their names
+"""
 
 from __future__ import annotations
 
@@ -39,33 +49,36 @@ __all__ = [
 ]
 
 DATASETS: dict[str, type[Dataset]] = {}
+"""All datasets by name, in the order of registration."""
 
-D = TypeVar("D", bound=type[Dataset])
+AnyDataset = TypeVar("AnyDataset", bound=type[Dataset])
 
 
-def register(cls: D) -> D:
-    """Make a dataset known by its name; usable as a decorator.
+def register(cls: AnyDataset) -> AnyDataset:
+    """Add a dataset to the registry; usable as a decorator.
 
-    A class that is defined again (a module reloaded) replaces itself; any other class of a name
-    that is taken is refused with a ValueError, as is a name that can't be printed.
+    A class that is defined again, because its module was reloaded, replaces itself.
+
+    Raises:
+        ValueError: another class has the name, or the name is empty or not printable.
     """
     if not cls.name or not cls.name.isprintable():
         raise ValueError(f"dataset {cls.name!r}: a name can be printed")
-    known = DATASETS.get(cls.name)
-    if known is not None and _origin(known) != _origin(cls):
+    registered = DATASETS.get(cls.name)
+    if registered is not None and _origin(registered) != _origin(cls):
         raise ValueError(
-            f"dataset name {cls.name!r} of {_origin(cls)} is taken by {_origin(known)}"
+            f"dataset name {cls.name!r} of {_origin(cls)} is taken by {_origin(registered)}"
         )
     DATASETS[cls.name] = cls
     return cls
 
 
 def get(name: str) -> type[Dataset]:
-    """The dataset class of this name, or of a spec folder:PATH[size=32,colour=rgb].
+    """Return the dataset class of a name, or of a spec folder:PATH[size=32,colour=rgb].
 
     Raises:
-        UnknownDataset: there is none; the message gives the nearest name, or says what of the spec
-            is wrong.
+        UnknownDataset: there is no such dataset or folder, or the spec is wrong; the message gives
+            the nearest name or the reason.
         BadData: the folder's layout is wrong.
     """
     if name.startswith("folder:"):
@@ -78,7 +91,7 @@ def get(name: str) -> type[Dataset]:
 
 
 def names() -> tuple[str, ...]:
-    """All names, built-in datasets first, in order of registration."""
+    """Return all names in the order of registration, built-in datasets first."""
     return tuple(DATASETS)
 
 

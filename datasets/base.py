@@ -1,7 +1,8 @@
-"""What a dataset is: the contract that every source of data, built in or plugged in, fulfils.
+"""The contract of a dataset, for built-in datasets and for plugins.
 
-A dataset describes itself in class attributes, so that listing it costs nothing, and makes its
-arrays in ``load``. Heavy libraries (torch, torchvision, scikit-learn) are imported inside methods.
+A dataset describes itself in class attributes, so that listings need not load it, and makes its
+arrays in `load`. Large libraries (torch, torchvision, scikit-learn) are imported inside methods.
+See `datasets/sine.py` for a short example.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 
 Task = Literal["classification", "regression"]
 OODGroup = Literal["near", "far"]
+"""How far an OOD set is from the training distribution."""
 
 Stream = Callable[[str], np.random.Generator]
-"""A named random stream: the same name gives the same numbers for one data seed.
+"""A function from a name to a random stream, whose numbers depend on the name and the data seed.
 
-Every call starts the stream anew, so ask for each name once, and give each purpose its own name
-(``"train"``, ``"test"``, ``"ood/plane"``): then adding a set never moves the others.
+Every call starts the stream anew, so call it once for each name. Use a separate name for each
+purpose, such as "train", "test" and "ood/plane": then a new set does not change the others.
 """
 
 _RECIPE = frozenset(
@@ -31,11 +33,11 @@ _NETWORK = frozenset(("family",))
 
 
 class BadData(Exception):
-    """Data that can't be used: one line that names the file or folder."""
+    """Data that can't be used; the message is one line and names the file or folder."""
 
 
 class UnknownDataset(KeyError):
-    """No dataset has this name; the message gives the nearest right one and the list."""
+    """No dataset has this name; the message gives the nearest name and the list."""
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the quoted repr of its message
@@ -43,10 +45,11 @@ class UnknownDataset(KeyError):
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs and targets, row by row; both arrays C-contiguous.
+    """Inputs and targets of N examples; both arrays are C-contiguous.
 
-    x: [N, *shape] float32, or uint8 [N, C, H, W] for images.
-    y: [N] int64 class indices, or [N] float32 targets.
+    Attributes:
+        x: inputs [N, *shape], float32; uint8 [N, C, H, W] for images.
+        y: classes [N], int64, or targets [N], float32.
     """
 
     x: np.ndarray
@@ -66,13 +69,16 @@ class Split:
 class DatasetArrays:
     """All arrays of a dataset for one data seed.
 
-    shifted: (shift, severity 1..5) -> the test split with its inputs shifted, rows in test order.
-        Of images the engine makes them, from ``Dataset.shifts``: leave it empty.
-    ood: set name -> inputs [N, *shape] from outside the training distribution. Of images the engine
-        loads them (``datasets.ood_sets``): leave it empty.
-    canvas: what a figure draws (a grid of the plane, a noiseless curve), or None.
-    mean, std: of each channel of images in [0, 1], by which the engine normalises; else None.
-    remarks: lines on what a user should know of the data, found while it was read.
+    Attributes:
+        train, validation, test: the splits.
+        shifted: the test split with shifted inputs, in the same order, by (shift, severity 1..5).
+            Empty for images, which are shifted when the data is prepared, as `Dataset.shifts` says.
+        ood: inputs [N, *shape] from outside the training distribution, by name of the set. Empty
+            for images, whose OOD sets `datasets.ood_sets` loads.
+        canvas: points at which figures show predictions (a grid of the plane, a noiseless curve),
+            or None.
+        mean, std: of each channel of images, as values in [0, 1], for normalisation; else None.
+        remarks: lines about the data that a user should know, found while it was read.
     """
 
     train: Split
@@ -87,29 +93,29 @@ class DatasetArrays:
 
 
 class Dataset(ABC):
-    """A source of data. Fill in every attribute below and write ``load``.
+    """A source of data. A subclass defines every attribute below, and `load`.
 
-    name: as on the command line.
-    summary: one line for listings.
-    source: the paper or the origin of the data.
-    task: "classification" or "regression".
-    shape: of one input; three sides, [C, H, W], make it a dataset of uint8 images.
-    outputs: number of classes, or 2 for regression (mean and log variance).
-    examples: number of training examples, for estimates before anything is loaded.
-    network: "family", and the parts of a teacher "member" and of a student's "core" and "head",
-        e.g. {"family": "mlp", "member": [50, 50], "core": [50], "head": [50]}; a part that is left
-        out is the family's default.
-    recipe: training defaults: "epochs", "batch_size", "learning_rate", "weight_decay" (of the
-        teacher), "student_weight_decay" (both w in w/2 * ||parameters||^2) and "clip" (the
-        largest norm of the gradient).
-    defaults: values for the method parameters of these names, e.g. "temperature", "a", "b".
-    ood_groups: OOD set name -> "near" or "far" from the training distribution; of images, what
-        ``datasets.ood_sets`` knows by name.
-    shifts: names of the shifts of the test set, in order.
-    classes: their names, where they have any; else they are called by their numbers.
-
-    Derived:
-    images: whether inputs are images.
+    Attributes:
+        name: on the command line and in tables.
+        summary: one line for listings.
+        source: the paper or the origin of the data.
+        task: "classification" or "regression".
+        shape: of one input; with three dimensions, [C, H, W], inputs are uint8 images.
+        outputs: number of classes, or 2 for regression (mean and log variance).
+        examples: number of training examples, for estimates before the data is loaded.
+        network: the "family", and its options for a "member" of the teacher and for a student's
+            "core" and "head", as in {"family": "mlp", "member": [50, 50], "core": [50],
+            "head": [50]}; what is left out has the default of the family.
+        recipe: defaults of the training: "epochs", "batch_size", "learning_rate", "weight_decay"
+            (of the teacher), "student_weight_decay" (both w in w/2 * ||parameters||^2) and "clip"
+            (the largest norm of the gradient).
+        defaults: of method parameters with these names, such as "temperature", "a" and "b".
+        ood_groups: "near" or "far" by name of the OOD set; for images, names that
+            `datasets.ood_sets` can load.
+        shifts: names of the shifts of the test set, in order.
+        classes: names of the classes; empty if they have none.
+        images: whether inputs are images; set by this class.
+        root: the folder that holds the files of datasets.
     """
 
     name: ClassVar[str]
@@ -128,7 +134,14 @@ class Dataset(ABC):
     classes: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls, *, unfinished: bool = False, **kwargs: Any) -> None:
-        """Check the attributes, unless the class is an unfinished one for others to fill in."""
+        """Check the attributes of a subclass.
+
+        Args:
+            unfinished: whether the class is a base class, whose attributes are not complete.
+
+        Raises:
+            TypeError: an attribute is missing or has a wrong value.
+        """
         super().__init_subclass__(**kwargs)
         if unfinished:
             return
@@ -138,51 +151,61 @@ class Dataset(ABC):
         cls.images = len(cls.shape) == 3
 
     def __init__(self, root: Path | None = None) -> None:
-        """root: the folder that files of datasets lie in; the current one by default."""
+        """Make a dataset whose files are in a folder.
+
+        Args:
+            root: the folder that holds the files of datasets; by default the current one.
+        """
         self.root = Path() if root is None else root
 
     def missing(self) -> str:
-        """Which file is not there and where it was looked for, in a line; empty if all are."""
+        """Return a line that names a missing file and its folder; empty if no file is missing."""
         return ""
 
     def download(self) -> None:
-        """Fetch what is missing into the root.
+        """Download missing files into the root.
 
         Raises:
-            BadData: it could not be fetched.
+            BadData: the download failed, or there is no source to download from.
         """
         raise BadData(f"{self.name}: there is nowhere to fetch it from")
 
     def identity(self) -> Any:
-        """A plain value that tells two contents of one name apart; None if the name does."""
+        """Return a plain value that differs if the data differs; None if the name identifies it.
+
+        A folder of images, for example, returns a digest of its files.
+        """
         return None
 
-    def check(self) -> None:  # noqa: B027, most have nothing to look at
-        """Look for faults of the files, as far as that takes no time.
+    def check(self) -> None:  # noqa: B027, most datasets have nothing to check
+        """Check the files, as far as that is quick.
 
         Raises:
-            BadData: files that can't be used, all of them at once.
+            BadData: some files can't be used; the message names all of them.
         """
 
     def remarks(self) -> list[str]:
-        """Lines on what a user should know of the data, seen without reading it."""
+        """Return lines about the data that a user should know, found without reading it."""
         return []
 
     @abstractmethod
     def load(self, stream: Stream) -> DatasetArrays:
-        """Make the arrays; the same stream gives the same bits.
+        """Return all arrays; they depend on the streams alone, to the bit.
+
+        Args:
+            stream: returns the random stream of a name.
 
         Raises:
             BadData: a file is broken.
         """
 
     def test_inputs(self, stream: Stream) -> np.ndarray:
-        """The inputs of the test split alone, whatever is cheapest to read."""
+        """Return the inputs of the test split; override it if they can be read without the rest."""
         return self.load(stream).test.x
 
 
 def _problem(cls: type[Dataset]) -> str | None:
-    """What a plugin's author forgot or mistook, in one line; None if nothing."""
+    """Return what is wrong with the attributes of a class, in one line; None if nothing is."""
     missing = [attribute for attribute in Dataset.__annotations__ if not hasattr(cls, attribute)]
     if cls.load is Dataset.load:
         missing.append("load()")

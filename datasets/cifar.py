@@ -24,8 +24,8 @@ from distillation_bench.datasets.image_files.torchvision_import import (
 class CIFAR10(ImageDataset):
     """60,000 photographs of 10 kinds: 45,000 train, 5,000 validate, 10,000 test.
 
-    The files are pickles, which could run code: torchvision opens them only after it has compared
-    the checksum of every one with its own list.
+    The files are pickles, which could run code. They are opened only if the checksum of every file
+    is the one that torchvision lists.
     """
 
     name = "cifar10"
@@ -59,12 +59,12 @@ class CIFAR10(ImageDataset):
     mean = (0.4914, 0.4822, 0.4465)
     std = (0.2023, 0.1994, 0.2010)
 
-    def read(self, part: SplitName) -> Split:
-        return _read(self, getattr(torchvision_datasets(), self.torchvision), part)
+    def read(self, split: SplitName) -> Split:
+        return _read(self, getattr(torchvision_datasets(), self.torchvision), split)
 
 
 class CIFAR100(CIFAR10):
-    """60,000 photographs of 100 kinds (the fine classes), split like CIFAR-10; its recipe too."""
+    """60,000 photographs of 100 kinds, the fine classes; splits and recipe are as for CIFAR-10."""
 
     name = "cifar100"
     summary = "photographs of 100 kinds, 32x32 in colour, 45,000 training images"
@@ -82,13 +82,13 @@ class CIFAR100(CIFAR10):
     std = (0.2673, 0.2564, 0.2762)
 
 
-def _read(dataset: CIFAR10, reader: Any, part: SplitName) -> Split:
-    """A part through torchvision's class, which unpickles nothing whose checksum is not right."""
+def _read(dataset: CIFAR10, reader: Any, split: SplitName) -> Split:
+    """Read a split with a class of torchvision, after the checksums of all files were compared."""
     folder = dataset.root / reader.base_folder
     meta = (reader.meta["filename"], reader.meta["md5"])
     for name, checksum in (*reader.train_list, *reader.test_list, meta):
         check_original(folder / name, checksum)
     with reading(folder, "whole"):
-        source = reader(dataset.root, train=part == "train")
+        source = reader(dataset.root, train=split == "train")
         x, y = source.data.transpose(0, 3, 1, 2), np.array(source.targets)
     return labelled(x, y, type(dataset), folder)

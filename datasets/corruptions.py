@@ -1,7 +1,7 @@
-"""CIFAR-10-C and CIFAR-100-C: the test set under corruptions, from a folder of .npy files.
+"""CIFAR-10-C and CIFAR-100-C: corrupted test sets, read from a folder of .npy files.
 
-Hendrycks & Dietterich 2019, arXiv 1903.12261. Every NAME.npy is [5 N, 32, 32, 3] uint8: the N test
-images at severity 1, then at 2, to 5. labels.npy is the test set's labels, five times.
+Hendrycks & Dietterich 2019 (arXiv 1903.12261). Each NAME.npy is [5 N, 32, 32, 3] uint8: the N test
+images at severity 1, then at severity 2, up to 5. labels.npy has the test labels five times.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ LABELS = "labels.npy"
 
 
 def corruption_names(folder: Path, dataset: type[Dataset]) -> dict[str, Path]:
-    """Corruption -> its file, by name: gaussian_noise.npy is "c-gaussian-noise".
+    """Return the file of each corruption; gaussian_noise.npy is "c-gaussian-noise".
 
-    The c- keeps CIFAR-10-C's brightness apart from this suite's.
+    The prefix c- distinguishes the brightness of CIFAR-10-C from the shift of that name.
 
     Raises:
-        BadData: there are none, no labels, or the dataset's images are of another shape.
+        BadData: there are no corruptions or no labels, or the dataset's images are not 3x32x32.
     """
     if dataset.shape != CORRUPTED_SHAPE:
         raise BadData(f"{folder}: corrupted images are 3x32x32, those of {dataset.name} are not")
@@ -40,7 +40,7 @@ def corruption_names(folder: Path, dataset: type[Dataset]) -> dict[str, Path]:
 
 
 def corruptions_identity(folder: Path, dataset: type[Dataset]) -> Any:
-    """A plain value that tells two contents of a folder apart.
+    """Return a plain value that differs if the files of the folder differ.
 
     Raises:
         BadData: as `corruption_names`.
@@ -52,33 +52,34 @@ def corruptions_identity(folder: Path, dataset: type[Dataset]) -> Any:
 def corrupted(
     folder: Path, dataset: type[Dataset], labels: np.ndarray, rows: np.ndarray | None = None
 ) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
-    """(corruption, severity 1..5), images [N, 3, 32, 32] uint8 in the order of the test set.
+    """Yield (corruption, severity 1..5) and the images [N, 3, 32, 32] uint8, in test order.
 
     Args:
         folder: of the .npy files.
         dataset: whose test set was corrupted.
-        labels: of the whole test set, [N].
-        rows: of the test set that are wanted; all by default.
+        labels: of the whole test set [N].
+        rows: of the test set; all by default.
 
     Raises:
-        BadData: a file is broken or not of this test set.
+        BadData: a file is broken, or does not belong to this test set.
     """
     names = corruption_names(folder, dataset)
-    given = _array(folder / LABELS)
-    if not np.array_equal(given, np.tile(labels, SEVERITIES)):
+    stored_labels = _array(folder / LABELS)
+    if not np.array_equal(stored_labels, np.tile(labels, SEVERITIES)):
         raise BadData(f"{folder / LABELS}: not the labels of {dataset.name}'s test set, five times")
-    chosen = np.arange(len(labels)) if rows is None else rows
+    selected = np.arange(len(labels)) if rows is None else rows
     for name, file in names.items():
         images = _array(file)
         expected = (SEVERITIES * len(labels), 32, 32, 3)
         if images.dtype != np.uint8 or images.shape != expected:
             raise BadData(f"{file}: {images.dtype} {images.shape}, not uint8 {expected}")
         for severity in range(1, SEVERITIES + 1):
-            taken = images[(severity - 1) * len(labels) + chosen]
-            yield (name, severity), np.ascontiguousarray(taken.transpose(0, 3, 1, 2))
+            at_severity = images[(severity - 1) * len(labels) + selected]
+            yield (name, severity), np.ascontiguousarray(at_severity.transpose(0, 3, 1, 2))
 
 
 def _array(file: Path) -> np.ndarray:
+    """Map a .npy file into memory; BadData if it is broken."""
     try:
         array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Real handwritten digits, 8 x 8 pixels, that scikit-learn carries: images without a download."""
+"""Handwritten digits of 8 x 8 pixels, which scikit-learn includes: real data without a download."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ if TYPE_CHECKING:
     import torch
 
 SIDE = 8
-WHITE = 16  # the largest pixel value of the source
-TRAIN, TRAIN_AND_VALIDATION = 0.5, 0.6  # where a class is cut: 50 % train, 10 % validation
+WHITE = 16
+"""The largest pixel value of the source."""
+TRAIN, TRAIN_AND_VALIDATION = 0.5, 0.6
+"""Where each class is cut: 50 % train, 10 % validate, 40 % test."""
 PATCHES_PER_PHOTOGRAPH = 500
 LEVELS: Mapping[str, tuple[float, float, float, float, float]] = {
     "rotation": (10.0, 15.0, 20.0, 25.0, 30.0),  # degrees clockwise
     "horizontal-shift": (0.25, 0.5, 0.75, 1.0, 1.25),  # pixels to the right
     "vertical-shift": (0.25, 0.5, 0.75, 1.0, 1.25),  # pixels downwards
 }
-"""Shift -> its level at severity 1..5.
+"""The levels at severity 1 to 5, by shift.
 
-The levels of larger images would move digits, which fill the frame from top to bottom, out of it,
-and leave networks that see pixels apart at chance. Here a sixth of the ink is lost at most, on
+The levels for larger images would move the digits, which fill the frame from top to bottom, out of
+it, and reduce perceptrons to chance. With these levels at most a sixth of the ink is lost, on
 average, and the accuracy of a teacher falls from 0.97 to 0.3.
 """
-LUMA = (0.299, 0.587, 0.114)  # grey of red, green, blue, ITU-R BT.601
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
 
 
 class Digits(Dataset):
@@ -37,10 +40,10 @@ class Digits(Dataset):
 
     Shifted test sets: rotation, horizontal and vertical shift by LEVELS.
 
-    OOD set "patches": 1,000 grey 8 x 8 cuts from random places of scikit-learn's two sample
-    photographs, 500 from each.
+    OOD set "patches": 1,000 grey patches of 8 x 8 pixels, 500 from random positions in each of
+    scikit-learn's two sample photographs.
 
-    The recipe is this suite's own, chosen by the validation accuracy of 5-member ensembles.
+    The recipe was chosen for this suite by the validation accuracy of ensembles of 5 members.
     """
 
     name = "digits"
@@ -70,19 +73,19 @@ class Digits(Dataset):
 
     def load(self, stream: Stream) -> DatasetArrays:
         everything = _read()
-        known = everything.y < self.outputs
-        digits = _rows(everything, np.flatnonzero(known))
+        in_distribution = everything.y < self.outputs
+        digits = _rows(everything, np.flatnonzero(in_distribution))
         train, validation, test = (_rows(digits, rows) for rows in _cut(digits.y, stream("split")))
         ood = {"patches": _patches(stream("ood/patches"))}
-        if not known.all():
-            ood = {"digits-8-9": everything.x[~known], **ood}
+        if not in_distribution.all():
+            ood = {"digits-8-9": everything.x[~in_distribution], **ood}
         return DatasetArrays(train, validation, test, _shifted(test, self.shifts), ood, canvas=None)
 
 
 class DigitsWithout89(Digits):
-    """The same, trained and tested on 0 to 7 alone; every 8 and 9 is the OOD set "digits-8-9".
+    """Digits 0 to 7; the OOD set "digits-8-9" has every 8 and 9.
 
-    Its splits are drawn by its own streams: they are not those of "digits" less the 8s and 9s.
+    Its splits come from its own random streams: they are not those of "digits" without 8 and 9.
     """
 
     name = "digits-0-7"
@@ -93,24 +96,28 @@ class DigitsWithout89(Digits):
 
 
 def _read() -> Split:
-    table = _carried("digits", _digits)
+    """Return all 1,797 digits."""
+    table = _included("digits", _digits)
     return Split((table[:, :-1] / WHITE).astype(np.float32), table[:, -1].astype(np.int64))
 
 
-def _carried(name: str, load: Callable[[], np.ndarray]) -> np.ndarray:
-    """What scikit-learn carries: to import it takes a hundred times as long as to use the data."""
+def _included(name: str, load: Callable[[], np.ndarray]) -> np.ndarray:
+    """Load data that scikit-learn includes, once for all seeds.
+
+    Importing scikit-learn takes a hundred times as long as reading the stored array.
+    """
     return ArrayMemo.load_or_make(f"scikit-learn {version('scikit-learn')}: {name}", load)
 
 
 def _digits() -> np.ndarray:
-    """Pixels and, in the last column, the digit [1797, 65]."""
+    """Return pixels and, in the last column, the digit, [1797, 65]."""
     from sklearn.datasets import load_digits  # type: ignore[import-untyped, unused-ignore]
 
     return np.column_stack(load_digits(return_X_y=True))
 
 
 def _photographs() -> np.ndarray:
-    """[2, height, width, 3] uint8."""
+    """Return both sample photographs, [2, height, width, 3] uint8."""
     from sklearn.datasets import load_sample_images
 
     return np.stack(load_sample_images().images)
@@ -121,9 +128,10 @@ def _rows(split: Split, rows: np.ndarray) -> Split:
 
 
 def _cut(labels: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Rows of train, validation and test, each ascending; every class cut in the same places.
+    """Return the rows of train, validation and test, each ascending, stratified by class.
 
-    Classes are drawn in ascending order, so leaving out the last ones moves nothing.
+    Classes are permuted in ascending order, so that the splits of a class do not depend on whether
+    later classes are left out.
     """
     classes = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
     parts = [
@@ -134,6 +142,7 @@ def _cut(labels: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def _shifted(test: Split, names: tuple[str, ...]) -> dict[tuple[str, int], Split]:
+    """Return the shifted test sets by (shift, severity)."""
     import torch
 
     images = torch.from_numpy(test.x.reshape(-1, 1, SIDE, SIDE))
@@ -145,10 +154,9 @@ def _shifted(test: Split, names: tuple[str, ...]) -> dict[tuple[str, int], Split
 
 
 def _apply(images: torch.Tensor, name: str, level: float) -> torch.Tensor:
-    """The images under a shift at a level.
+    """Return images [N, 1, 8, 8] under a shift at a level.
 
-    A pixel counts the ink of 4x4 points of the scan: to move by a quarter of a pixel is to move by
-    a point.
+    A pixel counts the ink of 4 x 4 points of the scan, so a quarter of a pixel is one point.
     """
     from distillation_bench.datasets.shifts import rotate, translate
 
@@ -156,17 +164,20 @@ def _apply(images: torch.Tensor, name: str, level: float) -> torch.Tensor:
         return rotate(images, level)
     step = (1, 0) if name == "horizontal-shift" else (0, 1)
     whole, part = divmod(level, 1)
-    near, far = (translate(images, *(int(n) * each for each in step)) for n in (whole, whole + 1))
+    near, far = (
+        translate(images, int(pixels) * step[0], int(pixels) * step[1])
+        for pixels in (whole, whole + 1)
+    )
     return (1 - part) * near + part * far
 
 
 def _patches(rng: np.random.Generator) -> np.ndarray:
-    """Patches [1000, 64] in [0, 1], photograph by photograph."""
-    cuts = []
-    for photograph in _carried("photographs", _photographs):
+    """Return grey patches [1000, 64] in [0, 1], photograph by photograph."""
+    patches = []
+    for photograph in _included("photographs", _photographs):
         grey = photograph @ np.array(LUMA) / 255
         windows = np.lib.stride_tricks.sliding_window_view(grey, (SIDE, SIDE))
         rows = rng.integers(windows.shape[0], size=PATCHES_PER_PHOTOGRAPH)
         columns = rng.integers(windows.shape[1], size=PATCHES_PER_PHOTOGRAPH)
-        cuts.append(windows[rows, columns].reshape(-1, SIDE * SIDE))
-    return np.concatenate(cuts).astype(np.float32)
+        patches.append(windows[rows, columns].reshape(-1, SIDE * SIDE))
+    return np.concatenate(patches).astype(np.float32)

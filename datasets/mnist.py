@@ -1,4 +1,4 @@
-"""MNIST and the sets made like it: 28 x 28 grey images, 0 the background."""
+"""MNIST and datasets of the same format: grey images of 28 x 28 pixels, background 0."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ from distillation_bench.datasets.image_files.torchvision_import import torchvisi
 
 
 def _idx(folder: str, train: str, test: str) -> tuple[str, ...]:
-    """Images and labels of both parts, as torchvision lays them out."""
-    kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
-    return tuple(f"{folder}/raw/{part}-{kind}" for part in (train, test) for kind in kinds)
+    """Return the files of images and labels of both splits, where torchvision stores them."""
+    contents = ("images-idx3-ubyte", "labels-idx1-ubyte")
+    return tuple(
+        f"{folder}/raw/{split}-{content}" for split in (train, test) for content in contents
+    )
 
 
 class MNIST(ImageDataset):
     """70,000 handwritten digits: 54,000 train, 6,000 validate, 10,000 test.
 
-    The recipe is this suite's own.
+    The recipe was chosen for this suite.
     """
 
     name = "mnist"
@@ -60,12 +62,12 @@ class MNIST(ImageDataset):
     std = (0.3081,)
 
     def identity(self) -> Any:
-        """A digest of the files, which have no checksum of their own."""
+        """Return digests of the files, for which there are no published checksums."""
         files = [self.root / name for name in self.files]
         return None if self.missing() else [sha256(file.read_bytes()).hexdigest() for file in files]
 
-    def read(self, part: SplitName) -> Split:
-        images, labels = (self.root / name for name in _of(part, self.files))
+    def read(self, split: SplitName) -> Split:
+        images, labels = (self.root / name for name in _files_of(split, self.files))
         x, y = _array(images, "image"), _array(labels, "label")
         return labelled(x[:, None], y, type(self), images)
 
@@ -107,10 +109,10 @@ class KMNIST(MNIST):
 
 
 class EMNISTLetters(MNIST):
-    """145,600 handwritten letters, upper and lower case as one: 112,320 train, 20,800 test.
+    """145,600 handwritten letters without regard to case: 112,320 train, 20,800 test.
 
-    The source's images are transposed and its classes count from 1; here letters stand upright and
-    a is 0.
+    The images of the source are transposed and its classes begin at 1. Here letters are upright,
+    and the class of "a" is 0.
     """
 
     name = "emnist-letters"
@@ -125,25 +127,30 @@ class EMNISTLetters(MNIST):
         **SYNTHETIC,
     }
     torchvision = "EMNIST"
-    fetched = ({"split": "letters"},)
+    downloads = ({"split": "letters"},)
     files = _idx("EMNIST", "emnist-letters-train", "emnist-letters-test")
     mean = (0.1722,)
     std = (0.3309,)
 
-    def read(self, part: SplitName) -> Split:
-        images, labels = (self.root / name for name in _of(part, self.files))
+    def read(self, split: SplitName) -> Split:
+        images, labels = (self.root / name for name in _files_of(split, self.files))
         x, y = _array(images, "image"), _array(labels, "label")
         return labelled(x.swapaxes(1, 2)[:, None], y - 1, type(self), images)
 
 
-def _of(part: SplitName, files: tuple[str, ...]) -> tuple[str, ...]:
-    return files[:2] if part == "train" else files[2:]
+def _files_of(split: SplitName, files: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files of images and labels of a split."""
+    return files[:2] if split == "train" else files[2:]
 
 
 def _array(file: Path, kind: str) -> np.ndarray:
-    """Images [N, H, W] uint8 or labels [N] int64 of an IDX file.
+    """Read images [N, H, W] uint8 or labels [N] int64 from an IDX file.
 
-    torchvision's readers rather than its classes, which would take a `processed/*.pt` beside it.
+    This uses torchvision's readers, not its classes, which would prefer a `processed/*.pt` file.
+
+    Args:
+        file: the IDX file.
+        kind: "image" or "label".
     """
     reader = getattr(torchvision_datasets().mnist, f"read_{kind}_file")
     with reading(file, f"a whole IDX file of {kind}s"):

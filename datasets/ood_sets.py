@@ -1,13 +1,14 @@
-"""Out-of-distribution sets of image datasets, made to look like the images of the dataset.
+"""Out-of-distribution (OOD) sets of image datasets, converted to the shape of the dataset's images.
 
-A set is another image dataset (its test split), ``folder:PATH`` (of class folders test/CLASS/*, or
-of images), or synthetic:
+An OOD set is the test split of another image dataset, `folder:PATH` (a folder of images, or of
+class folders test/CLASS/*), or synthetic:
 
-uniform-noise: as many images as there are to test, 10,000 at most, every value uniform on 0..255.
-gaussian-noise: as many, every value from a normal distribution with the mean and the standard
-    deviation of its channel over all test images, rounded and clipped to 0..255.
-pixel-permutation: the test images, the pixels of each in a random order of its own, which is the
-    same in all channels.
+uniform-noise: as many images as the test split has, at most 10,000, with all values uniform on
+    0..255.
+gaussian-noise: as many images, with values from a normal distribution that has the mean and the
+    standard deviation of the channel over all test images, rounded and clipped to 0..255.
+pixel-permutation: the test images with their pixels in random order, the same in all channels but
+    different for each image.
 """
 
 from __future__ import annotations
@@ -30,25 +31,27 @@ from distillation_bench.datasets.image_files.folder_listing import (
 from distillation_bench.datasets.image_files.image_dataset import SYNTHETIC
 from distillation_bench.datasets.image_files.image_decoding import check_signatures, decoded
 
-NOISE_IMAGES = 10_000
-CHUNK = 1000  # images that are resized at a time
-LUMA = (0.299, 0.587, 0.114)  # grey of red, green, blue, ITU-R BT.601
+MOST_NOISE_IMAGES = 10_000
+CHUNK = 1000
+"""Images that are converted at a time."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
 FOLDER = "folder:"
 
 
 def without_group(text: str) -> str:
-    """NAME of NAME, near:NAME or far:NAME."""
+    """Return NAME for NAME, near:NAME or far:NAME."""
     head, _, rest = text.partition(":")
     return rest if head in get_args(OODGroup) else text
 
 
 def ood_group(text: str, dataset: type[Dataset]) -> tuple[str, OODGroup]:
-    """The name and the group of a set as a user gives it: NAME, near:NAME or far:NAME.
+    """Return the name and the group of an OOD set given as NAME, near:NAME or far:NAME.
 
-    Without a group it is the one that the dataset gives the set, or else far.
+    Without a group, it is the group in the dataset's `ood_groups`, else far.
 
     Raises:
-        BadData: the set is the dataset itself.
+        BadData: the OOD set is the dataset itself.
     """
     name = without_group(text)
     if name == dataset.name:
@@ -58,11 +61,11 @@ def ood_group(text: str, dataset: type[Dataset]) -> tuple[str, OODGroup]:
 
 
 def ood_missing(name: str, root: Path) -> str:
-    """Which file of a set is not there and where it was looked for; empty if it can be had.
+    """Return a line that names a missing file of an OOD set; empty if no file is missing.
 
     Raises:
         UnknownDataset: there is no such set.
-        BadData: the set is no set of images, or files of a folder are none.
+        BadData: the set does not consist of images, or files of a folder are not images.
     """
     if name in SYNTHETIC:
         return ""
@@ -73,7 +76,7 @@ def ood_missing(name: str, root: Path) -> str:
 
 
 def ood_identity(name: str, root: Path) -> Any:
-    """A plain value that tells two contents of one name apart; None if the name does.
+    """Return a plain value that differs if the images differ; None if the name identifies them.
 
     Raises:
         UnknownDataset, BadData: as `ood_missing`.
@@ -88,10 +91,17 @@ def ood_identity(name: str, root: Path) -> Any:
 def load_ood(
     name: str, dataset: type[Dataset], root: Path, stream: Stream, limit: int | None = None
 ) -> np.ndarray:
-    """The images [N, *dataset.shape] uint8 of a set.
+    """Load the images [N, *dataset.shape] uint8 of an OOD set.
 
-    Grey becomes RGB by repetition, RGB grey by its BT.601 luma; then images are resized (bilinear,
-    antialiased, whatever their proportions). At most `limit` images: random ones in their order.
+    Grey images become RGB by repetition, RGB images grey by their luma (BT.601). Then they are
+    resized (bilinear, antialiased) to the dataset's shape; proportions are not kept.
+
+    Args:
+        name: of the set.
+        dataset: whose shape the images get.
+        root: the folder of the datasets' files.
+        stream: returns the random stream of a name.
+        limit: of more images, a random subset of this size is taken, in order.
 
     Raises:
         UnknownDataset, BadData: as `ood_missing`, or a file is broken.
@@ -100,19 +110,21 @@ def load_ood(
         return _synthetic(name, dataset(root), stream, limit)
     if name.startswith(FOLDER):
         files = folder_files(name)
-        # Where the folder lies does not decide which images are drawn.
-        chosen = _some(len(files), limit, stream("ood/folder/rows"))
-        return decoded([files[row] for row in chosen], dataset.shape)[0]
+        # The stream's name has no path, so that the subset does not depend on it.
+        rows = _subset(len(files), limit, stream("ood/folder/rows"))
+        return decoded([files[row] for row in rows], dataset.shape)[0]
     images = _dataset(name)(root).test_inputs(stream)
-    return _alike(images[_some(len(images), limit, stream(f"ood/{name}/rows"))], dataset.shape)
+    return _converted(
+        images[_subset(len(images), limit, stream(f"ood/{name}/rows"))], dataset.shape
+    )
 
 
 def folder_files(name: str) -> list[Path]:
-    """The images of folder:PATH, those of PATH/test/CLASS/ if there is a PATH/test.
+    """Return the images of folder:PATH; those in PATH/test/CLASS/ if PATH/test exists.
 
     Raises:
         UnknownDataset: there is no such folder.
-        BadData: it has no images, or an empty folder among the classes.
+        BadData: the folder or one of its class folders has no images.
     """
     path = _path(name)
     if not path.is_dir():
@@ -141,37 +153,39 @@ def _path(name: str) -> Path:
 
 def _dataset(name: str) -> type[Dataset]:
     if name not in DATASETS:
-        known = [*(each for each, cls in DATASETS.items() if cls.images), *SYNTHETIC]
-        nearest = get_close_matches(name, known, n=1)
+        sets = [*(key for key, cls in DATASETS.items() if cls.images), *SYNTHETIC]
+        nearest = get_close_matches(name, sets, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
-        raise UnknownDataset(f"no OOD set {name!r}{hint} known: {', '.join(known)}, folder:PATH")
+        raise UnknownDataset(f"no OOD set {name!r}{hint} known: {', '.join(sets)}, folder:PATH")
     if not DATASETS[name].images:
         raise BadData(f"{name} is no dataset of images")
     return DATASETS[name]
 
 
-def _some(count: int, limit: int | None, rng: np.random.Generator) -> np.ndarray:
+def _subset(count: int, limit: int | None, rng: np.random.Generator) -> np.ndarray:
+    """Return at most `limit` of the numbers 0 to count − 1, at random, ascending."""
     return np.sort(rng.permutation(count)[:limit])
 
 
 def _synthetic(name: str, dataset: Dataset, stream: Stream, limit: int | None) -> np.ndarray:
     rng = stream(f"ood/{name}")
     images = dataset.test_inputs(stream)
-    count = min(len(images), NOISE_IMAGES, limit or NOISE_IMAGES)
+    count = min(len(images), MOST_NOISE_IMAGES, limit or MOST_NOISE_IMAGES)
     if name == "uniform-noise":
         return rng.integers(256, size=(count, *dataset.shape), dtype=np.uint8)
     if name == "gaussian-noise":
         return _gaussian(images, count, rng)
-    return _permuted(images[_some(len(images), limit, stream(f"ood/{name}/rows"))], rng)
+    return _permuted(images[_subset(len(images), limit, stream(f"ood/{name}/rows"))], rng)
 
 
 def _gaussian(images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    mean, std = (255 * np.array(each, np.float32)[:, None, None] for each in statistics(images))
+    moments = statistics(images)
+    mean, std = (255 * np.array(moment, np.float32)[:, None, None] for moment in moments)
     noise = np.empty((count, *images.shape[1:]), np.uint8)
     for start in range(0, count, CHUNK):
         part = noise[start : start + CHUNK]
-        drawn = rng.standard_normal(part.shape, np.float32) * std + mean
-        part[...] = drawn.round().clip(0, 255)
+        values = rng.standard_normal(part.shape, np.float32) * std + mean
+        part[...] = values.round().clip(0, 255)
     return noise
 
 
@@ -183,14 +197,14 @@ def _permuted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.take_along_axis(flat, order, axis=2).reshape(images.shape)
 
 
-def _alike(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Images [N, C, H, W] uint8 as [N, *shape] uint8."""
+def _converted(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Convert images [N, C, H, W] uint8 to [N, *shape] uint8."""
     if images.shape[1:] == shape:
         return images
-    return np.concatenate([*_converted(images, shape)])
+    return np.concatenate([*_converted_chunks(images, shape)])
 
 
-def _converted(images: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+def _converted_chunks(images: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     import torch
     from torch.nn.functional import interpolate
 
@@ -201,5 +215,5 @@ def _converted(images: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarra
             values = (values * torch.tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
         if values.shape[-2:] != (height, width):
             values = interpolate(values, (height, width), mode="bilinear", antialias=True)
-        whole = values.round().clamp(0, 255).to(torch.uint8)
-        yield whole.expand(-1, channels, -1, -1).contiguous().numpy()
+        rounded = values.round().clamp(0, 255).to(torch.uint8)
+        yield rounded.expand(-1, channels, -1, -1).contiguous().numpy()

@@ -1,7 +1,7 @@
-"""Shifts of images: the four of the original code, each at five severities.
+"""Shifts of images: the four shifts of the original code, each at five severities.
 
-Whole batches at once, tensors [N, C, H, W] of uint8, or floating with values in [0, 1], before any
-normalisation. This module imports torch: a dataset imports it inside ``load``.
+They act on whole batches before normalisation: tensors [N, C, H, W], uint8 or floating with values
+in [0, 1]. This module imports torch, so datasets import it inside `load`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,23 @@ LEVELS: Mapping[str, tuple[float, float, float, float, float]] = {
     "vertical-shift": (0.1, 0.2, 0.3, 0.4, 0.5),  # of the height, downwards
     "brightness": (1.1, 1.2, 1.3, 1.4, 1.5),  # factor
 }
-"""Shift -> its level at severity 1..5."""
+"""The levels at severity 1 to 5, by shift."""
 
 
 def shifted(images: torch.Tensor, shift: str, severity: int) -> torch.Tensor:
-    """The images under a shift of LEVELS at a severity 1..5, same shape and dtype."""
+    """Apply a shift to images.
+
+    Args:
+        images: [N, C, H, W], uint8 or floating with values in [0, 1].
+        shift: a key of `LEVELS`.
+        severity: 1 to 5.
+
+    Returns:
+        Images of the same shape and type.
+
+    Raises:
+        ValueError: the shift is unknown, or it does not have this severity.
+    """
     if shift not in LEVELS:
         raise ValueError(f"no shift {shift!r}; known: {', '.join(LEVELS)}")
     if severity not in range(1, len(LEVELS[shift]) + 1):
@@ -42,20 +54,20 @@ def shifted(images: torch.Tensor, shift: str, severity: int) -> torch.Tensor:
 
 
 def rotate(images: torch.Tensor, degrees: float) -> torch.Tensor:
-    """Turned clockwise about the centre; each pixel is its nearest source, or 0 beyond the edge.
+    """Rotate clockwise about the centre, with nearest-neighbour sampling; 0 beyond the edge.
 
-    Equal to torchvision's ``affine`` pixel for pixel.
+    The result equals torchvision's `affine` pixel for pixel.
     """
     height, width = images.shape[-2:]
-    padded = pad(images.flatten(-2), (1, 0))  # pixel 0 is the outside
+    padded = pad(images.flatten(-2), (1, 0))  # pixel 0 stands for everything beyond the edge
     return padded.index_select(-1, _rotated(height, width, degrees)).view(images.shape)
 
 
 def _rotated(height: int, width: int, degrees: float) -> torch.Tensor:
-    """For each pixel of a turned image, the number of its source, counted from 1; 0 beyond it.
+    """Return the source of each pixel of a rotated image, counted from 1; 0 beyond the edge.
 
-    The nearest of two pixels that are equally far hangs on rounding errors, so coordinates are
-    computed as torchvision computes them: in float32, by this product, rounded by `grid_sample`.
+    If two sources are equally near, rounding errors decide. So coordinates are computed as in
+    torchvision: in float32, by this product, and rounded by `grid_sample`.
     """
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     x = torch.linspace((1 - width) / 2, (width - 1) / 2, width).expand(height, width)
@@ -63,7 +75,7 @@ def _rotated(height: int, width: int, degrees: float) -> torch.Tensor:
     points = torch.stack((x, y, torch.ones_like(x)), -1).view(1, -1, 3)
     turn = torch.tensor([[[cos, sin, 0.0], [-sin, cos, 0.0]]]).mT
     grid = points.bmm(turn / torch.tensor([width / 2, height / 2])).view(1, height, width, 2)
-    # Rows and columns apart: float32 holds them exactly, whatever the image's size.
+    # Rows and columns are sampled separately, because float32 holds each exactly.
     row, column = torch.meshgrid(
         torch.arange(1.0, height + 1), torch.arange(1.0, width + 1), indexing="ij"
     )
@@ -73,12 +85,12 @@ def _rotated(height: int, width: int, degrees: float) -> torch.Tensor:
 
 
 def translate(images: torch.Tensor, right: int, down: int) -> torch.Tensor:
-    """Moved by whole pixels to the right and downwards; what is uncovered is 0."""
+    """Move images by whole pixels to the right and downwards; uncovered pixels are 0."""
     return pad(images, (right, -right, down, -down))
 
 
 def brighten(images: torch.Tensor, factor: float) -> torch.Tensor:
-    """Multiplied by the factor and clipped; uint8 images as values in [0, 1], rounded back."""
+    """Multiply values by a factor and clip them; uint8 values are rounded."""
     if images.dtype != torch.uint8:
         return (images * factor).clamp(0.0, 1.0)
     bright = np.minimum(np.rint(np.arange(256) * factor), 255).astype(np.uint8)

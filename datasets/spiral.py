@@ -14,10 +14,14 @@ PER_ARM = 100
 TEST_PER_ARM = 1000
 TRAIN, VALIDATION = 240, 30
 NOISE = 0.5
-HALF_SIDE = 20.0  # of the square that figures and OOD points cover
-RADIUS = 2 * np.pi  # of the disc that the arms fill
-CLEARANCE = 2.0  # least distance of a point of "plane" from the training points
-GAP = 0.8  # the same of "between"; 99 % of test points are nearer than 0.6
+HALF_SIDE = 20.0
+"""Half the side of the square that the canvas and the OOD set "plane" cover."""
+RADIUS = 2 * np.pi
+"""Radius of the disc that the arms fill."""
+PLANE_DISTANCE = 2.0
+"""Least distance of the points of "plane" from the training points."""
+BETWEEN_DISTANCE = 0.8
+"""Least distance of the points of "between"; 99 % of test points are nearer than 0.6."""
 OOD_POINTS = 2000
 GRID = 100
 
@@ -25,14 +29,14 @@ GRID = 100
 class Spiral(Dataset):
     """300 points on 3 arms, split at random 80/10/10 as in the original code.
 
-    Of the 300, 240 are trained on and 30 validate. The last 30 are dropped: they are too few to
-    compare methods by, so the test set is 3,000 fresh points (1,000 an arm) of the same formula.
+    240 points train and 30 validate. The other 30 are not used, because they are too few to compare
+    methods: the test set has 3,000 new points of the same formula, 1,000 on each arm.
 
-    OOD set "between" (near): points uniform on the disc of radius 2 pi, which the arms fill,
-    farther than 0.8 from every training point: a fifth of it.
+    OOD set "between" (near): points uniform on the disc of radius 2 pi, which the arms fill, but
+    farther than 0.8 from every training point, which leaves a fifth of the disc.
     OOD set "plane" (far): points uniform on [-20, 20]^2, farther than 2 from every training point.
-    Canvas: the 100 x 100 grid on the same square with y = -1 (no class), x the faster coordinate:
-    a map of it is ``values.reshape(100, 100)`` with the lowest row first.
+    Canvas: a grid of 100 x 100 points on the same square, row by row from the lowest, so that a
+    map of values is `values.reshape(100, 100)`; y is -1, which is no class.
     """
 
     name = "spiral"
@@ -78,10 +82,11 @@ class Spiral(Dataset):
 
 
 def arms(per_arm: int, rng: np.random.Generator) -> Split:
-    """Points [3 * per_arm, 2] arm by arm, and the arm of each [3 * per_arm].
+    """Return points [3 * per_arm, 2], arm by arm, and the arm of each [3 * per_arm].
 
-    t = sqrt(U) * 2 pi; (t cos t + U / 2, t sin t + U / 2), every U a fresh U(0, 1), then turned
-    counter-clockwise by the arm's 0, 120 or 240 degrees. The noise turns with the arm.
+    A point is (t cos t + U / 2, t sin t + U / 2) with t = sqrt(U) * 2 pi, where each U is a new
+    draw from U(0, 1). It is then rotated counter-clockwise, with its noise, by the 0, 120 or 240
+    degrees of its arm.
     """
     t = np.sqrt(rng.random((ARMS, per_arm))) * 2 * np.pi
     noise = NOISE * rng.random((ARMS, per_arm, 2))
@@ -100,29 +105,31 @@ def _rows(split: Split, rows: np.ndarray) -> Split:
 
 
 def _between(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    def drawn() -> np.ndarray:
+    def draw() -> np.ndarray:
         square = rng.uniform(-RADIUS, RADIUS, (OOD_POINTS, 2))
         return np.asarray(square[np.hypot(*square.T) < RADIUS])
 
-    return _away_from(points, GAP, drawn)
+    return _distant_points(points, BETWEEN_DISTANCE, draw)
 
 
 def _plane(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return _away_from(
-        points, CLEARANCE, lambda: rng.uniform(-HALF_SIDE, HALF_SIDE, (OOD_POINTS, 2))
+    return _distant_points(
+        points, PLANE_DISTANCE, lambda: rng.uniform(-HALF_SIDE, HALF_SIDE, (OOD_POINTS, 2))
     )
 
 
-def _away_from(points: np.ndarray, clearance: float, draw: Callable[[], np.ndarray]) -> np.ndarray:
-    """OOD points [2000, 2] of those drawn that are farther than `clearance` from `points`."""
-    kept = np.empty((0, 2), np.float32)
-    while len(kept) < OOD_POINTS:
-        # Rounded before they are measured, so that what is stored keeps its distance.
-        drawn = draw().astype(np.float32)
-        gaps = drawn[:, None, :].astype(np.float64) - points
-        far = (gaps**2).sum(-1).min(1) > clearance**2
-        kept = np.concatenate((kept, drawn[far]))
-    return kept[:OOD_POINTS]
+def _distant_points(
+    points: np.ndarray, distance: float, draw: Callable[[], np.ndarray]
+) -> np.ndarray:
+    """Draw OOD points [2000, 2] that are farther than `distance` from all of `points`."""
+    accepted = np.empty((0, 2), np.float32)
+    while len(accepted) < OOD_POINTS:
+        # Rounded before the distance is measured, so that the stored points satisfy it.
+        candidates = draw().astype(np.float32)
+        differences = candidates[:, None, :].astype(np.float64) - points
+        distant = (differences**2).sum(-1).min(1) > distance**2
+        accepted = np.concatenate((accepted, candidates[distant]))
+    return accepted[:OOD_POINTS]
 
 
 def _grid() -> Split:

@@ -20,7 +20,10 @@ from distillation_bench.datasets.image_files.torchvision_import import (
 
 
 class SVHN(ImageDataset):
-    """99,289 house numbers' digits: 65,932 train, 7,325 validate, 26,032 test; none of "extra"."""
+    """99,289 digits of house numbers: 65,932 train, 7,325 validate, 26,032 test.
+
+    The split "extra" of the source is not used.
+    """
 
     name = "svhn"
     summary = "digits of house numbers, 32x32 in colour, 65,932 training images"
@@ -45,16 +48,16 @@ class SVHN(ImageDataset):
         **SYNTHETIC,
     }
     torchvision = "SVHN"
-    fetched = ({"split": "train"}, {"split": "test"})
+    downloads = ({"split": "train"}, {"split": "test"})
     files = ("train_32x32.mat", "test_32x32.mat")
     mean = (0.4377, 0.4438, 0.4728)
     std = (0.1980, 0.2010, 0.1970)
 
-    def read(self, part: SplitName) -> Split:
+    def read(self, split: SplitName) -> Split:
         reader = torchvision_datasets().SVHN
-        _, name, checksum = reader.split_list[part]
+        _, name, checksum = reader.split_list[split]
         file = self.root / name
         check_original(file, checksum)
         with reading(file, "a whole .mat file"):
-            source = reader(self.root, split=part)
+            source = reader(self.root, split=split)
         return labelled(source.data, source.labels, type(self), file)

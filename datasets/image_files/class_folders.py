@@ -1,4 +1,4 @@
-"""Folders of class folders of pictures: train, test and perhaps validation."""
+"""Folders that hold train/, test/ and perhaps val/, with a folder of images for each class."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from distillation_bench.datasets.image_files.image_decoding import find_faults
 from distillation_bench.datasets.stratified_sampling import rare_classes, shortened_list
 
 VALIDATION = ("val", "valid", "validation")
-"""Folders that may hold the validation images; one of them."""
-FEWEST = 10  # images, of which one can be held out
+"""Names of the folder of validation images, of which one may exist."""
+LEAST_IMAGES = 10
+"""Training images, of which one can be held out for validation."""
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The pictures below a root.
+    """The images below a folder.
 
     Attributes:
         root: the folder.
-        classes: their names, in order.
-        files: "train", "test" and perhaps "val" -> class -> its files, each by name.
-        skipped: names of files that are no pictures.
+        classes: names of the classes, in order.
+        files: the files of each class, ordered by name, for "train", "test" and perhaps "val".
+        skipped: names of files that are not images.
     """
 
     root: Path
@@ -41,93 +42,95 @@ class ClassFolders:
     skipped: tuple[str, ...]
 
     @property
-    def pictures(self) -> Iterator[Path]:
-        """All of them."""
+    def images(self) -> Iterator[Path]:
+        """All images."""
         return itertools.chain.from_iterable(map(self.of, self.files))
 
-    def of(self, part: str) -> list[Path]:
-        """Those of a part, class by class."""
-        return list(itertools.chain.from_iterable(self.files[part].values()))
+    def of(self, split: str) -> list[Path]:
+        """Return the images of a split, class by class."""
+        return list(itertools.chain.from_iterable(self.files[split].values()))
 
-    def counts(self, part: str) -> list[int]:
-        """Pictures of each class in a part."""
-        return [len(self.files[part][name]) for name in self.classes]
+    def counts(self, split: str) -> list[int]:
+        """Return the number of images of each class in a split."""
+        return [len(self.files[split][name]) for name in self.classes]
 
     @property
     def examples(self) -> int:
-        """Pictures that are trained on."""
+        """Number of training examples, without those that are held out."""
         counts = self.counts("train")
         return sum(counts) - (0 if "val" in self.files else held_out_count(counts))
 
     def remarks(self) -> list[str]:
-        """What a user should know, seen without opening a file."""
+        """Return lines about the files that a user should know, found without opening one."""
         lines = [line for line in (skipped_summary(self.skipped),) if line]
-        return lines + rare_classes({part: self.counts(part) for part in self.files}, self.classes)
+        return lines + rare_classes({name: self.counts(name) for name in self.files}, self.classes)
 
 
 def find_class_folders(root: Path) -> ClassFolders:
-    """What lies below a root.
+    """Find the images below a folder.
 
     Raises:
-        BadData: no train or no test, fewer than two classes, a class without a training image,
-            unknown classes, nothing to validate on, or files that are neither read nor skipped.
+        BadData: train/ or test/ is missing, there are fewer than two classes, a class has no
+            training image or is unknown, there are too few images to validate on, or some files
+            can't be used.
     """
-    folders = _parts(root)
+    folders = _split_folders(root)
     classes = subfolders(folders["train"])
     if len(classes) < 2:
         raise BadData(f"{folders['train']}: needs at least two class folders")
     faults, skipped = Faults(), list[str]()
     files: dict[str, dict[str, list[Path]]] = {}
-    for part, folder in folders.items():
-        there = subfolders(folder)
-        _check_classes(folder, there, classes)
+    for split, folder in folders.items():
+        names = subfolders(folder)
+        _check_classes(folder, names, classes)
         skipped += files_beside_folders(folder)
-        files[part] = {}
-        for name in classes:
-            found = list_images(folder / name, faults) if name in there else None
-            files[part][name] = found.pictures if found else []
-            skipped += found.skipped if found else []
+        listings = {name: list_images(folder / name, faults) for name in classes if name in names}
+        files[split] = {name: listings[name].images if name in names else [] for name in classes}
+        for listing in listings.values():
+            skipped += listing.skipped
     result = ClassFolders(root, tuple(classes), files, tuple(skipped))
     if faults.found:
-        # What else is wrong is told with it.
-        find_faults(result.pictures, faults)
+        # Report what else is wrong in the same message.
+        find_faults(result.images, faults)
     faults.refuse()
     _check_counts(result, folders)
     return result
 
 
-def _parts(root: Path) -> dict[str, Path]:
-    """The folders of the parts."""
-    for part in ("train", "test"):
-        if not (root / part).is_dir():
-            raise BadData(f"{root}: no folder {part}/ of class folders in it")
+def _split_folders(root: Path) -> dict[str, Path]:
+    """Return the folders of the splits "train", "test" and, if there is one, "val"."""
+    for name in ("train", "test"):
+        if not (root / name).is_dir():
+            raise BadData(f"{root}: no folder {name}/ of class folders in it")
     validation = [root / name for name in VALIDATION if (root / name).is_dir()]
     if len(validation) > 1:
-        names = " and ".join(f"{each.name}/" for each in validation)
+        names = " and ".join(f"{folder.name}/" for folder in validation)
         raise BadData(f"{root}: {names} are two validation sets; keep one")
-    parts = {"train": root / "train", "test": root / "test"}
-    return parts | dict(zip(["val"], validation, strict=False))
+    folders = {"train": root / "train", "test": root / "test"}
+    return folders | dict(zip(["val"], validation, strict=False))
 
 
-def _check_classes(folder: Path, there: Sequence[str], classes: Sequence[str]) -> None:
-    unknown = sorted(set(there) - set(classes))
+def _check_classes(folder: Path, names: Sequence[str], classes: Sequence[str]) -> None:
+    """Raise BadData if a folder has class folders that train/ has not."""
+    unknown = sorted(set(names) - set(classes))
     if unknown:
-        absent = sorted(set(classes) - set(there))
+        absent = sorted(set(classes) - set(names))
         hint = f"; of those it lacks {shortened_list(absent)}" if absent else ""
         raise BadData(f"{folder / unknown[0]}: no class of train/{hint}")
 
 
 def _check_counts(found: ClassFolders, folders: Mapping[str, Path]) -> None:
+    """Raise BadData if a class has no training image, or a split has too few images."""
     counts = found.counts("train")
     for name, count in zip(found.classes, counts, strict=True):
         if not count:
             raise BadData(f"{folders['train'] / name}: no images in it")
-    for part, folder in folders.items():
-        if not sum(found.counts(part)):
+    for split, folder in folders.items():
+        if not sum(found.counts(split)):
             raise BadData(f"{folder}: no images in it")
     if "val" in found.files:
         return
-    if sum(counts) < FEWEST:
-        raise BadData(f"{folders['train']}: fewer than {FEWEST} images and no val/ beside it")
+    if sum(counts) < LEAST_IMAGES:
+        raise BadData(f"{folders['train']}: fewer than {LEAST_IMAGES} images and no val/ beside it")
     if not held_out_count(counts):
         raise BadData(f"{folders['train']}: no class of two images, and no val/ beside it")

@@ -1,4 +1,4 @@
-"""What lies in folders of pictures: the pictures, what is skipped, what is refused."""
+"""The files of image folders: which are images, which are skipped, which are refused."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ from distillation_bench.datasets.image_files.image_formats import FORMATS, NOT_R
 from distillation_bench.datasets.stratified_sampling import shortened_list
 
 _ENDINGS = frozenset(ending for endings in FORMATS.values() for ending in endings) | {""}
-_FOLDERS = ("__MACOSX", "@eaDir")  # what archives and servers put beside pictures
+_IGNORED_FOLDERS = ("__MACOSX", "@eaDir")
+"""Folders that archives and file servers add."""
 
 
 @dataclass
 class Faults:
-    """What is wrong with files, told at once."""
+    """Files that can't be used, collected so that one message names all of them.
+
+    Attributes:
+        found: files and reasons.
+    """
 
     found: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, file: str | Path, reason: str) -> None:
-        """A file can't be used."""
+        """Add a file that can't be used."""
         self.found.append((os.fspath(file), reason))
 
     def refuse(self) -> None:
-        """Raises BadData if there is anything; in one line, with the first few files."""
+        """Raise BadData if there are faults; the message is one line with the first few files."""
         if not self.found:
             return
         lines = [f"{file}: {reason}" for file, reason in self.found]
@@ -40,21 +45,21 @@ class Faults:
 
 @dataclass
 class FolderListing:
-    """A folder's pictures by name, and the names of files that were skipped."""
+    """The images in a folder, ordered by name, and the names of skipped files."""
 
-    pictures: list[Path] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name.
+    """Return the entries of a folder, ordered by name.
 
     Raises:
-        BadData: the folder can't be read, or a name in it is no UTF-8.
+        BadData: the folder can't be read, or a name in it is not UTF-8.
     """
     try:
-        with os.scandir(folder) as found:
-            result = sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as unordered:
+            result = sorted(unordered, key=lambda entry: entry.name)
     except OSError as error:
         raise BadData(f"{folder}: {error.strerror}") from None
     for entry in result:
@@ -72,76 +77,78 @@ def _is_text(name: str) -> bool:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """The names of folders in a folder, without hidden ones and those of archives.
+    """Return the names of the folders in a folder, without hidden and ignored ones.
 
     Raises:
         BadData: as `entries`.
     """
-    return [each.name for each in entries(folder) if each.is_dir() and not _passed_over(each)]
+    return [entry.name for entry in entries(folder) if entry.is_dir() and not _is_ignored(entry)]
 
 
 def files_beside_folders(folder: Path) -> list[str]:
-    """The names of files that lie beside the folders in a folder.
+    """Return the names of the files in a folder of folders, and of its ignored folders.
 
     Raises:
         BadData: as `entries`.
     """
-    return [each.name for each in entries(folder) if not each.is_dir() or _passed_over(each)]
+    return [entry.name for entry in entries(folder) if not entry.is_dir() or _is_ignored(entry)]
 
 
-def _passed_over(entry: os.DirEntry[str]) -> bool:
-    return entry.name.startswith(".") or (entry.name in _FOLDERS and entry.is_dir())
+def _is_ignored(entry: os.DirEntry[str]) -> bool:
+    return entry.name.startswith(".") or (entry.name in _IGNORED_FOLDERS and entry.is_dir())
 
 
 def list_images(folder: Path, faults: Faults) -> FolderListing:
-    """The pictures in a folder; what else lies there is skipped, or a fault.
+    """Return the images in a folder; add files that are neither read nor skipped to the faults.
 
     Raises:
         BadData: as `entries`.
     """
-    found = FolderListing()
+    listing = FolderListing()
     for entry in entries(folder):
         ending = _ending(entry.name)
-        if _passed_over(entry):
-            found.skipped.append(entry.name)
+        if _is_ignored(entry):
+            listing.skipped.append(entry.name)
         elif entry.is_dir():
             faults.add(entry.path, "a folder where images are expected")
         elif not entry.is_file():
-            there = Path(entry.path).exists()
-            faults.add(entry.path, "not a regular file" if there else "a broken link")
+            exists = Path(entry.path).exists()
+            faults.add(entry.path, "not a regular file" if exists else "a broken link")
         elif ending in UNREAD:
             faults.add(entry.path, f"{NOT_READ}: {ending}")
         elif ending in _ENDINGS:
-            found.pictures.append(Path(entry.path))
+            listing.images.append(Path(entry.path))
         else:
-            found.skipped.append(entry.name)
-    return found
+            listing.skipped.append(entry.name)
+    return listing
 
 
 def _ending(name: str) -> str:
-    """As `PurePath.suffix`, but for names like ".png"; in a fifth of the time."""
+    """Return the ending of a name in lower case; empty for names like ".png".
+
+    This takes a fifth of the time of `PurePath.suffix`.
+    """
     stem, dot, end = name.rpartition(".")
     return f"{dot}{end}".lower() if stem and end else ""
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The pictures in a folder, by name.
+    """Return the images in a folder, ordered by name.
 
     Raises:
-        BadData: as `entries`; there is none; or something that is neither read nor skipped.
+        BadData: as `entries`; there are no images; or files are neither read nor skipped.
     """
     faults = Faults()
-    found = list_images(folder, faults)
+    listing = list_images(folder, faults)
     faults.refuse()
-    if not found.pictures:
-        raise BadData(
-            f"{folder}: no images in it{'; ' * bool(found.skipped)}{skipped_summary(found.skipped)}"
-        )
-    return found.pictures
+    if not listing.images:
+        skipped = skipped_summary(listing.skipped)
+        raise BadData(f"{folder}: no images in it{'; ' * bool(skipped)}{skipped}")
+    return listing.images
 
 
 def skipped_summary(skipped: Sequence[str]) -> str:
-    """How many files were skipped, and of which endings; empty if none were."""
+    """Return a line with the number and the endings of skipped files; empty if there are none."""
     if not skipped:
         return ""
     kinds = Counter(PurePath(name).suffix.lower() or name for name in skipped)
@@ -152,9 +159,9 @@ def skipped_summary(skipped: Sequence[str]) -> str:
 
 
 def contents_digest(root: Path, files: Iterable[Path]) -> str:
-    """A digest of the files' names below the root, sizes and times of change."""
+    """Return a digest of the files' names relative to the root, sizes and modification times."""
     digest = hashlib.sha256()
     for name, file in sorted((file.relative_to(root).as_posix(), file) for file in files):
-        seen = file.stat()
-        digest.update(f"{name}\0{seen.st_size}\0{seen.st_mtime_ns}\n".encode())
+        status = file.stat()
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

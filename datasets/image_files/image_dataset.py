@@ -1,4 +1,4 @@
-"""What datasets of images that lie in files have in common."""
+"""The base class of datasets whose images are in files."""
 
 from __future__ import annotations
 
@@ -22,34 +22,39 @@ from distillation_bench.datasets.image_files.torchvision_import import torchvisi
 from distillation_bench.datasets.stratified_sampling import stratified_rows
 
 SplitName = Literal["train", "test"]
+"""The splits that a source has; validation is held out from train."""
 
 SYNTHETIC: Mapping[str, OODGroup] = {
     "uniform-noise": "far",
     "gaussian-noise": "far",
     "pixel-permutation": "far",
 }
-"""The OOD sets that can always be had."""
+"""OOD sets that need no files, with their group."""
 
 
 class ImageDataset(Dataset, unfinished=True):
-    """Images with a class each: a tenth of the training part validates, stratified.
+    """Classification of images; a tenth of the training images is held out for validation.
 
-    A subclass names the files (relative to the root) that it needs, and reads a part.
+    A subclass names the files that it needs, and reads a split.
+
+    Attributes:
+        files: that the dataset needs, relative to the root.
+        mean, std: of each channel, as values in [0, 1].
     """
 
     task = "classification"
     shifts = ("rotation", "horizontal-shift", "vertical-shift", "brightness")
     files: ClassVar[tuple[str, ...]]
     torchvision: ClassVar[str] = ""
-    """The torchvision class that fetches them; empty: they can't be fetched."""
-    fetched: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
-    """What it is given, beside the root, each time that it is called."""
+    """The torchvision class that downloads the files; empty if they can't be downloaded."""
+    downloads: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
+    """The arguments of each call of that class, besides the root."""
     mean: ClassVar[tuple[float, ...]]
     std: ClassVar[tuple[float, ...]]
 
     @abstractmethod
-    def read(self, part: SplitName) -> Split:
-        """All images of a part [N, C, H, W] uint8, in the order of the source.
+    def read(self, split: SplitName) -> Split:
+        """Return all images of a split [N, C, H, W] uint8, in the order of the source.
 
         Raises:
             BadData: a file is broken.
@@ -63,7 +68,7 @@ class ImageDataset(Dataset, unfinished=True):
         if not self.torchvision:
             super().download()
         with fetching(self.name, self.root):
-            for options in self.fetched:
+            for options in self.downloads:
                 source = getattr(torchvision_datasets(), self.torchvision)
                 source(self.root, download=True, **options)
 
@@ -85,9 +90,10 @@ class ImageDataset(Dataset, unfinished=True):
 
 
 def held_out(split: Split, rng: np.random.Generator) -> tuple[Split, Split]:
-    """What is left to train on, and `held_out_count` at random; each in the given order.
+    """Split training images into a training and a validation split.
 
-    What is left is `stratified_rows`: a class of one image stays in training.
+    `held_out_count` images validate, chosen at random and stratified; the only image of a class
+    stays in training. Both splits keep the order of the images.
     """
     counts = np.unique(split.y, return_counts=True)[1]
     train = stratified_rows(split.y, len(split) - held_out_count(counts.tolist()), rng)
@@ -95,7 +101,11 @@ def held_out(split: Split, rng: np.random.Generator) -> tuple[Split, Split]:
 
 
 def held_out_count(counts: Sequence[int]) -> int:
-    """How many images validate: a tenth (rounded down), but none of a class's last one."""
+    """Return how many images validate: a tenth, rounded down, but leaving one of each class.
+
+    Args:
+        counts: images of each class.
+    """
     return min(sum(counts) // 10, sum(counts) - len(counts))
 
 
@@ -104,10 +114,17 @@ def _rows(split: Split, rows: np.ndarray) -> Split:
 
 
 def labelled(x: np.ndarray, y: np.ndarray, dataset: type[Dataset], file: Path) -> Split:
-    """Images [N, *shape] and labels [N] as a split.
+    """Return images and labels as a split, after a check.
+
+    Args:
+        x: images [N, *shape].
+        y: labels [N].
+        dataset: whose shape and classes are expected.
+        file: named in the message.
 
     Raises:
-        BadData: what the file gave is not of the dataset's shape, or a label is no class.
+        BadData: the images are not uint8 of the dataset's shape, their number is not that of the
+            labels, or a label is not a class.
     """
     if x.dtype != np.uint8 or x.shape[1:] != dataset.shape:
         raise BadData(f"{file}: images {x.dtype} {x.shape[1:]}, not uint8 {dataset.shape}")

@@ -1,7 +1,7 @@
-"""Pictures: what their first bytes say, and their pixels.
+"""Decoding of image files, and checks of their first bytes.
 
-A picture stands as its EXIF orientation says; what is transparent lies on white; more than 8 bits
-a channel are scaled to 8. Of several frames the first is taken.
+Images are rotated as their EXIF orientation says, and put on white where they are transparent;
+more than 8 bits per channel are scaled to 8. Of several frames the first is used.
 """
 
 from __future__ import annotations
@@ -26,44 +26,53 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB"}
-SIGNATURE = 16
-"""Bytes from which Pillow tells formats."""
-DEEP = 65535
-"""White of 16 bits."""
+"""Pillow's mode by number of channels."""
+SIGNATURE_BYTES = 16
+"""First bytes of a file, by which Pillow recognises formats."""
+WHITE_16_BIT = 65535
 WHITE = (255, 255, 255, 255)
 
 
 class UnreadableImage(Exception):
-    """Why a file gives no picture."""
+    """The reason why a file can't be decoded."""
 
 
 def decoded_once(
     root: Path, files: Sequence[Path], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`decoded`, or what is remembered of the same files below a root.
+    """Return what `decoded` returns, from the `ArrayMemo` if the same files were decoded before.
+
+    Args:
+        root: the folder of the files.
+        files: image files.
+        shape: of the result, [C, H, W].
 
     Raises:
         BadData: as `decoded`.
     """
     key = f"{contents_digest(root, files)}-{'x'.join(map(str, shape))}"
-    made = functools.cache(lambda: decoded(files, shape))
-    images = ArrayMemo.load_or_make(key, lambda: made()[0])
-    return images, ArrayMemo.load_or_make(f"{key}-transparent", lambda: made()[1])
+    decode = functools.cache(lambda: decoded(files, shape))
+    images = ArrayMemo.load_or_make(key, lambda: decode()[0])
+    return images, ArrayMemo.load_or_make(f"{key}-transparent", lambda: decode()[1])
 
 
 def decoded(files: Sequence[Path], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures, scaled to a shape [1 (grey) or 3 (RGB), H, W] (bilinear).
+    """Decode image files and scale them to a shape (bilinear).
+
+    Args:
+        files: N image files.
+        shape: [C, H, W] with C = 1 (grey) or 3 (RGB).
 
     Returns:
-        The images [N, *shape] uint8, and which of them were transparent [N].
+        The images [N, *shape] uint8, and whether each had transparent pixels [N].
 
     Raises:
-        BadData: files that are no whole pictures, all of them at once.
+        BadData: some files can't be decoded; the message names them all.
     """
     images = np.empty((len(files), *shape), np.uint8)
     transparent = np.zeros(len(files), bool)
     faults = Faults()
-    # No threads: on small images they wait for one another and take twice as long.
+    # No threads: with small images they wait for each other and take twice as long.
     for row, file in enumerate(files):
         try:
             images[row], transparent[row] = _pixels(file, shape)
@@ -74,10 +83,10 @@ def decoded(files: Sequence[Path], shape: tuple[int, ...]) -> tuple[np.ndarray, 
 
 
 def check_signatures(files: Iterable[Path]) -> None:
-    """Look at the first bytes of files.
+    """Check the first bytes of files.
 
     Raises:
-        BadData: files that are not in a format that is read, all of them at once.
+        BadData: some files are not in a format that is read; the message names them all.
     """
     faults = Faults()
     find_faults(files, faults)
@@ -85,21 +94,21 @@ def check_signatures(files: Iterable[Path]) -> None:
 
 
 def find_faults(files: Iterable[Path], faults: Faults) -> None:
-    """Add those files that do not begin as a format that is read does."""
+    """Add the files whose first bytes do not belong to a format that is read."""
     for file in files:
         try:
             with _opened(file) as stream:
-                start = stream.read(SIGNATURE)
+                start = stream.read(SIGNATURE_BYTES)
         except UnreadableImage as error:
             faults.add(file, str(error))
             continue
         if not _is_any(start, _readable()):
-            faults.add(file, _what_else(start))
+            faults.add(file, _reason_unread(start))
 
 
 @functools.cache
 def _readable() -> tuple[str, ...]:
-    """The formats that are read and that this Pillow has."""
+    """Return the formats that are read and that the installed Pillow supports."""
     from PIL import Image
 
     Image.init()
@@ -107,22 +116,23 @@ def _readable() -> tuple[str, ...]:
 
 
 def _is_any(start: bytes, formats: Iterable[str]) -> bool:
+    """Return whether a file with these first bytes is in one of the formats."""
     return any(_is(start, name) for name in formats)
 
 
 def _is(start: bytes, name: str) -> bool:
-    """Whether a file that begins so is in a format; a warning is the reason why it is not."""
+    """Return whether a file with these first bytes is in a format, as Pillow recognises it."""
     from PIL import Image
 
     accepts = Image.OPEN[name][1]
-    # As Pillow itself asks them.
+    # Pillow suppresses the same errors; a result other than True is the text of a warning.
     with suppress(SyntaxError, IndexError, TypeError, struct.error):
         return accepts is not None and accepts(start) is True
     return False
 
 
-def _what_else(start: bytes) -> str:
-    """Why a file that begins so is not read."""
+def _reason_unread(start: bytes) -> str:
+    """Return why a file with these first bytes is not read."""
     from PIL import Image
 
     if not start:
@@ -137,10 +147,10 @@ def _what_else(start: bytes) -> str:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[BinaryIO]:
-    """A regular file; a pipe or device that took its place keeps nobody waiting.
+    """Open a regular file; do not wait if it is a pipe or a device.
 
     Raises:
-        Unreadable: it can't be opened, or is something else.
+        UnreadableImage: the file can't be opened, or is not a regular file.
     """
     try:
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -153,57 +163,57 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 
 def _pixels(file: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
-    """A picture [C, H, W] uint8, and whether it was transparent.
+    """Return an image [C, H, W] uint8, and whether it had transparent pixels.
 
     Raises:
-        Unreadable: it is no whole picture.
+        UnreadableImage: the file can't be decoded.
     """
     from PIL import Image
 
     channels, height, width = shape
     with _opened(file) as stream:
         try:
-            with Image.open(stream, formats=_readable()) as image:
-                picture, transparent = _plain(image, MODES[channels])
+            with Image.open(stream, formats=_readable()) as stored:
+                image, transparent = _opaque(stored, MODES[channels])
         except UnreadableImage:
             raise
-        except Exception as error:  # decoders raise all kinds
+        except Exception as error:  # decoders raise exceptions of any class
             stream.seek(0)
-            start = stream.read(SIGNATURE)
-            known = _is_any(start, _readable())
-            reason = f"not a whole image ({one_line(error)})" if known else _what_else(start)
+            start = stream.read(SIGNATURE_BYTES)
+            readable = _is_any(start, _readable())
+            reason = f"not a whole image ({one_line(error)})" if readable else _reason_unread(start)
             raise UnreadableImage(reason) from None
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
     return pixels, transparent
 
 
-def _plain(image: Image, mode: str) -> tuple[Image, bool]:
-    """A picture as it is meant to be seen, in 8 bits a channel; and whether it was transparent."""
+def _opaque(image: Image, mode: str) -> tuple[Image, bool]:
+    """Return an image upright, on white and with 8 bits per channel; and if it was transparent."""
     from PIL import Image, ImageOps
 
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):
-        return _shallow(upright).convert(mode), False
+        return _to_8_bits(upright).convert(mode), False
     if not upright.has_transparency_data:
         return upright.convert(mode), False
-    seen = upright.convert("RGBA")
-    transparent = bool(np.asarray(seen)[..., -1].min() < WHITE[-1])
-    white = Image.new("RGBA", seen.size, WHITE)
-    return Image.alpha_composite(white, seen).convert(mode), transparent
+    with_alpha = upright.convert("RGBA")
+    transparent = bool(np.asarray(with_alpha)[..., -1].min() < WHITE[-1])
+    white = Image.new("RGBA", with_alpha.size, WHITE)
+    return Image.alpha_composite(white, with_alpha).convert(mode), transparent
 
 
-def _shallow(image: Image) -> Image:
-    """Grey of 8 bits, from 16 bits or from numbers of which 1 is white.
+def _to_8_bits(image: Image) -> Image:
+    """Convert a grey image of 16-bit integers, or of floats from 0 to 1, to 8 bits.
 
     Raises:
-        Unreadable: of other numbers nobody knows which is white.
+        UnreadableImage: the values are outside that range, so that white is unknown.
     """
     from PIL import Image
 
     values = np.asarray(image).astype(np.float64)
-    white = 1 if image.mode.startswith("F") else DEEP
+    white = 1 if image.mode.startswith("F") else WHITE_16_BIT
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= white):
         raise UnreadableImage(

@@ -1,4 +1,4 @@
-"""The one place that imports torchvision, and only when a dataset is read or fetched."""
+"""The import of torchvision.datasets, when a dataset is read or downloaded and not before."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from distillation_bench.datasets.base import BadData
 
 _DETECTION = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_libraries: list[Any] = []  # what is defined in a library lives as long as the library
+_libraries: list[Any] = []  # operators exist only as long as the library that defines them
 
 
 @functools.cache
 def torchvision_datasets() -> ModuleType:
-    """torchvision.datasets, also of a CUDA build beside a torch for the CPU.
+    """Return torchvision.datasets, even if torchvision is a CUDA build and torch is not.
 
-    Such a build can't load its C++ operators, and its import fails because their schemas are not
-    known. Datasets need none of them: with the schemas declared it imports.
+    Such a torchvision can't load its C++ operators, and its import fails because they are not
+    declared. Datasets do not need these operators, so it is enough to declare them.
     """
     try:
         return _imported()
@@ -44,6 +44,6 @@ def _imported() -> ModuleType:
 
 
 def check_original(file: Path, md5: str) -> None:
-    """Raises BadData if a file is not, byte for byte, the one with this checksum."""
+    """Raise BadData if a file does not have this checksum."""
     if not torchvision_datasets().utils.check_integrity(str(file), md5):
         raise BadData(f"{file}: not the original file, its checksum differs")

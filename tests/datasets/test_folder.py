@@ -14,7 +14,7 @@ from tests.datasets.files import pixels, write_classes, write_images
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.datasets import BadData, Stream, UnknownDataset, get
-from distillation_bench.datasets.folder import _training, folder_dataset, parse, statistics
+from distillation_bench.datasets.folder import _training_defaults, folder_dataset, parse, statistics
 
 Streams = Callable[[int], Stream]
 
@@ -65,7 +65,7 @@ def test_defaults_follow_the_colour(root: Path) -> None:
 def test_the_network_follows_size_and_number(
     size: str, examples: int, family: str, epochs: int, tmp_path: Path
 ) -> None:
-    chosen = _training(parse(f"folder:{tmp_path}[size={size}]"), examples)
+    chosen = _training_defaults(parse(f"folder:{tmp_path}[size={size}]"), examples)
     assert (chosen["network"]["family"], chosen["recipe"]["epochs"]) == (family, epochs)
     assert chosen["recipe"]["learning_rate"] == {"lenet": 0.001, "resnet": 0.01}[family]
 
@@ -74,7 +74,7 @@ def test_the_network_follows_size_and_number(
     ("size", "batch"), [("32x64", 128), ("64", 64), ("33x8", 256), ("512", 16)]
 )
 def test_a_step_of_larger_images_has_fewer_of_them(size: str, batch: int, tmp_path: Path) -> None:
-    chosen = _training(parse(f"folder:{tmp_path}[size={size}]"), 1_000)
+    chosen = _training_defaults(parse(f"folder:{tmp_path}[size={size}]"), 1_000)
     assert chosen["recipe"]["batch_size"] == batch
 
 
