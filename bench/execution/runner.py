@@ -17,6 +17,7 @@ from distillation_bench.bench.common.devices import cores
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import new_folder
 from distillation_bench.bench.common.paths import DATA_ROOT
+from distillation_bench.bench.execution import worker
 from distillation_bench.bench.execution.executors import Executor, LocalExecutor, cluster_named
 from distillation_bench.bench.execution.job_graph import cell_job_name, data_jobs, training_jobs
 from distillation_bench.bench.execution.jobs import Job, RunCell
@@ -30,7 +31,7 @@ from distillation_bench.bench.execution.progress.display import Progress
 from distillation_bench.bench.execution.progress.utilisation import Usage
 from distillation_bench.bench.execution.recorder import Recorder, record_skipped
 from distillation_bench.bench.execution.scheduler import Scheduler
-from distillation_bench.bench.execution.workplace import Workplace, run_work
+from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator, JobKind
 from distillation_bench.bench.planning.plugins.plugin_files import Plugin
@@ -270,4 +271,4 @@ def start_job(
     work = job.work
     if isinstance(work, RunCell):
         work = RunCell(work.cell, measure_latency=job.kind not in kinds_with_latency)
-    return executor.submit(run_work, workplace, work, options=job.options)
+    return executor.submit(worker.run, workplace, work, options=job.options)

@@ -1,16 +1,13 @@
-"""What workers do for each kind of job. This module loads torch; the driver does not import it."""
+"""What a worker does for each kind of job.
+
+The driver names `run` in each job that it starts. The rooms that load torch are imported in it, so
+that only workers load them.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
-from distillation_bench import datasets
-from distillation_bench.bench.common.random_streams import stream_name
 from distillation_bench.bench.execution.jobs import (
     CheckPrecision,
     JoinTeacher,
@@ -20,109 +17,25 @@ from distillation_bench.bench.execution.jobs import (
     Work,
 )
 from distillation_bench.bench.execution.workplace import Workplace
-from distillation_bench.bench.planning.cache_keys import TeacherPlan
-from distillation_bench.bench.planning.plugins.installed_plugins import import_installed
-from distillation_bench.bench.storage.cache import Cache, DamagedEntry
-from distillation_bench.bench.training import data, data_preparation, teacher
-from distillation_bench.bench.training.cell import run_cell
 from distillation_bench.bench.training.cell_result import CellResult
-from distillation_bench.bench.training.checkpoints import Checkpoint
-from distillation_bench.bench.training.hardware import bfloat16_speed
-from distillation_bench.bench.training.hardware.compute import (
-    Compute,
-    prepare_process,
-    process_device,
-)
-from distillation_bench.methods.tasks import TASKS
-
-# The server that workers are forked from imports the installed plugins, and workers inherit them.
-import_installed()
 
 
 def run(workplace: Workplace, work: Work) -> CellResult | str | None:
     """Do the work of a job. Return the result of a cell, or the warning of a precision check."""
-    # For each job again, since libraries change the floating-point mode of the processor.
-    prepare_process()
+    from distillation_bench.bench.training import data_preparation, teacher_pieces
+    from distillation_bench.bench.training.cell import run_cell
+    from distillation_bench.bench.training.hardware import bfloat16_speed
+
+    checkpoint_seconds = workplace.checkpoint
     match work:
         case PrepareData(plan):
             data_preparation.prepare(workplace.open(), plan, Path(workplace.data_root))
         case TrainPiece(plan, piece):
-            _piece_outputs(workplace.open(), plan, piece, workplace.checkpoint)
+            teacher_pieces.train_piece(workplace.open(), plan, piece, checkpoint_seconds)
         case JoinTeacher(plan):
-            _join_teacher(workplace.open(), plan, workplace.checkpoint)
+            teacher_pieces.join_pieces(workplace.open(), plan, checkpoint_seconds)
         case RunCell(cell, measure_latency):
-            return run_cell(cell, workplace.open(), workplace.checkpoint, measure_latency)
+            return run_cell(cell, workplace.open(), checkpoint_seconds, measure_latency)
         case CheckPrecision():
             return bfloat16_speed.warning(bfloat16_speed.slowdown())
     return None
-
-
-def _join_teacher(cache: Cache, plan: TeacherPlan, checkpoint_seconds: float) -> None:
-    """Join the outputs of a teacher's pieces, then remove those of the pieces."""
-    pieces = range(len(plan.pieces))
-    with cache.lock(plan.outputs_key):
-        # Another run with the same cache may have joined them, and removed the pieces.
-        if not cache.is_sound(plan.outputs_key):
-            parts = [_piece_outputs(cache, plan, piece, checkpoint_seconds) for piece in pieces]
-            outputs = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-            _save_outputs(cache, plan.outputs_key, outputs, plan)
-    for piece in pieces:
-        cache.remove(plan.piece_key(piece))
-
-
-def _piece_outputs(
-    cache: Cache, plan: TeacherPlan, piece: int, checkpoint_seconds: float
-) -> Mapping[str, Tensor]:
-    """Return a piece's outputs on every set, trained if its members are not in the cache."""
-    key = plan.piece_key(piece)
-    member_keys = [plan.member_keys[member] for member in plan.pieces[piece]]
-    # Another run with the same cache may train the same members.
-    with cache.lock(f"{plan.key}.{plan.pieces[piece].start}"):
-        if all(cache.is_sound(member_key) for member_key in member_keys):
-            with contextlib.suppress(DamagedEntry):
-                return cache.load(key)
-        prepared = data.load(cache, plan.data)
-        compute = Compute(process_device(), plan.recipe.precision)
-        try:
-            network = teacher.load_network(cache, member_keys, teacher.networks_of(plan))
-            network = network.to(compute.device)
-        except DamagedEntry:
-            network = _train_piece(cache, plan, piece, prepared, compute, checkpoint_seconds)
-        outputs = teacher.all_outputs(network, prepared, compute)
-        _save_outputs(cache, key, outputs, plan)
-        return outputs
-
-
-def _train_piece(
-    cache: Cache,
-    plan: TeacherPlan,
-    piece: int,
-    prepared: data.PreparedData,
-    compute: Compute,
-    checkpoint_seconds: float,
-) -> nn.Module:
-    """Train a piece's members and put their weights into the cache."""
-    members = plan.pieces[piece]
-    first, last = members.start, members.stop - 1
-    checkpoint = Checkpoint(cache, f"{plan.key}.{first}-{last}", checkpoint_seconds)
-    network, history = teacher.train_members(
-        members,
-        prepared,
-        TASKS[datasets.get(plan.dataset).task],
-        teacher.networks_of(plan),
-        plan.recipe,
-        plan.seed,
-        stream_name(plan.dataset),
-        compute,
-        checkpoint,
-    )
-    note = {"members": [first, last], "history": history}
-    teacher.save_weights(cache, [plan.member_keys[member] for member in members], network, note)
-    checkpoint.remove()
-    return network
-
-
-def _save_outputs(cache: Cache, key: str, outputs: Mapping[str, Tensor], plan: TeacherPlan) -> None:
-    arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
-    note = {"dataset": plan.dataset, "seed": plan.seed, "members": plan.recipe.members}
-    cache.save(key, arrays, note)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from distillation_bench.bench.execution.jobs import Work
 from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
 from distillation_bench.bench.planning.plugins.loading import load_planned
 from distillation_bench.bench.planning.plugins.plugin_files import Plugin
@@ -39,13 +37,3 @@ class Workplace:
         load_installed()
         load_planned(self.plugins)
         return Cache(Path(self.cache))
-
-
-def run_work(workplace: Workplace, work: Work) -> Any:
-    """Do the work of a job in this process. Return a cell's `CellResult`, or a warning.
-
-    The worker's module loads torch, so it is imported here and not by the driver.
-    """
-    from distillation_bench.bench.execution import worker
-
-    return worker.run(workplace, work)

@@ -109,6 +109,7 @@ SPLITS = CodeScope(
         "bench/training/optimizer.py": _NO_NETWORK,
         "bench/training/student.py": _NO_NETWORK,
         "bench/training/teacher.py": _NO_NETWORK,
+        "bench/training/teacher_pieces.py": _NO_NETWORK,
     },
 )
 """What training and validation splits are made by."""
@@ -120,13 +121,7 @@ EVALUATION_SETS = CodeScope(
 """What test sets, shifted ones too, and OOD sets are made by."""
 
 TEACHER = CodeScope(
-    paths=(
-        "bench/training",
-        "bench/common",
-        "bench/planning/recipe.py",
-        "bench/execution/worker.py",
-        "methods",
-    ),
+    paths=("bench/training", "bench/common", "bench/planning/recipe.py", "methods"),
     excluded={
         "bench/training/cell.py": _NO_TEACHER,
         "bench/training/evaluation": "measures what was trained",

@@ -5,6 +5,7 @@ cell_result         what was measured of a cell; does not import torch
 data                loading a dataset's arrays from the cache
 data_preparation    loading a dataset and storing its arrays in the cache
 teacher             training of members, and their outputs
+teacher_pieces      the members of a teacher in pieces, in the cache
 student             building and training students, and their predictions
 checkpoints         the state of a training, from which it continues after a kill
 forecast            how long a run takes, from timed training steps
@@ -23,4 +24,5 @@ __all__ = [
     "hardware",
     "student",
     "teacher",
+    "teacher_pieces",
 ]

@@ -26,7 +26,12 @@ from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.bench.training.evaluation import evaluate as evaluation
 from distillation_bench.bench.training.evaluation.figure_arrays import FigureArrays
-from distillation_bench.bench.training.hardware.compute import CPU, Compute, process_device
+from distillation_bench.bench.training.hardware.compute import (
+    CPU,
+    Compute,
+    prepare_process,
+    process_device,
+)
 from distillation_bench.bench.training.hardware.environment import environment
 from distillation_bench.methods import METHODS, Method, Setting
 from distillation_bench.methods.tasks import TASKS
@@ -91,6 +96,7 @@ def run_cell(
     Raises:
         DamagedEntry: an entry of the cache is missing or damaged.
     """
+    prepare_process()
     with _measured() as timings:
         inputs = load_inputs(cell, cache)
         checkpoint = Checkpoint(cache, cell.id, checkpoint_seconds)

@@ -20,6 +20,7 @@ from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.planning.code_digests import DECODER
 from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 from distillation_bench.bench.storage.formats.tensor_files import LazyArray
+from distillation_bench.bench.training.hardware.compute import prepare_process
 from distillation_bench.datasets import get
 from distillation_bench.datasets.array_memo import ArrayMemo
 from distillation_bench.datasets.base import Dataset, DatasetArrays, Split
@@ -40,6 +41,7 @@ def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
     Raises:
         BadData: a file is broken.
     """
+    prepare_process()
     ArrayMemo.load_or_make = staticmethod(partial(_load_or_make, cache))
     preparation = _Preparation(plan, root, get(plan.dataset))
     data = preparation.load()

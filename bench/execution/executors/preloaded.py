@@ -15,11 +15,18 @@ import numpy.ma  # noqa: E402, F401
 import safetensors.numpy  # noqa: E402, F401
 
 import distillation_bench.bench.execution.executors.worker_process  # noqa: E402
+import distillation_bench.bench.execution.worker  # noqa: E402
+import distillation_bench.bench.training.cell  # noqa: E402
+import distillation_bench.bench.training.data_preparation  # noqa: E402
+import distillation_bench.bench.training.hardware.bfloat16_speed  # noqa: E402
+import distillation_bench.bench.training.teacher_pieces  # noqa: E402
 import distillation_bench.methods.networks.families  # noqa: E402, F401
-from distillation_bench.bench.execution import worker  # noqa: E402, F401
+from distillation_bench.bench.planning.plugins.installed_plugins import import_installed  # noqa: E402
 from distillation_bench.bench.training.hardware.compute import prepare_process  # noqa: E402
 from distillation_bench.bench.training.hardware.environment import machine  # noqa: E402
 
+# Workers inherit the plugins.
+import_installed()
 # Each job does so again; here it applies to the memory that workers inherit.
 prepare_process()
 machine()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distillation_bench.bench.common.text import rough_duration, terminal_safe
+from distillation_bench.bench.execution import worker
 from distillation_bench.bench.execution.executors import (
     Executor,
     JobFailed,
@@ -17,7 +18,7 @@ from distillation_bench.bench.execution.executors import (
 )
 from distillation_bench.bench.execution.jobs import CheckPrecision, Job
 from distillation_bench.bench.execution.scheduler import FinishedJob
-from distillation_bench.bench.execution.workplace import Workplace, run_work
+from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
 from distillation_bench.bench.planning.estimates.run_time import rough_seconds
@@ -48,7 +49,7 @@ def warn_of_slow_precision(cells: Sequence[Cell], executor: Executor, workplace:
     if all(cell.recipe.precision == "float32" for cell in cells):
         return
     options = JobOptions(timed=False)
-    answer = executor.submit(run_work, workplace, CheckPrecision(), options=options)
+    answer = executor.submit(worker.run, workplace, CheckPrecision(), options=options)
     # What kills this process kills the jobs too, and is reported for them.
     with contextlib.suppress(JobFailed, WorkerDied, WorkerLost):
         if warning := answer.result():

@@ -14,7 +14,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from distillation_bench.bench.training.hardware.compute import Compute, process_device
+from distillation_bench.bench.training.hardware.compute import (
+    Compute,
+    prepare_process,
+    process_device,
+)
 
 NATIVE = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
 """Linux's names of the instructions for bfloat16, of x86 and of ARM."""
@@ -48,6 +52,7 @@ def measured_slowdown() -> float:
 
     The step has convolutions and matrix products; the measurement takes some tenths of a second.
     """
+    prepare_process()
     network = nn.Sequential(
         nn.Conv2d(16, 32, 3, padding=1),
         nn.ReLU(),

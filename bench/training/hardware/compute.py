@@ -19,6 +19,8 @@ def prepare_process() -> None:
     With one thread each, workers do not slow each other down, and values do not depend on the
     number of cores. Large tensors stay on the heap, because a new mapping causes page faults in
     every step.
+
+    Each job prepares its process again, since libraries change the floating-point mode.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

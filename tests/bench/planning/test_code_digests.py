@@ -64,7 +64,6 @@ STALE: dict[str, str] = {
     # By path, what becomes stale; the longest path that matches a file counts.
     "bench": "",
     "bench/common/random_streams.py": "splits sets weights outputs cells",
-    "bench/execution/worker.py": "weights outputs cells",
     "bench/metrics": "cells protocol",
     "bench/metrics/__init__.py": "",
     "bench/planning/recipe.py": "weights outputs cells",
