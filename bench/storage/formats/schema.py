@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import (
     AfterValidator,
     ConfigDict,
+    FailFast,
     Field,
     GetPydanticSchema,
     TypeAdapter,
@@ -102,8 +103,13 @@ def _number_schema(source: Any, handler: Any) -> core_schema.CoreSchema:
 Integer = Annotated[int, Field(gt=-INTEGER_BOUND, lt=INTEGER_BOUND)]
 Name = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
 Number = Annotated[float | int | str, GetPydanticSchema(_number_schema)]
-Values = dict[Name, Number]
+# A hostile file may hold millions of errors, each of which takes a hundred times its memory.
+_first_error = FailFast()
+Values = Annotated[dict[Name, Number], _first_error]
 PlainObject = Annotated[dict[str, Any], AfterValidator(_is_plain_object)]
+CellId = Annotated[str, AfterValidator(_is_id)]
+OODName = Annotated[str, Field(max_length=MAX_NAME_LENGTH - len("ood:"))]
+MetricName = Annotated[Name, AfterValidator(_is_metric_name)]
 # Entries that a later version adds are kept.
 _open = with_config(ConfigDict(strict=True, extra="allow"))
 
@@ -135,7 +141,7 @@ class RecordModel(TypedDict):
     commit: str
     finished: str
     headline: Annotated[Values, AfterValidator(_is_headline)]
-    sets: list[EvaluationSet]
+    sets: Annotated[list[EvaluationSet], _first_error]
     timings: Annotated[dict[str, Any], AfterValidator(_are_timings)]
     environment: PlainObject
     curves: str
@@ -181,14 +187,12 @@ class ManifestModel(TypedDict):
     """run.json: what was asked for, with the last command and remarks on the data."""
 
     command: NotRequired[str]
-    cells: Annotated[
-        dict[Annotated[str, AfterValidator(_is_id)], CellModel], Field(max_length=MAX_CELLS)
-    ]
-    recipes: dict[str, PlainObject]
-    ood: dict[str, dict[Annotated[str, Field(max_length=MAX_NAME_LENGTH - len("ood:"))], str]]
-    remarks: NotRequired[dict[str, list[str]]]
-    metrics: dict[Annotated[Name, AfterValidator(_is_metric_name)], MetricModel]
-    methods: list[MethodModel]
+    cells: Annotated[dict[CellId, CellModel], Field(max_length=MAX_CELLS), _first_error]
+    recipes: Annotated[dict[str, PlainObject], _first_error]
+    ood: Annotated[dict[str, Annotated[dict[OODName, str], _first_error]], _first_error]
+    remarks: NotRequired[Annotated[dict[str, Annotated[list[str], _first_error]], _first_error]]
+    metrics: Annotated[dict[MetricName, MetricModel], _first_error]
+    methods: Annotated[list[MethodModel], _first_error]
 
 
 # Made when first needed: it takes longer than most commands' other imports.

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from tests.end_to_end.hostile import resummed
 from tests.unchecked import unchecked
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage import tables as derived
+from distillation_bench.bench.storage.formats import schema
 from distillation_bench.bench.storage.formats.cell_files import parse_curves
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.formats.write_checks import InvalidContent
@@ -338,6 +340,32 @@ def test_a_record_with_a_right_sum_and_wrong_types_is_damaged(
     with pytest.raises(DamagedFile) as caught:
         run.read_record("c")
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"headline": dict.fromkeys(map(str, range(100_000)), "x")}, r"headline\.0: should be"),
+        ({"sets": [3] * 100_000}, r"sets\.0: should be"),
+        ({"sets": [{**TEST_SET, "values": dict.fromkeys("abc" * 9, "x")}]}, r"values\.a: should"),
+    ],
+)
+def test_the_first_of_many_errors_ends_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], reason: str
+) -> None:
+    run, counts = Run(tmp_path), list[int]()
+    with unchecked():
+        run.write_record(record("c", **changes))
+
+    def counted(error: ValidationError) -> str:
+        counts.append(error.error_count())
+        return reason_of(error)
+
+    reason_of = schema._reason
+    monkeypatch.setattr(schema, "_reason", counted)
+    with pytest.raises(DamagedFile, match=reason):
+        run.read_record("c")
+    assert counts == [1]
 
 
 def test_what_was_measured_where_is_no_number(tmp_path: Path) -> None:
