@@ -67,7 +67,7 @@ class TableContent:
         bool, typer.Option("--raw", help="values as recorded: fractions, accuracy instead of error")
     ] = False
 
-    def choice(self) -> TableOptions:
+    def options(self) -> TableOptions:
         """Return these options for the analysis; raise UsageError for an unknown `--by`."""
         from distillation_bench.bench.analysis.tables.table_model import TableOptions
 
@@ -104,12 +104,12 @@ def table(
     from distillation_bench.bench.analysis.tables.table_builder import make_tables
     from distillation_bench.bench.analysis.tables.table_text import table_text
 
-    choice = content.choice()
+    options = content.options()
     if paper and content != TableContent():
         raise UsageError("--paper: rows, columns and digits are the paper's; omit other options")
     check_targets(files.latex, files.markdown, files.csv, files.macros)
     results = read(runs, mixed)
-    tables = published_tables(results) if paper else make_tables(results, choice)
+    tables = published_tables(results) if paper else make_tables(results, options)
     texts = _texts_of_files(files, tables, results, caption, label)
     write_all(texts)
     if not texts:

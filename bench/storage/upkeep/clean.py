@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabulate import tabulate
-
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.files import real_path
+from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.cache import Cache
@@ -194,7 +193,7 @@ def _table(items: Iterable[Removable]) -> str:
     ]
     headers = ["file", "size", "why"]
     align = ("left", "right", "left")
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+    return text_table(rows, headers, align=align)
 
 
 def _bytes(count: float) -> str:
