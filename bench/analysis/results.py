@@ -87,9 +87,9 @@ class Results:
     @cached_property
     def cells(self) -> dict[CellKey, Mapping[str, Any]]:
         """The planned cells in the order of tables: dataset, method, label, seed."""
-        order = table_order(self.manifest)
+        sort_key = table_order(self.manifest)
         cells = [{**cell, "id": cell_id} for cell_id, cell in self.manifest["cells"].items()]
-        cells.sort(key=lambda cell: (cell["dataset"], order[cell["label"]], cell["seed"]))
+        cells.sort(key=lambda cell: (cell["dataset"], sort_key[cell["label"]], cell["seed"]))
         return {cell_key(cell): cell for cell in cells}
 
     @cached_property
@@ -199,11 +199,11 @@ class Results:
         if severity and not severity.isdecimal():
             raise UsageError(f"{selector}: {severity!r}: a severity is a whole number")
         if severity:
-            place = ("test", base, int(severity))
+            evaluation_set = ("test", base, int(severity))
         else:
-            place = (base or ("ood" if is_ood else "test"), "", 0)
+            evaluation_set = (base or ("ood" if is_ood else "test"), "", 0)
         score = score or ("total" if is_ood else "")
-        return MetricInfo(name, score, *place, described["better"], headline=False)
+        return MetricInfo(name, score, *evaluation_set, described["better"], headline=False)
 
     def _describe_metric(self, name: str) -> Mapping[str, Any]:
         """Return the description of a metric or a cost; raise UsageError if it is unknown."""

@@ -82,5 +82,5 @@ def rank_students(
     """
     if not better or below_chance:
         return []
-    students = {label: each for label, each in summaries.items() if label not in references}
+    students = {k: summary for k, summary in summaries.items() if k not in references}
     return best_first(students, better)

@@ -58,7 +58,7 @@ def describe_clamped_variances(rows: Sequence[Row], teachers: frozenset[str]) ->
                 shares.setdefault(name, []).append(share)
     if not shares:
         return ""
-    names = ", ".join(f"{k} (up to {100 * max(each):.2g} % of them)" for k, each in shares.items())
+    names = ", ".join(f"{k} (up to {100 * max(own):.2g} % of them)" for k, own in shares.items())
     return f"variances clamped to exp(±15) on some evaluation set: {names}"
 
 

@@ -75,10 +75,10 @@ def _check_sets(run: RunData) -> None:
     if not run.options.sets:
         return
     rows = {row[:3] for _, row, _ in run.results.long_table(lambda row: True)}
-    known = {"test"} | {f"{shift}/{severity}" if shift else name for name, shift, severity in rows}
+    names = {"test"} | {f"{shift}/{severity}" if shift else name for name, shift, severity in rows}
     for name in run.options.sets:
-        if name.removeprefix("test/") not in known:
-            raise UsageError(f"--on {name}: not in the run{nearest(name, known)}")
+        if name.removeprefix("test/") not in names:
+            raise UsageError(f"--on {name}: not in the run{nearest(name, names)}")
 
 
 def draw_request(run: RunData, request: FigureRequest) -> tuple[list[DrawnFigure], str]:

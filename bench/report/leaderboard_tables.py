@@ -102,7 +102,7 @@ class LeaderboardTables:
         """Average ranks over datasets; None if no metric ranks at least two datasets."""
         ranks = shared_ranks(self._leaderboards)
         rows = [
-            self._row(label, [_rank_cell(found, label) for found in ranks.values()])
+            self._row(label, [_rank_cell(by_label, label) for by_label in ranks.values()])
             for label in ranked_labels(self._leaderboards, ranks)
         ]
         columns = [self._rank_column(name) for name in ranks]

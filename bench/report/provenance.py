@@ -116,7 +116,9 @@ def _recipes(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, st
     """Return the settings of all recipes by name and dataset; empty text where one lacks it."""
     flat = {dataset: dict(_flat(recipe)) for dataset, recipe in sorted(recipes.items())}
     names = dict.fromkeys(name for recipe in flat.values() for name in recipe)
-    return {name: {each: recipe.get(name, "") for each, recipe in flat.items()} for name in names}
+    return {
+        name: {dataset: recipe.get(name, "") for dataset, recipe in flat.items()} for name in names
+    }
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

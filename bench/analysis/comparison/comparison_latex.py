@@ -39,7 +39,7 @@ def comparison_latex(*comparisons: Comparison) -> str:
         for entry in comparison.datasets:
             text += _pair_floats(comparison, entry)
         if not comparison.datasets:
-            text += [rf"\par {escape_latex(each)}" for each in chance_sentences(comparison)]
+            text += [rf"\par {escape_latex(sentence)}" for sentence in chance_sentences(comparison)]
         if comparison.across:
             text += _rank_floats(comparison, comparison.across)
     return "\n".join(text)

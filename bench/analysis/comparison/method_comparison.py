@@ -119,10 +119,7 @@ def compare_all(
     selected_datasets = results.select_datasets(datasets) if datasets else []
     parsed = [results.metric(selector) for selector in dict.fromkeys(metrics)]
     baseline = _one_label(baseline, results) if baseline else ""
-    wanted = {*results.select_labels(labels), *([baseline] if baseline else [])}
-    selected = [label for label in results.labels() if label in wanted]
-    named = {*(selected if labels else ()), baseline}
-    rivals = [label for label in selected if label in named or label not in results.references]
+    selected, rivals = _labels_and_rivals(results, labels, baseline)
     values = results.values_of(parsed, auroc_metrics(parsed).values())
     detections = teacher_detections(results, parsed, values)
     return [
@@ -132,10 +129,20 @@ def compare_all(
             values[metric],
             baseline,
             selected_datasets,
-            {name: found for (name, of), found in detections.items() if of == metric},
+            {name: detection for (name, key), detection in detections.items() if key == metric},
         ).compare(selected, rivals)
         for metric in parsed
     ]
+
+
+def _labels_and_rivals(
+    results: Results, labels: Sequence[str], baseline: str
+) -> tuple[list[str], list[str]]:
+    """Return the labels to show, and those to test: students, and references that are named."""
+    wanted = {*results.select_labels(labels), *([baseline] if baseline else [])}
+    selected = [label for label in results.labels() if label in wanted]
+    named = {*(selected if labels else ()), baseline}
+    return selected, [x for x in selected if x in named or x not in results.references]
 
 
 def _one_label(name: str, results: Results) -> str:

@@ -113,13 +113,13 @@ def make_leaderboards(
     finished: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         finished.setdefault((row["dataset"], row["label"]), []).append(row)
-    order, leaderboards = table_order(manifest), []
+    sort_key, leaderboards = table_order(manifest), []
     for dataset, seeds in sorted(planned.items()):
-        labels = sorted(seeds, key=order.__getitem__)
+        labels = sorted(seeds, key=sort_key.__getitem__)
         label_rows = {label: finished.get((dataset, label), []) for label in labels}
         notes = {
-            label: _missing_note(found, len(seeds[label]), reasons.get((dataset, label), ""))
-            for label, found in label_rows.items()
+            label: _missing_note(own_rows, len(seeds[label]), reasons.get((dataset, label), ""))
+            for label, own_rows in label_rows.items()
         }
         leaderboards.append(_leaderboard(manifest, dataset, label_rows, notes))
     return leaderboards
@@ -132,14 +132,14 @@ def _leaderboard(
     notes: Mapping[str, str],
 ) -> Leaderboard:
     metrics = _metrics(manifest["metrics"], rows.values())
-    done = {label: [r for r in found if r["status"] == "done"] for label, found in rows.items()}
-    all_done = [row for found in done.values() for row in found]
+    done = {label: [r for r in group if r["status"] == "done"] for label, group in rows.items()}
+    all_done = [row for group in done.values() for row in group]
     teachers = teacher_labels(manifest)
     return Leaderboard(
         dataset=dataset,
         metrics=metrics,
-        summaries={label: _summaries(found, metrics) for label, found in done.items()},
-        counts={label: len(found) for label, found in done.items()},
+        summaries={label: _summaries(group, metrics) for label, group in done.items()},
+        counts={label: len(group) for label, group in done.items()},
         notes=notes,
         references=reference_labels(manifest),
         ood_note=_ood_note(manifest.get("ood", {}).get(dataset, {})),
@@ -157,7 +157,7 @@ def _metrics(described: Mapping[str, Any], rows: Iterable[Sequence[Row]]) -> dic
 
 def _summaries(rows: Sequence[Row], metrics: Iterable[str]) -> dict[str, Summary]:
     values = {m: [float(row[m]) for row in rows if row.get(m)] for m in metrics}
-    return {metric: summarise(found) for metric, found in values.items() if found}
+    return {metric: summarise(numbers) for metric, numbers in values.items() if numbers}
 
 
 def _detections(teacher_rows: Sequence[Row], metrics: Iterable[str]) -> dict[str, TeacherDetection]:
@@ -214,7 +214,7 @@ def average_ranks(leaderboards: Sequence[Leaderboard], metric: str) -> dict[str,
             better = sum(sign * other < sign * mean for other in means.values())
             equal = sum(other == mean for other in means.values())
             ranks.setdefault(label, []).append(better + (equal + 1) / 2)
-    return {label: fmean(each) for label, each in ranks.items() if len(each) == len(used)}
+    return {k: fmean(positions) for k, positions in ranks.items() if len(positions) == len(used)}
 
 
 def shared_ranks(leaderboards: Sequence[Leaderboard]) -> dict[str, dict[str, float]]:
@@ -230,4 +230,4 @@ def ranked_labels(
 ) -> list[str]:
     """Return the labels that have an average rank by any metric, in the order of tables."""
     labels = dict.fromkeys(label for board in leaderboards for label in board.summaries)
-    return [label for label in labels if any(label in found for found in ranks.values())]
+    return [label for label in labels if any(label in by_label for by_label in ranks.values())]

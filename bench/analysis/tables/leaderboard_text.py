@@ -107,7 +107,13 @@ def _rank_rows(leaderboards: Sequence[Leaderboard]) -> list[list[str]]:
     """Return the headers and the rows of average ranks; none with fewer than two datasets."""
     ranks = shared_ranks(leaderboards)
     rows = [
-        [label, *(f"{found[label]:.2f}" if label in found else "–" for found in ranks.values())]
+        [
+            label,
+            *(
+                f"{by_label[label]:.2f}" if label in by_label else "–"
+                for by_label in ranks.values()
+            ),
+        ]
         for label in ranked_labels(leaderboards, ranks)
     ]
     return [["method", *ranks], *rows] if rows else []

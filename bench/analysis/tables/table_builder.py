@@ -191,7 +191,7 @@ class _TableBuilder:
             if len(differences := paired_differences(keyed[first], keyed[second]))
         }
         p = dict.fromkeys(pairs, 1.0)
-        if any(can_reach_alpha(len(pairs), len(each)) for each in pairs.values()):
+        if any(can_reach_alpha(len(pairs), len(differences)) for differences in pairs.values()):
             tests = correct_family([sign_flip_p(differences) for differences in pairs.values()])
             p = {pair: test.corrected for pair, test in zip(pairs, tests, strict=True)}
         best = ranked[0] if ranked else ""
@@ -283,7 +283,7 @@ class _TableBuilder:
         for row in self.results.rows:
             if row["dataset"] in rows and row["label"] in labels and row["status"] == "done":
                 rows[row["dataset"]].append(row)
-        remarks = {d: describe_clamped_variances(found, teachers) for d, found in rows.items()}
+        remarks = {d: describe_clamped_variances(own, teachers) for d, own in rows.items()}
         return [f"On {dataset}, {remark}." for dataset, remark in remarks.items() if remark]
 
     def _missing(self, datasets: Sequence[str], labels: Sequence[str]) -> Iterator[MissingCells]:

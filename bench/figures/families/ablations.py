@@ -144,7 +144,9 @@ def _sweeps(data: DatasetData) -> list[Sweep]:
             methods.setdefault(cell["method"], {})[label] = cell["parameters"]
     sweeps = []
     for method, variants in methods.items():
-        for parameter in dict.fromkeys(name for each in variants.values() for name in each):
+        for parameter in dict.fromkeys(
+            name for parameters in variants.values() for name in parameters
+        ):
             groups = _groups(variants, parameter)
             if groups:
                 values = sorted({value for group in groups for value in group}, key=_sort_key)

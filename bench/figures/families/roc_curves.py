@@ -113,11 +113,11 @@ def _layout(
 def _draw_panel(axes: Axes, data: DatasetData, rocs: LabelRocs) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
     for position, (label, seeds) in enumerate(rocs.items()):
-        found = np.mean([*seeds.values()], 0)
+        mean = np.mean([*seeds.values()], 0)
         style = data.styles[label]
         axes.plot(
-            np.linspace(0, 1, len(found)),
-            found,
+            np.linspace(0, 1, len(mean)),
+            mean,
             color=style.color,
             linestyle=style.dashes,
             marker=style.marker,
