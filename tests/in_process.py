@@ -9,14 +9,14 @@ from typing import Any
 
 from distillation_bench.bench.common.devices import DEVICE_VARIABLE
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.executors import (
+from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     Executor,
     JobFailed,
     JobOptions,
-    LocalExecutor,
     describe_failure,
 )
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 
 
 class InProcess(Executor):

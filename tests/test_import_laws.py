@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import grimp
@@ -63,6 +64,15 @@ def test_a_broken_law_is_noticed(copy: Path, contract: str) -> None:
     status, output = _lint(copy, contract)
     assert status == 1, output
     assert "BROKEN" in output
+
+
+def test_modules_import_one_another_in_no_circle() -> None:
+    """Imports within functions count."""
+    graph = grimp.build_graph(
+        "distillation_bench", cache_dir=None, exclude_type_checking_imports=True
+    )
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(imports).prepare()
 
 
 def test_every_contract_is_broken_once() -> None:

@@ -15,14 +15,14 @@ from distillation_bench.bench.check.metric_contract import metric_checks
 from distillation_bench.bench.check.repeatability import Repeatability, Resume
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.execution.executors import (
+from distillation_bench.bench.execution.executors.base import (
     JobFailed,
-    LocalExecutor,
     TimedOut,
     WorkerDied,
     WorkerLost,
     describe_failure,
 )
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.metrics.registry import METRICS, Metric
 from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
 from distillation_bench.bench.planning.plugins.loading import load_plugins

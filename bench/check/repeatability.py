@@ -23,7 +23,7 @@ from distillation_bench.bench.check.checks import ContractBroken, require
 from distillation_bench.bench.check.method_under_test import MethodUnderTest
 from distillation_bench.bench.check.synthetic_data import RECIPE, SOURCES
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.execution.executors import describe_failure
+from distillation_bench.bench.execution.executors.base import describe_failure
 from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
 from distillation_bench.bench.planning.plugins.loading import load_plugins
 from distillation_bench.bench.storage.cache import Cache

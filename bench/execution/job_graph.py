@@ -6,7 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Sequence
 
-from distillation_bench.bench.execution.executors import JobOptions
+from distillation_bench.bench.execution.executors.base import JobOptions
 from distillation_bench.bench.execution.jobs import (
     Job,
     JoinTeacher,

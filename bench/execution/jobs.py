@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOptions
+from distillation_bench.bench.execution.executors.base import DEFAULT_OPTIONS, JobOptions
 from distillation_bench.bench.planning.cache_keys import DataPlan, TeacherPlan
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.job_durations import JobKind

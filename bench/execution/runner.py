@@ -18,7 +18,9 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import new_folder
 from distillation_bench.bench.common.paths import DATA_ROOT
 from distillation_bench.bench.execution import worker
-from distillation_bench.bench.execution.executors import Executor, LocalExecutor, cluster_named
+from distillation_bench.bench.execution.executors.base import Executor
+from distillation_bench.bench.execution.executors.local import LocalExecutor
+from distillation_bench.bench.execution.executors.registry import cluster_named
 from distillation_bench.bench.execution.job_graph import cell_job_name, data_jobs, training_jobs
 from distillation_bench.bench.execution.jobs import Job, RunCell
 from distillation_bench.bench.execution.progress.announcements import (

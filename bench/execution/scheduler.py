@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from distillation_bench.bench.common.signals import on_first_signal
-from distillation_bench.bench.execution.executors import (
+from distillation_bench.bench.execution.executors.base import (
     Executor,
     JobFailed,
     TimedOut,

@@ -10,7 +10,7 @@ from tests.bench.made_runs import make_run, results_of  # noqa: F401
 from tests.bench.whole_runs import driver, whole_run  # noqa: F401
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.executors import LocalExecutor
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.planning.cells import Cell, make_cells
 from distillation_bench.bench.planning.configuration.config import Config, Variant
 from distillation_bench.bench.planning.configuration.option_values import parse_variant

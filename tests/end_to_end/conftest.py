@@ -14,6 +14,7 @@ from tests.end_to_end.program import GRID, Bench, commands, run_whole, start
 from tests.in_process import local_executor
 
 from distillation_bench.bench.cli import main as cli
+from distillation_bench.bench.execution.executors.processes import forked_process
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
@@ -42,9 +43,7 @@ def in_process(
     threads = torch.get_num_threads()
     monkeypatch.setattr(cli, "app", commands())
     monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", local_executor)
-    monkeypatch.setattr(
-        "distillation_bench.bench.execution.executors.forked_process.start_server", lambda: None
-    )
+    monkeypatch.setattr(forked_process, "start_server", lambda: None)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         jobs = ("--jobs", "1") if arguments[0] == "run" and "--jobs" not in arguments else ()

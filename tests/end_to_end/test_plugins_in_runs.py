@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end.failing_plugins import CELL, ENDS, FAILING, ending_plugin, failing_plugin
 from tests.end_to_end.program import Bench, folders
 
-from distillation_bench.bench.execution.executors import LocalExecutor
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 
 
 def test_failure_is_recorded_and_kept(in_process: Bench, tmp_path: Path) -> None:

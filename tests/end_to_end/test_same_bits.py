@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.program import GRID, SHORT, Bench, folders, start, tables
 
-from distillation_bench.bench.execution.executors import LocalExecutor
-from distillation_bench.bench.execution.executors.forked_process import ForkedProcess
+from distillation_bench.bench.execution.executors.local import LocalExecutor
+from distillation_bench.bench.execution.executors.processes.forked_process import ForkedProcess
 
 CELLS, SKIPPED = 54, 2
 

@@ -19,7 +19,7 @@ def main() -> None:
     from tabulate import tabulate
     from tests.scale.tables import pair_rows, read_rows, run_row
 
-    from distillation_bench.bench.execution.executors import EXECUTORS
+    from distillation_bench.bench.execution.executors.registry import EXECUTORS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -17,7 +17,7 @@ import psutil
 from tests.scale.stand_in import stand_in
 
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.executors import Executor
+from distillation_bench.bench.execution.executors.base import Executor
 from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.execution.progress.utilisation import Usage
 from distillation_bench.bench.execution.scheduler import FinishedJob

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from tabulate import tabulate
 
-from distillation_bench.bench.execution.executors import LocalExecutor
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.training.hardware.environment import environment
 
 Row = tuple[str, str, str]

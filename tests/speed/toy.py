@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from distillation_bench.bench.common.paths import ROOT
-from distillation_bench.bench.execution.executors import LocalExecutor
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.execution.jobs import CheckPrecision, Job
 from distillation_bench.bench.execution.recorder import new_record
 from distillation_bench.bench.execution.scheduler import FinishedJob, Scheduler

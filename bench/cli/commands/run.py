@@ -70,7 +70,7 @@ def run(setup: SetupOptions, execution: ExecutionOptions) -> None:
 
 def _start_fork_server(setup: SetupOptions, execution: ExecutionOptions) -> None:
     """Start the server that workers are forked from, unless it is probably not needed."""
-    from distillation_bench.bench.execution.executors.forked_process import start_server
+    from distillation_bench.bench.execution.executors.processes.forked_process import start_server
 
     # A folder with derived tables was run to the end before: there may be nothing to do.
     was_run = (setup.folder / "derived.json").exists()
@@ -96,7 +96,7 @@ def _devices_and_jobs(setup: SetupOptions, execution: ExecutionOptions) -> tuple
 
 def _check_executor(execution: ExecutionOptions) -> None:
     """Raise UsageError if there is no such executor, or its library is not installed."""
-    from distillation_bench.bench.execution.executors import EXECUTORS, cluster_named
+    from distillation_bench.bench.execution.executors.registry import EXECUTORS, cluster_named
 
     name, scheduler = execution.executor, execution.scheduler
     if name not in EXECUTORS:

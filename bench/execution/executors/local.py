@@ -3,8 +3,8 @@
 A job in a process of its own makes the hard cases simple: if the process is killed, one job fails;
 a timeout is a kill; what a job leaves behind ends with its process; and memory is given back. A
 new process costs some twenty milliseconds, though. So a process is used again after a job that
-may share its process, was short and left nothing behind (`worker_process.py`). While it waits, it
-has given its memory back, and if it is killed then, no job fails.
+may share its process, was short and left nothing behind (`processes/worker_process.py`). While it
+waits, it has given its memory back, and if it is killed then, no job fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from distillation_bench.bench.execution.executors.base import (
     WorkerLost,
     describe_failure,
 )
-from distillation_bench.bench.execution.executors.forked_process import (
+from distillation_bench.bench.execution.executors.processes.forked_process import (
     SERVER,
     ForkedProcess,
     start_server,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from distillation_bench.bench.common.text import rough_duration, terminal_safe
 from distillation_bench.bench.execution import worker
-from distillation_bench.bench.execution.executors import (
+from distillation_bench.bench.execution.executors.base import (
     Executor,
     JobFailed,
     JobOptions,

@@ -23,12 +23,12 @@ from distillation_bench.bench.check.repeatability import (
 )
 from distillation_bench.bench.check.synthetic_data import RECIPE
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.executors import (
+from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     JobOptions,
-    LocalExecutor,
     WorkerLost,
 )
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
 

@@ -14,7 +14,8 @@ import torch
 
 from distillation_bench.bench.common.devices import DEVICE_VARIABLE, cores, parse_devices
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.execution.executors import JobFailed, LocalExecutor
+from distillation_bench.bench.execution.executors.base import JobFailed
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.training.hardware.compute import Compute, process_device
 
 Mistake = Callable[..., str]

@@ -16,7 +16,8 @@ from tests.users import ANNA, BERT, GROUP, as_user, shared_folder
 from distillation_bench.bench.common.errors import CacheFault
 from distillation_bench.bench.common.files import make_folder, write_atomically
 from distillation_bench.bench.common.locks import acquire
-from distillation_bench.bench.execution.executors import JobFailed, LocalExecutor
+from distillation_bench.bench.execution.executors.base import JobFailed
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.execution.jobs import CheckPrecision, Job
 from distillation_bench.bench.execution.scheduler import Scheduler
 from distillation_bench.bench.storage.cache import Cache

@@ -12,7 +12,7 @@ import pytest
 from tests.in_process import InProcess
 
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobFailed, JobOptions
+from distillation_bench.bench.execution.executors.base import DEFAULT_OPTIONS, JobFailed, JobOptions
 from distillation_bench.bench.execution.jobs import RunCell
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage.formats.schema import LATENCY

@@ -12,7 +12,7 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-import distillation_bench.bench.execution.executors.preloaded
+import distillation_bench.bench.execution.executors.processes.preloaded
 from distillation_bench.bench.execution import worker
 from distillation_bench.bench.execution.jobs import PrepareData, RunCell, TrainPiece
 from distillation_bench.bench.planning.configuration.preset_files import load_preset

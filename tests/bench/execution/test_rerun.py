@@ -13,12 +13,8 @@ from typer.testing import CliRunner
 
 from distillation_bench.bench.cli.app import app
 from distillation_bench.bench.execution import runner
-from distillation_bench.bench.execution.executors import (
-    DEFAULT_OPTIONS,
-    JobFailed,
-    JobOptions,
-    forked_process,
-)
+from distillation_bench.bench.execution.executors.base import DEFAULT_OPTIONS, JobFailed, JobOptions
+from distillation_bench.bench.execution.executors.processes import forked_process
 from distillation_bench.bench.execution.jobs import RunCell
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.storage import tables as derived

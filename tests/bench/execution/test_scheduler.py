@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.executors import (
+from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     Executor,
     JobFailed,

@@ -18,7 +18,7 @@ from tests.bench.planning.plugins.plugin_files import (
 
 from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.execution.executors import LocalExecutor
+from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.plugins import installed_plugins, loading
 from distillation_bench.bench.planning.plugins.loading import load_planned, load_plugins

@@ -11,7 +11,11 @@ import pytest
 from tests.in_process import InProcess
 
 from distillation_bench.bench.execution import runner, worker
-from distillation_bench.bench.execution.executors import DEFAULT_OPTIONS, JobOptions, WorkerDied
+from distillation_bench.bench.execution.executors.base import (
+    DEFAULT_OPTIONS,
+    JobOptions,
+    WorkerDied,
+)
 from distillation_bench.bench.execution.jobs import CheckPrecision, Work
 from distillation_bench.bench.execution.progress.announcements import warn_of_slow_precision
 from distillation_bench.bench.execution.workplace import Workplace

@@ -15,19 +15,13 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import time
 from pathlib import Path
 from typing import NoReturn
 
 from distillation_bench.bench.common.signals import GRACE_SECONDS
+from distillation_bench.bench.execution.executors.processes.wire_format import NUMBER
 
-BLOCKED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Blocked in the server, since they reach all processes of a terminal or a group. The driver
-decides what they mean."""
-NUMBER = struct.Struct("i")
-"""What the driver receives: a child's process id, or -errno if none was forked; then how the child
-ended, as in `Popen.returncode`."""
 _PARENT_DEATH_SIGNAL, _CHILD_SUBREAPER = 1, 36
 _MAX_SIGNALS = 16
 """Signals that are received at a time."""
@@ -42,7 +36,7 @@ def main() -> None:
     _set_process_option(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     # If this cannot be imported, jobs cannot import it either, and report it.
     with contextlib.suppress(BaseException):
-        import distillation_bench.bench.execution.executors.preloaded  # noqa: F401
+        import distillation_bench.bench.execution.executors.processes.preloaded  # noqa: F401
     # From now on the driver's death only continues a stopped server, so that the children have
     # time to write a checkpoint.
     _set_process_option(_PARENT_DEATH_SIGNAL, signal.SIGCONT)
@@ -145,7 +139,7 @@ class _ForkServer:
             own = (self._driver, self._child_ended, self._wakeup, control)
             for server_socket in (*own, *siblings):
                 server_socket.close()
-            from distillation_bench.bench.execution.executors.worker_process import serve
+            from distillation_bench.bench.execution.executors.processes.worker_process import serve
 
             serve(messages)
         finally:

@@ -14,16 +14,21 @@ import threading
 import time
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.execution.executors import fork_server
-from distillation_bench.bench.execution.executors.fork_server import BLOCKED_SIGNALS, NUMBER
+from distillation_bench.bench.execution.executors.processes.wire_format import (
+    ACCEPTED,
+    BLOCKED_SIGNALS,
+    FORK_REQUEST,
+    LENGTH_BYTES,
+    NUMBER,
+    framed,
+    is_whole_answer,
+)
 
 CHUNK_BYTES = 2**18
 MAX_WAIT_SECONDS = 3600.0
 """The longest single wait; the system accepts no more than some weeks."""
-ACCEPTED = b"a"
-"""What a worker sends before it runs a job."""
-_LENGTH_BYTES = 8
-_REQUEST = b"f"
+SERVER_MODULE = f"{__package__}.fork_server"
+"""The interpreter of the server imports it; this process does not."""
 
 
 class ForkedProcess:
@@ -76,7 +81,7 @@ class ForkedProcess:
         with selectors.PollSelector() as selector:
             selector.register(self._messages, selectors.EVENT_READ | selectors.EVENT_WRITE)
             selector.register(self._control, selectors.EVENT_READ)
-            while not _is_whole(answer):
+            while not is_whole_answer(answer):
                 events = _next_events(selector, deadline)
                 message_event = events.get(self._messages, 0)
                 if message_event & selectors.EVENT_READ:
@@ -92,7 +97,7 @@ class ForkedProcess:
                 elif events:
                     self.status = self._receive_number()
                     return None
-        return bytes(answer[len(ACCEPTED) + _LENGTH_BYTES :])
+        return bytes(answer[len(ACCEPTED) + LENGTH_BYTES :])
 
     def _receive(self) -> bytes:
         """Return what the process has sent; nothing at the end."""
@@ -145,16 +150,6 @@ def _next_events(selector: selectors.BaseSelector, deadline: float) -> dict[obje
     return {key.fileobj: mask for key, mask in selected}
 
 
-def framed(message: bytes) -> bytes:
-    """Return a message as it is sent, with its length in front."""
-    return len(message).to_bytes(_LENGTH_BYTES) + message
-
-
-def _is_whole(received: bytearray) -> bool:
-    header = len(ACCEPTED) + _LENGTH_BYTES
-    return len(received) >= header + int.from_bytes(received[len(ACCEPTED) : header])
-
-
 class _ServerProcess:
     """The server of this process, which is started again whenever it has ended."""
 
@@ -179,7 +174,7 @@ class _ServerProcess:
         handles = [child_messages.fileno(), server_control.fileno()]
         # If the server was killed just now, the process never starts.
         with self._lock, child_messages, server_control, contextlib.suppress(ConnectionError):
-            socket.send_fds(self._running_socket(), [_REQUEST], handles)
+            socket.send_fds(self._running_socket(), [FORK_REQUEST], handles)
         return ForkedProcess(messages, control)
 
     def kill(self) -> None:
@@ -202,9 +197,7 @@ class _ServerProcess:
     def _spawn(self) -> socket.socket:
         driver_socket, server_socket = socket.socketpair()
         path = list(dict.fromkeys([*sys.path, str(IMPORT_FOLDER)]))
-        program = (
-            f"import sys; sys.path[:] = {path!r}; from {fork_server.__name__} import main; main()"
-        )
+        program = f"import sys; sys.path[:] = {path!r}; from {SERVER_MODULE} import main; main()"
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         with server_socket:
             self._pid = os.posix_spawn(

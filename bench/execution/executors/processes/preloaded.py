@@ -14,7 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy.ma  # noqa: E402, F401
 import safetensors.numpy  # noqa: E402, F401
 
-import distillation_bench.bench.execution.executors.worker_process  # noqa: E402
+import distillation_bench.bench.execution.executors.processes.worker_process  # noqa: E402
 import distillation_bench.bench.execution.worker  # noqa: E402
 import distillation_bench.bench.training.cell  # noqa: E402
 import distillation_bench.bench.training.data_preparation  # noqa: E402

@@ -20,8 +20,11 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.process_memory import release_memory, restart_peak
 from distillation_bench.bench.common.signals import terminate_on_sigterm
 from distillation_bench.bench.execution.executors.base import JobFailed, describe_failure
-from distillation_bench.bench.execution.executors.fork_server import BLOCKED_SIGNALS
-from distillation_bench.bench.execution.executors.forked_process import ACCEPTED, framed
+from distillation_bench.bench.execution.executors.processes.wire_format import (
+    ACCEPTED,
+    BLOCKED_SIGNALS,
+    framed,
+)
 from distillation_bench.bench.planning.plugins import loading as plugins
 
 MAX_JOBS = 32
