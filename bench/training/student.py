@@ -62,7 +62,6 @@ def train_student(
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ValueError(f"stages of one name: {', '.join(names)}")
-    decay = recipe.weight_decay if method.recipe == "teacher" else recipe.student_weight_decay
     student.to(compute.device)
     training = _StudentTraining(
         method=method,
@@ -76,14 +75,7 @@ def train_student(
         dataset=dataset,
         compute=compute,
     )
-    history: list[HistoryRow] = []
-    for stage, start, epochs in _epochs_of(stages, recipe.epochs):
-        rows = checkpoint.rows_of_finished(stage.name) if checkpoint else []
-        if not rows and epochs:
-            stage.network.to(compute.device)
-            problem = training.problem(stage, start)
-            rows = train(problem, recipe, epochs, decay, checkpoint, history)
-        history += rows
+    history = training.run(stages, checkpoint)
     student.eval()
     return history
 
@@ -131,7 +123,7 @@ def predict(
 
 @dataclass(frozen=True)
 class _StudentTraining:
-    """The losses of a student's stages.
+    """The training of a student's stages.
 
     The teacher's outputs are the stored ones [M, N, K], unless its networks are given.
     """
@@ -146,7 +138,22 @@ class _StudentTraining:
     dataset: str
     compute: Compute
 
-    def problem(self, stage: Stage, start: int) -> Problem:
+    def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> list[HistoryRow]:
+        """Train the stages in order, and return their history."""
+        recipe = self.recipe
+        of_teacher = self.method.recipe == "teacher"
+        decay = recipe.weight_decay if of_teacher else recipe.student_weight_decay
+        history: list[HistoryRow] = []
+        for stage, start, epochs in _epochs_of(stages, recipe.epochs):
+            rows = checkpoint.rows_of_finished(stage.name) if checkpoint else []
+            if not rows and epochs:
+                stage.network.to(self.compute.device)
+                problem = self._problem(stage, start)
+                rows = train(problem, recipe, epochs, decay, checkpoint, history)
+            history += rows
+        return history
+
+    def _problem(self, stage: Stage, start: int) -> Problem:
         """Return what a stage minimises.
 
         Args:
