@@ -211,7 +211,7 @@ def test_files_that_are_not_code_are_installed(
     installed: Environment, installed_run: Path, tmp_path: Path
 ) -> None:
     """Presets, the report's template and the published tables."""
-    assert "seed-spiral" in run([installed.program, "list", "presets"], tmp_path)
+    assert "original-spiral" in run([installed.program, "list", "presets"], tmp_path)
     folder = str(installed_run / "results" / "quick")
     page = tmp_path / "page.html"
     run([installed.program, "report", folder, "--no-figures", "--out", str(page)], tmp_path)

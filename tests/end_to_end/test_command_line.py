@@ -38,6 +38,10 @@ MISTAKES = [
     (("plan", "-s", "5-2"), "-s: '5-2': the first seed is greater than the last"),
     (("plan", "-s", "0-x"), "-s: '0-x' is not a seed or a range such as 0-2"),
     (("plan", "--preset", "quik"), "no preset 'quik'; did you mean 'quick'?"),
+    (
+        ("plan", "--preset", "seed-spiral"),
+        "no preset 'seed-spiral'; did you mean 'original-spiral'?",
+    ),
     (("plan", "-m", "endd", "-d", "sine"), "a Dirichlet is a distribution over class"),
     (("run", *CELL, "--device", "gpu"), "--device gpu: not auto, cpu, cuda or cuda:0,1"),
     (
