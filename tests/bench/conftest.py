@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from tests.bench.made_runs import make_run, results_of  # noqa: F401
-from tests.bench.whole_runs import driver, whole_run  # noqa: F401
+from tests.bench.complete_runs import complete_run, driver  # noqa: F401
+from tests.bench.generated_runs import make_run, results_of  # noqa: F401
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.execution.executors.local import LocalExecutor

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.files import pixels
+from tests.datasets.dataset_files import pixels
 
 from distillation_bench.datasets import BadData
 from distillation_bench.datasets.cifar import CIFAR10

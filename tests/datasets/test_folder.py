@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.datasets.files import pixels, write_classes, write_images
+from tests.datasets.dataset_files import pixels, write_classes, write_images
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.datasets import BadData, Stream, UnknownDataset, get

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.datasets.files import (
+from tests.datasets.dataset_files import (
     TEST,
     write_classes,
     write_images,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.end_to_end.program import GRID, Bench, commands, run_whole, start
+from tests.end_to_end.bench_command import GRID, Bench, commands, run_whole, start
 from tests.in_process import local_executor
 
 from distillation_bench.bench.cli import main as cli

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.end_to_end.bench_command import ROOT, Bench, folders
 from tests.end_to_end.failing_plugins import CELL
-from tests.end_to_end.program import ROOT, Bench, folders
 
 KD = ("plan", "-m", "kd", "-d", "spiral")
 

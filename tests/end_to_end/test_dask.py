@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.cluster import Cluster, can_hide, cluster, kill_all
+from tests.end_to_end.bench_command import ROOT, SHORT, Bench, folders, records, start
+from tests.end_to_end.dask_cluster import Cluster, can_hide, cluster, kill_all
 from tests.end_to_end.failing_plugins import CELL, ENDS, ending_plugin
-from tests.end_to_end.program import ROOT, SHORT, Bench, folders, records, start
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.program import (
+from tests.end_to_end.bench_command import (
     SHORT,
     Bench,
     command,

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 import pytest
-from tests.datasets.files import write_classes, write_mnist_like
-from tests.end_to_end.program import Bench, folders
+from tests.datasets.dataset_files import write_classes, write_mnist_like
+from tests.end_to_end.bench_command import Bench, folders
 
 from distillation_bench.datasets import DATASETS
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.bench_command import Bench, folders, start
 from tests.end_to_end.failing_plugins import CELL, ending_plugin
-from tests.end_to_end.program import Bench, folders, start
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.bench.made_runs import generate
+from tests.bench.generated_runs import generate
+from tests.end_to_end.bench_command import Bench
 from tests.end_to_end.hostile import assert_orderly, in_time, snapshot
-from tests.end_to_end.program import Bench
 
 HUGE = ("9" * 5000, f"0x{'f' * 5000}", f"1{'0' * 400}", "0b" + "1" * 99, str(2**63), "-" + "9" * 99)
 """Whole numbers that Python won't print, that are no float, or that JSON's readers differ about."""

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.bench_command import Bench, folders
 from tests.end_to_end.failing_plugins import CELL, ENDS, FAILING, ending_plugin, failing_plugin
-from tests.end_to_end.program import Bench, folders
 
 from distillation_bench.bench.execution.executors.local import LocalExecutor
 

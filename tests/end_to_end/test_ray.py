@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.end_to_end.cluster import kill_all
-from tests.end_to_end.program import SHORT, Bench, folders, start
+from tests.end_to_end.bench_command import SHORT, Bench, folders, start
+from tests.end_to_end.dask_cluster import kill_all
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytest.importorskip("ray", reason="ray is not installed")

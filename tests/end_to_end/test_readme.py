@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.program import ROOT, Bench, folders
+from tests.end_to_end.bench_command import ROOT, Bench, folders
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 from tests.end_to_end import slurm as slurms
-from tests.end_to_end.program import ROOT, Bench, folders, start
+from tests.end_to_end.bench_command import ROOT, Bench, folders, start
 from tests.end_to_end.slurm import QUEUE, Slurm
 from tests.end_to_end.test_dask import FEW, SOME, wait_for
 from tests.end_to_end.test_same_bits import assert_part_of

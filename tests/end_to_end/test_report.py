@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bench.made_runs import HOSTILE, generate
-from tests.end_to_end.program import ROOT, Bench
+from tests.bench.generated_runs import HOSTILE, generate
+from tests.end_to_end.bench_command import ROOT, Bench
 
 from distillation_bench.bench.storage.run_folder import Run
 

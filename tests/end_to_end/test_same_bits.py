@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.end_to_end.program import GRID, SHORT, Bench, folders, start, tables
+from tests.end_to_end.bench_command import GRID, SHORT, Bench, folders, start, tables
 
 from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.execution.executors.processes.forked_process import ForkedProcess

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.end_to_end.bench_command import Bench
 from tests.end_to_end.failing_plugins import CELL
-from tests.end_to_end.program import Bench
 from tests.users import ANNA, BERT, GROUP, as_user, shared_folder
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.bench.made_runs import generate
-from tests.end_to_end.program import ROOT, commands
+from tests.bench.generated_runs import generate
+from tests.end_to_end.bench_command import ROOT, commands
 
 from distillation_bench.bench.cli import main as cli
 

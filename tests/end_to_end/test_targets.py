@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from tests.bench.made_runs import generate
+from tests.bench.generated_runs import generate
+from tests.end_to_end.bench_command import Bench
 from tests.end_to_end.hostile import snapshot
-from tests.end_to_end.program import Bench
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "table --latex": ("table", "run", "--latex"),

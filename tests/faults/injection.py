@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from tests.end_to_end.program import records
+from tests.end_to_end.bench_command import records
 
 from distillation_bench.bench.common.paths import ROOT
 from distillation_bench.bench.storage.run_folder import Run, cell_status

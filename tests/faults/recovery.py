@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.end_to_end.cluster import cluster, kill_all
-from tests.end_to_end.program import SHORT, folders, start
+from tests.end_to_end.bench_command import SHORT, folders, start
+from tests.end_to_end.dask_cluster import cluster, kill_all
 
 PLUGIN = '''
 import os, time

@@ -17,7 +17,7 @@ def main() -> None:
     """Print one of the tables."""
     # Each job's process imports this module too, so that it must be fast.
     from tabulate import tabulate
-    from tests.scale.tables import pair_rows, read_rows, run_row
+    from tests.scale.measurement_tables import pair_rows, read_rows, run_row
 
     from distillation_bench.bench.execution.executors.registry import EXECUTORS
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.speed import cells, gpu, images, precision, toy
+from tests.speed import cell_costs, gpu, images, precision, toy
 from tests.speed.measure import Pool, print_table
 
 from distillation_bench.bench.common.devices import parse_devices
@@ -32,22 +32,22 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="factor on their length")
     parser.add_argument("--benchopt", type=Path, help="cells: its program, to run beside ours")
     parser.add_argument("--checkout", type=Path, help="cells: another checkout, to run beside this")
-    given = parser.parse_args()
-    if given.part == "precision" and given.data_root is None:
+    arguments = parser.parse_args()
+    if arguments.part == "precision" and arguments.data_root is None:
         parser.error("precision trains on MNIST: give --data-root")
     pool = Pool()
     try:
-        if given.part == "toy":
+        if arguments.part == "toy":
             print_table(toy.rows(), pool.hardware)
-        elif given.part == "cells":
-            table = cells.rows(given.rounds, given.benchopt, given.checkout)
+        elif arguments.part == "cells":
+            table = cell_costs.rows(arguments.rounds, arguments.benchopt, arguments.checkout)
             print_table(table, pool.hardware)
-        elif given.part == "precision":
-            print_table(precision.rows(pool, given.scale, given.data_root), pool.hardware)
+        elif arguments.part == "precision":
+            print_table(precision.rows(pool, arguments.scale, arguments.data_root), pool.hardware)
         else:
-            table = images.rows(pool, given.rounds, given.scale, given.data_root)
+            table = images.rows(pool, arguments.rounds, arguments.scale, arguments.data_root)
             print_table(table, pool.hardware)
-            _print_gpu(given.rounds, given.scale)
+            _print_gpu(arguments.rounds, arguments.scale)
     finally:
         pool.stop()
 

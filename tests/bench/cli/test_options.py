@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from tests.end_to_end.program import commands
+from tests.end_to_end.bench_command import commands
 from typer.testing import CliRunner
 
 from distillation_bench.bench.cli.options import flattened

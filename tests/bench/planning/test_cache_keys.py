@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.datasets.files import write_classes, write_images
+from tests.datasets.dataset_files import write_classes, write_images
 
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.cells import Cell, make_cells

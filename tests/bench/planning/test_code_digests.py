@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.datasets.files import write_classes
+from tests.datasets.dataset_files import write_classes
 
 from distillation_bench.bench.common import hashing
 from distillation_bench.bench.common.hashing import code_digest, file_digest

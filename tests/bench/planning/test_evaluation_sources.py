@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.datasets.files import write_images, write_mnist_like
+from tests.datasets.dataset_files import write_images, write_mnist_like
 
 from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.evaluation_sources import sources_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.datasets.files import pixels
+from tests.datasets.dataset_files import pixels
 
 from distillation_bench.datasets.base import BadData
 from distillation_bench.datasets.image_files.folder_listing import image_files

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.datasets.files import (
+from tests.datasets.dataset_files import (
     CIFAR,
     TEST,
     TRAIN,

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.bench_command import commands, run_whole
 from tests.end_to_end.fuzz.runs import (
     GRID,
     Site,
     Truth,
 )
-from tests.end_to_end.program import commands, run_whole
 
 from distillation_bench.bench.cli import main as cli
 

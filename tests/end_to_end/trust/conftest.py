@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.bench.made_runs import generate
+from tests.bench.generated_runs import generate
+from tests.end_to_end.bench_command import Bench, start
 from tests.end_to_end.hostile import (
     NAMES,
 )
-from tests.end_to_end.program import Bench, start
 from tests.end_to_end.trust.site import (
     CURVES,
     FIGURES,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bench.made_runs import generate
+from tests.bench.generated_runs import generate
+from tests.end_to_end.bench_command import Bench
 from tests.end_to_end.hostile import (
     NAMES,
     PLANTS,
@@ -24,7 +25,6 @@ from tests.end_to_end.hostile import (
     resummed,
     snapshot,
 )
-from tests.end_to_end.program import Bench
 
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.run_folder import Run

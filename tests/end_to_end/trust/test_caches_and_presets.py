@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from tests.end_to_end.bench_command import ROOT
 from tests.end_to_end.hostile import (
     SECRET,
     pickled,
@@ -14,7 +15,6 @@ from tests.end_to_end.hostile import (
     snapshot,
     yaml_presets,
 )
-from tests.end_to_end.program import ROOT
 from tests.end_to_end.trust.site import (
     Site,
     every_plant,

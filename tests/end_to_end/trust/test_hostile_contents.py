@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.bench_command import start
 from tests.end_to_end.hostile import (
     HEADERS,
     SECRET,
@@ -22,7 +23,6 @@ from tests.end_to_end.hostile import (
     resummed,
     snapshot,
 )
-from tests.end_to_end.program import start
 from tests.end_to_end.trust.site import (
     Site,
     read_all,

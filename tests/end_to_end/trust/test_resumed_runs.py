@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.bench_command import tables
 from tests.end_to_end.hostile import (
     plant,
     snapshot,
 )
-from tests.end_to_end.program import tables
 from tests.end_to_end.trust.site import (
     RESUME,
     SMALL,

@@ -14,7 +14,7 @@ from tests.bench.analysis.comparison.compared_runs import (
     TEN,
     Made,
 )
-from tests.bench.analysis.test_latex import HOSTILE, compiled, needs_pdflatex
+from tests.bench.analysis.markup.test_latex import HOSTILE, compiled, needs_pdflatex
 
 from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text

@@ -61,9 +61,9 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[each[0] for each in MISTAKES])
 def test_a_mistake_is_one_line_and_status_2(
-    tmp_path: Path, whole_run: MakeRun, program: Program, line: str, message: str
+    tmp_path: Path, complete_run: MakeRun, program: Program, line: str, message: str
 ) -> None:
-    whole_run(tmp_path / "r")
+    complete_run(tmp_path / "r")
     before = sorted(tmp_path.rglob("*"))
     status, out, error = program(*line.split())
     assert (status, out) == (2, "")
@@ -72,9 +72,9 @@ def test_a_mistake_is_one_line_and_status_2(
 
 
 def test_verify_says_by_its_status_whether_all_is_well(
-    tmp_path: Path, whole_run: MakeRun, program: Program
+    tmp_path: Path, complete_run: MakeRun, program: Program
 ) -> None:
-    run = whole_run(tmp_path / "r")
+    run = complete_run(tmp_path / "r")
     (tmp_path / "cache").mkdir()
     status, out, _ = program("verify", "r", "--cache", "cache")
     assert status == 0
@@ -90,10 +90,10 @@ def test_verify_says_by_its_status_whether_all_is_well(
 
 
 def test_halves_are_joined_told_of_and_exported(
-    tmp_path: Path, whole_run: MakeRun, program: Program
+    tmp_path: Path, complete_run: MakeRun, program: Program
 ) -> None:
-    whole_run(tmp_path / "x", [("d", "a", 0), ("d", "b", 0)])
-    whole_run(tmp_path / "y", [("d", "a", 1), ("d", "b", 1)], failed=(("d", "b", 1),))
+    complete_run(tmp_path / "x", [("d", "a", 0), ("d", "b", 0)])
+    complete_run(tmp_path / "y", [("d", "a", 1), ("d", "b", 1)], failed=(("d", "b", 1),))
     assert program("merge", "x", "y", "--into", "z")[0] == 0
     assert "4 cells: 3 done, 1 failed" in program("status", "z")[1]
     assert "failed: ValueError: it broke" in program("why", "z/cells/d.b.s1.json")[1]
@@ -107,10 +107,10 @@ def test_halves_are_joined_told_of_and_exported(
 
 
 def test_damaged_histories_are_named_and_left_out(
-    tmp_path: Path, whole_run: MakeRun, program: Program
+    tmp_path: Path, complete_run: MakeRun, program: Program
 ) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
-    run = whole_run(tmp_path / "r", [("d", "a", 0), ("d", "a", 1)])
+    run = complete_run(tmp_path / "r", [("d", "a", 0), ("d", "a", 1)])
     run.paths("d.a.s0").history.write_text("loss\nabc\n")
     status, out, error = program("export", "r", "--tensorboard", "tb")
     what = "r/cells/d.a.s0/history.csv: damaged: its SHA-256 is not the record's"
@@ -119,25 +119,27 @@ def test_damaged_histories_are_named_and_left_out(
     assert status == 0 and f"training: left out, {what}" in out
 
 
-def test_a_table_is_told_of_on_stderr(tmp_path: Path, whole_run: MakeRun, program: Program) -> None:
-    whole_run(tmp_path / "r", [("d", "a", 0)])
+def test_a_table_is_told_of_on_stderr(
+    tmp_path: Path, complete_run: MakeRun, program: Program
+) -> None:
+    complete_run(tmp_path / "r", [("d", "a", 0)])
     assert program("export", "r", "--out", "t.csv") == (0, "", "t.csv: 3 rows\n")
 
 
 def test_a_full_disk_is_told_of_without_a_promise(
-    tmp_path: Path, whole_run: MakeRun, program: Program, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, complete_run: MakeRun, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device", "r/results.csv")
 
-    whole_run(tmp_path / "r")
+    complete_run(tmp_path / "r")
     monkeypatch.setattr("distillation_bench.bench.storage.upkeep.clean.clean", full)
     message = "error: r/results.csv: No space left on device\n"
     assert program("clean", "r") == (2, "", message)
 
 
-def test_no_command_imports_torch(tmp_path: Path, whole_run: MakeRun) -> None:
-    whole_run(tmp_path / "r")
+def test_no_command_imports_torch(tmp_path: Path, complete_run: MakeRun) -> None:
+    complete_run(tmp_path / "r")
     commands = ("verify r", "clean r", "why r d a 0", "status r --watch", "merge r --into new")
     code = """
 import sys

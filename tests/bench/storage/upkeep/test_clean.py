@@ -33,9 +33,9 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, whole_run: MakeRun) -> Run:
+def run(tmp_path: Path, complete_run: MakeRun) -> Run:
     """With a failed, an unasked and a damaged cell, and a part of a file."""
-    run = whole_run(tmp_path / "r", failed=(FAILED,))
+    run = complete_run(tmp_path / "r", failed=(FAILED,))
     manifest = run.manifest()
     del manifest["cells"]["d.b.s0"]
     run.write_manifest(manifest)

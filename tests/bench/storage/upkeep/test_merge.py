@@ -25,20 +25,20 @@ def content(folder: Path) -> dict[str, bytes]:
     return {name: text for name, text in found.items() if name not in (".lock", "derived.json")}
 
 
-def halves(folder: Path, whole_run: MakeRun, **options: Any) -> list[Run]:
+def halves(folder: Path, complete_run: MakeRun, **options: Any) -> list[Run]:
     slots = [(d, label, seed) for d in "de" for label in "ab" for seed in range(4)]
-    first = whole_run(folder / "x", [s for s in slots if s[2] < 2])
-    return [first, whole_run(folder / "y", [s for s in slots if s[2] >= 2], **options)]
+    first = complete_run(folder / "x", [s for s in slots if s[2] < 2])
+    return [first, complete_run(folder / "y", [s for s in slots if s[2] >= 2], **options)]
 
 
-def test_halves_become_the_whole(tmp_path: Path, whole_run: MakeRun) -> None:
-    runs = halves(tmp_path, whole_run)
+def test_halves_become_the_whole(tmp_path: Path, complete_run: MakeRun) -> None:
+    runs = halves(tmp_path, complete_run)
     before = [content(run.folder) for run in runs]
     target = Run(tmp_path / "both")
     assert merge(runs, target, None) == f"{target.folder}: 16 records copied; 16 cells, 0 missing"
     assert [content(run.folder) for run in runs] == before
     slots = [(d, label, seed) for d in "de" for label in "ab" for seed in range(4)]
-    whole = whole_run(tmp_path / "whole", slots)
+    whole = complete_run(tmp_path / "whole", slots)
     for table in ("results.csv", "metrics.csv", "timings.csv"):
         assert (target.folder / table).read_bytes() == (whole.folder / table).read_bytes()
     assert content(target.cells) == content(whole.cells)
@@ -48,8 +48,8 @@ def test_halves_become_the_whole(tmp_path: Path, whole_run: MakeRun) -> None:
     assert target.manifest()["command"] == command
 
 
-def test_merging_again_copies_nothing(tmp_path: Path, whole_run: MakeRun) -> None:
-    runs = halves(tmp_path, whole_run)
+def test_merging_again_copies_nothing(tmp_path: Path, complete_run: MakeRun) -> None:
+    runs = halves(tmp_path, complete_run)
     target = Run(tmp_path / "both")
     merge(runs[:1], target, None)
     assert " 8 records copied; 16 cells" in merge(runs, target, None)
@@ -60,9 +60,9 @@ def test_merging_again_copies_nothing(tmp_path: Path, whole_run: MakeRun) -> Non
 
 
 def test_an_interrupted_merger_is_gone_on_with(
-    tmp_path: Path, whole_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, complete_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = halves(tmp_path, whole_run)
+    runs = halves(tmp_path, complete_run)
     merge(runs, Run(tmp_path / "whole"), None)
     target = Run(tmp_path / "both")
 
@@ -84,10 +84,10 @@ def test_an_interrupted_merger_is_gone_on_with(
     assert content(target.folder) == content(tmp_path / "whole")
 
 
-def test_the_cell_that_is_ok_is_taken(tmp_path: Path, whole_run: MakeRun) -> None:
+def test_the_cell_that_is_ok_is_taken(tmp_path: Path, complete_run: MakeRun) -> None:
     failed, fine = ("d", "a", 0), ("d", "a", 1)
-    first = whole_run(tmp_path / "x", [failed, fine], failed=(failed,))
-    second = whole_run(tmp_path / "y", [failed, fine], failed=(fine,))
+    first = complete_run(tmp_path / "x", [failed, fine], failed=(failed,))
+    second = complete_run(tmp_path / "y", [failed, fine], failed=(fine,))
     for order in ([first, second], [second, first]):
         target = Run(tmp_path / f"both-{order[0].folder.name}")
         merge(order, target, None)
@@ -96,9 +96,11 @@ def test_the_cell_that_is_ok_is_taken(tmp_path: Path, whole_run: MakeRun) -> Non
             assert target.history(target.read_record(name))
 
 
-def test_figures_that_differ_are_news(tmp_path: Path, whole_run: MakeRun, mistake: Mistake) -> None:
-    first = whole_run(tmp_path / "x", figure=0.25)
-    second = whole_run(tmp_path / "y", figure=0.26)
+def test_figures_that_differ_are_news(
+    tmp_path: Path, complete_run: MakeRun, mistake: Mistake
+) -> None:
+    first = complete_run(tmp_path / "x", figure=0.25)
+    second = complete_run(tmp_path / "y", figure=0.26)
     target = Run(tmp_path / "both")
     message = mistake(merge, [first, second], target, None)
     assert message.startswith("d a seed 0 (and 7 more cells): values differ between ")
@@ -123,12 +125,12 @@ OTHERS = [
 @pytest.mark.parametrize(("options", "reason"), OTHERS, ids=[each[1] for each in OTHERS])
 def test_one_folder_one_protocol(
     tmp_path: Path,
-    whole_run: MakeRun,
+    complete_run: MakeRun,
     mistake: Mistake,
     options: dict[str, Any],
     reason: str,
 ) -> None:
-    runs = halves(tmp_path, whole_run, **options)
+    runs = halves(tmp_path, complete_run, **options)
     target = Run(tmp_path / "both")
     message = mistake(merge, runs, target, None)
     assert reason in message and "--mixed" not in message
@@ -137,9 +139,9 @@ def test_one_folder_one_protocol(
 
 @pytest.mark.parametrize("part", ["record", "history", "curves"])
 def test_damage_is_named_not_copied(
-    tmp_path: Path, whole_run: MakeRun, mistake: Mistake, part: str
+    tmp_path: Path, complete_run: MakeRun, mistake: Mistake, part: str
 ) -> None:
-    runs = halves(tmp_path, whole_run)
+    runs = halves(tmp_path, complete_run)
     path = getattr(runs[1].paths("e.b.s3"), part)
     path.write_bytes(path.read_bytes()[:-1])
     target = Run(tmp_path / "both")
@@ -147,8 +149,8 @@ def test_damage_is_named_not_copied(
     assert not target.folder.exists()
 
 
-def test_places_that_are_refused(tmp_path: Path, whole_run: MakeRun, mistake: Mistake) -> None:
-    runs = halves(tmp_path, whole_run)
+def test_places_that_are_refused(tmp_path: Path, complete_run: MakeRun, mistake: Mistake) -> None:
+    runs = halves(tmp_path, complete_run)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/thesis.txt").touch()
     (tmp_path / "file").touch()
@@ -167,10 +169,10 @@ def test_places_that_are_refused(tmp_path: Path, whole_run: MakeRun, mistake: Mi
 
 
 def test_a_target_in_use(
-    tmp_path: Path, whole_run: MakeRun, mistake: Mistake, driver: Callable[[Path], Any]
+    tmp_path: Path, complete_run: MakeRun, mistake: Mistake, driver: Callable[[Path], Any]
 ) -> None:
-    runs = halves(tmp_path, whole_run)
-    target = whole_run(tmp_path / "both", [("d", "a", 0)])
+    runs = halves(tmp_path, complete_run)
+    target = complete_run(tmp_path / "both", [("d", "a", 0)])
     before = content(target.folder)
     with driver(target.folder):
         assert "in use by process" in mistake(merge, runs, target, None)
@@ -182,10 +184,10 @@ def test_a_target_in_use(
 @pytest.mark.parametrize("linked", ["cells", "cells/d.a.s0"])
 @pytest.mark.parametrize("role", ["source", "target"])
 def test_links_out_of_a_run_are_refused(
-    tmp_path: Path, whole_run: MakeRun, mistake: Mistake, linked: str, role: str
+    tmp_path: Path, complete_run: MakeRun, mistake: Mistake, linked: str, role: str
 ) -> None:
-    runs = halves(tmp_path, whole_run)
-    target = whole_run(tmp_path / "both", [("d", "a", 0)])
+    runs = halves(tmp_path, complete_run)
+    target = complete_run(tmp_path / "both", [("d", "a", 0)])
     path = (runs[0] if role == "source" else target).folder / linked
     path.rename(tmp_path / "outside")
     path.symlink_to(tmp_path / "outside")
@@ -195,8 +197,8 @@ def test_links_out_of_a_run_are_refused(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only folders")
-def test_a_read_only_target(tmp_path: Path, whole_run: MakeRun, mistake: Mistake) -> None:
-    runs = halves(tmp_path, whole_run)
+def test_a_read_only_target(tmp_path: Path, complete_run: MakeRun, mistake: Mistake) -> None:
+    runs = halves(tmp_path, complete_run)
     place = tmp_path / "closed"
     place.mkdir(mode=0o555)
     assert "can't be written" in mistake(merge, runs, Run(place / "new"), None)

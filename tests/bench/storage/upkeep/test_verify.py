@@ -30,8 +30,8 @@ def notes(run: Run) -> list[str]:
     return [each.what for each in verify(run) if not each.wrong]
 
 
-def test_a_whole_run_is_whole(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r")
+def test_a_whole_run_is_whole(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r")
     assert wrong(run) == []
     # A temperature may be nan, and that is said once.
     assert notes(run) == ["evaluations in which a value is not finite, as it may be: temperature 8"]
@@ -39,9 +39,9 @@ def test_a_whole_run_is_whole(tmp_path: Path, whole_run: MakeRun) -> None:
 
 @pytest.mark.parametrize("file", ["d.a.s0.json", "d.a.s0/history.csv", "d.a.s0/curves.safetensors"])
 def test_every_truncation_and_every_bit_is_found(
-    tmp_path: Path, whole_run: MakeRun, file: str
+    tmp_path: Path, complete_run: MakeRun, file: str
 ) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    run = complete_run(tmp_path / "r", [("d", "a", 0)])
     path = run.cells / file
     content = path.read_bytes()
     for length in range(0, len(content), 7):
@@ -58,8 +58,8 @@ def test_every_truncation_and_every_bit_is_found(
     assert wrong(run) == []
 
 
-def test_swapped_cells_are_found(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r")
+def test_swapped_cells_are_found(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r")
     first, second = run.paths("d.a.s0"), run.paths("d.a.s1")
     kept = first.record.read_bytes()
     first.record.write_bytes(second.record.read_bytes())
@@ -69,8 +69,8 @@ def test_swapped_cells_are_found(tmp_path: Path, whole_run: MakeRun) -> None:
     assert "d.a.s1.json" in found
 
 
-def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r", [("d", "a", 0)])
     manifest = run.manifest()
     manifest["cells"]["d.a.s0"]["parameters"] = {"heads": 4, "lam": "linear(0, 1)"}
     manifest["cells"]["d.a.s0"]["seed"] = 7
@@ -84,8 +84,8 @@ def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, whole_run: Ma
 
 
 @pytest.mark.parametrize("table", ["results", "metrics", "timings"])
-def test_tables_that_were_edited_or_lost(tmp_path: Path, whole_run: MakeRun, table: str) -> None:
-    run = whole_run(tmp_path / "r")
+def test_tables_that_were_edited_or_lost(tmp_path: Path, complete_run: MakeRun, table: str) -> None:
+    run = complete_run(tmp_path / "r")
     path = run.folder / f"{table}.csv"
     content = path.read_bytes()
     path.write_bytes(content.replace(b"5", b"6", 1))
@@ -99,8 +99,8 @@ def test_tables_that_were_edited_or_lost(tmp_path: Path, whole_run: MakeRun, tab
     assert wrong(run) == []
 
 
-def test_missing_failed_and_unasked(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r", missing=(("d", "b", 1),), failed=(("e", "a", 0),))
+def test_missing_failed_and_unasked(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r", missing=(("d", "b", 1),), failed=(("e", "a", 0),))
     assert wrong(run) == [("d.b.s1.json", "missing: d b seed 1 was not run")]
     manifest = run.manifest()
     del manifest["cells"]["d.b.s1"], manifest["cells"]["d.a.s0"]
@@ -110,13 +110,13 @@ def test_missing_failed_and_unasked(tmp_path: Path, whole_run: MakeRun) -> None:
     assert "1 records of cells no longer asked for, or of older code" in notes(run)
 
 
-def test_figures_that_are_not_finite(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)], figure=math.inf)
+def test_figures_that_are_not_finite(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r", [("d", "a", 0)], figure=math.inf)
     assert wrong(run) == [("d.a.s0.json", "nll is inf")]
 
 
-def test_a_description_that_is_damaged(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r")
+def test_a_description_that_is_damaged(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r")
     (run.folder / "run.json").write_text("{")
     assert [place for place, _ in wrong(run)] == ["run.json"]
     (run.folder / "run.json").unlink()
@@ -128,9 +128,9 @@ def test_a_description_that_is_damaged(tmp_path: Path, whole_run: MakeRun) -> No
 
 @pytest.mark.parametrize("name", ["../outside", "..", "a/b", "", "/etc/passwd", "a\\b"])
 def test_ids_that_lead_elsewhere_are_no_description(
-    tmp_path: Path, whole_run: MakeRun, name: str
+    tmp_path: Path, complete_run: MakeRun, name: str
 ) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+    run = complete_run(tmp_path / "r", [("d", "a", 0)])
     path = run.folder / "run.json"
     manifest: dict[str, Any] = json.loads(path.read_bytes())
     manifest["cells"][name] = manifest["cells"].pop("d.a.s0")
@@ -148,8 +148,10 @@ def test_ids_that_lead_elsewhere_are_no_description(
         ({"d": {}}, "remarks.d: should be a valid list"),
     ],
 )
-def test_remarks_are_lines(tmp_path: Path, whole_run: MakeRun, remarks: Any, reason: str) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+def test_remarks_are_lines(
+    tmp_path: Path, complete_run: MakeRun, remarks: Any, reason: str
+) -> None:
+    run = complete_run(tmp_path / "r", [("d", "a", 0)])
     manifest = run.manifest()
     run.write_manifest({**manifest, "remarks": {"d": ["a line"]}})
     assert wrong(run) == []
@@ -159,8 +161,8 @@ def test_remarks_are_lines(tmp_path: Path, whole_run: MakeRun, remarks: Any, rea
     assert place == "run.json" and reason in what
 
 
-def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r", [("d", "a", 0)])
     (run.cells / ".abc.part").write_bytes(b"")
     (run.cells / "what.txt").write_bytes(b"")
     (run.cells / "gone").mkdir()
@@ -173,9 +175,9 @@ def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, whole_run: Make
 
 
 def test_a_run_that_is_going_on(
-    tmp_path: Path, whole_run: MakeRun, driver: Callable[[Path], Any]
+    tmp_path: Path, complete_run: MakeRun, driver: Callable[[Path], Any]
 ) -> None:
-    run = whole_run(tmp_path / "r", missing=(("d", "b", 1),))
+    run = complete_run(tmp_path / "r", missing=(("d", "b", 1),))
     (run.folder / "results.csv").write_text("old")
     with driver(run.folder):
         assert wrong(run) == []
@@ -183,8 +185,10 @@ def test_a_run_that_is_going_on(
     assert len(wrong(run)) == 2
 
 
-def test_a_cell_without_figures_leaves_no_older_parts(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+def test_a_cell_without_figures_leaves_no_older_parts(
+    tmp_path: Path, complete_run: MakeRun
+) -> None:
+    run = complete_run(tmp_path / "r", [("d", "a", 0)])
     record = run.record("d.a.s0")
     assert record is not None
     run.write_record({**record, "status": "failed", "reason": "later", "headline": {}, "sets": []})
@@ -202,9 +206,9 @@ def test_a_cell_without_figures_leaves_no_older_parts(tmp_path: Path, whole_run:
     ],
 )
 def test_wrong_types_under_a_right_sum(
-    tmp_path: Path, whole_run: MakeRun, changes: dict[str, Any], reason: str
+    tmp_path: Path, complete_run: MakeRun, changes: dict[str, Any], reason: str
 ) -> None:
-    run = whole_run(tmp_path / "r")
+    run = complete_run(tmp_path / "r")
     record = {**run.read_record("d.a.s0"), **changes}
     with unchecked():
         run.write_record(record)
@@ -212,8 +216,8 @@ def test_wrong_types_under_a_right_sum(
     assert wrong(run) == [("d.a.s0.json", reason)]
 
 
-def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, whole_run: MakeRun) -> None:
-    run = whole_run(tmp_path / "r", [("d", "a", 0)])
+def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, complete_run: MakeRun) -> None:
+    run = complete_run(tmp_path / "r", [("d", "a", 0)])
     curves = {"roc/total/ood:far": np.zeros(3, np.float32)}
     record = run.read_record("d.a.s0")
     with unchecked():
@@ -249,9 +253,9 @@ def test_a_cache(tmp_path: Path) -> None:
 
 
 def test_the_note_beside_the_tables_is_held_against_the_records(
-    tmp_path: Path, whole_run: MakeRun
+    tmp_path: Path, complete_run: MakeRun
 ) -> None:
-    run = whole_run(tmp_path / "r")
+    run = complete_run(tmp_path / "r")
     path = run.folder / "derived.json"
     note = json.loads(path.read_bytes())
     lies: list[dict[str, Any]] = [

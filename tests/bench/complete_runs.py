@@ -26,8 +26,8 @@ SLOTS = [
 
 
 @pytest.fixture(scope="session")
-def whole_run() -> Callable[..., Run]:
-    """whole_run(folder, slots, **options): see `generate`."""
+def complete_run() -> Callable[..., Run]:
+    """complete_run(folder, slots, **options): see `generate`."""
     return generate
 
 

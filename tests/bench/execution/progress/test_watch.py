@@ -18,13 +18,13 @@ MakeRun = Callable[..., Run]
 
 def test_lines_of_what_changes(
     tmp_path: Path,
-    whole_run: MakeRun,
+    complete_run: MakeRun,
     driver: Callable[[Path], Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     slots = [("d", "a", 0), ("d", "a", 1), ("d", "b", 0)]
-    whole = whole_run(tmp_path / "whole", slots, failed=(slots[2],))
-    run = whole_run(tmp_path / "r", slots, missing=tuple(slots[1:]))
+    whole = complete_run(tmp_path / "whole", slots, failed=(slots[2],))
+    run = complete_run(tmp_path / "r", slots, missing=tuple(slots[1:]))
     with driver(run.folder):
         watching = threading.Thread(target=watch, args=(run, 0.02))
         watching.start()
@@ -44,18 +44,18 @@ def test_lines_of_what_changes(
 
 
 def test_a_run_that_nobody_drives_is_told_once(
-    tmp_path: Path, whole_run: MakeRun, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, complete_run: MakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = whole_run(tmp_path / "r")
+    run = complete_run(tmp_path / "r")
     (run.folder / ".driver").write_text("process 1 on nowhere")
     watch(run, 3600)
     assert capsys.readouterr().out == "8 cells: 8 done; nothing runs\n"
 
 
 def test_a_record_is_read_once(
-    tmp_path: Path, whole_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, complete_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = whole_run(tmp_path / "r", failed=(("d", "a", 0),))
+    run = complete_run(tmp_path / "r", failed=(("d", "a", 0),))
     read: list[str] = []
     record = run.record
 
@@ -74,9 +74,9 @@ def test_a_record_is_read_once(
 
 
 def test_time_left_is_by_what_this_driver_did(
-    tmp_path: Path, whole_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, complete_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = whole_run(tmp_path / "r", missing=(("d", "a", 0), ("d", "a", 1), ("e", "b", 1)))
+    run = complete_run(tmp_path / "r", missing=(("d", "a", 0), ("d", "a", 1), ("e", "b", 1)))
     with run.locked():
         watched = WatchedRun(run)
         watched.update()

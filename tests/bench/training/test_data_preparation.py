@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.files import write_images
+from tests.datasets.dataset_files import write_images
 
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks

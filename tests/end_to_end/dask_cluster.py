@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.end_to_end.program import ROOT
+from tests.end_to_end.bench_command import ROOT
 
 WORKER = ("-m", "distributed.cli.dask_worker")
 SCHEDULER = ("-m", "distributed.cli.dask_scheduler")
