@@ -117,7 +117,7 @@ def folder_dataset(name: str) -> type[Folder]:
         UnknownDataset: the text is not a spec, or there is no such folder.
         BadData: the folder's layout is wrong.
     """
-    spec = parse(name)
+    spec = parse_spec(name)
     folders = find_class_folders(spec.path)
     size = f"{spec.width}x{spec.height} {spec.colour}"
     attributes = {
@@ -153,7 +153,7 @@ def _training_defaults(spec: Spec, examples: int) -> dict[str, Any]:
     return {"network": MNIST.network, "recipe": recipe, "defaults": MNIST.defaults}
 
 
-def parse(text: str) -> Spec:
+def parse_spec(text: str) -> Spec:
     """Return the spec of a text folder:PATH or folder:PATH[options].
 
     The name of a folder may end in brackets too. Brackets are options if they contain = and a

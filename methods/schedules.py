@@ -75,7 +75,7 @@ _NOTATION = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
 _USAGE = "a number, constant(x), or linear(from, to, first, last) or cosine(...) in epochs or %"
 
 
-def parse(value: Any) -> float | Ramp:
+def parse_schedule(value: Any) -> float | Ramp:
     """Return the number or schedule that a value or its notation stands for.
 
     Raises:
@@ -126,7 +126,7 @@ def _within(lowest: float, highest: float, open_below: bool = False) -> Callable
     """
 
     def validate(value: Any) -> float | Ramp:
-        parsed = parse(value)
+        parsed = parse_schedule(value)
         ends = [parsed.start, parsed.end] if isinstance(parsed, Ramp) else [parsed]
         for end in ends:
             if not lowest <= end <= highest or (open_below and end == lowest):

@@ -23,7 +23,7 @@ from distillation_bench.bench.storage.formats.schema import CELL_NAMES
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, cell_status
 from distillation_bench.bench.storage.tables import CellKey
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")
 VALUE_COLUMNS = ("set", "shift", "severity", "metric", "score", "value")
 CHUNK_ROWS = 50_000
@@ -107,10 +107,14 @@ def _timings(record: Record | None) -> Mapping[str, Any]:
     return record["timings"] if record else {}
 
 
-def _rows(results: Results) -> Iterator[Row]:
+def _rows(results: Results) -> Iterator[TableRow]:
     for key, cell in results.cells.items():
         record = results.record(key)
-        base: Row = {**cell, "status": cell_status(record).status, "teacher": cell["measured"]}
+        base: TableRow = {
+            **cell,
+            "status": cell_status(record).status,
+            "teacher": cell["measured"],
+        }
         base |= {f"param.{name}": value for name, value in cell["parameters"].items()}
         base |= {f"timing.{name}": value for name, value in _timings(record).items()}
         sets = record["sets"] if record else []
@@ -171,13 +175,13 @@ def _write_parquet(results: Results, path: Path) -> int:
     return count
 
 
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterator[TableRow]) -> Iterator[list[TableRow]]:
     """Yield rows in chunks, so that a long table is never in memory as a whole."""
     while chunk := list(islice(rows, CHUNK_ROWS)):
         yield chunk
 
 
-def _column(rows: Sequence[Row], name: str, kind: str) -> list[Any]:
+def _column(rows: Sequence[TableRow], name: str, kind: str) -> list[Any]:
     """Return the values of a column; None where there is none."""
     values = (row.get(name) for row in rows)
     return [None if value is None else _CONVERSIONS[kind](value) for value in values]

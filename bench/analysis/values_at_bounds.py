@@ -18,10 +18,10 @@ BOUND_NOTE = (
     "the best one lies there or beyond."
 )
 
-Row = Mapping[str, str]
+ResultRow = Mapping[str, str]
 
 
-def temperatures_at_bound(rows: Iterable[Row]) -> frozenset[CellKey]:
+def temperatures_at_bound(rows: Iterable[ResultRow]) -> frozenset[CellKey]:
     """Return the cells whose temperature is at a bound of its fit, from rows of results.csv."""
     return frozenset(cell_key(row) for row in rows if _share(row, "temperature_at_bound") > 0)
 
@@ -43,7 +43,7 @@ def describe_temperatures(
     return f"in {count} of {len(shown)} cells the temperature is at a bound of its fit, 0.05 or 20"
 
 
-def describe_clamped_variances(rows: Sequence[Row], teachers: frozenset[str]) -> str:
+def describe_clamped_variances(rows: Sequence[ResultRow], teachers: frozenset[str]) -> str:
     """Return whose variances were clamped on a dataset; empty if none were.
 
     Args:
@@ -62,6 +62,6 @@ def describe_clamped_variances(rows: Sequence[Row], teachers: frozenset[str]) ->
     return f"variances clamped to exp(±15) on some evaluation set: {names}"
 
 
-def _share(row: Row, column: str) -> float:
+def _share(row: ResultRow, column: str) -> float:
     """Return a share; 0 if it is not recorded."""
     return float(row.get(column) or 0.0)

@@ -32,7 +32,7 @@ from distillation_bench.bench.training.checkpoints import Checkpoint
 from distillation_bench.bench.training.hardware.compute import prepare_process
 from distillation_bench.methods import METHODS
 
-Values = dict[str, str]
+ValueTexts = dict[str, str]
 """All values of a cell as text, by name."""
 Resume = Callable[[str, Path], None]
 """Resumes the interrupted cells of a plugin in a folder, in another process."""
@@ -55,7 +55,7 @@ class Repeatability:
         self._plugin = plugin
         self._folder = folder
         self._resume = resume or resume_in_new_process
-        self._uninterrupted: dict[tuple[str, str], Values] = {}
+        self._uninterrupted: dict[tuple[str, str], ValueTexts] = {}
         self._resumed: dict[str, Any] | None = None
 
     def check_repeated(self, method: MethodUnderTest) -> None:
@@ -95,7 +95,7 @@ class Repeatability:
 
 def cell_values(
     method: MethodUnderTest, noise: int, checkpoint: Checkpoint | None = None
-) -> Values:
+) -> ValueTexts:
     """Run a cell and return all its values; `noise` seeds the streams that the method must not use.
 
     The cell is trained and evaluated by the same functions as in a run.
@@ -206,7 +206,7 @@ def resume_cells(plugin: str, folder: Path) -> None:
     prepare_process()
     load_installed()
     load_plugins([plugin])
-    resumed: dict[str, list[Values | str]] = {}
+    resumed: dict[str, list[ValueTexts | str]] = {}
     for name, task in json.loads((folder / INTERRUPTED_FILE).read_text()):
         method = MethodUnderTest(METHODS[name], task)
         epochs = range(1, RECIPE.epochs)
@@ -214,7 +214,7 @@ def resume_cells(plugin: str, folder: Path) -> None:
     (folder / RESUMED_FILE).write_text(json.dumps(resumed))
 
 
-def _resume(method: MethodUnderTest, folder: Path, epochs: int) -> Values | str:
+def _resume(method: MethodUnderTest, folder: Path, epochs: int) -> ValueTexts | str:
     """Return the values of a resumed cell, or why it failed."""
     try:
         return cell_values(method, 4, Checkpoint(Cache(folder), _key(method, epochs), 0.0))

@@ -103,7 +103,7 @@ def target(path: Path) -> Iterator[Path]:
         raise UsageError(f"{path}: {error.strerror or error}") from None
 
 
-def write(path: Path, text: str) -> None:
+def write_output(path: Path, text: str) -> None:
     """Write a whole file or nothing; `-` is stdout.
 
     Raises:
@@ -117,7 +117,7 @@ def write(path: Path, text: str) -> None:
         write_atomically(file, text.encode())
 
 
-def write_all(files: Sequence[tuple[Path, str]]) -> None:
+def write_outputs(files: Sequence[tuple[Path, str]]) -> None:
     """Write several files, whose texts were all made before the first is written."""
     for path, text in files:
-        write(path, text)
+        write_output(path, text)

@@ -37,7 +37,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="name=value of the recipe (list recipe); repeatable"),
 ]
-Results = Annotated[
+ResultsFolder = Annotated[
     Path | None,
     typer.Option("--results", help="the run's folder", show_default="results/PRESET"),
 ]
@@ -74,7 +74,7 @@ class SetupOptions:
     seeds: Seeds = None
     preset: Preset = "quick"
     settings: Settings = None
-    results: Results = None
+    results: ResultsFolder = None
     plugin: Plugins = None
     cache: CacheFolder = CACHE
     data_root: DataRoot = DATA_ROOT
@@ -114,7 +114,7 @@ def configure(options: SetupOptions) -> tuple[Config, tuple[Plugin, ...]]:
     """
     from distillation_bench.bench.planning.configuration import option_values, preset_files
 
-    plugins = load_plugins(options.plugin)
+    plugins = load_all_plugins(options.plugin)
     config = preset_files.load_preset(options.preset)
     changes: dict[str, Any] = {}
     if options.method:
@@ -131,7 +131,7 @@ def configure(options: SetupOptions) -> tuple[Config, tuple[Plugin, ...]]:
     return replace(config, **changes).with_settings(settings), plugins
 
 
-def load_plugins(plugins: list[str] | None) -> tuple[Plugin, ...]:
+def load_all_plugins(plugins: list[str] | None) -> tuple[Plugin, ...]:
     """Load the installed plugins and those that are given.
 
     Raises:

@@ -32,11 +32,6 @@ def notice(text: str) -> None:
     print(terminal_safe(text), file=sys.stderr)
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 record`, `2 records`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def _safe_lines(text: str) -> str:
     return "\n".join(map(terminal_safe, text.split("\n")))
 

@@ -26,6 +26,11 @@ def truncated(text: str, length: int = 90) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 record` or `2 records`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration such as `8 s`, `3 min 20 s` or `2 h 05 min`."""
     seconds = max(0, round(seconds))

@@ -54,7 +54,7 @@ class CheckPrecision:
 
 
 Work = PrepareData | TrainPiece | JoinTeacher | RunCell | CheckPrecision
-"""What a job does; a worker runs it (`worker.run`)."""
+"""What a job does; a worker runs it (`worker.do_work`)."""
 
 
 @dataclass(frozen=True)

@@ -148,9 +148,9 @@ def _tables_written(run: Run) -> Iterator[None]:
     except BaseException:
         # The tables can be derived again at any time; the first error is the one to report.
         with contextlib.suppress(OSError):
-            tables.write(run)
+            tables.write_tables(run)
         raise
-    tables.write(run)
+    tables.write_tables(run)
 
 
 class _Unfinished(NamedTuple):
@@ -273,4 +273,4 @@ def start_job(
     work = job.work
     if isinstance(work, RunCell):
         work = RunCell(work.cell, measure_latency=job.kind not in kinds_with_latency)
-    return executor.submit(worker.run, workplace, work, options=job.options)
+    return executor.submit(worker.do_work, workplace, work, options=job.options)

@@ -1,7 +1,7 @@
 """What a worker does for each kind of job.
 
-The driver names `run` in each job that it starts. The rooms that load torch are imported in it, so
-that only workers load them.
+The driver names `do_work` in each job that it starts. The rooms that load torch are imported in
+it, so that only workers load them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.training.cell_result import CellResult
 
 
-def run(workplace: Workplace, work: Work) -> CellResult | str | None:
+def do_work(workplace: Workplace, work: Work) -> CellResult | str | None:
     """Do the work of a job. Return the result of a cell, or the warning of a precision check."""
     from distillation_bench.bench.training import data_preparation, teacher_pieces
     from distillation_bench.bench.training.cell import run_cell
@@ -29,7 +29,7 @@ def run(workplace: Workplace, work: Work) -> CellResult | str | None:
     checkpoint_seconds = workplace.checkpoint
     match work:
         case PrepareData(plan):
-            data_preparation.prepare(workplace.open(), plan, Path(workplace.data_root))
+            data_preparation.prepare_data(workplace.open(), plan, Path(workplace.data_root))
         case TrainPiece(plan, piece):
             teacher_pieces.train_piece(workplace.open(), plan, piece, checkpoint_seconds)
         case JoinTeacher(plan):

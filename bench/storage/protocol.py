@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
-from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.run_folder import CellEntry, Run
 
-Cell = Mapping[str, Any]
-"""A cell as run.json describes it."""
-CellOfRun = tuple[Run, Cell]
+CellOfRun = tuple[Run, CellEntry]
 
 
 class Trait(NamedTuple):
@@ -35,7 +33,7 @@ class Trait(NamedTuple):
     value: Any
 
 
-def label_traits(cell: Cell, label: str = "") -> list[Trait]:
+def label_traits(cell: CellEntry, label: str = "") -> list[Trait]:
     """Return what a cell shares with all others of its label.
 
     Runs of older versions do not say which code and data their cells had.
@@ -53,7 +51,7 @@ def label_traits(cell: Cell, label: str = "") -> list[Trait]:
     ]
 
 
-def _dataset_traits(manifest: Mapping[str, Any], cell: Cell) -> list[Trait]:
+def _dataset_traits(manifest: Mapping[str, Any], cell: CellEntry) -> list[Trait]:
     """Return what a cell shares with all others of its dataset, or of its dataset and seed."""
     dataset, seed = cell["dataset"], str(cell["seed"])
     return [
@@ -78,8 +76,8 @@ class LabelClash:
     """
 
     difference: str
-    first: Cell
-    cells: list[Cell] = field(default_factory=list)
+    first: CellEntry
+    cells: list[CellEntry] = field(default_factory=list)
 
     def __str__(self) -> str:
         cell, first = self.cells[0], self.first
@@ -90,12 +88,12 @@ class LabelClash:
         )
 
 
-def label_clashes(cells: Iterable[Cell]) -> list[LabelClash]:
+def label_clashes(cells: Iterable[CellEntry]) -> list[LabelClash]:
     """Return the labels that stand for more than one thing, each once a dataset.
 
     Of several differences the first one is named.
     """
-    firsts: dict[tuple[str, ...], tuple[Any, Cell]] = {}
+    firsts: dict[tuple[str, ...], tuple[Any, CellEntry]] = {}
     clashes: dict[tuple[str, str], LabelClash] = {}
     for cell in cells:
         for difference, group, value in label_traits(cell):
@@ -107,7 +105,7 @@ def label_clashes(cells: Iterable[Cell]) -> list[LabelClash]:
     return list(clashes.values())
 
 
-def seeds_text(cells: Iterable[Cell]) -> str:
+def seeds_text(cells: Iterable[CellEntry]) -> str:
     """Return `seed 3` or `seeds 0, 1`."""
     seeds = sorted({cell["seed"] for cell in cells})
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
@@ -134,7 +132,7 @@ class Protocols:
         self._marks = _short_names(runs)
         self._first: dict[tuple[str, ...], tuple[Any, CellOfRun]] = {}
 
-    def label(self, run: Run, manifest: Mapping[str, Any], cell_id: str, cell: Cell) -> str:
+    def label(self, run: Run, manifest: Mapping[str, Any], cell_id: str, cell: CellEntry) -> str:
         """Return a cell's label, marked if it may not stand beside the cells before it.
 
         Raises:
@@ -165,7 +163,7 @@ class Protocols:
         return None
 
 
-def _row_traits(label: str, cell_id: str, cell: Cell) -> list[Trait]:
+def _row_traits(label: str, cell_id: str, cell: CellEntry) -> list[Trait]:
     """Return what a cell shares with all others of a label, which has one row a seed."""
     row = ("cell", cell["dataset"], label, str(cell["seed"]))
     return [*label_traits(cell, label), Trait("other parameters or code", row, cell_id)]

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 """As `formats.schema.RecordModel`."""
+CellEntry = Mapping[str, Any]
+"""A cell as run.json describes it."""
 
 
 class DamagedFile(UsageError):

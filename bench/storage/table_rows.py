@@ -16,10 +16,10 @@ from distillation_bench.bench.storage.formats.schema import (
     METRIC_COLUMNS,
     RESULT_COLUMNS,
 )
-from distillation_bench.bench.storage.run_folder import Record, Run
+from distillation_bench.bench.storage.run_folder import CellEntry, Record, Run
 
-RecordedCell = tuple[Mapping[str, Any], Record]
-"""A cell as run.json describes it, and its record."""
+RecordedCell = tuple[CellEntry, Record]
+"""A cell and its record."""
 
 
 def recorded_cells(run: Run) -> Iterator[RecordedCell]:
@@ -31,7 +31,7 @@ def recorded_cells(run: Run) -> Iterator[RecordedCell]:
             yield cells[cell_id], record
 
 
-def _sort_key(cell: Mapping[str, Any]) -> tuple[str, str, str, int]:
+def _sort_key(cell: CellEntry) -> tuple[str, str, str, int]:
     return cell["dataset"], cell["method"], cell["label"], cell["seed"]
 
 

@@ -53,7 +53,7 @@ _File = io.BufferedReader | io.BytesIO
 # Writing
 
 
-def write(run: Run) -> None:
+def write_tables(run: Run) -> None:
     """Write the tables of all cells that were asked for, unless they are up to date.
 
     Raises:

@@ -30,7 +30,7 @@ CHUNK_BYTES = 2**24
 """Bytes of images that are shifted at a time."""
 
 
-def prepare(cache: Cache, plan: DataPlan, root: Path) -> None:
+def prepare_data(cache: Cache, plan: DataPlan, root: Path) -> None:
     """Load a dataset and store its arrays in the cache.
 
     Args:

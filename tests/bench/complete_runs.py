@@ -72,7 +72,7 @@ def generate(
     for slot in slots:
         if slot not in missing:
             write_cell(run, slot, cells[id_of(slot)], recipe, figure, slot in failed)
-    derived.write(run)
+    derived.write_tables(run)
     return run
 
 

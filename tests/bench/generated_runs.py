@@ -148,7 +148,7 @@ def generate(
             "environment": {"device": "cpu", "python": "3.11", "torch": "2.13"},
         }
         run.write_record(record, (histories or {}).get(slot, ()), (curves or {}).get(slot))
-    derived.write(run)
+    derived.write_tables(run)
     return run
 
 

@@ -14,7 +14,12 @@ from tests.datasets.dataset_files import pixels, write_classes, write_images
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.datasets import BadData, Stream, UnknownDataset, get
-from distillation_bench.datasets.folder import _training_defaults, folder_dataset, parse, statistics
+from distillation_bench.datasets.folder import (
+    _training_defaults,
+    folder_dataset,
+    parse_spec,
+    statistics,
+)
 
 Streams = Callable[[int], Stream]
 
@@ -65,7 +70,7 @@ def test_defaults_follow_the_colour(root: Path) -> None:
 def test_the_network_follows_size_and_number(
     size: str, examples: int, family: str, epochs: int, tmp_path: Path
 ) -> None:
-    chosen = _training_defaults(parse(f"folder:{tmp_path}[size={size}]"), examples)
+    chosen = _training_defaults(parse_spec(f"folder:{tmp_path}[size={size}]"), examples)
     assert (chosen["network"]["family"], chosen["recipe"]["epochs"]) == (family, epochs)
     assert chosen["recipe"]["learning_rate"] == {"lenet": 0.001, "resnet": 0.01}[family]
 
@@ -74,7 +79,7 @@ def test_the_network_follows_size_and_number(
     ("size", "batch"), [("32x64", 128), ("64", 64), ("33x8", 256), ("512", 16)]
 )
 def test_a_step_of_larger_images_has_fewer_of_them(size: str, batch: int, tmp_path: Path) -> None:
-    chosen = _training_defaults(parse(f"folder:{tmp_path}[size={size}]"), 1_000)
+    chosen = _training_defaults(parse_spec(f"folder:{tmp_path}[size={size}]"), 1_000)
     assert chosen["recipe"]["batch_size"] == batch
 
 
@@ -213,7 +218,7 @@ def test_wrong_specs_are_explained(name: str, message: str) -> None:
 
 def test_spec_may_have_spaces_and_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert parse("folder:~[ size = 9 , colour = grey ]").shape == (1, 9, 9)
+    assert parse_spec("folder:~[ size = 9 , colour = grey ]").shape == (1, 9, 9)
 
 
 def test_identity_follows_files_and_decoding_but_not_the_place(
@@ -281,10 +286,10 @@ def test_a_folder_may_have_brackets_in_its_name(tmp_path: Path) -> None:
         "odd[a=b][size=9]": ("odd[a=b]", 9),
     }
     for text, (folder, width) in expected.items():
-        spec = parse(f"folder:{tmp_path / text}")
+        spec = parse_spec(f"folder:{tmp_path / text}")
         assert (spec.path, spec.width) == (tmp_path / folder, width), text
     with pytest.raises(UnknownDataset, match=r"no folder .*photos"):
-        parse(f"folder:{tmp_path / 'photos[size=9]'}")
+        parse_spec(f"folder:{tmp_path / 'photos[size=9]'}")
 
 
 def test_classes_that_are_rare_are_remarked(tmp_path: Path, streams: Streams) -> None:

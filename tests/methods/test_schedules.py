@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from distillation_bench.methods import Cosine, Linear
 from distillation_bench.methods.kd import KD
-from distillation_bench.methods.schedules import Ramp, parse, value_at
+from distillation_bench.methods.schedules import Ramp, parse_schedule, value_at
 
 NUMBERS = st.floats(0, 1e6, allow_subnormal=False)
 """What a weight or temperature may be."""
@@ -25,7 +25,7 @@ def ramps(draw: st.DrawFn) -> Ramp:
 @given(ramps())
 @settings(deadline=None)
 def test_a_ramp_is_what_its_notation_says(ramp: Ramp) -> None:
-    assert parse(str(ramp)) == ramp
+    assert parse_schedule(str(ramp)) == ramp
 
 
 @given(ramps(), st.integers(1, 1000))
@@ -67,13 +67,13 @@ def test_a_ramp_goes_from_its_start_to_its_end(ramp: Ramp, epochs: int) -> None:
     ],
 )
 def test_value_at_an_epoch_of_200(notation: Any, epoch: int, expected: float) -> None:
-    assert value_at(parse(notation), epoch, 200) == pytest.approx(expected, rel=1e-12)
+    assert value_at(parse_schedule(notation), epoch, 200) == pytest.approx(expected, rel=1e-12)
 
 
 def test_per_cent_is_of_training_and_epochs_are_not() -> None:
     for epochs in (10, 200, 1000):
-        assert value_at(parse("linear(0, 1, 0%, 100%)"), epochs // 2, epochs) == 0.5
-        assert value_at(parse("linear(0, 1, 0, 100)"), 5, epochs) == 0.05
+        assert value_at(parse_schedule("linear(0, 1, 0%, 100%)"), epochs // 2, epochs) == 0.5
+        assert value_at(parse_schedule("linear(0, 1, 0, 100)"), 5, epochs) == 0.05
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_per_cent_is_of_training_and_epochs_are_not() -> None:
 )
 def test_anything_else_is_refused(value: Any) -> None:
     with pytest.raises(ValueError):
-        parse(value)
+        parse_schedule(value)
 
 
 @pytest.mark.parametrize(

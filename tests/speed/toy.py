@@ -41,7 +41,7 @@ from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.training import teacher
 from distillation_bench.bench.training.data import PreparedData, load
-from distillation_bench.bench.training.data_preparation import prepare
+from distillation_bench.bench.training.data_preparation import prepare_data
 from distillation_bench.bench.training.hardware.compute import prepare_process
 from distillation_bench.bench.training.hardware.environment import environment
 from distillation_bench.datasets.spiral import Spiral
@@ -170,7 +170,7 @@ def _prepared(dataset: str) -> PreparedData:
     plan = DataPlan(dataset, 0, None, None, EvaluationSources(), "splits", "sets")
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
-        prepare(cache, plan, Path(folder))
+        prepare_data(cache, plan, Path(folder))
         return load(cache, plan)
 
 
@@ -245,5 +245,5 @@ def generated(folder: Path, cells: int) -> Path:
         record = new_record(cell, "done", "", "")
         record |= {"headline": headline, "sets": [entry] * 18, "timings": {"seconds": 1.0}}
         run.write_record(record)
-    derived.write(run)
+    derived.write_tables(run)
     return folder

@@ -13,7 +13,6 @@ from distillation_bench.bench.analysis.comparison.sentences import (
     across_sentence,
     capitalised,
     chance_sentences,
-    counted,
     decimals,
     left_out_sentence,
     p_equation,
@@ -27,7 +26,7 @@ from distillation_bench.bench.analysis.statistics import (
     can_reach_alpha,
     smallest_p,
 )
-from distillation_bench.bench.common.text import terminal_safe
+from distillation_bench.bench.common.text import counted, terminal_safe
 
 WIDTH = 80
 ACROSS_COLUMNS = ("W/T/L", "n", "p flip", "p rank")

@@ -25,7 +25,7 @@ PAIR_COLUMNS = (
 )
 CSV_COLUMNS = (*PAIR_COLUMNS, "not_compared")
 
-Row = dict[str, Any]
+PairRow = dict[str, Any]
 
 
 def comparison_csv(*comparisons: Comparison) -> str:
@@ -94,7 +94,7 @@ def _across_object(across: AcrossDatasets) -> dict[str, Any]:
     }
 
 
-def _pair_rows(comparison: Comparison) -> list[Row]:
+def _pair_rows(comparison: Comparison) -> list[PairRow]:
     rows = [
         _pair_row(comparison, "dataset", entry.dataset, pair, len(entry.tested))
         for entry in comparison.datasets
@@ -106,14 +106,14 @@ def _pair_rows(comparison: Comparison) -> list[Row]:
     return rows + [_pooled_row(comparison, test) for test in comparison.pooled]
 
 
-def _not_compared_rows(comparison: Comparison) -> list[Row]:
+def _not_compared_rows(comparison: Comparison) -> list[PairRow]:
     return [
         _names(comparison, "dataset", dataset, "", "") | {"not_compared": why}
         for dataset, why in comparison.not_compared.items()
     ]
 
 
-def _names(comparison: Comparison, scope: str, dataset: str, first: str, second: str) -> Row:
+def _names(comparison: Comparison, scope: str, dataset: str, first: str, second: str) -> PairRow:
     return {
         "metric": str(comparison.metric),
         "better": comparison.metric.better,
@@ -126,7 +126,7 @@ def _names(comparison: Comparison, scope: str, dataset: str, first: str, second:
 
 def _pair_row(
     comparison: Comparison, scope: str, dataset: str, pair: MethodPair, comparisons: int
-) -> Row:
+) -> PairRow:
     return {
         **_names(comparison, scope, dataset, pair.first, pair.second),
         "n": pair.n,
@@ -148,7 +148,7 @@ def _pair_row(
     }
 
 
-def _pooled_row(comparison: Comparison, test: PooledTest) -> Row:
+def _pooled_row(comparison: Comparison, test: PooledTest) -> PairRow:
     datasets = ", ".join(test.datasets)
     return {
         **dict.fromkeys(PAIR_COLUMNS, ""),

@@ -20,6 +20,7 @@ from distillation_bench.bench.analysis.statistics import (
     smallest_corrected_p,
     smallest_p,
 )
+from distillation_bench.bench.common.text import counted
 
 SPELLED_OUT = 3
 """Number of differences of a dataset that get a sentence each."""
@@ -186,11 +187,6 @@ def _pooled_clause(test: PooledTest, metric: MetricInfo, datasets: tuple[str, ..
         f"{abs(mean):.2f} (n = {test.n} on {on}; {p_equation(test.sign_flip.corrected)}; its mean "
         f"is {adjective} on {test.agreeing} of {len(test.datasets)} datasets)"
     )
-
-
-def counted(n: int, noun: str) -> str:
-    """Return `1 seed`, `3 seeds`."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def capitalised(text: str) -> str:

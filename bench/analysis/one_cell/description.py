@@ -14,13 +14,18 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.storage.run_folder import Record, Run, cell_name, cell_status
+from distillation_bench.bench.storage.run_folder import (
+    CellEntry,
+    Record,
+    Run,
+    cell_name,
+    cell_status,
+)
 
 Manifest = Mapping[str, Any]
-Cell = Mapping[str, Any]
 Lines = Sequence[tuple[str, Any]]
 """Names and values."""
-RerunCommand = Callable[[Run, Manifest, Cell], str]
+RerunCommand = Callable[[Run, Manifest, CellEntry], str]
 """Returns how to run a cell again, from its run, the run's description and the cell."""
 
 
@@ -56,7 +61,7 @@ def describe_cell(
     return "\n".join(map(terminal_safe, lines))
 
 
-def _cell(run: Run, manifest: Manifest, cell_id: str, record: Record | None) -> Cell:
+def _cell(run: Run, manifest: Manifest, cell_id: str, record: Record | None) -> CellEntry:
     """Return a cell as it is planned, or as its record describes it."""
     if cell_id in manifest["cells"]:
         return {**manifest["cells"][cell_id], "id": cell_id}
@@ -66,7 +71,7 @@ def _cell(run: Run, manifest: Manifest, cell_id: str, record: Record | None) -> 
     return {**record, "label": record["method"], "measured": record["teacher"]}
 
 
-def _status(run: Run, cell: Cell, record: Record | None, is_planned: bool) -> str:
+def _status(run: Run, cell: CellEntry, record: Record | None, is_planned: bool) -> str:
     path = run.paths(cell["id"]).record
     is_damaged = record is None and path.exists()
     status = "its record is damaged" if is_damaged else cell_status(record).status
@@ -92,7 +97,7 @@ def _headline_values(manifest: Manifest, record: Record, width: int) -> str:
     return _section("values", lines, width) if lines else ""
 
 
-def _parameters(cells: Mapping[str, Cell], cell: Cell, width: int) -> str:
+def _parameters(cells: Mapping[str, CellEntry], cell: CellEntry, width: int) -> str:
     """Return each parameter, and what other variants of the method on the dataset have instead."""
     others = [
         other
@@ -150,7 +155,7 @@ def _section(title: str, lines: Lines, width: int) -> str:
     return "\n".join(text)
 
 
-def _teacher(manifest: Manifest, cell: Cell, cache: Path) -> str:
+def _teacher(manifest: Manifest, cell: CellEntry, cache: Path) -> str:
     """Return where the teacher came from, and which cell measures it."""
     key = cell["measured"]
     source = f"not in {cache}"

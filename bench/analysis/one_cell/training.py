@@ -12,7 +12,7 @@ from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run
 
 MAX_CURVE = 60
 """Characters of a curve."""
-Row = Mapping[str, str]
+EpochRow = Mapping[str, str]
 """A row of a history: one epoch."""
 
 
@@ -22,13 +22,13 @@ def describe_training(run: Run, record: Record, width: int) -> str:
         history = run.history(record)
     except DamagedFile as error:
         return f"training: left out, {error}"
-    stages: dict[str, list[Row]] = {}
+    stages: dict[str, list[EpochRow]] = {}
     for row in history:
         stages.setdefault(row.get("stage", ""), []).append(row)
     return "\n\n".join(_describe_stage(name, rows, width) for name, rows in stages.items())
 
 
-def _describe_stage(stage: str, rows: Sequence[Row], width: int) -> str:
+def _describe_stage(stage: str, rows: Sequence[EpochRow], width: int) -> str:
     terms = {
         name: [_number(row.get(name)) for row in rows]
         for name in rows[0]

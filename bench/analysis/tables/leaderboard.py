@@ -16,10 +16,8 @@ from distillation_bench.bench.analysis.chance_level import (
 )
 from distillation_bench.bench.analysis.results import reference_labels, table_order
 from distillation_bench.bench.analysis.summaries import Summary, rank_students, summarise
-from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_variances
+from distillation_bench.bench.analysis.values_at_bounds import ResultRow, describe_clamped_variances
 
-Row = Mapping[str, str]
-"""A row of results.csv."""
 MarkedSummary = tuple[Summary | None, str]
 """A summary, or None without a value; and its mark: `best`, `second`, `chance` or empty."""
 
@@ -97,7 +95,7 @@ class Leaderboard:
 
 def make_leaderboards(
     manifest: Mapping[str, Any],
-    rows: Iterable[Row],
+    rows: Iterable[ResultRow],
     reasons: Mapping[tuple[str, str], str],
 ) -> list[Leaderboard]:
     """Return the leaderboard of each planned dataset, in order of name.
@@ -110,7 +108,7 @@ def make_leaderboards(
     planned: dict[str, dict[str, list[int]]] = {}
     for cell in manifest["cells"].values():
         planned.setdefault(cell["dataset"], {}).setdefault(cell["label"], []).append(cell["seed"])
-    finished: dict[tuple[str, str], list[Row]] = {}
+    finished: dict[tuple[str, str], list[ResultRow]] = {}
     for row in rows:
         finished.setdefault((row["dataset"], row["label"]), []).append(row)
     sort_key, leaderboards = table_order(manifest), []
@@ -128,7 +126,7 @@ def make_leaderboards(
 def _leaderboard(
     manifest: Mapping[str, Any],
     dataset: str,
-    rows: Mapping[str, Sequence[Row]],
+    rows: Mapping[str, Sequence[ResultRow]],
     notes: Mapping[str, str],
 ) -> Leaderboard:
     metrics = _metrics(manifest["metrics"], rows.values())
@@ -149,18 +147,20 @@ def _leaderboard(
     )
 
 
-def _metrics(described: Mapping[str, Any], rows: Iterable[Sequence[Row]]) -> dict[str, str]:
+def _metrics(described: Mapping[str, Any], rows: Iterable[Sequence[ResultRow]]) -> dict[str, str]:
     """Return the headline metrics that have values, with their direction."""
     filled = {name for group in rows for row in group for name, value in row.items() if value}
     return {n: m["better"] for n, m in described.items() if m["headline"] and n in filled}
 
 
-def _summaries(rows: Sequence[Row], metrics: Iterable[str]) -> dict[str, Summary]:
+def _summaries(rows: Sequence[ResultRow], metrics: Iterable[str]) -> dict[str, Summary]:
     values = {m: [float(row[m]) for row in rows if row.get(m)] for m in metrics}
     return {metric: summarise(numbers) for metric, numbers in values.items() if numbers}
 
 
-def _detections(teacher_rows: Sequence[Row], metrics: Iterable[str]) -> dict[str, TeacherDetection]:
+def _detections(
+    teacher_rows: Sequence[ResultRow], metrics: Iterable[str]
+) -> dict[str, TeacherDetection]:
     aurocs = {name: auroc for name in metrics if (auroc := auroc_metric(name))}
     return {
         name: teacher_detection(float(row[auroc]) for row in teacher_rows if row.get(auroc))
@@ -177,7 +177,7 @@ def _ood_note(sets: Mapping[str, str]) -> str:
     return "; ".join(part for part in (text, missing) if part)
 
 
-def _missing_note(rows: Sequence[Row], planned: int, reason: str) -> str:
+def _missing_note(rows: Sequence[ResultRow], planned: int, reason: str) -> str:
     """Return how many cells of a label have no values, with the reason: `1 failed of 3: …`."""
     statuses = [row["status"] for row in rows]
     counts = {"failed": statuses.count("failed"), "skipped": statuses.count("skipped")}
@@ -199,7 +199,7 @@ def leaderboards_ranked_by(leaderboards: Sequence[Leaderboard], metric: str) -> 
     ]
 
 
-def average_ranks(leaderboards: Sequence[Leaderboard], metric: str) -> dict[str, float]:
+def ranks_by_metric(leaderboards: Sequence[Leaderboard], metric: str) -> dict[str, float]:
     """Return average ranks by a metric, of the labels that are ranked on all datasets that are.
 
     1 is best, and ties share ranks.
@@ -221,7 +221,7 @@ def shared_ranks(leaderboards: Sequence[Leaderboard]) -> dict[str, dict[str, flo
     """Return average ranks by metric and label, for metrics that rank at least two datasets."""
     metrics = dict.fromkeys(name for board in leaderboards for name in board.metrics)
     shared = [name for name in metrics if len(leaderboards_ranked_by(leaderboards, name)) > 1]
-    ranks = {name: average_ranks(leaderboards, name) for name in shared}
+    ranks = {name: ranks_by_metric(leaderboards, name) for name in shared}
     return {name: labels for name, labels in ranks.items() if labels}
 
 

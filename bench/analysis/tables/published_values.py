@@ -26,9 +26,9 @@ FROM_SUM = math.log(10) / 100
 """Factor from the paper's TV, a sum of density differences over 50 bins of [0, ln 10], to 0 … 1."""
 MACS = {"MMAC": ("M", 1e6), "GMAC": ("G", 1e9)}
 
-Row = Mapping[str, str]
+PaperRow = Mapping[str, str]
 """A row of the file with published values."""
-Column = tuple[str, str]
+PaperColumn = tuple[str, str]
 """A dataset and the paper's name of a metric."""
 
 
@@ -44,7 +44,7 @@ def published_tables(results: Results) -> list[PaperTable]:
     ]
 
 
-def _table(name: str, title: str, results: Results, published: Sequence[Row]) -> PaperTable:
+def _table(name: str, title: str, results: Results, published: Sequence[PaperRow]) -> PaperTable:
     columns = {(row["dataset"], row["metric"]): _format(row) for row in published}
     values = {column: _values(results, format.metric) for column, format in columns.items()}
     datasets = list(dict.fromkeys(dataset for dataset, _ in columns))
@@ -61,9 +61,9 @@ def _table(name: str, title: str, results: Results, published: Sequence[Row]) ->
 
 def _rows(
     results: Results,
-    published: Sequence[Row],
-    columns: Mapping[Column, MetricFormat],
-    values: Mapping[Column, Mapping[CellKey, float]],
+    published: Sequence[PaperRow],
+    columns: Mapping[PaperColumn, MetricFormat],
+    values: Mapping[PaperColumn, Mapping[CellKey, float]],
 ) -> list[tuple[str, tuple[TableEntry, ...]]]:
     """Return each published row, followed by the rows of its variants in the results."""
     cells = {(row["model"], row["dataset"], row["metric"]): row for row in published}
@@ -81,7 +81,7 @@ def _rows(
     return rows
 
 
-def _format(row: Row) -> MetricFormat:
+def _format(row: PaperRow) -> MetricFormat:
     """Return how a metric is printed in the paper's unit."""
     name = RECORDED.get(row["metric"], row["metric"])
     shift, severity = SHIFT if row["set"] != "test" else ("", 0)
@@ -99,7 +99,7 @@ def _format(row: Row) -> MetricFormat:
     return replace(format, unit=size, digits=2, factor=operations / factor)
 
 
-def _published_entry(row: Row, format: MetricFormat) -> TableEntry:
+def _published_entry(row: PaperRow, format: MetricFormat) -> TableEntry:
     scale = FROM_SUM if row["metric"].startswith("teacher_tv") else 1.0
     deviation = float(row["deviation"]) if row["deviation"] else math.nan
     summary = Summary(scale * float(row["mean"]), scale * deviation, int(row["n"]))
@@ -129,7 +129,7 @@ def _own_entry(
     return TableEntry(dataset, label, format, summary, len(cells), placeholder)
 
 
-def _variants(results: Results, row: Row, datasets: Sequence[str]) -> list[str]:
+def _variants(results: Results, row: PaperRow, datasets: Sequence[str]) -> list[str]:
     """Return the labels in the results of a published row's method with as many heads."""
     heads = {
         label: str(cell["parameters"].get("heads") or results.manifest["recipes"][name]["members"])
@@ -188,7 +188,7 @@ def _with_own_weight(results: Results, datasets: Sequence[str]) -> list[str]:
 def _lacking(
     results: Results,
     datasets: Sequence[str],
-    values: Mapping[Column, Mapping[CellKey, float]],
+    values: Mapping[PaperColumn, Mapping[CellKey, float]],
 ) -> list[str]:
     """Return how many cells of older code lack the ECE with the paper's number of bins."""
     rows = [row for row in results.rows if row["dataset"] in datasets and row.get("ece")]

@@ -15,7 +15,7 @@ from distillation_bench.bench.cli.options import (
     OutputFile,
     RunFolders,
 )
-from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write_all
+from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write_outputs
 from distillation_bench.bench.cli.terminal import page
 
 
@@ -58,6 +58,6 @@ def compare(
         files.append((json, comparison_json(*compared)))
     if latex:
         files.append((latex, comparison_latex(*compared)))
-    write_all(files)
+    write_outputs(files)
     if not any(is_stdout(path) for path, _ in files):
         page("\n\n\n".join(map(comparison_text, compared)))

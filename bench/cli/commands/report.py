@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from distillation_bench.bench.cli.options import Mixed, RunFolders
-from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write
+from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write_output
 from distillation_bench.bench.cli.terminal import page
 
 
@@ -42,6 +42,6 @@ def report(
     if is_link:
         write_atomically(path, content.encode())
     else:
-        write(path, content)
+        write_output(path, content)
     if not is_stdout(path):
         page(str(path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distillation_bench.bench.cli.options import Metrics, Mixed, OutputFile, RunFolders
-from distillation_bench.bench.cli.output_files import check_targets, write_all
+from distillation_bench.bench.cli.output_files import check_targets, write_outputs
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.errors import UsageError, nearest
 
@@ -111,7 +111,7 @@ def table(
     results = read(runs, mixed)
     tables = published_tables(results) if paper else make_tables(results, options)
     texts = _texts_of_files(files, tables, results, caption, label)
-    write_all(texts)
+    write_outputs(texts)
     if not texts:
         page(table_text(tables))
 

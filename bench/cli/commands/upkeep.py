@@ -21,8 +21,9 @@ from distillation_bench.bench.cli.output_files import (
     stdout,
     target,
 )
-from distillation_bench.bench.cli.terminal import counted, notice, page
+from distillation_bench.bench.cli.terminal import notice, page
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.text import counted
 
 if TYPE_CHECKING:
     from distillation_bench.bench.analysis.results import Results

@@ -49,7 +49,7 @@ def warn_of_slow_precision(cells: Sequence[Cell], executor: Executor, workplace:
     if all(cell.recipe.precision == "float32" for cell in cells):
         return
     options = JobOptions(timed=False)
-    answer = executor.submit(worker.run, workplace, CheckPrecision(), options=options)
+    answer = executor.submit(worker.do_work, workplace, CheckPrecision(), options=options)
     # What kills this process kills the jobs too, and is reported for them.
     with contextlib.suppress(JobFailed, WorkerDied, WorkerLost):
         if warning := answer.result():

@@ -41,7 +41,7 @@ MAX_SWEEPS = 5
 SYMBOLS = {"lam": "λ"}
 """Parameters that papers write with a symbol."""
 
-Row = tuple[MetricFormat, LabelValues]
+PanelRow = tuple[MetricFormat, LabelValues]
 """A metric and its printed values: one row of panels."""
 
 
@@ -85,7 +85,7 @@ def draw_ablation(data: DatasetData) -> list[DrawnFigure]:
 
 
 def _layout(
-    data: DatasetData, sweeps: Sequence[Sweep], labels: Sequence[str], rows: Sequence[Row]
+    data: DatasetData, sweeps: Sequence[Sweep], labels: Sequence[str], rows: Sequence[PanelRow]
 ) -> PanelGrid:
     counts = {label: max(len(values.get(label, {})) for _, values in rows) for label in labels}
     below_chance = data.below_chance([shown.metric for shown, _ in rows])
@@ -121,7 +121,7 @@ def _label_panel(
 
 
 def _alt_text(
-    data: DatasetData, sweeps: Sequence[Sweep], labels: Sequence[str], rows: Sequence[Row]
+    data: DatasetData, sweeps: Sequence[Sweep], labels: Sequence[str], rows: Sequence[PanelRow]
 ) -> str:
     names = ", ".join(shown.name for shown, _ in rows)
     parameters = ", ".join(f"{sweep.parameter} of {sweep.method}" for sweep in sweeps)

@@ -72,7 +72,7 @@ def parse_variant(text: str, location: str = "-m") -> Variant:
             value = part
         if not parameter or not value.strip():
             raise UsageError(f"{location}: {text!r}: {part.strip()!r} is not parameter=value")
-        values[parameter].append(parse_value(value, f"{location}: {text!r}"))
+        values[parameter].append(parse_scalar(value, f"{location}: {text!r}"))
     return Variant(match[1], values, location=location)
 
 
@@ -100,11 +100,11 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
         target, key = (settings.setdefault(group, {}), option) if is_network else (settings, name)
         if key in target:
             raise UsageError(f"--set: {name} is given twice")
-        target[key] = parse_value(value, "--set", lists=is_network)
+        target[key] = parse_scalar(value, "--set", lists=is_network)
     return settings
 
 
-def parse_value(text: str, location: str, lists: bool = False) -> Any:
+def parse_scalar(text: str, location: str, lists: bool = False) -> Any:
     """Parse a YAML scalar: 5 is an integer, 5e-4 a float, true a boolean, anything else text.
 
     Args:

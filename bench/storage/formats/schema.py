@@ -115,7 +115,7 @@ _open = with_config(ConfigDict(strict=True, extra="allow"))
 
 
 @_open
-class EvaluationSet(TypedDict):
+class EvaluationSetModel(TypedDict):
     """A student's values on one evaluation set, by `metric` or `metric:score`."""
 
     set: Name
@@ -141,7 +141,7 @@ class RecordModel(TypedDict):
     commit: str
     finished: str
     headline: Annotated[Values, AfterValidator(_is_headline)]
-    sets: Annotated[list[EvaluationSet], _first_error]
+    sets: Annotated[list[EvaluationSetModel], _first_error]
     timings: Annotated[dict[str, Any], AfterValidator(_are_timings)]
     environment: PlainObject
     curves: str

@@ -183,7 +183,7 @@ def _remove(items: Iterable[Removable], runs: Iterable[Run]) -> None:
             with contextlib.suppress(OSError):
                 path.rmdir()
     for run in runs:
-        tables.write(run)
+        tables.write_tables(run)
 
 
 def _table(items: Iterable[Removable]) -> str:

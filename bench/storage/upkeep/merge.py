@@ -59,7 +59,7 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
         copied = [cell_id for cell_id, run in plan.holders.items() if run is not target]
         for cell_id in copied:
             _copy(plan.holders[cell_id], target, cell_id)
-        tables.write(target)
+        tables.write_tables(target)
     return "\n".join([_summary(plan, target, len(copied)), *_running(sources)])
 
 

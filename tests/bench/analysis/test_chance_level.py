@@ -28,7 +28,7 @@ from distillation_bench.bench.analysis.comparison.csv_and_json import (
 from distillation_bench.bench.analysis.comparison.method_comparison import compare
 from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables.leaderboard import average_ranks, make_leaderboards
+from distillation_bench.bench.analysis.tables.leaderboard import make_leaderboards, ranks_by_metric
 from distillation_bench.bench.analysis.tables.leaderboard_text import (
     leaderboard_markdown,
     leaderboard_text,
@@ -139,7 +139,7 @@ def test_a_leaderboard_marks_and_ranks_none(both: Results) -> None:
     boards = boards_of(both)
     assert boards["spiral"].ranked("ood_auroc") == []
     assert boards["spiral"].ranked("nll") == boards["digits"].ranked("ood_auroc") == ["hydra", "kd"]
-    assert average_ranks([*boards.values()], "ood_auroc") == {"hydra": 1.0, "kd": 2.0}
+    assert ranks_by_metric([*boards.values()], "ood_auroc") == {"hydra": 1.0, "kd": 2.0}
     plain, marked = leaderboard_text([boards["spiral"]]), leaderboard_markdown([boards["spiral"]])
     assert "0.607 ± 0.005 ~" in plain and "0.207 ± 0.005 ~" in plain
     assert "0.607 ± 0.005 \\~" in marked and "**0.607" not in marked

@@ -106,7 +106,7 @@ def test_a_cell_that_could_not_be_read_again_fails_with_the_reason(run: Run, val
     assert record["status"] == "failed" and not record["headline"]
     assert record["reason"].startswith("its record can't be kept: ")
     assert run.history(record) == [] and run.curves(record) == {}
-    derived.write(run)
+    derived.write_tables(run)
     assert [row["status"] for row in derived.results(run)] == ["done", "failed"]
     assert len(list(derived.metrics(run))) == 1
     # Nor is a finished cell lost when it is run again to no avail.

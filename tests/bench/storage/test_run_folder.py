@@ -109,7 +109,7 @@ def test_curves_come_back_or_are_missing(tmp_path: Path) -> None:
 
 def test_long_rows_are_of_records_where_the_table_was_changed(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["a", "b,c"])
-    derived.write(run)
+    derived.write_tables(run)
     expected = list(derived.metrics(run))
     assert not list(derived.outdated(run)) and len(expected) == 4 * 3
     assert ["d", "m", "b,c", "9", "test", "", "0", "nll", "", "0.25"] in expected
@@ -139,7 +139,7 @@ def test_a_damaged_record_is_missing_never_wrong(tmp_path: Path) -> None:
 def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / str(i), ["b", "a"], random.Random(i)) for i in range(3)]
     for run in runs:
-        derived.write(run)
+        derived.write_tables(run)
     for table in ("results.csv", "metrics.csv"):
         contents = {(run.folder / table).read_bytes() for run in runs}
         assert len(contents) == 1
@@ -152,7 +152,7 @@ def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
 
 def test_strange_labels_survive(tmp_path: Path) -> None:
     run = make_run(tmp_path, STRANGE)
-    derived.write(run)
+    derived.write_tables(run)
     for table in ("results.csv", "metrics.csv", "timings.csv"):
         assert {row["label"] for row in rows(tmp_path / table)} == set(STRANGE)
 
@@ -170,7 +170,7 @@ def test_what_is_done_is_known_without_a_record(
     run = make_run(tmp_path, ["a", "b"])
     run.write_record(record("c1", status="failed", headline={}, reason="it broke"))
     assert derived.done(run) == {}
-    derived.write(run)
+    derived.write_tables(run)
     seconds = record("c0")["timings"]["seconds"]
     assert derived.done(run) == dict.fromkeys(("c0", "c2", "c3"), seconds)
     read: list[str] = []
@@ -197,7 +197,7 @@ def test_what_is_done_is_asked_of_the_records_after_a_change(
     tmp_path: Path, change: Callable[[Run], Any]
 ) -> None:
     run = make_run(tmp_path, ["a", "b"])
-    derived.write(run)
+    derived.write_tables(run)
     assert len(derived.done(run)) == 4
     change(run)
     assert derived.done(run) == {}
@@ -219,7 +219,7 @@ def test_a_record_under_another_name_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"label\n", b"\xff\x00"])
 def test_changed_tables_are_derived_anew_in_memory(tmp_path: Path, content: bytes) -> None:
     run = make_run(tmp_path, ["a", "b"])
-    derived.write(run)
+    derived.write_tables(run)
     expected = derived.results(run)
     (tmp_path / "results.csv").write_bytes(content)
     assert derived.results(run) == expected and len(expected) == 4

@@ -13,7 +13,7 @@ from tests.datasets.dataset_files import write_images
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.data_remarks import data_plans, remarks
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.training.data_preparation import prepare
+from distillation_bench.bench.training.data_preparation import prepare_data
 
 Plan = Callable[..., list[Cell]]
 COUNTS = {"a": 1, "b": 2, "c": 3, "d": 9, "e": 11, "f": 40}
@@ -44,7 +44,7 @@ def test_no_class_vanishes_from_a_subset(folder: str, cells: Plan, tmp_path: Pat
     rare = "classes of fewer than 2 training examples: a"
     untested = "classes without a test example: e"
     assert remarks([plan], cache, tmp_path) == {folder: [skipped, rare, untested]}
-    prepare(cache, plan, tmp_path)
+    prepare_data(cache, plan, tmp_path)
     # 1, 2, 2, 2, 2, 2 first and 9 in proportion to 0, 0, 1, 6, 8, 34, what was not held out.
     assert counts(cache, plan.splits_key, "train") == [1, 2, 2, 3, 4, 8]
     assert counts(cache, plan.sets_key, "test") == [1, 2, 2, 3, 0, 7]
@@ -69,7 +69,7 @@ def test_rows_of_the_test_set_and_its_shifts_are_the_same(
 ) -> None:
     cache = Cache(tmp_path)
     (plan,) = data_plans(cells(datasets=[folder], recipe={"test_examples": 12}))
-    prepare(cache, plan, tmp_path)
+    prepare_data(cache, plan, tmp_path)
     sets = cache.load(plan.sets_key)
     shifted = [name for name in sets if name.startswith("test/") and name.endswith(".y")]
     assert len(shifted) == 20

@@ -179,7 +179,7 @@ def run_with_names(folder: Path, names: Sequence[str] = NAMES) -> Run:
             environment={name: name for name in names},
             timings={**record["timings"], "host": names[0], **dict.fromkeys(names, 1.0)},
         )
-    derived.write(run)
+    derived.write_tables(run)
     return run
 
 

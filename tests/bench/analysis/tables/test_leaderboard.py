@@ -9,8 +9,8 @@ import pytest
 
 from distillation_bench.bench.analysis.summaries import summarise
 from distillation_bench.bench.analysis.tables.leaderboard import (
-    average_ranks,
     make_leaderboards,
+    ranks_by_metric,
 )
 from distillation_bench.bench.analysis.tables.leaderboard_text import (
     leaderboard_markdown,
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_visible() -> None:
 def test_ranks_by_hand() -> None:
     first = boards({"kd": [0.8], "hydra": [0.9], "gauss": [0.7]}, "a")
     second = boards({"kd": [0.8], "hydra": [0.8], "gauss": ["failed"]}, "b")
-    assert average_ranks([*first, *second], "accuracy") == {"kd": 1.75, "hydra": 1.25}
+    assert ranks_by_metric([*first, *second], "accuracy") == {"kd": 1.75, "hydra": 1.25}
 
 
 def test_pipes_do_not_break_markdown() -> None:

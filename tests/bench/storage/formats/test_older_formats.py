@@ -72,7 +72,7 @@ def test_a_changed_table_is_still_wrong(run: Run) -> None:
 
 
 def test_tables_are_written_in_the_present_format(run: Run) -> None:
-    tables.write(run)
+    tables.write_tables(run)
     assert ",done," in (run.folder / "results.csv").read_text()
     assert not [str(finding) for finding in verify(run) if finding.wrong]
 

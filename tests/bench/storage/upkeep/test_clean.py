@@ -44,7 +44,7 @@ def run(tmp_path: Path, complete_run: MakeRun) -> Run:
     for days, name in ((1, ".old.part"), (0, ".new.part")):
         (run.cells / name).write_bytes(b"123")
         age(run.cells / name, days)
-    derived.write(run)
+    derived.write_tables(run)
     return run
 
 

@@ -76,7 +76,7 @@ def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, complete_run:
     manifest["cells"]["d.a.s0"]["seed"] = 7
     manifest["recipes"]["d"]["epochs"] = 11
     run.write_manifest(manifest)
-    derived.write(run)
+    derived.write_tables(run)
     found = [what for _, what in wrong(run)]
     assert any(what.startswith("its parameters is") for what in found)
     assert "its seed is 0, asked for was 7" in found
@@ -105,7 +105,7 @@ def test_missing_failed_and_unasked(tmp_path: Path, complete_run: MakeRun) -> No
     manifest = run.manifest()
     del manifest["cells"]["d.b.s1"], manifest["cells"]["d.a.s0"]
     run.write_manifest(manifest)
-    derived.write(run)
+    derived.write_tables(run)
     assert wrong(run) == []
     assert "1 records of cells no longer asked for, or of older code" in notes(run)
 
@@ -193,7 +193,7 @@ def test_a_cell_without_figures_leaves_no_older_parts(
     assert record is not None
     run.write_record({**record, "status": "failed", "reason": "later", "headline": {}, "sets": []})
     assert run.history(run.read_record("d.a.s0")) == [] and not run.paths("d.a.s0").curves.exists()
-    derived.write(run)
+    derived.write_tables(run)
     assert wrong(run) == []
 
 
@@ -222,7 +222,7 @@ def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, complete_run: Mak
     record = run.read_record("d.a.s0")
     with unchecked():
         run.write_record(record, [{"loss": "abc"}], curves)
-    derived.write(run)
+    derived.write_tables(run)
     assert wrong(run) == [
         ("history.csv", "no history: it has no stages and epochs"),
         ("curves.safetensors", "damaged: roc/total/ood:far has the shape [3]"),

@@ -45,7 +45,7 @@ class Bed:
         self.sources = EvaluationSources(tuple(OODSet(name, group) for name, group in groups))
         cache = Cache(folder)
         plan = DataPlan(name, 0, None, None, self.sources, "data", "sets")
-        data_preparation.prepare(cache, plan, folder)
+        data_preparation.prepare_data(cache, plan, folder)
         self.data = data.load(cache, plan)
         self.networks = network_builder(network, self.dataset.shape, self.dataset.outputs)
         members = self.networks.members([torch.Generator().manual_seed(m) for m in range(3)])

@@ -48,13 +48,13 @@ def test_processors_that_have_it(flags: frozenset[str]) -> None:
 def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bfloat16_speed, "measured_slowdown", lambda: 6.5)
     monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: HASWELL)
-    told = worker.run(Workplace(""), CheckPrecision())
+    told = worker.do_work(Workplace(""), CheckPrecision())
     assert isinstance(told, str)
     assert "emulates it; a step takes 6.5 times as long as in float32" in told
     monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: SAPPHIRE_RAPIDS)
     for name in bfloat16_speed.LIMITS:
         monkeypatch.delenv(name, raising=False)
-    assert worker.run(Workplace(""), CheckPrecision()) == ""
+    assert worker.do_work(Workplace(""), CheckPrecision()) == ""
 
 
 def test_what_the_clock_may_make_is_not_said() -> None:

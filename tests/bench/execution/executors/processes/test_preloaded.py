@@ -30,7 +30,7 @@ before = set(sys.modules)
 workplace = Workplace(sys.argv[1])
 for cell in cells:
     for work in (PrepareData(cell.teacher.data), TrainPiece(cell.teacher, 0), RunCell(cell)):
-        worker.run(workplace, work)
+        worker.do_work(workplace, work)
 print(*sorted(set(sys.modules) - before))
 """
 
