@@ -138,6 +138,8 @@ def test_a_killed_server_is_started_again(processes: Processes) -> None:
     # With a process that waits for another job.
     server = executor.submit(os.getppid, options=SHARES).result(60)
     os.kill(server, signal.SIGKILL)
+    # Until then the process that waits may accept a job, which is lost with the server.
+    wait_until_gone(server)
     assert executor.submit(operator.add, 1, 2, options=SHARES).result(60) == 3
     assert executor.submit(os.getppid).result(60) != server
 
