@@ -65,7 +65,7 @@ def generate(
             "cells": cells,
             "recipes": {dataset: recipe for dataset, _, _ in slots},
             "ood": {dataset: {"plane": ood} for dataset, _, _ in slots},
-            "metrics": {name: {**each, "task": "any"} for name, each in metrics.items()},
+            "metrics": {name: {**metric, "task": "any"} for name, metric in metrics.items()},
             "methods": [{"name": name, "reference": name == "a"} for name in ("a", "b")],
         }
     )
@@ -108,7 +108,7 @@ def id_of(slot: Slot) -> str:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def locked_elsewhere(folder: Path) -> Iterator[None]:
     """Another process holds the folder's lock, as a driver does."""
     code = f"""
 from pathlib import Path
@@ -136,4 +136,4 @@ with Run(Path({str(folder)!r})).locked():
 @pytest.fixture(scope="session")
 def driver() -> Callable[[Path], Any]:
     """driver(folder): a context in which another process drives the run."""
-    return held
+    return locked_elsewhere

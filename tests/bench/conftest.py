@@ -43,7 +43,8 @@ def cells() -> Callable[..., list[Cell]]:
         locations: Mapping[str, str] | None = None,
     ) -> list[Cell]:
         variants = tuple(
-            parse_variant(each) if isinstance(each, str) else each for each in methods or ["kd"]
+            parse_variant(method) if isinstance(method, str) else method
+            for method in methods or ["kd"]
         )
         config = Config(
             datasets=tuple(datasets),
@@ -61,12 +62,12 @@ def cells() -> Callable[..., list[Cell]]:
 @pytest.fixture
 def processes() -> Iterator[Callable[..., LocalExecutor]]:
     """processes(jobs, timeout): an executor whose workers are ended with the test."""
-    made: list[LocalExecutor] = []
+    executors: list[LocalExecutor] = []
 
     def make(jobs: int = 4, timeout: float | None = None) -> LocalExecutor:
-        made.append(LocalExecutor(jobs, timeout))
-        return made[-1]
+        executors.append(LocalExecutor(jobs, timeout))
+        return executors[-1]
 
     yield make
-    for executor in made:
+    for executor in executors:
         executor.stop()

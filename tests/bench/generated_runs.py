@@ -162,8 +162,8 @@ def _sets(row: Mapping[str, float]) -> list[dict[str, Any]]:
         name, _, where = selector.partition("@")
         if not where:
             where = "cost" if name in _COSTS else "ood" if name.startswith("ood_") else "test"
-        place, _, severity = where.partition("/")
-        key = ("test", place, int(severity)) if severity else (place, "", 0)
+        evaluation_set, _, severity = where.partition("/")
+        key = ("test", evaluation_set, int(severity)) if severity else (evaluation_set, "", 0)
         if name.startswith("ood_") and ":" not in name:
             name = f"{name}:total"
         sets.setdefault(key, {})[name] = value

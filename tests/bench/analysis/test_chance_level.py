@@ -54,8 +54,8 @@ SEEDS = range(8)
 def figures_of(dataset: str, **labels: dict[str, float]) -> Figures:
     """Figures by label, each seed a little larger."""
     return {
-        (dataset, label, seed): {k: v + 0.002 * seed for k, v in each.items()}
-        for label, each in labels.items()
+        (dataset, label, seed): {k: v + 0.002 * seed for k, v in values.items()}
+        for label, values in labels.items()
         for seed in SEEDS
     }
 
@@ -77,7 +77,7 @@ ABOVE = figures_of(
 
 
 @pytest.fixture
-def both(results_of: Callable[..., Results]) -> Results:
+def two_datasets(results_of: Callable[..., Results]) -> Results:
     return results_of({**BELOW, **ABOVE})
 
 
@@ -96,8 +96,8 @@ def test_the_teachers_mean_decides() -> None:
     assert unknown.is_unknown and not unknown.is_below_chance
     assert "not known" in unknown.reason and "not known" in teacher_detection([]).reason
     assert "0.475" in teacher_detection([0.4, 0.55]).reason
-    words = [teacher_detection(each).verdict for each in ([0.4], [0.6], [])]
-    assert words == ["worse", "better", "unknown"]
+    verdicts = [teacher_detection(means).verdict for means in ([0.4], [0.6], [])]
+    assert verdicts == ["worse", "better", "unknown"]
 
 
 def test_what_detects_goes_by_an_auroc() -> None:
@@ -111,14 +111,14 @@ def test_the_same_score_and_set_decide(results_of: Callable[..., Results]) -> No
     """AUPR and FPR95 of .3 say nothing by themselves; means over sets go by the teacher's mean."""
     places = [f"{score}@{name}" for score in ("total", "epistemic") for name in ("ood", "ood:near")]
     below = {"total@ood:near", "epistemic@ood"}
-    own = {f"ood_auroc:{place}": 0.3 if place in below else 0.7 for place in places}
-    own |= {f"ood_{name}:{place}": 0.3 for place in places for name in ("aupr", "fpr95")}
+    own = {f"ood_auroc:{key}": 0.3 if key in below else 0.7 for key in places}
+    own |= {f"ood_{name}:{key}": 0.3 for key in places for name in ("aupr", "fpr95")}
     results = results_of(figures_of("d", ensemble=own, kd=dict.fromkeys(own, 0.9)))
     metrics = {text: results.metric(text) for text in own}
     figures = results.values_of([*metrics.values()])
-    found = teacher_detections(results, [*metrics.values()], figures)
+    detections = teacher_detections(results, [*metrics.values()], figures)
     for text, metric in metrics.items():
-        assert found["d", metric].is_below_chance == (text.partition(":")[2] in below)
+        assert detections["d", metric].is_below_chance == (text.partition(":")[2] in below)
 
 
 def test_errors_are_detected_too(results_of: Callable[..., Results]) -> None:
@@ -135,8 +135,8 @@ def boards_of(results: Results) -> dict[str, Any]:
     return {b.dataset: b for b in make_leaderboards(results.manifest, results.rows, {})}
 
 
-def test_a_leaderboard_marks_and_ranks_none(both: Results) -> None:
-    boards = boards_of(both)
+def test_a_leaderboard_marks_and_ranks_none(two_datasets: Results) -> None:
+    boards = boards_of(two_datasets)
     assert boards["spiral"].ranked("ood_auroc") == []
     assert boards["spiral"].ranked("nll") == boards["digits"].ranked("ood_auroc") == ["hydra", "kd"]
     assert ranks_by_metric([*boards.values()], "ood_auroc") == {"hydra": 1.0, "kd": 2.0}
@@ -153,9 +153,9 @@ def test_a_leaderboard_marks_and_ranks_none(both: Results) -> None:
 
 
 def test_grey_is_grey_where_there_are_colours(
-    both: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    two_datasets: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = leaderboard_text([boards_of(both)["spiral"]])
+    text = leaderboard_text([boards_of(two_datasets)["spiral"]])
     grey = "\x1b[90m0.607 ± 0.005 ~\x1b[39m"
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -163,8 +163,8 @@ def test_grey_is_grey_where_there_are_colours(
     assert "\x1b" not in capsys.readouterr().out
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     page(text)
-    shown = capsys.readouterr().out
-    assert grey in shown and shown.count("\x1b[90m") == 3
+    output = capsys.readouterr().out
+    assert grey in output and output.count("\x1b[90m") == 3
     # What a run's names hold steers no terminal even so.
     page("\x1b[2J 0.1 ~")
     assert "\x1b[2J" not in capsys.readouterr().out
@@ -181,16 +181,16 @@ def test_without_the_teacher_nothing_is_decided(results_of: Callable[..., Result
     (table,) = make_tables(results, TableOptions(metrics=("ood_auroc",)))
     assert by_dataset([table])["spiral"]["hydra"].mark == "best"
     assert "no AUROC of the teacher" in " ".join(table_notes(table, ("a", "b")))
-    found = compare(results, "ood_auroc")
-    assert found.is_tested and list(found.chance_unknown) == ["spiral"]
-    assert "not known" in comparison_text(found) and any(
-        "not known" in each for each in comparison_sentences(found)
+    comparison = compare(results, "ood_auroc")
+    assert comparison.is_tested and list(comparison.chance_unknown) == ["spiral"]
+    assert "not known" in comparison_text(comparison) and any(
+        "not known" in sentence for sentence in comparison_sentences(comparison)
     )
 
 
 def test_a_teacher_that_failed_is_none(results_of: Callable[..., Results]) -> None:
-    kept = {k: v for k, v in BELOW.items() if k[1] != "ensemble"}
-    results = results_of(kept, failed={("spiral", "ensemble", 0): "ValueError: no"})
+    students = {k: v for k, v in BELOW.items() if k[1] != "ensemble"}
+    results = results_of(students, failed={("spiral", "ensemble", 0): "ValueError: no"})
     assert boards_of(results)["spiral"].detections["ood_auroc"].is_unknown
 
 
@@ -203,26 +203,26 @@ def test_the_teacher_goes_by_its_method(results_of: Callable[..., Results]) -> N
 # Tables
 
 
-def test_tables_mark_rank_and_test_none(both: Results) -> None:
-    found = by_dataset(make_tables(both, TableOptions(metrics=("ood_auroc",))))
-    assert [each.mark for each in found["spiral"].values()] == [""] * 3
-    assert [each.indistinguishable for each in found["spiral"].values()] == [None] * 3
-    assert all(each.is_below_chance for each in found["spiral"].values())
-    assert found["digits"]["hydra"].mark == "best"
-    assert not any(each.is_below_chance for each in found["digits"].values())
+def test_tables_mark_rank_and_test_none(two_datasets: Results) -> None:
+    cells = by_dataset(make_tables(two_datasets, TableOptions(metrics=("ood_auroc",))))
+    assert [cell.mark for cell in cells["spiral"].values()] == [""] * 3
+    assert [cell.indistinguishable for cell in cells["spiral"].values()] == [None] * 3
+    assert all(cell.is_below_chance for cell in cells["spiral"].values())
+    assert cells["digits"]["hydra"].mark == "best"
+    assert not any(cell.is_below_chance for cell in cells["digits"].values())
 
 
-def test_a_choice_without_the_teacher_still_knows_it(both: Results) -> None:
+def test_a_choice_without_the_teacher_still_knows_it(two_datasets: Results) -> None:
     chosen = TableOptions(
         metrics=("ood_auroc", "nll"), labels=("kd", "hydra"), datasets=("spiral",)
     )
-    (table,) = make_tables(both, chosen)
+    (table,) = make_tables(two_datasets, chosen)
     detected, nll = dict(table.rows)["hydra"]
     assert detected.is_below_chance and not detected.mark and nll.mark == "best"
 
 
-def test_every_format_says_so(both: Results) -> None:
-    tables = make_tables(both, TableOptions(metrics=("ood_auroc", "nll")))
+def test_every_format_says_so(two_datasets: Results) -> None:
+    tables = make_tables(two_datasets, TableOptions(metrics=("ood_auroc", "nll")))
     plain = table_text(tables)
     assert "60.70 ± 0.49 ~" in plain and "~: OOD AUROC on spiral, where the teacher" in plain
     marked = table_markdown(tables)
@@ -232,9 +232,9 @@ def test_every_format_says_so(both: Results) -> None:
     grey = r"\textcolor{gray}{60.70{\scriptsize$\,\pm$ 0.49}}"
     assert grey in latex and latex.count(r"\textcolor") == 3
     assert "Grey: OOD AUROC on spiral, where the teacher" in latex
-    rows = [*csv.DictReader(io.StringIO(table_csv(tables, both)))]
-    said = {(row["dataset"], row["metric"]): row["chance"] for row in rows}
-    assert said == {
+    rows = [*csv.DictReader(io.StringIO(table_csv(tables, two_datasets)))]
+    chance = {(row["dataset"], row["metric"]): row["chance"] for row in rows}
+    assert chance == {
         ("spiral", "ood_auroc"): "worse",
         ("digits", "ood_auroc"): "better",
         ("spiral", "nll"): "",
@@ -242,15 +242,19 @@ def test_every_format_says_so(both: Results) -> None:
     }
     assert latex_macros(tables).count("the teacher itself is worse than chance") == 6
     # Where nothing is grey, nothing more is needed.
-    others = make_tables(both, TableOptions(metrics=("ood_auroc",), datasets=("digits",)))
-    assert "xcolor" not in table_latex(others) and "chance" not in table_text(others)
+    above_chance = make_tables(
+        two_datasets, TableOptions(metrics=("ood_auroc",), datasets=("digits",))
+    )
+    assert "xcolor" not in table_latex(above_chance) and "chance" not in table_text(above_chance)
 
 
-def test_what_is_below_chance_sorts_nothing(both: Results) -> None:
-    (table,) = make_tables(both, TableOptions(datasets=("spiral",), sort="ood_auroc"))
+def test_what_is_below_chance_sorts_nothing(two_datasets: Results) -> None:
+    (table,) = make_tables(two_datasets, TableOptions(datasets=("spiral",), sort="ood_auroc"))
     assert [name for name, _ in table.rows] == ["ensemble", "kd", "hydra"]
     assert "worse than chance, nothing to put methods in order by" in " ".join(table.remarks)
-    (table,) = make_tables(both, TableOptions(metrics=("nll",), by="metric", sort="ood_auroc"))
+    (table,) = make_tables(
+        two_datasets, TableOptions(metrics=("nll",), by="metric", sort="ood_auroc")
+    )
     # By digits alone.
     assert [name for name, _ in table.rows] == ["ensemble", "hydra", "kd"]
     assert "average rank" not in " ".join(table.remarks)
@@ -259,35 +263,42 @@ def test_what_is_below_chance_sorts_nothing(both: Results) -> None:
 # Comparisons
 
 
-def test_compare_has_no_test_and_no_better(both: Results) -> None:
-    found = compare(both, "ood_auroc")
-    assert [entry.dataset for entry in found.datasets] == ["digits"]
-    assert list(found.below_chance) == ["spiral"]
-    text = " ".join(comparison_text(found).split())
+def test_compare_has_no_test_and_no_better(two_datasets: Results) -> None:
+    comparison = compare(two_datasets, "ood_auroc")
+    assert [entry.dataset for entry in comparison.datasets] == ["digits"]
+    assert list(comparison.below_chance) == ["spiral"]
+    text = " ".join(comparison_text(comparison).split())
     assert "On spiral, ood_auroc is not compared: the teacher itself detects worse than" in text
     assert "spiral: ood_auroc, against" not in text
-    said = [each for each in comparison_sentences(found) if "On spiral" in each]
-    assert said and all("so none is better" in each for each in said)
-    assert not any("spiral" in pooled.datasets for pooled in found.pooled)
-    told = json.loads(comparison_json(found))[0]
-    assert told["worse_than_chance"] == ["spiral"] and "worse" in told["not_compared"]["spiral"]
-    rows = [*csv.DictReader(io.StringIO(comparison_csv(found)))]
+    sentences = [
+        sentence for sentence in comparison_sentences(comparison) if "On spiral" in sentence
+    ]
+    assert sentences and all("so none is better" in sentence for sentence in sentences)
+    assert not any("spiral" in pooled.datasets for pooled in comparison.pooled)
+    document = json.loads(comparison_json(comparison))[0]
+    assert (
+        document["worse_than_chance"] == ["spiral"]
+        and "worse" in document["not_compared"]["spiral"]
+    )
+    rows = [*csv.DictReader(io.StringIO(comparison_csv(comparison)))]
     of_spiral = [row for row in rows if row["dataset"] == "spiral"]
     assert len(of_spiral) == 1 and "worse than chance" in of_spiral[0]["not_compared"]
     assert not of_spiral[0]["mean"] and not of_spiral[0]["sign_flip_p"]
-    assert "On spiral, ood" in comparison_latex(found)
+    assert "On spiral, ood" in comparison_latex(comparison)
 
 
-def test_compare_of_nothing_else_is_words(both: Results) -> None:
+def test_compare_of_nothing_else_is_words(two_datasets: Results) -> None:
     """What was asked for is answered, not refused."""
-    found = compare(both, "ood_auroc", baseline="kd", datasets=["spiral"])
-    assert not found.datasets and not found.is_tested
-    text = comparison_text(found)
+    comparison = compare(two_datasets, "ood_auroc", baseline="kd", datasets=["spiral"])
+    assert not comparison.datasets and not comparison.is_tested
+    text = comparison_text(comparison)
     assert "is not compared" in text and "p flip" not in text and "W/T/L" not in text
-    assert comparison_csv(found).count("\n") == 2
-    assert json.loads(comparison_json(found))[0]["pairs"] == []
-    assert "not compared" in comparison_latex(found) and "tabular" not in comparison_latex(found)
-    assert compare(both, "nll", datasets=["spiral"]).is_tested
+    assert comparison_csv(comparison).count("\n") == 2
+    assert json.loads(comparison_json(comparison))[0]["pairs"] == []
+    assert "not compared" in comparison_latex(comparison) and "tabular" not in comparison_latex(
+        comparison
+    )
+    assert compare(two_datasets, "nll", datasets=["spiral"]).is_tested
 
 
 def test_across_datasets_it_counts_in_no_rank(results_of: Callable[..., Results]) -> None:
@@ -296,8 +307,12 @@ def test_across_datasets_it_counts_in_no_rank(results_of: Callable[..., Results]
         source = BELOW if number == 0 else ABOVE
         several |= {(f"d{number}", label, s): v for (_, label, s), v in source.items()}
     results = results_of(several)
-    found = compare(results, "ood_auroc")
-    assert found.across and "d0" not in found.across.seeds and len(found.across.seeds) == 5
+    comparison = compare(results, "ood_auroc")
+    assert (
+        comparison.across
+        and "d0" not in comparison.across.seeds
+        and len(comparison.across.seeds) == 5
+    )
     (ranks,) = figures_by(results, "ranks", metrics=("ood_auroc",)).values()
     left_out = "Left out, where the teacher itself detects worse than chance: d0."
     assert "over N = 5 datasets" in ranks.note and left_out in ranks.note
@@ -307,18 +322,18 @@ def test_across_datasets_it_counts_in_no_rank(results_of: Callable[..., Results]
 
 
 def figures_by(results: Results, *names: str, **options: Any) -> dict[str, Any]:
-    return {each.name: each for each in draw(results, names, FigureOptions(**options))}
+    return {figure.name: figure for figure in draw(results, names, FigureOptions(**options))}
 
 
-def test_dots_mark_none(both: Results) -> None:
-    found = figures_by(both, "metrics", metrics=("ood_auroc", "nll"))
-    spiral, digits = found["metrics-spiral"], found["metrics-digits"]
+def test_dots_mark_none(two_datasets: Results) -> None:
+    figures = figures_by(two_datasets, "metrics", metrics=("ood_auroc", "nll"))
+    spiral, digits = figures["metrics-spiral"], figures["metrics-digits"]
     assert "OOD AUROC: hydra" in digits.alt and "OOD AUROC: hydra" not in spiral.alt
     assert "NLL: hydra" in spiral.alt and "worse than chance" in spiral.alt
     assert "grey, and none is best: OOD AUROC" in spiral.note and "chance" not in digits.note
     axes = spiral.figure.axes
     assert axes[0].title.get_color() != axes[1].title.get_color()
-    sizes = [{line.get_markersize() for line in each.lines} for each in axes[:2]]
+    sizes = [{line.get_markersize() for line in axis.lines} for axis in axes[:2]]
     assert 6 not in sizes[0] and 6 in sizes[1]
 
 
@@ -328,8 +343,8 @@ def test_no_front_of_cost_and_no_best_ablation(results_of: Callable[..., Results
     results = results_of(figures, parameters=variants, methods=dict.fromkeys(variants, "hydra+"))
     cost, ablation = figures_by(results, "cost", "ablation", metrics=("ood_auroc",)).values()
     assert "none is better in both" not in cost.alt and "The best mean" not in ablation.alt
-    for drawn in (cost, ablation):
-        assert "grey, and none is best: OOD AUROC" in drawn.note
+    for figure in (cost, ablation):
+        assert "grey, and none is best: OOD AUROC" in figure.note
     _, ablation = figures_by(results, "cost", "ablation", metrics=("nll",)).values()
     assert "The best mean NLL has hydra" in ablation.alt and "grey, and" not in ablation.note
 
@@ -346,8 +361,8 @@ def test_a_roc_names_no_best(results_of: Callable[..., Results]) -> None:
         assert "Grey titles, none is best: on plane" in roc.note
 
 
-def test_a_report_greys_and_says_why(both: Results) -> None:
-    page = build_report(both, with_figures=False)
+def test_a_report_greys_and_says_why(two_datasets: Results) -> None:
+    page = build_report(two_datasets, with_figures=False)
     assert page.count('class="number chance"') == 3
     assert "so none is best and none is ranked" in page and "Grey ~" in page
     start = page.index('id="board-2"')
@@ -358,5 +373,7 @@ def test_a_report_greys_and_says_why(both: Results) -> None:
     # It sorts as it did.
     (key,) = re.findall(r'class="number chance" data-key="([^"]*)"', hydra)
     assert float(key) == pytest.approx(0.607)
-    said = metrics_by_sentence(both)
-    assert any("so none is better" in each and "ood_auroc" in each for each in said)
+    sentences = metrics_by_sentence(two_datasets)
+    assert any(
+        "so none is better" in sentence and "ood_auroc" in sentence for sentence in sentences
+    )

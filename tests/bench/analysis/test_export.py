@@ -55,9 +55,9 @@ def rows(run: Run, path: Path) -> list[dict[str, str]]:
 
 
 def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
-    found = rows(run, tmp_path / "out.csv")
+    exported = rows(run, tmp_path / "out.csv")
     parts = ("label", "seed", "set", "shift", "severity", "metric", "score", "value")
-    table = {tuple(row[name] for name in parts) for row in found if row["status"] == "done"}
+    table = {tuple(row[name] for name in parts) for row in exported if row["status"] == "done"}
     names = ("dataset", "method", "label", "seed", *parts[2:])
     assert {
         tuple(spreadsheet_safe(dict(zip(names, row, strict=True))[name]) for name in parts)
@@ -66,23 +66,26 @@ def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
     assert ("kd", "0", "test", "", "0", "nll", "", "0.30000000000000004") in table
     assert ("kd", "0", "test", "rotation", "3", "ece", "", "nan") in table
     assert ("kd", "0", "ood:far", "", "0", "ood_auroc", "total", "1.0") in table
-    assert {row["label"] for row in found} == {"kd", *map(spreadsheet_safe, STRANGE)}
+    assert {row["label"] for row in exported} == {"kd", *map(spreadsheet_safe, STRANGE)}
 
 
 def test_cells_without_figures_have_one_row(run: Run, tmp_path: Path) -> None:
-    found = {r["seed"]: r for r in rows(run, tmp_path / "out.csv") if r["status"] != "done"}
-    assert {seed: row["status"] for seed, row in found.items()} == {"2": "failed", "3": "missing"}
-    assert all(row["metric"] == row["value"] == "" for row in found.values())
-    assert found["3"]["timing.seconds"] == "" and found["2"]["param.heads"] == "3"
+    exported = {r["seed"]: r for r in rows(run, tmp_path / "out.csv") if r["status"] != "done"}
+    assert {seed: row["status"] for seed, row in exported.items()} == {
+        "2": "failed",
+        "3": "missing",
+    }
+    assert all(row["metric"] == row["value"] == "" for row in exported.values())
+    assert exported["3"]["timing.seconds"] == "" and exported["2"]["param.heads"] == "3"
 
 
 def test_parameters_teacher_and_timings_are_columns(run: Run, tmp_path: Path) -> None:
-    found = {row["label"]: row for row in rows(run, tmp_path / "out.csv") if row["seed"] == "0"}
-    kd, other = found["kd"], found["NA"]
+    exported = {row["label"]: row for row in rows(run, tmp_path / "out.csv") if row["seed"] == "0"}
+    kd, unnamed = exported["kd"], exported["NA"]
     names = ("param.heads", "param.lam", "param.flat", "param.none", "param.layers")
     assert [kd[name] for name in names] == ["3", "4.5", "true", "", "[100, 50]"]
-    assert [other[name] for name in names] == ["5", "linear(0, 4)", "false", "", ""]
-    assert kd["teacher"] == other["teacher"] and kd["teacher"].startswith("outputs-")
+    assert [unnamed[name] for name in names] == ["5", "linear(0, 4)", "false", "", ""]
+    assert kd["teacher"] == unnamed["teacher"] and kd["teacher"].startswith("outputs-")
     assert kd["timing.seconds"] == "1.0"
 
 
@@ -101,9 +104,9 @@ def test_parquet_holds_the_same(run: Run, tmp_path: Path) -> None:
     assert kinds["value"] == kinds["timing.seconds"] == "double"
     assert kinds["seed"] == kinds["severity"] == kinds["param.heads"] == "int64"
     assert kinds["param.flat"] == "bool" and kinds["param.lam"] == "string"
-    found: list[dict[str, Any]] = table.to_pylist()
-    assert len(found) == len(text)
-    for typed, row in zip(found, text, strict=True):
+    exported: list[dict[str, Any]] = table.to_pylist()
+    assert len(exported) == len(text)
+    for typed, row in zip(exported, text, strict=True):
         for name, value in typed.items():
             if value is None:
                 assert row[name] == "", name
@@ -134,10 +137,10 @@ def test_curves_come_back_from_tensorboard(run: Run, tmp_path: Path) -> None:
     assert [path.name for path in files[1].parent.iterdir()] == [files[1].name]
     events = reader.EventAccumulator(str(files[1].parent)).Reload()
     assert events.Tags()["scalars"] == ["warm-up/loss", "train/loss", "train/extra"]
-    found = [(each.step, each.value) for each in events.Scalars("train/loss")]
-    assert found == [(i, pytest.approx(1 / (i + 1), rel=1e-6)) for i in range(3)]
-    assert all(math.isnan(each.value) for each in events.Scalars("train/extra"))
-    assert [each.value for each in events.Scalars("warm-up/loss")] == [2.5]
+    losses = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert losses == [(i, pytest.approx(1 / (i + 1), rel=1e-6)) for i in range(3)]
+    assert all(math.isnan(event.value) for event in events.Scalars("train/extra"))
+    assert [event.value for event in events.Scalars("warm-up/loss")] == [2.5]
 
 
 def test_a_damaged_history_is_left_out(run: Run, tmp_path: Path) -> None:
@@ -145,7 +148,7 @@ def test_a_damaged_history_is_left_out(run: Run, tmp_path: Path) -> None:
     path = next(run.cells.glob("d-kd.s0*/history.csv"))
     path.unlink()
     count, damaged = export.write_curves(read([run.folder]), tmp_path / "tb")
-    assert (count, [str(each) for each in damaged]) == (1, [f"{path}: missing or empty"])
+    assert (count, [str(error) for error in damaged]) == (1, [f"{path}: missing or empty"])
 
 
 def test_names_of_folders_lead_nowhere_else() -> None:

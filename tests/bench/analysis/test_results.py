@@ -20,18 +20,18 @@ def figures(
 ) -> dict[object, object]:
     return {
         (dataset, label, seed): {
-            "nll": place + seed / 8,
+            "nll": index + seed / 8,
             "ood_auroc": 0.5,
             "ood_auroc:epistemic@ood": 0.25,
             "parameters": 10.0,
-            "nll@rotation/3": 5.0 + place,
+            "nll@rotation/3": 5.0 + index,
         }
-        for place, label in enumerate(labels.split())
+        for index, label in enumerate(labels.split())
         for seed in range(seeds)
     }
 
 
-def one(make_run: MakeRun, folder: Path) -> Results:
+def small_run(make_run: MakeRun, folder: Path) -> Results:
     make_run(folder / "a", figures())
     return read([folder / "a"])
 
@@ -47,13 +47,13 @@ def one(make_run: MakeRun, folder: Path) -> Results:
 def test_a_selector_finds_its_figure(
     make_run: MakeRun, tmp_path: Path, text: str, expected: float
 ) -> None:
-    results = one(make_run, tmp_path)
-    found = results.values(results.metric(text))
-    assert found["digits", "kd", 1] == expected and len(found) == 4
+    results = small_run(make_run, tmp_path)
+    values = results.values(results.metric(text))
+    assert values["digits", "kd", 1] == expected and len(values) == 4
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         *(("nl", "did you mean 'nll'"), ("nll@rotation/x", "'x'"), ("nll@nowhere", "no cell")),
         ("nll@rotatoin/3", "no cell has this value; did you mean 'nll@rotation/3'"),
@@ -61,10 +61,10 @@ def test_a_selector_finds_its_figure(
     ],
 )
 def test_a_selector_without_figures_is_one_line(
-    make_run: MakeRun, tmp_path: Path, text: str, said: str
+    make_run: MakeRun, tmp_path: Path, text: str, message: str
 ) -> None:
-    results = one(make_run, tmp_path)
-    with pytest.raises(UsageError, match=said) as caught:
+    results = small_run(make_run, tmp_path)
+    with pytest.raises(UsageError, match=message) as caught:
         results.values(results.metric(text))
     assert "\n" not in str(caught.value)
 
@@ -78,10 +78,11 @@ def test_non_finite_figures_stay(make_run: MakeRun, tmp_path: Path) -> None:
 
 
 def test_two_halves_are_one(make_run: MakeRun, tmp_path: Path) -> None:
-    whole = figures(seeds=4)
-    make_run(tmp_path / "all", whole)
+    all_values = figures(seeds=4)
+    make_run(tmp_path / "all", all_values)
     for name, seeds in (("low", (0, 1, 2)), ("high", (2, 3))):
-        make_run(tmp_path / name, {slot: row for slot, row in whole.items() if slot[2] in seeds})  # type: ignore[index]
+        part = {slot: row for slot, row in all_values.items() if slot[2] in seeds}  # type: ignore[index]
+        make_run(tmp_path / name, part)
     together = read([tmp_path / "low", tmp_path / "high"])
     expected = read([tmp_path / "all"])
     assert list(together.cells) == list(expected.cells)
@@ -95,15 +96,15 @@ def test_the_finished_one_of_two_equal_cells_counts(make_run: MakeRun, tmp_path:
     slot = ("digits", "kd", 0)
     make_run(tmp_path / "a", figures(seeds=1), failed={("digits", "gauss", 0): "died"})
     failed = {slot: "died"}
-    rest = {each: row for each, row in figures("kd hydra gauss", seeds=1).items() if each != slot}
-    make_run(tmp_path / "b", rest, failed=failed)
-    for order in ("ab", "ba"):
-        results = read([tmp_path / name for name in order])
+    remaining = {key: row for key, row in figures("kd hydra gauss", seeds=1).items() if key != slot}
+    make_run(tmp_path / "b", remaining, failed=failed)
+    for names in ("ab", "ba"):
+        results = read([tmp_path / name for name in names])
         assert set(results.statuses.values()) == {"done"} and len(results.statuses) == 3
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"recipe": {"epochs": 99}}, "another recipe"),
         ({"protocol": "changed"}, "other measuring code"),
@@ -112,17 +113,17 @@ def test_the_finished_one_of_two_equal_cells_counts(make_run: MakeRun, tmp_path:
     ],
 )
 def test_other_protocols_are_refused_or_marked(
-    make_run: MakeRun, tmp_path: Path, changes: dict[str, object], said: str
+    make_run: MakeRun, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     make_run(tmp_path / "a", figures())
     make_run(tmp_path / "b", figures("gauss", seeds=1), **changes)
     folders = [tmp_path / "a", tmp_path / "b"]
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         read(folders)
     results = read(folders, mixed=True)
     assert "gauss (b)" in results.labels("digits") and "kd" in results.labels("digits")
-    found = results.values(results.metric("nll@rotation/3"))
-    assert found["digits", "gauss (b)", 0] == 5.0
+    values = results.values(results.metric("nll@rotation/3"))
+    assert values["digits", "gauss (b)", 0] == 5.0
 
 
 def test_other_code_within_one_folder_is_refused_too(make_run: MakeRun, tmp_path: Path) -> None:
@@ -174,9 +175,9 @@ def test_a_damaged_record_is_named(make_run: MakeRun, tmp_path: Path) -> None:
 
 def test_figures_that_differ_are_never_chosen_between(make_run: MakeRun, tmp_path: Path) -> None:
     make_run(tmp_path / "a", figures())
-    other = figures()
-    other["digits", "kd", 1] = {**other["digits", "kd", 1], "nll": 7.0}  # type: ignore[dict-item]
-    make_run(tmp_path / "b", other)
+    changed = figures()
+    changed["digits", "kd", 1] = {**changed["digits", "kd", 1], "nll": 7.0}  # type: ignore[dict-item]
+    make_run(tmp_path / "b", changed)
     for mixed in (False, True):
         with pytest.raises(UsageError, match="kd seed 1 has other values than in"):
             read([tmp_path / "a", tmp_path / "b"], mixed)
@@ -184,8 +185,8 @@ def test_figures_that_differ_are_never_chosen_between(make_run: MakeRun, tmp_pat
 
 def test_marks_tell_runs_of_one_name_apart(make_run: MakeRun, tmp_path: Path) -> None:
     folders = [tmp_path / name / "run" for name in "abcd"]
-    for place, folder in enumerate(folders):
-        make_run(folder, figures("kd", seeds=1), recipe={"epochs": place})
+    for index, folder in enumerate(folders):
+        make_run(folder, figures("kd", seeds=1), recipe={"epochs": index})
     results = read(folders, mixed=True)
     assert results.labels() == ["kd", *(f"kd ({name}/run)" for name in "bcd")]
     assert len(results.statuses) == 4

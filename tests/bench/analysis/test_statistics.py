@@ -27,7 +27,7 @@ from distillation_bench.bench.analysis.statistics import (
 )
 
 
-def drawn(n: int, seed: int = 0) -> np.ndarray:
+def normal_sample(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([n, seed]).normal(0.4, 1, n)
 
 
@@ -44,7 +44,7 @@ def test_the_interval_by_hand() -> None:
 
 @pytest.mark.parametrize("n", [2, 3, 10, 40])
 def test_the_interval_is_students(n: int) -> None:
-    values = drawn(n)
+    values = normal_sample(n)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
     assert paired_interval(values, 0.9)[1:] == pytest.approx(tuple(expected))
 
@@ -66,18 +66,18 @@ def test_the_effect_size_by_hand() -> None:
 
 def test_the_probability_of_improvement_counts_pairs_of_runs() -> None:
     assert probability_of_improvement([3, 1], [2, 1]) == pytest.approx(2.5 / 4)
-    a, b = drawn(6), drawn(8)
+    a, b = normal_sample(6), normal_sample(8)
     expected = stats.mannwhitneyu(a, b).statistic / 48
     assert probability_of_improvement(a, b) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n", range(1, 13))
 def test_sign_flips_are_all_counted(n: int) -> None:
-    assert sign_flip_p(drawn(n)) == pytest.approx(counted(drawn(n)))
+    assert sign_flip_p(normal_sample(n)) == pytest.approx(counted(normal_sample(n)))
 
 
 def test_sign_flips_are_scipys_permutations() -> None:
-    values = drawn(11)
+    values = normal_sample(11)
     test = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf
     )
@@ -93,13 +93,15 @@ def test_ties_of_sums_count_in_spite_of_rounding() -> None:
 
 @pytest.mark.parametrize("n", [21, 24, 26])
 def test_many_flips_are_counted_on_a_grid(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [sign_flip_p(drawn(n, seed)) for seed in range(5)]
+    p_values = [sign_flip_p(normal_sample(n, seed)) for seed in range(5)]
     monkeypatch.setattr(statistics, "ENUMERATED", 30)
-    assert found == pytest.approx([sign_flip_p(drawn(n, seed)) for seed in range(5)], rel=5e-3)
+    assert p_values == pytest.approx(
+        [sign_flip_p(normal_sample(n, seed)) for seed in range(5)], rel=5e-3
+    )
 
 
 def test_many_flips_do_not_depend_on_order() -> None:
-    values = drawn(47)
+    values = normal_sample(47)
     assert sign_flip_p(values) == sign_flip_p(values[::-1]) == sign_flip_p(np.sort(values))
     assert sign_flip_p(values) == sign_flip_p(-1000 * values)
     assert sign_flip_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=0.05)
@@ -108,14 +110,18 @@ def test_many_flips_do_not_depend_on_order() -> None:
 
 @pytest.mark.parametrize("n", [*range(2, 15), 20, 30, 50, 100])
 def test_wilcoxon_is_scipys(n: int) -> None:
-    assert wilcoxon_p(drawn(n)) == pytest.approx(stats.wilcoxon(drawn(n), method="exact").pvalue)
+    assert wilcoxon_p(normal_sample(n)) == pytest.approx(
+        stats.wilcoxon(normal_sample(n), method="exact").pvalue
+    )
 
 
 def test_wilcoxon_of_many_ties_is_near_the_normal_approximation() -> None:
-    values = np.rint(10 * drawn(100, 2)) - 4
+    values = np.rint(10 * normal_sample(100, 2)) - 4
     expected = stats.wilcoxon(values, method="asymptotic", correction=False).pvalue
     assert wilcoxon_p(values) == pytest.approx(expected, rel=0.02)
-    assert wilcoxon_p(drawn(300)) == pytest.approx(stats.wilcoxon(drawn(300)).pvalue, rel=0.05)
+    assert wilcoxon_p(normal_sample(300)) == pytest.approx(
+        stats.wilcoxon(normal_sample(300)).pvalue, rel=0.05
+    )
 
 
 def test_wilcoxon_with_ties_by_hand() -> None:

@@ -52,15 +52,17 @@ def test_a_temperature_at_a_bound_is_marked_where_it_counts(
     assert latex.count(r"\rlap{$^\ddagger$}") == 6 and latex.isascii()
     assert table_markdown(tables).count("‡") == 6 + 1
     rows = [*csv.DictReader(io.StringIO(table_csv(tables, results)))]
-    found = {row["label"]: row["at_bound"] for row in rows if row["metric"].startswith("nll_te")}
-    assert found == {"kd": "1", "endd": "", "hydra": "2"}
+    at_bound = {row["label"]: row["at_bound"] for row in rows if row["metric"].startswith("nll_te")}
+    assert at_bound == {"kd": "1", "endd": "", "hydra": "2"}
     assert "‡" not in table_text(make_tables(results, TableOptions(metrics=("nll",))))
-    said = "n 3 of 6 cells the temperature is at a bound of its fit"
+    sentence = "n 3 of 6 cells the temperature is at a bound of its fit"
     compared = [compare(results, name) for name in ("nll_tempered", "nll")]
-    assert [said in " ".join(comparison_text(each).split()) for each in compared] == [True, False]
+    assert [
+        sentence in " ".join(comparison_text(comparison).split()) for comparison in compared
+    ] == [True, False]
     for name in ("nll_tempered", "nll"):
-        (drawn,) = draw(results, ["metrics"], FigureOptions(metrics=(name,)))
-        assert (said in drawn.note) == (name != "nll")
+        (figure,) = draw(results, ["metrics"], FigureOptions(metrics=(name,)))
+        assert (sentence in figure.note) == (name != "nll")
 
 
 def row(label: str, own: str, teacher: str) -> dict[str, str]:
@@ -91,14 +93,14 @@ def test_boards_tables_and_reports_tell_of_clamped_variances(
             ("digits", "kd", 0): {"nll": 0.5},
         }
     )
-    said = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
+    sentence = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
     digits, sine = make_leaderboards(results.manifest, results.rows, {})
-    assert said in " ".join(leaderboard_text([sine]).split()) and said in leaderboard_markdown(
-        [sine]
-    )
+    assert sentence in " ".join(
+        leaderboard_text([sine]).split()
+    ) and sentence in leaderboard_markdown([sine])
     assert not digits.clamped_note and set(sine.metrics) == {"nll"}
     plain = table_text(make_tables(results, TableOptions()), width=200)
-    assert plain.count("On sine, variances clamped") == 1 and said in plain
-    assert said in build_report(results, with_figures=False)
+    assert plain.count("On sine, variances clamped") == 1 and sentence in plain
+    assert sentence in build_report(results, with_figures=False)
     (table,) = make_tables(results, TableOptions(datasets=("sine",), metrics=("variance_capped",)))
     assert "50.00" in table_text([table])

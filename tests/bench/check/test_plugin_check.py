@@ -68,7 +68,7 @@ PARTS = {"above": "", "build": "pass", "forward": "pass", "loss": "scale = 1", "
 TWICE = "a whole run gives the same values twice: run twice, "
 RESUMED = "can be resumed in another process: resumed in another process after 1 epochs, "
 COUNTER = "OF.count = getattr(OF, 'count', 0) + 1; scale = OF.count"
-OTHER = """
+OWN_PREDICTION = """
 from distillation_bench.methods.predictions import Prediction
 
 class Odd(Prediction):
@@ -95,7 +95,7 @@ FAULTS = {
     "global": ({"forward": "return network(x) + torch.rand(1)"}, "the outputs differ"),
     # What a run would fail on, though each part is well.
     "another prediction": (
-        {"above": OTHER, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"},
+        {"above": OWN_PREDICTION, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"},
         "predict gives a Odd, which is no Categorical or GaussianMixture",
     ),
     "nan in a prediction": (
@@ -126,7 +126,7 @@ FAULTS = {
     "the process": ({"loss": "scale = 1 + os.getpid() % 1000 / 1000"}, RESUMED),
 }
 DEPENDS_ON_HASHES = {"loss": "scale = 1 + list({str(n) for n in range(99)}).index('7')"}
-KEPT = {
+STATE_IN_A_BUFFER = {
     "build": "network.register_buffer('steps', torch.zeros(()))",
     "loss": "batch.network.steps += 1; scale = batch.network.steps",
 }
@@ -174,14 +174,16 @@ def test_a_faulty_method(
 
 
 def test_state_in_a_buffer_and_built_in_methods_fit(tmp_path: Path, resume: Resume) -> None:
-    path = plugin(tmp_path, KEPT)
+    path = plugin(tmp_path, STATE_IN_A_BUFFER)
     assert check_plugin(path, resume)
     repeatability = Repeatability(path, tmp_path, resume)
     tasks = ("regression", "classification")
-    asked = [(m, next(t for t in tasks if t not in m.refuses)) for m in METHODS.values()]
-    for method, task in asked:
+    methods_and_tasks = [
+        (m, next(t for t in tasks if t not in m.refuses)) for m in METHODS.values()
+    ]
+    for method, task in methods_and_tasks:
         repeatability.check_repeated(MethodUnderTest(method, task))
-    for method, task in asked:
+    for method, task in methods_and_tasks:
         repeatability.check_resumed(method.name, task)
 
 
@@ -218,10 +220,10 @@ def test_a_loss_without_end_fails_its_check(
     resume: Resume,
 ) -> None:
     monkeypatch.setattr("distillation_bench.bench.check.plugin_check.CHECK_SECONDS", 0.5)
-    some = ("gives outputs [S, B, K]", "finite terms and a gradient for every parameter")
+    checks = ("gives outputs [S, B, K]", "finite terms and a gradient for every parameter")
     monkeypatch.setattr(
         "distillation_bench.bench.check.method_contract.HOOK_CHECKS",
-        {name: HOOK_CHECKS[name] for name in some},
+        {name: HOOK_CHECKS[name] for name in checks},
     )
     short = RECIPE.model_copy(update={"epochs": 1})
     monkeypatch.setattr("distillation_bench.bench.check.repeatability.RECIPE", short)

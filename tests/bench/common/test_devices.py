@@ -55,15 +55,15 @@ def test_devices_by_name(
 
 
 @pytest.mark.parametrize(
-    ("text", "count", "seen"),
+    ("text", "count", "devices"),
     [("cuda", 0, "no GPU"), ("cuda:0", 0, "no GPU"), ("cuda:0,1", 1, "1 GPU"), ("cuda:2", 2, "2")],
 )
 def test_a_missing_device_is_refused(
-    text: str, count: int, seen: str, gpus: Callable[[int], None], mistake: Mistake
+    text: str, count: int, devices: str, gpus: Callable[[int], None], mistake: Mistake
 ) -> None:
     gpus(count)
     message = mistake(parse_devices, text)
-    assert message.startswith(f"--device {text}: torch sees {seen}")
+    assert message.startswith(f"--device {text}: torch sees {devices}")
 
 
 def test_a_driver_without_a_gpu_means_cpu(

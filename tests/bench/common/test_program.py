@@ -19,7 +19,7 @@ def python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "recorded", "here"),
+    ("file", "recorded", "command"),
     [
         ("../run_bench.py", "python run_bench.py", "/opt/env/bin/python ../run_bench.py"),
         (MODULE, "python -m distillation_bench", "/opt/env/bin/python -m distillation_bench"),
@@ -27,14 +27,14 @@ def python(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_command_names_the_program_as_it_was_started(
-    monkeypatch: pytest.MonkeyPatch, file: str, recorded: str, here: str
+    monkeypatch: pytest.MonkeyPatch, file: str, recorded: str, command: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", [file, "run", "-m", "a b", "--force"])
     assert program.recorded_command() == f"{recorded} run -m 'a b' --force"
-    assert program.command_here("status", "x") == f"{here} status x"
-    assert program.resume_command() == f"{here} run -m 'a b'"
-    words = shlex.split(program.recorded_command())
-    assert program.split_program(words) == (recorded.split(), ["run", "-m", "a b", "--force"])
+    assert program.command_here("status", "x") == f"{command} status x"
+    assert program.resume_command() == f"{command} run -m 'a b'"
+    arguments = shlex.split(program.recorded_command())
+    assert program.split_program(arguments) == (recorded.split(), ["run", "-m", "a b", "--force"])
 
 
 def test_the_command_is_named_alone_where_a_shell_finds_it(

@@ -83,8 +83,8 @@ def test_where_it_fails_the_next_one_does(measured: Measured) -> None:
 def test_a_resumed_run_measures_what_was_not(measured: Measured) -> None:
     with pytest.raises(KeyboardInterrupt):
         measured(Trained(interrupted_at=2))
-    found = measured(Trained())
-    assert [label for label, _ in found] == ["hydra", "kd"]
+    latencies = measured(Trained())
+    assert [label for label, _ in latencies] == ["hydra", "kd"]
 
 
 def test_cells_that_are_run_anew_measure_it_anew(measured: Measured) -> None:

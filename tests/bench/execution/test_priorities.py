@@ -18,40 +18,40 @@ def job(name: str, kind: JobKind = (), rank: int = 0, weight: int = 1, *needs: s
 
 
 def ready(*jobs: Job, estimate: DurationEstimator | None = None) -> ReadyJobs:
-    made = ReadyJobs(estimate or DurationEstimator(), [each.name for each in jobs])
-    for each in jobs:
-        made.push(each)
-    return made
+    queue = ReadyJobs(estimate or DurationEstimator(), [job.name for job in jobs])
+    for job in jobs:
+        queue.push(job)
+    return queue
 
 
-def order(made: ReadyJobs) -> list[str]:
-    return [made.pop().name for _ in range(len(made))]
+def names_in_order(queue: ReadyJobs) -> list[str]:
+    return [queue.pop().name for _ in range(len(queue))]
 
 
 def test_one_of_each_kind_then_lower_ranks_then_as_asked() -> None:
     names = ("cell", "late", "teacher", "other", "student")
     kinds: dict[str, JobKind] = {"student": ("b",), "teacher": ("t",), "other": ("t",)}
     ranks = {"teacher": 0, "other": 0}
-    made = ready(*(job(name, kinds.get(name, ("a",)), ranks.get(name, 1)) for name in names))
-    assert order(made) == ["teacher", "cell", "student", "other", "late"]
+    queue = ready(*(job(name, kinds.get(name, ("a",)), ranks.get(name, 1)) for name in names))
+    assert names_in_order(queue) == ["teacher", "cell", "student", "other", "late"]
 
 
 def test_the_longest_first_once_known() -> None:
     jobs = [job(f"{kind}{i}", (kind,)) for i in range(3) for kind in "abc"]
-    made = ready(*jobs)
-    first = [made.pop().name for _ in range(3)]
+    queue = ready(*jobs)
+    first = [queue.pop().name for _ in range(3)]
     for kind, seconds in zip("abc", (1.0, 5.0, 3.0), strict=True):
-        made.learn((kind,), seconds)
+        queue.learn((kind,), seconds)
     assert first == ["a0", "b0", "c0"]
-    assert order(made) == ["b1", "b2", "c1", "c2", "a1", "a2"]
+    assert names_in_order(queue) == ["b1", "b2", "c1", "c2", "a1", "a2"]
 
 
 def test_what_was_learned_before_needs_no_trial() -> None:
     estimate = DurationEstimator()
     estimate.learn(("a",), 1.0)
     estimate.learn(("b",), 2.0)
-    made = ready(job("a", ("a",)), job("b", ("b",)), job("c", ("c",)), estimate=estimate)
-    assert order(made) == ["c", "b", "a"]
+    queue = ready(job("a", ("a",)), job("b", ("b",)), job("c", ("c",)), estimate=estimate)
+    assert names_in_order(queue) == ["c", "b", "a"]
 
 
 def test_what_most_work_waits_for_comes_first() -> None:
@@ -61,46 +61,46 @@ def test_what_most_work_waits_for_comes_first() -> None:
         *(job(f"many{i}", ("many",), weight=9) for i in range(2)),
         job("most", ("many",), weight=10),
     ]
-    made = ready(*jobs)
-    assert [made.pop().name, made.pop().name] == ["most", "few0"]
-    made.learn(("few",), 100.0)
-    made.learn(("many",), 1.0)
-    assert order(made) == ["few1", "many0", "many1"]
+    queue = ready(*jobs)
+    assert [queue.pop().name, queue.pop().name] == ["most", "few0"]
+    queue.learn(("few",), 100.0)
+    queue.learn(("many",), 1.0)
+    assert names_in_order(queue) == ["few1", "many0", "many1"]
 
 
 def test_a_job_that_comes_back_keeps_its_place() -> None:
     jobs = [job(name) for name in "abc"]
-    made = ready(*jobs)
-    again = made.pop()
-    made.push(again)
-    made.learn((), 1.0)
-    assert order(made) == ["a", "b", "c"]
-    made.push(again)
-    assert order(made) == ["a"] and len(made) == 0
+    queue = ready(*jobs)
+    again = queue.pop()
+    queue.push(again)
+    queue.learn((), 1.0)
+    assert names_in_order(queue) == ["a", "b", "c"]
+    queue.push(again)
+    assert names_in_order(queue) == ["a"] and len(queue) == 0
 
 
 def simulate(jobs: list[Job], seconds: dict[str, float], workers: int, informed: bool) -> float:
     """When the last job ends."""
-    made = ReadyJobs(DurationEstimator(), [each.name for each in jobs])
-    missing = {each.name: len(each.needs) for each in jobs}
+    queue = ReadyJobs(DurationEstimator(), [job.name for job in jobs])
+    missing = {job.name: len(job.needs) for job in jobs}
     dependants = defaultdict(list)
-    for each in jobs:
-        for need in each.needs:
-            dependants[need].append(each)
-        if not each.needs:
-            made.push(each)
+    for job in jobs:
+        for need in job.needs:
+            dependants[need].append(job)
+        if not job.needs:
+            queue.push(job)
     now, running = 0.0, list[tuple[float, str, JobKind]]()
-    while len(made) or running:
-        while len(made) and len(running) < workers:
-            each = made.pop()
-            heapq.heappush(running, (now + seconds[each.name], each.name, each.kind))
+    while len(queue) or running:
+        while len(queue) and len(running) < workers:
+            job = queue.pop()
+            heapq.heappush(running, (now + seconds[job.name], job.name, job.kind))
         now, name, kind = heapq.heappop(running)
         if informed:
-            made.learn(kind, seconds[name])
-        for each in dependants[name]:
-            missing[each.name] -= 1
-            if not missing[each.name]:
-                made.push(each)
+            queue.learn(kind, seconds[name])
+        for dependant in dependants[name]:
+            missing[dependant.name] -= 1
+            if not missing[dependant.name]:
+                queue.push(dependant)
     return now
 
 

@@ -92,9 +92,9 @@ CURVES = {
     "objects": {"x": np.array([None])},
 }
 UNREADABLE = {
-    **{what: ({**GOOD, **body}, [ROW], {}) for what, body in BODIES.items()},
-    **{what: (GOOD, rows, {}) for what, rows in HISTORIES.items()},
-    **{what: (GOOD, [ROW], arrays) for what, arrays in CURVES.items()},
+    **{name: ({**GOOD, **body}, [ROW], {}) for name, body in BODIES.items()},
+    **{name: (GOOD, rows, {}) for name, rows in HISTORIES.items()},
+    **{name: (GOOD, [ROW], arrays) for name, arrays in CURVES.items()},
 }
 
 

@@ -43,9 +43,9 @@ class Played(Executor):
     def start(self, job: Job) -> Future[Any]:
         self.calls.append(job.name)
         future: Future[Any] = Future()
-        left = self.script.get(job.name)
-        if left:
-            error = left.pop(0)
+        errors = self.script.get(job.name)
+        if errors:
+            error = errors.pop(0)
             if isinstance(error, KeyboardInterrupt):
                 raise error
             future.set_exception(error)

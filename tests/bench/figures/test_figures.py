@@ -1,4 +1,4 @@
-"""Figures: what is drawn is what was recorded, in one look, to the byte, under any name."""
+"""Figures show the recorded values in one style; their bytes repeat; names may be hostile."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def curves(seed: int = 0, ood: Sequence[str] = ("ood:far",), side: int = 8) -> d
     draws = np.random.default_rng(seed)
     grid = np.linspace(-1, 1, side)
     x, y = np.meshgrid(grid, grid)
-    found: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         "canvas/x": np.stack([x.ravel(), y.ravel()], 1),
         "canvas/y": np.full(side**2, -1.0),
         "train/x": draws.uniform(-1, 1, (12, 2)),
@@ -62,15 +62,15 @@ def curves(seed: int = 0, ood: Sequence[str] = ("ood:far",), side: int = 8) -> d
         "reliability/test": np.stack([np.full(15, 4.0), *np.tile(np.linspace(0, 1, 15), (2, 1))]),
     }
     for name in ("total", "aleatoric", "epistemic"):
-        found[f"canvas/{name}"] = draws.random(side**2)
+        arrays[f"canvas/{name}"] = draws.random(side**2)
         for key in ("test", *ood):
-            found[f"histogram/{name}/{key}"] = draws.dirichlet(np.ones(50), 2)
-            found[f"upper/{name}/{key}"] = np.array([1.1])
+            arrays[f"histogram/{name}/{key}"] = draws.dirichlet(np.ones(50), 2)
+            arrays[f"upper/{name}/{key}"] = np.array([1.1])
     for key in ("test", *ood):
-        found[f"fidelity/{key}"] = draws.exponential(1, (2, 20))
+        arrays[f"fidelity/{key}"] = draws.exponential(1, (2, 20))
     for key in ood:
-        found[f"roc/total/{key}"] = np.linspace(0, 1, 201) ** 0.5
-    return {name: np.asarray(array, np.float32) for name, array in found.items()}
+        arrays[f"roc/total/{key}"] = np.linspace(0, 1, 201) ** 0.5
+    return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
 
 
 def figures(value: float = 0.5) -> dict[str, float]:
@@ -98,30 +98,37 @@ def a_run(
     history = [{"stage": "train", "epoch": e, "loss": 1 / (1 + e), "b_term": e} for e in range(5)]
     make_run(
         folder,
-        {slot: figures(0.2 + 0.1 * place) for place, slot in enumerate(slots)},
-        curves={slot: curves(place) for place, slot in enumerate(slots)},
+        {slot: figures(0.2 + 0.1 * index) for index, slot in enumerate(slots)},
+        curves={slot: curves(index) for index, slot in enumerate(slots)},
         histories=dict.fromkeys(slots, history),
         **options,
     )
     return read([folder])
 
 
-def texts(drawn: DrawnFigure) -> list[str]:
+def texts(drawing: DrawnFigure) -> list[str]:
     """Everything that is written in a figure."""
-    found = drawn.figure.findobj(Text)
-    return [each.get_text() for each in found if isinstance(each, Text) and each.get_text()]
+    artists = drawing.figure.findobj(Text)
+    return [
+        artist.get_text() for artist in artists if isinstance(artist, Text) and artist.get_text()
+    ]
 
 
-def one(results: Results, name: str, **options: Any) -> DrawnFigure:
-    (drawn,) = draw(results, [name], FigureOptions(**options))
-    return drawn
+def draw_one(results: Results, name: str, **options: Any) -> DrawnFigure:
+    (drawing,) = draw(results, [name], FigureOptions(**options))
+    return drawing
 
 
 def test_latency_is_a_variants_whatever_seeds_are_shown() -> None:
-    told = {("d", "kd", 0): 2e-3, ("d", "kd", 1): 0.0, ("d", "single", 1): 0.0, ("e", "kd", 1): 1.0}
-    results = SimpleNamespace(facts={k: SimpleNamespace(latency=v) for k, v in told.items()})
-    view: Any = SimpleNamespace(results=results, dataset="d", labels=["kd", "single"])
-    assert _latencies(view) == {"kd": {0: 2.0}}
+    latencies = {
+        ("d", "kd", 0): 2e-3,
+        ("d", "kd", 1): 0.0,
+        ("d", "single", 1): 0.0,
+        ("e", "kd", 1): 1.0,
+    }
+    results = SimpleNamespace(facts={k: SimpleNamespace(latency=v) for k, v in latencies.items()})
+    run_data: Any = SimpleNamespace(results=results, dataset="d", labels=["kd", "single"])
+    assert _latencies(run_data) == {"kd": {0: 2.0}}
 
 
 def test_every_figure_of_a_dataset_is_drawn_once(make_run: Make, tmp_path: Path) -> None:
@@ -133,7 +140,7 @@ def test_every_figure_of_a_dataset_is_drawn_once(make_run: Make, tmp_path: Path)
         methods={label: label.split("[")[0] for label in labels},
         parameters={"hydra+[heads=5]": {"heads": 5}, "hydra+[heads=10]": {"heads": 10}},
     )
-    names = [drawn.name for drawn in draw(results)]
+    names = [drawing.name for drawing in draw(results)]
     assert names == [f"{name}-plane" for name in FIGURE_KINDS if name not in ("bands", "ranks")]
 
 
@@ -153,15 +160,17 @@ def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_pat
     import hashlib
 
     kinds: tuple[Any, ...] = ("svg", "png", "pdf")
-    here = []
+    digests = []
     for name in ("maps", "fidelity", "metrics"):
-        drawn = one(results, name)
-        contents = [to_bytes(drawn.figure, kind) for kind in kinds]
-        assert contents == [to_bytes(drawn.figure, kind) for kind in kinds]
-        here += [hashlib.sha256(content).hexdigest() for content in contents]
+        drawing = draw_one(results, name)
+        contents = [to_bytes(drawing.figure, kind) for kind in kinds]
+        assert contents == [to_bytes(drawing.figure, kind) for kind in kinds]
+        digests += [hashlib.sha256(content).hexdigest() for content in contents]
     command = [sys.executable, "-c", program, str(folder)]
-    there = subprocess.run(command, cwd=IMPORT_FOLDER, capture_output=True, text=True, check=True)
-    assert there.stdout.split() == here
+    completed = subprocess.run(
+        command, cwd=IMPORT_FOLDER, capture_output=True, text=True, check=True
+    )
+    assert completed.stdout.split() == digests
 
 
 def test_a_selection_changes_no_style(make_run: Make, tmp_path: Path) -> None:
@@ -169,11 +178,11 @@ def test_a_selection_changes_no_style(make_run: Make, tmp_path: Path) -> None:
     methods = {label: label.split("[")[0] for label in labels}
     make_run(tmp_path / "run", {("d", k, 0): {"nll": 1.0} for k in labels}, methods=methods)
     styles = LabelStyles(read([tmp_path / "run"]))
-    shown = [(styles[k].color, styles[k].marker, str(styles[k].dashes)) for k in labels]
-    assert len(set(shown)) == 40
+    appearances = [(styles[k].color, styles[k].marker, str(styles[k].dashes)) for k in labels]
+    assert len(set(appearances)) == 40
     results = read([tmp_path / "run"])
-    drawn = one(results, "metrics", labels=(labels[7],))
-    colors = {line.get_color() for line in drawn.figure.axes[0].lines[:1]}
+    drawing = draw_one(results, "metrics", labels=(labels[7],))
+    colors = {line.get_color() for line in drawing.figure.axes[0].lines[:1]}
     assert colors == {styles.color(labels[7])}
 
 
@@ -181,37 +190,37 @@ def test_histograms_say_the_total_variation(make_run: Make, tmp_path: Path) -> N
     results = a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
     pair = curves(1)["histogram/total/test"].astype(float)
     expected = f"{np.abs(pair[0] - pair[1]).sum() / 2:.2f}"
-    drawn = one(results, "histograms", sets=("test",))
-    shown = [text.get_text() for text in drawn.figure.axes[0].texts]
-    assert shown[1] == expected
+    drawing = draw_one(results, "histograms", sets=("test",))
+    labels = [text.get_text() for text in drawing.figure.axes[0].texts]
+    assert labels[1] == expected
 
 
 def test_metrics_show_means_intervals_and_every_seed(make_run: Make, tmp_path: Path) -> None:
     values = {"kd": [1.0, 2.0, 3.0], "hydra": [2.0, 2.5, 3.0]}
     cells = {("d", k, s): {"nll": v} for k, vs in values.items() for s, v in enumerate(vs)}
     make_run(tmp_path / "run", cells, failed={("d", "endd", 0): "boom"})
-    drawn = one(read([tmp_path / "run"]), "metrics", metrics=("nll",))
-    seeds, interval, mean = drawn.figure.axes[0].lines[:3]
+    drawing = draw_one(read([tmp_path / "run"]), "metrics", metrics=("nll",))
+    seeds, interval, mean = drawing.figure.axes[0].lines[:3]
     assert np.asarray(seeds.get_xdata()).tolist() == [1, 2, 3]
     # Student's t with 2 degrees of freedom: 4.303 standard errors of 1 / √3.
     assert np.asarray(interval.get_xdata()).tolist() == pytest.approx(
         [2 - 2.4841, 2 + 2.4841], abs=1e-3
     )
     assert np.asarray(mean.get_xdata()).tolist() == [2]
-    assert "best student means: nll: kd (2.000 nats)" in drawn.alt.lower()
-    assert "n = 3 seeds. failed: endd" in " ".join(texts(drawn)).replace("\n", " ")
+    assert "best student means: nll: kd (2.000 nats)" in drawing.alt.lower()
+    assert "n = 3 seeds. failed: endd" in " ".join(texts(drawing)).replace("\n", " ")
 
 
 def test_a_single_seed_has_no_interval(make_run: Make, tmp_path: Path) -> None:
     make_run(tmp_path / "run", {("d", "kd", 0): {"nll": 1.0}})
-    drawn = one(read([tmp_path / "run"]), "metrics")
-    assert "a single seed has no interval; n = 1 seed" in " ".join(texts(drawn))
+    drawing = draw_one(read([tmp_path / "run"]), "metrics")
+    assert "a single seed has no interval; n = 1 seed" in " ".join(texts(drawing))
 
 
 def test_shift_starts_at_the_test_set(make_run: Make, tmp_path: Path) -> None:
     results = a_run(make_run, tmp_path / "run", ["kd"], seeds=2)
-    drawn = one(results, "shift")
-    line = drawn.figure.axes[0].lines[-1]
+    drawing = draw_one(results, "shift")
+    line = drawing.figure.axes[0].lines[-1]
     assert np.asarray(line.get_ydata()).tolist() == pytest.approx([0.25, 0.35, 0.55])
 
 
@@ -219,8 +228,8 @@ def test_front_is_what_none_beats(make_run: Make, tmp_path: Path) -> None:
     costs = {"cheap": (1e6, 0.5), "better": (2e6, 0.3), "worse": (3e6, 0.4), "best": (4e6, 0.1)}
     cells = {("d", k, 0): {"nll": nll, "flops": flops} for k, (flops, nll) in costs.items()}
     make_run(tmp_path / "run", cells)
-    drawn = one(read([tmp_path / "run"]), "cost")
-    assert "in both than cheap, better, best." in drawn.alt
+    drawing = draw_one(read([tmp_path / "run"]), "cost")
+    assert "in both than cheap, better, best." in drawing.alt
 
 
 def test_ablation_joins_what_differs_in_one_parameter(make_run: Make, tmp_path: Path) -> None:
@@ -235,16 +244,16 @@ def test_ablation_joins_what_differs_in_one_parameter(make_run: Make, tmp_path: 
         parameters=parameters,
         methods=dict.fromkeys(parameters, "hydra+"),
     )
-    axes = one(read([tmp_path / "run"]), "ablation").figure.axes
-    found = {each.get_xlabel(): np.asarray(each.lines[0].get_ydata()).tolist() for each in axes}
-    assert found == {"λ": [1, 2], "b": [2, 3]}
+    axes = draw_one(read([tmp_path / "run"]), "ablation").figure.axes
+    values = {panel.get_xlabel(): np.asarray(panel.lines[0].get_ydata()).tolist() for panel in axes}
+    assert values == {"λ": [1, 2], "b": [2, 3]}
 
 
 def test_ranks_need_five_datasets(make_run: Make, tmp_path: Path) -> None:
     cells = {(f"d{d}", k, 0): {"nll": i + 0.1 * d} for d in range(5) for i, k in enumerate("abc")}
     make_run(tmp_path / "five", cells)
-    drawn = one(read([tmp_path / "five"]), "ranks")
-    assert "a 1.00, b 2.00, c 3.00" in drawn.alt
+    drawing = draw_one(read([tmp_path / "five"]), "ranks")
+    assert "a 1.00, b 2.00, c 3.00" in drawing.alt
     make_run(tmp_path / "four", {slot: row for slot, row in cells.items() if slot[0] != "d4"})
     with pytest.raises(UsageError, match="it needs 5 datasets, here are 4"):
         list(draw(read([tmp_path / "four"]), ["ranks"]))
@@ -275,13 +284,13 @@ def test_mistakes_are_one_line(
 
 def test_hostile_names_are_drawn_as_they_are(make_run: Make, tmp_path: Path) -> None:
     results = a_run(make_run, tmp_path / "run", HOSTILE, seeds=1)
-    for drawn in draw(results):
-        content = to_bytes(drawn.figure, "svg")
+    for drawing in draw(results):
+        content = to_bytes(drawing.figure, "svg")
         assert b"<script>" not in content
-        assert re.fullmatch(r"[A-Za-z0-9.+_-]+", drawn.name)
-    legend = one(results, "roc").figure.legends[0]
-    shown = [text.get_text().strip() for text in legend.get_texts()]
-    assert shown == [f"{drawable(label).strip()}  70.00" for label in results.labels()]
+        assert re.fullmatch(r"[A-Za-z0-9.+_-]+", drawing.name)
+    legend = draw_one(results, "roc").figure.legends[0]
+    entries = [text.get_text().strip() for text in legend.get_texts()]
+    assert entries == [f"{drawable(label).strip()}  70.00" for label in results.labels()]
 
 
 @pytest.mark.parametrize("count", [1, 2, 14])
@@ -290,28 +299,28 @@ def test_nothing_leaves_the_paper_or_is_too_small(
 ) -> None:
     labels = [f"method {i} with a rather long name" for i in range(count)]
     results = a_run(make_run, tmp_path / "run", labels, seeds=2)
-    for drawn in draw(results):
+    for drawing in draw(results):
         with figure_style():
-            drawn.figure.draw_without_rendering()
-        width = drawn.figure.bbox.width
-        for text in written(drawn):
+            drawing.figure.draw_without_rendering()
+        width = drawing.figure.bbox.width
+        for text in written(drawing):
             box = text.get_window_extent()
             assert float(text.get_fontsize()) >= FONT_SIZE
-            assert box.x0 >= -1, (drawn.name, text.get_text())
-            assert box.x1 <= width + 1, (drawn.name, text.get_text())
+            assert box.x0 >= -1, (drawing.name, text.get_text())
+            assert box.x1 <= width + 1, (drawing.name, text.get_text())
 
 
-def written(drawn: DrawnFigure) -> list[Text]:
+def written(drawing: DrawnFigure) -> list[Text]:
     """The texts that are seen: matplotlib keeps ticks beyond the ends of axes, too."""
     beyond = set()
-    for axes in drawn.figure.axes:
+    for axes in drawing.figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = axis.get_view_interval()
             for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
                 if not min(low, high) <= tick.get_loc() <= max(low, high):
                     beyond |= {id(tick.label1), id(tick.label2)}
-    found = [each for each in drawn.figure.findobj(Text) if isinstance(each, Text)]
-    return [t for t in found if t.get_text() and t.get_visible() and id(t) not in beyond]
+    artists = [artist for artist in drawing.figure.findobj(Text) if isinstance(artist, Text)]
+    return [t for t in artists if t.get_text() and t.get_visible() and id(t) not in beyond]
 
 
 def test_text_is_wrapped_by_its_width() -> None:
@@ -364,8 +373,8 @@ def test_the_best_has_all_seeds(make_run: Make, tmp_path: Path) -> None:
     values = {"kd": [1.0, 2.0, 3.0], "hydra": [2.0, 3.0, 4.0], "lucky": [0.1]}
     cells = {("d", k, s): {"nll": v} for k, vs in values.items() for s, v in enumerate(vs)}
     make_run(tmp_path / "run", cells, missing=[("d", "lucky", 1)])
-    drawn = one(read([tmp_path / "run"]), "metrics", metrics=("nll",))
-    assert "Best student means: NLL: kd (2.000 nats)" in drawn.alt
+    drawing = draw_one(read([tmp_path / "run"]), "metrics", metrics=("nll",))
+    assert "Best student means: NLL: kd (2.000 nats)" in drawing.alt
 
 
 def broken(array: str, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -398,10 +407,12 @@ def test_curves_of_wrong_shapes_are_named_and_left_out(
     arrays = dict(zip(slots, (curves(), damaged), strict=True))
     with unchecked():
         run = make_run(tmp_path / "run", {slot: figures() for slot in slots}, curves=arrays)
-    found = {each.name: each for each in render(read([run.folder]), ["reliability", "maps"])}
+    figures_by_name = {
+        figure.name: figure for figure in render(read([run.folder]), ["reliability", "maps"])
+    }
     (path,) = run.cells.glob("plane-kd*/curves.safetensors")
     assert capsys.readouterr().err == f"{path}: damaged, left out\n"
-    assert all("damaged (seed 0): kd" in each.note for each in found.values())
+    assert all("damaged (seed 0): kd" in figure.note for figure in figures_by_name.values())
 
 
 def test_histories_that_were_changed_are_named_and_left_out(
@@ -413,12 +424,13 @@ def test_histories_that_were_changed_are_named_and_left_out(
     paths = sorted(tmp_path.glob("run/cells/*/history.csv"))
     paths[1].write_text("loss\nabc\n")
     paths[2].unlink()
-    (drawn,) = render(results, ["training"])
+    (drawing,) = render(results, ["training"])
     assert sorted(capsys.readouterr().err.splitlines()) == [
         f"{path}: damaged, left out" for path in paths[1:]
     ]
     assert (
-        "damaged (seed 0): hydra, kd" in drawn.note or "damaged (seed 0): kd, hydra" in drawn.note
+        "damaged (seed 0): hydra, kd" in drawing.note
+        or "damaged (seed 0): kd, hydra" in drawing.note
     )
 
 
@@ -450,10 +462,10 @@ def test_names_of_files_differ_whoever_draws_them(make_run: Make, tmp_path: Path
     slots = [(dataset, label, 0) for dataset in ("a b", "a_b", "A_B") for label in ("kd", "hydra")]
     make_run(tmp_path / "run", {slot: {"nll": 0.5, "flops": 9.0} for slot in slots})
     results = read([tmp_path / "run"])
-    drawn = [each.name for each in draw(results)]
-    rendered = [each.name for each in render(results, dots_per_inch=30)]
-    assert drawn == rendered
-    assert len({name.lower() for name in drawn}) == len(drawn) >= 6
+    drawn_names = [figure.name for figure in draw(results)]
+    rendered = [figure.name for figure in render(results, dots_per_inch=30)]
+    assert drawn_names == rendered
+    assert len({name.lower() for name in drawn_names}) == len(drawn_names) >= 6
 
 
 def test_ctrl_c_reaches_no_process_that_draws(
@@ -462,13 +474,13 @@ def test_ctrl_c_reaches_no_process_that_draws(
     """They inherit what is blocked when they are started; each would print a traceback."""
     blocked: list[set[int]] = []
 
-    class Here:
+    class InProcessExecutor:
         """Draws in this process."""
 
         def __init__(self, count: int, context: object, begin: Any, arguments: Any) -> None:
             rendering._begin(*arguments)
 
-        def __enter__(self) -> Here:
+        def __enter__(self) -> InProcessExecutor:
             return self
 
         def __exit__(self, *_: object) -> None: ...
@@ -477,7 +489,7 @@ def test_ctrl_c_reaches_no_process_that_draws(
             blocked.append({*signal.pthread_sigmask(signal.SIG_BLOCK, ())})
             return map(function, parts)
 
-    monkeypatch.setattr(rendering, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(rendering, "ProcessPoolExecutor", InProcessExecutor)
     monkeypatch.setattr(rendering, "FEW", 0)
     monkeypatch.setattr(rendering, "cores", lambda: 2)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -86,11 +86,11 @@ def test_keys_that_a_value_changes(root: Path, changes: dict[str, Any], expected
 
 def test_pieces_change_keys_if_they_are_computed_as_one_batch(root: Path) -> None:
     name, network = f"folder:{root}{SIZE}", {"batching": "vmap"}
-    whole, cut = planned(name, network=network), planned(name, network=network, piece=2)
-    assert changed(whole, cut) == {"weights", "outputs", "cell"}
-    assert changed(whole, planned(name, network=network, piece=3)) == set()
+    uncut, cut = planned(name, network=network), planned(name, network=network, piece=2)
+    assert changed(uncut, cut) == {"weights", "outputs", "cell"}
+    assert changed(uncut, planned(name, network=network, piece=3)) == set()
     assert [list(piece) for piece in cut.teacher.pieces] == [[0, 1], [2]]
-    assert len(planned(name).teacher.pieces) == 3 and len(whole.teacher.pieces) == 1
+    assert len(planned(name).teacher.pieces) == 3 and len(uncut.teacher.pieces) == 1
 
 
 def test_a_folder_that_is_moved_keeps_its_keys(
@@ -125,12 +125,12 @@ def test_a_changed_folder_has_other_keys(root: Path, change: Callable[[Path], No
 
 
 def test_keys_depend_on_the_content_of_an_ood_folder(root: Path, tmp_path: Path) -> None:
-    name, other = f"folder:{root}{SIZE}", tmp_path / "other"
-    write_images(other, 4)
-    before = planned(name, (f"folder:{other}",))
+    name, ood_folder = f"folder:{root}{SIZE}", tmp_path / "other"
+    write_images(ood_folder, 4)
+    before = planned(name, (f"folder:{ood_folder}",))
     assert changed(planned(name), before) == {"sets", "outputs", "cell"}
-    os.utime(next(other.iterdir()), ns=(1, 1))
-    assert changed(before, planned(name, (f"folder:{other}",))) == {"sets", "outputs", "cell"}
+    os.utime(next(ood_folder.iterdir()), ns=(1, 1))
+    assert changed(before, planned(name, (f"folder:{ood_folder}",))) == {"sets", "outputs", "cell"}
 
 
 def test_the_group_of_an_ood_set_changes_metrics_but_no_array(root: Path) -> None:

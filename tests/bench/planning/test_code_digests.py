@@ -343,9 +343,9 @@ def test_only_methods_whose_digest_has_a_file_import_it() -> None:
     for cls in METHODS.values():
         module = cls.__module__
         ancestors = {parent.__module__ for parent in cls.__mro__}
-        found = import_closure({module: Path(str(sys.modules[module].__file__)).resolve()})
-        others = {name for name, path in found.items() if path in files} - ancestors
-        assert not others, f"{module} imports {others}"
+        closure = import_closure({module: Path(str(sys.modules[module].__file__)).resolve()})
+        imported_methods = {name for name, path in closure.items() if path in files} - ancestors
+        assert not imported_methods, f"{module} imports {imported_methods}"
 
 
 def test_versions_of_the_libraries_that_decide_values_are_in_keys() -> None:

@@ -16,14 +16,14 @@ from distillation_bench.datasets import DATASETS, get
 Mistake = Callable[..., str]
 
 
-def config(*ood: str, **given: Any) -> Config:
-    return Config((), (), (), {}, {}, {}, ood=ood, **given)
+def config(*ood: str, **options: Any) -> Config:
+    return Config((), (), (), {}, {}, {}, ood=ood, **options)
 
 
 def test_a_toy_dataset_makes_its_own_ood_sets_whatever_the_options(tmp_path: Path) -> None:
-    for asked in (config(), config("svhn")):
-        sources = sources_of(get("digits-0-7"), asked, tmp_path)
-        assert [(each.name, each.group, each.source) for each in sources.ood] == [
+    for options in (config(), config("svhn")):
+        sources = sources_of(get("digits-0-7"), options, tmp_path)
+        assert [(ood_set.name, ood_set.group, ood_set.source) for ood_set in sources.ood] == [
             ("digits-8-9", "near", ""),
             ("patches", "far", ""),
         ]
@@ -34,22 +34,22 @@ def test_an_absent_default_is_listed_with_its_reason(tmp_path: Path) -> None:
     mnist = get("mnist")
     write_mnist_like(tmp_path, DATASETS["fashion-mnist"].files, 10)  # type: ignore[attr-defined]
     sources = sources_of(mnist, config(), tmp_path)
-    assert [each.name for each in sources.ood] == list(mnist.ood_groups)
-    assert [each.group for each in sources.ood] == list(mnist.ood_groups.values())
-    absent = {each.name: each.absent for each in sources.ood if each.absent}
+    assert [ood_set.name for ood_set in sources.ood] == list(mnist.ood_groups)
+    assert [ood_set.group for ood_set in sources.ood] == list(mnist.ood_groups.values())
+    absent = {ood_set.name: ood_set.absent for ood_set in sources.ood if ood_set.absent}
     assert set(absent) == {"emnist-letters", "kmnist"}
     assert all(str(tmp_path) in reason for reason in absent.values())
     synthetic = ["uniform-noise", "gaussian-noise", "pixel-permutation"]
-    assert [each.name for each in sources.present] == ["fashion-mnist", *synthetic]
+    assert [ood_set.name for ood_set in sources.present] == ["fashion-mnist", *synthetic]
 
 
 def test_groups_are_those_of_the_option_or_the_dataset_or_far(tmp_path: Path) -> None:
     for name in ("other", "third"):
         write_images(tmp_path / name, 3)
     folders = f"near:folder:{tmp_path / 'other'}", f"folder:{tmp_path / 'third'}"
-    asked = config("near:uniform-noise", "gaussian-noise", *folders)
-    found = [(e.name, e.group) for e in sources_of(get("mnist"), asked, tmp_path).ood]
-    assert found == [
+    options = config("near:uniform-noise", "gaussian-noise", *folders)
+    groups = [(e.name, e.group) for e in sources_of(get("mnist"), options, tmp_path).ood]
+    assert groups == [
         ("uniform-noise", "near"),
         ("gaussian-noise", "far"),
         ("folder:other", "near"),
@@ -60,8 +60,8 @@ def test_groups_are_those_of_the_option_or_the_dataset_or_far(tmp_path: Path) ->
 def test_two_sets_of_one_name_are_refused(tmp_path: Path, mistake: Mistake) -> None:
     for name in ("a/images", "b/images"):
         write_images(tmp_path / name, 3)
-    asked = config(*(f"folder:{tmp_path / name}" for name in ("a/images", "b/images")))
-    message = mistake(sources_of, get("mnist"), asked, tmp_path)
+    options = config(*(f"folder:{tmp_path / name}" for name in ("a/images", "b/images")))
+    message = mistake(sources_of, get("mnist"), options, tmp_path)
     assert message == "--ood: two sets are called 'folder:images'"
 
 

@@ -21,8 +21,8 @@ Mistake = Callable[..., str]
 
 def variant(method: str, datasets: tuple[str, ...] = (), **values: Any) -> Variant:
     """A variant with the label "mine", as a preset may give it."""
-    given = {name: (value,) for name, value in values.items()}
-    return Variant(method, given, datasets, "mine", "preset:1", {})
+    parameters = {name: (value,) for name, value in values.items()}
+    return Variant(method, parameters, datasets, "mine", "preset:1", {})
 
 
 def begun(folder: Path, cells: list[Cell], **changes: str) -> Run:
@@ -39,26 +39,29 @@ CHANGES = [
     (variant("kd"), {"code": ""}, "other code or libraries"),
     (variant("kd"), {"data": "older"}, "other data"),
 ]
-WHAT = [f"{place} {what}" for place, (_, _, what) in enumerate(CHANGES)]
+CHANGE_NAMES = [f"{number} {reason}" for number, (_, _, reason) in enumerate(CHANGES)]
 
 
-@pytest.mark.parametrize(("before", "changes", "what"), CHANGES, ids=WHAT)
+@pytest.mark.parametrize(("before", "changes", "reason"), CHANGES, ids=CHANGE_NAMES)
 def test_seeds_that_would_stay_behind_are_refused(
     before: Variant,
     changes: dict[str, str],
-    what: str,
+    reason: str,
     tmp_path: Path,
     cells: Cells,
     mistake: Mistake,
 ) -> None:
     run = begun(tmp_path, cells(before, seeds=(0, 1, 2)), **changes)
-    some, every = cells(variant("kd"), seeds=(2, 3)), cells(variant("kd"), seeds=(0, 1, 2, 3))
-    assert mistake(check_run, run, some, "") == (
-        f"{tmp_path}: spiral mine: seeds 0, 1 made with {what} than seed 2, which is asked for "
+    two_seeds, four_seeds = (
+        cells(variant("kd"), seeds=(2, 3)),
+        cells(variant("kd"), seeds=(0, 1, 2, 3)),
+    )
+    assert mistake(check_run, run, two_seeds, "") == (
+        f"{tmp_path}: spiral mine: seeds 0, 1 made with {reason} than seed 2, which is asked for "
         "now: run seeds 0, 1 again too, or give another folder with --results or another label"
     )
     # All seeds again take the place of their older selves; another label leaves them alone.
-    check_run(run, every, "")
+    check_run(run, four_seeds, "")
     check_run(run, cells("kd", seeds=(2, 3)), "")
 
 
@@ -81,9 +84,9 @@ def test_seeds_with_other_groups_of_ood_sets_are_refused(
     run = begun(tmp_path, cells(seeds=(0, 1)))
     manifest = run.manifest()
     (sets,) = manifest["ood"].values()
-    known = next(iter(sets))
-    for group, refused in ((sets[known], False), ("elsewhere", True), ("absent: no file", True)):
-        run.write_manifest({**manifest, "ood": {"spiral": {**sets, known: group}}})
+    ood_set = next(iter(sets))
+    for group, refused in ((sets[ood_set], False), ("elsewhere", True), ("absent: no file", True)):
+        run.write_manifest({**manifest, "ood": {"spiral": {**sets, ood_set: group}}})
         if refused:
             assert "spiral kd was measured on other OOD sets" in mistake(
                 check_run, run, cells(seeds=(1, 2)), ""
@@ -92,7 +95,9 @@ def test_seeds_with_other_groups_of_ood_sets_are_refused(
 
 
 def test_code_and_data_are_the_same_for_all_seeds(cells: Cells) -> None:
-    found = [cell.description() for cell in cells("kd", "hydra", seeds=(0, 1, 2))]
-    assert not label_clashes(found)
-    codes = {label: {c["code"] for c in found if c["label"] == label} for label in ("kd", "hydra")}
-    assert [len(each) for each in codes.values()] == [1, 1] and codes["kd"] != codes["hydra"]
+    descriptions = [cell.description() for cell in cells("kd", "hydra", seeds=(0, 1, 2))]
+    assert not label_clashes(descriptions)
+    codes = {
+        label: {c["code"] for c in descriptions if c["label"] == label} for label in ("kd", "hydra")
+    }
+    assert [len(digests) for digests in codes.values()] == [1, 1] and codes["kd"] != codes["hydra"]

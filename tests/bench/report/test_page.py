@@ -109,7 +109,9 @@ def test_hostile_text_stays_text(make_run: MakeRun, tmp_path: Path) -> None:
 
 def test_only_its_own_style_and_script_may_run(make_run: MakeRun, tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path / "run", PROMPT))
-    (policy,) = [each["content"] for _, each in page.elements if "http-equiv" in each]
+    (policy,) = [
+        attributes["content"] for _, attributes in page.elements if "http-equiv" in attributes
+    ]
     assert policy is not None
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy and "http" not in policy
@@ -123,7 +125,11 @@ def test_a_leaderboard_has_mean_deviation_and_n(make_run: MakeRun, tmp_path: Pat
     page = page_of(make_run(tmp_path / "run", figures | {("far", "b", 1): {"nll": 9.0}}))
     assert "2.000 ± 1.000" in page.text
     assert "9.000" in page.text and "9.000 ±" not in page.text
-    keys = [each["data-key"] for tag, each in page.elements if tag == "td" and "data-key" in each]
+    keys = [
+        attributes["data-key"]
+        for tag, attributes in page.elements
+        if tag == "td" and "data-key" in attributes
+    ]
     assert keys == ["3", "2.0", "1", "9.0"], "n stands beside the name"
 
 
@@ -153,7 +159,7 @@ def test_cells_without_figures_are_named_with_reasons(make_run: MakeRun, tmp_pat
 def test_figures_that_are_not_finite_are_shown_so(make_run: MakeRun, tmp_path: Path) -> None:
     figures = {("far", "a", 0): {"nll": float("nan")}, ("far", "b", 0): {"nll": float("inf")}}
     page = page_of(make_run(tmp_path / "run", figures | {("far", "c", 0): {"nll": 1.0}}))
-    keys = [each.get("data-key") for tag, each in page.elements if tag == "td"]
+    keys = [attributes.get("data-key") for tag, attributes in page.elements if tag == "td"]
     assert keys[1::2][:3] == ["", "inf", "1.0"]
 
 
@@ -178,9 +184,9 @@ def test_the_same_run_gives_the_same_bytes(make_run: MakeRun, tmp_path: Path) ->
 
 
 def test_several_runs_and_another_protocol_marked(make_run: MakeRun, tmp_path: Path) -> None:
-    one = make_run(tmp_path / "one", PROMPT)
+    first = make_run(tmp_path / "one", PROMPT)
     two = make_run(tmp_path / "two", PROMPT, recipe={"epochs": 99})
-    page = page_of(one, two, mixed=True)
+    page = page_of(first, two, mixed=True)
     assert "one, two" in page.text and "a (two)" in page.text
 
 

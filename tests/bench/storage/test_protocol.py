@@ -19,11 +19,11 @@ MakeRun = Callable[..., Run]
 
 def runs_of_halves(make_run: MakeRun, folder: Path, changes: dict[str, Any]) -> list[Run]:
     """Two runs: the seeds 0 and 1, and the seeds 2 and 3, which were made in another way."""
-    made = []
+    runs = []
     for name, seeds, options in (("a", (0, 1), {}), ("b", (2, 3), changes)):
         values = {("digits", label, seed): {"nll": seed} for label in "xy" for seed in seeds}
-        made.append(make_run(folder / name, values, **options))
-    return made
+        runs.append(make_run(folder / name, values, **options))
+    return runs
 
 
 READ = [
@@ -34,38 +34,42 @@ READ = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "what"), READ, ids=[what for _, what in READ])
+@pytest.mark.parametrize(("changes", "reason"), READ, ids=[reason for _, reason in READ])
 def test_runs_whose_labels_differ_are_not_read_as_one(
-    make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], what: str, mistake: Mistake
+    make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], reason: str, mistake: Mistake
 ) -> None:
     runs = runs_of_halves(make_run, tmp_path, changes)
     folders = [run.folder for run in runs]
-    said = f"{folders[1]}: digits x was made with {what} than in {folders[0]}"
-    assert mistake(read, folders) == f"{said}; --mixed takes both, marked"
-    assert mistake(merge, runs, Run(tmp_path / "both"), None) == said
+    expected = f"{folders[1]}: digits x was made with {reason} than in {folders[0]}"
+    assert mistake(read, folders) == f"{expected}; --mixed takes both, marked"
+    assert mistake(merge, runs, Run(tmp_path / "both"), None) == expected
     assert not (tmp_path / "both").exists()
     marked = read(folders, mixed=True)
     assert marked.seeds("digits", "x") == [0, 1] and marked.seeds("digits", "x (b)") == [2, 3]
 
 
-@pytest.mark.parametrize(("changes", "what"), READ, ids=[what for _, what in READ])
+@pytest.mark.parametrize(("changes", "reason"), READ, ids=[reason for _, reason in READ])
 def test_a_folder_that_mixes_is_reported(
-    make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], what: str, mistake: Mistake
+    make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], reason: str, mistake: Mistake
 ) -> None:
     first, second = runs_of_halves(make_run, tmp_path, changes)
     manifest = first.manifest()
     mixed = make_run(tmp_path / "all", {("digits", "x", seed): {"nll": 1.0} for seed in range(4)})
     cells = [*manifest["cells"].values(), *second.manifest()["cells"].values()]
-    found = {cell["seed"]: cell for cell in cells if cell["label"] == "x"}
+    cell_of_seed = {cell["seed"]: cell for cell in cells if cell["label"] == "x"}
     described = mixed.manifest()
     for cell_id, cell in described["cells"].items():
-        described["cells"][cell_id] = found[cell["seed"]]
+        described["cells"][cell_id] = cell_of_seed[cell["seed"]]
     mixed.write_manifest(described)
-    said = [str(each) for each in verify(mixed) if each.wrong and each.path.name == "run.json"]
-    place = mixed.folder / "run.json"
-    assert said == [f"WRONG {place}: digits x: seeds 2, 3 made with {what} than seed 0"]
+    findings = [
+        str(finding)
+        for finding in verify(mixed)
+        if finding.wrong and finding.path.name == "run.json"
+    ]
+    path = mixed.folder / "run.json"
+    assert findings == [f"WRONG {path}: digits x: seeds 2, 3 made with {reason} than seed 0"]
     message = mistake(read, [mixed.folder])
-    assert f"digits x seed 2 was made with {what} than seed 0; --mixed" in message
+    assert f"digits x seed 2 was made with {reason} than seed 0; --mixed" in message
 
 
 def test_three_versions_are_three_marked_rows(make_run: MakeRun, tmp_path: Path) -> None:
@@ -81,4 +85,4 @@ def test_runs_that_say_nothing_of_their_code_are_read(make_run: MakeRun, tmp_pat
     runs = runs_of_halves(make_run, tmp_path, {})
     assert "code" not in str(runs[0].manifest()["cells"])
     assert read([run.folder for run in runs]).seeds("digits", "x") == [0, 1, 2, 3]
-    assert not [each for run in runs for each in verify(run) if each.wrong]
+    assert not [finding for run in runs for finding in verify(run) if finding.wrong]

@@ -53,7 +53,7 @@ def record(cell_id: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def make_run(folder: Path, labels: list[str], order: random.Random | None = None) -> Run:
+def make_run(folder: Path, labels: list[str], shuffler: random.Random | None = None) -> Run:
     run = Run(folder)
     cells = {
         f"c{index}": {**CELL, "label": label, "seed": seed}
@@ -62,8 +62,8 @@ def make_run(folder: Path, labels: list[str], order: random.Random | None = None
     description = {"cells": cells, "methods": [], "metrics": {}, "recipes": {"d": {}}, "ood": {}}
     run.write_manifest({"format": FORMAT, **description})
     ids = list(cells)
-    if order is not None:
-        order.shuffle(ids)
+    if shuffler is not None:
+        shuffler.shuffle(ids)
     for cell_id in ids:
         run.write_record(record(cell_id))
     return run
@@ -80,8 +80,8 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
         record("c"),
         [{"stage": "s", "epoch": 0, "loss": 1.0}, {"stage": "s", "epoch": 1, "other": 2.0}],
     )
-    found = run.record("c")
-    assert found is not None and found["headline"] == {"nll": 0.25, "ece": "nan", "kl": "inf"}
+    stored = run.record("c")
+    assert stored is not None and stored["headline"] == {"nll": 0.25, "ece": "nan", "kl": "inf"}
     assert rows(tmp_path / "cells/c/history.csv") == [
         {"stage": "s", "epoch": "0", "loss": "1.0", "other": ""},
         {"stage": "s", "epoch": "1", "loss": "", "other": "2.0"},
@@ -92,16 +92,16 @@ def test_curves_come_back_or_are_missing(tmp_path: Path) -> None:
     run = Run(tmp_path)
     curves = {"a/b:c": np.linspace(0, 1, 7, dtype=np.float32), "x": np.ones((2, 3), np.float32)}
     run.write_record(record("c"), curves=curves)
-    found = run.record("c")
-    assert found is not None
-    np.testing.assert_equal(run.curves(found), curves)
+    stored = run.record("c")
+    assert stored is not None
+    np.testing.assert_equal(run.curves(stored), curves)
     path = tmp_path / "cells/c/curves.safetensors"
     content = path.read_bytes()
     for damaged in (content[:-1], content + b"0", content.replace(b"a/b", b"a/d")):
         path.write_bytes(damaged)
-        assert run.curves(found) == {}
+        assert run.curves(stored) == {}
     path.unlink()
-    assert run.curves(found) == {}
+    assert run.curves(stored) == {}
     run.write_record(record("d"))
     without = run.record("d")
     assert without is not None and run.curves(without) == {}
@@ -143,11 +143,11 @@ def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
     for table in ("results.csv", "metrics.csv"):
         contents = {(run.folder / table).read_bytes() for run in runs}
         assert len(contents) == 1
-    found = rows(runs[0].folder / "results.csv")
-    assert [(row["label"], row["seed"]) for row in found] == [
+    results = rows(runs[0].folder / "results.csv")
+    assert [(row["label"], row["seed"]) for row in results] == [
         *(("a", "9"), ("a", "10"), ("b", "9"), ("b", "10"))
     ]
-    assert found[0]["ece"] == "nan" and found[0]["kl"] == "inf"
+    assert results[0]["ece"] == "nan" and results[0]["kl"] == "inf"
 
 
 def test_strange_labels_survive(tmp_path: Path) -> None:
@@ -175,9 +175,9 @@ def test_what_is_done_is_known_without_a_record(
     assert derived.done(run) == dict.fromkeys(("c0", "c2", "c3"), seconds)
     read: list[str] = []
     monkeypatch.setattr(run, "record", lambda cell_id: read.append(cell_id))
-    known = derived.cell_statuses(run)
-    assert known("c0") == CellStatus("done", seconds=seconds) and not read
-    assert known("c1") == CellStatus("missing") and read == ["c1"]
+    status_of = derived.cell_statuses(run)
+    assert status_of("c0") == CellStatus("done", seconds=seconds) and not read
+    assert status_of("c1") == CellStatus("missing") and read == ["c1"]
 
 
 @pytest.mark.parametrize(
@@ -188,9 +188,9 @@ def test_what_is_done_is_known_without_a_record(
         lambda run: run.paths("c0").record.write_bytes(b"{"),
         lambda run: (run.folder / "derived.json").unlink(),
         lambda run: (run.folder / "derived.json").write_text("{"),
-        lambda run: told(run, done={"c0": "1"}),
-        lambda run: told(run, done=["c0"]),
-        lambda run: told(run, done={"c0": float("nan")}),
+        lambda run: change_derived_json(run, done={"c0": "1"}),
+        lambda run: change_derived_json(run, done=["c0"]),
+        lambda run: change_derived_json(run, done={"c0": float("nan")}),
     ],
 )
 def test_what_is_done_is_asked_of_the_records_after_a_change(
@@ -204,7 +204,7 @@ def test_what_is_done_is_asked_of_the_records_after_a_change(
     assert derived.cell_statuses(run)("c0") == cell_status(run.record("c0"))
 
 
-def told(run: Run, **changed: Any) -> None:
+def change_derived_json(run: Run, **changed: Any) -> None:
     path = run.folder / "derived.json"
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **changed}))
 
@@ -298,8 +298,8 @@ def test_a_figure_too_large_to_be_added_up_is_infinite(tmp_path: Path) -> None:
     run = Run(tmp_path)
     huge = {"nll": 1.7e308, "ece": -1e100, "kl": 9.9e99}
     run.write_record(record("c", headline=huge))
-    found = run.read_record("c")["headline"]
-    assert found == {"nll": "inf", "ece": "-inf", "kl": 9.9e99}
+    headline = run.read_record("c")["headline"]
+    assert headline == {"nll": "inf", "ece": "-inf", "kl": 9.9e99}
     resummed(run.paths("c").record, headline=huge)
     with pytest.raises(DamagedFile, match=r"headline\.ece: should be a number"):
         run.read_record("c")
@@ -326,7 +326,7 @@ WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "reason"), WRONG_TYPES, ids=[each[1] for each in WRONG_TYPES])
+@pytest.mark.parametrize(("changes", "reason"), WRONG_TYPES, ids=[case[1] for case in WRONG_TYPES])
 def test_a_record_with_a_right_sum_and_wrong_types_is_damaged(
     tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
@@ -390,27 +390,30 @@ BAD_HISTORIES = [
 def test_a_history_comes_back_or_is_named(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for name in "cd":
-        run.write_record(record(name), [{**each, "loss": ord(name)} for each in HISTORY])
-    found, path = run.read_record("c"), run.paths("c").history
-    assert run.history(found) == [{"stage": "train", "epoch": "0", "loss": "99", "extra": "nan"}]
-    assert run.cell_file(found, "history") == path.read_bytes()
-    other, content = run.paths("d").history.read_bytes(), path.read_bytes()
+        run.write_record(record(name), [{**row, "loss": ord(name)} for row in HISTORY])
+    stored, path = run.read_record("c"), run.paths("c").history
+    assert run.history(stored) == [{"stage": "train", "epoch": "0", "loss": "99", "extra": "nan"}]
+    assert run.cell_file(stored, "history") == path.read_bytes()
+    history_of_d, content = run.paths("d").history.read_bytes(), path.read_bytes()
     for damage, reason in [
-        *((changed, "damaged: its SHA-256 is not the record's") for changed in (other, b"x")),
+        *(
+            (changed, "damaged: its SHA-256 is not the record's")
+            for changed in (history_of_d, b"x")
+        ),
         (b"", "missing or empty"),
     ]:
         path.write_bytes(damage)
         with pytest.raises(DamagedFile) as caught:
-            run.history(found)
+            run.history(stored)
         assert str(caught.value) == f"{path}: {reason}"
     path.unlink()
     with pytest.raises(DamagedFile, match="missing or empty"):
-        run.history(found)
+        run.history(stored)
     path.write_bytes(content)
     with pytest.raises(DamagedFile, match="of no record"):
-        run.history({**found, "history": ""})
+        run.history({**stored, "history": ""})
     # An older version kept no sum of it.
-    assert run.history({name: found[name] for name in found if name != "history"})
+    assert run.history({name: stored[name] for name in stored if name != "history"})
     run.write_record(record("c"))
     assert run.history(run.read_record("c")) == []
 
@@ -422,9 +425,9 @@ def test_a_history_with_a_right_sum_that_is_none(
     run = Run(tmp_path)
     run.write_record(record("c"), HISTORY)
     run.paths("c").history.write_bytes(content)
-    found = {**run.read_record("c"), "history": hashlib.sha256(content).hexdigest()}
+    stored = {**run.read_record("c"), "history": hashlib.sha256(content).hexdigest()}
     with pytest.raises(DamagedFile) as caught:
-        run.history(found)
+        run.history(stored)
     assert caught.value.reason == reason
 
 
@@ -445,10 +448,10 @@ def test_parse_curves_another_shape_are_none(
         run.write_record(record("c"), curves=curves)
     with unchecked():
         run.write_record(record("c"), curves=curves)
-    found = run.read_record("c")
-    assert run.curves(found) == {}
+    stored = run.read_record("c")
+    assert run.curves(stored) == {}
     with pytest.raises(ValueError, match=name):
-        parse_curves(run.cell_file(found, "curves"))
+        parse_curves(run.cell_file(stored, "curves"))
     with pytest.raises(ValueError, match="not readable as safetensors"):
         parse_curves(b"junk")
 

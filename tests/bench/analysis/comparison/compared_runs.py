@@ -13,7 +13,7 @@ from distillation_bench.bench.analysis.results import Results
 Table = Mapping[str, list[float]]
 
 
-Made = Callable[..., Results]
+MakeResults = Callable[..., Results]
 
 
 THREE = {"kd": [1.0, 2.0, 3.0], "hydra+": [0.9, 1.8, 2.7]}

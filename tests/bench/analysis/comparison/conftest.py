@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.bench.analysis.comparison.compared_runs import (
-    Made,
+    MakeResults,
     Table,
 )
 
@@ -16,8 +16,8 @@ from distillation_bench.bench.analysis.results import Results, read
 
 
 @pytest.fixture
-def made(make_run: Callable[..., Any], tmp_path: Path) -> Made:
-    """made({label: figures by seed}, datasets=…, metric=…): a run that was read."""
+def make_results(make_run: Callable[..., Any], tmp_path: Path) -> MakeResults:
+    """make_results({label: figures by seed}, datasets=…, metric=…): a run that was read."""
 
     def make(
         table: Table,

@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 from tests.bench.analysis.comparison.compared_runs import (
     TEN,
-    Made,
+    MakeResults,
     means_of,
     run_of_datasets,
 )
@@ -34,8 +34,8 @@ from distillation_bench.bench.analysis.statistics import sign_flip_p
 
 
 def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: Path) -> None:
-    found = compare(read([run_of_datasets(make_run, tmp_path, 6)]), labels=["a", "b", "c"])
-    across = found.across
+    comparison = compare(read([run_of_datasets(make_run, tmp_path, 6)]), labels=["a", "b", "c"])
+    across = comparison.across
     assert across is not None
     means = means_of(6)
     assert across.labels == ("a", "b", "c")
@@ -50,28 +50,28 @@ def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: P
     assert (pair.n, pair.sign_flip.p) == (6, 2 / 64)
     # Datasets' figures may be of different units: no averages over them.
     assert np.isnan([*pair.interval, pair.effect, pair.improvement]).all()
-    table = comparison_text(found).partition("6 datasets, means over seeds")[2]
+    table = comparison_text(comparison).partition("6 datasets, means over seeds")[2]
     assert "method  W/T/L  n  p flip  p rank" in table
     assert "c       0/0/6  6    .094    .094" in table
-    words = comparison_sentences(found)[-1]
-    assert words.startswith("Across 6 datasets, 3 methods differ in nll (Friedman's p = .002).")
-    assert words.endswith("by Nemenyi's test average ranks at least 1.35 apart differ: a and c.")
+    sentence = comparison_sentences(comparison)[-1]
+    assert sentence.startswith("Across 6 datasets, 3 methods differ in nll (Friedman's p = .002).")
+    assert sentence.endswith("by Nemenyi's test average ranks at least 1.35 apart differ: a and c.")
     assert (
         "with 6 datasets the smallest possible p = .031, but after Holm's correction over 3 "
         "comparisons p = .094: no sign-flip or Wilcoxon test can reach .05; 7 datasets would be "
         "needed."
-    ) in comparison_text(found).replace("\n", " ")
+    ) in comparison_text(comparison).replace("\n", " ")
 
 
 def test_incomplete_methods_are_left_out_across(
     make_run: Callable[..., Any], tmp_path: Path
 ) -> None:
     failed = {("d3", "c", 1): "broken"}
-    found = compare(read([run_of_datasets(make_run, tmp_path, 5, failed)]))
-    assert found.across is not None
-    assert found.across.labels == ("a", "b")
-    assert found.incomplete == {"c": "failed (seed 1) on d3"}
-    assert "c: failed (seed 1) on d3" in comparison_text(found)
+    comparison = compare(read([run_of_datasets(make_run, tmp_path, 5, failed)]))
+    assert comparison.across is not None
+    assert comparison.across.labels == ("a", "b")
+    assert comparison.incomplete == {"c": "failed (seed 1) on d3"}
+    assert "c: failed (seed 1) on d3" in comparison_text(comparison)
     lacking = compare(read([tmp_path / "many"]), baseline="c")
     assert lacking.across is None
     assert lacking.no_across == "the baseline c is incomplete"
@@ -80,23 +80,25 @@ def test_incomplete_methods_are_left_out_across(
 def test_few_datasets_are_not_enough_but_pooled(
     make_run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    found = compare(read([run_of_datasets(make_run, tmp_path, 3)]), baseline="a")
-    assert comparison_sentences(found)[-1] == (
+    comparison = compare(read([run_of_datasets(make_run, tmp_path, 3)]), baseline="a")
+    assert comparison_sentences(comparison)[-1] == (
         "Across datasets nothing is tested: it needs 5 datasets, here are 3."
     )
-    assert [(test.n, test.datasets) for test in found.pooled] == [(9, ("d0", "d1", "d2"))] * 2
-    text = comparison_text(found).replace("\n", " ")
+    assert [(test.n, test.datasets) for test in comparison.pooled] == [(9, ("d0", "d1", "d2"))] * 2
+    text = comparison_text(comparison).replace("\n", " ")
     assert "On exactly these datasets (d0, d1, d2), seeds pooled" in text
     assert "It says nothing about other datasets." in text
 
 
-def test_a_dataset_that_is_named_five_times_is_one(made: Made) -> None:
-    results = made(TEN)
-    found = compare(results, datasets=["digits"] * 5)
-    assert [entry.dataset for entry in found.datasets] == ["digits"]
-    assert found.across is None and found.pooled == ()
-    assert comparison_text(found) == comparison_text(compare(results))
-    blocks = PairedValues(results, found.metric, results.values(found.metric), ["kd", "gauss"])
+def test_a_dataset_that_is_named_five_times_is_one(make_results: MakeResults) -> None:
+    results = make_results(TEN)
+    comparison = compare(results, datasets=["digits"] * 5)
+    assert [entry.dataset for entry in comparison.datasets] == ["digits"]
+    assert comparison.across is None and comparison.pooled == ()
+    assert comparison_text(comparison) == comparison_text(compare(results))
+    blocks = PairedValues(
+        results, comparison.metric, results.values(comparison.metric), ["kd", "gauss"]
+    )
     with pytest.raises(AssertionError, match="twice"):
         compare_across_datasets(blocks, ["digits"] * 5, ["kd", "gauss"], "", "lower")
 
@@ -112,22 +114,22 @@ def test_pooled_differences_are_said_to_be_scaled(
         for label in "ab"
         for s in range(6 if d < 3 else 3)
     }
-    found = compare(read([make_run(tmp_path / "run", figures).folder]))
-    [test] = found.pooled
+    comparison = compare(read([make_run(tmp_path / "run", figures).folder]))
+    [test] = comparison.pooled
     size = math.sqrt((2 * 6.7**2 + 1e-6) / 3)
     scaled = [1.0] * 18 + [x / size for x in (0.001, -6.7, -6.7)]
     # b minus a; on the mean of raw differences it would be below 0.
     assert test.scaled_mean == pytest.approx(np.mean(scaled))
     assert (test.n, test.agreeing) == (21, 3)
     assert test.sign_flip.p == pytest.approx(sign_flip_p(scaled), rel=1e-2)
-    text = comparison_text(found).replace("\n", " ")
+    text = comparison_text(comparison).replace("\n", " ")
     assert "in differences scaled by each dataset's root mean square" in text
     assert "a is better than b in standardised differences of nll, by 0.74 (n = 21 on 4; p" in text
     assert "its mean is better on 3 of 4 datasets)" in text
     [row] = [
-        r for r in csv.DictReader(io.StringIO(comparison_csv(found))) if r["scope"] == "pooled"
+        r for r in csv.DictReader(io.StringIO(comparison_csv(comparison))) if r["scope"] == "pooled"
     ]
-    assert float(row["scaled_mean"]) == found.pooled[0].scaled_mean
+    assert float(row["scaled_mean"]) == comparison.pooled[0].scaled_mean
     assert row["dataset"] == "d0, d1, d2, d3"
 
 
@@ -139,11 +141,11 @@ def test_references_are_marked_and_not_ranked(make_run: Callable[..., Any], tmp_
         for s in range(2)
     }
     results = read([make_run(tmp_path / "run", figures).folder])
-    found = compare(results)
-    assert "ensemble (ref.)" in comparison_text(found)
-    assert found.across is not None
-    assert found.across.labels == ("kd", "gauss")
-    assert {test.first for test in found.pooled} == {"gauss"}
-    asked = compare(results, baseline="ensemble").across
-    assert asked is not None
-    assert asked.labels == ("ensemble", "kd", "gauss")
+    comparison = compare(results)
+    assert "ensemble (ref.)" in comparison_text(comparison)
+    assert comparison.across is not None
+    assert comparison.across.labels == ("kd", "gauss")
+    assert {test.first for test in comparison.pooled} == {"gauss"}
+    with_reference = compare(results, baseline="ensemble").across
+    assert with_reference is not None
+    assert with_reference.labels == ("ensemble", "kd", "gauss")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.bench.analysis.comparison.compared_runs import (
     TEN,
-    Made,
+    MakeResults,
 )
 from tests.bench.analysis.markup.test_latex import HOSTILE, compiled, needs_pdflatex
 
@@ -32,60 +32,62 @@ from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.cli.main import main
 
 
-def test_csv_and_json_hold_everything(made: Made) -> None:
-    results = made(TEN, datasets=("digits", "spiral"))
-    found = compare_all(results, ["nll"], baseline="kd")
-    rows = list(csv.DictReader(io.StringIO(comparison_csv(*found))))
+def test_csv_and_json_hold_everything(make_results: MakeResults) -> None:
+    results = make_results(TEN, datasets=("digits", "spiral"))
+    comparisons = compare_all(results, ["nll"], baseline="kd")
+    rows = list(csv.DictReader(io.StringIO(comparison_csv(*comparisons))))
     assert [(row["scope"], row["first"]) for row in rows] == [
         *[("dataset", "hydra+"), ("dataset", "gauss")] * 2,
         ("pooled", "hydra+"),
         ("pooled", "gauss"),
     ]
-    pair = found[0].datasets[0].pairs[0]
+    pair = comparisons[0].datasets[0].pairs[0]
     assert float(rows[0]["mean"]) == pair.interval.mean
     assert float(rows[0]["wilcoxon_p_holm"]) == pair.wilcoxon.corrected
-    [described] = json.loads(comparison_json(*found))
+    [described] = json.loads(comparison_json(*comparisons))
     assert described["no_across"] == "it needs 5 datasets, here are 2"
     assert described["datasets"][0]["seeds_needed"] == 0
-    assert comparison_csv(*found) == comparison_csv(*found)
+    assert comparison_csv(*comparisons) == comparison_csv(*comparisons)
 
 
-def _hostile(made: Made) -> Comparison:
+def _hostile(make_results: MakeResults) -> Comparison:
     names = ("a_b & 100% #1", "<script>alert(1)</script>", "../x", "hydra+[b=0.5,heads=20,lam=0]")
     table = {name: [i + 0.1 * s for s in range(3)] for i, name in enumerate(names)}
-    return compare(made(table, datasets=("a_b & 100% #1",)))
+    return compare(make_results(table, datasets=("a_b & 100% #1",)))
 
 
-def test_tables_fit_a_terminal(made: Made) -> None:
-    text = comparison_text(_hostile(made))
+def test_tables_fit_a_terminal(make_results: MakeResults) -> None:
+    text = comparison_text(_hostile(make_results))
     assert max(map(len, text.splitlines())) <= 80
     assert "hydra+[b=0.5,heads=20,lam=0]" in text
 
 
-def test_a_terminal_gets_no_commands_from_names(made: Made) -> None:
+def test_a_terminal_gets_no_commands_from_names(make_results: MakeResults) -> None:
     label = "\x1b[2Jred\nkd  "
     failed = {("digits", label, 2): "broken"}
-    text = comparison_text(compare(made({label: [1.0, 2.0], "kd": [1.0, 3.0]}, failed=failed)))
+    text = comparison_text(
+        compare(make_results({label: [1.0, 2.0], "kd": [1.0, 3.0]}, failed=failed))
+    )
     assert "\x1b" not in text
     assert "�[2Jred kd" in text
 
 
-def test_latex_escapes_names(made: Made) -> None:
-    text = comparison_latex(_hostile(made))
+def test_latex_escapes_names(make_results: MakeResults) -> None:
+    text = comparison_latex(_hostile(make_results))
     assert r"a\_b \& 100\% \#1" in text
     assert "<script" not in text
     assert text.count(r"\begin{tabular}") == 1
     assert text.isascii()
 
 
-def test_latex_has_floats_of_a_page_for_each_dataset(made: Made) -> None:
+def test_latex_has_floats_of_a_page_for_each_dataset(make_results: MakeResults) -> None:
     table = {f"m{i}": [i + 0.1 * s for s in range(3)] for i in range(11)}
-    found = compare(made(table, datasets=("digits", "spiral")))
-    text = comparison_latex(found, found)
+    comparison = compare(make_results(table, datasets=("digits", "spiral")))
+    text = comparison_latex(comparison, comparison)
     assert text.startswith(preamble()) and text.count(preamble()) == 1
     # 55 pairs: 45 and 10 rows.
     tables = text.split(r"\begin{table}")[1:5]
-    assert [each.count(r" \\") - 1 for each in tables] == [45, 10] * 2
+    assert [table.count(r" \\") - 1 for table in tables] == [45, 10] * 2
     assert r"\caption{nll on digits, all pairs. nll: lower is better" in tables[0]
     assert "d_z" not in tables[0].replace("$d_z$", "") and "$d_z$: Cohen's" in tables[0]
     assert r"$p_\mathrm{flip}$: sign{-}flip test" in tables[0]
@@ -108,8 +110,8 @@ def test_latex_compiles_and_stays_on_the_page(
     }
     failed = {("d", "kd", 1): "100% \\bad_ {"}
     results = read([make_run(tmp_path / "run", figures, failed=failed).folder])
-    found = [compare(results, baseline=baseline), compare(results, datasets=["e", "f"])]
-    log = compiled(tmp_path, comparison_latex(*found))
+    comparisons = [compare(results, baseline=baseline), compare(results, datasets=["e", "f"])]
+    log = compiled(tmp_path, comparison_latex(*comparisons))
     assert "Overfull" not in log
     assert "multiply defined" not in log.replace("tab:compare-nll-e-all", "")
 
@@ -124,8 +126,8 @@ def test_files_are_checked_before_and_stdout_is_kept_clean(
     make_run(tmp_path / "run", figures)
 
     def command(*arguments: str) -> tuple[int, str, str]:
-        given = ["run_bench.py", "compare", str(tmp_path / "run"), *arguments]
-        monkeypatch.setattr("sys.argv", given)
+        command_line = ["run_bench.py", "compare", str(tmp_path / "run"), *arguments]
+        monkeypatch.setattr("sys.argv", command_line)
         with pytest.raises(SystemExit) as ended:
             main()
         return int(ended.value.code or 0), *capsys.readouterr()

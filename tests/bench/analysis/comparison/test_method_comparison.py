@@ -14,7 +14,7 @@ from scipy import stats
 from tests.bench.analysis.comparison.compared_runs import (
     TEN,
     THREE,
-    Made,
+    MakeResults,
 )
 
 from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
@@ -29,8 +29,8 @@ from distillation_bench.bench.analysis.comparison.sentences import comparison_se
 from distillation_bench.bench.analysis.results import read
 
 
-def test_a_pair_by_hand(made: Made) -> None:
-    [entry] = compare(made(THREE), baseline="kd").datasets
+def test_a_pair_by_hand(make_results: MakeResults) -> None:
+    [entry] = compare(make_results(THREE), baseline="kd").datasets
     [pair] = entry.pairs
     # Differences -.1, -.2, -.3: mean -.2, standard error .1 / √3.
     assert (pair.first, pair.second, pair.n) == ("hydra+", "kd", 3)
@@ -43,58 +43,59 @@ def test_a_pair_by_hand(made: Made) -> None:
     assert (entry.smallest_p, entry.seeds_needed) == (0.25, 6)
 
 
-def test_the_direction_is_the_metrics(made: Made) -> None:
-    found = compare(made(THREE, metric="accuracy"), "accuracy", baseline="kd")
-    [pair] = found.datasets[0].pairs
+def test_the_direction_is_the_metrics(make_results: MakeResults) -> None:
+    comparison = compare(make_results(THREE, metric="accuracy"), "accuracy", baseline="kd")
+    [pair] = comparison.datasets[0].pairs
     assert (pair.wins, pair.losses) == (0, 3)
     assert pair.improvement == pytest.approx(3 / 9)
 
 
-def test_a_metric_without_direction_has_no_better(made: Made) -> None:
-    results = made(TEN, metric="epistemic@test")
-    found = compare(results, "epistemic@test", baseline="kd")
-    assert all(math.isnan(pair.improvement) for pair in found.datasets[0].pairs)
-    words = " ".join([comparison_text(found), *comparison_sentences(found)])
-    assert "better" not in words.replace("no better direction", "")
-    assert "hydra+ has a lower epistemic@test than kd" in words
+def test_a_metric_without_direction_has_no_better(make_results: MakeResults) -> None:
+    results = make_results(TEN, metric="epistemic@test")
+    comparison = compare(results, "epistemic@test", baseline="kd")
+    assert all(math.isnan(pair.improvement) for pair in comparison.datasets[0].pairs)
+    text = " ".join([comparison_text(comparison), *comparison_sentences(comparison)])
+    assert "better" not in text.replace("no better direction", "")
+    assert "hydra+ has a lower epistemic@test than kd" in text
 
 
-def test_few_seeds_are_said_to_be_too_few(made: Made) -> None:
-    found = compare(made(THREE), baseline="kd")
+def test_few_seeds_are_said_to_be_too_few(make_results: MakeResults) -> None:
+    comparison = compare(make_results(THREE), baseline="kd")
     text = (
         "with 3 seeds no sign-flip or Wilcoxon test can reach .05: the smallest possible p is .25; "
         "with 1 comparison 6 seeds would be needed."
     )
-    assert comparison_sentences(found)[0] == f"On digits, {text}"
-    assert "With" + text[4:] in comparison_text(found).replace("\n", " ")
-    assert "*" not in comparison_text(found).split("nll: lower is better")[0]
+    assert comparison_sentences(comparison)[0] == f"On digits, {text}"
+    assert "With" + text[4:] in comparison_text(comparison).replace("\n", " ")
+    assert "*" not in comparison_text(comparison).split("nll: lower is better")[0]
 
 
-def test_one_seed(made: Made) -> None:
-    found = compare(made({"kd": [1.0], "gauss": [2.0]}))
+def test_one_seed(make_results: MakeResults) -> None:
+    comparison = compare(make_results({"kd": [1.0], "gauss": [2.0]}))
     assert (
-        "with 1 seed no sign-flip or Wilcoxon test can reach .05" in comparison_sentences(found)[0]
+        "with 1 seed no sign-flip or Wilcoxon test can reach .05"
+        in comparison_sentences(comparison)[0]
     )
-    [row] = [line for line in comparison_text(found).splitlines() if line.startswith("gauss")]
+    [row] = [line for line in comparison_text(comparison).splitlines() if line.startswith("gauss")]
     assert row.split() == ["gauss", "1.0", "–", "–", "0.00", "0/0/1", "1", "1", "1"]
-    json.loads(comparison_json(found))
+    json.loads(comparison_json(comparison))
 
 
-def test_who_is_better_is_said_in_words(made: Made) -> None:
-    found = compare(made(TEN), baseline="kd")
+def test_who_is_better_is_said_in_words(make_results: MakeResults) -> None:
+    comparison = compare(make_results(TEN), baseline="kd")
     differences = [-0.1 - 0.01 * s for s in range(10)]
     low, high = stats.ttest_1samp(differences, 0).confidence_interval()
-    assert comparison_sentences(found)[0] == (
+    assert comparison_sentences(comparison)[0] == (
         f"On digits, hydra+ has a lower (better) nll than kd by 0.145 (95 % interval {-high:.3f} "
         f"to {-low:.3f}, n = 10 seeds; sign-flip p = .004 after Holm over 2 comparisons). 1 of 2 "
         "comparisons tell nothing apart."
     )
-    [row] = [line for line in comparison_text(found).splitlines() if line.startswith("hydra+")]
+    [row] = [line for line in comparison_text(comparison).splitlines() if line.startswith("hydra+")]
     assert "10/0/0  10   .004*    .004" in row
 
 
-def test_all_pairs_without_a_baseline(made: Made) -> None:
-    [entry] = compare(made(TEN)).datasets
+def test_all_pairs_without_a_baseline(make_results: MakeResults) -> None:
+    [entry] = compare(make_results(TEN)).datasets
     assert [(p.first, p.second) for p in entry.pairs] == [
         ("hydra+", "kd"),
         ("gauss", "kd"),
@@ -112,62 +113,66 @@ def test_all_pairs_without_a_baseline(made: Made) -> None:
     )
 
 
-def test_the_same_figures_are_ties(made: Made) -> None:
-    [pair] = compare(made({"a": [1.0, 2.0], "b": [1.0, 2.0]})).datasets[0].pairs
+def test_the_same_figures_are_ties(make_results: MakeResults) -> None:
+    [pair] = compare(make_results({"a": [1.0, 2.0], "b": [1.0, 2.0]})).datasets[0].pairs
     assert (pair.wins, pair.ties, pair.losses) == (0, 2, 0)
     assert pair.sign_flip == pair.wilcoxon == (1, 1)
     assert pair.improvement == 0.5
 
 
-def test_what_is_missing_is_named_and_not_averaged(made: Made) -> None:
+def test_what_is_missing_is_named_and_not_averaged(make_results: MakeResults) -> None:
     table = {"kd": [1.0, 2, math.nan, 4, 5], "gauss": [2.0, 3, 4, math.inf, 6], "endd": [1.0]}
     bad = {("digits", "endd", 1): "out of memory", ("digits", "endd", 2): "out of memory"}
     missing = [("digits", "endd", 3)]
-    found = compare(made(table, failed=bad, missing=missing), baseline="kd")
-    endd, gauss = sorted(found.datasets[0].pairs, key=lambda pair: pair.first)
+    comparison = compare(make_results(table, failed=bad, missing=missing), baseline="kd")
+    endd, gauss = sorted(comparison.datasets[0].pairs, key=lambda pair: pair.first)
     assert (endd.over, gauss.over) == ((0,), (0, 1, 4))
     assert gauss.interval.mean == 1
-    assert comparison_sentences(found)[0].endswith(
+    assert comparison_sentences(comparison)[0].endswith(
         "Left out: kd: nan (seed 2); gauss: inf (seed 3); endd: failed (seeds 1-2), missing "
         "(seed 3)."
     )
-    assert "Left out: " in comparison_text(found)
-    assert "Left out: kd: nan (seed 2)" in comparison_latex(found)
+    assert "Left out: " in comparison_text(comparison)
+    assert "Left out: kd: nan (seed 2)" in comparison_latex(comparison)
 
 
-def test_ties_are_those_of_the_tests(made: Made) -> None:
+def test_ties_are_those_of_the_tests(make_results: MakeResults) -> None:
     # .3 - .2 is not .1 in floating point, and 1e-17 is no win.
     table = {"a": [0.3, 1.0, 0.0], "b": [0.3 + 1e-17, 0.0, 1e-17]}
-    [pair] = compare(made(table)).datasets[0].pairs
+    [pair] = compare(make_results(table)).datasets[0].pairs
     assert (pair.wins, pair.ties, pair.losses) == (1, 2, 0)
     assert pair.wilcoxon.p == pair.sign_flip.p == 1
 
 
 @pytest.mark.parametrize("metric", ["flops", "parameters"])
-def test_costs_are_compared_but_not_tested(made: Made, metric: str) -> None:
+def test_costs_are_compared_but_not_tested(make_results: MakeResults, metric: str) -> None:
     table = {"ensemble": [9.0] * 10, "kd": [1.0] * 10, "gauss": [2.0] * 10}
-    found = compare(made(table, metric=metric), metric, baseline="kd")
-    assert {pair.first: pair.interval.mean for pair in found.datasets[0].pairs} == {
+    comparison = compare(make_results(table, metric=metric), metric, baseline="kd")
+    assert {pair.first: pair.interval.mean for pair in comparison.datasets[0].pairs} == {
         "ensemble": 8,
         "gauss": 1,
     }
-    assert not found.is_tested and not found.pooled and found.across is None
-    [said] = comparison_sentences(found)
-    assert said == f"{metric}: what a student costs is chosen, not measured, so nothing is tested."
-    assert "so nothing is tested" in comparison_text(found).replace("\n", " ")
-    assert json.loads(comparison_json(found))[0]["note"] == said
-    assert ".05" not in comparison_text(found) and ".002" not in comparison_latex(found)
+    assert not comparison.is_tested and not comparison.pooled and comparison.across is None
+    [sentence] = comparison_sentences(comparison)
+    assert (
+        sentence == f"{metric}: what a student costs is chosen, not measured, so nothing is tested."
+    )
+    assert "so nothing is tested" in comparison_text(comparison).replace("\n", " ")
+    assert json.loads(comparison_json(comparison))[0]["note"] == sentence
+    assert ".05" not in comparison_text(comparison) and ".002" not in comparison_latex(comparison)
 
 
-def test_the_teacher_is_not_compared_with_itself(made: Made, mistake: Callable[..., str]) -> None:
+def test_the_teacher_is_not_compared_with_itself(
+    make_results: MakeResults, mistake: Callable[..., str]
+) -> None:
     table = {"ensemble": [0.0] * 10, "kd": TEN["kd"], "gauss": TEN["gauss"]}
-    results = made(table, metric="teacher_kl")
-    found = compare(results, "teacher_kl")
-    assert [(p.first, p.second) for p in found.datasets[0].pairs] == [("gauss", "kd")]
-    assert found.note == (
+    results = make_results(table, metric="teacher_kl")
+    comparison = compare(results, "teacher_kl")
+    assert [(p.first, p.second) for p in comparison.datasets[0].pairs] == [("gauss", "kd")]
+    assert comparison.note == (
         "teacher_kl is measured against the ensemble, so references are left out."
     )
-    assert found.note in comparison_text(found).replace("\n", " ")
+    assert comparison.note in comparison_text(comparison).replace("\n", " ")
     assert mistake(lambda: compare(results, "teacher_kl", baseline="ensemble")).startswith(
         "--baseline ensemble: teacher_kl is measured against the ensemble"
     )
@@ -176,32 +181,33 @@ def test_the_teacher_is_not_compared_with_itself(made: Made, mistake: Callable[.
     )
 
 
-def test_references_belong_to_the_family_only_if_asked_for(made: Made) -> None:
-    results = made({"ensemble": [0.5 * s for s in range(10)], **TEN})
+def test_references_belong_to_the_family_only_if_asked_for(make_results: MakeResults) -> None:
+    results = make_results({"ensemble": [0.5 * s for s in range(10)], **TEN})
     [entry] = compare(results, baseline="kd").datasets
     bound, *students = entry.pairs
     assert bound.first == "ensemble" and not bound.is_tested and len(entry.tested) == 2
     assert bound.interval.mean == pytest.approx(-2.25)
     # As without the reference.
     assert {p.sign_flip for p in students} == {
-        p.sign_flip for p in compare(made(TEN, folder="students"), baseline="kd").datasets[0].pairs
+        p.sign_flip
+        for p in compare(make_results(TEN, folder="students"), baseline="kd").datasets[0].pairs
     }
     text = comparison_text(compare(results, baseline="kd"))
     [row] = [line for line in text.splitlines() if "-2.25" in line]
     assert row.split()[-2:] == ["–", "–"]
     for baseline, labels in (("ensemble", []), ("kd", [*TEN, "ensemble"])):
-        [asked] = compare(results, baseline=baseline, labels=labels).datasets
-        assert len(asked.tested) == 3
+        [dataset] = compare(results, baseline=baseline, labels=labels).datasets
+        assert len(dataset.tested) == 3
     [alone] = compare(results, labels=["kd"], baseline="ensemble").datasets
     assert len(alone.tested) == 1
 
 
-def test_a_student_and_a_bound_are_no_family(made: Made) -> None:
-    found = compare(made({"ensemble": [1.0, 2.0], "kd": [1.5, 2.5]}))
-    assert comparison_sentences(found)[0] == "On digits, nothing is tested: no two students."
-    assert math.isnan(found.datasets[0].smallest_p)
-    json.loads(comparison_json(found))
-    assert r"\begin{table}" in comparison_latex(found)
+def test_a_student_and_a_bound_are_no_family(make_results: MakeResults) -> None:
+    comparison = compare(make_results({"ensemble": [1.0, 2.0], "kd": [1.5, 2.5]}))
+    assert comparison_sentences(comparison)[0] == "On digits, nothing is tested: no two students."
+    assert math.isnan(comparison.datasets[0].smallest_p)
+    json.loads(comparison_json(comparison))
+    assert r"\begin{table}" in comparison_latex(comparison)
 
 
 def test_runs_of_other_teachers_are_not_paired(
@@ -217,9 +223,9 @@ def test_runs_of_other_teachers_are_not_paired(
     assert "gauss (two) and kd: other teachers or sets" in mistake(compare, mixed)
 
 
-def test_other_seeds_are_not_paired(made: Made, mistake: Callable[..., str]) -> None:
+def test_other_seeds_are_not_paired(make_results: MakeResults, mistake: Callable[..., str]) -> None:
     table = {"kd": [1.0, math.nan], "gauss": [math.nan, 1.0]}
-    assert "gauss and kd: no seed in common" in mistake(compare, made(table))
+    assert "gauss and kd: no seed in common" in mistake(compare, make_results(table))
 
 
 @pytest.mark.parametrize(
@@ -234,15 +240,15 @@ def test_other_seeds_are_not_paired(made: Made, mistake: Callable[..., str]) -> 
     ],
 )
 def test_mistakes(
-    made: Made, mistake: Callable[..., str], arguments: dict[str, Any], message: str
+    make_results: MakeResults, mistake: Callable[..., str], arguments: dict[str, Any], message: str
 ) -> None:
-    results = made(THREE)
+    results = make_results(THREE)
     assert mistake(lambda: compare(results, **arguments)).startswith(message)
 
 
-def test_a_baseline_without_figures(made: Made, mistake: Callable[..., str]) -> None:
+def test_a_baseline_without_figures(make_results: MakeResults, mistake: Callable[..., str]) -> None:
     failed = {("digits", "endd", seed): "broken" for seed in range(3)}
-    results = made(THREE, failed=failed)
+    results = make_results(THREE, failed=failed)
     assert mistake(lambda: compare(results, baseline="endd")) == (
         "digits: nll can't be compared: the baseline endd: failed (seeds 0-2)"
     )
@@ -264,9 +270,11 @@ def test_a_metric_of_another_task(
     )
 
 
-def test_a_method_stands_for_its_variants(made: Made, mistake: Callable[..., str]) -> None:
+def test_a_method_stands_for_its_variants(
+    make_results: MakeResults, mistake: Callable[..., str]
+) -> None:
     table = {"kd": [1.0], "h[2]": [2.0], "h[3]": [3.0]}
-    results = made(table, methods={"h[2]": "h", "h[3]": "h"})
+    results = make_results(table, methods={"h[2]": "h", "h[3]": "h"})
     assert {p.first for p in compare(results, baseline="kd", labels=["h"]).datasets[0].pairs} == {
         "h[2]",
         "h[3]",

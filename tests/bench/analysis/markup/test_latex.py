@@ -115,10 +115,10 @@ def test_all_signs_compile(tmp_path: Path) -> None:
 def test_tables_compile_and_stay_on_the_page(
     make_run: Callable[..., Run], tmp_path: Path, labels: tuple[str, ...], seeds: int
 ) -> None:
-    made = figures(labels, seeds, "a_b & 100% #1 \\input{x}")
+    values = figures(labels, seeds, "a_b & 100% #1 \\input{x}")
     missing = [("a_b & 100% #1 \\input{x}", labels[0], 99)]
     failed = {("a_b & 100% #1 \\input{x}", "all } failed", 0): "100% \\bad_ {"}
-    make_run(tmp_path / "run", made, missing=missing, failed=failed)
+    make_run(tmp_path / "run", values, missing=missing, failed=failed)
     results = read([tmp_path / "run"])
     choices = (TableOptions(), TableOptions(by="metric"), TableOptions(transpose=True))
     tables = [table for choice in choices for table in make_tables(results, choice)]

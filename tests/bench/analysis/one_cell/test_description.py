@@ -95,15 +95,15 @@ def test_ways_to_name_it(run: Run, tmp_path: Path) -> None:
 
 def test_names_that_are_none(run: Run, tmp_path: Path, mistake: Mistake) -> None:
     folder = str(run.folder)
-    told = {
+    messages = {
         ("spirl kd 0",): "spirl kd 0: no such cell; did you mean 'spiral kd 0'?",
         ("spiral", "kd"): "spiral kd: 3 cells begin so: spiral-kd.s0",
         ("zzzzzz",): "zzzzzz: no such cell; r has 10 cells",
         ("../../run",): "no such cell",
         (" ",): "no such cell",
     }
-    for words, message in told.items():
-        assert message.replace("r has", f"{folder} has") in mistake(why, [folder, *words], tmp_path)
+    for names, message in messages.items():
+        assert message.replace("r has", f"{folder} has") in mistake(why, [folder, *names], tmp_path)
     assert "which cell?" in mistake(why, [folder], tmp_path)
     assert "no such folder" in mistake(why, [f"{folder}/none", "a"], tmp_path)
     assert "not a run" in mistake(why, [str(tmp_path), "a"], tmp_path)
@@ -186,9 +186,11 @@ def test_a_label_of_a_preset_is_no_selector(tmp_path: Path, make_run: MakeRun) -
         *("-m", "kd[temperature=2]", "-d", "d", "-s", "0", "--force")
     ]
     for label in ("paper's λ 5", "kd[temperature=3]"):
-        words = shlex.split(command(label))
-        assert words[:2] == ["rm", "-f"] and Path(words[2]).exists() and words[3] == "&&"
-        assert "--force" not in words and words[-4:] == ["-d", "d", "-s", "0"]
+        arguments = shlex.split(command(label))
+        assert (
+            arguments[:2] == ["rm", "-f"] and Path(arguments[2]).exists() and arguments[3] == "&&"
+        )
+        assert "--force" not in arguments and arguments[-4:] == ["-d", "d", "-s", "0"]
 
 
 def test_sparklines() -> None:

@@ -81,8 +81,8 @@ def test_what_is_not_there_is_visible() -> None:
         "hydra": "1 skipped of 1",
     }
     assert board.counts == {"kd": 1, "gauss": 1, "hydra": 0}
-    for words in ("2 missing of 3", "ValueError: no", "1 skipped of 1"):
-        assert words in leaderboard_text([board])
+    for phrase in ("2 missing of 3", "ValueError: no", "1 skipped of 1"):
+        assert phrase in leaderboard_text([board])
 
 
 def test_ranks_by_hand() -> None:

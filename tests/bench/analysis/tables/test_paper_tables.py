@@ -48,7 +48,7 @@ def entries(table: PaperTable) -> dict[str, TableEntry]:
     return {name: row[0] for name, row in table.rows}
 
 
-def said(table: PaperTable) -> str:
+def notes(table: PaperTable) -> str:
     return " ".join(table_notes(table, ("Bold", "underlined")))
 
 
@@ -82,9 +82,9 @@ def test_sizes_follow_the_largest(results_of: Callable[..., Results]) -> None:
 
 def test_best_and_second_by_rounded_means(results_of: Callable[..., Results]) -> None:
     figures = of("nll", ensemble=[0.1], a=[0.5001], b=[0.5004], c=[0.6], d=[0.7])
-    found = entries(make_tables(results_of(figures), TableOptions())[0])
+    cells = entries(make_tables(results_of(figures), TableOptions())[0])
     # a and b print alike: both best, and nobody is second.
-    assert {label: entry.mark for label, entry in found.items()} == {
+    assert {label: entry.mark for label, entry in cells.items()} == {
         "ensemble": "",
         "a": "best",
         "b": "best",
@@ -97,8 +97,8 @@ def test_best_and_second_by_rounded_means(results_of: Callable[..., Results]) ->
 
 def test_higher_is_better_where_it_is(results_of: Callable[..., Results]) -> None:
     results = results_of(of("ood_auroc", a=[0.9], b=[0.8], c=[0.7]))
-    found = entries(make_tables(results, TableOptions())[0])
-    assert (found["a"].mark, found["b"].mark) == ("best", "second")
+    cells = entries(make_tables(results, TableOptions())[0])
+    assert (cells["a"].mark, cells["b"].mark) == ("best", "second")
 
 
 def test_one_method_wins_nothing(results_of: Callable[..., Results]) -> None:
@@ -106,7 +106,7 @@ def test_one_method_wins_nothing(results_of: Callable[..., Results]) -> None:
         results_of(of("nll", ensemble=[0.1, 0.2], kd=[0.3, 0.4])), TableOptions()
     )
     assert not any(entry.mark for entry in table.entries)
-    assert "Bold" not in said(table) and "cannot tell" not in said(table)
+    assert "Bold" not in notes(table) and "cannot tell" not in notes(table)
 
 
 def test_few_seeds_give_no_daggers_and_say_what_would(results_of: Callable[..., Results]) -> None:
@@ -114,8 +114,8 @@ def test_few_seeds_give_no_daggers_and_say_what_would(results_of: Callable[..., 
     (table,) = make_tables(results_of(figures), TableOptions())
     assert not any(entry.indistinguishable for entry in table.entries)
     # Three pairs: 3 · 2^(1 − n) ≤ .05 from n = 7 on.
-    assert "n = 3 cannot tell a student from the best: with 3 comparisons" in said(table)
-    assert "needs 7 seeds" in said(table) and "†" not in said(table)
+    assert "n = 3 cannot tell a student from the best: with 3 comparisons" in notes(table)
+    assert "needs 7 seeds" in notes(table) and "†" not in notes(table)
 
 
 BEST = [0.1, 0.12, 0.09, 0.11, 0.1, 0.13, 0.08, 0.1]
@@ -131,7 +131,7 @@ def test_daggers_are_holm_corrected_sign_flips(results_of: Callable[..., Results
     (table,) = make_tables(results_of(of("nll", **labels)), TableOptions())
     p = {
         pair: stats.permutation_test(
-            ([x - y for x, y in zip(*(labels[each] for each in pair), strict=True)],),
+            ([x - y for x, y in zip(*(labels[label] for label in pair), strict=True)],),
             fmean,
             permutation_type="samples",
             n_resamples=10_000,
@@ -146,7 +146,7 @@ def test_daggers_are_holm_corrected_sign_flips(results_of: Callable[..., Results
         "b": True,
         "c": False,
     }
-    assert "ranked and without †: told apart" in said(table) and "3 comparisons" in said(table)
+    assert "ranked and without †: told apart" in notes(table) and "3 comparisons" in notes(table)
     assert "'†" in table_text([table]).replace(" ", "")
 
 
@@ -168,7 +168,7 @@ def test_the_best_is_of_the_same_figures_so_all_pairs_count(
     (table,) = make_tables(results_of(of("nll", **three)), TableOptions())
     assert table.tests[0].indistinguishable == {"b": False, "c": False}
     (table,) = make_tables(results_of(of("nll", **steps)), TableOptions())
-    assert table.tests[0].indistinguishable == {} and "needs 8 seeds" in said(table)
+    assert table.tests[0].indistinguishable == {} and "needs 8 seeds" in notes(table)
 
 
 def test_daggers_hold_their_level_when_all_are_the_same() -> None:
@@ -183,13 +183,13 @@ def test_what_is_not_tested_is_named(results_of: Callable[..., Results]) -> None
     figures |= {("d", "far", seed): {"nll": 0.9} for seed in range(7, 15)}
     results = results_of(figures, failed={("d", "c", 7): "boom"})
     (table,) = make_tables(results, TableOptions())
-    found = entries(table)
-    assert (found["a"].mark, found["c"].mark) == ("best", "")
+    cells = entries(table)
+    assert (cells["a"].mark, cells["c"].mark) == ("best", "")
     # The weak pair takes nobody else's dagger, and gets none.
     assert table.tests[0].n == {"b": 8, "far": 1} and table.tests[0].have_power
-    assert found["far"].indistinguishable is None and found["b"].indistinguishable is False
-    assert "Not tested, for too few seeds shared with the best: far." in said(table)
-    assert "Neither ranked nor tested where a seed is missing or not finite: c." in said(table)
+    assert cells["far"].indistinguishable is None and cells["b"].indistinguishable is False
+    assert "Not tested, for too few seeds shared with the best: far." in notes(table)
+    assert "Neither ranked nor tested where a seed is missing or not finite: c." in notes(table)
 
 
 def test_only_figures_of_the_same_teacher_are_pairs(results_of: Callable[..., Results]) -> None:
@@ -218,9 +218,9 @@ def test_what_is_missing_is_shown_and_not_ranked(results_of: Callable[..., Resul
         skipped={("d", "g", 0): "not its task"},
     )
     (table,) = make_tables(results, TableOptions())
-    found = entries(table)
-    assert (found["a"].mark, found["b"].mark, found["c"].mark) == ("best", "second", "")
-    assert (found["e"].placeholder, found["f"].placeholder, found["g"].placeholder) == (
+    cells = entries(table)
+    assert (cells["a"].mark, cells["b"].mark, cells["c"].mark) == ("best", "second", "")
+    assert (cells["e"].placeholder, cells["f"].placeholder, cells["g"].placeholder) == (
         *("failed", "missing", "skipped"),
     )
     text = table_text([table])
@@ -238,18 +238,18 @@ def test_layouts_hold_the_same_figures(results_of: Callable[..., Results]) -> No
             for seed in range(2)
         }
     )
-    seen = []
+    values_by_layout = []
     for choice in (TableOptions(), TableOptions(by="metric"), TableOptions(transpose=True)):
         tables = make_tables(results, choice)
         assert len(tables) == 2
-        seen.append(
+        values_by_layout.append(
             sorted(
                 (e.dataset, e.label, str(e.format.metric), e.summary.mean if e.summary else 0)
                 for table in tables
                 for e in table.entries
             )
         )
-    assert seen[0] == seen[1] == seen[2]
+    assert values_by_layout[0] == values_by_layout[1] == values_by_layout[2]
     turned = make_tables(results, TableOptions(transpose=True))[0]
     assert turned.corner == "metric" and turned.columns == ("kd", "gauss")
 
@@ -262,7 +262,7 @@ def test_choices(results_of: Callable[..., Results]) -> None:
     assert [name for name, _ in make_tables(results, choice)[0].rows] == ["c", "a"]
     by_value = make_tables(results, TableOptions(datasets=("d",), sort="nll"))[0]
     assert [name for name, _ in by_value.rows] == ["b", "c", "a"]
-    assert "Methods by their mean in nll." in said(
+    assert "Methods by their mean in nll." in notes(
         make_tables(results, TableOptions(sort="nll"))[0]
     )
     # A dataset without the metric has no table.
@@ -273,7 +273,7 @@ def test_what_is_incomplete_is_sorted_last(results_of: Callable[..., Results]) -
     figures = of("nll", a=[0.3, 0.4], b=[0.1], c=[0.2, 0.3], e=[0.1, math.nan])
     table = make_tables(results_of(figures, missing=[("d", "b", 1)]), TableOptions(sort="nll"))[0]
     assert [name for name, _ in table.rows] == ["c", "a", "b", "e"]
-    assert "last, where a seed is missing or not finite: b, e." in said(table)
+    assert "last, where a seed is missing or not finite: b, e." in notes(table)
 
 
 def test_a_method_stands_for_its_variants(results_of: Callable[..., Results]) -> None:
@@ -376,8 +376,8 @@ def test_the_command_writes_each_format(
     assert "0.150 ± 0.071 *" in table()[1]
     files = [str(tmp_path / name) for name in ("t.tex", "t.md", "t.csv", "t.macros.tex")]
     options = ("--latex", "--markdown", "--csv", "--macros")
-    given = [part for pair in zip(options, files, strict=True) for part in pair]
-    assert table(*given)[:2] == (0, "")
+    arguments = [part for pair in zip(options, files, strict=True) for part in pair]
+    assert table(*arguments)[:2] == (0, "")
     assert all(Path(file).stat().st_size for file in files)
     assert table("--latex", "-")[1] == Path(files[0]).read_text()
     for wrong in (("--paper", "--by", "metric"), ("--by", "seed"), ("--csv", str(tmp_path))):
@@ -405,8 +405,8 @@ def test_an_ece_with_other_bins_does_not_stand_in(results_of: Callable[..., Resu
     table, shift = published_tables(results)
     entry = next(e for e in dict(table.rows)["here: endd"] if e.dataset == "cifar10" and e.summary)
     assert entry.summary and (entry.summary.mean, entry.n) == (5.0, 1)
-    assert "ECE with 10 bins is not recorded in 2 of 3 cells" in said(table)
-    assert "not recorded" not in said(shift)
+    assert "ECE with 10 bins is not recorded in 2 of 3 cells" in notes(table)
+    assert "not recorded" not in notes(shift)
 
 
 def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -> None:
@@ -427,10 +427,10 @@ def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -
     assert len(table.columns) == 8 and len(names) == 8 + 2
     assert names[names.index("Hydra+-20") + 1] == "here: twenty" and "here: three" not in names
     ours = dict(table.rows)["here: twenty"]
-    shown = [e.format.text(e.summary.mean) if e.summary else e.placeholder for e in ours]
+    texts = [e.format.text(e.summary.mean) if e.summary else e.placeholder for e in ours]
     # 2 GFLOPs are 1 G multiply-accumulates.
-    assert shown == ["–", "–", "–", "–", "10.00", "5.00", "1.00", "3.00"]
-    text = said(table)
+    assert texts == ["–", "–", "–", "–", "10.00", "5.00", "1.00", "3.00"]
+    text = notes(table)
     assert "no cell of SVHN here" in text and "members 5 instead of 20" in text
     assert "epochs" not in text and "ECE of both: 10 equal-width bins" in text
     assert "λ of twenty: of a mean, chosen by this suite; the paper's: of a sum" in text

@@ -59,7 +59,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[each[0] for each in MISTAKES])
+@pytest.mark.parametrize(("line", "message"), MISTAKES, ids=[mistake[0] for mistake in MISTAKES])
 def test_a_mistake_is_one_line_and_status_2(
     tmp_path: Path, complete_run: MakeRun, program: Program, line: str, message: str
 ) -> None:
@@ -113,10 +113,10 @@ def test_damaged_histories_are_named_and_left_out(
     run = complete_run(tmp_path / "r", [("d", "a", 0), ("d", "a", 1)])
     run.paths("d.a.s0").history.write_text("loss\nabc\n")
     status, out, error = program("export", "r", "--tensorboard", "tb")
-    what = "r/cells/d.a.s0/history.csv: damaged: its SHA-256 is not the record's"
-    assert (status, error) == (0, f"{what}, left out\n") and out.startswith("1 cells' curves")
+    message = "r/cells/d.a.s0/history.csv: damaged: its SHA-256 is not the record's"
+    assert (status, error) == (0, f"{message}, left out\n") and out.startswith("1 cells' curves")
     status, out, _ = program("why", "r", "d", "a", "0")
-    assert status == 0 and f"training: left out, {what}" in out
+    assert status == 0 and f"training: left out, {message}" in out
 
 
 def test_a_table_is_told_of_on_stderr(

@@ -51,11 +51,11 @@ def test_a_death_takes_one_job_alone(processes: Processes) -> None:
     executor = processes(3)
     innocent = [executor.submit(time.sleep, 0.5) for _ in range(2)]
     killed = executor.submit(signal.raise_signal, signal.SIGKILL)
-    left = executor.submit(os._exit, 3)
+    exited = executor.submit(os._exit, 3)
     with pytest.raises(WorkerDied, match="killed by SIGKILL"):
         killed.result(60)
     with pytest.raises(WorkerDied, match="ended with status 3"):
-        left.result(60)
+        exited.result(60)
     assert [future.result(60) for future in innocent] == [None, None]
 
 
@@ -281,7 +281,7 @@ def test_a_killed_driver_leaves_nothing(tmp_path: Path) -> None:
     assert driver.stdin is not None and driver.stdout is not None
     driver.stdin.write(DRIVER.format(root=str(IMPORT_FOLDER)))
     driver.stdin.close()
-    pids = [int(each) for each in driver.stdout.readline().split()]
+    pids = [int(pid) for pid in driver.stdout.readline().split()]
     assert len(pids) == 4
     os.kill(pids[0], signal.SIGSTOP)
     driver.kill()
@@ -321,9 +321,9 @@ def import_a_plugin(path: str) -> None:
     load_plugins([path])
 
 
-@pytest.mark.parametrize("left", ["thread", "child", "plugin", "time", "failure"])
+@pytest.mark.parametrize("leftover", ["thread", "child", "plugin", "time", "failure"])
 def test_a_process_in_which_something_is_left_is_not_used_again(
-    processes: Processes, tmp_path: Path, left: str
+    processes: Processes, tmp_path: Path, leftover: str
 ) -> None:
     executor = processes(1)
     before = executor.submit(os.getpid, options=SHARES).result(60)
@@ -333,7 +333,7 @@ def test_a_process_in_which_something_is_left_is_not_used_again(
         "plugin": (import_a_plugin, str(tmp_path / "mine.py")),
         "time": (time.sleep, 1.01),
         "failure": (math.sqrt, -1),
-    }[left]
+    }[leftover]
     assert isinstance(executor.submit(*job, options=SHARES).exception(60), JobFailed | None)
     assert executor.submit(os.getpid, options=SHARES).result(60) != before
 
@@ -381,10 +381,10 @@ def peak_of(size: int) -> tuple[int, int]:
 
 def test_the_peak_of_memory_is_of_the_job_alone(processes: Processes) -> None:
     executor = processes(1)
-    (small, one), (large, two), (again, three) = (
+    (small, first), (large, second), (again, third) = (
         executor.submit(peak_of, size, options=SHARES).result(60) for size in (1, 300_000_000, 1)
     )
-    assert one == two == three
+    assert first == second == third
     assert large - small > 290_000_000
     assert again - small < 10_000_000
 

@@ -49,14 +49,14 @@ def test_more_workers_than_cores_would_save_nothing() -> None:
     line = "2 workers busy 90% of 50 s (idle: 10% waiting for teachers)"
     assert usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=2) == line
     assert usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=1) == line
-    one = "; one more would have saved 0 s, one for each of "
+    sentence = "; one more would have saved 0 s, one for each of "
     assert (
         usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=3)
-        == f"{line}{one}3 cores at most 0 s"
+        == f"{line}{sentence}3 cores at most 0 s"
     )
     assert (
         usage_line([*CELLS, TEACHER], [(0.0, 2)], max_workers=4)
-        == f"{line}{one}4 cores at most 20 s"
+        == f"{line}{sentence}4 cores at most 20 s"
     )
 
 

@@ -23,7 +23,7 @@ def test_lines_of_what_changes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     slots = [("d", "a", 0), ("d", "a", 1), ("d", "b", 0)]
-    whole = complete_run(tmp_path / "whole", slots, failed=(slots[2],))
+    finished = complete_run(tmp_path / "whole", slots, failed=(slots[2],))
     run = complete_run(tmp_path / "r", slots, missing=tuple(slots[1:]))
     with driver(run.folder):
         watching = threading.Thread(target=watch, args=(run, 0.02))
@@ -33,7 +33,7 @@ def test_lines_of_what_changes(
         assert "driven by process" in out and "left" in out
         for slot in slots[1:]:
             name = "{}.{}.s{}.json".format(*slot)
-            (run.cells / f".{name}").write_bytes((whole.cells / name).read_bytes())
+            (run.cells / f".{name}").write_bytes((finished.cells / name).read_bytes())
             (run.cells / f".{name}").replace(run.cells / name)
     watching.join(timeout=30)
     assert not watching.is_alive()

@@ -304,9 +304,9 @@ def test_settings_of_the_network_are_merged_with_those_of_the_preset(
     preset: Callable[[str], Config],
 ) -> None:
     text = "recipe: {network: {core: [5], head: [6]}}\nrecipes: {sine: {network: {core: [7]}}}\n"
-    given = parse_settings(["network.core=8", "network.width=0.5", "clip=2"])
-    assert given == {"network": {"core": 8, "width": 0.5}, "clip": 2}
-    config = preset(text).with_settings(given)
+    settings = parse_settings(["network.core=8", "network.width=0.5", "clip=2"])
+    assert settings == {"network": {"core": 8, "width": 0.5}, "clip": 2}
+    config = preset(text).with_settings(settings)
     assert config.recipe == {"network": {"core": 8, "head": [6], "width": 0.5}, "clip": 2}
     assert config.recipes == {"sine": {"network": {"core": 8, "width": 0.5}}}
 

@@ -50,8 +50,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write(tmp_path / "clone" / name / "__init__.py", "")
     monkeypatch.setattr(old_names, "ROOT", tmp_path / "clone")
     # Without the clone of these tests.
-    others = [folder for folder in sys.path if Path(folder).resolve() != ROOT]
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "clone"), *others])
+    folders = [folder for folder in sys.path if Path(folder).resolve() != ROOT]
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "clone"), *folders])
     return tmp_path / "clone"
 
 

@@ -139,9 +139,9 @@ def test_names_that_hide_one_another_are_refused(tmp_path: Path, mistake: Mistak
     write(tmp_path / "a/helper_h.py", "X = 1")
     write(tmp_path / "b/helper_h.py", "X = 2")
     load_plugins([write(tmp_path / "a/one.py", "import helper_h")])
-    other = write(tmp_path / "b/two.py", "import helper_h")
-    assert f"{other}: imports helper_h, which is {tmp_path / 'a/helper_h.py'}; rename " in mistake(
-        load_plugins, [other]
+    second = write(tmp_path / "b/two.py", "import helper_h")
+    assert f"{second}: imports helper_h, which is {tmp_path / 'a/helper_h.py'}; rename " in mistake(
+        load_plugins, [second]
     )
     write(tmp_path / "c/random.py", "X = 1")
     path = write(tmp_path / "c/three.py", "import random")
@@ -162,11 +162,11 @@ def test_version_and_files_of_an_installed_plugin_are_in_its_digest(
     site = tmp_path / "site-packages"
     write(site / "entry_whole/__init__.py", "from entry_whole import one")
     write(site / "entry_whole/one.py", twin("m"))
-    rest = write(site / "entry_whole/rest.py", "X = 1")
+    module = write(site / "entry_whole/rest.py", "X = 1")
     monkeypatch.syspath_prepend(site)
     codes = []
     for version, text in (("1", "X = 1"), ("2", "X = 1"), ("2", "X = 2")):
-        write(Path(rest), text)
+        write(Path(module), text)
         file_digest.cache_clear()
         installed_as(monkeypatch, "entry_whole", version)
         load_installed()

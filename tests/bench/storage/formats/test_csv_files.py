@@ -22,9 +22,9 @@ def test_a_row_is_one_row_to_every_reader() -> None:
     file = csv_dict_writer(text, names)
     file.writeheader()
     file.writerow({"plain": 2, "\r": "\r"})
-    found = list(csv.reader(io.StringIO(text.getvalue(), newline=""), strict=True))
+    rows_read = list(csv.reader(io.StringIO(text.getvalue(), newline=""), strict=True))
     last = ["\r" if name == "\r" else "2" if name == "plain" else "" for name in names]
-    assert found == [names, ["1"] * len(names), names, last]
+    assert rows_read == [names, ["1"] * len(names), names, last]
     plain = io.StringIO()
     csv_writer(plain).writerow(["a", 1, 0.5, None, "b c"])
     assert plain.getvalue() == "a,1,0.5,,b c\n"

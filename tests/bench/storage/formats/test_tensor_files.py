@@ -64,7 +64,7 @@ def test_arrays_that_are_made_later_never_lie_beside_one_another(tmp_path: Path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * size
-    assert [int(each[0]) for _, each in sorted(cache.load("sets-x").items())][:3] == [0, 1, 10]
+    assert [int(array[0]) for _, array in sorted(cache.load("sets-x").items())][:3] == [0, 1, 10]
 
 
 def test_what_was_announced_must_be_made() -> None:
@@ -81,10 +81,12 @@ def test_images_are_shifted_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
     names = ("rotation", "horizontal-shift", "vertical-shift", "brightness")
     arrays = _shifted(Split(x, np.arange(7)), names)
     assert len(arrays) == 2 * 4 * 5
-    assert all(isinstance(each, LazyArray) for name, each in arrays.items() if name.endswith(".x"))
+    assert all(
+        isinstance(array, LazyArray) for name, array in arrays.items() if name.endswith(".x")
+    )
     for name in names:
-        whole = shifted(torch.from_numpy(x), name, 3).numpy()
-        np.testing.assert_array_equal(_shifted_images(x, name, 3), whole)
+        at_once = shifted(torch.from_numpy(x), name, 3).numpy()
+        np.testing.assert_array_equal(_shifted_images(x, name, 3), at_once)
 
 
 @pytest.mark.parametrize(

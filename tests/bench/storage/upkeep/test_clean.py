@@ -70,7 +70,7 @@ def test_what_was_listed_goes_and_no_more(run: Run) -> None:
     assert clean([run], None, [], None, yes=True).endswith("removed")
     assert before - files(run.folder) == GONE
     assert len(derived.results(run)) == 5 and not list(derived.outdated(run))
-    missing = {each.path.name for each in verify(run) if each.wrong}
+    missing = {finding.path.name for finding in verify(run) if finding.wrong}
     assert missing == {"d.a.s0.json", "e.b.s1.json"}
     assert clean([run], None, [], None, yes=True) == "nothing to remove"
 

@@ -21,8 +21,8 @@ Mistake = Callable[..., str]
 
 def content(folder: Path) -> dict[str, bytes]:
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-    return {name: text for name, text in found.items() if name not in (".lock", "derived.json")}
+    contents = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    return {name: text for name, text in contents.items() if name not in (".lock", "derived.json")}
 
 
 def halves(folder: Path, complete_run: MakeRun, **options: Any) -> list[Run]:
@@ -38,12 +38,12 @@ def test_halves_become_the_whole(tmp_path: Path, complete_run: MakeRun) -> None:
     assert merge(runs, target, None) == f"{target.folder}: 16 records copied; 16 cells, 0 missing"
     assert [content(run.folder) for run in runs] == before
     slots = [(d, label, seed) for d in "de" for label in "ab" for seed in range(4)]
-    whole = complete_run(tmp_path / "whole", slots)
+    expected = complete_run(tmp_path / "whole", slots)
     for table in ("results.csv", "metrics.csv", "timings.csv"):
-        assert (target.folder / table).read_bytes() == (whole.folder / table).read_bytes()
-    assert content(target.cells) == content(whole.cells)
-    assert not [each for each in verify(target) if each.wrong]
-    assert read([target.folder]).manifest["cells"] == read([whole.folder]).manifest["cells"]
+        assert (target.folder / table).read_bytes() == (expected.folder / table).read_bytes()
+    assert content(target.cells) == content(expected.cells)
+    assert not [finding for finding in verify(target) if finding.wrong]
+    assert read([target.folder]).manifest["cells"] == read([expected.folder]).manifest["cells"]
     command = "python run_bench.py run --results x && python run_bench.py run --results y"
     assert target.manifest()["command"] == command
 
@@ -67,12 +67,12 @@ def test_an_interrupted_merger_is_gone_on_with(
     target = Run(tmp_path / "both")
 
     for copies in (0, 3):
-        left = copies
+        remaining = copies
 
         def copy(*arguments: Any) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
+            nonlocal remaining
+            remaining -= 1
+            if remaining < 0:
                 raise KeyboardInterrupt
             _copy(*arguments)
 
@@ -88,9 +88,9 @@ def test_the_cell_that_is_ok_is_taken(tmp_path: Path, complete_run: MakeRun) -> 
     failed, fine = ("d", "a", 0), ("d", "a", 1)
     first = complete_run(tmp_path / "x", [failed, fine], failed=(failed,))
     second = complete_run(tmp_path / "y", [failed, fine], failed=(fine,))
-    for order in ([first, second], [second, first]):
-        target = Run(tmp_path / f"both-{order[0].folder.name}")
-        merge(order, target, None)
+    for runs in ([first, second], [second, first]):
+        target = Run(tmp_path / f"both-{runs[0].folder.name}")
+        merge(runs, target, None)
         assert [row["status"] for row in derived.results(target)] == ["done", "done"]
         for name in ("d.a.s0", "d.a.s1"):
             assert target.history(target.read_record(name))
@@ -115,14 +115,16 @@ def test_figures_that_differ_are_news(
         assert {row["nll"] for row in derived.results(target)} == {"0.26"}
 
 
-OTHERS = [
+OTHER_PROTOCOLS = [
     ({"epochs": 11}, "another recipe"),
     ({"protocol": "other"}, "other measuring code"),
     ({"ood": "near"}, "other OOD sets"),
 ]
 
 
-@pytest.mark.parametrize(("options", "reason"), OTHERS, ids=[each[1] for each in OTHERS])
+@pytest.mark.parametrize(
+    ("options", "reason"), OTHER_PROTOCOLS, ids=[case[1] for case in OTHER_PROTOCOLS]
+)
 def test_one_folder_one_protocol(
     tmp_path: Path,
     complete_run: MakeRun,
@@ -154,14 +156,14 @@ def test_places_that_are_refused(tmp_path: Path, complete_run: MakeRun, mistake:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/thesis.txt").touch()
     (tmp_path / "file").touch()
-    told = {
+    reasons = {
         mistake(merge, runs, runs[0], None): "one of the runs to merge",
         mistake(merge, runs, Run(tmp_path / "full"), None): "neither a run nor empty",
         mistake(merge, runs, Run(tmp_path / "file"), None): "not a folder",
         mistake(merge, runs, Run(tmp_path / "new"), Run(tmp_path)): "none of the runs to merge",
         mistake(merge, [Run(tmp_path)], Run(tmp_path / "new"), None): "not a run",
     }
-    for message, reason in told.items():
+    for message, reason in reasons.items():
         assert reason in message
     (tmp_path / "link").symlink_to(runs[0].folder)
     assert "one of the runs" in mistake(merge, runs, Run(tmp_path / "link"), None)
@@ -199,6 +201,6 @@ def test_links_out_of_a_run_are_refused(
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only folders")
 def test_a_read_only_target(tmp_path: Path, complete_run: MakeRun, mistake: Mistake) -> None:
     runs = halves(tmp_path, complete_run)
-    place = tmp_path / "closed"
-    place.mkdir(mode=0o555)
-    assert "can't be written" in mistake(merge, runs, Run(place / "new"), None)
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o555)
+    assert "can't be written" in mistake(merge, runs, Run(folder / "new"), None)

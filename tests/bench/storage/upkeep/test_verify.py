@@ -23,11 +23,11 @@ MakeRun = Callable[..., Run]
 
 
 def wrong(run: Run) -> list[tuple[str, str]]:
-    return [(each.path.name, each.what) for each in verify(run) if each.wrong]
+    return [(finding.path.name, finding.what) for finding in verify(run) if finding.wrong]
 
 
 def notes(run: Run) -> list[str]:
-    return [each.what for each in verify(run) if not each.wrong]
+    return [finding.what for finding in verify(run) if not finding.wrong]
 
 
 def test_a_whole_run_is_whole(tmp_path: Path, complete_run: MakeRun) -> None:
@@ -46,14 +46,14 @@ def test_every_truncation_and_every_bit_is_found(
     content = path.read_bytes()
     for length in range(0, len(content), 7):
         path.write_bytes(content[:length])
-        assert any(place == path.name for place, _ in wrong(run)), length
+        assert any(file_name == path.name for file_name, _ in wrong(run)), length
     for position in range(0, len(content), 5):
         changed = bytearray(content)
         changed[position] ^= 1 << position % 8
         path.write_bytes(changed)
-        assert any(place == path.name for place, _ in wrong(run)), position
+        assert any(file_name == path.name for file_name, _ in wrong(run)), position
     path.unlink()
-    assert any(place == path.name for place, _ in wrong(run))
+    assert any(file_name == path.name for file_name, _ in wrong(run))
     path.write_bytes(content)
     assert wrong(run) == []
 
@@ -61,12 +61,12 @@ def test_every_truncation_and_every_bit_is_found(
 def test_swapped_cells_are_found(tmp_path: Path, complete_run: MakeRun) -> None:
     run = complete_run(tmp_path / "r")
     first, second = run.paths("d.a.s0"), run.paths("d.a.s1")
-    kept = first.record.read_bytes()
+    content = first.record.read_bytes()
     first.record.write_bytes(second.record.read_bytes())
-    second.record.write_bytes(kept)
-    found = dict(wrong(run))
-    assert found["d.a.s0.json"] == "holds 'd.a.s1', not the cell that it is named after"
-    assert "d.a.s1.json" in found
+    second.record.write_bytes(content)
+    findings = dict(wrong(run))
+    assert findings["d.a.s0.json"] == "holds 'd.a.s1', not the cell that it is named after"
+    assert "d.a.s1.json" in findings
 
 
 def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, complete_run: MakeRun) -> None:
@@ -77,10 +77,10 @@ def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, complete_run:
     manifest["recipes"]["d"]["epochs"] = 11
     run.write_manifest(manifest)
     derived.write_tables(run)
-    found = [what for _, what in wrong(run)]
-    assert any(what.startswith("its parameters is") for what in found)
-    assert "its seed is 0, asked for was 7" in found
-    assert "its recipe's epochs isn't the run's" in found
+    reasons = [reason for _, reason in wrong(run)]
+    assert any(reason.startswith("its parameters is") for reason in reasons)
+    assert "its seed is 0, asked for was 7" in reasons
+    assert "its recipe's epochs isn't the run's" in reasons
 
 
 @pytest.mark.parametrize("table", ["results", "metrics", "timings"])
@@ -118,7 +118,7 @@ def test_figures_that_are_not_finite(tmp_path: Path, complete_run: MakeRun) -> N
 def test_a_description_that_is_damaged(tmp_path: Path, complete_run: MakeRun) -> None:
     run = complete_run(tmp_path / "r")
     (run.folder / "run.json").write_text("{")
-    assert [place for place, _ in wrong(run)] == ["run.json"]
+    assert [file_name for file_name, _ in wrong(run)] == ["run.json"]
     (run.folder / "run.json").unlink()
     with pytest.raises(UsageError, match="not a run"):
         list(verify(run))
@@ -135,8 +135,8 @@ def test_ids_that_lead_elsewhere_are_no_description(
     manifest: dict[str, Any] = json.loads(path.read_bytes())
     manifest["cells"][name] = manifest["cells"].pop("d.a.s0")
     path.write_text(json.dumps(manifest))
-    [(place, what)] = wrong(run)
-    assert place == "run.json" and what.startswith("not a run's description")
+    [(file_name, reason)] = wrong(run)
+    assert file_name == "run.json" and reason.startswith("not a run's description")
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_remarks_are_lines(
     assert wrong(run) == []
     with unchecked():
         run.write_manifest({**manifest, "remarks": remarks})
-    [(place, what)] = wrong(run)
-    assert place == "run.json" and reason in what
+    [(file_name, found_reason)] = wrong(run)
+    assert file_name == "run.json" and reason in found_reason
 
 
 def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, complete_run: MakeRun) -> None:
@@ -242,12 +242,12 @@ def test_a_cache(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     (tmp_path / "weights-1.0.json").unlink()
     (tmp_path / ".x.part").touch()
-    found: list[Finding] = list(verify_cache(tmp_path))
-    assert [each.path.name for each in found if each.wrong] == [
+    findings: list[Finding] = list(verify_cache(tmp_path))
+    assert [finding.path.name for finding in findings if finding.wrong] == [
         "outputs-2.safetensors",
         "weights-1.0.safetensors",
     ]
-    assert len(found) == 3
+    assert len(findings) == 3
     with pytest.raises(UsageError, match="no such folder"):
         list(verify_cache(tmp_path / "none"))
 
