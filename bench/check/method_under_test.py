@@ -149,7 +149,15 @@ class MethodUnderTest:
 
     def _trained(self) -> nn.Module:
         network = self._build()
-        student.train_student(self._method, network, self.data, self.teacher, RECIPE, 0, "check")
+        inputs = student.StudentInputs(
+            method=self._method,
+            data=self.data,
+            teacher=self.teacher,
+            recipe=RECIPE,
+            seed=0,
+            dataset="check",
+        )
+        student.train_student(network, inputs)
         return network
 
     def _outputs(self, network: nn.Module) -> Tensor:

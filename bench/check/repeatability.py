@@ -102,11 +102,17 @@ def cell_values(
     """
     random.seed(noise)
     inputs = cell.CellInputs(
-        method.make(), method.data, method.teacher, RECIPE, SOURCES, seed=0, dataset="check"
+        method=method.make(),
+        data=method.data,
+        teacher=method.teacher,
+        recipe=RECIPE,
+        sources=SOURCES,
+        seed=0,
+        dataset="check",
     )
-    trained = cell.train(inputs, checkpoint)
+    trained = cell.build_and_train(inputs, checkpoint)
     _seed_global_streams(noise)
-    measured = cell.evaluate(inputs, trained.network)
+    measured = cell.measure(inputs, trained.network)
     values = {f"headline {name}": repr(value) for name, value in measured.headline.items()}
     for row in trained.history:
         start = f"epoch {row['epoch']} of {row['stage']}: "

@@ -110,6 +110,7 @@ SPLITS = CodeScope(
         "bench/training/student.py": _NO_NETWORK,
         "bench/training/teacher.py": _NO_NETWORK,
         "bench/training/teacher_pieces.py": _NO_NETWORK,
+        "bench/training/training_inputs.py": _NO_NETWORK,
     },
 )
 """What training and validation splits are made by."""

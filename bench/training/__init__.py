@@ -6,6 +6,7 @@ data                loading a dataset's arrays from the cache
 data_preparation    loading a dataset and storing its arrays in the cache
 teacher             training of members, and their outputs
 teacher_pieces      the members of a teacher in pieces, in the cache
+training_inputs     what teachers and students are trained with
 student             building and training students, and their predictions
 checkpoints         the state of a training, from which it continues after a kill
 forecast            how long a run takes, from timed training steps
@@ -25,4 +26,5 @@ __all__ = [
     "student",
     "teacher",
     "teacher_pieces",
+    "training_inputs",
 ]

@@ -18,16 +18,14 @@ from distillation_bench.bench.common.random_streams import stream_name
 from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
-from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training import data, student, teacher
 from distillation_bench.bench.training.cell_result import CellResult
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.evaluation import cost
-from distillation_bench.bench.training.evaluation import evaluate as evaluation
+from distillation_bench.bench.training.evaluation.evaluate import evaluate
 from distillation_bench.bench.training.evaluation.figure_arrays import FigureArrays
 from distillation_bench.bench.training.hardware.compute import (
-    CPU,
     Compute,
     prepare_process,
     process_device,
@@ -40,28 +38,15 @@ COST_BATCH = 256
 """Validation inputs that the costs are measured on, at most."""
 
 
-@dataclass(frozen=True)
-class CellInputs:
+@dataclass(frozen=True, kw_only=True)
+class CellInputs(student.StudentInputs):
     """What a student is trained and evaluated with.
 
     Attributes:
-        method: the method, with its parameters and its setting.
-        data: the splits and the evaluation sets.
-        teacher: the teacher's outputs on them.
-        recipe: how the student is trained.
         sources: the OOD sets that are asked for, including those that are missing.
-        seed, dataset: what the random streams are named after.
-        compute: the device and the precision.
     """
 
-    method: Method
-    data: data.PreparedData
-    teacher: teacher.Teacher
-    recipe: Recipe
     sources: EvaluationSources
-    seed: int
-    dataset: str
-    compute: Compute = CPU
 
 
 @dataclass(frozen=True)
@@ -100,9 +85,9 @@ def run_cell(
     with _measured() as timings:
         inputs = load_inputs(cell, cache)
         checkpoint = Checkpoint(cache, cell.id, checkpoint_seconds)
-        trained = train(inputs, checkpoint)
+        trained = build_and_train(inputs, checkpoint)
         timings["train_seconds"] = trained.seconds
-        measured = evaluate(inputs, trained.network)
+        measured = measure(inputs, trained.network)
         if measure_latency:
             timings |= latencies(inputs, trained.network)
         checkpoint.remove()
@@ -137,36 +122,17 @@ def load_inputs(cell: Cell, cache: Cache) -> CellInputs:
     )
 
 
-def train(inputs: CellInputs, checkpoint: Checkpoint | None = None) -> TrainedStudent:
+def build_and_train(inputs: CellInputs, checkpoint: Checkpoint | None = None) -> TrainedStudent:
     """Build the student and train it, from the checkpoint if that has a state."""
     network = student.build(inputs.method, inputs.seed, inputs.dataset)
     start = time.perf_counter()
-    history = student.train_student(
-        inputs.method,
-        network,
-        inputs.data,
-        inputs.teacher,
-        inputs.recipe,
-        inputs.seed,
-        inputs.dataset,
-        inputs.compute,
-        checkpoint,
-    )
+    history = student.train_student(network, inputs, checkpoint)
     return TrainedStudent(network, history, time.perf_counter() - start)
 
 
-def evaluate(inputs: CellInputs, network: nn.Module) -> Measurements:
+def measure(inputs: CellInputs, network: nn.Module) -> Measurements:
     """Compute all metrics and costs of a trained student."""
-    headline, sets, curves = evaluation.evaluate(
-        inputs.method,
-        network,
-        inputs.data,
-        inputs.teacher,
-        inputs.sources,
-        inputs.seed,
-        inputs.dataset,
-        inputs.compute,
-    )
+    headline, sets, curves = evaluate(network, inputs, inputs.sources)
     costs = cost.counts(inputs.method, network, _cost_inputs(inputs))
     headline = {**headline, "parameters": costs["parameters"], "flops": costs["flops"]}
     sets = [*sets, {"set": "cost", "shift": "", "severity": 0, "values": costs}]

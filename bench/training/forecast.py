@@ -23,6 +23,7 @@ from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.hardware import bfloat16_speed
 from distillation_bench.bench.training.hardware.compute import Compute, prepare_process
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.datasets.shifts import LEVELS
 from distillation_bench.methods import METHODS, Method, Setting
@@ -109,8 +110,10 @@ class _StepTimer:
     def teacher_seconds(self) -> float:
         """Return the seconds of training all members and of computing their outputs."""
         piece = self.plan.pieces[0]
-        arguments = (piece, self.data, self.task, self.networks, self.recipe, 0, "forecast")
-        train = partial(teacher.train_members, *arguments, self.compute)
+        inputs = TrainingInputs(
+            data=self.data, recipe=self.recipe, seed=0, dataset="forecast", compute=self.compute
+        )
+        train = partial(teacher.train_members, piece, self.task, self.networks, inputs)
         network, _ = train()
         train_seconds = _timed(train, self.compute)
         forward = partial(teacher.outputs_on, network, self.data, self.data.train[0], self.compute)
@@ -125,14 +128,21 @@ class _StepTimer:
         if method.is_teacher:
             return 0.0
         network = student.build(method, 0, "forecast")
-        outputs = teacher.Teacher({"train": self.outputs}, {})
-        arguments = (method, network, self.data, outputs, self.recipe, 0, "forecast")
-        train = partial(student.train_student, *arguments, self.compute)
+        inputs = student.StudentInputs(
+            method=method,
+            data=self.data,
+            teacher=teacher.Teacher({"train": self.outputs}, {}),
+            recipe=self.recipe,
+            seed=0,
+            dataset="forecast",
+            compute=self.compute,
+        )
+        train = partial(student.train_student, network, inputs)
         train()
         train_seconds = _timed(train, self.compute)
         stream = torch.Generator(self.compute.device)
-        inputs = (self.data, self.data.train[0], stream, self.compute)
-        forward_seconds = _timed(partial(student.predict, method, network, *inputs), self.compute)
+        forward = partial(student.predict, inputs, network, self.data.train[0], stream)
+        forward_seconds = _timed(forward, self.compute)
         examples = self._evaluated_examples()
         return self._scaled(train_seconds) + forward_seconds / self.count * examples
 

@@ -74,7 +74,7 @@ def cosine_rate(rate: float, epoch: int, epochs: int) -> float:
     return rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-def train(
+def train_network(
     problem: Problem,
     recipe: Recipe,
     epochs: int,

@@ -10,13 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from distillation_bench.bench.common.random_streams import seed_global_streams, torch_stream
-from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.augmentation import Augmentation
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
-from distillation_bench.bench.training.data import PreparedData
-from distillation_bench.bench.training.hardware.compute import CPU, Compute
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
+from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
 from distillation_bench.bench.training.teacher import Teacher, chunks
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods.base import Batch, Method, Stage
 from distillation_bench.methods.predictions import Prediction
 
@@ -27,28 +25,27 @@ def build(method: Method, seed: int, dataset: str) -> nn.Module:
     return method.build(torch_stream(seed, dataset, "student", "weights"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudentInputs(TrainingInputs):
+    """What a student is trained with.
+
+    Attributes:
+        method: with its parameters and its setting.
+        teacher: the teacher's outputs on the data.
+    """
+
+    method: Method
+    teacher: Teacher
+
+
 def train_student(
-    method: Method,
-    student: nn.Module,
-    data: PreparedData,
-    teacher: Teacher,
-    recipe: Recipe,
-    seed: int,
-    dataset: str,
-    compute: Compute = CPU,
-    checkpoint: Checkpoint | None = None,
+    student: nn.Module, inputs: StudentInputs, checkpoint: Checkpoint | None = None
 ) -> list[HistoryRow]:
     """Train a student in place, stage by stage.
 
     Args:
-        method: its stages and losses.
         student: as `build` returned it.
-        data: the training and validation splits.
-        teacher: its outputs on the training split.
-        recipe: of the training.
-        seed: of the cell.
-        dataset: its name in random streams.
-        compute: device and precision.
+        inputs: what it is trained with.
         checkpoint: stores the state; training continues from it.
 
     Returns:
@@ -58,33 +55,37 @@ def train_student(
         ValueError: two stages have the same name.
         NonFinite: a loss term or the gradient is not finite.
     """
-    stages = method.stages(student, torch_stream(seed, dataset, "student", "stages"))
-    names = [stage.name for stage in stages]
-    if len(set(names)) < len(names):
-        raise ValueError(f"stages of one name: {', '.join(names)}")
-    student.to(compute.device)
-    training = _StudentTraining(
-        method=method,
-        student=student,
-        data=data.to(compute.device),
-        # In memory as networks return outputs: the examples of a class are adjacent.
-        stored_outputs=teacher.outputs["train"].to(compute.device).mT.contiguous().mT,
-        teacher=_teacher_network(method, recipe, compute),
-        recipe=recipe,
-        seed=seed,
-        dataset=dataset,
-        compute=compute,
-    )
+    stages = _stages(student, inputs)
+    device = inputs.compute.device
+    student.to(device)
+    # In memory as networks return outputs: the examples of a class are adjacent.
+    stored_outputs = inputs.teacher.outputs["train"].to(device).mT.contiguous().mT
+    inputs = inputs.on_device()
+    training = _StudentTraining(inputs, student, stored_outputs, _teacher_network(inputs))
     history = training.run(stages, checkpoint)
     student.eval()
     return history
 
 
-def _teacher_network(method: Method, recipe: Recipe, compute: Compute) -> nn.Module | None:
+def _stages(student: nn.Module, inputs: StudentInputs) -> Sequence[Stage]:
+    """Return the stages of a student's training.
+
+    Raises:
+        ValueError: two stages have the same name.
+    """
+    stream = torch_stream(inputs.seed, inputs.dataset, "student", "stages")
+    stages = inputs.method.stages(student, stream)
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        raise ValueError(f"stages of one name: {', '.join(names)}")
+    return stages
+
+
+def _teacher_network(inputs: StudentInputs) -> nn.Module | None:
     """Return the teacher's networks if inputs are augmented: they see the same images."""
-    if not (recipe.views and method.taught):
+    if not (inputs.recipe.views and inputs.method.taught):
         return None
-    return method.setting.teacher().to(compute.device)
+    return inputs.method.setting.teacher().to(inputs.compute.device)
 
 
 def _epochs_of(stages: Sequence[Stage], epochs: int) -> Iterator[tuple[Stage, int, int]]:
@@ -99,25 +100,19 @@ def _epochs_of(stages: Sequence[Stage], epochs: int) -> Iterator[tuple[Stage, in
 
 @torch.no_grad()
 def predict(
-    method: Method,
-    network: nn.Module,
-    data: PreparedData,
-    x: Tensor,
-    stream: torch.Generator,
-    compute: Compute = CPU,
+    inputs: StudentInputs, network: nn.Module, x: Tensor, stream: torch.Generator
 ) -> Prediction:
     """Return the prediction of a network for raw inputs x [N, ...], computed in chunks.
 
     Args:
-        method: makes outputs and the prediction from them.
+        inputs: what the network was trained with.
         network: a student, or the network of a stage.
-        data: normalises the inputs.
         x: raw inputs.
         stream: for samples and dropout.
-        compute: device and precision.
     """
-    inputs = (data.inputs(chunk, compute.device) for chunk in chunks(x))
-    outputs = [compute.outputs(partial(method.forward, network, chunk, stream)) for chunk in inputs]
+    method, compute = inputs.method, inputs.compute
+    batches = (inputs.data.inputs(chunk, compute.device) for chunk in chunks(x))
+    outputs = [compute.outputs(partial(method.forward, network, b, stream)) for b in batches]
     return method.predict(torch.cat(outputs, dim=1))
 
 
@@ -128,28 +123,23 @@ class _StudentTraining:
     The teacher's outputs are the stored ones [M, N, K], unless its networks are given.
     """
 
-    method: Method
+    inputs: StudentInputs
     student: nn.Module
-    data: PreparedData
     stored_outputs: Tensor
     teacher: nn.Module | None
-    recipe: Recipe
-    seed: int
-    dataset: str
-    compute: Compute
 
     def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> list[HistoryRow]:
         """Train the stages in order, and return their history."""
-        recipe = self.recipe
-        of_teacher = self.method.recipe == "teacher"
+        recipe = self.inputs.recipe
+        of_teacher = self.inputs.method.recipe == "teacher"
         decay = recipe.weight_decay if of_teacher else recipe.student_weight_decay
         history: list[HistoryRow] = []
         for stage, start, epochs in _epochs_of(stages, recipe.epochs):
             rows = checkpoint.rows_of_finished(stage.name) if checkpoint else []
             if not rows and epochs:
-                stage.network.to(self.compute.device)
+                stage.network.to(self.inputs.compute.device)
                 problem = self._problem(stage, start)
-                rows = train(problem, recipe, epochs, decay, checkpoint, history)
+                rows = train_network(problem, recipe, epochs, decay, checkpoint, history)
             history += rows
         return history
 
@@ -163,54 +153,54 @@ class _StudentTraining:
         return Problem(
             stage=stage.name,
             network=stage.network,
-            examples=self.data.examples,
+            examples=self.inputs.data.examples,
             epoch=partial(self._epoch, stage, start),
             validation=partial(self._validation_loss, stage),
-            undecayed=self.method.undecayed(stage.network),
+            undecayed=self.inputs.method.undecayed(stage.network),
             student=self.student if self.student is not stage.network else None,
         )
 
     def _epoch(self, stage: Stage, start: int, number: int) -> Epoch:
         """Return the loss terms of an epoch of a stage, and its order of examples."""
-        seed_global_streams(self.seed, self.dataset, "student", stage.name, number)
+        data, recipe, method = self.inputs.data, self.inputs.recipe, self.inputs.method
+        seed_global_streams(self.inputs.seed, self.inputs.dataset, "student", stage.name, number)
         # Schedules run over the whole training, across stages.
-        now = self.method.parameters.at(start + number, self.recipe.epochs)
+        now = method.parameters.at(start + number, recipe.epochs)
         noise = self._stream(stage, "noise", number)
-        views = self._stream(stage, "views", number)
-        augment = Augmentation(self.recipe.views, self.data, views)
+        augment = Augmentation(recipe.views, data, self._stream(stage, "views", number))
 
         def terms(indices: Indices) -> Mapping[str, Tensor]:
-            inputs, targets = augment(*self.data.batch(indices))
-            taught = self._teacher_outputs(inputs, indices)
-            batch = Batch(inputs, targets, taught, stage.network, stage.name)
-            forward = partial(self.method.forward, stage.network, inputs, noise)
-            return self.method.loss(self.compute.outputs(forward), batch, now)
+            x, targets = augment(*data.batch(indices))
+            taught = self._teacher_outputs(x, indices)
+            batch = Batch(x, targets, taught, stage.network, stage.name)
+            outputs = self.inputs.compute.outputs(partial(method.forward, stage.network, x, noise))
+            return method.loss(outputs, batch, now)
 
-        return Epoch(terms, partial(self._order, stage, number), self.method.weights(now))
+        return Epoch(terms, partial(self._order, stage, number), method.weights(now))
 
     def _stream(self, stage: Stage, purpose: str, *epoch: int) -> torch.Generator:
         """Return a random stream on the device of the training."""
-        names: tuple[str | int, ...] = (self.dataset, "student", stage.name, purpose, *epoch)
-        return torch_stream(self.seed, *names, device=self.compute.device)
+        inputs = self.inputs
+        names: tuple[str | int, ...] = (inputs.dataset, "student", stage.name, purpose, *epoch)
+        return torch_stream(inputs.seed, *names, device=inputs.compute.device)
 
     def _order(self, stage: Stage, number: int) -> Tensor:
         """Return the order [N] in which an epoch visits the training examples."""
-        stream = torch_stream(self.seed, self.dataset, "student", stage.name, "order", number)
-        order = torch.randperm(self.data.examples, generator=stream)
-        return order.to(self.data.train[0].device)
+        names = (self.inputs.dataset, "student", stage.name, "order", number)
+        stream = torch_stream(self.inputs.seed, *names)
+        order = torch.randperm(self.inputs.data.examples, generator=stream)
+        return order.to(self.inputs.data.train[0].device)
 
     @torch.no_grad()
-    def _teacher_outputs(self, inputs: Tensor, indices: Indices) -> Tensor:
+    def _teacher_outputs(self, x: Tensor, indices: Indices) -> Tensor:
         """Return the members' outputs [M, B, K] on a batch."""
         if self.teacher is None:
             return self.stored_outputs[:, indices]
-        return self.compute.outputs(partial(self.teacher, inputs))
+        return self.inputs.compute.outputs(partial(self.teacher, x))
 
     def _validation_loss(self, stage: Stage) -> Tensor:
         """Return the negative log-likelihood on the validation split, [1]."""
-        validation = self.data.validation
+        inputs, validation = self.inputs, self.inputs.data.validation
         assert validation.y is not None
-        stream = self._stream(stage, "validation")
-        arguments = (self.method, stage.network, self.data, validation.x, stream, self.compute)
-        prediction = predict(*arguments)
-        return -prediction.log_prob(validation.y.to(self.compute.device)).mean()[None]
+        prediction = predict(inputs, stage.network, validation.x, self._stream(stage, "validation"))
+        return -prediction.log_prob(validation.y.to(inputs.compute.device)).mean()[None]

@@ -14,13 +14,13 @@ from torch import Generator, Tensor, nn
 from distillation_bench import datasets
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
-from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.augmentation import Augmentation
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.data import PreparedData
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
+from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TaskTerms
 
@@ -61,13 +61,9 @@ def networks_of(plan: TeacherPlan) -> NetworkBuilder:
 
 def train_members(
     members: Sequence[int],
-    data: PreparedData,
     task: TaskTerms,
     networks: NetworkBuilder,
-    recipe: Recipe,
-    seed: int,
-    dataset: str,
-    compute: Compute = CPU,
+    inputs: TrainingInputs,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[nn.Module, list[HistoryRow]]:
     """Train some members as one batch.
@@ -76,31 +72,28 @@ def train_members(
 
     Args:
         members: their numbers in the ensemble.
-        data: the training and validation splits.
         task: the loss.
         networks: builds the members.
-        recipe: of the training.
-        seed: of the cell.
-        dataset: its name in random streams.
-        compute: device and precision.
+        inputs: the data, the recipe, the names of random streams, and the device.
         checkpoint: stores the state; training continues from it.
 
     Returns:
         The members as one module, and the history.
     """
-    streams = [torch_stream(seed, dataset, "teacher", m, "weights") for m in members]
-    network = networks.members(streams).to(compute.device)
-    data = data.to(compute.device)
-    training = _MemberTraining(members, network, data, task, recipe, seed, dataset, compute)
+    names = [(inputs.dataset, "teacher", member, "weights") for member in members]
+    streams = [torch_stream(inputs.seed, *of_member) for of_member in names]
+    network = networks.members(streams).to(inputs.compute.device)
+    training = _MemberTraining(members, network, task, inputs.on_device())
     problem = Problem(
         stage="teacher",
         network=network,
-        examples=data.examples,
+        examples=inputs.data.examples,
         epoch=training.epoch,
         validation=training.validation_losses,
         batched=True,
     )
-    history = train(problem, recipe, recipe.epochs, recipe.weight_decay, checkpoint)
+    recipe = inputs.recipe
+    history = train_network(problem, recipe, recipe.epochs, recipe.weight_decay, checkpoint)
     return network, history
 
 
@@ -110,47 +103,44 @@ class _MemberTraining:
 
     members: Sequence[int]
     network: nn.Module
-    data: PreparedData
     task: TaskTerms
-    recipe: Recipe
-    seed: int
-    dataset: str
-    compute: Compute
+    inputs: TrainingInputs
 
     def epoch(self, number: int) -> Epoch:
         """Return the loss terms and the members' orders of an epoch."""
-        streams: list[Generator] = []
-        if self.recipe.views:
-            streams = self._streams("views", number, self.compute.device)
-        augmentations = [Augmentation(self.recipe.views, self.data, s) for s in streams]
+        compute, views = self.inputs.compute, self.inputs.recipe.views
+        streams = self._streams("views", number, compute.device) if views else []
+        augmentations = [Augmentation(views, self.inputs.data, stream) for stream in streams]
 
         def terms(indices: Indices) -> Mapping[str, Tensor]:
             if augmentations:
                 inputs, targets = self._augmented_batch(indices, augmentations)
             else:
                 inputs, targets = self._batch(indices)
-            outputs = self.compute.outputs(lambda: self.network(inputs))
+            outputs = compute.outputs(lambda: self.network(inputs))
             return {"correctness": self.task.losses(outputs, targets)}
 
         return Epoch(terms, lambda: self._orders(number))
 
     def _streams(self, purpose: str, epoch: int, device: torch.device) -> list[Generator]:
         """Return a random stream for each member."""
-        names = [(self.dataset, "teacher", member, purpose, epoch) for member in self.members]
-        return [torch_stream(self.seed, *of_member, device=device) for of_member in names]
+        dataset, seed = self.inputs.dataset, self.inputs.seed
+        names = [(dataset, "teacher", member, purpose, epoch) for member in self.members]
+        return [torch_stream(seed, *of_member, device=device) for of_member in names]
 
     def _orders(self, epoch: int) -> Tensor:
         """Return each member's order of the training examples, [M, N]."""
         streams = self._streams("order", epoch, torch.device("cpu"))
-        orders = [torch.randperm(self.data.examples, generator=stream) for stream in streams]
-        return torch.stack(orders).to(self.data.train[0].device)
+        data = self.inputs.data
+        orders = [torch.randperm(data.examples, generator=stream) for stream in streams]
+        return torch.stack(orders).to(data.train[0].device)
 
     def _batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
         """Return inputs and targets, [B, ...] if all members see all examples, else [M, B, ...]."""
-        x, y = self.data.train
+        x, y = self.inputs.data.train
         if not isinstance(indices, slice):
             x, y = x[indices], y[indices]
-        return self.data.inputs(x), y.to(self.compute.device)
+        return self.inputs.data.inputs(x), y.to(self.inputs.compute.device)
 
     def _augmented_batch(
         self, indices: Indices, augmentations: Sequence[Augmentation]
@@ -158,17 +148,16 @@ class _MemberTraining:
         """Return inputs and targets [M, B, ...], augmented for each member on its own."""
         count = len(self.members)
         rows = [indices] * count if isinstance(indices, slice) else [*indices]
-        pairs = [
-            augment(*self.data.batch(row)) for augment, row in zip(augmentations, rows, strict=True)
-        ]
+        batches = map(self.inputs.data.batch, rows)
+        pairs = [augment(x, y) for augment, (x, y) in zip(augmentations, batches, strict=True)]
         return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
 
     def validation_losses(self) -> Tensor:
         """Return each member's loss on the validation split, [M]."""
-        validation = self.data.validation
-        assert validation.y is not None
-        outputs = outputs_on(self.network, self.data, validation.x, self.compute)
-        return self.task.losses(outputs, validation.y.to(self.compute.device))
+        data, compute = self.inputs.data, self.inputs.compute
+        assert data.validation.y is not None
+        outputs = outputs_on(self.network, data, data.validation.x, compute)
+        return self.task.losses(outputs, data.validation.y.to(compute.device))
 
 
 def chunks(x: Tensor) -> Sequence[Tensor]:

@@ -19,6 +19,7 @@ from distillation_bench.bench.training.hardware.compute import (
     prepare_process,
     process_device,
 )
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods.tasks import TASKS
 
 
@@ -47,14 +48,13 @@ def train_piece(
         if all(cache.is_sound(member_key) for member_key in member_keys):
             with contextlib.suppress(DamagedEntry):
                 return cache.load(key)
-        prepared = data.load(cache, plan.data)
-        compute = Compute(process_device(), plan.recipe.precision)
+        inputs = _inputs(cache, plan)
         try:
             network = teacher.load_network(cache, member_keys, teacher.networks_of(plan))
-            network = network.to(compute.device)
+            network = network.to(inputs.compute.device)
         except DamagedEntry:
-            network = _train_members(cache, plan, piece, prepared, compute, checkpoint_seconds)
-        outputs = teacher.all_outputs(network, prepared, compute)
+            network = _train_members(cache, plan, piece, inputs, checkpoint_seconds)
+        outputs = teacher.all_outputs(network, inputs.data, inputs.compute)
         _save_outputs(cache, key, outputs, plan)
         return outputs
 
@@ -75,29 +75,30 @@ def join_pieces(cache: Cache, plan: TeacherPlan, checkpoint_seconds: float) -> N
         cache.remove(plan.piece_key(piece))
 
 
+def _inputs(cache: Cache, plan: TeacherPlan) -> TrainingInputs:
+    """Load what a teacher is trained with.
+
+    Raises:
+        DamagedEntry: the data are missing or damaged.
+    """
+    return TrainingInputs(
+        data=data.load(cache, plan.data),
+        recipe=plan.recipe,
+        seed=plan.seed,
+        dataset=stream_name(plan.dataset),
+        compute=Compute(process_device(), plan.recipe.precision),
+    )
+
+
 def _train_members(
-    cache: Cache,
-    plan: TeacherPlan,
-    piece: int,
-    prepared: data.PreparedData,
-    compute: Compute,
-    checkpoint_seconds: float,
+    cache: Cache, plan: TeacherPlan, piece: int, inputs: TrainingInputs, checkpoint_seconds: float
 ) -> nn.Module:
     """Train a piece's members and put their weights into the cache."""
     members = plan.pieces[piece]
     first, last = members.start, members.stop - 1
     checkpoint = Checkpoint(cache, f"{plan.key}.{first}-{last}", checkpoint_seconds)
-    network, history = teacher.train_members(
-        members,
-        prepared,
-        TASKS[datasets.get(plan.dataset).task],
-        teacher.networks_of(plan),
-        plan.recipe,
-        plan.seed,
-        stream_name(plan.dataset),
-        compute,
-        checkpoint,
-    )
+    task, networks = TASKS[datasets.get(plan.dataset).task], teacher.networks_of(plan)
+    network, history = teacher.train_members(members, task, networks, inputs, checkpoint)
     note = {"members": [first, last], "history": history}
     teacher.save_weights(cache, [plan.member_keys[member] for member in members], network, note)
     checkpoint.remove()

@@ -15,6 +15,7 @@ from sklearn.datasets import (  # type: ignore[import-untyped, unused-ignore]
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.teacher import train_members
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.datasets import DatasetArrays, Split, Stream
 from distillation_bench.datasets.array_memo import ArrayMemo
 from distillation_bench.datasets.digits import Digits, DigitsWithout89
@@ -128,9 +129,8 @@ def test_a_teachers_accuracy_falls_with_severity(data: DatasetArrays) -> None:
     recipe = Recipe.model_validate({**Digits.recipe, "epochs": 20})
     x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.y)
     prepared = PreparedData((x, y), EvaluationSet("validation", x, y), ())
-    teacher, _ = train_members(
-        range(3), prepared, TASKS["classification"], networks, recipe, 0, "digits"
-    )
+    inputs = TrainingInputs(data=prepared, recipe=recipe, seed=0, dataset="digits")
+    teacher, _ = train_members(range(3), TASKS["classification"], networks, inputs)
 
     def accuracy(split: Split) -> float:
         with torch.no_grad():

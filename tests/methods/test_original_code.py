@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
-from distillation_bench.bench.training.student import train_student
+from distillation_bench.bench.training.student import StudentInputs, train_student
 from distillation_bench.bench.training.teacher import Teacher
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS, Method, Setting
@@ -146,9 +146,15 @@ def test_training_is_the_original_codes(name: str, student: str, float64: None) 
     problem = PROBLEMS[name]
     data, teacher = prepared(problem)
     method = method_of(problem, student)
-    history = train_student(
-        method, student_of(method), data, teacher, recipe_of(problem), SEED, name
+    inputs = StudentInputs(
+        method=method,
+        data=data,
+        teacher=teacher,
+        recipe=recipe_of(problem),
+        seed=SEED,
+        dataset=name,
     )
+    history = train_student(student_of(method), inputs)
     expected = original(name, student)
     assert len(history) == len(expected) == STEPS
     for row, values in zip(history, expected, strict=True):

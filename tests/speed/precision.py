@@ -19,6 +19,7 @@ from distillation_bench.bench.training import student, teacher
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.evaluation.evaluate import evaluate
 from distillation_bench.bench.training.hardware.compute import Compute, process_device
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.datasets.base import Split
 from distillation_bench.datasets.mnist import MNIST
 from distillation_bench.methods.networks import network_builder
@@ -48,9 +49,11 @@ class Run:
         recipe = recipe_for(MNIST.recipe, MNIST.network, {**given, "precision": self.precision})
         networks = network_builder(MNIST.network, MNIST.shape, MNIST.outputs)
         compute = Compute(process_device(), self.precision)
-        names = (recipe, self.seed, MNIST.name, compute)
+        common = TrainingInputs(
+            data=data, recipe=recipe, seed=self.seed, dataset=MNIST.name, compute=compute
+        )
         task = TASKS["classification"]
-        network, _ = teacher.train_members(range(MEMBERS), data, task, networks, *names)
+        network, _ = teacher.train_members(range(MEMBERS), task, networks, common)
         inputs = {"train": data.train[0], "validation": data.validation.x, "test": data.sets[0].x}
         outputs = {
             name: teacher.outputs_on(network, data, x, compute).cpu() for name, x in inputs.items()
@@ -60,9 +63,9 @@ class Run:
         for name in ("ensemble", "kd"):
             method = made(name, {}, networks, MEMBERS, data.examples)
             built = student.build(method, self.seed, MNIST.name)
-            student.train_student(method, built, data, taught, *names)
-            protocol = (EvaluationSources(), self.seed, MNIST.name, compute)
-            figures[name], *_ = evaluate(method, built, data, taught, *protocol)
+            own = student.StudentInputs(**vars(common), method=method, teacher=taught)
+            student.train_student(built, own)
+            figures[name], *_ = evaluate(built, own, EvaluationSources())
         return figures
 
 

@@ -44,6 +44,7 @@ from distillation_bench.bench.training.data import PreparedData, load
 from distillation_bench.bench.training.data_preparation import prepare_data
 from distillation_bench.bench.training.hardware.compute import prepare_process
 from distillation_bench.bench.training.hardware.environment import environment
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.datasets.spiral import Spiral
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.predictions import Samples
@@ -89,7 +90,8 @@ def teacher_rate() -> list[Row]:
     task = TASKS[Spiral.task]
 
     def batched(seed: int = 0, recipe: Recipe = recipe) -> nn.Module:
-        return teacher.train_members(range(10), data, task, networks, recipe, seed, "spiral")[0]
+        inputs = TrainingInputs(data=data, recipe=recipe, seed=seed, dataset="spiral")
+        return teacher.train_members(range(10), task, networks, inputs)[0]
 
     multiplications = sum(a * b for a, b in _layers(recipe.network["member"], 2, 3))
     operations = 6 * multiplications * data.examples * recipe.members * recipe.epochs

@@ -22,6 +22,7 @@ from distillation_bench.bench.training.data import EvaluationSet, PreparedData, 
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.bench.training.evaluation.evaluate import evaluate
 from distillation_bench.bench.training.hardware.compute import Compute, process_device
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods import METHODS, Method, Setting
@@ -81,20 +82,24 @@ class Training:
 
     def runner(self) -> Any:
         """The training, ready to be called."""
-        data, networks, recipe = self.data(), self.networks(), self.recipe()
-        compute = Compute(process_device(), self.precision)
-        names = (recipe, 0, self.dataset, compute)
+        common, networks = self.inputs(), self.networks()
         if not self.method:
             members, task = range(self.members), TASKS["classification"]
-            return lambda: teacher.train_members(members, data, task, networks, *names)
+            return lambda: teacher.train_members(members, task, networks, common)
         method = self.student()
         taught = teacher.Teacher({"train": torch.randn(self.members, self.images, 10)}, {})
+        own = student.StudentInputs(**vars(common), method=method, teacher=taught)
+        return lambda: student.train_student(student.build(method, 0, self.dataset), own)
 
-        def train() -> None:
-            network = student.build(method, 0, self.dataset)
-            student.train_student(method, network, data, taught, *names)
-
-        return train
+    def inputs(self) -> TrainingInputs:
+        """What members and students are trained with."""
+        return TrainingInputs(
+            data=self.data(),
+            recipe=self.recipe(),
+            seed=0,
+            dataset=self.dataset,
+            compute=Compute(process_device(), self.precision),
+        )
 
     def data(self) -> PreparedData:
         """The images in memory as a run has them."""
@@ -143,10 +148,16 @@ class Evaluation:
     def rate(self) -> float:
         method = self.training.student()
         network = method.build(torch.Generator()).to(process_device()).eval()
-        data, taught = self._data(), self._teacher()
-        compute = Compute(process_device(), self.training.precision)
-        arguments = (method, network, data, taught, _sources(), 0, "speed", compute)
-        return 1 / timed(lambda: evaluate(*arguments), compute.device)
+        inputs = student.StudentInputs(
+            method=method,
+            data=self._data(),
+            teacher=self._teacher(),
+            recipe=self.training.recipe(),
+            seed=0,
+            dataset="speed",
+            compute=Compute(process_device(), self.training.precision),
+        )
+        return 1 / timed(lambda: evaluate(network, inputs, _sources()), process_device())
 
     def _data(self) -> PreparedData:
         data = self.training.data()

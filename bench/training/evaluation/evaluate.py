@@ -14,7 +14,7 @@ from distillation_bench.bench.metrics.classification import fit_temperature
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome
 from distillation_bench.bench.metrics.registry import FLAGS, METRICS, Metric, MetricKind
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
-from distillation_bench.bench.training.data import EvaluationSet, PreparedData
+from distillation_bench.bench.training.data import EvaluationSet
 from distillation_bench.bench.training.evaluation.figure_arrays import (
     FigureArrays,
     as_float32,
@@ -23,10 +23,7 @@ from distillation_bench.bench.training.evaluation.figure_arrays import (
     set_arrays,
 )
 from distillation_bench.bench.training.evaluation.outcomes import Scores, ood_scores, outcome_of
-from distillation_bench.bench.training.hardware.compute import CPU, Compute
-from distillation_bench.bench.training.student import predict
-from distillation_bench.bench.training.teacher import Teacher
-from distillation_bench.methods.base import Method
+from distillation_bench.bench.training.student import StudentInputs, predict
 
 Values = dict[str, float]
 """Values by the name of their metric."""
@@ -35,23 +32,21 @@ SetValues = dict[str, Any]
 
 
 def evaluate(
-    method: Method,
-    student: nn.Module,
-    data: PreparedData,
-    teacher: Teacher,
-    sources: EvaluationSources,
-    seed: int,
-    dataset: str,
-    compute: Compute = CPU,
+    student: nn.Module, inputs: StudentInputs, sources: EvaluationSources
 ) -> tuple[Values, list[SetValues], FigureArrays]:
     """Measure a student on every evaluation set.
+
+    Args:
+        student: trained.
+        inputs: what it was trained with; their data hold the evaluation sets.
+        sources: the OOD sets that are asked for, including those that are missing.
 
     Returns:
         The values of the headline metrics, the values of each evaluation set (by metric or
         "metric:score"), and the arrays from which figures are drawn.
     """
-    task = method.task.name
-    predictor = _Predictor(method, student, data, teacher, seed, dataset, compute)
+    data, task = inputs.data, inputs.method.task.name
+    predictor = _Predictor(student, inputs)
     temperature = _temperature(predictor.outcome(data.validation, 1.0))
     test_outcome = predictor.outcome(data.sets[0], temperature)
     test_scores = ood_scores(test_outcome)
@@ -64,13 +59,9 @@ def evaluate(
         is_ood = evaluation_set.name != "test"
         scores = (test_scores, ood_scores(outcome)) if is_ood else None
         entries.append(_entry(evaluation_set, _set_values(outcome, reference, scores, task)))
-        arrays |= set_arrays(evaluation_set.key, outcome, reference)
-        if scores is not None:
-            arrays |= detection_arrays(evaluation_set.key, *scores)
-    if data.canvas is not None:
-        canvas = predictor.outcome(replace(data.canvas, y=None), temperature)
-        arrays |= canvas_arrays(canvas, data)
+        arrays |= _arrays(evaluation_set.key, outcome, reference, scores)
     entries += _group_entries(entries, sources, task)
+    arrays |= predictor.canvas(temperature)
     return _headline(entries, task), entries, as_float32(arrays)
 
 
@@ -78,30 +69,31 @@ def evaluate(
 class _Predictor:
     """Predictions of a student and of its teacher on evaluation sets."""
 
-    method: Method
     student: nn.Module
-    data: PreparedData
-    teacher: Teacher
-    seed: int
-    dataset: str
-    compute: Compute
+    inputs: StudentInputs
 
     def outcome(self, evaluation_set: EvaluationSet, temperature: float) -> Outcome:
         """Return the student's outcome; its random stream depends on the set alone."""
-        if self.method.is_teacher:
-            prediction = self.method.predict(self.teacher.outputs[evaluation_set.key])
+        inputs = self.inputs
+        if inputs.method.is_teacher:
+            prediction = inputs.method.predict(inputs.teacher.outputs[evaluation_set.key])
         else:
-            names = (self.dataset, "evaluation", evaluation_set.key)
-            stream = torch_stream(self.seed, *names, device=self.compute.device)
-            prediction = predict(
-                self.method, self.student, self.data, evaluation_set.x, stream, self.compute
-            )
+            names = (inputs.dataset, "evaluation", evaluation_set.key)
+            stream = torch_stream(inputs.seed, *names, device=inputs.compute.device)
+            prediction = predict(inputs, self.student, evaluation_set.x, stream)
         return outcome_of(prediction, evaluation_set, temperature)
 
     def teacher_outcome(self, evaluation_set: EvaluationSet) -> Outcome:
         """Return the teacher's outcome, from its stored outputs."""
-        outputs = self.teacher.outputs[evaluation_set.key]
-        return outcome_of(self.method.task.prediction(outputs), evaluation_set)
+        outputs = self.inputs.teacher.outputs[evaluation_set.key]
+        return outcome_of(self.inputs.method.task.prediction(outputs), evaluation_set)
+
+    def canvas(self, temperature: float) -> FigureArrays:
+        """Return the arrays of the canvas; none if the dataset has no canvas."""
+        data = self.inputs.data
+        if data.canvas is None:
+            return {}
+        return canvas_arrays(self.outcome(replace(data.canvas, y=None), temperature), data)
 
 
 def _temperature(validation: Outcome) -> float:
@@ -138,6 +130,14 @@ def _set_values(
             for score in inside
         }
     return {name: float(value) for name, value in values.items()}
+
+
+def _arrays(
+    key: str, outcome: Outcome, reference: Outcome, scores: tuple[Scores, Scores] | None
+) -> FigureArrays:
+    """Return the arrays of one evaluation set; see `_set_values`."""
+    arrays = set_arrays(key, outcome, reference)
+    return arrays if scores is None else arrays | detection_arrays(key, *scores)
 
 
 def _entry(evaluation_set: EvaluationSet, values: Values) -> SetValues:

@@ -12,6 +12,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
+from distillation_bench.bench.training.student import StudentInputs
+from distillation_bench.bench.training.teacher import Teacher
+from distillation_bench.bench.training.training_inputs import TrainingInputs
+from distillation_bench.methods import Method
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.mlp import BatchedMLP, MLPBuilder
 
@@ -48,6 +52,18 @@ def prepared(task: str, examples: int, inputs: int = 4) -> PreparedData:
         "validation", normal_numbers(9, inputs, seed=2), targets(task, 9, seed=3)
     )
     return PreparedData((normal_numbers(examples, inputs), targets(task, examples)), held_out, ())
+
+
+def training_inputs(data: PreparedData, values: Recipe) -> TrainingInputs:
+    return TrainingInputs(data=data, recipe=values, seed=SEED, dataset=DATASET)
+
+
+def student_inputs(
+    method: Method, data: PreparedData, teacher: Teacher, values: Recipe
+) -> StudentInputs:
+    return StudentInputs(
+        method=method, data=data, teacher=teacher, recipe=values, seed=SEED, dataset=DATASET
+    )
 
 
 def networks_for(task: str, width: int = 6, inputs: int = 4) -> MLPBuilder:

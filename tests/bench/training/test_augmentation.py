@@ -22,8 +22,9 @@ from distillation_bench.bench.training.augmentation import (
     mixup,
 )
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
-from distillation_bench.bench.training.student import build, train_student
+from distillation_bench.bench.training.student import StudentInputs, build, train_student
 from distillation_bench.bench.training.teacher import Teacher, train_members
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods import Batch, Setting
 from distillation_bench.methods.kd import KD
 from distillation_bench.methods.networks import network_builder
@@ -162,7 +163,10 @@ def test_the_teacher_sees_the_very_same_view(augment: str, batch_size: int) -> N
     network = build(chosen, 0, "some")
     values = Recipe(members=3, epochs=2, batch_size=batch_size, augment=augment)
     stored = Teacher({"train": torch.full((3, 20, 3), torch.nan)}, {})
-    train_student(chosen, network, data, stored, values, 0, "some")
+    inputs = StudentInputs(
+        method=chosen, data=data, teacher=stored, recipe=values, seed=0, dataset="some"
+    )
+    train_student(network, inputs)
     assert len(batches) == 2 * math.ceil(20 / batch_size)
     for batch in batches:
         with torch.no_grad():
@@ -179,7 +183,8 @@ def test_members_have_views_of_their_own_in_any_company(augment: str, batch_size
 
     def trained(members: list[int]) -> list[dict[str, Tensor]]:
         task = TASKS["classification"]
-        network, _ = train_members(members, data, task, networks, values, 0, "some")
+        inputs = TrainingInputs(data=data, recipe=values, seed=0, dataset="some")
+        network, _ = train_members(members, task, networks, inputs)
         state = network.state_dict()
         return [{k: v[place] for k, v in state.items()} for place in range(len(members))]
 

@@ -15,9 +15,10 @@ from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
-from distillation_bench.bench.training.student import build, train_student
+from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
+from distillation_bench.bench.training.student import StudentInputs, build, train_student
 from distillation_bench.bench.training.teacher import Teacher, train_members
+from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods import METHODS, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
@@ -83,8 +84,10 @@ def student_of(
     method = METHODS[name](METHODS[name].Parameters(**parameters), setting)
     student = build(method, 0, "some")
     taught = Teacher({"train": drawn(3, 41, 3, seed=2)}, {})
-    arguments = (method, student, DATA, taught, recipe(**given), 0, "some")
-    return student.state_dict(), train_student(*arguments, checkpoint=checkpoint)
+    inputs = StudentInputs(
+        method=method, data=DATA, teacher=taught, recipe=recipe(**given), seed=0, dataset="some"
+    )
+    return student.state_dict(), train_student(student, inputs, checkpoint)
 
 
 def hydra(checkpoint: Checkpoint | None, **given: Any) -> Result:
@@ -100,8 +103,8 @@ def dropout(checkpoint: Checkpoint | None, **given: Any) -> Result:
 def piece(checkpoint: Checkpoint | None, **given: Any) -> Result:
     """Three members of a teacher at once."""
     task = TASKS["classification"]
-    arguments = ([0, 2, 3], DATA, task, NETWORKS, recipe(**given), 0, "some")
-    network, history = train_members(*arguments, checkpoint=checkpoint)
+    inputs = TrainingInputs(data=DATA, recipe=recipe(**given), seed=0, dataset="some")
+    network, history = train_members([0, 2, 3], task, NETWORKS, inputs, checkpoint)
     return network.state_dict(), history
 
 
@@ -125,7 +128,7 @@ def normalised(checkpoint: Checkpoint | None, **given: Any) -> Result:
         return functional.cross_entropy(network(held_out.x), held_out.y)[None]
 
     problem = Problem("train", network, 41, epoch, validation)
-    history = train(problem, recipe(**given), EPOCHS, 0.03, checkpoint)
+    history = train_network(problem, recipe(**given), EPOCHS, 0.03, checkpoint)
     return network.state_dict(), history
 
 

@@ -13,7 +13,7 @@ from tests.bench.training.plain_training import (
 )
 from torch import Tensor, nn
 
-from distillation_bench.bench.training.loop import Epoch, Indices, NonFinite, Problem, train
+from distillation_bench.bench.training.loop import Epoch, Indices, NonFinite, Problem, train_network
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -75,7 +75,7 @@ def test_a_term_that_is_no_number_is_named(value: float, networks: int) -> None:
 
     message = rf"term 'broken' is {value} in epoch 2, step 1, of stage 'second'"
     with pytest.raises(NonFinite, match=message):
-        train(scripted(network, terms, batched=True), recipe(), 4, 0.0)
+        train_network(scripted(network, terms, batched=True), recipe(), 4, 0.0)
 
 
 def test_a_gradient_that_is_no_number_is_named() -> None:
@@ -86,7 +86,7 @@ def test_a_gradient_that_is_no_number_is_named() -> None:
         return {"root": (0.0 * loss).sqrt() if (epoch, step) == (1, 2) else loss}
 
     with pytest.raises(NonFinite, match=r"gradient is nan in epoch 1, step 2, of stage 'second'"):
-        train(scripted(network, terms), recipe(), 4, 0.0)
+        train_network(scripted(network, terms), recipe(), 4, 0.0)
 
 
 # The best epoch, the history and decay
@@ -122,7 +122,7 @@ def test_the_epoch_best_on_validation_is_kept_per_member(
         return {"size": sizes(network, indices)}
 
     problem = scripted(network, terms, validation, batched=True)
-    history = train(problem, recipe(select="validation"), 4, 0.0)
+    history = train_network(problem, recipe(select="validation"), 4, 0.0)
     assert not network.training
     for name, value in network.state_dict().items():
         assert len({tuple(each[name].flatten().tolist()) for each in seen}) == 4
@@ -142,7 +142,9 @@ def test_a_student_keeps_its_best_epoch(losses: list[float], best: int) -> None:
         seen.append(network.row.detach().clone())
         return torch.tensor([losses[len(seen) - 1]])
 
-    train(scripted(network, shrink(network), validation), recipe(select="validation"), 4, 0.0)
+    train_network(
+        scripted(network, shrink(network), validation), recipe(select="validation"), 4, 0.0
+    )
     assert torch.equal(network.row, seen[best])
 
 
@@ -158,7 +160,7 @@ def test_history_has_the_weighted_means_of_the_steps() -> None:
         return {"one": one, "other": other}
 
     problem = scripted(network, terms, weights={"other": 0.25}, batched=True)
-    history = train(problem, recipe(), 5, 0.0)
+    history = train_network(problem, recipe(), 5, 0.0)
     assert len(history) == 5
     for epoch, row in enumerate(history):
         steps = seen[3 * epoch : 3 * epoch + 3]
@@ -185,7 +187,7 @@ def test_columns_are_the_same_in_every_epoch() -> None:
     problem = scripted(network, shrink(network), lambda: torch.ones(1))
     start = ["stage", "epoch", "learning_rate", "loss", "size", "gradient_norm"]
     for select, columns in (("last", start), ("validation", [*start, "validation"])):
-        for row in train(problem, recipe(select=select), 3, 0.0):
+        for row in train_network(problem, recipe(select=select), 3, 0.0):
             assert list(row) == columns
 
 
@@ -198,6 +200,6 @@ def test_decay_spares_what_is_undecayed() -> None:
         batched=True,
         undecayed=iter([network.free]),
     )
-    train(problem, recipe(), 3, 0.5)
+    train_network(problem, recipe(), 3, 0.5)
     assert torch.equal(network.free, before["free"])
     assert (network.row.abs() < before["row"].abs()).all()

@@ -17,6 +17,7 @@ from tests.bench.training.plain_training import (
     perceptron,
     prepared,
     recipe,
+    student_inputs,
 )
 from torch import Tensor, nn
 from torch.nn import functional
@@ -47,7 +48,7 @@ def test_a_student_equals_one_trained_plainly(examples: int, float64: None) -> N
     assert isinstance(student, CoreAndHeads)
     model = perceptron([*layers_of(student.core, 0), *layers_of(student.heads, 0)])
     teacher = Teacher({"train": normal_numbers(3, examples, 3, seed=4)}, {})
-    train_student(method, student, data, teacher, values, SEED, DATASET)
+    train_student(student, student_inputs(method, data, teacher, values))
 
     x, y = data.train
     soft = (teacher.outputs["train"] / 2).softmax(-1).mean(0)
@@ -80,7 +81,7 @@ def hydra_history(epochs: int, first: float) -> list[HistoryRow]:
     student = build(method, SEED, DATASET)
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
     data = prepared("classification", 12)
-    return train_student(method, student, data, teacher, recipe(epochs=epochs), SEED, DATASET)
+    return train_student(student, student_inputs(method, data, teacher, recipe(epochs=epochs)))
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 5, 7, 12])
@@ -105,7 +106,7 @@ def test_a_stage_without_epochs_has_no_best_one() -> None:
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
     values = recipe(epochs=1, select="validation")
     data = prepared("classification", 12)
-    history = train_student(method, student, data, teacher, values, SEED, DATASET)
+    history = train_student(student, student_inputs(method, data, teacher, values))
     assert [row["stage"] for row in history] == ["train"]
     assert all(value.isfinite().all() for value in student.state_dict().values())
 
@@ -127,7 +128,7 @@ def test_schedules_run_over_the_whole_training() -> None:
     method = Scheduled(Scheduled.Parameters(first=0.4), where)
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
     data, student = prepared("classification", 12), build(method, SEED, DATASET)
-    train_student(method, student, data, teacher, recipe(epochs=5), SEED, DATASET)
+    train_student(student, student_inputs(method, data, teacher, recipe(epochs=5)))
     stages = ["hinton"] * 2 + ["train"] * 3
     assert [stage for stage, _ in seen] == stages
     assert [value for _, value in seen] == pytest.approx([epoch / 5 for epoch in range(5)])
@@ -148,7 +149,8 @@ def test_decay_is_the_recipes_of_the_method(name: str, decay: str, spared: tuple
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
     values = recipe(**{"weight_decay": 0.0, "student_weight_decay": 0.0, decay: 1e6}, epochs=1)
     before = {key: value.clone() for key, value in student.state_dict().items()}
-    train_student(method, student, prepared("classification", 12), teacher, values, SEED, DATASET)
+    data = prepared("classification", 12)
+    train_student(student, student_inputs(method, data, teacher, values))
     for key, value in student.state_dict().items():
         moved = value - before[key]
         towards_zero = torch.allclose(moved, -0.05 * before[key].sign(), rtol=0, atol=5e-3)

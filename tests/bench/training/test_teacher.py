@@ -21,13 +21,14 @@ from tests.bench.training.plain_training import (
     prepared,
     recipe,
     targets,
+    training_inputs,
 )
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train
+from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
 from distillation_bench.bench.training.teacher import train_members
 from distillation_bench.methods.tasks import TASKS
 
@@ -39,7 +40,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_members_equal_networks_trained_one_by_one(task: str, examples: int, float64: None) -> None:
     data, networks, values = prepared(task, examples), networks_for(task), recipe()
     members = [0, 3, 4]
-    network, _ = train_members(members, data, TASKS[task], networks, values, SEED, DATASET)
+    inputs = training_inputs(data, values)
+    network, _ = train_members(members, TASKS[task], networks, inputs)
     arrays = network.state_dict()
     x, y = data.train
     for place, member in enumerate(members):
@@ -89,7 +91,7 @@ def trained_apart(x: Tensor, y: Tensor, values: Recipe) -> dict[str, Tensor]:
         return terms(slice(None))["correctness"]
 
     problem = Problem("teacher", network, x.shape[1], epoch, validation, batched=True)
-    train(problem, values, values.epochs, values.weight_decay)
+    train_network(problem, values, values.epochs, values.weight_decay)
     return dict(network.state_dict())
 
 
@@ -128,7 +130,8 @@ def test_bits_are_the_same_however_the_ensemble_is_cut(
     def trained(*pieces: Sequence[int]) -> dict[int, dict[str, bytes]]:
         weights = {}
         for piece in pieces:
-            network, _ = train_members(piece, data, TASKS[task], networks, values, SEED, DATASET)
+            inputs = training_inputs(data, values)
+            network, _ = train_members(piece, TASKS[task], networks, inputs)
             arrays = {name: each.numpy() for name, each in network.state_dict().items()}
             for place, member in enumerate(piece):
                 weights[member] = {name: a[place].tobytes() for name, a in arrays.items()}

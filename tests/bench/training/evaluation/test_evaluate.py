@@ -26,6 +26,7 @@ from distillation_bench.bench.training import data, data_preparation, student, t
 from distillation_bench.bench.training.evaluation.evaluate import evaluate
 from distillation_bench.bench.training.evaluation.outcomes import outcome_of
 from distillation_bench.bench.training.hardware.compute import CPU
+from distillation_bench.bench.training.student import StudentInputs
 from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods import METHODS, Method, Setting
@@ -68,9 +69,18 @@ class Bed:
         network = student.build(method, 0, self.dataset.name)
         if epochs:
             recipe = self.recipe.model_copy(update={"epochs": epochs})
-            taught = (self.data, self.teacher, recipe, 0, self.dataset.name)
-            student.train_student(method, network, *taught)
+            student.train_student(network, self.inputs(name, self.data, recipe))
         return network
+
+    def inputs(self, name: str, prepared: data.PreparedData, recipe: Recipe) -> StudentInputs:
+        return StudentInputs(
+            method=self.method(name),
+            data=prepared,
+            teacher=self.teacher,
+            recipe=recipe,
+            seed=0,
+            dataset=self.dataset.name,
+        )
 
     def figures(
         self,
@@ -82,8 +92,8 @@ class Bed:
         """Headline and entries of a student, the untrained one if none is given."""
         network = network or self.student(name)
         sources = self.sources if sources is None else sources
-        where = (prepared or self.data, self.teacher, sources, 0, self.dataset.name)
-        return evaluate(self.method(name), network, *where)[:2]
+        inputs = self.inputs(name, prepared or self.data, self.recipe)
+        return evaluate(network, inputs, sources)[:2]
 
     @functools.cache  # noqa: B019
     def plain(self, name: str) -> dict[tuple[str, str, int], dict[str, float]]:
