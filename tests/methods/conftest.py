@@ -100,8 +100,8 @@ class Plain:
         losses = []
         for pair in range(max(len(outputs), len(teacher))):
             member, head = teacher[pair % len(teacher)], outputs[pair % len(outputs)]
-            for row, other in zip(member.tolist(), head.tolist(), strict=True):
-                p, q = self.kind.part(row, temperature), self.kind.part(other, temperature)
+            for row, head_row in zip(member.tolist(), head.tolist(), strict=True):
+                p, q = self.kind.part(row, temperature), self.kind.part(head_row, temperature)
                 losses.append(self.kind.kl(p, q))
         return self.kind.scale(temperature) * sum(losses) / len(losses)
 

@@ -20,9 +20,9 @@ MakeSetting = Callable[..., Setting]
 MakeBatch = Callable[..., Batch]
 
 
-def cosine(one: list[float], other: list[float], epsilon: float) -> float:
-    product = sum(a * b for a, b in zip(one, other, strict=True))
-    roots = [math.sqrt(sum(value * value for value in row) + epsilon) for row in (one, other)]
+def cosine(p: list[float], q: list[float], epsilon: float) -> float:
+    product = sum(a * b for a, b in zip(p, q, strict=True))
+    roots = [math.sqrt(sum(value * value for value in row) + epsilon) for row in (p, q)]
     return product / (roots[0] * roots[1] + epsilon)
 
 
@@ -144,10 +144,12 @@ def test_the_sum_is_of_convolutions_and_linear_layers_alone(
                 expected = expected + (1 + cosine) / 2
     value = diversity(rows(student), normalise=False)
     assert value.item() == pytest.approx(expected.item(), rel=1e-12)
-    found = torch.autograd.grad(value, list(stack.parameters()), materialize_grads=True)
-    known = torch.autograd.grad(expected, list(stack.parameters()), materialize_grads=True)
-    for one, other in zip(found, known, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+    gradients = torch.autograd.grad(value, list(stack.parameters()), materialize_grads=True)
+    expected_gradients = torch.autograd.grad(
+        expected, list(stack.parameters()), materialize_grads=True
+    )
+    for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-12)
 
 
 def test_correction_divides_variances_between_members_by_one_less(
@@ -155,12 +157,12 @@ def test_correction_divides_variances_between_members_by_one_less(
 ) -> None:
     """Of 3 members and heads, the variance between them is 3/2 of the mixture's; as a loop."""
     where = setting("regression")
-    given = {"correction": 1, "lam": 0.0}
-    method = HydraPlus(HydraPlus.Parameters.model_validate(given), where)
+    parameters = {"correction": 1, "lam": 0.0}
+    method = HydraPlus(HydraPlus.Parameters.model_validate(parameters), where)
     student = method.build(generator)
     data = batch(where, student)
     outputs = method.forward(student, data.x, generator)
-    found = method.loss(outputs, data, method.parameters.at(0, 1))["aggregation"].item()
+    computed = method.loss(outputs, data, method.parameters.at(0, 1))["aggregation"].item()
 
     def gaussian(side: Tensor, example: int) -> tuple[float, float]:
         means, variances = side[:, example, 0].tolist(), side[:, example, 1].exp().tolist()
@@ -170,7 +172,7 @@ def test_correction_divides_variances_between_members_by_one_less(
     for example in range(len(data.x)):
         (p, v), (q, w) = (gaussian(side, example) for side in (data.teacher, outputs))
         terms.append(0.5 * (math.log(w / v) + (v + (p - q) ** 2) / w - 1))
-    assert found == pytest.approx(statistics.mean(terms), rel=1e-10)
+    assert computed == pytest.approx(statistics.mean(terms), rel=1e-10)
 
 
 def test_correction_needs_two_heads_and_members(
@@ -184,8 +186,8 @@ def test_correction_needs_two_heads_and_members(
 
 def test_diversity_of_known_angles() -> None:
     """Equal heads 1, opposed to the mean 0, two at a right angle ½(1 + cos 45°)."""
-    same = torch.ones(3, 1, 2).double() * torch.tensor([1.0, 2.0, 3.0])[:, None, None]
-    assert diversity([same]).item() == pytest.approx(1, rel=1e-12)
+    parallel = torch.ones(3, 1, 2).double() * torch.tensor([1.0, 2.0, 3.0])[:, None, None]
+    assert diversity([parallel]).item() == pytest.approx(1, rel=1e-12)
     right = torch.eye(2).double()[:, None]
     assert diversity([right]).item() == pytest.approx((1 + math.sqrt(0.5)) / 2, rel=1e-12)
     against = torch.tensor([[[3.0, 0.0]], [[-1.0, 0.0]]]).double()
@@ -260,8 +262,12 @@ def test_lambda_follows_its_schedule(
 
 
 def test_every_parameter_may_have_a_schedule(setting: MakeSetting) -> None:
-    given = {"a": "linear(0, 1, 0, 100)", "b": "linear(1, 0, 0, 100)", "lam": "linear(0, 8, 0, 8)"}
-    method = HydraPlus(HydraPlus.Parameters.model_validate(given), setting())
+    schedules = {
+        "a": "linear(0, 1, 0, 100)",
+        "b": "linear(1, 0, 0, 100)",
+        "lam": "linear(0, 8, 0, 8)",
+    }
+    method = HydraPlus(HydraPlus.Parameters.model_validate(schedules), setting())
     weights = method.weights(method.parameters.at(25, 100))
     expected = {"correctness": 0.75, "aggregation": 0.0625, "individuality": 0.1875}
     assert weights == pytest.approx(expected | {"diversity": 8.0}, rel=1e-12)

@@ -93,19 +93,19 @@ def prepared(problem: Problem) -> tuple[PreparedData, Teacher]:
 
 def method_of(problem: Problem, student: str) -> Method:
     """With the original code's parameters."""
-    given: dict[str, Any] = {"temperature": problem.temperature}
+    parameters: dict[str, Any] = {"temperature": problem.temperature}
     if student == "hydra":
-        given["phases"] = 1
+        parameters["phases"] = 1
     elif student == "hydra+":
-        given |= {"a": problem.a, "b": 0.5, "normalise": False, **problem.hydra_plus}
+        parameters |= {"a": problem.a, "b": 0.5, "normalise": False, **problem.hydra_plus}
     elif student == "endd":
-        given["smoothing"] = 0.0
+        parameters["smoothing"] = 0.0
     else:
-        given["a"] = problem.a
+        parameters["a"] = problem.a
     networks = network_builder(problem.network, problem.shape, problem.outputs)
     method = METHODS[student]
     setting = Setting(TASKS[problem.task], MEMBERS, problem.examples, networks, nn.Identity)
-    return method(method.Parameters(**given), setting)
+    return method(method.Parameters(**parameters), setting)
 
 
 @torch.no_grad()
@@ -137,8 +137,10 @@ def original(problem: str, student: str) -> list[dict[str, float]]:
     """What the original code gave, a dictionary a step."""
     with NUMBERS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    taken = [row for row in rows if (row.pop("problem"), row.pop("student")) == (problem, student)]
-    return [{name: float(text) for name, text in row.items() if text} for row in taken]
+    selected = [
+        row for row in rows if (row.pop("problem"), row.pop("student")) == (problem, student)
+    ]
+    return [{name: float(text) for name, text in row.items() if text} for row in selected]
 
 
 @pytest.mark.parametrize("name, student", CASES)

@@ -145,9 +145,9 @@ def test_pairwise_divergence_of_a_dirichlet(alpha: list[float], rng: np.random.G
     """EPKL = (C − 1)/α0 = MI + E KL(p̄ ‖ p); α0 is in the precision score."""
     predicted = dirichlet(alpha)
     expected = (len(alpha) - 1) * predicted.scores["precision"].exp().item()
-    one, other = rng.dirichlet(alpha, 200_000), rng.dirichlet(alpha, 200_000)
-    assert_mean(divergences(one, other), expected)
-    back = divergences(np.array(alpha) / sum(alpha), one)
+    p, q = rng.dirichlet(alpha, 200_000), rng.dirichlet(alpha, 200_000)
+    assert_mean(divergences(p, q), expected)
+    back = divergences(np.array(alpha) / sum(alpha), p)
     assert_mean(back, expected - predicted.epistemic.item())
 
 

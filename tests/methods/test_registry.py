@@ -38,9 +38,9 @@ def kinds(field: FieldInfo) -> tuple[Any, ...]:
     return get_args(field.annotation) or (field.annotation,)
 
 
-def refuse(name: str, **given: Any) -> None:
+def refuse(name: str, **attributes: Any) -> None:
     with pytest.raises(ValidationError):
-        METHODS[name].Parameters.model_validate(given)
+        METHODS[name].Parameters.model_validate(attributes)
 
 
 def test_the_registry_has_the_methods_in_the_order_of_tables() -> None:
@@ -130,21 +130,21 @@ def test_importing_methods_leaves_torch_alone() -> None:
 
 
 def test_a_new_method_is_registered_last(registry: dict[str, type[Method]]) -> None:
-    class Other(KD):
+    class AddedMethod(KD):
         name = "other"
 
-    assert register(Other) is Other
+    assert register(AddedMethod) is AddedMethod
     assert list(METHODS) == [*registry, "other"]
-    assert register(Other) is Other
+    assert register(AddedMethod) is AddedMethod
     assert list(METHODS) == [*registry, "other"]
 
 
 def test_a_name_is_given_once(registry: dict[str, type[Method]]) -> None:
-    class Other(KD):
+    class SecondMethod(KD):
         pass
 
     with pytest.raises(ValueError, match=r"'kd' exists already \(.*\.methods\.kd\)"):
-        register(Other)
+        register(SecondMethod)
     assert registry == METHODS
 
 
@@ -159,17 +159,17 @@ def test_half_a_method_is_refused(registry: dict[str, type[Method]]) -> None:
 
 
 def test_at_replaces_schedules_and_nothing_else() -> None:
-    class Some(Parameters):
+    class SomeParameters(Parameters):
         weight: float = 0.0
         ramp: methods.Coefficient = methods.parameter(
             "linear(0, 2, 0, 10)", "a ramp", validate_default=True
         )
 
-    given = Some(weight=3.0)
-    now = given.at(5, 100)
+    parameters = SomeParameters(weight=3.0)
+    now = parameters.at(5, 100)
     assert (now.weight, now.ramp) == (3.0, 1.0)
-    assert isinstance(given.ramp, methods.Linear)
-    assert Some.model_fields["ramp"].description == "a ramp"
+    assert isinstance(parameters.ramp, methods.Linear)
+    assert SomeParameters.model_fields["ramp"].description == "a ramp"
 
 
 @pytest.mark.parametrize("name", ["a\x1b2Jb", "a\u202eb", "a\ud800", "a\0"])

@@ -112,8 +112,8 @@ def test_samples_are_matched_to_members(
     generator: Generator,
 ) -> None:
     where = setting(task, examples=240)
-    given = {"samples": samples, "a": 0.7, "temperature": 3.0}
-    method = METHODS[name](METHODS[name].Parameters(**given), where)
+    parameters = {"samples": samples, "a": 0.7, "temperature": 3.0}
+    method = METHODS[name](METHODS[name].Parameters(**parameters), where)
     student = method.build(generator)
     data = batch(where, student)
     outputs = method.forward(student, data.x, generator)
@@ -140,11 +140,11 @@ def test_samples_come_from_the_generator_alone(
     if isinstance(student, GaussianLast):
         nn.init.zeros_(student.log_variances[0])
     torch.manual_seed(1)
-    one = method.forward(student, x, stream(5))
+    outputs = method.forward(student, x, stream(5))
     torch.manual_seed(2)
-    assert torch.equal(one, method.forward(student, x, stream(5)))
-    assert not torch.equal(one, method.forward(student, x, stream(6)))
-    assert not torch.equal(one[0], one[1])
+    assert torch.equal(outputs, method.forward(student, x, stream(5)))
+    assert not torch.equal(outputs, method.forward(student, x, stream(6)))
+    assert not torch.equal(outputs[0], outputs[1])
 
 
 # --- mc-dropout ----------------------------------------------------------------------------------
@@ -171,10 +171,10 @@ def masks(setting: MakeSetting) -> Callable[..., Tensor]:
 def test_dropout_keeps_its_share_and_the_mean(rate: float, masks: Callable[..., Tensor]) -> None:
     values = masks(rate, 50, 20)
     rate = round(rate * 2**16) / 2**16
-    kept = values != 0
-    torch.testing.assert_close(values[kept], torch.full((int(kept.sum()),), 1 / (1 - rate)))
+    is_kept = values != 0
+    torch.testing.assert_close(values[is_kept], torch.full((int(is_kept.sum()),), 1 / (1 - rate)))
     error = math.sqrt(rate * (1 - rate) / values.numel())
-    assert abs(kept.float().mean().item() - (1 - rate)) < 5 * error
+    assert abs(is_kept.float().mean().item() - (1 - rate)) < 5 * error
 
 
 def test_no_rate_drops_nothing(masks: Callable[..., Tensor]) -> None:
@@ -193,10 +193,10 @@ def test_the_trunk_is_passed_once(setting: MakeSetting, draw: Draw) -> None:
     method = MCDropout(MCDropout.Parameters(samples=9), setting(head=[16]))
     student = method.build(stream(0))
     assert isinstance(student, DropoutLast)
-    seen: list[torch.Size] = []
-    student.trunk.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape))
+    shapes: list[torch.Size] = []
+    student.trunk.register_forward_hook(lambda _, inputs, __: shapes.append(inputs[0].shape))
     method.forward(student, draw(7, 3).float(), stream(0))
-    assert seen == [(7, 3)]
+    assert shapes == [(7, 3)]
 
 
 # --- gauss ---------------------------------------------------------------------------------------
@@ -287,6 +287,6 @@ def test_posterior_gradients_are_those_of_sampled_weights(
         sampled = method.forward(student, x, stream(seed)).square().mean(0).sum()
         return torch.autograd.grad(sampled, parameters)
 
-    repeats = [torch.stack(each) for each in zip(*map(gradients, range(20)), strict=True)]
+    repeats = [torch.stack(gradient) for gradient in zip(*map(gradients, range(20)), strict=True)]
     for actual, expected in zip(repeats, torch.autograd.grad(closed, parameters), strict=True):
         torch.testing.assert_close(actual.mean(0), expected, rtol=0.05, atol=0.05)

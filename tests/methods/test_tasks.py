@@ -90,12 +90,14 @@ def test_correctness_is_minus_the_log_likelihood(name: str, draw: Draw, targets:
 def test_hot_distillation_matches_centred_logits(draw: Draw) -> None:
     """T → ∞: T² KL tends to half the mean squared difference of centred logits."""
     outputs, teacher = draw(3, 6, 4), draw(3, 6, 4)
-    gap = (teacher - teacher.mean(-1, keepdim=True)) - (outputs - outputs.mean(-1, keepdim=True))
+    difference = (teacher - teacher.mean(-1, keepdim=True)) - (
+        outputs - outputs.mean(-1, keepdim=True)
+    )
     task = TASKS["classification"]
     individual = task.individuality(outputs, teacher, 1e3).item()
-    assert individual == pytest.approx(gap.square().mean().item() / 2, rel=1e-2)
+    assert individual == pytest.approx(difference.square().mean().item() / 2, rel=1e-2)
     together = task.aggregation(outputs, teacher, 1e3).item()
-    assert together == pytest.approx(gap.mean(0).square().mean().item() / 2, rel=1e-2)
+    assert together == pytest.approx(difference.mean(0).square().mean().item() / 2, rel=1e-2)
 
 
 @pytest.mark.parametrize("term", ["aggregation", "individuality"])

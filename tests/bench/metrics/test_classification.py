@@ -39,7 +39,7 @@ def random_uncertainty(size: int, levels: int, seed: int = 1) -> Array:
     return values
 
 
-def gap(confidence: Array, correct: Array) -> float:
+def calibration_error(confidence: Array, correct: Array) -> float:
     return abs(float(correct.mean()) - float(confidence.mean())) * len(confidence)
 
 
@@ -52,15 +52,15 @@ def ece_by_loop(probabilities: Array, targets: Targets, bins: int) -> float:
     edges, total = np.linspace(0, 1, bins + 1), 0.0
     for b in range(bins):
         chosen = (confidence > edges[b]) & (confidence <= edges[b + 1])
-        total += gap(confidence[chosen], correct[chosen]) if chosen.any() else 0.0
+        total += calibration_error(confidence[chosen], correct[chosen]) if chosen.any() else 0.0
     return total / len(targets)
 
 
 def adaptive_ece_by_loop(probabilities: Array, targets: Targets, bins: int) -> float:
     confidence, correct = top1(probabilities, targets)
-    shared = np.array([correct[confidence == each].mean() for each in confidence])
+    shared = np.array([correct[confidence == value].mean() for value in confidence])
     pieces = np.array_split(np.argsort(confidence), bins)
-    return sum(gap(confidence[p], shared[p]) for p in pieces if len(p)) / len(targets)
+    return sum(calibration_error(confidence[p], shared[p]) for p in pieces if len(p)) / len(targets)
 
 
 def aurc_in_order(wrong: list[float]) -> float:

@@ -73,8 +73,8 @@ def test_pairwise_kl_of_zeros() -> None:
     sure, unsure = [[0.0, -np.inf]], np.log([[0.5, 0.5]])
     assert pairwise_kl(np.array([sure, sure])) == 0
     assert pairwise_kl(np.array([sure, unsure])) == np.inf
-    same = np.array([[[np.log(0.5), np.log(0.5), -np.inf]]] * 3)
-    assert pairwise_kl(same) == pytest.approx(0, abs=1e-15)
+    equal_heads = np.array([[[np.log(0.5), np.log(0.5), -np.inf]]] * 3)
+    assert pairwise_kl(equal_heads) == pytest.approx(0, abs=1e-15)
 
 
 @pytest.mark.parametrize(("heads", "examples"), [(2, 1), (3, 50), (8, 20)])
@@ -128,10 +128,10 @@ def test_order_does_not_matter(heads: int, examples: int, classes: int, seed: in
 
 
 def test_one_member_has_no_pairs() -> None:
-    one = members((1, 5, 3))
-    assert np.isnan(disagreement(one))
-    assert np.isnan(pairwise_kl(one))
-    assert np.isnan(pairwise_kl_gaussian(one[:, :, 0], -one[:, :, 1]))
+    single_head = members((1, 5, 3))
+    assert np.isnan(disagreement(single_head))
+    assert np.isnan(pairwise_kl(single_head))
+    assert np.isnan(pairwise_kl_gaussian(single_head[:, :, 0], -single_head[:, :, 1]))
 
 
 def test_nan_is_passed_on() -> None:

@@ -71,14 +71,14 @@ def test_kl_of_zeros() -> None:
 
 
 def test_kl_of_gaussians_is_the_integral() -> None:
-    mean, variance, other, spread = 0.3, 0.5, -0.4, 1.7
+    mean_p, variance_p, mean_q, variance_q = 0.3, 0.5, -0.4, 1.7
 
     def integrand(x: float) -> float:
-        p, q = norm(mean, np.sqrt(variance)), norm(other, np.sqrt(spread))
+        p, q = norm(mean_p, np.sqrt(variance_p)), norm(mean_q, np.sqrt(variance_q))
         return float(p.pdf(x) * (p.logpdf(x) - q.logpdf(x)))
 
     expected = quad(integrand, -12, 12, epsabs=1e-12)[0]
-    value = kl_of_gaussians([mean], [variance], [other], [spread])
+    value = kl_of_gaussians([mean_p], [variance_p], [mean_q], [variance_q])
     assert value == pytest.approx(expected, abs=1e-10)
 
 
@@ -116,8 +116,8 @@ def test_agreement_by_hand() -> None:
 def test_agreement_by_loop(rng: np.random.Generator) -> None:
     teacher, student = rng.integers(0, 4, (2, 300, 5)).astype(np.float64)
     pairs = zip(teacher.tolist(), student.tolist(), strict=True)
-    same = [t.index(max(t)) == s.index(max(s)) for t, s in pairs]
-    assert agreement(teacher, student) == sum(same) / 300
+    agreements = [t.index(max(t)) == s.index(max(s)) for t, s in pairs]
+    assert agreement(teacher, student) == sum(agreements) / 300
     assert agreement(student, teacher) == agreement(teacher, student)
 
 
@@ -183,7 +183,7 @@ def test_spearman(pair: Array) -> None:
         assert np.isnan(value)
         return
     # In ranks, as scipy subtracts infinite values.
-    ranks = [np.unique(each, return_inverse=True)[1] for each in pair]
+    ranks = [np.unique(values, return_inverse=True)[1] for values in pair]
     assert value == pytest.approx(spearmanr(*ranks).statistic, abs=1e-12)
     assert spearman(b, a) == value
     assert spearman(a, -b) == pytest.approx(-value, abs=1e-12)

@@ -34,8 +34,8 @@ def labelled(inside: Array, outside: Array) -> tuple[NDArray[np.int64], Array]:
 
 
 def fpr95_by_loop(inside: Array, outside: Array) -> float:
-    found = [t for t in outside if 100 * sum(outside >= t) >= 95 * len(outside)]
-    return float(np.mean([x >= max(found) for x in inside]))
+    thresholds = [t for t in outside if 100 * sum(outside >= t) >= 95 * len(outside)]
+    return float(np.mean([x >= max(thresholds) for x in inside]))
 
 
 def auroc_by_pairs(inside: Array, outside: Array) -> float:

@@ -76,11 +76,11 @@ def test_crps_is_the_integral_over_the_squared_error_of_the_cdf(
     def parts(x: float) -> float:
         return cdf(x, means[:, 0], variances[:, 0]) ** 2
 
-    def rest(x: float) -> float:
+    def upper_tail(x: float) -> float:
         return (1 - cdf(x, means[:, 0], variances[:, 0])) ** 2
 
     options = {"epsabs": 1e-11, "epsrel": 1e-11, "limit": 400}
-    expected = quad(parts, -40, y, **options)[0] + quad(rest, y, 40, **options)[0]
+    expected = quad(parts, -40, y, **options)[0] + quad(upper_tail, y, 40, **options)[0]
     assert crps_mixture(means, variances, targets) == pytest.approx(expected, abs=1e-9)
 
 
@@ -96,16 +96,16 @@ def test_crps_is_the_mean_over_all_pairs(rng: np.random.Generator) -> None:
         for i in range(4):
             total += moment(targets[n] - means[i, n], variances[i, n]) / 4
             for j in range(4):
-                gap, spread = means[i, n] - means[j, n], variances[i, n] + variances[j, n]
-                total -= moment(gap, spread) / 32
+                difference, spread = means[i, n] - means[j, n], variances[i, n] + variances[j, n]
+                total -= moment(difference, spread) / 32
     assert crps_mixture(means, variances, targets) == pytest.approx(total / 20, abs=1e-12)
 
 
 def test_crps_by_monte_carlo(rng: np.random.Generator) -> None:
     means, variances, targets = mixture(rng, 3, 1)
     heads = rng.integers(0, 3, (2, 200_000))
-    x, other = means[heads, 0] + np.sqrt(variances[heads, 0]) * rng.normal(size=heads.shape)
-    draws = np.abs(x - targets[0]) - np.abs(x - other) / 2
+    x, second_draw = means[heads, 0] + np.sqrt(variances[heads, 0]) * rng.normal(size=heads.shape)
+    draws = np.abs(x - targets[0]) - np.abs(x - second_draw) / 2
     error = draws.std(ddof=1) / np.sqrt(draws.size)
     assert abs(crps_mixture(means, variances, targets) - draws.mean()) < 4 * error
 
@@ -204,14 +204,18 @@ def test_order_does_not_matter(case: Mixture, seed: int) -> None:
 
 
 def test_nan_is_passed_on() -> None:
-    one, void = np.ones((2, 2)), np.array([[1.0, np.nan], [1.0, 1.0]])
-    for arguments in ((void, one, one[0]), (one, void, one[0]), (one, one, void[0])):
+    ones, with_nan = np.ones((2, 2)), np.array([[1.0, np.nan], [1.0, 1.0]])
+    for arguments in (
+        (with_nan, ones, ones[0]),
+        (ones, with_nan, ones[0]),
+        (ones, ones, with_nan[0]),
+    ):
         assert np.isnan(crps_mixture(*arguments))
         assert np.isnan(coverage90(*arguments))
     # Not even where the other array has no variance.
-    assert np.isnan(coverage(void, 0 * one, one[0], 0.9))
-    assert np.isnan(rmse(void[0], one[0]))
-    assert np.isnan(mae(one[0], void[0]))
+    assert np.isnan(coverage(with_nan, 0 * ones, ones[0], 0.9))
+    assert np.isnan(rmse(with_nan[0], ones[0]))
+    assert np.isnan(mae(ones[0], with_nan[0]))
 
 
 @pytest.mark.parametrize("metric", [rmse, mae])

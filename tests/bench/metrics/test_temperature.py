@@ -48,15 +48,15 @@ def test_fitted_temperature_is_that_of_a_search(
     log_p = log_softmax(rng.normal(0, scale, (400, 5)), axis=1)
     targets = sampled_targets(log_softmax(log_p / true, axis=1))
     value = fit_temperature(log_p, targets)
-    found = minimize_scalar(
+    searched = minimize_scalar(
         lambda inverse: tempered_nll(log_p, targets, 1 / inverse),
         bounds=(0.05, 20),
         method="bounded",
         options={"xatol": 1e-9},
     )
     # The NLL is flat at its minimum: half of the digits are all that values can tell.
-    assert value == pytest.approx(np.clip(1 / found.x, 0.05, 20), rel=1e-5)
-    assert tempered_nll(log_p, targets, value) <= found.fun + 1e-12
+    assert value == pytest.approx(np.clip(1 / searched.x, 0.05, 20), rel=1e-5)
+    assert tempered_nll(log_p, targets, value) <= searched.fun + 1e-12
 
 
 @pytest.mark.parametrize("right", [55, 60, 75, 90, 99])
@@ -73,9 +73,9 @@ def test_temperature_of_one_example_is_that_of_a_search(seed: int) -> None:
     log_p = log_softmax(np.random.default_rng(seed).normal(0, 3, (1, 4)), axis=1)
     # Of the most probable class it is the lower bound, of the least the upper one, of others either
     # or between.
-    for place, target in enumerate(log_p[0].argsort()[::-1]):
+    for rank, target in enumerate(log_p[0].argsort()[::-1]):
         value = fit_temperature(log_p, [target])
-        found = minimize_scalar(
+        searched = minimize_scalar(
             lambda inverse, y: tempered_nll(log_p, y, 1 / inverse),
             bounds=(0.05, 20),
             args=(np.array([target]),),
@@ -83,10 +83,10 @@ def test_temperature_of_one_example_is_that_of_a_search(seed: int) -> None:
             options={"xatol": 1e-9},
         )
         if 0.051 < value < 19.9:
-            assert value == pytest.approx(1 / found.x, rel=1e-5)
-        assert tempered_nll(log_p, np.array([target]), value) <= found.fun + 1e-12
-        assert place != 0 or value == 0.05
-        assert place != 3 or value == 20
+            assert value == pytest.approx(1 / searched.x, rel=1e-5)
+        assert tempered_nll(log_p, np.array([target]), value) <= searched.fun + 1e-12
+        assert rank != 0 or value == 0.05
+        assert rank != 3 or value == 20
 
 
 def test_temperature_without_an_error_is_the_lower_bound() -> None:
@@ -141,16 +141,16 @@ def test_search_of_awkward_slopes(root: float, power: float, steepness: float) -
 
     def derivatives(inverse: float) -> tuple[float, float]:
         calls.append(inverse)
-        gap = inverse - root
-        size = abs(gap) + 1e-300
-        return steepness * np.sign(gap) * size**power, steepness * power * size ** (power - 1)
+        distance = inverse - root
+        size = abs(distance) + 1e-300
+        return steepness * np.sign(distance) * size**power, steepness * power * size ** (power - 1)
 
-    found = _best_inverse(derivatives)
+    best = _best_inverse(derivatives)
     assert len(calls) <= 100
     assert min(calls) >= 0.05
     assert max(calls) <= 20
-    slope, _ = derivatives(found)
-    assert abs(slope) <= 1e-12 or found == pytest.approx(root, rel=1e-13)
+    slope, _ = derivatives(best)
+    assert abs(slope) <= 1e-12 or best == pytest.approx(root, rel=1e-13)
 
 
 def test_search_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,11 +201,11 @@ def test_no_temperature_in_bounds_is_better(case: Case, seed: int, scale: float)
     value = fit_temperature(log_p, targets)
     assert 0.05 <= value <= 20
     best = tempered_nll(log_p, targets, value)
-    others = [0.05, 0.5, 1.0, 5.0, 20.0, 1.01 * value, 0.99 * value]
+    alternatives = [0.05, 0.5, 1.0, 5.0, 20.0, 1.01 * value, 0.99 * value]
     rounding = 1e-12 * max(1.0, scale)
-    for other in others:
-        if 0.05 <= other <= 20:
-            assert best <= tempered_nll(log_p, targets, other) + rounding
+    for alternative in alternatives:
+        if 0.05 <= alternative <= 20:
+            assert best <= tempered_nll(log_p, targets, alternative) + rounding
     order = np.random.default_rng(seed).permutation(len(targets))
     again = fit_temperature(log_p[order], targets[order])
     assert tempered_nll(log_p, targets, again) == pytest.approx(best, abs=rounding)

@@ -32,10 +32,10 @@ SIZES = pytest.mark.parametrize("examples", [12, 16, 41])
 """Fewer than, as many as and more than a batch of 16, with a smaller last batch."""
 
 
-def recipe(**given: Any) -> Recipe:
+def recipe(**options: Any) -> Recipe:
     values = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, "clip": 0.1}
     decays = {"weight_decay": 0.03, "student_weight_decay": 0.02}
-    return Recipe.model_validate({**values, **decays, **given})
+    return Recipe.model_validate({**values, **decays, **options})
 
 
 def normal_numbers(*shape: int, seed: int = 0) -> Tensor:

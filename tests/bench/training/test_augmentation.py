@@ -49,20 +49,20 @@ def test_a_crop_is_a_window_of_the_padded_image(channels: int) -> None:
     images = pictures(channels=channels)
     cropped = crop(images, stream())
     assert cropped.shape == images.shape and cropped.dtype == torch.uint8
-    places = set()
-    for image, seen in zip(images, cropped, strict=True):
+    offsets = set()
+    for image, window in zip(images, cropped, strict=True):
         padded = np.pad(image.numpy(), ((0, 0), (PADDING,) * 2, (PADDING,) * 2))
-        found = [
+        matches = [
             (top, left)
             for top in range(2 * PADDING + 1)
             for left in range(2 * PADDING + 1)
-            if np.array_equal(padded[:, top : top + 8, left : left + 11], seen.numpy())
+            if np.array_equal(padded[:, top : top + 8, left : left + 11], window.numpy())
         ]
-        assert len(found) == 1
-        places.update(found)
-    rows, columns = zip(*places, strict=True)
-    for offsets in (rows, columns):
-        assert set(offsets) == set(range(2 * PADDING + 1)), "every offset, up to both ends"
+        assert len(matches) == 1
+        offsets.update(matches)
+    rows, columns = zip(*offsets, strict=True)
+    for axis_offsets in (rows, columns):
+        assert set(axis_offsets) == set(range(2 * PADDING + 1)), "every offset, up to both ends"
 
 
 def test_a_flip_mirrors_some_and_is_its_own_inverse() -> None:
@@ -70,8 +70,8 @@ def test_a_flip_mirrors_some_and_is_its_own_inverse() -> None:
     once = flip(images, stream())
     assert torch.equal(flip(once, stream()), images)
     mirrored = torch.tensor([torch.equal(a, b.flip(-1)) for a, b in zip(once, images, strict=True)])
-    same = torch.tensor([torch.equal(a, b) for a, b in zip(once, images, strict=True)])
-    assert (mirrored ^ same).all()
+    unchanged = torch.tensor([torch.equal(a, b) for a, b in zip(once, images, strict=True)])
+    assert (mirrored ^ unchanged).all()
     assert 15 <= int(mirrored.sum()) <= 45
 
 
@@ -116,15 +116,15 @@ def test_the_same_stream_gives_the_same_views(names: tuple[str, ...]) -> None:
     data = images_of()
     x, y = data.train
 
-    def seen(seed: int) -> list[Tensor]:
+    def views_of(seed: int) -> list[Tensor]:
         views = Augmentation(names, data, stream(seed))
         return [tensor for rows in (x[:12], x[12:]) for tensor in views(rows, y[: len(rows)])]
 
-    for one, same in zip(seen(1), seen(1), strict=True):
-        assert torch.equal(one, same)
-    changed = any(not torch.equal(a, b) for a, b in zip(seen(1), seen(2), strict=True))
+    for first, second in zip(views_of(1), views_of(1), strict=True):
+        assert torch.equal(first, second)
+    changed = any(not torch.equal(a, b) for a, b in zip(views_of(1), views_of(2), strict=True))
     assert changed == bool(names)
-    inputs, targets = seen(1)[:2]
+    inputs, targets = views_of(1)[:2]
     assert inputs.dtype == torch.float32 and inputs.shape == (12, 3, 8, 8)
     assert targets.shape == ((12, 3) if "mixup" in names else (12,))
 
@@ -186,12 +186,12 @@ def test_members_have_views_of_their_own_in_any_company(augment: str, batch_size
         inputs = TrainingInputs(data=data, recipe=values, seed=0, dataset="some")
         network, _ = train_members(members, task, networks, inputs)
         state = network.state_dict()
-        return [{k: v[place] for k, v in state.items()} for place in range(len(members))]
+        return [{k: v[index] for k, v in state.items()} for index in range(len(members))]
 
     together, apart = trained([0, 1]), [*trained([0]), *trained([1])]
-    for one, other in zip(together, apart, strict=True):
-        for name in one:
-            assert torch.equal(one[name], other[name])
+    for state, state_apart in zip(together, apart, strict=True):
+        for name in state:
+            assert torch.equal(state[name], state_apart[name])
 
 
 def test_an_epoch_has_views_of_its_own() -> None:
@@ -210,7 +210,7 @@ def test_one_hot_targets_are_classes() -> None:
 
 def test_mixed_targets_are_mixed_losses() -> None:
     outputs = torch.randn(4, 9, 5, generator=stream(), dtype=torch.float64)
-    task, (one, other) = TASKS["classification"], torch.randint(5, (2, 9), generator=stream(1))
-    mixed = 0.3 * nn.functional.one_hot(one, 5) + 0.7 * nn.functional.one_hot(other, 5)
-    expected = 0.3 * task.losses(outputs, one) + 0.7 * task.losses(outputs, other)
+    task, (first, second) = TASKS["classification"], torch.randint(5, (2, 9), generator=stream(1))
+    mixed = 0.3 * nn.functional.one_hot(first, 5) + 0.7 * nn.functional.one_hot(second, 5)
+    expected = 0.3 * task.losses(outputs, first) + 0.7 * task.losses(outputs, second)
     torch.testing.assert_close(task.losses(outputs, mixed.double()), expected)

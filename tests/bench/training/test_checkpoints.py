@@ -34,14 +34,14 @@ class Killed(Exception):
 class Doomed(Checkpoint):
     """A checkpoint after each epoch; the training is killed once so many were kept."""
 
-    def __init__(self, cache: Cache, left: int) -> None:
+    def __init__(self, cache: Cache, saves: int) -> None:
         super().__init__(cache, "training", 0)
-        self._left = left
+        self.saves_left = saves
 
     def save(self, state: Mapping[str, Tensor], history: Sequence[HistoryRow]) -> None:
         super().save(state, history)
-        self._left -= 1
-        if not self._left:
+        self.saves_left -= 1
+        if not self.saves_left:
             raise Killed
 
 
@@ -59,18 +59,18 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path)
 
 
-def drawn(*shape: int, seed: int) -> Tensor:
+def normal_draws(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=Generator().manual_seed(seed))
 
 
-def recipe(**given: Any) -> Recipe:
+def recipe(**options: Any) -> Recipe:
     values = {"epochs": EPOCHS, "batch_size": 16, "learning_rate": 0.05, "clip": 0.1}
-    return Recipe.model_validate({**values, "weight_decay": 0.03, **given})
+    return Recipe.model_validate({**values, "weight_decay": 0.03, **options})
 
 
 DATA = PreparedData(
-    (drawn(41, 4, seed=0), torch.arange(41) % 3),
-    EvaluationSet("validation", drawn(9, 4, seed=1), torch.arange(9) % 3),
+    (normal_draws(41, 4, seed=0), torch.arange(41) % 3),
+    EvaluationSet("validation", normal_draws(9, 4, seed=1), torch.arange(9) % 3),
     (),
     classes=3,
 )
@@ -78,37 +78,37 @@ NETWORKS = network_builder({"family": "mlp", "member": [6], "core": [5], "head":
 
 
 def student_of(
-    name: str, parameters: dict[str, Any], checkpoint: Checkpoint | None, given: dict[str, Any]
+    name: str, parameters: dict[str, Any], checkpoint: Checkpoint | None, options: dict[str, Any]
 ) -> Result:
     setting = Setting(TASKS["classification"], 3, 41, NETWORKS, nn.Module)
     method = METHODS[name](METHODS[name].Parameters(**parameters), setting)
     student = build(method, 0, "some")
-    taught = Teacher({"train": drawn(3, 41, 3, seed=2)}, {})
+    taught = Teacher({"train": normal_draws(3, 41, 3, seed=2)}, {})
     inputs = StudentInputs(
-        method=method, data=DATA, teacher=taught, recipe=recipe(**given), seed=0, dataset="some"
+        method=method, data=DATA, teacher=taught, recipe=recipe(**options), seed=0, dataset="some"
     )
     return student.state_dict(), train_student(student, inputs, checkpoint)
 
 
-def hydra(checkpoint: Checkpoint | None, **given: Any) -> Result:
+def hydra(checkpoint: Checkpoint | None, **options: Any) -> Result:
     """Two stages, their noise and order, the second on a head more."""
-    return student_of("hydra", {"first": 0.4}, checkpoint, given)
+    return student_of("hydra", {"first": 0.4}, checkpoint, options)
 
 
-def dropout(checkpoint: Checkpoint | None, **given: Any) -> Result:
+def dropout(checkpoint: Checkpoint | None, **options: Any) -> Result:
     """Masks drawn in training."""
-    return student_of("mc-dropout", {}, checkpoint, given)
+    return student_of("mc-dropout", {}, checkpoint, options)
 
 
-def piece(checkpoint: Checkpoint | None, **given: Any) -> Result:
+def piece(checkpoint: Checkpoint | None, **options: Any) -> Result:
     """Three members of a teacher at once."""
     task = TASKS["classification"]
-    inputs = TrainingInputs(data=DATA, recipe=recipe(**given), seed=0, dataset="some")
+    inputs = TrainingInputs(data=DATA, recipe=recipe(**options), seed=0, dataset="some")
     network, history = train_members([0, 2, 3], task, NETWORKS, inputs, checkpoint)
     return network.state_dict(), history
 
 
-def normalised(checkpoint: Checkpoint | None, **given: Any) -> Result:
+def normalised(checkpoint: Checkpoint | None, **options: Any) -> Result:
     """A network whose buffers are trained, too: means, variances and an integer count."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
@@ -128,7 +128,7 @@ def normalised(checkpoint: Checkpoint | None, **given: Any) -> Result:
         return functional.cross_entropy(network(held_out.x), held_out.y)[None]
 
     problem = Problem("train", network, 41, epoch, validation)
-    history = train_network(problem, recipe(**given), EPOCHS, 0.03, checkpoint)
+    history = train_network(problem, recipe(**options), EPOCHS, 0.03, checkpoint)
     return network.state_dict(), history
 
 
@@ -174,7 +174,7 @@ def test_what_was_kept_is_not_trained_again(training: Callable[..., Result], cac
         training(Doomed(cache, 3))
     counted = Doomed(cache, EPOCHS)
     training(counted)
-    assert counted._left == EPOCHS - (EPOCHS - 3)
+    assert counted.saves_left == EPOCHS - (EPOCHS - 3)
 
 
 @TRAININGS
@@ -205,11 +205,11 @@ def test_no_more_often_than_asked(cache: Cache, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     checkpoint = Checkpoint(cache, "training", 10)
     rows: list[HistoryRow] = [{"stage": "s", "epoch": 0}]
-    for moment, kept in ((9.0, False), (10.0, True), (19.9, False), (20.0, True)):
+    for moment, is_saved in ((9.0, False), (10.0, True), (19.9, False), (20.0, True)):
         now[0] = moment
         checkpoint.save({"x": torch.tensor(moment)}, rows)
         assert cache.has("checkpoint-training") == (moment >= 10)
-        if kept:
+        if is_saved:
             assert cache.load("checkpoint-training")["x"].item() == moment
     assert cache.load("checkpoint-training")["x"].item() == 20
 

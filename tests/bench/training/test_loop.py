@@ -38,7 +38,7 @@ def scripted(
     terms: Terms,
     validation: Callable[[], Tensor] | None = None,
     weights: Mapping[str, float] | None = None,
-    **given: Any,
+    **options: Any,
 ) -> Problem:
     """A problem of 40 examples whose terms know their epoch and step."""
 
@@ -53,7 +53,7 @@ def scripted(
     def unasked() -> Tensor:
         raise AssertionError("validation is asked only to select an epoch")
 
-    return Problem("second", network, 40, epoch, validation or unasked, **given)
+    return Problem("second", network, 40, epoch, validation or unasked, **options)
 
 
 def sizes(network: Weights, indices: Indices) -> Tensor:
@@ -110,12 +110,12 @@ def test_the_epoch_best_on_validation_is_kept_per_member(
     losses: list[list[float]], best: list[int]
 ) -> None:
     network = Weights(2)
-    seen: list[dict[str, Tensor]] = []
+    states: list[dict[str, Tensor]] = []
 
     def validation() -> Tensor:
         assert not network.training
-        seen.append({name: value.clone() for name, value in network.state_dict().items()})
-        return torch.tensor(losses[len(seen) - 1])
+        states.append({name: value.clone() for name, value in network.state_dict().items()})
+        return torch.tensor(losses[len(states) - 1])
 
     def terms(epoch: int, step: int, indices: Indices) -> Mapping[str, Tensor]:
         assert network.training
@@ -125,9 +125,9 @@ def test_the_epoch_best_on_validation_is_kept_per_member(
     history = train_network(problem, recipe(select="validation"), 4, 0.0)
     assert not network.training
     for name, value in network.state_dict().items():
-        assert len({tuple(each[name].flatten().tolist()) for each in seen}) == 4
+        assert len({tuple(state[name].flatten().tolist()) for state in states}) == 4
         for member, epoch in enumerate(best):
-            assert torch.equal(value[member], seen[epoch][name][member])
+            assert torch.equal(value[member], states[epoch][name][member])
     means = [row["validation"] for row in history]
     np.testing.assert_array_equal(means, np.mean(losses, axis=1))
 
@@ -136,37 +136,37 @@ def test_the_epoch_best_on_validation_is_kept_per_member(
 def test_a_student_keeps_its_best_epoch(losses: list[float], best: int) -> None:
     """Not batched: the first axis of its parameters counts nothing."""
     network = Weights(2)
-    seen: list[Tensor] = []
+    weights: list[Tensor] = []
 
     def validation() -> Tensor:
-        seen.append(network.row.detach().clone())
-        return torch.tensor([losses[len(seen) - 1]])
+        weights.append(network.row.detach().clone())
+        return torch.tensor([losses[len(weights) - 1]])
 
     train_network(
         scripted(network, shrink(network), validation), recipe(select="validation"), 4, 0.0
     )
-    assert torch.equal(network.row, seen[best])
+    assert torch.equal(network.row, weights[best])
 
 
 def test_history_has_the_weighted_means_of_the_steps() -> None:
     """A smaller last batch counts by its size; terms are unweighted, their loss is weighted."""
     network = Weights(2)
-    seen: list[tuple[int, float, float]] = []
+    sizes_and_terms: list[tuple[int, float, float]] = []
 
     def terms(epoch: int, step: int, indices: Indices) -> Mapping[str, Tensor]:
         assert isinstance(indices, Tensor)
-        one, other = sizes(network, indices) * (step + 1), network.free.sum(1).exp()
-        seen.append((indices.shape[-1], one.mean().item(), other.mean().item()))
-        return {"one": one, "other": other}
+        first, second = sizes(network, indices) * (step + 1), network.free.sum(1).exp()
+        sizes_and_terms.append((indices.shape[-1], first.mean().item(), second.mean().item()))
+        return {"one": first, "other": second}
 
     problem = scripted(network, terms, weights={"other": 0.25}, batched=True)
     history = train_network(problem, recipe(), 5, 0.0)
     assert len(history) == 5
     for epoch, row in enumerate(history):
-        steps = seen[3 * epoch : 3 * epoch + 3]
+        steps = sizes_and_terms[3 * epoch : 3 * epoch + 3]
         assert [size for size, _, _ in steps] == [16, 16, 8]
-        one = sum(size * value for size, value, _ in steps) / 40
-        other = sum(size * value for size, _, value in steps) / 40
+        first = sum(size * value for size, value, _ in steps) / 40
+        second = sum(size * value for size, _, value in steps) / 40
         norm = row.pop("gradient_norm")
         assert isinstance(norm, float) and norm > 0
         assert row.pop("stage") == "second"
@@ -174,9 +174,9 @@ def test_history_has_the_weighted_means_of_the_steps() -> None:
             {
                 "epoch": epoch,
                 "learning_rate": 0.05 * math.cos(math.pi * epoch / 10) ** 2,
-                "loss": one + 0.25 * other,
-                "one": one,
-                "other": other,
+                "loss": first + 0.25 * second,
+                "one": first,
+                "other": second,
             },
             rel=1e-6,
         )

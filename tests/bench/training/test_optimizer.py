@@ -48,7 +48,7 @@ def ours(
     """The parameters after all steps, and the norms that the steps gave."""
     parameters = [nn.Parameter(tensor.clone()) for tensor in start]
     adam = Adam(parameters, DECAYS, clip, batched)
-    norms = [adam.step(each, rate) for each, rate in zip(gradients, RATES, strict=True)]
+    norms = [adam.step(step, rate) for step, rate in zip(gradients, RATES, strict=True)]
     return [parameter.detach() for parameter in parameters], norms
 
 
@@ -112,12 +112,14 @@ def test_another_networks_gradient_changes_no_bit(
     for step in wild:
         for gradient in step:
             gradient[1] *= 1e6
-    one, _ = ours(begin, calm, clip, batched=True)
-    other, norms = ours(begin, wild, clip, batched=True)
+    calm_result, _ = ours(begin, calm, clip, batched=True)
+    wild_result, norms = ours(begin, wild, clip, batched=True)
     for index in (0, 2):
-        for tensor, same in zip(network(one, index), network(other, index), strict=True):
-            assert torch.equal(tensor, same)
-    assert not torch.equal(one[0][1], other[0][1])
+        for tensor, other_tensor in zip(
+            network(calm_result, index), network(wild_result, index), strict=True
+        ):
+            assert torch.equal(tensor, other_tensor)
+    assert not torch.equal(calm_result[0][1], wild_result[0][1])
     assert all(norm.shape == (NETWORKS,) and norm[1] > 1e3 * norm[2] for norm in norms)
 
 
@@ -141,8 +143,8 @@ def test_gradients_are_left_as_given(start: list[Tensor], gradients: list[list[T
     before = [[gradient.clone() for gradient in step] for step in gradients]
     ours(start, gradients, 0.1, batched=True)
     for step, index in zip(gradients, count(), strict=False):
-        for gradient, kept in zip(step, before[index], strict=True):
-            assert torch.equal(gradient, kept)
+        for gradient, copy in zip(step, before[index], strict=True):
+            assert torch.equal(gradient, copy)
 
 
 @pytest.mark.parametrize("batched", [False, True])
@@ -155,8 +157,8 @@ def test_parameters_keep_their_layout(batched: bool) -> None:
     gradient = torch.randn(start.shape, generator=generator, dtype=torch.float64)
     parameter = nn.Parameter(start.clone())
     plain = nn.Parameter(start.clone(memory_format=torch.contiguous_format))
-    for each in (parameter, plain):
-        adam = Adam([each], [0.1], 1e6, batched)
+    for tensor in (parameter, plain):
+        adam = Adam([tensor], [0.1], 1e6, batched)
         adam.step([gradient], 0.1)
         adam.step([gradient], 0.1)
     assert parameter.stride()[-4:] == kernels.stride()

@@ -55,8 +55,10 @@ def test_a_student_equals_one_trained_plainly(examples: int, float64: None) -> N
 
     def loss(indices: Tensor) -> Tensor:
         z = model(x[indices])
-        gap = functional.kl_div((z / 2).log_softmax(-1), soft[indices], reduction="batchmean")
-        return 0.1 * functional.cross_entropy(z, y[indices]) + 0.9 * 4 * gap
+        divergence = functional.kl_div(
+            (z / 2).log_softmax(-1), soft[indices], reduction="batchmean"
+        )
+        return 0.1 * functional.cross_entropy(z, y[indices]) + 0.9 * 4 * divergence
 
     orders = orders_of(examples, values, "student", "train")
     descend(model, loss, orders, values, values.student_weight_decay)
@@ -113,14 +115,14 @@ def test_a_stage_without_epochs_has_no_best_one() -> None:
 
 def test_schedules_run_over_the_whole_training() -> None:
     """A stage is no new beginning: the parameters of epoch 3 of 5 are those of 3 of 5."""
-    seen: list[tuple[str, float]] = []
+    coefficients: list[tuple[str, float]] = []
 
     class Scheduled(Hydra):
         class Parameters(Hydra.Parameters):
             extra: Coefficient = parameter("linear(0, 1, 0, 5)", "on a schedule")
 
         def loss(self, outputs: Tensor, batch: Batch, now: Any) -> Any:
-            seen.append((batch.stage, now.extra))
+            coefficients.append((batch.stage, now.extra))
             return super().loss(outputs, batch, now)
 
     networks = networks_for("classification")
@@ -130,8 +132,8 @@ def test_schedules_run_over_the_whole_training() -> None:
     data, student = prepared("classification", 12), build(method, SEED, DATASET)
     train_student(student, student_inputs(method, data, teacher, recipe(epochs=5)))
     stages = ["hinton"] * 2 + ["train"] * 3
-    assert [stage for stage, _ in seen] == stages
-    assert [value for _, value in seen] == pytest.approx([epoch / 5 for epoch in range(5)])
+    assert [stage for stage, _ in coefficients] == stages
+    assert [value for _, value in coefficients] == pytest.approx([epoch / 5 for epoch in range(5)])
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_members_equal_networks_trained_one_by_one(task: str, examples: int, flo
     network, _ = train_members(members, TASKS[task], networks, inputs)
     arrays = network.state_dict()
     x, y = data.train
-    for place, member in enumerate(members):
+    for index, member in enumerate(members):
         stream = torch_stream(SEED, DATASET, "teacher", member, "weights")
         model = perceptron(layers_of(networks.members([stream]), 0))
         norms = descend(
@@ -57,8 +57,8 @@ def test_members_equal_networks_trained_one_by_one(task: str, examples: int, flo
         assert max(norms) > values.clip
         trained = [
             (
-                arrays[f"layers.{layer}.weight"][place],
-                arrays[f"layers.{layer}.bias"][place],
+                arrays[f"layers.{layer}.weight"][index],
+                arrays[f"layers.{layer}.bias"][index],
             )
             for layer in range(3)
         ]
@@ -99,16 +99,16 @@ def trained_apart(x: Tensor, y: Tensor, values: Recipe) -> dict[str, Tensor]:
 @pytest.mark.parametrize("select", ["last", "validation"])
 def test_one_members_data_changes_no_bit_of_another(examples: int, select: str) -> None:
     x, y = normal_numbers(4, examples, 4), targets("classification", 4, examples)
-    one = trained_apart(x, y, recipe(select=select))
+    weights = trained_apart(x, y, recipe(select=select))
     changed = x.clone()
     changed[2] = 50 * changed[2] + 3
-    other = trained_apart(
+    weights_after_change = trained_apart(
         changed, y.clone().index_fill_(0, torch.tensor([2]), 1), recipe(select=select)
     )
-    for name in one:
+    for name in weights:
         for member in (0, 1, 3):
-            assert torch.equal(one[name][member], other[name][member])
-        assert not torch.equal(one[name][2], other[name][2])
+            assert torch.equal(weights[name][member], weights_after_change[name][member])
+        assert not torch.equal(weights[name][2], weights_after_change[name][2])
 
 
 @BOTH
@@ -132,13 +132,13 @@ def test_bits_are_the_same_however_the_ensemble_is_cut(
         for piece in pieces:
             inputs = training_inputs(data, values)
             network, _ = train_members(piece, TASKS[task], networks, inputs)
-            arrays = {name: each.numpy() for name, each in network.state_dict().items()}
-            for place, member in enumerate(piece):
-                weights[member] = {name: a[place].tobytes() for name, a in arrays.items()}
+            arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+            for index, member in enumerate(piece):
+                weights[member] = {name: a[index].tobytes() for name, a in arrays.items()}
         return weights
 
-    whole = trained(range(7))
-    assert len({member["layers.0.weight"] for member in whole.values()}) == 7
-    assert trained(range(3), range(3, 7)) == whole
-    assert trained(*([member] for member in range(7))) == whole
-    assert trained([6, 1, 4], [5], [3, 0, 2]) == whole
+    in_one_piece = trained(range(7))
+    assert len({member["layers.0.weight"] for member in in_one_piece.values()}) == 7
+    assert trained(range(3), range(3, 7)) == in_one_piece
+    assert trained(*([member] for member in range(7))) == in_one_piece
+    assert trained([6, 1, 4], [5], [3, 0, 2]) == in_one_piece

@@ -43,7 +43,7 @@ def apart(stack: Batched) -> list[Small]:
     """Each network of a stack as a plain module of its own."""
     modules = [Small() for _ in range(stack.count)]
     for index, module in enumerate(modules):
-        values = {name: each[index] for name, each in stack.network.state_dict().items()}
+        values = {name: stacked[index] for name, stacked in stack.network.state_dict().items()}
         module.load_state_dict(values)
         module.to(next(stack.parameters()).dtype).train(stack.training)
     return modules
@@ -66,19 +66,19 @@ def test_a_stack_is_its_networks_apart(
         expected = torch.stack([m(leaf) for m, leaf in zip(plain, leaves, strict=True)])
         torch.testing.assert_close(outputs, expected, rtol=1e-10, atol=1e-12)
 
-        wanted = [inputs, *stack.parameters()]
-        gradients = torch.autograd.grad(outputs.square().sum(), wanted, retain_graph=True)
+        variables = [inputs, *stack.parameters()]
+        gradients = torch.autograd.grad(outputs.square().sum(), variables, retain_graph=True)
         names = [name for name, _ in plain[0].named_parameters()]
         parts = [[module.get_parameter(name) for module in plain] for name in names]
-        flat = [inputs, *(each for part in parts for each in part)]
-        first, *others = torch.autograd.grad(expected.square().sum(), flat)
-        torch.testing.assert_close(gradients[0], first, rtol=1e-9, atol=1e-12)
+        flat = [inputs, *(parameter for part in parts for parameter in part)]
+        input_gradient, *expected_gradients = torch.autograd.grad(expected.square().sum(), flat)
+        torch.testing.assert_close(gradients[0], input_gradient, rtol=1e-9, atol=1e-12)
         for position, gradient in enumerate(gradients[1:]):
-            each = others[position * NETWORKS : (position + 1) * NETWORKS]
-            torch.testing.assert_close(gradient, torch.stack(each), rtol=1e-9, atol=1e-12)
+            of_networks = expected_gradients[position * NETWORKS : (position + 1) * NETWORKS]
+            torch.testing.assert_close(gradient, torch.stack(of_networks), rtol=1e-9, atol=1e-12)
     for name, statistic in stack.network.named_buffers():
-        each = [module.get_buffer(name) for module in plain]
-        torch.testing.assert_close(statistic, torch.stack(each), rtol=1e-12, atol=1e-12)
+        of_networks = [module.get_buffer(name) for module in plain]
+        torch.testing.assert_close(statistic, torch.stack(of_networks), rtol=1e-12, atol=1e-12)
     moved = bool((cast(BatchNorm, stack.network.get_submodule("norm")).running_mean != 0).any())
     assert moved == training
 
@@ -102,8 +102,10 @@ def test_in_turn_a_network_has_the_same_bits_in_any_stack(
             with torch.no_grad():
                 for parameter, gradient in zip(stack.parameters(), gradients, strict=True):
                     parameter.sub_(0.1 * gradient)
-    for both, one in zip(together.state_dict().values(), alone.state_dict().values(), strict=True):
-        assert torch.equal(both[3:4], one)
+    for stacked, single in zip(
+        together.state_dict().values(), alone.state_dict().values(), strict=True
+    ):
+        assert torch.equal(stacked[3:4], single)
     assert torch.equal(together.eval()(x)[3:4], alone.eval()(x))
 
 
@@ -159,10 +161,10 @@ def test_rows_are_those_of_each_output_of_layers_with_a_matrix(stream: Stream) -
     stack = batched(stream)
     names = ("convolution.weight", "convolution.bias", "last.weight", "last.bias")
     rows = dict(zip(names, stack.rows(), strict=True))
-    shapes = [tuple(each.shape[1:]) for each in rows.values()]
+    shapes = [tuple(row.shape[1:]) for row in rows.values()]
     assert shapes == [(4, 18), (4, 1), (3, 4), (3, 1)]
-    for name, each in rows.items():
-        assert torch.equal(each[2, 1], stack.network.get_parameter(name)[2, 1].flatten())
+    for name, row in rows.items():
+        assert torch.equal(row[2, 1], stack.network.get_parameter(name)[2, 1].flatten())
 
 
 def test_rows_of_perceptrons_are_those_of_each_output(stream: Stream) -> None:
@@ -183,8 +185,8 @@ def test_members_and_heads_agree_however_they_are_batched(
     networks = network_builder({**convolutional, "batching": batching}, (3, 8, 8), 4)
     x = images(4, 3, 8)
     together = networks.members([stream(seed) for seed in range(NETWORKS)]).double()(x)
-    each = [networks.members([stream(seed)]).double()(x) for seed in range(NETWORKS)]
-    torch.testing.assert_close(together, torch.cat(each), rtol=1e-8, atol=1e-10)
+    outputs_apart = [networks.members([stream(seed)]).double()(x) for seed in range(NETWORKS)]
+    torch.testing.assert_close(together, torch.cat(outputs_apart), rtol=1e-8, atol=1e-10)
 
     features = networks.core(stream(0)).double()(x)
     heads = networks.heads(NETWORKS, stream(5)).double()

@@ -119,7 +119,7 @@ def test_toy_students_have_the_original_codes_sizes(
     toy = DATASETS[dataset]
     networks = network_builder(toy.network, toy.shape, toy.outputs)
     alike = [core_and_heads(networks, 1, stream(0)), DropoutLast(networks, 0.5, stream(0))]
-    assert [parameters_of(each) for each in alike] == [student, student]
+    assert [parameters_of(network) for network in alike] == [student, student]
     assert parameters_of(GaussianLast(networks, -10.0, stream(0))) == gauss
     counted = {n: parameters_of(core_and_heads(networks, n, stream(0))) for n in hydras}
     assert counted == hydras
@@ -138,10 +138,13 @@ def test_the_papers_lambda_times_heads_and_rows(
     dataset: str, lam: tuple[float, ...], weights: tuple[float, ...], stream: Stream
 ) -> None:
     """What `hydra+` says of it: the largest that the sum can be, as the weight of a mean."""
-    known = DATASETS[dataset]
-    heads = network_builder(known.network, known.shape, known.outputs).heads(1, stream(0))
+    defaults = DATASETS[dataset]
+    heads = network_builder(defaults.network, defaults.shape, defaults.outputs).heads(1, stream(0))
     rows_a_head = sum(layer.shape[1] for layer in heads.rows())
-    sizes = [each * count * rows_a_head for each, count in zip(lam, (20, 10, 5), strict=True)]
+    sizes = [
+        coefficient * count * rows_a_head
+        for coefficient, count in zip(lam, (20, 10, 5), strict=True)
+    ]
     assert sizes == pytest.approx(weights)
 
 
@@ -181,9 +184,9 @@ def test_training_in_bfloat16_reaches_every_parameter(
     networks = network_builder(small, (3, 8, 8), 4)
     x = images(8, 3, 8, torch.float32)
     students: list[Callable[[], tuple[nn.Module, Tensor]]] = [
-        lambda: (each := core_and_heads(networks, 3, stream(0)), each(x)),
-        lambda: (each := DropoutLast(networks, 0.5, stream(0)), each(x, 3, stream(1))),
-        lambda: (each := GaussianLast(networks, -3.0, stream(0)), each(x, 3, stream(1))),
+        lambda: (student := core_and_heads(networks, 3, stream(0)), student(x)),
+        lambda: (student := DropoutLast(networks, 0.5, stream(0)), student(x, 3, stream(1))),
+        lambda: (student := GaussianLast(networks, -3.0, stream(0)), student(x, 3, stream(1))),
     ]
     for build in students:
         with torch.autocast("cpu", torch.bfloat16):
@@ -208,12 +211,12 @@ def test_width_and_depth_change_every_part(stream: Stream) -> None:
             networks.core(stream(0)),
             networks.heads(1, stream(0)),
         )
-        one, two, three = (parameters_of(part) for part in parts)
-        return one, two, three
+        first, second, third = (parameters_of(part) for part in parts)
+        return first, second, third
 
     for family in ("lenet", "resnet"):
-        whole, half = sizes({"family": family}), sizes({"family": family, "width": 0.5})
-        assert all(2 < a / b < 4 for a, b in zip(whole, half, strict=True))
+        full, half = sizes({"family": family}), sizes({"family": family, "width": 0.5})
+        assert all(2 < a / b < 4 for a, b in zip(full, half, strict=True))
     deep = sizes({"family": "resnet", "blocks": 3})
     assert all(a > b for a, b in zip(deep, sizes({"family": "resnet"}), strict=True))
     linear = sizes({"family": "resnet", "head": []})
@@ -265,11 +268,11 @@ def test_rows_have_every_parameter_of_the_heads_layers_once(
     small: dict[str, Any], stream: Stream
 ) -> None:
     student = core_and_heads(network_builder(small, (3, 8, 8), 4), 3, stream(0))
-    found = list(rows(student))
+    row_blocks = list(rows(student))
     norms = [module for module in student.heads.modules() if isinstance(module, BatchNorm)]
     layers = parameters_of(student.heads) - sum(map(parameters_of, norms))
-    assert sum(each.numel() for each in found) == layers
-    assert all(len(each) == 3 and each.dim() == 3 for each in found)
+    assert sum(block.numel() for block in row_blocks) == layers
+    assert all(len(block) == 3 and block.dim() == 3 for block in row_blocks)
 
 
 def test_normalisation_is_torchs(images: Images) -> None:
@@ -307,7 +310,7 @@ def centred(x: Tensor, state: State, name: str) -> Tensor:
     """Normalised by the batch's own mean and variance."""
     mean = x.mean((0, 2, 3), keepdim=True)
     spread = ((x - mean) ** 2).mean((0, 2, 3), keepdim=True).add(1e-5).sqrt()
-    weight, bias = (state[f"{name}.{each}"][:, None, None] for each in ("weight", "bias"))
+    weight, bias = (state[f"{name}.{kind}"][:, None, None] for kind in ("weight", "bias"))
     return (x - mean) / spread * weight + bias
 
 

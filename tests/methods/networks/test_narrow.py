@@ -78,7 +78,7 @@ def test_a_strided_1x1_convolution_is_torchs(inputs: int, images: Callable[..., 
     for side in (8, 9):
         # Channels first, which all of torch's kernels take.
         x = images(3, inputs, side).contiguous().requires_grad_()
-        results = [each(x) for each in (ours, strided)]
+        results = [layer(x) for layer in (ours, strided)]
         torch.testing.assert_close(*results)
         sums = [result.square().sum() for result in results]
         gradients = [
@@ -95,9 +95,9 @@ def test_no_convolution_is_one_that_torch_gets_wrong(inputs: int) -> None:
     )
     parts = networks.members([Generator()]), networks.heads(1, Generator())
     convolutions = [
-        each for part in parts for each in part.modules() if isinstance(each, nn.Conv2d)
+        module for part in parts for module in part.modules() if isinstance(module, nn.Conv2d)
     ]
     assert len(convolutions) > 4
-    for each in convolutions:
-        strided = each.kernel_size == (1, 1) and each.stride != (1, 1)
-        assert not strided or each.in_channels >= 8
+    for layer in convolutions:
+        strided = layer.kernel_size == (1, 1) and layer.stride != (1, 1)
+        assert not strided or layer.in_channels >= 8

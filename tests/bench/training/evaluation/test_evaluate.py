@@ -35,7 +35,7 @@ from distillation_bench.methods.networks.options import describe
 from distillation_bench.methods.tasks import TASKS
 
 
-class Bed:
+class UntrainedTeacher:
     """A dataset with an untrained teacher of three members."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -102,48 +102,48 @@ class Bed:
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Bed:
-    return Bed(tmp_path_factory.mktemp("digits"), "digits-0-7")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> UntrainedTeacher:
+    return UntrainedTeacher(tmp_path_factory.mktemp("digits"), "digits-0-7")
 
 
 def by_set(entries: list[dict[str, Any]]) -> dict[tuple[str, str, int], dict[str, float]]:
     return {(e["set"], e["shift"], e["severity"]): e["values"] for e in entries}
 
 
-def test_every_set_is_measured(digits: Bed) -> None:
+def test_every_set_is_measured(digits: UntrainedTeacher) -> None:
     headline, entries = digits.figures("kd")
-    found = by_set(entries)
+    values = by_set(entries)
     shifted = {("test", shift, level) for shift in digits.dataset.shifts for level in range(1, 6)}
-    assert shifted | {("test", "", 0)} <= set(found)
+    assert shifted | {("test", "", 0)} <= set(values)
     for name in ("ood:digits-8-9", "ood:patches", "ood", "ood-near", "ood-far"):
         scores = {f"ood_auroc:{score}" for score in ("total", "epistemic", "confidence")}
-        assert scores <= set(found[name, "", 0])
-    assert headline["accuracy"] == found["test", "", 0]["accuracy"]
-    assert headline["ood_auroc"] == found["ood", "", 0]["ood_auroc:total"]
-    assert "accuracy" not in found["ood:patches", "", 0]
+        assert scores <= set(values[name, "", 0])
+    assert headline["accuracy"] == values["test", "", 0]["accuracy"]
+    assert headline["ood_auroc"] == values["ood", "", 0]["ood_auroc:total"]
+    assert "accuracy" not in values["ood:patches", "", 0]
 
 
-def test_group_figures_are_unweighted_means(digits: Bed) -> None:
-    found = digits.plain("kd")
-    parts = [found[f"ood:{name}", "", 0]["ood_fpr95:total"] for name in ("digits-8-9", "patches")]
-    assert found["ood", "", 0]["ood_fpr95:total"] == pytest.approx(np.mean(parts), abs=1e-15)
-    assert found["ood-near", "", 0]["ood_fpr95:total"] == parts[0]
-    assert found["ood", "", 0]["sets"] == 2
-    assert found["ood-near", "", 0]["sets"] == found["ood-far", "", 0]["sets"] == 1
+def test_group_figures_are_unweighted_means(digits: UntrainedTeacher) -> None:
+    values = digits.plain("kd")
+    parts = [values[f"ood:{name}", "", 0]["ood_fpr95:total"] for name in ("digits-8-9", "patches")]
+    assert values["ood", "", 0]["ood_fpr95:total"] == pytest.approx(np.mean(parts), abs=1e-15)
+    assert values["ood-near", "", 0]["ood_fpr95:total"] == parts[0]
+    assert values["ood", "", 0]["sets"] == 2
+    assert values["ood-near", "", 0]["sets"] == values["ood-far", "", 0]["sets"] == 1
 
 
-def test_an_absent_set_says_so_and_counts_in_no_mean(digits: Bed) -> None:
+def test_an_absent_set_says_so_and_counts_in_no_mean(digits: UntrainedTeacher) -> None:
     near, far = digits.sources.ood
     lost = OODSet("lost", "far", "lost", absent="no lost.bin in data")
     headline, entries = digits.figures("kd", sources=EvaluationSources((near, lost, far)))
     plain, expected = digits.figures("kd")
     assert headline == plain
-    found = by_set(entries)
-    assert found.pop(("ood:lost", "", 0)) == {"absent": 1.0}
-    np.testing.assert_equal(found, by_set(expected))
+    values = by_set(entries)
+    assert values.pop(("ood:lost", "", 0)) == {"absent": 1.0}
+    np.testing.assert_equal(values, by_set(expected))
 
 
-def test_without_ood_sets_there_is_no_group(digits: Bed) -> None:
+def test_without_ood_sets_there_is_no_group(digits: UntrainedTeacher) -> None:
     fewer = replace(digits.data, sets=digits.data.sets[:1])
     headline, entries = digits.figures("kd", fewer, EvaluationSources())
     assert set(by_set(entries)) == {("test", "", 0)}
@@ -152,32 +152,32 @@ def test_without_ood_sets_there_is_no_group(digits: Bed) -> None:
 
 @pytest.mark.parametrize("name", ["kd", "hydra", "endd"])
 def test_one_set_and_chunk_at_a_time_is_all_at_once(
-    digits: Bed, name: str, monkeypatch: pytest.MonkeyPatch
+    digits: UntrainedTeacher, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows are independent of one another: neither chunks nor other sets are seen in a figure.
 
     In float64: the order of sums, which may differ, must not swap two ranks.
     """
 
-    def exact(each: data.EvaluationSet) -> data.EvaluationSet:
-        return replace(each, x=each.x.double())
+    def exact(evaluation_set: data.EvaluationSet) -> data.EvaluationSet:
+        return replace(evaluation_set, x=evaluation_set.x.double())
 
-    sets = tuple(exact(each) for each in digits.data.sets[:3])
-    some = replace(digits.data, sets=sets, validation=exact(digits.data.validation))
+    sets = tuple(exact(evaluation_set) for evaluation_set in digits.data.sets[:3])
+    few_sets = replace(digits.data, sets=sets, validation=exact(digits.data.validation))
     network, entries = digits.student(name, epochs=2).double(), []
     for size in (256, 10**6, 7):
         monkeypatch.setattr("distillation_bench.bench.training.teacher.CHUNK", size)
-        entries.append(by_set(digits.figures(name, some, EvaluationSources(), network)[1]))
-    chunked, *others = entries
-    for other in others:
-        assert other.keys() == chunked.keys()
+        entries.append(by_set(digits.figures(name, few_sets, EvaluationSources(), network)[1]))
+    chunked, *in_other_chunks = entries
+    for values in in_other_chunks:
+        assert values.keys() == chunked.keys()
         for key, figures in chunked.items():
-            assert other[key] == pytest.approx(figures, rel=1e-9, abs=1e-9, nan_ok=True)
+            assert values[key] == pytest.approx(figures, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
 @pytest.mark.parametrize("scale, at_bound", [(1.0, False), (1e-9, True), (0.0, False)])
 def test_a_temperature_at_a_bound_is_used_and_flagged(
-    digits: Bed, scale: float, at_bound: bool
+    digits: UntrainedTeacher, scale: float, at_bound: bool
 ) -> None:
     """Right classes with next to no confidence ask for less; where no T matters it is 1."""
     y = digits.data.validation.y
@@ -189,17 +189,17 @@ def test_a_temperature_at_a_bound_is_used_and_flagged(
     assert isinstance(fitted, ClassOutcome)
     fitted = replace(fitted, temperature=fit_temperature(fitted.log_mean, fitted.targets))
     names = ("temperature", "temperature_at_bound", "nll_tempered", "ece_tempered")
-    found, flag, tempered, error = (METRICS[name].function(fitted) for name in names)
-    assert (found, flag) == (fitted.temperature, float(at_bound))
-    assert found == 0.05 if at_bound else 0.05 < found < 20
-    log_p = log_softmax(fitted.log_mean / found, axis=1)
+    temperature, flag, tempered, error = (METRICS[name].function(fitted) for name in names)
+    assert (temperature, flag) == (fitted.temperature, float(at_bound))
+    assert temperature == 0.05 if at_bound else 0.05 < temperature < 20
+    log_p = log_softmax(fitted.log_mean / temperature, axis=1)
     right = log_p.argmax(1) == y.numpy()
     assert tempered == pytest.approx(-log_p[np.arange(len(y)), y].mean(), rel=1e-12)
     assert error == pytest.approx(ece(np.exp(log_p), y.numpy()), abs=1e-12)
     assert right.mean() == METRICS["accuracy"].function(fitted)
 
 
-def test_the_calibration_error_of_the_paper_has_ten_bins(digits: Bed) -> None:
+def test_the_calibration_error_of_the_paper_has_ten_bins(digits: UntrainedTeacher) -> None:
     y = digits.data.validation.y
     assert y is not None
     outputs = torch.randn(1, len(y), 8, generator=torch.Generator().manual_seed(3))
@@ -207,24 +207,24 @@ def test_the_calibration_error_of_the_paper_has_ten_bins(digits: Bed) -> None:
     assert isinstance(outcome, ClassOutcome)
     for name, bins in (("ece_10", 10), ("ece", 15)):
         assert METRICS[name].function(outcome) == ece(outcome.probabilities, y.numpy(), bins)
-    found = digits.plain("kd")
-    assert {"ece_10", "ece"} <= found["test", "", 0].keys() & found["test", "rotation", 3].keys()
+    values = digits.plain("kd")
+    assert {"ece_10", "ece"} <= values["test", "", 0].keys() & values["test", "rotation", 3].keys()
 
 
-def test_bounds_of_the_histograms_are_written(digits: Bed) -> None:
+def test_bounds_of_the_histograms_are_written(digits: UntrainedTeacher) -> None:
     """ln C in 50 bins."""
     figures = digits.plain("kd")["test", "", 0]
     for name in ("total", "aleatoric", "epistemic"):
         assert figures[f"teacher_tv_{name}_bin"] == pytest.approx(math.log(8) / 50)
 
 
-def test_epistemic_without_the_bias_of_few_samples(digits: Bed) -> None:
+def test_epistemic_without_the_bias_of_few_samples(digits: UntrainedTeacher) -> None:
     for name, factor in (("kd", 1.0), ("hydra", 3 / 2), ("mc-dropout", 3 / 2), ("endd", 1.0)):
         figures = digits.plain(name)["test", "", 0]
         assert figures["epistemic_unbiased"] == pytest.approx(factor * figures["epistemic"])
 
 
-def test_the_teachers_fidelity_to_itself_is_perfect(digits: Bed) -> None:
+def test_the_teachers_fidelity_to_itself_is_perfect(digits: UntrainedTeacher) -> None:
     for (name, _, _), figures in digits.plain("ensemble").items():
         if name == "test" or name.startswith("ood:"):
             assert figures["teacher_kl"] == pytest.approx(0, abs=1e-12)
@@ -233,14 +233,14 @@ def test_the_teachers_fidelity_to_itself_is_perfect(digits: Bed) -> None:
             assert figures["teacher_spearman"] == pytest.approx(1)
 
 
-def test_a_point_prediction_has_no_epistemic_uncertainty(digits: Bed) -> None:
-    found = digits.plain("kd")
-    assert found["test", "", 0]["epistemic"] == 0
-    assert math.isnan(found["test", "", 0]["disagreement"])
-    assert found["ood:patches", "", 0]["ood_auroc:epistemic"] == 0.5
+def test_a_point_prediction_has_no_epistemic_uncertainty(digits: UntrainedTeacher) -> None:
+    values = digits.plain("kd")
+    assert values["test", "", 0]["epistemic"] == 0
+    assert math.isnan(values["test", "", 0]["disagreement"])
+    assert values["ood:patches", "", 0]["ood_auroc:epistemic"] == 0.5
 
 
-def test_the_temperature_is_fitted_on_validation_alone(digits: Bed) -> None:
+def test_the_temperature_is_fitted_on_validation_alone(digits: UntrainedTeacher) -> None:
     def relabelled(targets: Tensor | None) -> Tensor:
         assert targets is not None
         return (targets + 1) % digits.dataset.outputs
@@ -260,12 +260,12 @@ def test_the_temperature_is_fitted_on_validation_alone(digits: Bed) -> None:
     plain = calibrated(few)
     assert calibrated(replace(few, sets=(replace(test, y=relabelled(test.y)), shifted))) == plain
     held_out = digits.data.validation
-    some = torch.arange(len(held_out.x)) % 4 == 0
-    mixed = torch.where(some, relabelled(held_out.y), held_out.y)  # type: ignore[arg-type]
+    rows = torch.arange(len(held_out.x)) % 4 == 0
+    mixed = torch.where(rows, relabelled(held_out.y), held_out.y)  # type: ignore[arg-type]
     assert calibrated(replace(few, validation=replace(held_out, y=mixed))) != plain
 
 
-def test_a_set_more_changes_no_other_figure(digits: Bed) -> None:
+def test_a_set_more_changes_no_other_figure(digits: UntrainedTeacher) -> None:
     fewer = replace(digits.data, sets=digits.data.sets[:4])
     full = digits.plain("mc-dropout")
     part = by_set(digits.figures("mc-dropout", fewer, EvaluationSources())[1])
@@ -275,33 +275,33 @@ def test_a_set_more_changes_no_other_figure(digits: Bed) -> None:
 
 
 def test_regression_has_its_own_figures(tmp_path: Path) -> None:
-    headline, entries = Bed(tmp_path, "sine").figures("hydra")
+    headline, entries = UntrainedTeacher(tmp_path, "sine").figures("hydra")
     assert {"nll", "rmse", "crps", "ood_auroc", "teacher_kl"} <= set(headline)
     assert {"coverage50", "coverage90", "coverage95", "mae"} <= set(by_set(entries)["test", "", 0])
     assert not {"accuracy", "ece"} & set(headline)
 
 
 def test_a_member_that_explodes_is_counted_and_moves_no_bins(tmp_path: Path) -> None:
-    bed = Bed(tmp_path, "sine")
-    headline, entries = bed.figures("kd")
+    sine = UntrainedTeacher(tmp_path, "sine")
+    headline, entries = sine.figures("kd")
     assert headline["variance_capped"] == headline["teacher_variance_capped"] == 0
     before = by_set(entries)["test", "", 0]["teacher_tv_total_bin"]
     # The first member's variance leaves all bounds on 400 of 1,000 test inputs, and on 2 of the
     # OOD set it vanishes.
-    bed.teacher.outputs["test"][0, :400, 1] = 60.0
-    bed.teacher.outputs["ood:outside"][0, :2, 1] = -60.0
-    headline, entries = bed.figures("kd")
-    found = by_set(entries)
-    assert found["test", "", 0]["teacher_variance_capped"] == pytest.approx(400 / 3000)
-    assert found["ood:outside", "", 0]["teacher_variance_capped"] == pytest.approx(2 / 3000)
-    assert headline["teacher_variance_capped"] == found["test", "", 0]["teacher_variance_capped"]
+    sine.teacher.outputs["test"][0, :400, 1] = 60.0
+    sine.teacher.outputs["ood:outside"][0, :2, 1] = -60.0
+    headline, entries = sine.figures("kd")
+    values = by_set(entries)
+    assert values["test", "", 0]["teacher_variance_capped"] == pytest.approx(400 / 3000)
+    assert values["ood:outside", "", 0]["teacher_variance_capped"] == pytest.approx(2 / 3000)
+    assert headline["teacher_variance_capped"] == values["test", "", 0]["teacher_variance_capped"]
     assert headline["variance_capped"] == 0
-    means, log_variances = bed.teacher.outputs["test"].double().unbind(-1)
+    means, log_variances = sine.teacher.outputs["test"].double().unbind(-1)
     variances = log_variances.clamp(-15, 15).exp()
     total = (variances.median(0).values + means.var(0, correction=0)).numpy()
-    width = found["test", "", 0]["teacher_tv_total_bin"]
+    width = values["test", "", 0]["teacher_tv_total_bin"]
     assert width == pytest.approx(robust_upper_end(total) / 50, rel=1e-4)
     assert 0.5 * before < width < 2 * before
     assert variances.mean(0).max() > 1e6
     # The teacher's own row says it of itself.
-    assert bed.figures("ensemble")[0]["variance_capped"] == headline["teacher_variance_capped"]
+    assert sine.figures("ensemble")[0]["variance_capped"] == headline["teacher_variance_capped"]

@@ -33,13 +33,13 @@ def classes(n: int, targets: Any = None) -> ClassOutcome:
 
 def test_histograms_have_the_distance_that_is_reported() -> None:
     student, teacher = classes(700), classes(700)
-    found = figure_arrays.set_arrays("test", student, teacher)
+    arrays = figure_arrays.set_arrays("test", student, teacher)
     for name in UNCERTAINTIES:
-        pair = found[f"histogram/{name}/test"]
+        pair = arrays[f"histogram/{name}/test"]
         np.testing.assert_allclose(pair.sum(1), 1)
         expected = histogram_distance(getattr(teacher, name), getattr(student, name), np.log(3))
         assert np.abs(pair[0] - pair[1]).sum() / 2 == pytest.approx(expected, abs=1e-12)
-        assert found[f"upper/{name}/test"] == pytest.approx(np.log(3))
+        assert arrays[f"upper/{name}/test"] == pytest.approx(np.log(3))
 
 
 def test_reliability_has_the_error_that_is_reported() -> None:
@@ -64,26 +64,26 @@ def test_pairs_are_of_the_same_examples_and_few() -> None:
 def test_roc_is_the_usual_one(levels: int) -> None:
     inside = {"total": RNG.integers(0, levels, 500) / levels}
     outside = {"total": RNG.integers(0, levels, 300) / levels + 0.3}
-    found = figure_arrays.detection_arrays("ood:x", inside, outside)["roc/total/ood:x"]
+    curve = figure_arrays.detection_arrays("ood:x", inside, outside)["roc/total/ood:x"]
     labels = np.repeat([0, 1], [500, 300])
     scores = np.concatenate((inside["total"], outside["total"]))
     alarms, share, _ = roc_curve(labels, scores, drop_intermediate=False)
     for alarm, value in zip(alarms, share, strict=True):
         grid = np.flatnonzero(np.isclose(figure_arrays.FALSE_ALARM_RATES, alarm))
         if len(grid) and alarm not in alarms[:-1][np.diff(alarms) == 0]:
-            assert found[grid[0]] == pytest.approx(value, abs=1e-12)
-    area = np.trapezoid(found, figure_arrays.FALSE_ALARM_RATES)
+            assert curve[grid[0]] == pytest.approx(value, abs=1e-12)
+    area = np.trapezoid(curve, figure_arrays.FALSE_ALARM_RATES)
     assert area == pytest.approx(roc_auc_score(labels, scores), abs=0.006)
-    assert (np.diff(found) >= 0).all() and found[-1] == 1
+    assert (np.diff(curve) >= 0).all() and curve[-1] == 1
 
 
 def test_a_nan_is_in_no_bin() -> None:
     outcome = classes(10, RNG.integers(0, 3, 10))
     outcome.epistemic[3] = np.nan
     outcome.log_mean[3] = np.nan
-    found = figure_arrays.set_arrays("test", outcome, classes(10))
-    assert found["histogram/epistemic/test"].sum(1) == pytest.approx([0.9, 1.0])
-    assert found["reliability/test"][0].sum() == 9
+    arrays = figure_arrays.set_arrays("test", outcome, classes(10))
+    assert arrays["histogram/epistemic/test"].sum(1) == pytest.approx([0.9, 1.0])
+    assert arrays["reliability/test"][0].sum() == 9
 
 
 def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> None:
@@ -95,20 +95,20 @@ def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> Non
 
     # One of five members, on most inputs.
     student, teacher = values(3.0, slice(0)), values(1.0, slice(300))
-    found = figure_arrays.set_arrays("test", student, teacher)
+    arrays = figure_arrays.set_arrays("test", student, teacher)
     typical = np.median(teacher.variances, 0)
     for name, bounded in (
         ("total", typical + teacher.epistemic),
         ("aleatoric", typical),
         ("epistemic", teacher.epistemic),
     ):
-        (end,) = found[f"upper/{name}/test"]
+        (end,) = arrays[f"upper/{name}/test"]
         assert end == robust_upper_end(bounded) < 20
-        pair = found[f"histogram/{name}/test"]
+        pair = arrays[f"histogram/{name}/test"]
         np.testing.assert_allclose(pair.sum(1), 1)
-        beyond = [(getattr(each, name) > end).mean() for each in (student, teacher)]
+        beyond = [(getattr(outcome, name) > end).mean() for outcome in (student, teacher)]
         assert (pair[:, -1] >= beyond).all()
-    assert beyond[0] < 0.1 and found["histogram/aleatoric/test"][1, -1] >= 0.75
+    assert beyond[0] < 0.1 and arrays["histogram/aleatoric/test"][1, -1] >= 0.75
 
 
 def test_what_is_stored_is_float32() -> None:

@@ -48,9 +48,9 @@ def test_processors_that_have_it(flags: frozenset[str]) -> None:
 def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bfloat16_speed, "measured_slowdown", lambda: 6.5)
     monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: HASWELL)
-    told = worker.do_work(Workplace(""), CheckPrecision())
-    assert isinstance(told, str)
-    assert "emulates it; a step takes 6.5 times as long as in float32" in told
+    warning = worker.do_work(Workplace(""), CheckPrecision())
+    assert isinstance(warning, str)
+    assert "emulates it; a step takes 6.5 times as long as in float32" in warning
     monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: SAPPHIRE_RAPIDS)
     for name in bfloat16_speed.LIMITS:
         monkeypatch.delenv(name, raising=False)
@@ -66,7 +66,7 @@ def test_what_is_measured_is_a_ratio() -> None:
     assert 0.05 < bfloat16_speed.measured_slowdown() < 100
 
 
-class Told(InProcess):
+class RecordingExecutor(InProcess):
     """Answers what is asked for, and notes the order of it."""
 
     def __init__(self, warning: str | Exception) -> None:
@@ -95,35 +95,35 @@ def test_a_run_says_it_before_anything_trains(
     capsys: pytest.CaptureFixture[str],
     precision: str,
 ) -> None:
-    executor = Told("it is slow")
+    executor = RecordingExecutor("it is slow")
     monkeypatch.setattr(runner, "data_jobs", lambda *_: [])
     monkeypatch.setattr(runner, "_start_executor", lambda *_: executor)
     planned = cells("kd", recipe={"precision": precision})
     runner.run_cells(Run(tmp_path / "run"), planned, runner.RunOptions(1, tmp_path / "cache"))
-    asked = precision == "bfloat16"
-    assert (executor.calls[0] == CheckPrecision()) == asked
-    assert ("it is slow" in capsys.readouterr().err) == asked
-    executor = Told(WorkerDied("killed"))
+    is_bfloat16 = precision == "bfloat16"
+    assert (executor.calls[0] == CheckPrecision()) == is_bfloat16
+    assert ("it is slow" in capsys.readouterr().err) == is_bfloat16
+    executor = RecordingExecutor(WorkerDied("killed"))
     warn_of_slow_precision(planned, executor, Workplace(""))
 
 
 def test_an_estimate_is_of_the_recipes_precision(
     cells: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: set[str] = set()
+    precisions: set[str] = set()
 
     class Noting(Compute):
         def outputs(self, function: Callable[[], Any]) -> Any:
-            seen.add(self.precision)
+            precisions.add(self.precision)
             return super().outputs(function)
 
     monkeypatch.setattr(forecast, "Compute", Noting)
     monkeypatch.setattr(bfloat16_speed, "slowdown", lambda: 6.5)
     text = forecast.forecast_text(cells("kd", recipe={"precision": "bfloat16"}), ["cpu"], 1)
-    assert seen == {"bfloat16"}
+    assert precisions == {"bfloat16"}
     assert "6.5 times" in text
     text = forecast.forecast_text(cells("kd"), ["cpu"], 1)
-    assert seen == {"bfloat16", "float32"}
+    assert precisions == {"bfloat16", "float32"}
     assert "times" not in text
 
 
