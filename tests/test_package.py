@@ -60,10 +60,10 @@ class Environment(NamedTuple):
         variables = {"base": str(self.folder), "platbase": str(self.folder)}
         return Path(sysconfig.get_path("purelib", "venv", variables))
 
-    def install(self, *what: str) -> None:
+    def install(self, *requirements: str) -> None:
         pip = [sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet"]
         options = ["--no-deps", "--no-index", "--no-build-isolation", "--ignore-installed"]
-        run([*pip, *options, *what], self.folder)
+        run([*pip, *options, *requirements], self.folder)
 
 
 def run(command: list[str], folder: Path, **environment: str) -> str:
@@ -117,9 +117,9 @@ def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / build("build_wheel", source, folder)
 
 
-def build(what: str, source: Path, target: Path) -> str:
+def build(kind: str, source: Path, target: Path) -> str:
     """Call the build backend as pip does; return the name of the built file."""
-    program = f"import hatchling.build; print(hatchling.build.{what}({str(target)!r}))"
+    program = f"import hatchling.build; print(hatchling.build.{kind}({str(target)!r}))"
     return run([sys.executable, "-c", program], source).splitlines()[-1]
 
 

@@ -19,7 +19,7 @@ ANNA, BERT = 61_001, 61_002
 
 def as_user(user: int, function: Callable[..., Any], *arguments: Any, umask: int = 0o022) -> Any:
     """What a call gives, or raises, in a process of another user's of the group."""
-    here, there = os.pipe()
+    reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
         try:
@@ -28,12 +28,12 @@ def as_user(user: int, function: Callable[..., Any], *arguments: Any, umask: int
             os.setgid(GROUP)
             os.setuid(user)
             answer = _outcome(function, *arguments)
-            with os.fdopen(there, "wb") as pipe:
+            with os.fdopen(writer, "wb") as pipe:
                 pickle.dump(answer, pipe)
         finally:
             os._exit(0)
-    os.close(there)
-    with os.fdopen(here, "rb") as pipe:
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
         succeeded, value = pickle.load(pipe)
     os.waitpid(pid, 0)
     if not succeeded:

@@ -61,13 +61,13 @@ def write_cifar(root: Path, kind: str, patch: pytest.MonkeyPatch) -> None:
 def write_svhn(root: Path, patch: pytest.MonkeyPatch) -> None:
     """Random images as .mat files, where 10 is the label of 0, with their checksums."""
     reader = torchvision_datasets().SVHN
-    known: dict[str, Any] = {}
+    checksums: dict[str, Any] = {}
     for part, count in (("train", TRAIN), ("test", TEST)):
         url, name, _ = reader.split_list[part]
         labels = np.arange(count)[:, None] % 10 + 1
         savemat(root / name, {"X": pixels((32, 32, 3, count), count), "y": labels})
-        known[part] = [url, name, md5(root / name)]
-    patch.setattr(reader, "split_list", known)
+        checksums[part] = [url, name, md5(root / name)]
+    patch.setattr(reader, "split_list", checksums)
 
 
 def write_images(folder: Path, count: int, side: int = 8, seed: int = 0) -> None:

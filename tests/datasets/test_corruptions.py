@@ -40,9 +40,9 @@ def test_every_corruption_at_every_severity(folder: Path) -> None:
 
 def test_rows_are_those_of_the_test_set(folder: Path) -> None:
     rows = np.array([0, 3])
-    whole = dict(corrupted(folder, CIFAR10, LABELS))
+    full = dict(corrupted(folder, CIFAR10, LABELS))
     for key, part in corrupted(folder, CIFAR10, LABELS, rows):
-        np.testing.assert_array_equal(part, whole[key][rows])
+        np.testing.assert_array_equal(part, full[key][rows])
 
 
 def test_labels_of_another_test_set_are_refused(folder: Path) -> None:
@@ -67,11 +67,11 @@ def test_a_cut_file_is_named(folder: Path) -> None:
 class Trap:
     """Makes a folder when it is unpickled."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.place),)
+        return os.mkdir, (str(self.folder),)
 
 
 def test_pickled_arrays_are_not_opened(folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_pickled_arrays_are_not_opened(folder: Path) -> None:
     np.save(folder / "fog.npy", np.array([trap], object), allow_pickle=True)
     with pytest.raises(BadData, match=r"fog\.npy: not a whole \.npy file"):
         dict(corrupted(folder, CIFAR10, LABELS))
-    assert not trap.place.exists()
+    assert not trap.folder.exists()
 
 
 def test_a_folder_of_something_else_is_refused(folder: Path, tmp_path: Path) -> None:

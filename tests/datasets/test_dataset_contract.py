@@ -74,24 +74,24 @@ def test_same_seed_same_bits_other_seed_other_splits(loaded: Loaded, streams: St
     cls, data = loaded
     for (name, a), (_, b) in zip(arrays(data), arrays(cls().load(streams(0))), strict=True):
         assert a.tobytes() == b.tobytes(), name
-    other = cls().load(streams(1))
-    for a, b in ((data.train.x, other.train.x), (data.test.x, other.test.x)):
+    other_seed = cls().load(streams(1))
+    for a, b in ((data.train.x, other_seed.train.x), (data.test.x, other_seed.test.x)):
         assert a.tobytes() != b.tobytes()
     for name, x in data.ood.items():
         if name != "digits-8-9":  # all there are, whatever the seed
-            assert x.tobytes() != other.ood[name].tobytes()
+            assert x.tobytes() != other_seed.ood[name].tobytes()
 
 
 def test_every_purpose_has_a_stream_of_its_own(loaded: Loaded, streams: Streams) -> None:
     cls, data = loaded
-    asked: list[str] = []
+    names: list[str] = []
 
     def spy(name: str) -> np.random.Generator:
-        asked.append(name)
+        names.append(name)
         return streams(7 if name.startswith("ood/") else 0)(name)
 
     other_ood = cls().load(spy)
-    assert len(asked) == len(set(asked))
+    assert len(names) == len(set(names))
     for split in ("train", "validation", "test"):
         assert getattr(data, split).x.tobytes() == getattr(other_ood, split).x.tobytes()
 

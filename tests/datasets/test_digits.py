@@ -56,18 +56,18 @@ def test_splits_are_stratified(data: DatasetArrays) -> None:
 def test_scikit_learn_is_imported_for_the_first_seed_alone(
     streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
 
     def remembered(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-        if key not in known:
-            known[key] = make()
-        return known[key]
+        if key not in arrays:
+            arrays[key] = make()
+        return arrays[key]
 
     monkeypatch.setattr(ArrayMemo, "load_or_make", staticmethod(remembered))
     first = Digits().load(streams(0))
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     second = Digits().load(streams(1))
-    assert len(known) == 2
+    assert len(arrays) == 2
     assert sorted(second.ood) == sorted(first.ood)
     assert not np.array_equal(second.train.x, first.train.x)
 
@@ -83,9 +83,9 @@ def test_without_89_is_a_restriction_of_all_digits(
     data: DatasetArrays, without: DatasetArrays
 ) -> None:
     for name in ("train", "validation", "test"):
-        whole, part = getattr(data, name), getattr(without, name)
-        np.testing.assert_array_equal(part.x, whole.x[whole.y < 8])
-        np.testing.assert_array_equal(part.y, whole.y[whole.y < 8])
+        full, part = getattr(data, name), getattr(without, name)
+        np.testing.assert_array_equal(part.x, full.x[full.y < 8])
+        np.testing.assert_array_equal(part.y, full.y[full.y < 8])
 
 
 def test_near_set_is_every_8_and_9(without: DatasetArrays) -> None:
@@ -102,8 +102,8 @@ def test_patches_are_cut_from_the_two_photographs(data: DatasetArrays) -> None:
         grey = 0.299 * red + 0.587 * green + 0.114 * blue
         windows = np.lib.stride_tricks.sliding_window_view(grey, (8, 8))
         for patch in half[:5].reshape(-1, 8, 8):
-            found = np.argwhere(np.isclose(windows[..., 0, 0], patch[0, 0], atol=1e-6))
-            assert any(np.allclose(windows[i, j], patch, atol=1e-6) for i, j in found)
+            positions = np.argwhere(np.isclose(windows[..., 0, 0], patch[0, 0], atol=1e-6))
+            assert any(np.allclose(windows[i, j], patch, atol=1e-6) for i, j in positions)
 
 
 def test_shifts_move_the_test_images_by_quarters_of_a_pixel(data: DatasetArrays) -> None:
@@ -112,9 +112,12 @@ def test_shifts_move_the_test_images_by_quarters_of_a_pixel(data: DatasetArrays)
     for severity, (near, part) in enumerate(((0, 0.25), (0, 0.5), (0, 0.75), (1, 0), (1, 0.25)), 1):
         right = [beside[:, 2:, 2 - step : 10 - step] for step in (near, near + 1)]
         down = [beside[:, 2 - step : 10 - step, 2:] for step in (near, near + 1)]
-        for shift, (one, other) in (("horizontal-shift", right), ("vertical-shift", down)):
-            found = data.shifted[shift, severity].x.reshape(-1, 8, 8)
-            np.testing.assert_allclose(found, (1 - part) * one + part * other, atol=1e-6)
+        for shift, (lower, upper) in (
+            ("horizontal-shift", right),
+            ("vertical-shift", down),
+        ):
+            shifted = data.shifted[shift, severity].x.reshape(-1, 8, 8)
+            np.testing.assert_allclose(shifted, (1 - part) * lower + part * upper, atol=1e-6)
 
 
 def test_digits_stay_in_the_frame(data: DatasetArrays) -> None:

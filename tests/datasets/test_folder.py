@@ -224,15 +224,15 @@ def test_spec_may_have_spaces_and_a_home(tmp_path: Path, monkeypatch: pytest.Mon
 def test_identity_follows_files_and_decoding_but_not_the_place(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    here = get(f"folder:{root}")().identity()
-    assert str(root) not in str(here)
+    identity = get(f"folder:{root}")().identity()
+    assert str(root) not in str(identity)
     moved = tmp_path_factory.mktemp("elsewhere") / "copy"
     shutil.copytree(root, moved)  # with times of change
-    assert get(f"folder:{moved}")().identity() == here
-    assert get(f"folder:{moved}[size=16]")().identity() != here
-    assert get(f"folder:{moved}[colour=grey]")().identity() != here
+    assert get(f"folder:{moved}")().identity() == identity
+    assert get(f"folder:{moved}[size=16]")().identity() != identity
+    assert get(f"folder:{moved}[colour=grey]")().identity() != identity
     os.utime(moved / "test" / "cat" / "00.png", ns=(0, 1))
-    assert get(f"folder:{moved}")().identity() != here
+    assert get(f"folder:{moved}")().identity() != identity
 
 
 def test_another_process_knows_the_name(root: Path) -> None:

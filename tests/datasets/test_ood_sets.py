@@ -71,9 +71,9 @@ def test_missing_files_are_named(root: Path) -> None:
 def test_unknown_sets_are_refused(
     name: str, error: type[Exception], message: str, root: Path
 ) -> None:
-    for look in (ood_missing, ood_identity):
+    for function in (ood_missing, ood_identity):
         with pytest.raises(error) as caught:
-            look(name, root)
+            function(name, root)
         assert message in str(caught.value)
 
 
@@ -112,19 +112,19 @@ def test_limit_takes_some_the_same_for_a_seed(
     name: str, root: Path, tmp_path_factory: pytest.TempPathFactory, streams: Streams
 ) -> None:
     if name == "folder":
-        place = tmp_path_factory.mktemp("images") / "flat"
-        write_images(place, 9, side=28)
-        name = f"folder:{place}"
+        folder = tmp_path_factory.mktemp("images") / "flat"
+        write_images(folder, 9, side=28)
+        name = f"folder:{folder}"
     sets = [load_ood(name, MNIST, root, streams(seed), 5) for seed in (0, 0, 1)]
-    assert all(each.shape == (5, 1, 28, 28) for each in sets)
+    assert all(images.shape == (5, 1, 28, 28) for images in sets)
     assert sets[0].tobytes() == sets[1].tobytes()
     assert sets[0].tobytes() != sets[2].tobytes()
 
 
 def test_limited_rows_keep_their_order(root: Path, streams: Streams) -> None:
-    whole = load_ood("svhn", MNIST, root, streams(0))
+    full = load_ood("svhn", MNIST, root, streams(0))
     part = load_ood("svhn", MNIST, root, streams(0), 7)
-    rows = [next(r for r in range(TEST) if np.array_equal(whole[r], each)) for each in part]
+    rows = [next(r for r in range(TEST) if np.array_equal(full[r], image)) for image in part]
     assert rows == sorted(set(rows))
 
 
@@ -202,7 +202,7 @@ def test_permutation_moves_pixels_whole_and_each_image_in_its_own_way(
     assert result.shape == images.shape
     orders = []
     for before, after in zip(images, result, strict=True):
-        colours = [np.array(each.reshape(3, -1).T, order="C") for each in (before, after)]
+        colours = [np.array(image.reshape(3, -1).T, order="C") for image in (before, after)]
         # A pixel is three bytes; nearly all of an image's are different from one another.
         codes = [c.astype(np.int64) @ np.array((65536, 256, 1)) for c in colours]
         np.testing.assert_array_equal(np.sort(codes[0]), np.sort(codes[1]))
@@ -214,11 +214,11 @@ def test_permutation_moves_pixels_whole_and_each_image_in_its_own_way(
 def test_a_folder_of_classes_gives_its_test_images(
     root: Path, tmp_path_factory: pytest.TempPathFactory, streams: Streams
 ) -> None:
-    place = tmp_path_factory.mktemp("classes")
-    write_classes(place)
-    result = load_ood(f"folder:{place}", SVHN, root, streams(0))
+    folder = tmp_path_factory.mktemp("classes")
+    write_classes(folder)
+    result = load_ood(f"folder:{folder}", SVHN, root, streams(0))
     assert result.shape == (8, 3, 32, 32)
-    with Image.open(place / "test" / "dog" / "01.png") as image:
+    with Image.open(folder / "test" / "dog" / "01.png") as image:
         expected = image.resize((32, 32), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(result[5].transpose(1, 2, 0), np.asarray(expected))
 
@@ -226,32 +226,32 @@ def test_a_folder_of_classes_gives_its_test_images(
 def test_a_flat_folder_gives_all_its_images_wherever_it_lies(
     root: Path, tmp_path_factory: pytest.TempPathFactory, streams: Streams
 ) -> None:
-    place = tmp_path_factory.mktemp("flat") / "a"
-    write_images(place, 6, side=28)
-    shutil.copytree(place, place.parent / "b")
-    one, two = (f"folder:{place.parent / name}" for name in "ab")
-    assert ood_identity(one, root) == ood_identity(two, root)
+    folder = tmp_path_factory.mktemp("flat") / "a"
+    write_images(folder, 6, side=28)
+    shutil.copytree(folder, folder.parent / "b")
+    first, second = (f"folder:{folder.parent / name}" for name in "ab")
+    assert ood_identity(first, root) == ood_identity(second, root)
     np.testing.assert_array_equal(
-        load_ood(one, MNIST, root, streams(0), 3), load_ood(two, MNIST, root, streams(0), 3)
+        load_ood(first, MNIST, root, streams(0), 3), load_ood(second, MNIST, root, streams(0), 3)
     )
-    assert len(load_ood(one, MNIST, root, streams(0))) == 6
+    assert len(load_ood(first, MNIST, root, streams(0))) == 6
 
 
 def test_class_folders_outside_test_are_refused_with_where_images_belong(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    place = tmp_path_factory.mktemp("classes")
-    write_images(place / "ship", 2, side=28)
+    folder = tmp_path_factory.mktemp("classes")
+    write_images(folder / "ship", 2, side=28)
     with pytest.raises(BadData, match=r"a folder in it, ship; .* in test/CLASS/"):
-        ood_missing(f"folder:{place}", root)
+        ood_missing(f"folder:{folder}", root)
 
 
 def test_a_broken_image_or_an_empty_folder_is_named(
     root: Path, tmp_path_factory: pytest.TempPathFactory, streams: Streams
 ) -> None:
-    place = tmp_path_factory.mktemp("broken")
+    folder = tmp_path_factory.mktemp("broken")
     with pytest.raises(BadData, match="no images in it"):
-        ood_missing(f"folder:{place}", root)
-    (place / "a.png").write_text("text")
+        ood_missing(f"folder:{folder}", root)
+    (folder / "a.png").write_text("text")
     with pytest.raises(BadData, match=r"a\.png: not an image"):
-        load_ood(f"folder:{place}", MNIST, root, streams(0))
+        load_ood(f"folder:{folder}", MNIST, root, streams(0))

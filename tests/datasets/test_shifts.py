@@ -104,10 +104,10 @@ def test_shifted_keeps_shape_dtype_and_range(shift: str, severity: int) -> None:
     result = shifted(images, shift, severity)
     assert result.shape == images.shape
     assert 0 <= float(result.min()) <= float(result.max()) <= 1
-    whole = (images * 255).round().to(torch.uint8)
-    rounded = shifted(whole, shift, severity)
+    pixels = (images * 255).round().to(torch.uint8)
+    rounded = shifted(pixels, shift, severity)
     assert rounded.dtype == torch.uint8
-    exact = shifted(whole.double() / 255, shift, severity) * 255
+    exact = shifted(pixels.double() / 255, shift, severity) * 255
     assert float((rounded.double() - exact).abs().max()) < 0.5 + 1e-3
 
 

@@ -28,7 +28,7 @@ def split_of(counts: tuple[int, ...], seed: int = 0) -> Split:
 
 
 def counted(labels: np.ndarray, classes: int) -> list[int]:
-    return [int((labels == each).sum()) for each in range(classes)]
+    return [int((labels == label).sum()) for label in range(classes)]
 
 
 @pytest.mark.parametrize(
@@ -55,21 +55,21 @@ def test_quotas_are_whole_fair_and_kept_within_the_classes(
     counts: list[int], data: st.DataObject
 ) -> None:
     size = data.draw(st.integers(0, sum(counts)))
-    taken = class_quotas(np.array(counts), size, rng())
-    assert taken.sum() == size
-    assert (taken >= 0).all() and (taken <= counts).all()
+    quotas = class_quotas(np.array(counts), size, rng())
+    assert quotas.sum() == size
+    assert (quotas >= 0).all() and (quotas <= counts).all()
     for least in (1, 2):
         first = np.minimum(counts, least)
         if first.sum() <= size:
-            assert (taken >= first).all()
-    ordered = taken[np.argsort(counts, kind="stable")]
+            assert (quotas >= first).all()
+    ordered = quotas[np.argsort(counts, kind="stable")]
     assert (np.diff(ordered) >= -1).all()
 
 
 def test_equal_remainders_are_drawn_by_lot() -> None:
-    seen = {tuple(class_quotas(np.array([5] * 4), 10, rng(seed)) - 2) for seed in range(40)}
-    assert all(sum(each) == 2 and set(each) == {0, 1} for each in seen)
-    assert len(seen) == 6
+    remainders = {tuple(class_quotas(np.array([5] * 4), 10, rng(seed)) - 2) for seed in range(40)}
+    assert all(sum(remainder) == 2 and set(remainder) == {0, 1} for remainder in remainders)
+    assert len(remainders) == 6
     again = [class_quotas(np.array([5] * 4), 10, rng(3)).tolist() for _ in range(2)]
     assert again[0] == again[1]
 
@@ -87,8 +87,8 @@ def test_a_subset_is_random_ascending_and_of_every_class() -> None:
         stratified_rows(split.y, 40, rng(1)), stratified_rows(split.y, 40, rng(1))
     )
     # Random within a class: all 1,000 are as likely.
-    drawn = [stratified_rows(split.y, 100, rng(seed)) for seed in range(30)]
-    mean = np.mean([split.x[rows][split.y[rows] == 5].mean() for rows in drawn])
+    samples = [stratified_rows(split.y, 100, rng(seed)) for seed in range(30)]
+    mean = np.mean([split.x[rows][split.y[rows] == 5].mean() for rows in samples])
     assert abs(mean - split.x[split.y == 5].mean()) < 25
 
 
@@ -105,11 +105,11 @@ def test_what_is_held_out_leaves_some_of_every_class(
     counts: tuple[int, ...], validation: list[int]
 ) -> None:
     split = split_of(counts)
-    train, held = held_out(split, rng())
-    assert counted(held.y, len(counts)) == validation
-    assert len(held) == held_out_count(counts)
-    np.testing.assert_array_equal(np.sort(np.concatenate([train.x, held.x])), split.x)
-    for part in (train, held):
+    train, validation_split = held_out(split, rng())
+    assert counted(validation_split.y, len(counts)) == validation
+    assert len(validation_split) == held_out_count(counts)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train.x, validation_split.x])), split.x)
+    for part in (train, validation_split):
         np.testing.assert_array_equal(split.y[part.x], part.y)
         assert (np.diff(part.x) > 0).all()
 

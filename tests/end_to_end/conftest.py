@@ -39,7 +39,7 @@ def in_process(
     """Runs the program in this process, which has loaded torch; cells run in it, one at a time."""
     monkeypatch.chdir(tmp_path)
     registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
-    kept = [dict(registry) for registry in registries]
+    contents = [dict(registry) for registry in registries]
     threads = torch.get_num_threads()
     monkeypatch.setattr(cli, "app", commands())
     monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", local_executor)
@@ -55,7 +55,7 @@ def in_process(
         return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out, err)
 
     yield run
-    for registry, before in zip(registries, kept, strict=True):
+    for registry, before in zip(registries, contents, strict=True):
         registry.clear()
         registry.update(before)
     torch.set_num_threads(threads)

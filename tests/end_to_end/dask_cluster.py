@@ -42,22 +42,22 @@ class Cluster:
         self, *options: str, hidden: Path | None = None, **environment: str
     ) -> subprocess.Popen[bytes]:
         """One more worker; `hidden` is a folder that it does not see (needs root and unshare)."""
-        place = self.folder / f"worker-{len(self.processes)}"
-        place.mkdir()
+        worker_folder = self.folder / f"worker-{len(self.processes)}"
+        worker_folder.mkdir()
         command = [sys.executable, *WORKER, self.address, "--nthreads", "1", "--no-dashboard"]
-        command += ["--local-directory", str(place), *options]
+        command += ["--local-directory", str(worker_folder), *options]
         if hidden is not None:
             script = f'mount -t tmpfs none "{hidden}" && exec "$@"'
             command = ["unshare", "-m", "sh", "-c", script, "sh", *command]
-        return self._start(command, place, environment)
+        return self._start(command, worker_folder, environment)
 
     def _start(
-        self, command: list[str], place: Path, environment: dict[str, str]
+        self, command: list[str], working_folder: Path, environment: dict[str, str]
     ) -> subprocess.Popen[bytes]:
-        with (place / "log").open("wb") as log:
+        with (working_folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 command,
-                cwd=place,
+                cwd=working_folder,
                 env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
@@ -74,17 +74,17 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = Cluster(folder, port)
+    dask_cluster = Cluster(folder, port)
     command = [sys.executable, *SCHEDULER, "--host", "127.0.0.1", "--port", str(port)]
-    made._start([*command, "--no-dashboard"], folder, {})
+    dask_cluster._start([*command, "--no-dashboard"], folder, {})
     try:
         deadline = time.monotonic() + 60
         while socket.socket().connect_ex(("127.0.0.1", port)):
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.05)
-        yield made
+        yield dask_cluster
     finally:
-        for process in reversed(made.processes):
+        for process in reversed(dask_cluster.processes):
             kill_all(process)
 
 

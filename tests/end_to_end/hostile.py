@@ -34,14 +34,14 @@ NAMES = (
 )
 """For datasets, labels, methods, sets, metrics, parameters and all else that has a name."""
 
-Seen = dict[str, tuple[Any, ...]]
+Snapshot = dict[str, tuple[Any, ...]]
 
 
-def snapshot(folder: Path, *left_out: Path) -> Seen:
+def snapshot(folder: Path, *left_out: Path) -> Snapshot:
     """All that is in a folder: kinds, modes, times and contents; of links where they point."""
-    found: Seen = {}
+    entries: Snapshot = {}
     for path in sorted(folder.rglob("*")):
-        if any(path == each or each in path.parents for each in left_out):
+        if any(path == excluded or excluded in path.parents for excluded in left_out):
             continue
         stat = path.lstat()
         content = b""
@@ -51,8 +51,8 @@ def snapshot(folder: Path, *left_out: Path) -> Seen:
             content = path.read_bytes() if stat.st_size < 2**30 else b"large"
         # The time of a folder is that of what is in it, and that may be left out.
         time = 0 if path.is_dir() else stat.st_mtime_ns
-        found[str(path.relative_to(folder))] = (stat.st_mode, time, content)
-    return found
+        entries[str(path.relative_to(folder))] = (stat.st_mode, time, content)
+    return entries
 
 
 @contextmanager
@@ -79,14 +79,14 @@ def assert_orderly(done: subprocess.CompletedProcess[str], data: bool = False) -
 
     `data` is on stdout: it is as it is.
     """
-    shown = f"{done.args}: {done.returncode}\n{done.stdout[:2000]}\n{done.stderr[:2000]}"
-    assert done.returncode in (0, 1, 2), shown
-    assert "Traceback" not in done.stdout + done.stderr, shown
+    description = f"{done.args}: {done.returncode}\n{done.stdout[:2000]}\n{done.stderr[:2000]}"
+    assert done.returncode in (0, 1, 2), description
+    assert "Traceback" not in done.stdout + done.stderr, description
     if done.returncode == 2:
         last = done.stderr.splitlines()[-1]
-        assert last.startswith("error: ") and len(last) < 2100, shown
+        assert last.startswith("error: ") and len(last) < 2100, description
     for text in (done.stderr, "" if data else done.stdout):
-        assert all(sign.isprintable() for sign in text.replace("\n", "")), shown
+        assert all(sign.isprintable() for sign in text.replace("\n", "")), description
 
 
 # In a file's place
@@ -111,13 +111,13 @@ def _device(path: Path, outside: Path) -> None:
 
 
 def _socket(path: Path, outside: Path) -> None:
-    here = Path.cwd()
+    working_folder = Path.cwd()
     # The path of a socket is short.
     os.chdir(path.parent)
     try:
         socket.socket(socket.AF_UNIX).bind(path.name)
     finally:
-        os.chdir(here)
+        os.chdir(working_folder)
 
 
 def _sparse(path: Path, outside: Path) -> None:
@@ -191,8 +191,8 @@ def yaml_presets(marker: Path) -> Iterator[str]:
     """Presets with objects of Python's in them."""
     tags = ("python/object/apply:os.system", "python/object/new:os.system", "python/name:os.system")
     for tag in tags:
-        for place in ("seeds", "datasets", "methods", "recipe"):
-            yield f"{place}: !!{tag} ['touch {marker}']\n"
+        for key in ("seeds", "datasets", "methods", "recipe"):
+            yield f"{key}: !!{tag} ['touch {marker}']\n"
     yield f"--- !!python/object/apply:subprocess.Popen [['touch', '{marker}']]\n"
     # The same under another name.
     tag = "%TAG ! tag:yaml.org,2002:python/\n---\n"

@@ -91,8 +91,8 @@ class Slurm:
     def wait_for_end(self) -> None:
         """Until there is no job."""
         deadline = time.monotonic() + 30
-        while left := self.jobs():
-            assert time.monotonic() < deadline, left
+        while jobs := self.jobs():
+            assert time.monotonic() < deadline, jobs
             time.sleep(0.1)
 
 
@@ -115,7 +115,7 @@ def stand_in(folder: Path) -> Iterator[Slurm]:
 
 def why_none() -> str:
     """Why there is no real Slurm here; empty if there is."""
-    missing = [name for name in ("slurmctld", "slurmd", "sbatch") if _found(name) is None]
+    missing = [name for name in ("slurmctld", "slurmd", "sbatch") if _executable(name) is None]
     return f"there is no {' or '.join(missing)}" if missing else ""
 
 
@@ -155,13 +155,13 @@ def real(folder: Path) -> Iterator[Slurm]:
             slurm.wait_for_end()
 
 
-def _found(name: str) -> str | None:
+def _executable(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
 
 
 @contextlib.contextmanager
 def _daemon(folder: Path, slurm: Slurm, name: str, *options: str) -> Iterator[None]:
-    command = [_found(name) or name, "-D", *options]
+    command = [_executable(name) or name, "-D", *options]
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             command, env={**os.environ, **slurm.environment}, stdout=log, stderr=log
@@ -186,7 +186,7 @@ def _is_idle(slurm: Slurm) -> bool:
 
 
 def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]

@@ -135,10 +135,10 @@ def test_tables_of_a_read_only_copy(
     (tmp_path / "run" / "results.csv").write_text("")
     opened = os.open
 
-    def read_only(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+    def read_only(path: Any, flags: int, *arguments: Any, **more: Any) -> int:
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             raise PermissionError(13, "Permission denied", path)
-        return opened(path, flags, *rest, **more)
+        return opened(path, flags, *arguments, **more)
 
     monkeypatch.setattr(os, "open", read_only)
     for command, text in before.items():
@@ -148,9 +148,11 @@ def test_tables_of_a_read_only_copy(
 
 def test_one_folder_one_recipe(in_process: Bench) -> None:
     assert in_process("run", *CELL, *folders("run")).returncode == 0
-    other = in_process("run", *CELL[:6], "--set", "epochs=3", "--set", "members=2", *folders("run"))
-    assert other.returncode == 2
-    assert "spiral was run with epochs=2, now 3" in other.stderr
+    refused = in_process(
+        "run", *CELL[:6], "--set", "epochs=3", "--set", "members=2", *folders("run")
+    )
+    assert refused.returncode == 2
+    assert "spiral was run with epochs=2, now 3" in refused.stderr
 
 
 @pytest.mark.parametrize("paths", [("file/run", "cache"), ("run", "file/cache")])
@@ -169,8 +171,8 @@ def test_a_forecast_for_every_teacher_and_cell(in_process: Bench) -> None:
     done = in_process("plan", *two, "--estimate", "--device", "cpu", "--jobs", "1", *folders("run"))
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    for what in ("2 teachers", "2 x kd", "2 x ensemble"):
-        assert any(line.split("  ")[0] == "spiral" and what in line for line in lines), what
+    for jobs in ("2 teachers", "2 x kd", "2 x ensemble"):
+        assert any(line.split("  ")[0] == "spiral" and jobs in line for line in lines), jobs
     assert re.search(r"from nothing: about .* with 1 at a time on cpu", lines[-1])
 
 

@@ -21,8 +21,8 @@ SOME = ("-m", "kd", "-m", "hydra", "-m", "ensemble", "-d", "spiral", "-d", "digi
 
 @pytest.fixture
 def dask(tmp_path: Path) -> Iterator[Cluster]:
-    with cluster(tmp_path / "cluster") as made:
-        yield made
+    with cluster(tmp_path / "cluster") as started:
+        yield started
 
 
 def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> None:
@@ -170,8 +170,8 @@ class Twin(KD):
 def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "twin.py").write_text(PLUGIN)
     dask.worker()
-    some = ("-m", "twin", "-m", "kd", "-d", "spiral", "-s", "0", *SHORT, "--plugin", "twin.py")
-    done = bench("run", *some, *dask.options, *folders("run"))
+    selection = ("-m", "twin", "-m", "kd", "-d", "spiral", "-s", "0", *SHORT, "--plugin", "twin.py")
+    done = bench("run", *selection, *dask.options, *folders("run"))
     assert done.returncode == 0, done.stderr
     results = (tmp_path / "run/results.csv").read_text().splitlines()[1:]
     kd, twin = (row.split(",", 5)[5] for row in results)
@@ -179,7 +179,7 @@ def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--device", "cuda"), "no worker has a GPU"),
         (("--executor", "dusk"), "did you mean 'dask'"),
@@ -189,13 +189,13 @@ def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path
     ],
 )
 def test_what_can_not_work_is_one_line_at_once(
-    dask: Cluster, bench: Bench, options: tuple[str, ...], said: str
+    dask: Cluster, bench: Bench, options: tuple[str, ...], message: str
 ) -> None:
     dask.worker()
     dask_has(dask, workers=1)
     done = bench("run", *FEW, *dask.options, *options, *folders("run"))
     line = done.stderr.splitlines()[-1]
-    assert done.returncode == 2 and said in line and line.startswith("error: "), done.stderr
+    assert done.returncode == 2 and message in line and line.startswith("error: "), done.stderr
     assert "Traceback" not in done.stderr
 
 

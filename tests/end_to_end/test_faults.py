@@ -104,7 +104,7 @@ def test_sigterm_ends_cleanly_and_can_be_resumed(
 @pytest.mark.parametrize("options", [("--jobs", "2"), ("--executor", "dask", "--jobs", "2")])
 def test_sigterm_keeps_the_training(bench: Bench, tmp_path: Path, options: tuple[str, ...]) -> None:
     """Long before the next checkpoint is due, the training that runs is kept, and gone on with."""
-    recipe = [f"--set={each}" for each in ("members=1", "batch_size=4", "test_examples=90")]
+    recipe = [f"--set={setting}" for setting in ("members=1", "batch_size=4", "test_examples=90")]
     long = ("-m", "hydra", "-d", "spiral", "-s", "0", *recipe, "--set", "epochs=200", *options)
     process = start("run", *long, *folders("run"), folder=tmp_path)
     cache = tmp_path / "run-cache"
@@ -115,24 +115,24 @@ def test_sigterm_keeps_the_training(bench: Bench, tmp_path: Path, options: tuple
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Resume with" in err
-    kept = wait_for_checkpoint(cache)
-    assert 0 < kept < 200
+    saved_epochs = wait_for_checkpoint(cache)
+    assert 0 < saved_epochs < 200
     again = start("run", *long, *folders("run"), "--checkpoint", "0", folder=tmp_path)
     counts = set()
     while again.poll() is None:
         counts.add(epochs_kept(cache))
         time.sleep(0.001)
     assert again.wait() == 0
-    assert min(counts - {0}) >= kept
+    assert min(counts - {0}) >= saved_epochs
 
 
 def wait_for_checkpoint(cache: Path) -> int:
     """Epochs that a worker has kept, which may end a moment after its driver."""
     deadline = time.monotonic() + 20
-    while not (kept := epochs_kept(cache)):
+    while not (saved_epochs := epochs_kept(cache)):
         assert time.monotonic() < deadline, sorted(path.name for path in cache.iterdir())
         time.sleep(0.05)
-    return kept
+    return saved_epochs
 
 
 CLOCK = """

@@ -82,8 +82,8 @@ def test_a_broken_image_ends_the_run_before_it_begins(in_process: Bench, tmp_pat
     plan = in_process("plan", *arguments, *folders("run"))
     assert plan.returncode == 2 and plan.stderr.count("\n") == 1
     assert plan.stderr.endswith("images/test/cat/01.png: not an image\n")
-    made = {path.name.partition("-")[0] for path in tmp_path.glob("run-cache/*")}
-    assert made <= {"decoded"} and not list(tmp_path.glob("run/cells/*"))
+    kinds = {path.name.partition("-")[0] for path in tmp_path.glob("run-cache/*")}
+    assert kinds <= {"decoded"} and not list(tmp_path.glob("run/cells/*"))
 
 
 @pytest.mark.parametrize("augment", ["", "crop+flip+mixup"])

@@ -60,12 +60,12 @@ def test_two_drivers(bench: Bench, tmp_path: Path) -> None:
     arguments = ending_plugin(tmp_path, ["hangs"])
     shared = ("--cache", "cache", "--set", "members=3", "--set", "piece=1", "--jobs", "2")
     first = start("run", *arguments, *CELL[:8], *shared, "--results", "run", folder=tmp_path)
-    other = start("run", *CELL[:8], *shared, "--results", "other", folder=tmp_path)
+    with_shared_cache = start("run", *CELL[:8], *shared, "--results", "other", folder=tmp_path)
     # Not a line of its output: the other may have prepared the data, and the line be another.
     wait_for(tmp_path / "run" / ".driver", first)
     second = bench("run", *CELL[:8], *shared, "--results", "run")
-    _, err = other.communicate(timeout=120)
-    assert other.returncode == 0, err
+    _, err = with_shared_cache.communicate(timeout=120)
+    assert with_shared_cache.returncode == 0, err
     assert first.stderr is not None
     while "] spiral kd seed 0" not in (line := first.stderr.readline()):
         assert line, "the first run ended"
@@ -95,12 +95,12 @@ def test_a_killed_fork_server_does_not_end_the_run(tmp_path: Path) -> None:
 
 def children(pid: int) -> list[int]:
     """Of a process, by the kernel's list of all."""
-    found = []
+    pids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-    return found
+                pids.append(int(stat.parent.name))
+    return pids
 
 
 def command_of(pid: int) -> str:

@@ -98,7 +98,7 @@ def mistakes() -> Iterator[tuple[str, ...]]:
         ("epochs=2", " epochs =3"),
         ("network.width=1", "network.width=2"),
     ):
-        yield "plan", *GRID, *(word for each in settings for word in ("--set", each))
+        yield "plan", *GRID, *(word for setting in settings for word in ("--set", setting))
     for seeds in ("4294967296", "0-4294967296", "4294967290-4294967299"):
         yield "plan", *GRID[:4], "-s", seeds
     for preset in range(len(PRESETS)):
@@ -128,12 +128,16 @@ def test_a_mistake_is_one_line_and_writes_nothing(in_process: Bench, site: Path)
 
 def fault_of(in_process: Bench, line: Sequence[str]) -> str:
     """What is the matter with the answer to a mistake; empty if nothing is."""
-    shown = " ".join(word[:40] or "''" for word in line)
+    command_line = " ".join(word[:40] or "''" for word in line)
     try:
         with in_time():
             done = in_process(*line)
         assert_orderly(done)
     except Exception as error:
-        return f"{shown}: {error!r:.300}"
+        return f"{command_line}: {error!r:.300}"
     orderly = done.returncode == 2 and not done.stdout and done.stderr.count("\n") == 1
-    return "" if orderly else f"{shown}: {done.returncode} {done.stdout[:200]} {done.stderr[:300]}"
+    return (
+        ""
+        if orderly
+        else f"{command_line}: {done.returncode} {done.stdout[:200]} {done.stderr[:300]}"
+    )

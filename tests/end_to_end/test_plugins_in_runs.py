@@ -205,8 +205,8 @@ def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
 
 def test_a_plugin_s_words_steer_no_terminal(in_process: Bench, tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(ODD)
-    for what in ("methods", "datasets", "metrics"):
-        done = in_process("list", what, "--plugin", "odd.py")
+    for kind in ("methods", "datasets", "metrics"):
+        done = in_process("list", kind, "--plugin", "odd.py")
         assert done.returncode == 0, done.stderr
         assert "odd" in done.stdout and "fake" in done.stdout
         assert all(sign.isprintable() for sign in done.stdout.replace("\n", ""))

@@ -65,9 +65,9 @@ def test_workers_that_are_killed(ray: str, reference: Path, tmp_path: Path) -> N
     while not (busy := working()):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
-    for each in busy:
+    for pid in busy:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert assert_part_of(tmp_path / "run", reference) == 4
@@ -75,18 +75,22 @@ def test_workers_that_are_killed(ray: str, reference: Path, tmp_path: Path) -> N
 
 def working() -> list[int]:
     """Return the processes of Ray that run a job now."""
-    titles = ((each.pid, each.info["cmdline"]) for each in psutil.process_iter(["cmdline"]))
+    titles = (
+        (process.pid, process.info["cmdline"]) for process in psutil.process_iter(["cmdline"])
+    )
     return [pid for pid, title in titles if title and title[0].startswith("ray::_run_on_node")]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--device", "cuda", "--jobs", "1"), "no worker has a GPU; start Ray's nodes with"),
         (("--scheduler", "127.0.0.1:9"), "no Ray cluster answers"),
     ],
 )
-def test_what_can_not_work_is_one_line(bench: Bench, options: tuple[str, ...], said: str) -> None:
+def test_what_can_not_work_is_one_line(
+    bench: Bench, options: tuple[str, ...], message: str
+) -> None:
     done = bench("run", *FEW, "--executor", "ray", *options, *folders("run"))
-    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert done.returncode == 2 and message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr

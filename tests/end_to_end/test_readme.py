@@ -13,14 +13,14 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def example(folder: Path, word: str) -> str:
-    (code,) = [each for each in EXAMPLES if word in each]
+    (code,) = [example for example in EXAMPLES if word in example]
     path = folder / "my_plugin.py"
     path.write_text(code, encoding="utf-8")
     return str(path)
 
 
 def test_the_example_method_is_short() -> None:
-    (code,) = [each for each in EXAMPLES if "LogitMatching" in each]
+    (code,) = [example for example in EXAMPLES if "LogitMatching" in example]
     assert len(code.splitlines()) <= 30
 
 

@@ -60,8 +60,8 @@ def slurm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Slurm]:
     if request.param == "real" and (reason := slurms.why_none()):
         pytest.skip(reason)
     started = slurms.real if request.param == "real" else slurms.stand_in
-    with started(tmp_path / "slurm") as made:
-        yield made
+    with started(tmp_path / "slurm") as slurm:
+        yield slurm
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def repository(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("gpu", [False, True])
 def test_what_a_slurm_job_asks_for(repository: Path, gpu: bool) -> None:
     code = slurm_recipe(repository, 2, *(GPU if gpu else ()))
-    asked = code.partition("cluster.adapt")[0] + "print(cluster.job_script())"
+    program = code.partition("cluster.adapt")[0] + "print(cluster.job_script())"
     done = subprocess.run(
-        [sys.executable, "-c", asked], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     first, *lines = done.stdout.strip().splitlines()
@@ -89,9 +89,9 @@ def test_what_a_slurm_job_asks_for(repository: Path, gpu: bool) -> None:
     assert need <= directives and ("--gres=gpu:1" in directives) == gpu
     *_, prologue, command = lines
     assert prologue == f"export PYTHONPATH={repository}/src"
-    words = shlex.split(command)
-    assert words[:3] == [sys.executable, "-m", "distributed.cli.dask_worker"]
-    options = dict(itertools.pairwise(words))
+    arguments = shlex.split(command)
+    assert arguments[:3] == [sys.executable, "-m", "distributed.cli.dask_worker"]
+    options = dict(itertools.pairwise(arguments))
     assert options["--nthreads"] == "1" and "--nworkers" not in options
     # As many bytes as Slurm is asked for are Dask's 4e9.
     assert options["--memory-limit"] == "3.73GiB"
@@ -128,8 +128,8 @@ def test_a_job_that_slurm_ends_is_replaced(
             assert process.poll() is None, "it had ended before its job did"
             _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-        (other,) = slurm.jobs()
-        assert other != job
+        (replacement,) = slurm.jobs()
+        assert replacement != job
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
@@ -183,9 +183,9 @@ def sshd(tmp_path: Path) -> Iterator[Server]:
         below = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-        for each in below:
+        for child in below:
             with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+                child.kill()
 
 
 def test_ssh_has_the_same_bits(sshd: Server, bench: Bench, reference: Path, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def workers_of(address: str, number: int) -> list[dict[str, Any]]:
     from distributed import Client
 
     # A function within another is sent by value: there are no tests where the workers are.
-    def look() -> dict[str, Any]:
+    def state_of_worker() -> dict[str, Any]:
         bench = find_spec("distillation_bench.bench")
         return {
             "bench": bench.origin if bench else "",
@@ -295,8 +295,10 @@ def workers_of(address: str, number: int) -> list[dict[str, Any]]:
 
     with Client(address, set_as_default=False) as client:
         client.wait_for_workers(number, timeout=120)
-        known = client.scheduler_info(n_workers=-1)["workers"]
-        return [{**known[worker], **seen} for worker, seen in client.run(look).items()]
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        return [
+            {**workers[worker], **answer} for worker, answer in client.run(state_of_worker).items()
+        ]
 
 
 def _minutes(text: str) -> float:

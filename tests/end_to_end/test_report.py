@@ -40,9 +40,9 @@ def browser() -> Iterator[Any]:
     # Within a container the program is root, for whom Chromium has no sandbox.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with playwright.sync_playwright() as started:
-        made = started.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield made
-        made.close()
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
@@ -68,12 +68,12 @@ def page_of(browser: Any) -> Iterator[Open]:
         return page
 
     yield visit
-    pages = [page.url.partition("#")[0] for each in contexts for page in each.pages]
-    asked = [url for url in requests if not url.startswith("data:")]
+    pages = [page.url.partition("#")[0] for context in contexts for page in context.pages]
+    fetched = [url for url in requests if not url.startswith("data:")]
     for context in contexts:
         context.close()
     assert complaints == []
-    assert asked == pages
+    assert fetched == pages
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def report(in_process: Bench) -> Callable[..., Path]:
 
 def labels(page: Any, table: str = "#board-1") -> list[str]:
     script = "rows => rows.filter(row => !row.hidden).map(row => row.dataset.label)"
-    found: list[str] = page.eval_on_selector_all(f"{table} tbody tr", script)
-    return found
+    labels_shown: list[str] = page.eval_on_selector_all(f"{table} tbody tr", script)
+    return labels_shown
 
 
 def heading(page: Any, name: str) -> Any:
@@ -118,9 +118,9 @@ def test_it_is_written_beside_the_run_or_where_told(
     small: Run, report: Callable[..., Path], tmp_path: Path
 ) -> None:
     assert report(small) == small.folder / "report.html"
-    other = report(small, "--out", str(tmp_path / "new" / "page.html"), "--no-figures")
-    assert other == tmp_path / "new" / "page.html"
-    assert "spiral" in other.read_text(encoding="utf-8")
+    without_figures = report(small, "--out", str(tmp_path / "new" / "page.html"), "--no-figures")
+    assert without_figures == tmp_path / "new" / "page.html"
+    assert "spiral" in without_figures.read_text(encoding="utf-8")
 
 
 def test_a_link_in_its_place_is_not_followed(
@@ -183,21 +183,23 @@ def test_headings_sort_by_number_in_both_directions(
 ) -> None:
     page = page_of(report(small))
     before = labels(page)
-    rest = [label for label in before if label in ("nan", "failed")]
+    unsorted = [label for label in before if label in ("nan", "failed")]
     best_first = ["below", "ensemble", "nine", "ten", "hundred"]
 
     def sorted_by() -> list[tuple[str, str]]:
         script = "all => all.map(each => [each.textContent.trim().split(/\\s/)[0], each.ariaSort])"
-        return [tuple(each) for each in page.eval_on_selector_all("th[aria-sort]", script)]
+        return [tuple(heading) for heading in page.eval_on_selector_all("th[aria-sort]", script)]
 
     heading(page, "nll").click()
-    assert labels(page) == best_first + rest, "what has no number is last"
+    assert labels(page) == best_first + unsorted, "what has no number is last"
     assert sorted_by() == [("nll", "ascending")]
     heading(page, "nll").click()
-    assert labels(page) == best_first[::-1] + rest, "in either direction"
+    assert labels(page) == best_first[::-1] + unsorted, "in either direction"
     assert sorted_by() == [("nll", "descending")]
     heading(page, "accuracy").click()
-    assert labels(page) == ["ensemble", "nine", "ten", "below", "hundred", *rest], "higher is best"
+    assert labels(page) == ["ensemble", "nine", "ten", "below", "hundred", *unsorted], (
+        "higher is best"
+    )
     assert sorted_by() == [("accuracy", "descending")]
     assert "accuracy, descending" in page.inner_text("#sort-status")
     heading(page, "method").click()

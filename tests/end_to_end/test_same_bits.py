@@ -26,12 +26,12 @@ def rows(run: Path, table: str) -> list[dict[str, str]]:
 def assert_part_of(run: Path, reference: Path) -> int:
     """The run's rows are the reference's of the same cells; returns how many cells there are."""
     for table in ("metrics.csv", "results.csv"):
-        found, known = rows(run, table), rows(reference, table)
+        run_rows, reference_rows = rows(run, table), rows(reference, table)
         names = ("dataset", "label", "seed")
-        cells = {tuple(row[name] for name in names) for row in found}
-        expected = [row for row in known if tuple(row[name] for name in names) in cells]
-        assert found == [{name: row[name] for name in found[0]} for row in expected]
-    return len(found)
+        cells = {tuple(row[name] for name in names) for row in run_rows}
+        expected = [row for row in reference_rows if tuple(row[name] for name in names) in cells]
+        assert run_rows == [{name: row[name] for name in run_rows[0]} for row in expected]
+    return len(run_rows)
 
 
 def test_the_reference_is_whole(reference: Path) -> None:
@@ -77,8 +77,8 @@ def test_another_order(in_process: Bench, reference: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("piece", [1, 2])
 def test_pieces(in_process: Bench, reference: Path, tmp_path: Path, piece: int) -> None:
-    some = ("-m", "ensemble", "-m", "kd", *GRID[16:], "--set", f"piece={piece}")
-    assert in_process("run", *some, *folders("run")).returncode == 0
+    selection = ("-m", "ensemble", "-m", "kd", *GRID[16:], "--set", f"piece={piece}")
+    assert in_process("run", *selection, *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
@@ -108,8 +108,8 @@ def test_a_cell_killed_midway_goes_on_from_its_checkpoint(
     assert done.returncode == 0, done.stderr
     assert tables(tmp_path / "run") == tables(tmp_path / "whole")
     histories = [list((tmp_path / name).glob("cells/*/history.csv")) for name in ("run", "whole")]
-    (one,), (other,) = histories
-    assert one.read_bytes() == other.read_bytes()
+    (first,), (second,) = histories
+    assert first.read_bytes() == second.read_bytes()
     assert not list(tmp_path.glob("*-cache/checkpoint-*"))
 
 

@@ -63,9 +63,9 @@ def test_what_an_encoding_lacks_is_written_in_ascii(program: Program, encoding: 
     with streams(out, err):
         assert program("board", "run") == 0
         assert program("status", "∑") == 2
-    shown = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
-    assert "lambda" in shown and "accuracy ^" in shown and "nll v" in shown
-    assert ("+-" in shown) == (encoding == "ascii")
+    output = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert "lambda" in output and "accuracy ^" in output and "nll v" in output
+    assert ("+-" in output) == (encoding == "ascii")
     assert content_of(err) == "error: ?: no such folder\n"
 
 
@@ -108,8 +108,8 @@ def test_streams_that_are_closed(tmp_path: Path) -> None:
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.stderr == ""
-    found = dict(line.split(": ") for line in done.stdout.splitlines())
+    answers = dict(line.split(": ") for line in done.stdout.splitlines())
     for streams, (out, err) in {">&-": (0, 1), "2>&-": (1, 0), ">&- 2>&-": (0, 0)}.items():
-        code, lines, _ = found[f"{streams} list recipe"].split(", ")
-        assert (code, lines != "0") == ("0", bool(out)), found
-        assert found[f"{streams} list nothing"] == f"2, 0, {err}", found
+        code, lines, _ = answers[f"{streams} list recipe"].split(", ")
+        assert (code, lines != "0") == ("0", bool(out)), streams
+        assert answers[f"{streams} list nothing"] == f"2, 0, {err}", streams

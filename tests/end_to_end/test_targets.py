@@ -89,10 +89,10 @@ def test_a_link_stays_and_what_it_leads_to_is_written(
     assert write(*command, "link.csv")[0] == 0
     assert write(*command, "new.csv")[0] == 0
     assert write(*command, "made/for/it.csv")[0] == 0
-    made = target.read_bytes()
-    assert len(made) > 20 and (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "there" / "new.csv").read_bytes() == made
-    assert (tmp_path / "made" / "for" / "it.csv").read_bytes() == made
+    content = target.read_bytes()
+    assert len(content) > 20 and (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "there" / "new.csv").read_bytes() == content
+    assert (tmp_path / "made" / "for" / "it.csv").read_bytes() == content
     assert names(tmp_path / "there") == {"file.csv", "new.csv"}
 
 

@@ -10,7 +10,7 @@ import sys
 
 from tests.faults.injection import Outcome, injected
 from tests.faults.recovery import killed_cell, killed_worker
-from tests.speed.measure import shown
+from tests.speed.measure import summary
 
 EXECUTORS = {"local": (), "dask": ("--executor", "dask")}
 
@@ -22,16 +22,16 @@ def main() -> None:
     parser.add_argument("--executor", choices=EXECUTORS, action="append", help="else each")
     parser.add_argument("--seed", type=int, default=0, help="of moments and victims (0)")
     parser.add_argument("--recovery", type=int, metavar="N", help="time N kills on each executor")
-    given = parser.parse_args()
-    if given.recovery:
+    arguments = parser.parse_args()
+    if arguments.recovery:
         for name in EXECUTORS:
-            print(f"{name}, a cell's process: {shown(killed_cell(name, given.recovery))}")
-        print(f"dask, a worker: {shown([killed_worker() for _ in range(given.recovery)])}")
+            print(f"{name}, a cell's process: {summary(killed_cell(name, arguments.recovery))}")
+        print(f"dask, a worker: {summary([killed_worker() for _ in range(arguments.recovery)])}")
         return
     faults = 0
-    for name in given.executor or EXECUTORS:
+    for name in arguments.executor or EXECUTORS:
         outcome = Outcome()
-        for outcome in injected(given.kills, EXECUTORS[name], given.seed):
+        for outcome in injected(arguments.kills, EXECUTORS[name], arguments.seed):
             print(
                 f"{name}: {outcome.kills.total()} kills, {len(outcome.faults)} faults",
                 file=sys.stderr,

@@ -51,17 +51,19 @@ class Run:
         arguments = (*grid, *folders("run"), "--plugin", "slow.py", *options)
         self.process = start("run", *arguments, folder=folder)
 
-    def wait(self, cell: str | None = None, others: tuple[str, ...] = (), number: int = 1) -> Start:
+    def wait(
+        self, cell: str | None = None, skipped: tuple[str, ...] = (), number: int = 1
+    ) -> Start:
         """The so-manieth start of a cell, or of any but some others."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "the run ended"
             text = self.starts.read_text() if self.starts.exists() else ""
             lines = [line.split() for line in text.splitlines()]
-            made = [Start(name, int(pid), float(moment)) for name, pid, moment in lines]
-            found = [s for s in made if s.cell == cell or (not cell and s.cell not in others)]
-            if len(found) >= number:
-                return found[number - 1]
+            starts = [Start(name, int(pid), float(moment)) for name, pid, moment in lines]
+            matching = [s for s in starts if s.cell == cell or (not cell and s.cell not in skipped)]
+            if len(matching) >= number:
+                return matching[number - 1]
             time.sleep(0.001)
         raise AssertionError("no cell starts")
 
@@ -76,10 +78,10 @@ def killed_cell(executor: str, kills: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), kills, "--executor", executor, "--jobs", "2")
         seconds: list[float] = []
-        seen: tuple[str, ...] = ()
+        started_cells: tuple[str, ...] = ()
         for _ in range(kills):
-            first = run.wait(others=seen)
-            seen = (*seen, first.cell)
+            first = run.wait(skipped=started_cells)
+            started_cells = (*started_cells, first.cell)
             killed = time.time()
             os.kill(first.pid, signal.SIGKILL)
             seconds.append(run.wait(first.cell, number=2).moment - killed)
@@ -89,10 +91,13 @@ def killed_cell(executor: str, kills: int) -> list[float]:
 
 def killed_worker() -> float:
     """The same when a Dask worker is killed with all its processes, and another one is free."""
-    with tempfile.TemporaryDirectory() as place, cluster(Path(place) / "cluster") as dask:
-        os.environ["STARTS"] = str(Path(place) / "starts")
+    with (
+        tempfile.TemporaryDirectory() as root,
+        cluster(Path(root) / "cluster") as dask,
+    ):
+        os.environ["STARTS"] = str(Path(root) / "starts")
         workers = [dask.worker() for _ in range(2)]
-        run = Run(Path(place), 1, *dask.options)
+        run = Run(Path(root), 1, *dask.options)
         first = run.wait()
         killed = time.time()
         # A worker and what it started are a session of their own.

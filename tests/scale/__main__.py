@@ -30,18 +30,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.0, help="about a cell's length (0)")
     parser.add_argument("--preset", default="toy", help="of the pairs (toy)")
     parser.add_argument("--rounds", type=int, default=3, help="of the pairs (3)")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if given.part == "run":
-            cells = given.cells or 10_000
+        if arguments.part == "run":
+            cells = arguments.cells or 10_000
             rows = [
-                run_row(Path(folder) / each, each, cells, given.seconds)
-                for each in given.executor or ("local", "dask")
+                run_row(Path(folder) / executor, executor, cells, arguments.seconds)
+                for executor in arguments.executor or ("local", "dask")
             ]
-        elif given.part == "pair":
-            rows = pair_rows(Path(folder), given.preset, given.rounds)
+        elif arguments.part == "pair":
+            rows = pair_rows(Path(folder), arguments.preset, arguments.rounds)
         else:
-            rows = read_rows(Path(folder), given.cells or 100_000)
+            rows = read_rows(Path(folder), arguments.cells or 100_000)
     print(tabulate(rows, headers="keys", tablefmt="pipe"))
 
 

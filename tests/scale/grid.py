@@ -85,17 +85,17 @@ def simulate(folder: Path, cells: int, executor: str, seconds: float) -> list[Sa
         record = run.record(cell.id)
         assert record is not None, f"{cell.id}: lost"
         fate = fates[cell.id]
-        found = cell_status(record).status, record["timings"]["attempts"]
+        actual = cell_status(record).status, record["timings"]["attempts"]
         failing = {"fails": ("failed", 1), "dies": ("failed", 2), "unlucky": ("done", 2)}
-        assert found == failing.get(fate, ("done", 1)), f"{cell.id}: {fate}, but {found}"
+        assert actual == failing.get(fate, ("done", 1)), f"{cell.id}: {fate}, but {actual}"
     return Sampled.samples
 
 
 def _fates(grid: list[Cell]) -> dict[str, str]:
     chance = random.Random(0)
     names, shares = ("fails", "dies", "unlucky"), (FAILING, DYING, UNLUCKY)
-    drawn = chance.choices((*names, ""), (*shares, 1 - sum(shares)), k=len(grid))
-    return {cell.id: fate for cell, fate in zip(grid, drawn, strict=True)}
+    fates = chance.choices((*names, ""), (*shares, 1 - sum(shares)), k=len(grid))
+    return {cell.id: fate for cell, fate in zip(grid, fates, strict=True)}
 
 
 @contextmanager

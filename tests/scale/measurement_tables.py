@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.scale.grid import SAMPLE, Sample, simulate
-from tests.speed.measure import ratios, shown
+from tests.speed.measure import ratios, summary
 from tests.speed.toy import generated, large_selectors, seconds_of
 
 from distillation_bench.bench.common.paths import ROOT
@@ -24,23 +24,23 @@ def run_row(folder: Path, executor: str, cells: int, seconds: float) -> Row:
     start = time.perf_counter()
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
         samples = simulate(folder, cells, executor, seconds)
-    whole = time.perf_counter() - start
+    elapsed = time.perf_counter() - start
     first, last = samples[0], samples[-1]
     before = samples[-2] if len(samples) > 1 else first
     return {
         "executor": executor,
         "cells": f"{last.cells:,}",
         "jobs, teachers' too": f"{last.jobs:,}",
-        "whole run": f"{whole:.0f} s",
+        "whole run": f"{elapsed:.0f} s",
         "a job": f"{1000 * last.seconds / last.jobs:.1f} ms",
-        f"of the second {SAMPLE:,} cells": _each(samples[:2]),
-        f"of the last {SAMPLE:,}": _each([before, last]),
+        f"of the second {SAMPLE:,} cells": _seconds_per_cell(samples[:2]),
+        f"of the last {SAMPLE:,}": _seconds_per_cell([before, last]),
         f"driver's memory after {SAMPLE:,}": f"{first.bytes / MIB:.0f} MiB",
         "at the end": f"{last.bytes / MIB:.0f} MiB",
     }
 
 
-def _each(samples: list[Sample]) -> str:
+def _seconds_per_cell(samples: list[Sample]) -> str:
     passed = samples[-1].seconds - samples[0].seconds
     return f"{1000 * passed / max(1, samples[-1].jobs - samples[0].jobs):.1f} ms"
 
@@ -50,13 +50,13 @@ def pair_rows(folder: Path, preset: str, rounds: int) -> list[Row]:
     seconds: dict[str, list[float]] = {"local": [], "dask": []}
     for number in range(rounds):
         for executor, times in seconds.items():
-            place = folder / f"{executor}-{number}"
-            folders = ("--results", str(place / "run"), "--cache", str(place / "cache"))
+            run_folder = folder / f"{executor}-{number}"
+            folders = ("--results", str(run_folder / "run"), "--cache", str(run_folder / "cache"))
             options = ("--executor", executor, "--jobs", "2")
             times.append(seconds_of("run", "--preset", preset, *options, *folders))
-    rows = [{"executor": name, "whole process": shown(times)} for name, times in seconds.items()]
+    rows = [{"executor": name, "whole process": summary(times)} for name, times in seconds.items()]
     efficiency = ratios(seconds["local"], seconds["dask"])
-    return [*rows, {"executor": "local / dask", "whole process": shown(efficiency, "x")}]
+    return [*rows, {"executor": "local / dask", "whole process": summary(efficiency, "x")}]
 
 
 def read_rows(folder: Path, cells: int) -> list[Row]:
@@ -74,8 +74,8 @@ def read_rows(folder: Path, cells: int) -> list[Row]:
         "export": ("export", str(run), "--out", str(folder / "all.csv")),
     }
     rows = []
-    for name, each in commands.items():
-        rows.append({"command": name, **_command(*each)})
+    for name, arguments in commands.items():
+        rows.append({"command": name, **_command(*arguments)})
         print(*rows[-1].values(), file=sys.stderr, flush=True)
     return rows
 
@@ -96,5 +96,5 @@ def _command(*arguments: str) -> Row:
     command = [sys.executable, "-c", _BETWEEN, sys.executable, str(ROOT / "run_bench.py")]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
     seconds, peak, status, *error = done.stdout.split(maxsplit=3)
-    told = "" if status == "0" else f"status {status}: {' '.join(error).strip()}"
-    return {"seconds": f"{float(seconds):.1f}", "MiB": f"{float(peak):.0f}", "": told}
+    failure = "" if status == "0" else f"status {status}: {' '.join(error).strip()}"
+    return {"seconds": f"{float(seconds):.1f}", "MiB": f"{float(peak):.0f}", "": failure}

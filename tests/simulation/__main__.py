@@ -17,11 +17,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20_000, help="generated runs a row (20000)")
     parser.add_argument("--tables", type=int, default=2000, help="the same of commands (2000)")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     rates = [
-        *null.everything(given.runs),
-        *comparisons.everything(given.tables),
-        *daggers.everything(given.tables),
+        *null.everything(arguments.runs),
+        *comparisons.everything(arguments.tables),
+        *daggers.everything(arguments.tables),
     ]
     rows = [[r.setting, r.what, r.text, r.goal] for r in rates]
     print(tabulate(rows, ["setting", "what", "share ± error", "stated"], tablefmt="pipe"))

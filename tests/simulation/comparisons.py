@@ -22,35 +22,36 @@ CHUNK = 20
 """Runs that are datasets of a larger one: comparisons on one dataset know nothing of others."""
 
 
-def on_each_dataset(runs: int, students: int, seeds: int, name: str, what: str = "all") -> Rate:
-    """How often any pair of a dataset is told apart.
+def on_each_dataset(runs: int, students: int, seeds: int, name: str, pairs: str = "all") -> Rate:
+    """Return how often any pair of a dataset is called distinguishable.
 
     Args:
         runs: datasets.
         students, seeds: of each.
         name: of the noise.
-        what: "all" pairs; those with a "fixed" baseline; or with the "best" one of the dataset,
-            which is found by looking, and whose tests therefore err more often than they say.
+        pairs: "all" pairs; those with a "fixed" baseline; or those with the "best" student of the
+            dataset. The best one is chosen from the results, so its tests err more often than
+            their level says.
     """
     stream = np.random.default_rng([students, seeds, *name.encode()])
-    told = 0
+    rejected = 0
     for start in range(0, runs, CHUNK):
-        some = min(CHUNK, runs - start)
-        tables = figures(stream, NOISES[name], (some, seeds), students)
-        told += _told(tables, what)
-    family = {"all": "all pairs", "fixed": "a baseline", "best": "the best as baseline"}[what]
+        chunk = min(CHUNK, runs - start)
+        tables = figures(stream, NOISES[name], (chunk, seeds), students)
+        rejected += _rejections(tables, pairs)
+    family = {"all": "all pairs", "fixed": "a baseline", "best": "the best as baseline"}[pairs]
     setting = f"{students} students, {seeds} seeds, {name}"
-    goal = "not kept" if what == "best" else "≤ .05"
-    return Rate(f"compare: any told apart, {family}", setting, told / runs, runs, goal)
+    goal = "not kept" if pairs == "best" else "≤ .05"
+    return Rate(f"compare: any told apart, {family}", setting, rejected / runs, runs, goal)
 
 
-def _told(tables: Array, what: str) -> int:
-    if what == "best":
+def _rejections(tables: Array, pairs: str) -> int:
+    if pairs == "best":
         best = tables.mean(axis=1).argmin(axis=1)
         return sum(
             _on(results_of(table[None]), f"m{i}") for table, i in zip(tables, best, strict=True)
         )
-    return _on(results_of(tables), "m0" if what == "fixed" else "")
+    return _on(results_of(tables), "m0" if pairs == "fixed" else "")
 
 
 def _on(results: Results, baseline: str) -> int:
@@ -62,7 +63,9 @@ def _on(results: Results, baseline: str) -> int:
 def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> list[Rate]:
     """How often students are told apart across datasets, and on exactly these."""
     stream = np.random.default_rng([datasets, students, seeds])
-    found = dict.fromkeys(("Friedman", "Nemenyi after it", "pairs of means", "pooled seeds"), 0)
+    rejections = dict.fromkeys(
+        ("Friedman", "Nemenyi after it", "pairs of means", "pooled seeds"), 0
+    )
     for _ in range(runs):
         tables = figures(stream, NOISES["normal"], (datasets, seeds), students)
         # Datasets are not of one size.
@@ -71,15 +74,15 @@ def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> lis
         across = comparison.across
         assert across is not None
         differ = across.friedman <= ALPHA
-        found["Friedman"] += differ
-        found["Nemenyi after it"] += differ and bool(across.nemenyi.min() <= ALPHA)
-        found["pairs of means"] += any(pair.is_distinguishable for pair in across.pairs)
+        rejections["Friedman"] += differ
+        rejections["Nemenyi after it"] += differ and bool(across.nemenyi.min() <= ALPHA)
+        rejections["pairs of means"] += any(pair.is_distinguishable for pair in across.pairs)
         pooled = [test.sign_flip.corrected for test in comparison.pooled]
-        found["pooled seeds"] += min(pooled) <= ALPHA
+        rejections["pooled seeds"] += min(pooled) <= ALPHA
     setting = f"{datasets} datasets, {students} students, {seeds} seeds"
     return [
-        Rate(f"compare: any by {what}", setting, count / runs, runs, "≤ .05")
-        for what, count in found.items()
+        Rate(f"compare: any by {procedure}", setting, count / runs, runs, "≤ .05")
+        for procedure, count in rejections.items()
     ]
 
 
@@ -87,8 +90,8 @@ def everything(runs: int) -> Iterator[Rate]:
     """Rows of the table."""
     for name in NOISES:
         for students, seeds in SIZES:
-            for what in ("all", "fixed"):
-                yield on_each_dataset(runs, students, seeds, name, what)
+            for pairs in ("all", "fixed"):
+                yield on_each_dataset(runs, students, seeds, name, pairs)
     for students, seeds in SIZES:
         yield on_each_dataset(runs, students, seeds, "normal", "best")
     for datasets in (6, 10):

@@ -28,16 +28,16 @@ def tells_apart(table: PaperTable) -> bool:
 def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
     """How often tables tell some student apart from the best when all are the same."""
     stream = np.random.default_rng([students, seeds, *name.encode()])
-    told = done = 0
+    rejected = done = 0
     # Runs are datasets of a few large ones.
     while done < runs:
-        some = min(200, runs - done)
-        values = figures(stream, NOISES[name], (some, seeds), students)
+        chunk = min(200, runs - done)
+        values = figures(stream, NOISES[name], (chunk, seeds), students)
         tables = make_tables(results_of(values), TableOptions(metrics=("nll",)))
-        told += sum(map(tells_apart, tables))
-        done += some
+        rejected += sum(map(tells_apart, tables))
+        done += chunk
     setting = f"{students} students, {seeds} seeds, {name}"
-    return Rate("any told from the best of a table", setting, told / runs, runs, "≤ .05")
+    return Rate("any told from the best of a table", setting, rejected / runs, runs, "≤ .05")
 
 
 def everything(runs: int) -> Iterator[Rate]:

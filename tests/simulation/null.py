@@ -85,16 +85,16 @@ def false_positives(runs: int, seeds: int, name: str, methods: int = 4) -> list[
     stream = np.random.default_rng([seeds, methods, *name.encode()])
     tables = figures(stream, NOISES[name], (runs, seeds), methods)
     differences = (tables[..., 1:] - tables[..., :1]).swapaxes(1, 2)
-    ps = [[sign_flip_p(each) for each in some] for some in differences]
-    found = {
+    ps = [[sign_flip_p(pair) for pair in of_run] for of_run in differences]
+    p_values = {
         "sign-flip, p ≤ .05": [flips[0] for flips in ps],
-        "Wilcoxon, p ≤ .05": [wilcoxon_p(some[0]) for some in differences],
+        "Wilcoxon, p ≤ .05": [wilcoxon_p(of_run[0]) for of_run in differences],
         f"any of {methods - 1} sign-flips, Holm": [min(holm(flips)) for flips in ps],
     }
     setting = f"{seeds} seeds, {name}"
     return [
-        Rate(what, setting, float(np.mean(np.array(each) <= ALPHA)), runs, "≤ .05")
-        for what, each in found.items()
+        Rate(test, setting, float(np.mean(np.array(values) <= ALPHA)), runs, "≤ .05")
+        for test, values in p_values.items()
     ]
 
 

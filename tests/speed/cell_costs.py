@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.speed.measure import JOBS, Row, ratios, shown
+from tests.speed.measure import JOBS, Row, ratios, summary
 from tests.speed.process import Cost, cost_of
 
 from distillation_bench.bench.common.paths import ROOT
@@ -65,39 +65,43 @@ def rows(rounds: int, benchopt: Path | None = None, checkout: Path | None = None
         if has_torch(benchopt):
             name = "benchopt, whose solver imports torch"
             programs.append(Program(name, lambda folder: theirs(benchopt, folder, "import torch")))
-    measured = [[measure(each) for each in programs] for _ in range(rounds)]
-    peaks = [measure(each, memory=True).first.memory for each in programs]
+    measured = [[measure(program) for program in programs] for _ in range(rounds)]
+    peaks = [measure(program, memory=True).first.memory for program in programs]
     table = [
         row
         for program, costs, peak in zip(programs, zip(*measured, strict=True), peaks, strict=True)
         for row in rows_of(program.name, costs, peak)
     ]
     for program, costs in zip(programs[1:], list(zip(*measured, strict=True))[1:], strict=True):
-        table += compared(program.name, [each[0] for each in measured], costs)
+        table += compared(program.name, [costs_in_round[0] for costs_in_round in measured], costs)
     return table
 
 
 def rows_of(name: str, costs: Sequence[Measured], peak: float) -> list[Row]:
     """What a program took."""
     return [
-        (f"{name}: {CELLS}, {JOBS} workers", shown([each.first.wall for each in costs]), ""),
-        ("  of processors", shown([each.first.cpu for each in costs]), ""),
-        ("  again, nothing to do", shown([each.again.wall for each in costs]), ""),
-        ("  of processors", shown([each.again.cpu for each in costs]), ""),
+        (
+            f"{name}: {CELLS}, {JOBS} workers",
+            summary([cost.first.wall for cost in costs]),
+            "",
+        ),
+        ("  of processors", summary([cost.first.cpu for cost in costs]), ""),
+        ("  again, nothing to do", summary([cost.again.wall for cost in costs]), ""),
+        ("  of processors", summary([cost.again.cpu for cost in costs]), ""),
         ("  memory of all processes at most", f"{peak:,.0f} MiB", ""),
     ]
 
 
-def compared(name: str, mine: Sequence[Measured], others: Sequence[Measured]) -> list[Row]:
+def compared(name: str, mine: Sequence[Measured], theirs: Sequence[Measured]) -> list[Row]:
     """Ratios within each round."""
 
     def ratio(figure: Callable[[Measured], float]) -> str:
-        return shown(ratios([*map(figure, mine)], [*map(figure, others)]), "x")
+        return summary(ratios([*map(figure, mine)], [*map(figure, theirs)]), "x")
 
     return [
-        (f"ours / {name}", ratio(lambda each: each.first.wall), ""),
-        ("  of processors", ratio(lambda each: each.first.cpu), ""),
-        ("  again, nothing to do", ratio(lambda each: each.again.wall), ""),
+        (f"ours / {name}", ratio(lambda cost: cost.first.wall), ""),
+        ("  of processors", ratio(lambda cost: cost.first.cpu), ""),
+        ("  again, nothing to do", ratio(lambda cost: cost.again.wall), ""),
     ]
 
 
@@ -111,8 +115,8 @@ def measure(program: Program, memory: bool = False) -> Measured:
 
 def ours(checkout: Path, folder: Path) -> list[str]:
     """Two members, one epoch: networks of some thousand weights."""
-    variants = [part for each in VARIANTS for part in ("-m", each)]
-    datasets = [part for each in DATASETS for part in ("-d", each)]
+    variants = [part for variant in VARIANTS for part in ("-m", variant)]
+    datasets = [part for dataset in DATASETS for part in ("-d", dataset)]
     size = ["-s", f"0-{SEEDS - 1}", "--set", "epochs=1", "--set", "members=2"]
     where = ["--results", str(folder / "run"), "--cache", str(folder / "cache")]
     program = [sys.executable, str(checkout / "run_bench.py"), "run"]

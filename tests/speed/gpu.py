@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.speed.images import IMAGES, batched, scaled
-from tests.speed.measure import Pool, Row, in_turn, ratios, shown, shown_whole
+from tests.speed.measure import Pool, Row, in_turn, ratios, summary, summary_whole
 from tests.speed.work import Product, Training
 
 from distillation_bench.bench.common.text import duration
@@ -43,14 +43,20 @@ def members(pool: Pool, rounds: int, scale: float) -> tuple[list[Row], float]:
     ]
     peak, *rates = pool.call(in_turn, [Product(MEMBER.precision), *works], rounds)
     flops = MEMBER.flops()
-    table = [("matrix product, bfloat16", shown([each / 1e12 for each in peak], "TFLOP/s"), "")]
+    table = [
+        (
+            "matrix product, bfloat16",
+            summary([rate / 1e12 for rate in peak], "TFLOP/s"),
+            "",
+        )
+    ]
     for work, rate in zip(works, rates, strict=True):
-        share = [100 * flops * each for each in ratios(rate, peak)]
+        share = [100 * flops * ratio for ratio in ratios(rate, peak)]
         way = f"{work.network['batching']}, {work.precision}"
         name = f"CIFAR-10 ResNet teacher, {work.members} members, {way}"
         table += [
-            (f"{name}, batch {work.batch}", shown_whole(rate, IMAGES), ""),
-            ("  of the matrix product", shown(share, "%"), ""),
+            (f"{name}, batch {work.batch}", summary_whole(rate, IMAGES), ""),
+            ("  of the matrix product", summary(share, "%"), ""),
         ]
     best = max(statistics.median(rate) for rate in rates)
     seconds = MEMBERS * EPOCHS * EXAMPLES / best
@@ -68,7 +74,7 @@ def column(pool: Pool, rounds: int, scale: float, teacher: float) -> list[Row]:
         seconds = EPOCHS * EXAMPLES / statistics.median(rate)
         total += seconds
         table += [
-            (f"CIFAR-10 {name}, training", shown_whole(rate, "images/s"), ""),
+            (f"CIFAR-10 {name}, training", summary_whole(rate, "images/s"), ""),
             (f"  {EPOCHS} × {EXAMPLES:,}, projected", duration(seconds), ""),
         ]
     return [

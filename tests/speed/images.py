@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.speed.measure import AtOnce, Measured, Pool, Row, in_turn, ratios, shown, shown_whole
+from tests.speed.measure import (
+    AtOnce,
+    Measured,
+    Pool,
+    Row,
+    in_turn,
+    ratios,
+    summary,
+    summary_whole,
+)
 from tests.speed.original_code import HydraPlusLeNet, ResNetTeacher
 from tests.speed.usual import UsualTeacher
 from tests.speed.work import OOD_SETS, SHIFTS, Evaluation, Product, Training
@@ -38,8 +47,8 @@ def lenet_teacher(pool: Pool, rounds: int, scale: float, root: Path | None) -> l
     work = replace(scaled(LENET, scale), root=str(root or ""))
     usual = UsualTeacher(work.images, work.batch, 5, root)
     # Two teachers of five: no process waits for the last member.
-    what = f"MNIST LeNet teacher, 5 members, batch {work.batch}"
-    return _against(f"{what}, the usual way", usual, pool, work, rounds, "4", times=5)
+    name = f"MNIST LeNet teacher, 5 members, batch {work.batch}"
+    return _against(f"{name}, the usual way", usual, pool, work, rounds, "4", times=5)
 
 
 def seed_teacher(pool: Pool, rounds: int, scale: float, members: int = 5) -> list[Row]:
@@ -60,16 +69,22 @@ def seed_student(pool: Pool, rounds: int, scale: float) -> list[Row]:
 
 
 def _against(
-    name: str, other: Measured, pool: Pool, work: Training, rounds: int, goal: str, times: int = 1
+    name: str,
+    reference: Measured,
+    pool: Pool,
+    work: Training,
+    rounds: int,
+    goal: str,
+    times: int = 1,
 ) -> list[Row]:
     """Another's rate, ours in each precision, and the ratios."""
-    ours = [AtOnce(pool, replace(work, precision=each), times) for each in PRECISIONS]
-    theirs, *rates = in_turn([other, *ours], rounds)
+    ours = [AtOnce(pool, replace(work, precision=precision), times) for precision in PRECISIONS]
+    theirs, *rates = in_turn([reference, *ours], rounds)
     unit = "images/s" if work.method else IMAGES
-    table = [(name, shown_whole(theirs, unit), "")]
+    table = [(name, summary_whole(theirs, unit), "")]
     for precision, rate in zip(PRECISIONS, rates, strict=True):
-        table.append((f"  ours, {precision}", shown_whole(rate, unit), ""))
-        table.append(("    times as fast", shown(ratios(rate, theirs), "x"), goal))
+        table.append((f"  ours, {precision}", summary_whole(rate, unit), ""))
+        table.append(("    times as fast", summary(ratios(rate, theirs), "x"), goal))
     return table
 
 
@@ -78,14 +93,18 @@ def shares(pool: Pool, rounds: int, scale: float) -> list[Row]:
     table = []
     for name, work in (("LeNet", LENET), ("ResNet", RESNET)):
         for precision in PRECISIONS:
-            one = replace(scaled(work, scale), precision=precision)
-            peak, rate = pool.call(in_turn, [Product(precision), one], rounds)
-            flops = one.flops()
-            share = [100 * flops * each for each in ratios(rate, peak)]
-            billions = [each / 1e9 for each in peak]
+            with_precision = replace(scaled(work, scale), precision=precision)
+            peak, rate = pool.call(in_turn, [Product(precision), with_precision], rounds)
+            flops = with_precision.flops()
+            share = [100 * flops * ratio for ratio in ratios(rate, peak)]
+            billions = [flops_per_second / 1e9 for flops_per_second in peak]
             table += [
-                (f"matrix product, {precision}, one thread", shown(billions, "GFLOP/s"), ""),
-                (f"  {name} member's training, of it", shown(share, "%"), ""),
+                (
+                    f"matrix product, {precision}, one thread",
+                    summary(billions, "GFLOP/s"),
+                    "",
+                ),
+                (f"  {name} member's training, of it", summary(share, "%"), ""),
             ]
     return table
 
@@ -100,11 +119,11 @@ def evaluation(pool: Pool, rounds: int, scale: float) -> list[Row]:
             trained, evaluated = pool.call(in_turn, [scaled(work, scale / 3), sets], rounds)
             epochs = [2 * 5400 * scale / rate for rate in trained]
             seconds = [1 / rate for rate in evaluated]
-            what = f"LeNet {method}, 5 members, {precision}"
+            name = f"LeNet {method}, 5 members, {precision}"
             table += [
-                (f"{what}: 2 epochs, {5400 * scale:,.0f} images", shown(epochs), ""),
-                (f"  test, {SHIFTS} shifts, {OOD_SETS} OOD sets", shown(seconds), ""),
-                ("  of the epochs' time", shown(ratios(seconds, epochs), "x"), "1"),
+                (f"{name}: 2 epochs, {5400 * scale:,.0f} images", summary(epochs), ""),
+                (f"  test, {SHIFTS} shifts, {OOD_SETS} OOD sets", summary(seconds), ""),
+                ("  of the epochs' time", summary(ratios(seconds, epochs), "x"), "1"),
             ]
     return table
 
@@ -133,13 +152,13 @@ def batched(
     unit = "images/s" if work.method else IMAGES
     table = []
     for precision in precisions:
-        one = replace(work, precision=precision)
-        ways = [replace(one, network={"batching": way}) for way in ("turn", "vmap")]
+        with_precision = replace(work, precision=precision)
+        ways = [replace(with_precision, network={"batching": way}) for way in ("turn", "vmap")]
         turn, vmap = pool.call(in_turn, ways, rounds)
-        what = f"{name}, batch {work.batch}, {precision}"
+        label = f"{name}, batch {work.batch}, {precision}"
         table += [
-            (f"{what}: in turn", shown_whole(turn, unit), ""),
-            ("  by vmap", shown_whole(vmap, unit), ""),
-            ("  in turn over vmap", shown(ratios(turn, vmap), "x"), ""),
+            (f"{label}: in turn", summary_whole(turn, unit), ""),
+            ("  by vmap", summary_whole(vmap, unit), ""),
+            ("  in turn over vmap", summary(ratios(turn, vmap), "x"), ""),
         ]
     return table

@@ -28,10 +28,10 @@ class Measured(Protocol):
         """How much of it is done in a second, measured now."""
 
 
-def in_turn(things: Sequence[Measured], rounds: int) -> list[list[float]]:
+def in_turn(measured: Sequence[Measured], rounds: int) -> list[list[float]]:
     """The rates of each thing, round by round: A B A B, so that both meet the same machine."""
-    rates = [[thing.rate() for thing in things] for _ in range(rounds)]
-    return [list(each) for each in zip(*rates, strict=True)]
+    rates = [[item.rate() for item in measured] for _ in range(rounds)]
+    return [list(item_rates) for item_rates in zip(*rates, strict=True)]
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -39,14 +39,14 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def shown(values: Sequence[float], unit: str = "s") -> str:
+def summary(values: Sequence[float], unit: str = "s") -> str:
     """Median with the range and, of more than one value, their number."""
-    low, high = (f"{each:,.3g}" for each in (min(values), max(values)))
+    low, high = (f"{value:,.3g}" for value in (min(values), max(values)))
     median = f"{statistics.median(values):,.3g} {unit}"
     return f"{median} ({low} to {high}, n = {len(values)})" if len(values) > 1 else median
 
 
-def shown_whole(values: Sequence[float], unit: str) -> str:
+def summary_whole(values: Sequence[float], unit: str) -> str:
     """The same for large numbers, with no digit after the point."""
     median, low, high = statistics.median(values), min(values), max(values)
     return f"{median:,.0f} {unit} ({low:,.0f} to {high:,.0f}, n = {len(values)})"
@@ -89,7 +89,9 @@ class Pool:
 
     def all(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
         """Return the results of jobs, as many at a time as there are processes."""
-        futures: list[Future[Any]] = [self._executor.submit(function, each) for each in arguments]
+        futures: list[Future[Any]] = [
+            self._executor.submit(function, argument) for argument in arguments
+        ]
         return [future.result() for future in futures]
 
     def stop(self) -> None:
@@ -100,15 +102,15 @@ class Pool:
 class AtOnce:
     """The same thing in every process at once, some times each: the rate of all together."""
 
-    def __init__(self, pool: Pool, thing: Measured, times: int = 1) -> None:
+    def __init__(self, pool: Pool, measured: Measured, times: int = 1) -> None:
         self._pool = pool
-        self._things = [thing] * (JOBS * times)
+        self._measured = [measured] * (JOBS * times)
 
     def rate(self) -> float:
-        rates: list[float] = self._pool.all(rate_of, self._things)
+        rates: list[float] = self._pool.all(rate_of, self._measured)
         return JOBS * statistics.harmonic_mean(rates)
 
 
-def rate_of(thing: Measured) -> float:
+def rate_of(measured: Measured) -> float:
     """A job: one measurement."""
-    return thing.rate()
+    return measured.rate()

@@ -90,7 +90,7 @@ class HydraPlusLeNet(_Step):
             taught = torch.stack([member(self.x) for member in self.teacher])
         features = self.core(self.x)
         copies = features.repeat(len(self.heads), 1, 1)
-        outputs = torch.stack([head(one) for head, one in zip(self.heads, copies, strict=True)])
+        outputs = torch.stack([head(x) for head, x in zip(self.heads, copies, strict=True)])
         layers = zip(*(head.parameters() for head in self.heads), strict=True)
         stacks = [torch.stack(layer) for layer in layers]
         rows = [stack.reshape(*stack.shape[:2], -1) for stack in stacks]

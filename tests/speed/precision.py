@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from tests.speed.measure import Pool, Row
-from tests.speed.work import made
+from tests.speed.work import method_for
 
 from distillation_bench.bench.common.random_streams import numpy_stream
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
@@ -45,8 +45,8 @@ class Run:
     def figures(self) -> Figures:
         """Train and measure the teacher and plain distillation from it."""
         data = _data(self.root, self.seed, round(self.scale * EXAMPLES))
-        given = {"members": MEMBERS, "epochs": EPOCHS, "batch_size": 128}
-        recipe = recipe_for(MNIST.recipe, MNIST.network, {**given, "precision": self.precision})
+        options = {"members": MEMBERS, "epochs": EPOCHS, "batch_size": 128}
+        recipe = recipe_for(MNIST.recipe, MNIST.network, {**options, "precision": self.precision})
         networks = network_builder(MNIST.network, MNIST.shape, MNIST.outputs)
         compute = Compute(process_device(), self.precision)
         common = TrainingInputs(
@@ -61,7 +61,7 @@ class Run:
         taught = teacher.Teacher(outputs, {})
         figures = {}
         for name in ("ensemble", "kd"):
-            method = made(name, {}, networks, MEMBERS, data.examples)
+            method = method_for(name, {}, networks, MEMBERS, data.examples)
             built = student.build(method, self.seed, MNIST.name)
             own = student.StudentInputs(**vars(common), method=method, teacher=taught)
             student.train_student(built, own)
@@ -71,7 +71,7 @@ class Run:
 
 def rows(pool: Pool, scale: float, root: Path) -> list[Row]:
     """Mean and standard deviation over seeds in both precisions, and over paired differences."""
-    runs = [Run(each, seed, root, scale) for seed in SEEDS for each in PRECISIONS]
+    runs = [Run(precision, seed, root, scale) for seed in SEEDS for precision in PRECISIONS]
     results = pool.all(figures_of, runs)
     table = []
     for method, figure in ((m, f) for m in results[0] for f in FIGURES):

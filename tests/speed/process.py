@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 SUBREAPER = 36
 """Of prctl: who is orphaned below this process becomes its child, whose time it is then told."""
-LOOK = 0.05
+POLL_SECONDS = 0.05
 """Seconds between two looks at the memory."""
 MEMORY = "--memory"
 
@@ -47,24 +47,26 @@ def cost_of(command: Sequence[str], folder: Path, memory: bool = False) -> Cost:
         subprocess.CalledProcessError: it failed.
     """
     watcher = [sys.executable, "-m", __name__, *([MEMORY] if memory else []), *command]
-    here = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(here), "FOLDER": str(folder)}
-    told = subprocess.run(watcher, check=True, stdout=subprocess.PIPE, env=environment, cwd=here)
-    return Cost(**json.loads(told.stdout))
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "FOLDER": str(folder)}
+    completed = subprocess.run(
+        watcher, check=True, stdout=subprocess.PIPE, env=environment, cwd=root
+    )
+    return Cost(**json.loads(completed.stdout))
 
 
 def watch(command: Sequence[str], folder: Path, memory: bool) -> Cost:
     """Run it as a child of this process, which has no other."""
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
-    environment = {name: each for name, each in os.environ.items() if name != "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ended, peaks = threading.Event(), [0.0]
-    looking = threading.Thread(target=_look, args=(ended, peaks))
+    poller = threading.Thread(target=_record_peaks, args=(ended, peaks))
     start = time.perf_counter()
     child = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     if memory:
-        looking.start()
+        poller.start()
     status = child.wait()
     wall = time.perf_counter() - start
     ended.set()
@@ -77,8 +79,8 @@ def watch(command: Sequence[str], folder: Path, memory: bool) -> Cost:
     return Cost(wall, used.ru_utime + used.ru_stime, max(peaks))
 
 
-def _look(ended: threading.Event, peaks: list[float]) -> None:
-    while not ended.wait(LOOK):
+def _record_peaks(ended: threading.Event, peaks: list[float]) -> None:
+    while not ended.wait(POLL_SECONDS):
         peaks.append(sum(map(_share, _below(os.getpid()))) / 2**10)
 
 
@@ -101,6 +103,8 @@ def _share(process: int) -> int:
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    told = MEMORY in words[:1]
-    print(json.dumps(watch(words[told:], Path(os.environ["FOLDER"]), told)._asdict()))
+    command = sys.argv[1:]
+    with_memory = MEMORY in command[:1]
+    print(
+        json.dumps(watch(command[with_memory:], Path(os.environ["FOLDER"]), with_memory)._asdict())
+    )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tests.speed.measure import Row, product_rate, shown, timed
+from tests.speed.measure import Row, product_rate, summary, timed
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -74,11 +74,11 @@ def original_spiral(folder: Path, runs: int = 5) -> Row:
     """(a) The preset from nothing: no cache, no results."""
     times = []
     for run in range(runs):
-        place = folder / f"spiral-{run}"
-        options = ("--results", str(place / "run"), "--cache", str(place / "cache"), "--jobs", "2")
-        times.append(seconds_of("run", "--preset", "original-spiral", *options))
-    what = "preset original-spiral, whole process, 2 workers"
-    return what, shown(times), "9 s; it was 306 and 119 s"
+        run_folder = folder / f"spiral-{run}"
+        folders = ("--results", str(run_folder / "run"), "--cache", str(run_folder / "cache"))
+        times.append(seconds_of("run", "--preset", "original-spiral", "--jobs", "2", *folders))
+    name = "preset original-spiral, whole process, 2 workers"
+    return name, summary(times), "9 s; it was 306 and 119 s"
 
 
 def teacher_rate() -> list[Row]:
@@ -104,9 +104,9 @@ def teacher_rate() -> list[Row]:
         ratios.append(timed(lambda: _plain_members(data, 10, 50)) * rate / operations)
     figures = _quality(data, batched, recipe.model_copy(update={"epochs": 200}))
     return [
-        ("batched teacher step, 10 members, one thread", shown(rates, "GFLOP/s"), ""),
-        ("  of the matrix product's peak", shown(shares, "%"), "45 %"),
-        ("  plain torch, members in turn: times slower", shown(ratios, "x"), ""),
+        ("batched teacher step, 10 members, one thread", summary(rates, "GFLOP/s"), ""),
+        ("  of the matrix product's peak", summary(shares, "%"), "45 %"),
+        ("  plain torch, members in turn: times slower", summary(ratios, "x"), ""),
         *figures,
     ]
 
@@ -135,8 +135,8 @@ def _quality(data: PreparedData, batched: Callable[..., nn.Module], recipe: Reci
             error, nll = figures(logits)
             errors.append(error)
             nlls.append(nll)
-        rows.append((f"  {name}: test error over {len(SEEDS)} seeds", shown(errors, "%"), ""))
-        rows.append((f"  {name}: test NLL over {len(SEEDS)} seeds", shown(nlls, "nats"), ""))
+        rows.append((f"  {name}: test error over {len(SEEDS)} seeds", summary(errors, "%"), ""))
+        rows.append((f"  {name}: test NLL over {len(SEEDS)} seeds", summary(nlls, "nats"), ""))
     return rows
 
 
@@ -199,9 +199,9 @@ def overhead(folder: Path, cells: int = 1000) -> Row:
     Scheduler(jobs[:2], executor, start_environment, Recorder()).run()
     start = time.perf_counter()
     Scheduler(jobs, executor, start_environment, Recorder()).run()
-    each = 1000 * (time.perf_counter() - start) / cells
+    milliseconds = 1000 * (time.perf_counter() - start) / cells
     executor.stop()
-    return f"overhead a cell, {cells} cells, 2 workers, records", f"{each:.1f} ms", "15 ms"
+    return f"overhead a cell, {cells} cells, 2 workers, records", f"{milliseconds:.1f} ms", "15 ms"
 
 
 def tables(folder: Path, cells: int = 10_000) -> list[Row]:
@@ -217,7 +217,7 @@ def tables(folder: Path, cells: int = 10_000) -> list[Row]:
     for name, arguments in commands.items():
         seconds_of(*arguments)
         times = [seconds_of(*arguments) for _ in range(5)]
-        rows.append((name, shown(times), goals.get(name, "3 s")))
+        rows.append((name, summary(times), goals.get(name, "3 s")))
     return rows
 
 

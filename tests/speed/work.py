@@ -122,17 +122,19 @@ class Training:
     def recipe(self) -> Recipe:
         """One epoch of the dataset's recipe."""
         dataset = get(self.dataset)
-        given = {"members": self.members, "epochs": 1, "batch_size": self.batch}
-        return recipe_for(dataset.recipe, dataset.network, {**given, "precision": self.precision})
+        options = {"members": self.members, "epochs": 1, "batch_size": self.batch}
+        return recipe_for(dataset.recipe, dataset.network, {**options, "precision": self.precision})
 
     def student(self) -> Method:
         """The method, for this teacher."""
-        return made(self.method, self.parameters, self.networks(), self.members, self.images)
+        return method_for(self.method, self.parameters, self.networks(), self.members, self.images)
 
     def flops(self) -> float:
         """Of one image through one member or the student and back: three times the forward pass."""
         networks = self.networks()
-        method = self.student() if self.method else made("ensemble", {}, networks, 1, self.images)
+        method = (
+            self.student() if self.method else method_for("ensemble", {}, networks, 1, self.images)
+        )
         x = torch.zeros(1, *get(self.dataset).shape)
         network = method.build(torch.Generator())
         return 3 * cost.counts(method, network.eval(), x)["flops"]
@@ -164,15 +166,15 @@ class Evaluation:
         dataset = get(self.training.dataset)
         x, y = random_images(dataset, self.images), torch.arange(self.images) % 10
         shifts = [EvaluationSet("test", x, y, "rotation", i + 1) for i in range(SHIFTS)]
-        others = [EvaluationSet(f"ood:{each.name}", x) for each in _sources().ood]
+        ood_sets = [EvaluationSet(f"ood:{ood_set.name}", x) for ood_set in _sources().ood]
         # A tenth of the training part is held out: 6,000 images beside test sets of 10,000.
         held_out = EvaluationSet("validation", x[: self.images * 6 // 10], y[: len(y) * 6 // 10])
-        sets = (EvaluationSet("test", x, y), *shifts, *others)
+        sets = (EvaluationSet("test", x, y), *shifts, *ood_sets)
         return replace(data, validation=held_out, sets=sets)
 
     def _teacher(self) -> teacher.Teacher:
         members = self.training.members
-        outputs = {each.key: torch.randn(members, self.images, 10) for each in self._data().sets}
+        outputs = {item.key: torch.randn(members, self.images, 10) for item in self._data().sets}
         return teacher.Teacher(outputs, {})
 
 
@@ -186,7 +188,7 @@ def random_images(dataset: type[Dataset], count: int) -> Tensor:
     return torch.randint(256, (count, *dataset.shape), dtype=torch.uint8, generator=generator)
 
 
-def made(
+def method_for(
     method: str,
     parameters: Mapping[str, Any],
     networks: NetworkBuilder,

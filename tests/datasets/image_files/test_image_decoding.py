@@ -57,20 +57,20 @@ def test_a_picture_stands_as_its_orientation_says(
 
 def with_alpha(file: Path, kind: str) -> None:
     """Red on the left, on the right nothing."""
-    left = np.arange(12) < 6
+    is_left = np.arange(12) < 6
     rgba = np.zeros((8, 12, 4), np.uint8)
-    rgba[..., 0], rgba[..., 3] = 200, np.where(left, 255, 0)
+    rgba[..., 0], rgba[..., 3] = 200, np.where(is_left, 255, 0)
     match kind:
         case "RGBA":
             Image.fromarray(rgba).save(file)
         case "LA":
             Image.fromarray(rgba[..., [0, 3]]).save(file)
         case "palette":
-            image = Image.fromarray(np.tile(np.where(left, 1, 0), (8, 1)).astype(np.uint8), "P")
+            image = Image.fromarray(np.tile(np.where(is_left, 1, 0), (8, 1)).astype(np.uint8), "P")
             image.putpalette([0, 0, 0, 200, 0, 0])
             image.save(file, transparency=0)
         case "colour key":
-            rgb = np.where(left[None, :, None], (200, 0, 0), (1, 2, 3)).astype(np.uint8)
+            rgb = np.where(is_left[None, :, None], (200, 0, 0), (1, 2, 3)).astype(np.uint8)
             rgb = np.ascontiguousarray(np.broadcast_to(rgb, (8, 12, 3)))
             Image.fromarray(rgb).save(file, transparency=(1, 2, 3))
 
@@ -117,10 +117,10 @@ def test_whole_and_real_numbers_are_scaled_where_white_is_known(tmp_path: Path) 
     for name in ("whole", "real"):
         picture = read(tmp_path / f"{name}.tif", (1, 8, 12))
         np.testing.assert_allclose(picture, values * 255, atol=0.51)
-    for wrong, shown in ((-1.0, "from -1 to 1"), (2.0, "from .* to 2"), (np.nan, "nan")):
+    for wrong, value_range in ((-1.0, "from -1 to 1"), (2.0, "from .* to 2"), (np.nan, "nan")):
         values[0, 0] = wrong
         Image.fromarray(values.astype(np.float32)).save(tmp_path / "wrong.tif")
-        with pytest.raises(BadData, match=f"mode F: values {shown}|mode F: values from nan"):
+        with pytest.raises(BadData, match=f"mode F: values {value_range}|mode F: values from nan"):
             read(tmp_path / "wrong.tif")
 
 

@@ -93,17 +93,17 @@ def test_held_out_rows_are_a_tenth_in_the_order_of_the_source(
 ) -> None:
     write_mnist_like(tmp_path, MNIST.files, 10)
     everything = pixels((TRAIN, 28, 28), TRAIN)
-    order = {image.tobytes(): row for row, image in enumerate(everything)}
-    data, other = (MNIST(tmp_path).load(streams(seed)) for seed in (0, 1))
+    row_of = {image.tobytes(): row for row, image in enumerate(everything)}
+    data, data_of_seed_1 = (MNIST(tmp_path).load(streams(seed)) for seed in (0, 1))
     train, validation = (
-        [order[image.tobytes()] for image in split.x] for split in (data.train, data.validation)
+        [row_of[image.tobytes()] for image in split.x] for split in (data.train, data.validation)
     )
     assert train == sorted(train)
     assert validation == sorted(validation)
     assert sorted(train + validation) == list(range(TRAIN))
     np.testing.assert_array_equal(data.validation.y, np.array(validation) % 10)
-    assert data.validation.x.tobytes() != other.validation.x.tobytes()
-    assert data.test.x.tobytes() == other.test.x.tobytes()
+    assert data.validation.x.tobytes() != data_of_seed_1.validation.x.tobytes()
+    assert data.test.x.tobytes() == data_of_seed_1.test.x.tobytes()
 
 
 def test_letters_stand_upright_and_count_from_0(tmp_path: Path) -> None:
@@ -161,27 +161,27 @@ def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
 class Trap:
     """Makes a folder when it is unpickled."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.place),)
+        return os.mkdir, (str(self.folder),)
 
 
 @pytest.mark.parametrize("kind", CIFAR)
-@pytest.mark.parametrize("which", ["batch", "meta"])
+@pytest.mark.parametrize("file_kind", ["batch", "meta"])
 def test_no_pickle_of_another_checksum_is_opened(
-    kind: str, which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, file_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_cifar(tmp_path, kind, monkeypatch)
     cls, trap = {"CIFAR10": CIFAR10, "CIFAR100": CIFAR100}[kind], Trap(tmp_path / "sprung")
-    file = tmp_path / cls.files[0 if which == "batch" else -1]
+    file = tmp_path / cls.files[0 if file_kind == "batch" else -1]
     file.write_bytes(pickle.dumps(trap))
     with pytest.raises(BadData, match=f"{file.name}: not the original file"):
         cls(tmp_path).read("train")
     with pytest.raises(RuntimeError):  # torchvision's own check, the guard behind ours
         getattr(torchvision_datasets(), kind)(tmp_path, train=True)
-    assert not trap.place.exists()
+    assert not trap.folder.exists()
 
 
 def test_a_changed_mat_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,8 +198,8 @@ def test_a_mat_file_that_can_not_be_read_is_named(
     write_svhn(tmp_path, monkeypatch)
     file = tmp_path / "train_32x32.mat"
     file.write_bytes(b"nothing of the kind")
-    known = torchvision_datasets().SVHN.split_list
-    monkeypatch.setitem(known, "train", [known["train"][0], file.name, md5(file)])
+    checksums = torchvision_datasets().SVHN.split_list
+    monkeypatch.setitem(checksums, "train", [checksums["train"][0], file.name, md5(file)])
     with pytest.raises(BadData, match=r"train_32x32\.mat: not a whole \.mat file"):
         SVHN(tmp_path).read("train")
 
@@ -210,18 +210,18 @@ def test_a_failed_download_is_one_line(
 ) -> None:
     reader = {
         EMNISTLetters: "EMNIST",
-        **{each: each.__name__ for each in SOURCES if each is not EMNISTLetters},
+        **{source: source.__name__ for source in SOURCES if source is not EMNISTLetters},
     }[cls]
-    asked: list[Path] = []
+    folders: list[Path] = []
 
     def fail(root: Path, **options: Any) -> None:
         assert options["download"]
-        asked.append(root)
+        folders.append(root)
         raise RuntimeError("Error downloading:\nTried here\nand there")
 
     monkeypatch.setattr(torchvision_datasets(), reader, fail)
     with pytest.raises(BadData) as caught:
         cls(tmp_path).download()
-    assert asked == [tmp_path]
+    assert folders == [tmp_path]
     reason = "Error downloading: Tried here and there"
     assert str(caught.value) == f"{cls.name} could not be fetched into {tmp_path}: {reason}"

@@ -94,7 +94,7 @@ def _alike(value: Any, number: int, name: str) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return [each for each in NUMBERS if isinstance(each, int)][number % 7]
+        return [value for value in NUMBERS if isinstance(value, int)][number % 7]
     if isinstance(value, float):
         return (*NUMBERS, "nan", "inf", "-inf")[number % (len(NUMBERS) + 3)]
     if isinstance(value, str):
@@ -128,21 +128,21 @@ def as_json(value: Any) -> str:
     """With raw values as they are."""
     raw: list[str] = []
 
-    def stand_in(each: Raw) -> str:
-        raw.append(each.text)
+    def stand_in(value: Raw) -> str:
+        raw.append(value.text)
         return f"§{len(raw) - 1}§"
 
     text = json.dumps(value, default=stand_in, sort_keys=True, separators=(",", ":"))
-    for number, each in enumerate(raw):
-        text = text.replace(json.dumps(f"§{number}§"), each)
+    for number, raw_text in enumerate(raw):
+        text = text.replace(json.dumps(f"§{number}§"), raw_text)
     return text
 
 
-def changed(content: bytes, made: Sequence[Change], seal: bool) -> bytes:
+def changed(content: bytes, changes_made: Sequence[Change], seal: bool) -> bytes:
     """A record or a run's description after changes; a record's sum is right again."""
     value = json.loads(content)
     value.pop("sum")
-    for change in made:
+    for change in changes_made:
         change.to(value)
     text = as_json(value).encode()
     return sealed(text) if seal else text

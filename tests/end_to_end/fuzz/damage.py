@@ -17,12 +17,12 @@ class Damage:
     inserted: bytes
     quiet: bool
 
-    def of(self, content: bytes, other: bytes) -> bytes | None:
+    def of(self, content: bytes, another: bytes) -> bytes | None:
         """What becomes of a content; None if the file is gone."""
         first = len(content) * self.begin // 1000
         last = min(len(content), first + self.length)
         head, middle, tail = content[:first], content[first:last], content[last:]
-        flipped = bytes(each ^ 1 << self.length % 8 for each in middle[:1])
+        flipped = bytes(byte ^ 1 << self.length % 8 for byte in middle[:1])
         return {
             "flipped": head + flipped + middle[1:] + tail,
             "cut off": head,
@@ -32,8 +32,8 @@ class Damage:
             "zeros": head + bytes(len(middle)) + tail,
             "doubled": head + middle + middle + tail,
             "turned around": head + middle[::-1] + tail,
-            "another's": other,
-            "another's middle": head + other[first:last] + tail,
+            "another's": another,
+            "another's middle": head + another[first:last] + tail,
             "nothing": b"",
             "gone": None,
         }[self.kind]

@@ -103,8 +103,8 @@ class Site:
 
     def __call__(self, name: str, cell: str) -> int:
         """A command, orderly; returns its status."""
-        words = {"RUN": str(self.run), "OUT": str(self.out), "CELL": cell}
-        line = [words.get(w, w.replace("OUT/", f"{self.out}/")) for w in COMMANDS[name].split()]
+        values = {"RUN": str(self.run), "OUT": str(self.out), "CELL": cell}
+        line = [values.get(w, w.replace("OUT/", f"{self.out}/")) for w in COMMANDS[name].split()]
         done = program(*line)
         assert_orderly(done)
         assert done.returncode != 1 or name == "verify", name
@@ -135,11 +135,11 @@ class Truth:
         assert program("export", str(run), "--out", str(out / "truth.csv")).returncode == 0
         self.exported = {tuple(row.items()) for row in rows_of(out / "truth.csv")}
         assert program("table", str(run), "--csv", str(out / "truth.csv")).returncode == 0
-        self.tables = {_place(row): row for row in rows_of(out / "truth.csv")}
+        self.tables = {_table_cell(row): row for row in rows_of(out / "truth.csv")}
         self.cells = Run(run).manifest()["cells"]
         records = {name: Run(run).read_record(name) for name in self.cells}
-        self.histories = {name: Run(run).history(each) for name, each in records.items()}
-        self.curves = {name: Run(run).curves(each) for name, each in records.items()}
+        self.histories = {name: Run(run).history(record) for name, record in records.items()}
+        self.curves = {name: Run(run).curves(record) for name, record in records.items()}
 
     def check(self, run: Run, out: Path) -> None:
         """That all that is shown is as it is here, or isn't shown."""
@@ -162,15 +162,15 @@ class Truth:
 
     def _check_mean(self, row: Mapping[str, str]) -> None:
         """A mean is the true one, or says that it is over fewer seeds, and is that of some."""
-        true = self.tables[_place(row)]
+        true = self.tables[_table_cell(row)]
         if row["n"] == row["planned"]:
             assert {**row, "mark": "", "level": ""} == {**true, "mark": "", "level": ""}
         elif row["mean"]:
-            seeds = [r for slot, r in self.results.items() if slot[:2] == _place(row)[:2]]
-            values = [float(each[row["metric"]]) for each in seeds]
+            seeds = [r for slot, r in self.results.items() if slot[:2] == _table_cell(row)[:2]]
+            values = [float(row_of_seed[row["metric"]]) for row_of_seed in seeds]
             groups = itertools.combinations(values, int(row["n"]))
             means = [_printed(row, fmean(group)) for group in groups]
-            assert any(math.isclose(float(row["mean"]), each, rel_tol=1e-9) for each in means)
+            assert any(math.isclose(float(row["mean"]), mean, rel_tol=1e-9) for mean in means)
 
 
 def _printed(row: Mapping[str, str], value: float) -> float:
@@ -190,7 +190,7 @@ def _slot(row: Mapping[str, str]) -> tuple[str, str, str]:
     return row["dataset"], row["label"], row["seed"]
 
 
-def _place(row: Mapping[str, str]) -> tuple[str, str, str]:
+def _table_cell(row: Mapping[str, str]) -> tuple[str, str, str]:
     return row["dataset"], row["label"], row["metric"]
 
 

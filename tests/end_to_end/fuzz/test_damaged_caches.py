@@ -55,8 +55,8 @@ def test_damaged_entries(cached: tuple[Cache, dict[str, bytes]], where: Any, who
     for name, content in files.items():
         (cache.folder / name).write_bytes(content)
     names = list(files)
-    for index, other, damage in where:
-        name, another = names[index % len(names)], names[other % len(names)]
+    for index, source_index, damage in where:
+        name, another = names[index % len(names)], names[source_index % len(names)]
         pairs = [(name, another)]
         if damage.kind == "another's" and whole:
             stems = Path(name).stem, Path(another).stem
@@ -76,9 +76,9 @@ def test_damaged_entries(cached: tuple[Cache, dict[str, bytes]], where: Any, who
             continue
         assert cache.is_sound(key) and cache.has(key) and loaded.keys() == arrays.keys()
         for name, array in arrays.items():
-            found = loaded[name].numpy()
-            assert found.dtype == array.dtype and found.shape == array.shape
-            assert found.tobytes() == array.tobytes()
+            tensor = loaded[name].numpy()
+            assert tensor.dtype == array.dtype and tensor.shape == array.shape
+            assert tensor.tobytes() == array.tobytes()
     assert Checkpoint(cache, "c", 0).history in ([], ROWS)
 
 

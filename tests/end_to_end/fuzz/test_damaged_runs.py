@@ -42,7 +42,7 @@ def test_a_damaged_run(site: Site, truth: Truth, where: Any, names: set[str]) ->
 @examples(16)
 @given(where=damage_locations, name=st.sampled_from(DRAWING))
 def test_a_damaged_run_is_drawn(site: Site, truth: Truth, where: Any, name: str) -> None:
-    _damage(site, [(-index, other, damage) for index, other, damage in where])
+    _damage(site, [(-index, source_index, damage) for index, source_index, damage in where])
     read_and_check(site, truth, {name})
 
 
@@ -50,11 +50,11 @@ def _damage(site: Site, where: Sequence[tuple[int, int, Damage]]) -> None:
     site.mend()
     # Kinds of files as often as each other, whatever their number.
     kinds = sorted({_kind(name) for name in site.files})
-    for index, other, damage in where:
+    for index, source_index, damage in where:
         kind = kinds[index % len(kinds)]
         files = sorted(name for name in site.files if _kind(name) == kind)
         name = files[index // len(kinds) % len(files)]
-        content = damage.of(site.files[name][0], site.files[files[other % len(files)]][0])
+        content = damage.of(site.files[name][0], site.files[files[source_index % len(files)]][0])
         path = site.run / name
         event(f"{damage.kind} {kind}")
         if content is None:
@@ -120,8 +120,8 @@ def test_what_holds_something_else_is_drawn(
 ) -> None:
     site.mend()
     files = [name for name in site.files if name.startswith("cells/") and name.endswith(".json")]
-    for each in ["run.json"] if description else files:
-        (site.run / each).write_bytes(changed(site.files[each][0], made, seal=not description))
+    for file in ["run.json"] if description else files:
+        (site.run / file).write_bytes(changed(site.files[file][0], made, seal=not description))
     site(name, next(iter(truth.cells)))
 
 

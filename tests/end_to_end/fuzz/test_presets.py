@@ -34,7 +34,7 @@ def presets(draw: st.DrawFn) -> str:
     text = (PRESETS / f"{draw(st.sampled_from(preset_names()))}.yaml").read_text(encoding="utf-8")
     if draw(st.booleans()):
         lines = text.splitlines(keepends=True)
-        lines = [each for each in lines if draw(st.integers(0, 9))]
+        lines = [line for line in lines if draw(st.integers(0, 9))]
         text = "".join(lines)
     for _ in range(draw(st.integers(1, 3))):
         begin = draw(st.integers(0, len(text)))
@@ -81,8 +81,8 @@ def test_presets_that_say_something_else(site: Site, text: str) -> None:
 @examples(60)
 @given(given_options=options)
 def test_options_that_say_something_else(site: Site, given_options: Any) -> None:
-    words = ["-d", "spiral", "-s", "0", "--results", str(site.out / "new")]
-    words += [word for pair in given_options for word in pair]
-    done = program("plan", "-m", "kd", *words, "--cache", str(site.out / "cache"))
+    arguments = ["-d", "spiral", "-s", "0", "--results", str(site.out / "new")]
+    arguments += [word for pair in given_options for word in pair]
+    done = program("plan", "-m", "kd", *arguments, "--cache", str(site.out / "cache"))
     assert_orderly(done)
     assert done.returncode in (0, 2)

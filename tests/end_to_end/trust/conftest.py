@@ -43,7 +43,7 @@ def site(tmp_path: Path, in_process: Bench, sound: Path) -> Site:
 def runs_named(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The same run under hostile and under harmless names."""
     folder = tmp_path_factory.mktemp("named")
-    harmless = [f"name{place}" for place in range(len(NAMES))]
+    harmless = [f"name{number}" for number in range(len(NAMES))]
     return run_with_names(folder / "hostile").folder, run_with_names(
         folder / "harmless", harmless
     ).folder

@@ -17,7 +17,7 @@ from tests.end_to_end.hostile import (
     NAMES,
     PLANTS,
     SECRET,
-    Seen,
+    Snapshot,
     assert_orderly,
     in_time,
     outside_of,
@@ -59,7 +59,7 @@ class Site:
         for name in names:
             plant(kind, self.run / name, self.outside)
 
-    def guarded(self) -> Seen:
+    def guarded(self) -> Snapshot:
         return snapshot(self.folder, self.run, self.cache, self.out)
 
     def __call__(self, *arguments: str, data: bool = False) -> subprocess.CompletedProcess[str]:
@@ -142,9 +142,9 @@ def run_with_names(folder: Path, names: Sequence[str] = NAMES) -> Run:
     # A metric may be asked for as NAME:SCORE@SET.
     metrics = [re.sub("[:@]", ";", name) for name in names]
     labels = {
-        (names[0], name, seed): {"nll": 0.1 + place + seed, metric: 0.5}
-        for place, (name, metric) in enumerate(zip(names, metrics, strict=True))
-        for seed in (0, 1)[: 1 + (place < 3)]
+        (names[0], name, seed): {"nll": 0.1 + number + seed, metric: 0.5}
+        for number, (name, metric) in enumerate(zip(names, metrics, strict=True))
+        for seed in (0, 1)[: 1 + (number < 3)]
     }
     datasets = {(name, label, 0): {"nll": 0.25} for name in names[::3] for label in names[:2]}
     described = {"better": "lower", "headline": True}
@@ -168,7 +168,9 @@ def run_with_names(folder: Path, names: Sequence[str] = NAMES) -> Run:
         record = run.record(cell_id)
         assert record is not None
         sets = [
-            {**each, "set": name, "shift": name} for each in record["sets"][:1] for name in names
+            {**values, "set": name, "shift": name}
+            for values in record["sets"][:1]
+            for name in names
         ]
         resummed(
             run.paths(cell_id).record,

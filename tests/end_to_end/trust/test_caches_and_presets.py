@@ -68,8 +68,8 @@ def test_a_folder_that_is_no_cache_is_not_cleaned(site: Site) -> None:
     assert snapshot(site.folder / "models") == before
     done = site.bench("clean", "--cache", "models", "--older", "1", "--yes")
     assert done.returncode == 0
-    left = {path.name for path in (site.folder / "models").iterdir()}
-    assert left == {"config.json", "model.safetensors", "results-2.json"}
+    names_after = {path.name for path in (site.folder / "models").iterdir()}
+    assert names_after == {"config.json", "model.safetensors", "results-2.json"}
 
 
 def test_presets_make_no_objects(site: Site) -> None:

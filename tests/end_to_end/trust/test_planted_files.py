@@ -95,6 +95,6 @@ def test_in_place_of_figures(site: Site, kind: str) -> None:
         (site.run / "figures").mkdir()
         site.plant(kind, name)
         done = site("plot", "run", "-f", "training", "--format", "svg")
-        drawn = done.returncode == 0
-        assert drawn == (kind == "folder" if name == "figures" else kind != "folder")
-        assert not drawn or (site.run / "figures/training-d.svg").is_file()
+        is_drawn = done.returncode == 0
+        assert is_drawn == (kind == "folder" if name == "figures" else kind != "folder")
+        assert not is_drawn or (site.run / "figures/training-d.svg").is_file()

@@ -44,10 +44,10 @@ def _index(slot: CellKey) -> tuple[int, ...]:
     return int(dataset[1:]), seed, int(label[1:])
 
 
-@pytest.mark.parametrize("equal_pairs", ["all", "fixed"])
+@pytest.mark.parametrize("pairs", ["all", "fixed"])
 @pytest.mark.parametrize("noise", NOISES)
-def test_families_hold_their_level_when_all_are_the_same(equal_pairs: str, noise: str) -> None:
-    rate = on_each_dataset(400, 3, 8, noise, equal_pairs)
+def test_families_hold_their_level_when_all_are_the_same(pairs: str, noise: str) -> None:
+    rate = on_each_dataset(400, 3, 8, noise, pairs)
     assert rate.share <= 0.05 + 3 * rate.error
 
 
