@@ -178,7 +178,7 @@ def test_the_installed_command_writes_below_the_current_folder(
     assert manifest["command"].startswith("distillation-bench run -d spiral")
 
 
-@pytest.mark.parametrize("start", ["clone", "module", "editable"])
+@pytest.mark.parametrize("start", ["clone", "archive", "module", "editable"])
 def test_cells_are_those_of_the_installed_command(
     installed: Environment,
     installed_run: Path,
@@ -191,6 +191,8 @@ def test_cells_are_those_of_the_installed_command(
     program = [installed.python, "-m", "distillation_bench"]
     if start == "clone":
         program = [installed.python, str(clone / "run_bench.py")]
+    elif start == "archive":
+        program = [installed.python, str(unpacked_without_links(clone, tmp_path) / "run_bench.py")]
     elif start == "editable":
         environment = make_environment(tmp_path / "environment")
         environment.install("--editable", str(clone))
@@ -201,6 +203,17 @@ def test_cells_are_those_of_the_installed_command(
         assert (ours / table).read_bytes() == (theirs / table).read_bytes()
     assert cell_ids(ours) == cell_ids(theirs)
     assert "share_of_first_class" in (ours / "metrics.csv").read_text()
+
+
+def unpacked_without_links(clone: Path, folder: Path) -> Path:
+    """Copy a clone as some programs unpack an archive: each link is a file with its target."""
+    copy = Path(shutil.copytree(clone, folder / "archive", symlinks=True))
+    for name in FOLDERS:
+        link = copy / "src" / "distillation_bench" / name
+        target = link.readlink()
+        link.unlink()
+        link.write_text(str(target))
+    return copy
 
 
 def cell_ids(folder: Path) -> set[str]:

@@ -15,6 +15,13 @@ may change without notice. The rooms of `distillation_bench.bench` name in their
 modules that other rooms may import.
 """
 
+from pathlib import Path
+
 __all__ = ["__version__"]
 
 __version__ = "0.1.0"
+
+_FOLDER = Path(__file__).parent
+if not (_FOLDER / "bench").is_dir():
+    # Unpacked without symbolic links: the folders are where the links would lead.
+    __path__.append(str(_FOLDER.parents[1]))
