@@ -16,6 +16,7 @@ from distillation_bench.bench.cli import streams
 from distillation_bench.bench.cli.app import app
 from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.program import RESUMABLE
 from distillation_bench.bench.common.text import truncated
 
 
@@ -55,7 +56,7 @@ def _message(error: BaseException) -> str:
         return " ".join(error.format_message().split())
     if isinstance(error, OSError):
         prefix = f"{error.filename}: " if error.filename else ""
-        suffix = "; finished cells are kept" if sys.argv[1:2] == ["run"] else ""
+        suffix = f"; {RESUMABLE}" if sys.argv[1:2] == ["run"] else ""
         return f"{prefix}{error.strerror or error}{suffix}"
     return "there is not enough memory" if isinstance(error, MemoryError) else str(error)
 

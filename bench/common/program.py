@@ -43,6 +43,11 @@ def command_here(*arguments: str) -> str:
     return shlex.join([*program, *arguments])
 
 
+KEPT = "finished cells are kept"
+RESUMABLE = f"{KEPT}, and the same command resumes the run"
+"""What a message says after a run has ended early."""
+
+
 def resume_command() -> str:
     """Return the same command without `--force`, which would run finished cells again."""
     return command_here(*(argument for argument in sys.argv[1:] if argument != "--force"))

@@ -124,7 +124,7 @@ def test_run_plan_status_board(in_process: Bench, tmp_path: Path) -> None:
     assert "### spiral" in in_process("board", "run", "--markdown").stdout
     (tmp_path / "run" / ".driver").write_text("process 1 on nowhere\n")
     status = in_process("status", "run").stdout
-    assert "1 cells: 1 done" in status and "running now" not in status
+    assert "1 cells: 1 done" in status and "driven by" not in status
 
 
 def test_tables_of_a_read_only_copy(

@@ -74,7 +74,7 @@ def test_two_drivers(bench: Bench, tmp_path: Path) -> None:
     first.communicate(timeout=60)
     assert second.returncode == 2
     assert f"in use by process {first.pid}" in second.stderr
-    assert f"running now: process {first.pid}" in status
+    assert f"driven by process {first.pid}" in status
     assert first.returncode == 130
 
 

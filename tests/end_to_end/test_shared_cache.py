@@ -24,6 +24,7 @@ def test_a_run_says_so_in_one_line_and_blames_no_cell(
         done = as_user(BERT, in_process, "run", *CELL, "--results", "run", "--cache", str(cache))
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == (
-            f"error: {teacher}: Permission denied; finished cells are kept"
+            f"error: {teacher}: Permission denied; finished cells are kept, and the same command "
+            "resumes the run"
         )
         assert not list((folder / "run").glob("cells/*"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +10,7 @@ from distillation_bench.bench.cli.options import CacheFolder, RunFolder
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import CACHE
-from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import terminal_safe, truncated
+from distillation_bench.bench.common.text import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,46 +50,34 @@ def status(
 
 def status_text(run: Run) -> str:
     """Return counts by dataset and method, and the reason of each failure."""
-    from distillation_bench.bench.storage.formats.schema import STATUSES
-    from distillation_bench.bench.storage.run_folder import cell_name
+    from distillation_bench.bench.execution.progress import status_counts
     from distillation_bench.bench.storage.tables import cell_statuses
 
     cells = run.existing_manifest()["cells"]
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    failures = []
     find_status = cell_statuses(run)
-    for cell_id, cell in cells.items():
-        outcome = find_status(cell_id)
-        counts.setdefault((cell["dataset"], cell["label"]), Counter())[outcome.status] += 1
-        if outcome.status == "failed":
-            failures.append(f"FAILED {cell_name(cell)}: {truncated(outcome.reason, 300)}")
-    total = sum(counts.values(), Counter[str]())
-    summary = ", ".join(f"{total[status]} {status}" for status in STATUSES if total[status])
+    outcomes = {cell_id: find_status(cell_id) for cell_id in cells}
+    statuses = {cell_id: outcome.status for cell_id, outcome in outcomes.items()}
+    failures = [
+        status_counts.failure_line(cells[cell_id], outcome.reason)
+        for cell_id, outcome in outcomes.items()
+        if outcome.status == "failed"
+    ]
+    recorded = sum(status != "missing" for status in statuses.values())
     return "\n".join(
         [
-            _counts_table(counts),
+            status_counts.status_table(cells, statuses.__getitem__),
             "",
             *sorted(failures),
-            *_remarks(run, total.total() - total["missing"]),
-            f"{len(cells)} cells: {summary}",
+            *_remarks(run, recorded),
+            status_counts.status_summary(cells, statuses.__getitem__),
         ]
     )
-
-
-def _counts_table(counts: Mapping[tuple[str, str], Counter[str]]) -> str:
-    from distillation_bench.bench.storage.formats.schema import STATUSES
-
-    rows = [
-        [*map(terminal_safe, group), *(count[status] or "" for status in STATUSES)]
-        for group, count in sorted(counts.items())
-    ]
-    return text_table(rows, ["dataset", "method", *STATUSES])
 
 
 def _remarks(run: Run, recorded: int) -> list[str]:
     """Return lines on a running process, and on records of cells that are not in the manifest."""
     driver = run.driver()
-    remarks = [f"running now: {driver}"] if driver else []
+    remarks = [f"driven by {driver}"] if driver else []
     if older := len(run.record_ids()) - recorded:
         remarks.append(f"{older} records of cells no longer asked for, or of older code, are kept")
     return remarks

@@ -11,7 +11,12 @@ import typer
 from distillation_bench.bench.cli.run_setup import SetupOptions, configure
 from distillation_bench.bench.cli.terminal import notice, page
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.common.program import command_here, recorded_command, resume_command
+from distillation_bench.bench.common.program import (
+    KEPT,
+    command_here,
+    recorded_command,
+    resume_command,
+)
 from distillation_bench.bench.common.signals import EXIT_STATUS
 
 if TYPE_CHECKING:
@@ -140,7 +145,7 @@ def _run_cells(run: Run, cells: list[Cell], options: RunOptions) -> bool:
     try:
         return runner.run_cells(run, cells, options)
     except KeyboardInterrupt:
-        print("\ninterrupted; finished cells are kept. Resume with:", file=sys.stderr)
+        print(f"\ninterrupted; {KEPT}. Resume with:", file=sys.stderr)
         notice(f"  {resume_command()}")
         raise typer.Exit(EXIT_STATUS) from None
 

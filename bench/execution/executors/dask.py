@@ -19,6 +19,7 @@ from distributed.client import FutureCancelledError
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.bench.common.program import RESUMABLE
 from distillation_bench.bench.execution.executors.cluster import Cluster
 from distillation_bench.bench.execution.executors.remote_job import CacheEntry, JobAnswer, RemoteJob
 
@@ -80,8 +81,8 @@ class DaskCluster(Cluster):
             if error.reason in LOST:
                 started.set_exception(error)
             else:
-                gone = f"the Dask scheduler is gone ({error.reason}); what was finished is kept"
-                started.set_exception(UsageError(f"{gone}, the same command goes on"))
+                gone = f"the Dask scheduler is gone ({error.reason})"
+                started.set_exception(UsageError(f"{gone}; {RESUMABLE}"))
         except ModuleNotFoundError as error:
             started.set_exception(UsageError(f"a worker that came later: {error}"))
         except BaseException as error:

@@ -15,6 +15,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import write_atomically
 from distillation_bench.bench.common.hashing import code_digest, versions
 from distillation_bench.bench.common.paths import FOLDERS
+from distillation_bench.bench.common.program import RESUMABLE
 from distillation_bench.bench.execution.executors.base import (
     JobFailed,
     TimedOut,
@@ -84,7 +85,7 @@ class RemoteJob:
                 raise
             # The job itself would raise JobFailed: this worker cannot run any other job either.
             location = f"{socket.gethostname()}: {error.filename or folder}"
-            return UsageError, (f"{location}: {error.strerror}; what was finished is kept",), {}
+            return UsageError, (f"{location}: {error.strerror}; {RESUMABLE}",), {}
 
     def _localised(self, folder: Path) -> tuple[tuple[Any, ...], Cache]:
         """Return the arguments with the folders of this machine, and its cache.

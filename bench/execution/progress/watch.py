@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from textwrap import shorten
 from typing import Any
 
-from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import duration, terminal_safe
-from distillation_bench.bench.storage.formats.schema import STATUSES
+from distillation_bench.bench.common.text import duration
+from distillation_bench.bench.execution.progress.status_counts import (
+    failure_line,
+    status_summary,
+    status_table,
+)
 from distillation_bench.bench.storage.run_folder import (
     MISSING,
     CellStatus,
@@ -21,9 +22,6 @@ from distillation_bench.bench.storage.run_folder import (
     cell_name,
     cell_status,
 )
-
-MAX_REASON = 300
-"""Characters of a failure's reason that are shown."""
 
 
 @dataclass(frozen=True)
@@ -84,20 +82,18 @@ class WatchedRun:
 
     def line(self, cell_id: str) -> str:
         """Return a line about a cell that has finished."""
-        outcome, name = self.finished[cell_id].outcome, cell_name(self.cells[cell_id])
+        outcome, cell = self.finished[cell_id].outcome, self.cells[cell_id]
         if outcome.status == "failed":
-            reason = shorten(terminal_safe(outcome.reason), MAX_REASON, placeholder=" …")
-            return f"FAILED {name}: {reason}"
-        return f"{name}  {outcome.status}, {outcome.seconds:.1f} s"
+            return failure_line(cell, outcome.reason)
+        return f"{cell_name(cell)}  {outcome.status}, {outcome.seconds:.1f} s"
 
     def summary(self) -> str:
         """Return the counts, the time left and the driver in one line."""
-        counts = Counter(self.status(cell_id) for cell_id in self.cells)
-        parts = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
-        total = f"{len(self.cells)} cells: {', '.join(parts)}"
-        time_left = self._time_left() if counts["missing"] and self.driver else ""
+        counts = status_summary(self.cells, self.status)
+        is_incomplete = len(self.finished) < len(self.cells)
+        time_left = self._time_left() if is_incomplete and self.driver else ""
         driver = f"driven by {self.driver}" if self.driver else "nothing runs"
-        return "; ".join(filter(None, (total, time_left, driver)))
+        return "; ".join(filter(None, (counts, time_left, driver)))
 
     def _time_left(self) -> str:
         """Estimate the time left from the cells that have finished since this driver began.
@@ -132,17 +128,8 @@ class WatchedRun:
 
     def screen(self) -> str:
         """Return the summary, the failed cells, and the counts by dataset and method."""
-        counts: dict[tuple[str, str], Counter[str]] = {}
-        for cell_id, cell in self.cells.items():
-            group = cell["dataset"], cell["label"]
-            counts.setdefault(group, Counter())[self.status(cell_id)] += 1
         failed = [cell_id for cell_id in self.finished if self.status(cell_id) == "failed"]
-        rows = [
-            [*map(terminal_safe, group), *(count[status] or "" for status in STATUSES)]
-            for group, count in sorted(counts.items())
-        ]
-        headers = ["dataset", "method", *STATUSES]
-        table = text_table(rows, headers)
+        table = status_table(self.cells, self.status)
         return "\n".join([self.summary(), *map(self.line, failed), "", table])
 
 
