@@ -1,4 +1,4 @@
-"""Runs with every part that a cell leaves, to be damaged."""
+"""Complete runs, with every file that a cell leaves; tests damage them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def generate(
     protocol: str = "protocol",
     ood: str = "far",
 ) -> Run:
-    """A run whose cells have figures, a history and curves; failed ones only a reason."""
+    """Write a run whose done cells have values, a history and curves."""
     run = Run(folder)
     slots = SLOTS if slots is None else slots
     recipe = {"epochs": epochs, "members": 5}
@@ -109,7 +109,7 @@ def id_of(slot: Slot) -> str:
 
 @contextmanager
 def locked_elsewhere(folder: Path) -> Iterator[None]:
-    """Another process holds the folder's lock, as a driver does."""
+    """Hold the lock of the folder in another process, as a driver does."""
     code = f"""
 from pathlib import Path
 from distillation_bench.bench.storage.run_folder import Run

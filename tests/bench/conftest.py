@@ -1,4 +1,4 @@
-"""Plans, records and mistakes, as the tests of the engine need them."""
+"""Fixtures of the tests of bench: planned cells, executors and messages of errors."""
 
 from __future__ import annotations
 

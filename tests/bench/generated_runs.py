@@ -1,4 +1,4 @@
-"""Generated runs: what a real one leaves on disk, from a table of figures, without training."""
+"""Generated runs: the files of a real run, written from a table of values without training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make_run() -> Callable[..., Run]:
 
 @pytest.fixture
 def results_of(tmp_path: Path) -> Callable[..., Results]:
-    """results_of(figures, **options): of a generated run; see `generate`."""
+    """results_of(values, **options): the results of a generated run; see `generate`."""
 
     def make(figures: Figures, **options: Any) -> Results:
         return read([generate(tmp_path / "run", figures, **options).folder])
@@ -85,7 +85,7 @@ def generate(
     outputs |= measured or {}
 
     def cell_id(slot: CellKey) -> str:
-        """As a real one, it is another one for all that figures depend on."""
+        """Return an id that, like a real one, changes with everything that values depend on."""
         slug = "-".join(re.findall(r"[a-z0-9]+", f"{slot[0]} {slot[1]}".lower()))
         made_with = (slot, protocol, sorted(recipe.items()), outputs[slot])
         return f"{slug[:60]}.s{slot[2]}.{_hash(made_with)}"
@@ -156,7 +156,7 @@ _COSTS = {"parameters", "flops"}
 
 
 def _sets(row: Mapping[str, float]) -> list[dict[str, Any]]:
-    """A record's sets, from figures by selector."""
+    """Return the sets of a record from values by selector."""
     sets: dict[tuple[str, str, int], dict[str, float]] = {}
     for selector, value in row.items():
         name, _, where = selector.partition("@")

@@ -1,4 +1,4 @@
-"""A detector that is worse than chance has no best, in any table, comparison or figure."""
+"""A detector worse than chance has no best method in any table, comparison or figure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SEEDS = range(8)
 
 
 def figures_of(dataset: str, **labels: dict[str, float]) -> Figures:
-    """Figures by label, each seed a little larger."""
+    """Return values by label; each seed is a little larger."""
     return {
         (dataset, label, seed): {k: v + 0.002 * seed for k, v in values.items()}
         for label, values in labels.items()
@@ -88,7 +88,7 @@ def by_dataset(tables: list[PaperTable]) -> dict[str, dict[str, Any]]:
 # The rule
 
 
-def test_the_teachers_mean_decides() -> None:
+def test_the_mean_of_the_teacher_decides() -> None:
     assert teacher_detection([0.4, 0.55]).is_below_chance
     assert not teacher_detection([0.5]).is_below_chance and not teacher_detection([0.5]).reason
     assert teacher_detection([0.4, math.nan, 0.58]).is_below_chance
@@ -100,15 +100,15 @@ def test_the_teachers_mean_decides() -> None:
     assert verdicts == ["worse", "better", "unknown"]
 
 
-def test_what_detects_goes_by_an_auroc() -> None:
+def test_metrics_of_detection_are_judged_by_their_auroc() -> None:
     assert [auroc_metric(f"ood_{name}") for name in ("auroc", "aupr", "fpr95")] == ["ood_auroc"] * 3
     assert auroc_metric("ours", score="total") == "ood_auroc"
     assert auroc_metric("misclassification_auroc") == "misclassification_auroc"
     assert not any(map(auroc_metric, ("nll", "aurc", "teacher_spearman", "ece")))
 
 
-def test_the_same_score_and_set_decide(results_of: Callable[..., Results]) -> None:
-    """AUPR and FPR95 of .3 say nothing by themselves; means over sets go by the teacher's mean."""
+def test_the_auroc_of_the_same_score_and_set_decides(results_of: Callable[..., Results]) -> None:
+    """AUPR and FPR95 of .3 decide nothing; means over sets are judged by the teacher's mean."""
     places = [f"{score}@{name}" for score in ("total", "epistemic") for name in ("ood", "ood:near")]
     below = {"total@ood:near", "epistemic@ood"}
     own = {f"ood_auroc:{key}": 0.3 if key in below else 0.7 for key in places}
@@ -121,7 +121,7 @@ def test_the_same_score_and_set_decide(results_of: Callable[..., Results]) -> No
         assert detections["d", metric].is_below_chance == (text.partition(":")[2] in below)
 
 
-def test_errors_are_detected_too(results_of: Callable[..., Results]) -> None:
+def test_misclassification_detection_is_judged_too(results_of: Callable[..., Results]) -> None:
     name = "misclassification_auroc@rotation/3"
     results = results_of(figures_of("d", ensemble={name: 0.4}, kd={name: 0.8}, hydra={name: 0.6}))
     (table,) = make_tables(results, TableOptions(metrics=(name,)))
@@ -135,7 +135,7 @@ def boards_of(results: Results) -> dict[str, Any]:
     return {b.dataset: b for b in make_leaderboards(results.manifest, results.rows, {})}
 
 
-def test_a_leaderboard_marks_and_ranks_none(two_datasets: Results) -> None:
+def test_a_leaderboard_marks_and_ranks_no_method(two_datasets: Results) -> None:
     boards = boards_of(two_datasets)
     assert boards["spiral"].ranked("ood_auroc") == []
     assert boards["spiral"].ranked("nll") == boards["digits"].ranked("ood_auroc") == ["hydra", "kd"]
@@ -152,7 +152,7 @@ def test_a_leaderboard_marks_and_ranks_none(two_datasets: Results) -> None:
     assert "ood_auroc" not in together[together.index("average rank") :]
 
 
-def test_grey_is_grey_where_there_are_colours(
+def test_values_below_chance_are_grey_on_a_terminal_with_colours(
     two_datasets: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = leaderboard_text([boards_of(two_datasets)["spiral"]])
@@ -165,7 +165,7 @@ def test_grey_is_grey_where_there_are_colours(
     page(text)
     output = capsys.readouterr().out
     assert grey in output and output.count("\x1b[90m") == 3
-    # What a run's names hold steers no terminal even so.
+    # Control characters in names are removed here, too.
     page("\x1b[2J 0.1 ~")
     assert "\x1b[2J" not in capsys.readouterr().out
     monkeypatch.setenv("NO_COLOR", "1")
@@ -173,7 +173,7 @@ def test_grey_is_grey_where_there_are_colours(
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_without_the_teacher_nothing_is_decided(results_of: Callable[..., Results]) -> None:
+def test_without_the_teacher_nothing_is_marked(results_of: Callable[..., Results]) -> None:
     results = results_of({k: v for k, v in BELOW.items() if k[1] != "ensemble"})
     board = boards_of(results)["spiral"]
     assert board.ranked("ood_auroc") == ["hydra", "kd"]
@@ -188,13 +188,13 @@ def test_without_the_teacher_nothing_is_decided(results_of: Callable[..., Result
     )
 
 
-def test_a_teacher_that_failed_is_none(results_of: Callable[..., Results]) -> None:
+def test_a_failed_teacher_counts_as_missing(results_of: Callable[..., Results]) -> None:
     students = {k: v for k, v in BELOW.items() if k[1] != "ensemble"}
     results = results_of(students, failed={("spiral", "ensemble", 0): "ValueError: no"})
     assert boards_of(results)["spiral"].detections["ood_auroc"].is_unknown
 
 
-def test_the_teacher_goes_by_its_method(results_of: Callable[..., Results]) -> None:
+def test_the_teacher_is_found_by_its_method(results_of: Callable[..., Results]) -> None:
     figures = {(d, {"ensemble": "mine"}.get(x, x), s): v for (d, x, s), v in BELOW.items()}
     results = results_of(figures, methods={"mine": "ensemble"})
     assert boards_of(results)["spiral"].below_chance == {"ood_auroc"}
@@ -203,7 +203,7 @@ def test_the_teacher_goes_by_its_method(results_of: Callable[..., Results]) -> N
 # Tables
 
 
-def test_tables_mark_rank_and_test_none(two_datasets: Results) -> None:
+def test_tables_mark_rank_and_test_no_method(two_datasets: Results) -> None:
     cells = by_dataset(make_tables(two_datasets, TableOptions(metrics=("ood_auroc",))))
     assert [cell.mark for cell in cells["spiral"].values()] == [""] * 3
     assert [cell.indistinguishable for cell in cells["spiral"].values()] == [None] * 3
@@ -212,7 +212,7 @@ def test_tables_mark_rank_and_test_none(two_datasets: Results) -> None:
     assert not any(cell.is_below_chance for cell in cells["digits"].values())
 
 
-def test_a_choice_without_the_teacher_still_knows_it(two_datasets: Results) -> None:
+def test_a_selection_without_the_teacher_is_still_judged_by_it(two_datasets: Results) -> None:
     chosen = TableOptions(
         metrics=("ood_auroc", "nll"), labels=("kd", "hydra"), datasets=("spiral",)
     )
@@ -221,7 +221,7 @@ def test_a_choice_without_the_teacher_still_knows_it(two_datasets: Results) -> N
     assert detected.is_below_chance and not detected.mark and nll.mark == "best"
 
 
-def test_every_format_says_so(two_datasets: Results) -> None:
+def test_every_format_says_that_values_are_below_chance(two_datasets: Results) -> None:
     tables = make_tables(two_datasets, TableOptions(metrics=("ood_auroc", "nll")))
     plain = table_text(tables)
     assert "60.70 ± 0.49 ~" in plain and "~: OOD AUROC on spiral, where the teacher" in plain
@@ -248,7 +248,7 @@ def test_every_format_says_so(two_datasets: Results) -> None:
     assert "xcolor" not in table_latex(above_chance) and "chance" not in table_text(above_chance)
 
 
-def test_what_is_below_chance_sorts_nothing(two_datasets: Results) -> None:
+def test_rows_are_not_sorted_by_values_below_chance(two_datasets: Results) -> None:
     (table,) = make_tables(two_datasets, TableOptions(datasets=("spiral",), sort="ood_auroc"))
     assert [name for name, _ in table.rows] == ["ensemble", "kd", "hydra"]
     assert "worse than chance, nothing to put methods in order by" in " ".join(table.remarks)
@@ -263,7 +263,7 @@ def test_what_is_below_chance_sorts_nothing(two_datasets: Results) -> None:
 # Comparisons
 
 
-def test_compare_has_no_test_and_no_better(two_datasets: Results) -> None:
+def test_compare_tests_no_pair_and_names_no_better_method(two_datasets: Results) -> None:
     comparison = compare(two_datasets, "ood_auroc")
     assert [entry.dataset for entry in comparison.datasets] == ["digits"]
     assert list(comparison.below_chance) == ["spiral"]
@@ -287,8 +287,8 @@ def test_compare_has_no_test_and_no_better(two_datasets: Results) -> None:
     assert "On spiral, ood" in comparison_latex(comparison)
 
 
-def test_compare_of_nothing_else_is_words(two_datasets: Results) -> None:
-    """What was asked for is answered, not refused."""
+def test_compare_of_only_such_values_answers_with_a_sentence(two_datasets: Results) -> None:
+    """The request is answered, not refused."""
     comparison = compare(two_datasets, "ood_auroc", baseline="kd", datasets=["spiral"])
     assert not comparison.datasets and not comparison.is_tested
     text = comparison_text(comparison)
@@ -301,7 +301,9 @@ def test_compare_of_nothing_else_is_words(two_datasets: Results) -> None:
     assert compare(two_datasets, "nll", datasets=["spiral"]).is_tested
 
 
-def test_across_datasets_it_counts_in_no_rank(results_of: Callable[..., Results]) -> None:
+def test_such_a_dataset_counts_in_no_rank_across_datasets(
+    results_of: Callable[..., Results],
+) -> None:
     several: Figures = {}
     for number in range(6):
         source = BELOW if number == 0 else ABOVE
@@ -325,7 +327,7 @@ def figures_by(results: Results, *names: str, **options: Any) -> dict[str, Any]:
     return {figure.name: figure for figure in draw(results, names, FigureOptions(**options))}
 
 
-def test_dots_mark_none(two_datasets: Results) -> None:
+def test_metric_dots_mark_no_best_method(two_datasets: Results) -> None:
     figures = figures_by(two_datasets, "metrics", metrics=("ood_auroc", "nll"))
     spiral, digits = figures["metrics-spiral"], figures["metrics-digits"]
     assert "OOD AUROC: hydra" in digits.alt and "OOD AUROC: hydra" not in spiral.alt
@@ -337,7 +339,7 @@ def test_dots_mark_none(two_datasets: Results) -> None:
     assert 6 not in sizes[0] and 6 in sizes[1]
 
 
-def test_no_front_of_cost_and_no_best_ablation(results_of: Callable[..., Results]) -> None:
+def test_cost_has_no_front_and_ablation_no_best(results_of: Callable[..., Results]) -> None:
     figures = {k: {**v, "flops": 1e3 * len(k[1])} for k, v in BELOW.items()}
     variants = {"kd": {"lam": 0.0}, "hydra": {"lam": 1.0}}
     results = results_of(figures, parameters=variants, methods=dict.fromkeys(variants, "hydra+"))
@@ -349,7 +351,7 @@ def test_no_front_of_cost_and_no_best_ablation(results_of: Callable[..., Results
     assert "The best mean NLL has hydra" in ablation.alt and "grey, and" not in ablation.note
 
 
-def test_a_roc_names_no_best(results_of: Callable[..., Results]) -> None:
+def test_a_roc_figure_names_no_best_method(results_of: Callable[..., Results]) -> None:
     curve = {"roc/total/ood:plane": np.linspace(0, 1, 201, dtype=np.float32)}
     figures = {
         k: {"nll": v["nll"], "ood_auroc:total@ood:plane": v["ood_auroc"]} for k, v in BELOW.items()
@@ -361,7 +363,7 @@ def test_a_roc_names_no_best(results_of: Callable[..., Results]) -> None:
         assert "Grey titles, none is best: on plane" in roc.note
 
 
-def test_a_report_greys_and_says_why(two_datasets: Results) -> None:
+def test_a_report_shows_such_values_in_grey_and_says_why(two_datasets: Results) -> None:
     page = build_report(two_datasets, with_figures=False)
     assert page.count('class="number chance"') == 3
     assert "so none is best and none is ranked" in page and "Grey ~" in page
@@ -370,7 +372,7 @@ def test_a_report_greys_and_says_why(two_datasets: Results) -> None:
     board = page[start : page.index("</table>", start)]
     (hydra,) = [row for row in board.split("<tr") if 'data-label="hydra"' in row]
     assert hydra.count("best") == 2 and "~" in hydra
-    # It sorts as it did.
+    # Sorting is unchanged.
     (key,) = re.findall(r'class="number chance" data-key="([^"]*)"', hydra)
     assert float(key) == pytest.approx(0.607)
     sentences = metrics_by_sentence(two_datasets)

@@ -1,4 +1,4 @@
-"""What notebooks and TensorBoard are given is what the records hold."""
+"""Exports to CSV, Parquet and TensorBoard hold what the records hold."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def rows(run: Run, path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
 
 
-def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
+def test_every_value_is_a_row(run: Run, tmp_path: Path) -> None:
     exported = rows(run, tmp_path / "out.csv")
     parts = ("label", "seed", "set", "shift", "severity", "metric", "score", "value")
     table = {tuple(row[name] for name in parts) for row in exported if row["status"] == "done"}
@@ -69,7 +69,7 @@ def test_every_figure_is_a_row(run: Run, tmp_path: Path) -> None:
     assert {row["label"] for row in exported} == {"kd", *map(spreadsheet_safe, STRANGE)}
 
 
-def test_cells_without_figures_have_one_row(run: Run, tmp_path: Path) -> None:
+def test_cells_without_values_have_one_row(run: Run, tmp_path: Path) -> None:
     exported = {r["seed"]: r for r in rows(run, tmp_path / "out.csv") if r["status"] != "done"}
     assert {seed: row["status"] for seed, row in exported.items()} == {
         "2": "failed",
@@ -89,13 +89,13 @@ def test_parameters_teacher_and_timings_are_columns(run: Run, tmp_path: Path) ->
     assert kd["timing.seconds"] == "1.0"
 
 
-def test_equal_runs_are_equal_files(run: Run, tmp_path: Path) -> None:
+def test_equal_runs_give_equal_files(run: Run, tmp_path: Path) -> None:
     rows(run, tmp_path / "a.csv"), rows(run, tmp_path / "b.csv")
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert not list(tmp_path.glob(".*"))
 
 
-def test_parquet_holds_the_same(run: Run, tmp_path: Path) -> None:
+def test_parquet_holds_the_same_rows(run: Run, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     text = rows(run, tmp_path / "out.csv")
     export.write_table(read([run.folder]), tmp_path / "out.parquet")
@@ -118,7 +118,7 @@ def test_parquet_holds_the_same(run: Run, tmp_path: Path) -> None:
                 assert row[name] == str(spreadsheet_safe(value)), name
 
 
-def test_curves_come_back_from_tensorboard(run: Run, tmp_path: Path) -> None:
+def test_tensorboard_reads_the_curves_back(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
     reader = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator",
@@ -131,7 +131,7 @@ def test_curves_come_back_from_tensorboard(run: Run, tmp_path: Path) -> None:
         *("d/..%2Fx/seed 0", "d/kd/seed 0")
     ]
     content = files[1].read_bytes()
-    # Twice, as while a run goes on: the file is replaced by its equal.
+    # Written twice, as during a run: the second file replaces the first one.
     export.write_curves(read([run.folder]), folder)
     assert files[1].read_bytes() == content
     assert [path.name for path in files[1].parent.iterdir()] == [files[1].name]
@@ -151,7 +151,7 @@ def test_a_damaged_history_is_left_out(run: Run, tmp_path: Path) -> None:
     assert (count, [str(error) for error in damaged]) == (1, [f"{path}: missing or empty"])
 
 
-def test_names_of_folders_lead_nowhere_else() -> None:
+def test_names_do_not_lead_out_of_the_folder() -> None:
     texts = [
         "..",
         ".",
@@ -174,7 +174,7 @@ def test_names_of_folders_lead_nowhere_else() -> None:
     assert "hydra+[heads=5]" in names and "kd" in names
 
 
-def test_mistakes(
+def test_a_mistake_is_reported(
     run: Run, tmp_path: Path, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "neither .csv nor .parquet" in mistake(export.check_format, tmp_path / "out.xlsx")

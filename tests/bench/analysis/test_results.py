@@ -1,4 +1,4 @@
-"""Runs read together: selectors, order, protocols, damage."""
+"""Reading one run or several: selectors, order, protocols and damaged files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def small_run(make_run: MakeRun, folder: Path) -> Results:
         ("parameters", 10.0),
     ],
 )
-def test_a_selector_finds_its_figure(
+def test_a_selector_finds_its_values(
     make_run: MakeRun, tmp_path: Path, text: str, expected: float
 ) -> None:
     results = small_run(make_run, tmp_path)
@@ -60,7 +60,7 @@ def test_a_selector_finds_its_figure(
         *(("rmse", "no cell"), ("nll:total", "no cell"), ("", "unknown metric")),
     ],
 )
-def test_a_selector_without_figures_is_one_line(
+def test_a_selector_without_values_is_reported_in_one_line(
     make_run: MakeRun, tmp_path: Path, text: str, message: str
 ) -> None:
     results = small_run(make_run, tmp_path)
@@ -69,7 +69,7 @@ def test_a_selector_without_figures_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_non_finite_figures_stay(make_run: MakeRun, tmp_path: Path) -> None:
+def test_non_finite_values_are_kept(make_run: MakeRun, tmp_path: Path) -> None:
     row = {"nll": math.nan, "ece@rotation/3": math.inf}
     make_run(tmp_path / "a", {("digits", "kd", 0): row})
     results = read([tmp_path / "a"])
@@ -77,7 +77,7 @@ def test_non_finite_figures_stay(make_run: MakeRun, tmp_path: Path) -> None:
     assert results.values(results.metric("ece@rotation/3"))["digits", "kd", 0] == math.inf
 
 
-def test_two_halves_are_one(make_run: MakeRun, tmp_path: Path) -> None:
+def test_two_halves_are_read_as_one_run(make_run: MakeRun, tmp_path: Path) -> None:
     all_values = figures(seeds=4)
     make_run(tmp_path / "all", all_values)
     for name, seeds in (("low", (0, 1, 2)), ("high", (2, 3))):
@@ -92,7 +92,7 @@ def test_two_halves_are_one(make_run: MakeRun, tmp_path: Path) -> None:
     assert together.record(("digits", "kd", 3)) is not None
 
 
-def test_the_finished_one_of_two_equal_cells_counts(make_run: MakeRun, tmp_path: Path) -> None:
+def test_the_done_cell_of_two_equal_ones_counts(make_run: MakeRun, tmp_path: Path) -> None:
     slot = ("digits", "kd", 0)
     make_run(tmp_path / "a", figures(seeds=1), failed={("digits", "gauss", 0): "died"})
     failed = {slot: "died"}
@@ -126,7 +126,7 @@ def test_other_protocols_are_refused_or_marked(
     assert values["digits", "gauss (b)", 0] == 5.0
 
 
-def test_other_code_within_one_folder_is_refused_too(make_run: MakeRun, tmp_path: Path) -> None:
+def test_other_code_within_one_folder_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", figures())
     manifest = run.manifest()
     changed = next(cell for cell in manifest["cells"].values() if cell["label"] == "hydra")
@@ -138,7 +138,7 @@ def test_other_code_within_one_folder_is_refused_too(make_run: MakeRun, tmp_path
 
 
 @pytest.mark.parametrize("kind", ["no folder", "no run", "empty", "only failures", "damaged"])
-def test_what_is_no_run_with_figures_is_one_line(
+def test_a_folder_without_results_is_reported_in_one_line(
     make_run: MakeRun, tmp_path: Path, kind: str
 ) -> None:
     folder = tmp_path / "a"
@@ -173,7 +173,7 @@ def test_a_damaged_record_is_named(make_run: MakeRun, tmp_path: Path) -> None:
         assert len(results.values(results.metric(text))) == 3
 
 
-def test_figures_that_differ_are_never_chosen_between(make_run: MakeRun, tmp_path: Path) -> None:
+def test_two_records_with_different_values_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
     make_run(tmp_path / "a", figures())
     changed = figures()
     changed["digits", "kd", 1] = {**changed["digits", "kd", 1], "nll": 7.0}  # type: ignore[dict-item]
@@ -183,7 +183,7 @@ def test_figures_that_differ_are_never_chosen_between(make_run: MakeRun, tmp_pat
             read([tmp_path / "a", tmp_path / "b"], mixed)
 
 
-def test_marks_tell_runs_of_one_name_apart(make_run: MakeRun, tmp_path: Path) -> None:
+def test_runs_with_the_same_name_are_marked_apart(make_run: MakeRun, tmp_path: Path) -> None:
     folders = [tmp_path / name / "run" for name in "abcd"]
     for index, folder in enumerate(folders):
         make_run(folder, figures("kd", seeds=1), recipe={"epochs": index})

@@ -1,4 +1,4 @@
-"""Against scipy, counting by hand, and runs in which nothing differs."""
+"""Statistics against scipy, against calculations by hand, and on data without a difference."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def normal_sample(n: int, seed: int = 0) -> np.ndarray:
 
 
 def counted(differences: np.ndarray) -> float:
-    """The sign-flip p by going through all signs."""
+    """Return the sign-flip p from all combinations of signs."""
     sums = [abs(np.dot(signs, differences)) for signs in product((-1, 1), repeat=len(differences))]
     return float(np.mean(np.array(sums) >= abs(differences.sum()) - 1e-9))
 
 
-def test_the_interval_by_hand() -> None:
+def test_the_interval_equals_the_calculation_by_hand() -> None:
     # 1, 2, 3: standard error 1/√3, t(2) at .975 is 4.302653.
     assert paired_interval([1, 2, 3]) == pytest.approx((2, 2 - 2.484138, 2 + 2.484138))
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 40])
-def test_the_interval_is_students(n: int) -> None:
+def test_the_interval_is_that_of_students_t(n: int) -> None:
     values = normal_sample(n)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
     assert paired_interval(values, 0.9)[1:] == pytest.approx(tuple(expected))
 
 
-def test_one_difference_has_no_interval_and_no_size() -> None:
+def test_one_difference_has_no_interval_and_no_effect_size() -> None:
     mean, low, high = paired_interval([0.5])
     assert mean == 0.5
     assert math.isnan(low)
@@ -58,7 +58,7 @@ def test_one_difference_has_no_interval_and_no_size() -> None:
     assert sign_flip_p([0.5]) == wilcoxon_p([0.5]) == smallest_p(1) == 1
 
 
-def test_the_effect_size_by_hand() -> None:
+def test_the_effect_size_equals_the_calculation_by_hand() -> None:
     # d = 2 / 1; the factor for 2 degrees of freedom is Γ(1) / (√1 Γ(1/2)) = 1 / √π.
     assert effect_size([1, 2, 3]) == pytest.approx(2 / math.sqrt(math.pi))
     assert math.isnan(effect_size([0.1, 0.1, 0.3 - 0.2]))
@@ -72,11 +72,11 @@ def test_the_probability_of_improvement_counts_pairs_of_runs() -> None:
 
 
 @pytest.mark.parametrize("n", range(1, 13))
-def test_sign_flips_are_all_counted(n: int) -> None:
+def test_all_sign_flips_are_counted(n: int) -> None:
     assert sign_flip_p(normal_sample(n)) == pytest.approx(counted(normal_sample(n)))
 
 
-def test_sign_flips_are_scipys_permutations() -> None:
+def test_sign_flip_p_equals_scipys_permutation_test() -> None:
     values = normal_sample(11)
     test = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf
@@ -84,7 +84,7 @@ def test_sign_flips_are_scipys_permutations() -> None:
     assert sign_flip_p(values) == pytest.approx(test.pvalue)
 
 
-def test_ties_of_sums_count_in_spite_of_rounding() -> None:
+def test_sums_that_tie_up_to_rounding_are_counted() -> None:
     # 0.1 + 0.2 - 0.3 is not zero in floating point.
     values = np.array([0.1, 0.2, -0.3, 0.3])
     assert sign_flip_p(values) == counted(values)
@@ -109,7 +109,7 @@ def test_many_flips_do_not_depend_on_order() -> None:
 
 
 @pytest.mark.parametrize("n", [*range(2, 15), 20, 30, 50, 100])
-def test_wilcoxon_is_scipys(n: int) -> None:
+def test_wilcoxon_p_equals_scipys(n: int) -> None:
     assert wilcoxon_p(normal_sample(n)) == pytest.approx(
         stats.wilcoxon(normal_sample(n), method="exact").pvalue
     )
@@ -124,14 +124,14 @@ def test_wilcoxon_of_many_ties_is_near_the_normal_approximation() -> None:
     )
 
 
-def test_wilcoxon_with_ties_by_hand() -> None:
+def test_wilcoxon_with_ties_equals_the_calculation_by_hand() -> None:
     # A zero is left out; ranks 2, 2, 2, -4 sum to 2, and no other signs come nearer to 0.
     assert wilcoxon_p([0.1, 0.1, 0.2 - 0.1, -0.5, 0]) == 1
     # Sums 10 and -10 alone reach 10.
     assert wilcoxon_p([1, 1, 1, 5]) == 2 / 16
 
 
-def test_no_difference_is_no_evidence() -> None:
+def test_without_any_difference_p_is_1() -> None:
     zeros = [0.0] * 8
     assert paired_interval(zeros) == (0, 0, 0)
     assert sign_flip_p(zeros) == wilcoxon_p(zeros) == 1
@@ -140,32 +140,32 @@ def test_no_difference_is_no_evidence() -> None:
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 1), (3, 0.25), (10, 1 / 512), (30, 2**-29)])
-def test_the_smallest_p_is_reached(n: int, expected: float) -> None:
+def test_the_smallest_possible_p_is_reached(n: int, expected: float) -> None:
     assert smallest_p(n) == expected == sign_flip_p(range(1, n + 1)) == wilcoxon_p(range(1, n + 1))
 
 
 @pytest.mark.parametrize(
     ("comparisons", "seeds"), [(1, 6), (3, 7), (7, 9), (9, 9), (45, 11), (30_000, 21)]
 )
-def test_seeds_that_are_needed(comparisons: int, seeds: int) -> None:
+def test_the_number_of_needed_seeds(comparisons: int, seeds: int) -> None:
     assert seeds_needed(comparisons) == seeds
     assert comparisons * smallest_p(seeds) <= 0.05 < comparisons * smallest_p(seeds - 1)
 
 
-def test_holm_by_hand() -> None:
+def test_holm_equals_the_calculation_by_hand() -> None:
     nan = math.nan
     assert holm([0.04, 0.01, nan, 0.03]) == pytest.approx([0.06, 0.03, nan, 0.06], nan_ok=True)
     assert holm([0.9, 0.8]) == [1, 1]
     assert holm([]) == []
 
 
-def test_friedman_is_scipys() -> None:
+def test_friedman_p_equals_scipys() -> None:
     table = np.random.default_rng(0).normal(size=(7, 4))
     for values in (table, table.round(0)):
         assert friedman_p(values) == pytest.approx(stats.friedmanchisquare(*values.T).pvalue)
 
 
-def test_ranks_and_nemenyi() -> None:
+def test_ranks_and_nemenyi_equal_published_values() -> None:
     table = [[1, 2, 3], [1, 3, 3], [2, 1, 3]]
     assert average_ranks(table) == pytest.approx([4 / 3, 11 / 6, 17 / 6])
     # Demšar 2006, table 5a: q of .05 for 2, 5 and 10 methods is 1.960, 2.728, 3.164.
@@ -177,7 +177,7 @@ def test_ranks_and_nemenyi() -> None:
 
 
 @pytest.mark.parametrize("bad", [[], [1, math.nan], [math.inf], [[1.0]]])
-def test_what_is_missing_is_refused(bad: list[float]) -> None:
+def test_nan_is_refused(bad: list[float]) -> None:
     with pytest.raises(ValueError, match="finite"):
         sign_flip_p(bad)
     with pytest.raises(ValueError, match="finite"):
@@ -195,7 +195,9 @@ def test_intervals_cover_as_stated(noise: str, seeds: int) -> None:
 
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize(("seeds", "flips", "ranks"), [(6, 2, 2), (8, 12, 10), (10, 50, 50)])
-def test_tests_err_as_often_as_they_can(noise: str, seeds: int, flips: int, ranks: int) -> None:
+def test_tests_reject_as_often_as_the_signs_allow(
+    noise: str, seeds: int, flips: int, ranks: int
+) -> None:
     # So many of the 2^n ways of signs have p ≤ .05: by binomial sums, and by tables of Wilcoxon's.
     flip, rank, family = false_positives(5000, seeds, noise)
     for rate, ways in ((flip, flips), (rank, ranks)):
@@ -203,12 +205,12 @@ def test_tests_err_as_often_as_they_can(noise: str, seeds: int, flips: int, rank
     assert family.share <= 0.05 + 3 * family.error
 
 
-def test_over_datasets_rates_are_as_stated() -> None:
+def test_error_rates_over_datasets_are_as_documented() -> None:
     for rate in over_datasets(500, 6):
         assert rate.share <= 0.05 + 3 * rate.error, rate
 
 
-def test_pooled_seeds_are_too_sure_of_other_datasets() -> None:
+def test_pooled_seeds_reject_too_often_for_new_datasets() -> None:
     pooled, means = pooling(500)
     assert pooled.share > 0.15
     assert means.share <= 0.05 + 3 * means.error

@@ -1,4 +1,4 @@
-"""Temperatures and variances that end at a bound are said where figures depend on them."""
+"""Temperatures and variances at a bound are reported beside the values that depend on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from distillation_bench.bench.storage.tables import CellKey
 Figures = dict[CellKey, dict[str, float]]
 
 
-def test_a_temperature_at_a_bound_is_marked_where_it_counts(
+def test_a_temperature_at_a_bound_is_marked_in_tables_that_use_it(
     results_of: Callable[..., Results],
 ) -> None:
     tempered = {"nll_tempered@test": 0.4, "nll_tempered@rotation/3": 0.9, "ece_tempered@test": 0.1}
@@ -82,7 +82,7 @@ def test_clamped_variances_are_named_with_the_largest_share() -> None:
     assert describe_clamped_variances([{"dataset": "d", "label": "older", "seed": "0"}], own) == ""
 
 
-def test_boards_tables_and_reports_tell_of_clamped_variances(
+def test_leaderboards_tables_and_reports_name_clamped_variances(
     results_of: Callable[..., Results],
 ) -> None:
     flags: dict[str, Any] = {"teacher_variance_capped": 0.02}

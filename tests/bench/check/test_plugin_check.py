@@ -1,4 +1,4 @@
-"""The contract test finds what is wrong, and says what."""
+"""`check` finds each breach of the plugin contract and names it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ FAULTS = {
     "vector": ({"loss": "return {'a': outputs.mean((0, 2))}"}, "term 'a' is [40], not a scalar"),
     "overflow": ({"loss": "return {'a': outputs.exp().mean()}"}, "term 'a' is inf"),
     "global": ({"forward": "return network(x) + torch.rand(1)"}, "the outputs differ"),
-    # What a run would fail on, though each part is well.
+    # Each part works alone, but a run would fail.
     "another prediction": (
         {"above": OWN_PREDICTION, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"},
         "predict gives a Odd, which is no Categorical or GaussianMixture",
@@ -103,7 +103,7 @@ FAULTS = {
         "uncertainty is negative or not finite",
     ),
     "a prediction of other examples": ({"predict": "outputs = outputs[:, 1:]"}, "total is [39]"),
-    # What would not repeat.
+    # Values that a second run would not repeat.
     "predict draws": ({"predict": "outputs = outputs + torch.rand(1)"}, TWICE),
     "predict draws with numpy": ({"predict": "outputs = outputs + numpy.random.rand()"}, TWICE),
     "the loss draws": ({"loss": "scale = 1 + random.random()"}, TWICE),
@@ -113,7 +113,7 @@ FAULTS = {
         {"above": "class Memory: pass", "loss": COUNTER.replace("OF", "Memory")},
         TWICE,
     ),
-    # What would not resume.
+    # Training that could not be resumed.
     "state of the method": ({"loss": COUNTER.replace("OF", "self")}, RESUMED),
     "state of the network": ({"loss": COUNTER.replace("OF", "batch.network")}, RESUMED),
     "a buffer that is not kept": (
@@ -135,14 +135,14 @@ STATE_IN_A_BUFFER = {
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
+    """Restore the registries after each test."""
     monkeypatch.setitem(METHODS, "faulty", METHODS["kd"])
     monkeypatch.delitem(METHODS, "faulty")
 
 
 @pytest.fixture
 def resume(processes: Callable[..., LocalExecutor]) -> Resume:
-    """Another process, forked: it has nothing of this one, and starts in no time."""
+    """Return a forked process, which shares no state and starts at once."""
     executor = processes(1)
 
     def resume_there(plugin: str, folder: Path) -> None:
@@ -158,7 +158,7 @@ def plugin(folder: Path, parts: Mapping[str, str]) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_method(
+def test_a_faulty_method_is_reported(
     fault: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -173,7 +173,7 @@ def test_a_faulty_method(
     assert f"verdict: 'faulty' {verdict}" in out
 
 
-def test_state_in_a_buffer_and_built_in_methods_fit(tmp_path: Path, resume: Resume) -> None:
+def test_state_in_a_buffer_and_built_in_methods_pass(tmp_path: Path, resume: Resume) -> None:
     path = plugin(tmp_path, STATE_IN_A_BUFFER)
     assert check_plugin(path, resume)
     repeatability = Repeatability(path, tmp_path, resume)
@@ -187,17 +187,17 @@ def test_state_in_a_buffer_and_built_in_methods_fit(tmp_path: Path, resume: Resu
         repeatability.check_resumed(method.name, task)
 
 
-def test_an_order_of_sets_is_another_elsewhere(
+def test_values_that_depend_on_the_order_of_a_set_are_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert not check_plugin(plugin(tmp_path, DEPENDS_ON_HASHES))
     assert RESUMED in capsys.readouterr().out
 
 
-def test_data_may_take_as_long_as_they_do(
+def test_the_time_limit_does_not_count_the_preparation_of_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a machine that does other things too, time passes."""
+    """A loaded machine may take long."""
     monkeypatch.setattr("distillation_bench.bench.check.plugin_check.CHECK_SECONDS", 0.05)
     monkeypatch.setitem(DATASETS, "late", DATASETS["spiral"])
     monkeypatch.delitem(DATASETS, "late")
@@ -234,14 +234,14 @@ def test_a_loss_without_end_fails_its_check(
     assert out.count("took longer than 0.5 s") == 4 and out.count("ok    faulty") == 4
 
 
-def test_a_plugin_that_registers_nothing(tmp_path: Path) -> None:
+def test_a_plugin_that_registers_nothing_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "nothing.py"
     path.write_text("x = 1\n")
     with pytest.raises(UsageError, match="registers no method, dataset or metric"):
         check_plugin(str(path))
 
 
-def test_a_process_that_goes_on_and_fails_says_why(tmp_path: Path) -> None:
+def test_a_failure_of_the_resumed_process_gives_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "raising.py"
     path.write_text("raise OSError('not here')\n")
     with pytest.raises(
@@ -250,7 +250,7 @@ def test_a_process_that_goes_on_and_fails_says_why(tmp_path: Path) -> None:
         resume_in_new_process(str(path), tmp_path)
 
 
-def test_a_process_that_is_lost_is_a_verdict(
+def test_a_lost_process_is_reported_as_a_failed_check(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A plugin may end the server that its process was forked from."""

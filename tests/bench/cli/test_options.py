@@ -1,4 +1,4 @@
-"""Options are declared once: the same option reads the same in every command."""
+"""Options are declared once and have the same help in every command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Pair:
     second: Annotated[list[str] | None, typer.Option("-s", "--second")] = None
 
 
-def test_fields_of_a_dataclass_are_options_in_its_place() -> None:
+def test_fields_of_a_dataclass_become_options() -> None:
     calls: list[tuple[Any, ...]] = []
 
     def command(

@@ -1,4 +1,4 @@
-"""Reading and writing in a folder from another person, and files that appear as a whole."""
+"""Safe reading and writing in untrusted folders, and atomic writes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_new_folder_replaces_links_and_files(tmp_path: Path, kind: str) -> Non
     assert sorted(path.name for path in outside.rglob("*")) == before
 
 
-def test_several_files_appear_in_order_or_not_at_all(
+def test_several_files_are_written_in_order_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [tmp_path / name for name in ("z", "a", "m")]

@@ -1,4 +1,4 @@
-"""A cache that several users share: locks that all can take, files that follow the umask."""
+"""A cache shared by several users: locks that all can take, files that follow the umask."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def hold(folder: Path) -> None:
         pass
 
 
-def test_an_inaccessible_entry_is_a_fault_of_the_cache() -> None:
+def test_an_inaccessible_entry_raises_cache_fault() -> None:
     with shared_folder(OURS) as folder:
         as_user(ANNA, make, folder, 1, umask=0o077)
         for ask in (
@@ -113,7 +113,7 @@ def fail_for_the_cache() -> None:
     raise CacheFault(13, "Permission denied", "/cache/entry")
 
 
-def test_a_fault_of_the_cache_ends_the_run(processes: Callable[..., LocalExecutor]) -> None:
+def test_a_cache_fault_ends_the_run(processes: Callable[..., LocalExecutor]) -> None:
     ended: list[Any] = []
 
     class Notes:

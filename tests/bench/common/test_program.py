@@ -1,4 +1,4 @@
-"""The program's name, as it was started."""
+"""The name of the program in messages: as it was started."""
 
 import shlex
 import stat

@@ -50,7 +50,7 @@ HOSTILE = ["a_b & 100% #1", "$x$ and $y", "_hidden", "<script>alert(1)</script>"
 
 
 def curves(seed: int = 0, ood: Sequence[str] = ("ood:far",), side: int = 8) -> dict[str, Any]:
-    """As beside a cell of classes in the plane."""
+    """Return the arrays of a cell of a classification dataset in the plane."""
     draws = np.random.default_rng(seed)
     grid = np.linspace(-1, 1, side)
     x, y = np.meshgrid(grid, grid)
@@ -74,7 +74,7 @@ def curves(seed: int = 0, ood: Sequence[str] = ("ood:far",), side: int = 8) -> d
 
 
 def figures(value: float = 0.5) -> dict[str, float]:
-    """Of a cell."""
+    """Return the values of a cell."""
     return {
         "nll": value,
         "accuracy": 1 - value / 2,
@@ -93,7 +93,7 @@ def figures(value: float = 0.5) -> dict[str, float]:
 def a_run(
     make_run: Make, folder: Path, labels: Sequence[str], seeds: int = 2, **options: Any
 ) -> Results:
-    """A run on one dataset in the plane."""
+    """Write and read a run on one dataset in the plane."""
     slots = [("plane", label, seed) for label in labels for seed in range(seeds)]
     history = [{"stage": "train", "epoch": e, "loss": 1 / (1 + e), "b_term": e} for e in range(5)]
     make_run(
@@ -107,7 +107,7 @@ def a_run(
 
 
 def texts(drawing: DrawnFigure) -> list[str]:
-    """Everything that is written in a figure."""
+    """Return all texts of a figure."""
     artists = drawing.figure.findobj(Text)
     return [
         artist.get_text() for artist in artists if isinstance(artist, Text) and artist.get_text()
@@ -119,7 +119,7 @@ def draw_one(results: Results, name: str, **options: Any) -> DrawnFigure:
     return drawing
 
 
-def test_latency_is_a_variants_whatever_seeds_are_shown() -> None:
+def test_the_latency_of_a_variant_is_found_whatever_seed_is_shown() -> None:
     latencies = {
         ("d", "kd", 0): 2e-3,
         ("d", "kd", 1): 0.0,
@@ -173,7 +173,7 @@ def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_pat
     assert completed.stdout.split() == digests
 
 
-def test_a_selection_changes_no_style(make_run: Make, tmp_path: Path) -> None:
+def test_selecting_labels_does_not_change_their_style(make_run: Make, tmp_path: Path) -> None:
     labels = ["ensemble", *(f"hydra+[{i}]" for i in range(39))]
     methods = {label: label.split("[")[0] for label in labels}
     make_run(tmp_path / "run", {("d", k, 0): {"nll": 1.0} for k in labels}, methods=methods)
@@ -186,7 +186,7 @@ def test_a_selection_changes_no_style(make_run: Make, tmp_path: Path) -> None:
     assert colors == {styles.color(labels[7])}
 
 
-def test_histograms_say_the_total_variation(make_run: Make, tmp_path: Path) -> None:
+def test_histograms_show_the_total_variation(make_run: Make, tmp_path: Path) -> None:
     results = a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
     pair = curves(1)["histogram/total/test"].astype(float)
     expected = f"{np.abs(pair[0] - pair[1]).sum() / 2:.2f}"
@@ -217,14 +217,14 @@ def test_a_single_seed_has_no_interval(make_run: Make, tmp_path: Path) -> None:
     assert "a single seed has no interval; n = 1 seed" in " ".join(texts(drawing))
 
 
-def test_shift_starts_at_the_test_set(make_run: Make, tmp_path: Path) -> None:
+def test_lines_over_shifts_start_at_the_test_set(make_run: Make, tmp_path: Path) -> None:
     results = a_run(make_run, tmp_path / "run", ["kd"], seeds=2)
     drawing = draw_one(results, "shift")
     line = drawing.figure.axes[0].lines[-1]
     assert np.asarray(line.get_ydata()).tolist() == pytest.approx([0.25, 0.35, 0.55])
 
 
-def test_front_is_what_none_beats(make_run: Make, tmp_path: Path) -> None:
+def test_the_pareto_front_is_what_no_method_beats(make_run: Make, tmp_path: Path) -> None:
     costs = {"cheap": (1e6, 0.5), "better": (2e6, 0.3), "worse": (3e6, 0.4), "best": (4e6, 0.1)}
     cells = {("d", k, 0): {"nll": nll, "flops": flops} for k, (flops, nll) in costs.items()}
     make_run(tmp_path / "run", cells)
@@ -232,7 +232,9 @@ def test_front_is_what_none_beats(make_run: Make, tmp_path: Path) -> None:
     assert "in both than cheap, better, best." in drawing.alt
 
 
-def test_ablation_joins_what_differs_in_one_parameter(make_run: Make, tmp_path: Path) -> None:
+def test_ablation_lines_join_variants_that_differ_in_one_parameter(
+    make_run: Make, tmp_path: Path
+) -> None:
     parameters: dict[str, dict[str, Any]] = {
         "a": {"lam": 0.0, "b": 0.5},
         "b": {"lam": 3.0, "b": 0.5},
@@ -294,7 +296,7 @@ def test_hostile_names_are_drawn_as_they_are(make_run: Make, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("count", [1, 2, 14])
-def test_nothing_leaves_the_paper_or_is_too_small(
+def test_text_stays_on_the_page_and_is_large_enough(
     make_run: Make, tmp_path: Path, count: int
 ) -> None:
     labels = [f"method {i} with a rather long name" for i in range(count)]
@@ -311,7 +313,7 @@ def test_nothing_leaves_the_paper_or_is_too_small(
 
 
 def written(drawing: DrawnFigure) -> list[Text]:
-    """The texts that are seen: matplotlib keeps ticks beyond the ends of axes, too."""
+    """Return the visible texts: matplotlib also keeps ticks beyond the ends of axes."""
     beyond = set()
     for axes in drawing.figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
@@ -351,7 +353,7 @@ def test_scales_fit_the_values(values: list[float], scale: str) -> None:
     assert low < min(values) and high > max(values)
 
 
-def test_a_share_has_a_linear_axis_that_ends_with_its_range() -> None:
+def test_a_percentage_has_a_linear_axis_that_ends_at_its_range() -> None:
     axes = panel_grid(1, 1, 1.0).axes[0]
     set_limits(axes, "y", [0.1, 99.0], [-400.0, 500.0], (0.0, 100.0))
     low, high = axes.get_ylim()
@@ -359,7 +361,7 @@ def test_a_share_has_a_linear_axis_that_ends_with_its_range() -> None:
     assert -5 < low <= 0 and 100 <= high < 105
 
 
-def test_an_interval_that_the_frame_cuts_has_an_arrowhead() -> None:
+def test_an_interval_beyond_the_axes_ends_in_an_arrowhead() -> None:
     axes = panel_grid(1, 1, 1.0).axes[0]
     axes.set_ylim(0, 1)
     spans = [Interval(0.5, 0.4, 0.6), Interval(0.5, -3.0, 0.7), Interval(0.5, math.nan, math.nan)]
@@ -369,7 +371,7 @@ def test_an_interval_that_the_frame_cuts_has_an_arrowhead() -> None:
     assert (head.get_marker(), np.asarray(head.get_xydata()).tolist()) == ("v", [[2, 0]])
 
 
-def test_the_best_has_all_seeds(make_run: Make, tmp_path: Path) -> None:
+def test_only_a_method_with_all_seeds_is_named_best(make_run: Make, tmp_path: Path) -> None:
     values = {"kd": [1.0, 2.0, 3.0], "hydra": [2.0, 3.0, 4.0], "lucky": [0.1]}
     cells = {("d", k, s): {"nll": v} for k, vs in values.items() for s, v in enumerate(vs)}
     make_run(tmp_path / "run", cells, missing=[("d", "lucky", 1)])
@@ -378,7 +380,7 @@ def test_the_best_has_all_seeds(make_run: Make, tmp_path: Path) -> None:
 
 
 def broken(array: str, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Curves of which one has another shape."""
+    """Return curves of which one array has another shape."""
     return curves() | {array: np.ones(shape, np.float32)}
 
 
@@ -415,7 +417,7 @@ def test_curves_of_wrong_shapes_are_named_and_left_out(
     assert all("damaged (seed 0): kd" in figure.note for figure in figures_by_name.values())
 
 
-def test_histories_that_were_changed_are_named_and_left_out(
+def test_changed_histories_are_named_and_left_out(
     make_run: Make,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -458,7 +460,7 @@ def test_plotting_needs_no_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_names_of_files_differ_whoever_draws_them(make_run: Make, tmp_path: Path) -> None:
+def test_file_names_are_distinct_and_the_same_in_parallel(make_run: Make, tmp_path: Path) -> None:
     slots = [(dataset, label, 0) for dataset in ("a b", "a_b", "A_B") for label in ("kd", "hydra")]
     make_run(tmp_path / "run", {slot: {"nll": 0.5, "flops": 9.0} for slot in slots})
     results = read([tmp_path / "run"])
@@ -468,10 +470,10 @@ def test_names_of_files_differ_whoever_draws_them(make_run: Make, tmp_path: Path
     assert len({name.lower() for name in drawn_names}) == len(drawn_names) >= 6
 
 
-def test_ctrl_c_reaches_no_process_that_draws(
+def test_ctrl_c_does_not_reach_the_drawing_processes(
     make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They inherit what is blocked when they are started; each would print a traceback."""
+    """They inherit the blocked signals when they start; otherwise each would print a traceback."""
     blocked: list[set[int]] = []
 
     class InProcessExecutor:

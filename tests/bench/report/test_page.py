@@ -1,4 +1,4 @@
-"""The report's content; tests/end_to_end/test_report.py opens it in a browser."""
+"""The content of the report; tests/end_to_end/test_report.py opens it in a browser."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def hostile_run(make_run: MakeRun, folder: Path) -> Run:
     return run
 
 
-def test_hostile_text_stays_text(make_run: MakeRun, tmp_path: Path) -> None:
+def test_hostile_text_is_escaped(make_run: MakeRun, tmp_path: Path) -> None:
     page = page_of(hostile_run(make_run, tmp_path / '<b title="x">'))
     assert (page.count("script"), page.count("style"), page.count("img")) == (1, 1, 0)
     assert page.count("b") == 0
@@ -133,7 +133,7 @@ def test_a_leaderboard_has_mean_deviation_and_n(make_run: MakeRun, tmp_path: Pat
     assert keys == ["3", "2.0", "1", "9.0"], "n stands beside the name"
 
 
-def test_remarks_on_the_data_stand_below_its_leaderboard(make_run: MakeRun, tmp_path: Path) -> None:
+def test_remarks_on_the_data_are_below_the_leaderboard(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", PROMPT | {("other", "a", 0): {"nll": 1.0}})
     line = "classes without a test example: dog"
     run.write_manifest({**run.manifest(), "remarks": {"far": [line]}})
@@ -141,7 +141,7 @@ def test_remarks_on_the_data_stand_below_its_leaderboard(make_run: MakeRun, tmp_
     assert page.text.count(line) == 1 and page.text.index(line) < page.text.index("other: ")
 
 
-def test_cells_without_figures_are_named_with_reasons(make_run: MakeRun, tmp_path: Path) -> None:
+def test_cells_without_values_are_named_with_reasons(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(
         tmp_path / "run",
         PROMPT,
@@ -156,14 +156,16 @@ def test_cells_without_figures_are_named_with_reasons(make_run: MakeRun, tmp_pat
     assert "failed1, 2loss is nan" in page.text, "one line for cells of the same reason"
 
 
-def test_figures_that_are_not_finite_are_shown_so(make_run: MakeRun, tmp_path: Path) -> None:
+def test_non_finite_values_are_shown_as_such(make_run: MakeRun, tmp_path: Path) -> None:
     figures = {("far", "a", 0): {"nll": float("nan")}, ("far", "b", 0): {"nll": float("inf")}}
     page = page_of(make_run(tmp_path / "run", figures | {("far", "c", 0): {"nll": 1.0}}))
     keys = [attributes.get("data-key") for tag, attributes in page.elements if tag == "td"]
     assert keys[1::2][:3] == ["", "inf", "1.0"]
 
 
-def test_versions_are_counted_and_the_command_is_there(make_run: MakeRun, tmp_path: Path) -> None:
+def test_the_report_counts_versions_and_shows_the_command(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
     run = make_run(tmp_path / "run", PROMPT, command="python run_bench.py run -m 'a b'")
     path = next(iter(run.cells.glob("*.a*.json")), None) or next(run.cells.glob("*.json"))
     record = json.loads(path.read_bytes())
@@ -183,7 +185,9 @@ def test_the_same_run_gives_the_same_bytes(make_run: MakeRun, tmp_path: Path) ->
     assert "2026-01-01 00:00" in once, "the time of the newest record"
 
 
-def test_several_runs_and_another_protocol_marked(make_run: MakeRun, tmp_path: Path) -> None:
+def test_another_protocol_is_marked_in_a_report_of_several_runs(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
     first = make_run(tmp_path / "one", PROMPT)
     two = make_run(tmp_path / "two", PROMPT, recipe={"epochs": 99})
     page = page_of(first, two, mixed=True)
@@ -191,7 +195,7 @@ def test_several_runs_and_another_protocol_marked(make_run: MakeRun, tmp_path: P
 
 
 @pytest.mark.parametrize("damage", [{"environment": 5}, {"reason": None}, {"finished": 7}])
-def test_a_record_that_holds_something_else_is_named(
+def test_a_record_with_other_content_is_named(
     make_run: MakeRun, tmp_path: Path, damage: dict[str, object]
 ) -> None:
     run = make_run(tmp_path / "run", PROMPT)

@@ -33,7 +33,9 @@ from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.analysis.statistics import sign_flip_p
 
 
-def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: Path) -> None:
+def test_five_complete_datasets_have_ranks_and_tests_across_them(
+    make_run: Callable[..., Any], tmp_path: Path
+) -> None:
     comparison = compare(read([run_of_datasets(make_run, tmp_path, 6)]), labels=["a", "b", "c"])
     across = comparison.across
     assert across is not None
@@ -48,7 +50,7 @@ def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: P
     pair = across.pairs[0]
     assert pair.differences == pytest.approx(means[:, 1] - means[:, 0])
     assert (pair.n, pair.sign_flip.p) == (6, 2 / 64)
-    # Datasets' figures may be of different units: no averages over them.
+    # Values of datasets may have different units, so no average is taken over them.
     assert np.isnan([*pair.interval, pair.effect, pair.improvement]).all()
     table = comparison_text(comparison).partition("6 datasets, means over seeds")[2]
     assert "method  W/T/L  n  p flip  p rank" in table
@@ -63,7 +65,7 @@ def test_across_five_complete_datasets(make_run: Callable[..., Any], tmp_path: P
     ) in comparison_text(comparison).replace("\n", " ")
 
 
-def test_incomplete_methods_are_left_out_across(
+def test_incomplete_methods_are_left_out_of_the_ranks(
     make_run: Callable[..., Any], tmp_path: Path
 ) -> None:
     failed = {("d3", "c", 1): "broken"}
@@ -77,7 +79,7 @@ def test_incomplete_methods_are_left_out_across(
     assert lacking.no_across == "the baseline c is incomplete"
 
 
-def test_few_datasets_are_not_enough_but_pooled(
+def test_few_datasets_have_pooled_differences_but_no_ranks(
     make_run: Callable[..., Any], tmp_path: Path
 ) -> None:
     comparison = compare(read([run_of_datasets(make_run, tmp_path, 3)]), baseline="a")
@@ -90,7 +92,7 @@ def test_few_datasets_are_not_enough_but_pooled(
     assert "It says nothing about other datasets." in text
 
 
-def test_a_dataset_that_is_named_five_times_is_one(make_results: MakeResults) -> None:
+def test_a_dataset_that_is_named_five_times_counts_once(make_results: MakeResults) -> None:
     results = make_results(TEN)
     comparison = compare(results, datasets=["digits"] * 5)
     assert [entry.dataset for entry in comparison.datasets] == ["digits"]
@@ -103,7 +105,7 @@ def test_a_dataset_that_is_named_five_times_is_one(make_results: MakeResults) ->
         compare_across_datasets(blocks, ["digits"] * 5, ["kd", "gauss"], "", "lower")
 
 
-def test_pooled_differences_are_said_to_be_scaled(
+def test_the_sentence_says_that_pooled_differences_are_scaled(
     make_run: Callable[..., Any], tmp_path: Path
 ) -> None:
     # a is lower by .001 on three datasets and higher by 6.7 on two seeds of the fourth.

@@ -32,7 +32,7 @@ from distillation_bench.bench.analysis.results import read
 from distillation_bench.bench.cli.main import main
 
 
-def test_csv_and_json_hold_everything(make_results: MakeResults) -> None:
+def test_csv_and_json_hold_every_pair_and_value(make_results: MakeResults) -> None:
     results = make_results(TEN, datasets=("digits", "spiral"))
     comparisons = compare_all(results, ["nll"], baseline="kd")
     rows = list(csv.DictReader(io.StringIO(comparison_csv(*comparisons))))
@@ -62,7 +62,7 @@ def test_tables_fit_a_terminal(make_results: MakeResults) -> None:
     assert "hydra+[b=0.5,heads=20,lam=0]" in text
 
 
-def test_a_terminal_gets_no_commands_from_names(make_results: MakeResults) -> None:
+def test_names_send_no_control_characters_to_a_terminal(make_results: MakeResults) -> None:
     label = "\x1b[2Jred\nkd  "
     failed = {("digits", label, 2): "broken"}
     text = comparison_text(
@@ -80,7 +80,7 @@ def test_latex_escapes_names(make_results: MakeResults) -> None:
     assert text.isascii()
 
 
-def test_latex_has_floats_of_a_page_for_each_dataset(make_results: MakeResults) -> None:
+def test_latex_has_tables_that_fit_a_page_for_each_dataset(make_results: MakeResults) -> None:
     table = {f"m{i}": [i + 0.1 * s for s in range(3)] for i in range(11)}
     comparison = compare(make_results(table, datasets=("digits", "spiral")))
     text = comparison_latex(comparison, comparison)
@@ -116,7 +116,7 @@ def test_latex_compiles_and_stays_on_the_page(
     assert "multiply defined" not in log.replace("tab:compare-nll-e-all", "")
 
 
-def test_files_are_checked_before_and_stdout_is_kept_clean(
+def test_files_are_checked_first_and_stdout_holds_only_data(
     make_run: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

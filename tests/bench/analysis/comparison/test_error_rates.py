@@ -1,4 +1,4 @@
-"""Tests of simulated methods that are all the same are rarely significant."""
+"""Tests of simulated methods that do not differ are rarely significant."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from distillation_bench.bench.analysis.tables.table_model import TableOptions
 from distillation_bench.bench.storage.tables import CellKey
 
 
-def test_simulated_runs_are_as_those_that_are_read(
+def test_simulated_results_equal_results_read_from_a_run(
     make_run: Callable[..., Any], tmp_path: Path
 ) -> None:
     tables = np.random.default_rng(0).normal(size=(5, 8, 3))
@@ -46,11 +46,11 @@ def _index(slot: CellKey) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("pairs", ["all", "fixed"])
 @pytest.mark.parametrize("noise", NOISES)
-def test_families_hold_their_level_when_all_are_the_same(pairs: str, noise: str) -> None:
+def test_families_hold_their_level_when_no_method_differs(pairs: str, noise: str) -> None:
     rate = on_each_dataset(400, 3, 8, noise, pairs)
     assert rate.share <= 0.05 + 3 * rate.error
 
 
-def test_datasets_together_hold_their_level() -> None:
+def test_tests_across_datasets_hold_their_level() -> None:
     for rate in together(60, 6):
         assert rate.share <= 0.05 + 3 * rate.error

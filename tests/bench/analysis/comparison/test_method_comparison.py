@@ -1,4 +1,4 @@
-"""Pairs of methods on one dataset: values, directions, ties, references, and what is not paired."""
+"""Pairs of methods on one dataset: values, directions, ties, references and unpaired cells."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from distillation_bench.bench.analysis.comparison.sentences import comparison_se
 from distillation_bench.bench.analysis.results import read
 
 
-def test_a_pair_by_hand(make_results: MakeResults) -> None:
+def test_a_pair_equals_the_calculation_by_hand(make_results: MakeResults) -> None:
     [entry] = compare(make_results(THREE), baseline="kd").datasets
     [pair] = entry.pairs
     # Differences -.1, -.2, -.3: mean -.2, standard error .1 / √3.
@@ -43,14 +43,14 @@ def test_a_pair_by_hand(make_results: MakeResults) -> None:
     assert (entry.smallest_p, entry.seeds_needed) == (0.25, 6)
 
 
-def test_the_direction_is_the_metrics(make_results: MakeResults) -> None:
+def test_the_metric_decides_which_direction_is_better(make_results: MakeResults) -> None:
     comparison = compare(make_results(THREE, metric="accuracy"), "accuracy", baseline="kd")
     [pair] = comparison.datasets[0].pairs
     assert (pair.wins, pair.losses) == (0, 3)
     assert pair.improvement == pytest.approx(3 / 9)
 
 
-def test_a_metric_without_direction_has_no_better(make_results: MakeResults) -> None:
+def test_a_metric_without_direction_has_no_better_method(make_results: MakeResults) -> None:
     results = make_results(TEN, metric="epistemic@test")
     comparison = compare(results, "epistemic@test", baseline="kd")
     assert all(math.isnan(pair.improvement) for pair in comparison.datasets[0].pairs)
@@ -59,7 +59,7 @@ def test_a_metric_without_direction_has_no_better(make_results: MakeResults) -> 
     assert "hydra+ has a lower epistemic@test than kd" in text
 
 
-def test_few_seeds_are_said_to_be_too_few(make_results: MakeResults) -> None:
+def test_the_text_says_when_there_are_too_few_seeds(make_results: MakeResults) -> None:
     comparison = compare(make_results(THREE), baseline="kd")
     text = (
         "with 3 seeds no sign-flip or Wilcoxon test can reach .05: the smallest possible p is .25; "
@@ -70,7 +70,7 @@ def test_few_seeds_are_said_to_be_too_few(make_results: MakeResults) -> None:
     assert "*" not in comparison_text(comparison).split("nll: lower is better")[0]
 
 
-def test_one_seed(make_results: MakeResults) -> None:
+def test_one_seed_has_no_interval_and_no_test(make_results: MakeResults) -> None:
     comparison = compare(make_results({"kd": [1.0], "gauss": [2.0]}))
     assert (
         "with 1 seed no sign-flip or Wilcoxon test can reach .05"
@@ -81,7 +81,7 @@ def test_one_seed(make_results: MakeResults) -> None:
     json.loads(comparison_json(comparison))
 
 
-def test_who_is_better_is_said_in_words(make_results: MakeResults) -> None:
+def test_sentences_name_the_better_method(make_results: MakeResults) -> None:
     comparison = compare(make_results(TEN), baseline="kd")
     differences = [-0.1 - 0.01 * s for s in range(10)]
     low, high = stats.ttest_1samp(differences, 0).confidence_interval()
@@ -94,7 +94,7 @@ def test_who_is_better_is_said_in_words(make_results: MakeResults) -> None:
     assert "10/0/0  10   .004*    .004" in row
 
 
-def test_all_pairs_without_a_baseline(make_results: MakeResults) -> None:
+def test_all_pairs_are_compared_without_a_baseline(make_results: MakeResults) -> None:
     [entry] = compare(make_results(TEN)).datasets
     assert [(p.first, p.second) for p in entry.pairs] == [
         ("hydra+", "kd"),
@@ -113,14 +113,14 @@ def test_all_pairs_without_a_baseline(make_results: MakeResults) -> None:
     )
 
 
-def test_the_same_figures_are_ties(make_results: MakeResults) -> None:
+def test_equal_values_are_ties(make_results: MakeResults) -> None:
     [pair] = compare(make_results({"a": [1.0, 2.0], "b": [1.0, 2.0]})).datasets[0].pairs
     assert (pair.wins, pair.ties, pair.losses) == (0, 2, 0)
     assert pair.sign_flip == pair.wilcoxon == (1, 1)
     assert pair.improvement == 0.5
 
 
-def test_what_is_missing_is_named_and_not_averaged(make_results: MakeResults) -> None:
+def test_missing_cells_are_named_and_not_averaged(make_results: MakeResults) -> None:
     table = {"kd": [1.0, 2, math.nan, 4, 5], "gauss": [2.0, 3, 4, math.inf, 6], "endd": [1.0]}
     bad = {("digits", "endd", 1): "out of memory", ("digits", "endd", 2): "out of memory"}
     missing = [("digits", "endd", 3)]
@@ -136,7 +136,7 @@ def test_what_is_missing_is_named_and_not_averaged(make_results: MakeResults) ->
     assert "Left out: kd: nan (seed 2)" in comparison_latex(comparison)
 
 
-def test_ties_are_those_of_the_tests(make_results: MakeResults) -> None:
+def test_values_that_differ_by_rounding_are_ties(make_results: MakeResults) -> None:
     # .3 - .2 is not .1 in floating point, and 1e-17 is no win.
     table = {"a": [0.3, 1.0, 0.0], "b": [0.3 + 1e-17, 0.0, 1e-17]}
     [pair] = compare(make_results(table)).datasets[0].pairs
@@ -181,7 +181,7 @@ def test_the_teacher_is_not_compared_with_itself(
     )
 
 
-def test_references_belong_to_the_family_only_if_asked_for(make_results: MakeResults) -> None:
+def test_references_belong_to_the_family_only_if_selected(make_results: MakeResults) -> None:
     results = make_results({"ensemble": [0.5 * s for s in range(10)], **TEN})
     [entry] = compare(results, baseline="kd").datasets
     bound, *students = entry.pairs
@@ -202,7 +202,7 @@ def test_references_belong_to_the_family_only_if_asked_for(make_results: MakeRes
     assert len(alone.tested) == 1
 
 
-def test_a_student_and_a_bound_are_no_family(make_results: MakeResults) -> None:
+def test_a_student_and_a_reference_form_no_family(make_results: MakeResults) -> None:
     comparison = compare(make_results({"ensemble": [1.0, 2.0], "kd": [1.5, 2.5]}))
     assert comparison_sentences(comparison)[0] == "On digits, nothing is tested: no two students."
     assert math.isnan(comparison.datasets[0].smallest_p)
@@ -239,14 +239,16 @@ def test_other_seeds_are_not_paired(make_results: MakeResults, mistake: Callable
         ({"datasets": ["digit"]}, "--dataset digit: not in these runs; did you mean 'digits'?"),
     ],
 )
-def test_mistakes(
+def test_a_mistake_is_reported(
     make_results: MakeResults, mistake: Callable[..., str], arguments: dict[str, Any], message: str
 ) -> None:
     results = make_results(THREE)
     assert mistake(lambda: compare(results, **arguments)).startswith(message)
 
 
-def test_a_baseline_without_figures(make_results: MakeResults, mistake: Callable[..., str]) -> None:
+def test_a_baseline_without_values_is_reported(
+    make_results: MakeResults, mistake: Callable[..., str]
+) -> None:
     failed = {("digits", "endd", seed): "broken" for seed in range(3)}
     results = make_results(THREE, failed=failed)
     assert mistake(lambda: compare(results, baseline="endd")) == (
@@ -254,7 +256,7 @@ def test_a_baseline_without_figures(make_results: MakeResults, mistake: Callable
     )
 
 
-def test_a_metric_of_another_task(
+def test_a_metric_of_another_task_is_reported(
     make_run: Callable[..., Any], tmp_path: Path, mistake: Callable[..., str]
 ) -> None:
     figures = {
@@ -270,7 +272,7 @@ def test_a_metric_of_another_task(
     )
 
 
-def test_a_method_stands_for_its_variants(
+def test_a_method_name_selects_all_its_variants(
     make_results: MakeResults, mistake: Callable[..., str]
 ) -> None:
     table = {"kd": [1.0], "h[2]": [2.0], "h[3]": [3.0]}

@@ -1,4 +1,4 @@
-"""What is written compiles, prints what it should, and stays on the page."""
+"""LaTeX output compiles, prints the names as they are and fits on the page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ METRICS = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl", "teache
 
 
 def compiled(folder: Path, body: str) -> str:
-    """The log of pdflatex; its PDF is folder/doc.pdf."""
+    """Compile a document to folder/doc.pdf; return the log of pdflatex."""
     needed = re.search(r"% needs (.*)", body)
     packages = needed[1] if needed else preamble().removeprefix("% needs ")
     text = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\n\\end{{document}}\n"
@@ -56,7 +56,7 @@ def figures(labels: tuple[str, ...], seeds: int, dataset: str = "d") -> dict:  #
     }
 
 
-def test_each_special_sign() -> None:
+def test_each_special_character_is_escaped() -> None:
     assert escape_latex(r"a_b & 100% #1") == r"a\_b \& 100\% \#1"
     assert escape_latex(r"\{~^}") == (r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\}")
     assert escape_latex("λΛΑ ± é") == r"$\lambda$$\Lambda$A $\pm$ \'{e}"
@@ -65,14 +65,14 @@ def test_each_special_sign() -> None:
     assert escape_latex("[*--") == "{[}{*}{-}{-}"
 
 
-def test_everything_is_ascii_and_no_command_of_the_input_survives() -> None:
+def test_output_is_ascii_and_holds_no_command_of_the_input() -> None:
     for code in (*range(0x20, 0x500), 0x2013, 0x2192, 0x1F600):
         text = escape_latex(chr(code))
         assert text.isascii() and text
     assert r"\input" not in escape_latex(r"\input{/etc/passwd}")
 
 
-def test_a_float_by_hand() -> None:
+def test_a_table_float_equals_the_one_written_by_hand() -> None:
     table = tabular(["a", "b"], [["1", "2"], [], ["3", "4"]], "lr")
     (text,) = floats([table], "C", "", "tab: a_b}")
     lines = text.splitlines()
@@ -84,7 +84,7 @@ def test_a_float_by_hand() -> None:
     ]
 
 
-def test_parts_hold_all_rows_and_are_numbered() -> None:
+def test_a_long_table_is_cut_into_numbered_parts() -> None:
     assert [list(part) for part in split_rows(2)] == [[0, 1]]
     assert [len(part) for part in split_rows(100)] == [45, 45, 10]
     assert [row for part in split_rows(100) for row in part] == list(range(100))
@@ -94,7 +94,7 @@ def test_parts_hold_all_rows_and_are_numbered() -> None:
 
 
 @needs_pdflatex
-def test_all_signs_compile(tmp_path: Path) -> None:
+def test_all_characters_compile(tmp_path: Path) -> None:
     signs = "".join(map(chr, (*range(0x20, 0x500), *range(0x2010, 0x2040), *range(0x2190, 0x2200))))
     rows = [[escape_latex(signs[i : i + 30]), escape_latex("x")] for i in range(0, len(signs), 30)]
     compiled(tmp_path, tabular(["a", "b"], rows, "lr"))
@@ -112,7 +112,7 @@ def test_all_signs_compile(tmp_path: Path) -> None:
         pytest.param(tuple(f"hydra+[heads={i}]" for i in range(100)), 2, id="a hundred"),
     ],
 )
-def test_tables_compile_and_stay_on_the_page(
+def test_tables_compile_and_fit_on_the_page(
     make_run: Callable[..., Run], tmp_path: Path, labels: tuple[str, ...], seeds: int
 ) -> None:
     values = figures(labels, seeds, "a_b & 100% #1 \\input{x}")
@@ -129,13 +129,13 @@ def test_tables_compile_and_stay_on_the_page(
 
 
 @needs_pdflatex
-def test_the_papers_tables_compile(make_run: Callable[..., Run], tmp_path: Path) -> None:
+def test_the_tables_of_the_paper_compile(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(("kd", "gauss"), 2, "svhn"))
     tables = published_tables(read([tmp_path / "run"]))
     assert "Overfull" not in compiled(tmp_path, latex_macros(tables) + table_latex(tables))
 
 
-def test_macros_are_legal_and_differ(make_run: Callable[..., Run], tmp_path: Path) -> None:
+def test_macros_have_distinct_legal_names(make_run: Callable[..., Run], tmp_path: Path) -> None:
     labels = ("a b", "a-b", "a_b", "A B", "ab", "hydra+ 20", "hydra 20", "中", "{}", "1", "one")
     make_run(tmp_path / "run", figures(labels, 3))
     tables = make_tables(read([tmp_path / "run"]), TableOptions(metrics=("nll",)))
@@ -146,7 +146,7 @@ def test_macros_are_legal_and_differ(make_run: Callable[..., Run], tmp_path: Pat
     assert r"\newcommand{\resDHydraPlusTwoZeroNllMean}{0.451}" in text
 
 
-def test_the_same_bytes_twice(make_run: Callable[..., Run], tmp_path: Path) -> None:
+def test_the_same_table_gives_the_same_bytes(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(HOSTILE, 3))
     first, second = (
         table_latex(make_tables(read([tmp_path / "run"]), TableOptions())) for _ in range(2)

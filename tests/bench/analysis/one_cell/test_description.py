@@ -1,4 +1,4 @@
-"""What is told of a cell, and how a cell is named."""
+"""The description of one cell by `why`, and the ways to name a cell."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HISTORY = [
 
 
 def why(arguments: Sequence[str], cache: Path, width: int | None = None) -> str:
-    """As the command says it."""
+    """Return the text that the command prints."""
     return describe_cell(arguments, cache, rerun_command, width)
 
 
@@ -55,7 +55,7 @@ def run(tmp_path: Path, make_run: MakeRun) -> Run:
     )
 
 
-def test_all_of_a_cell(run: Run, tmp_path: Path) -> None:
+def test_the_description_has_every_part_of_a_cell(run: Run, tmp_path: Path) -> None:
     text = why([str(run.folder), "spiral", "hydra+", "0"], tmp_path, 100)
     lines = [line.strip() for line in text.splitlines()]
     assert lines[0] == "spiral hydra+ seed 0: done"
@@ -79,7 +79,7 @@ def test_all_of_a_cell(run: Run, tmp_path: Path) -> None:
     )
 
 
-def test_ways_to_name_it(run: Run, tmp_path: Path) -> None:
+def test_a_cell_can_be_named_in_several_ways(run: Run, tmp_path: Path) -> None:
     folder = str(run.folder)
     cell_id = next(path.stem for path in run.cells.glob("spiral-hydra.s0*.json"))
     expected = why([folder, "spiral hydra+ 0"], tmp_path)
@@ -93,7 +93,7 @@ def test_ways_to_name_it(run: Run, tmp_path: Path) -> None:
     assert why([folder, "spiral", WIDE], tmp_path).startswith(f"spiral {WIDE} seed 0")
 
 
-def test_names_that_are_none(run: Run, tmp_path: Path, mistake: Mistake) -> None:
+def test_a_name_that_fits_no_cell_is_reported(run: Run, tmp_path: Path, mistake: Mistake) -> None:
     folder = str(run.folder)
     messages = {
         ("spirl kd 0",): "spirl kd 0: no such cell; did you mean 'spiral kd 0'?",
@@ -109,7 +109,7 @@ def test_names_that_are_none(run: Run, tmp_path: Path, mistake: Mistake) -> None
     assert "not a run" in mistake(why, [str(tmp_path), "a"], tmp_path)
 
 
-def test_failed_missing_damaged_unasked(run: Run, tmp_path: Path) -> None:
+def test_failed_missing_and_damaged_cells_are_described(run: Run, tmp_path: Path) -> None:
     folder = str(run.folder)
     failed = why([folder, "sine hydra+ 0"], tmp_path)
     assert "failed: ValueError: it �[31mbroke" in failed and "Traceback (most recent" in failed
@@ -127,20 +127,20 @@ def test_failed_missing_damaged_unasked(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["distillation-bench", "python -m distillation_bench"])
-def test_a_command_of_the_installed_program(run: Run, tmp_path: Path, program: str) -> None:
+def test_the_rerun_command_of_the_installed_program(run: Run, tmp_path: Path, program: str) -> None:
     run.write_manifest({**run.manifest(), "command": f"{program} run -m kd --set epochs=4"})
     command = why([str(run.folder), "spiral hydra+ 0"], tmp_path).splitlines()[-1].strip()
     assert command.startswith(f"{program} run --set epochs=4 --results ")
     assert command.endswith("-m hydra+ -d spiral -s 0 --force")
 
 
-def test_a_command_of_another_program(run: Run, tmp_path: Path) -> None:
+def test_the_command_of_another_program_is_shown_as_it_is(run: Run, tmp_path: Path) -> None:
     run.write_manifest({**run.manifest(), "command": "python -m this run"})
     text = why([str(run.folder), "spiral hydra+ 0"], tmp_path)
     assert "none of this program: python -m this run" in text
 
 
-def test_a_command_that_cannot_be_split(run: Run, tmp_path: Path) -> None:
+def test_a_command_that_cannot_be_split_is_shown_as_it_is(run: Run, tmp_path: Path) -> None:
     run.write_manifest({**run.manifest(), "command": "python 'run_bench.py"})
     text = why([str(run.folder), "spiral hydra+ 0"], tmp_path)
     assert "the run's command can't be read" in text and "python 'run_bench.py" in text
@@ -153,7 +153,7 @@ def test_a_damaged_history_is_named(run: Run, tmp_path: Path) -> None:
     assert f"training: left out, {path}: damaged" in text and "nll ↓  0.25" in text
 
 
-def test_where_its_teacher_is(run: Run, tmp_path: Path) -> None:
+def test_the_location_of_the_teacher_is_shown(run: Run, tmp_path: Path) -> None:
     from distillation_bench.bench.storage.cache import Cache
 
     key = run.record(next(path.stem for path in run.cells.glob("sine-kd.s0*.json")))["teacher"]  # type: ignore[index]
@@ -165,7 +165,9 @@ def test_where_its_teacher_is(run: Run, tmp_path: Path) -> None:
     )
 
 
-def test_a_label_of_a_preset_is_no_selector(tmp_path: Path, make_run: MakeRun) -> None:
+def test_a_label_of_a_preset_is_not_offered_as_a_selector(
+    tmp_path: Path, make_run: MakeRun
+) -> None:
     labels = {"paper's λ 5": "hydra+", "kd[temperature=2]": "kd", "kd[temperature=3]": "kd"}
     run = make_run(
         tmp_path / "it's",
@@ -193,7 +195,7 @@ def test_a_label_of_a_preset_is_no_selector(tmp_path: Path, make_run: MakeRun) -
         assert "--force" not in arguments and arguments[-4:] == ["-d", "d", "-s", "0"]
 
 
-def test_sparklines() -> None:
+def test_sparklines_show_the_course_of_values() -> None:
     assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == ("▁▂▃▄▅▆▇█", "")
     assert sparkline([0, 0, 7, 7], 2) == ("▁█", "")
     assert sparkline([1, 10, 100, 1000], 4) == ("▁▃▆█", "log")
@@ -205,7 +207,7 @@ def test_sparklines() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_it_fits_the_terminal(run: Run, tmp_path: Path, width: int) -> None:
+def test_the_description_fits_the_terminal(run: Run, tmp_path: Path, width: int) -> None:
     text = why([str(run.folder), "spiral hydra+ 0"], tmp_path, width)
     curves = text[text.index("training") : text.index("recipe")]
     assert max(map(len, curves.splitlines())) <= max(width, 70)

@@ -1,4 +1,4 @@
-"""The leaderboard says what the figures say, with their n."""
+"""The leaderboard: means, deviations, ranks and marks, each with its n."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ METHODS = [{"name": "ensemble", "reference": True}] + [
 
 
 def boards(figures: dict[str, list[Any]], dataset: str = "d", reasons: Any = None) -> Any:
-    """Of accuracies by label; a word is a status."""
+    """Return the leaderboards of accuracies by label; a word stands for a status."""
     cells, results = {}, []
     for label, values in figures.items():
         for seed, value in enumerate(values):
@@ -55,7 +55,7 @@ def test_deviations_have_n_minus_one() -> None:
     assert str(summarise([0.5, math.inf])) == "inf"
 
 
-def test_best_and_second_among_students() -> None:
+def test_best_and_second_are_marked_among_students() -> None:
     (board,) = boards({"ensemble": [0.99], "kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
     assert board.ranked("accuracy") == ["hydra", "kd", "gauss"]
     assert board.ranked("nll") == ["hydra", "kd", "gauss"]
@@ -64,13 +64,13 @@ def test_best_and_second_among_students() -> None:
     assert "**0.900**" in leaderboard_markdown([board])
 
 
-def test_few_seeds_are_no_rivals() -> None:
+def test_methods_with_few_seeds_are_not_ranked() -> None:
     (board,) = boards({"kd": [0.8, 0.8], "hydra": [0.7, 0.7], "gauss": [0.9, "failed"]})
     assert board.ranked("accuracy") == ["kd", "hydra"]
     assert "0.900 *" not in leaderboard_text([board])
 
 
-def test_what_is_not_there_is_visible() -> None:
+def test_missing_failed_and_skipped_cells_are_shown() -> None:
     reasons = {("d", "gauss"): "ValueError: no"}
     (board,) = boards(
         {"kd": [0.8, None, None], "gauss": [0.9, "failed"], "hydra": ["skipped"]}, reasons=reasons
@@ -85,7 +85,7 @@ def test_what_is_not_there_is_visible() -> None:
         assert phrase in leaderboard_text([board])
 
 
-def test_ranks_by_hand() -> None:
+def test_ranks_equal_the_calculation_by_hand() -> None:
     first = boards({"kd": [0.8], "hydra": [0.9], "gauss": [0.7]}, "a")
     second = boards({"kd": [0.8], "hydra": [0.8], "gauss": ["failed"]}, "b")
     assert ranks_by_metric([*first, *second], "accuracy") == {"kd": 1.75, "hydra": 1.25}
@@ -96,7 +96,7 @@ def test_pipes_do_not_break_markdown() -> None:
     assert "a\\|b" in leaderboard_markdown([board])
 
 
-def test_marks_stand_below_each_other_and_lines_fit() -> None:
+def test_marks_are_aligned_and_lines_fit_the_terminal() -> None:
     (board,) = boards({"kd": [0.8, 0.7], "hydra": [0.9, 0.8], "gauss": [0.7, "failed"]})
     lines = leaderboard_text([board], width=60).splitlines()
     kd, hydra, gauss = (next(line for line in lines if line.startswith(x)) for x in ("k", "h", "g"))
@@ -107,7 +107,7 @@ def test_marks_stand_below_each_other_and_lines_fit() -> None:
     assert "gauss: 1 failed of 2" in lines
 
 
-def test_names_move_no_cursor() -> None:
+def test_names_send_no_control_characters() -> None:
     figures = {"a\x1b[2J\nb": [0.5], "kd": [0.6]}
     for text_of in (leaderboard_text, leaderboard_markdown):
         # In Markdown, brackets are escaped.

@@ -1,4 +1,4 @@
-"""Tables by hand: units, marks, daggers, gaps, layouts, formats, the paper's figures."""
+"""Paper tables: units, marks, daggers, missing values, layouts, formats, published values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Maker = Callable[..., Run]
 
 
 def of(metric: str, **labels: list[float]) -> dict[CellKey, dict[str, float]]:
-    """Figures of one metric on dataset d, by label, a value a seed."""
+    """Return values of one metric on dataset d: by label, one value for each seed."""
     return {
         ("d", label, seed): {metric: value}
         for label, values in labels.items()
@@ -44,7 +44,7 @@ def of(metric: str, **labels: list[float]) -> dict[CellKey, dict[str, float]]:
 
 
 def entries(table: PaperTable) -> dict[str, TableEntry]:
-    """Of a table with one column, by label."""
+    """Return the cells of a table with one column, by label."""
     return {name: row[0] for name, row in table.rows}
 
 
@@ -52,7 +52,7 @@ def notes(table: PaperTable) -> str:
     return " ".join(table_notes(table, ("Bold", "underlined")))
 
 
-def test_units_are_those_of_papers(results_of: Callable[..., Results]) -> None:
+def test_units_are_those_that_papers_use(results_of: Callable[..., Results]) -> None:
     results = results_of(
         {
             ("d", "kd", s): {"accuracy": a, "ece": 0.0123, "nll": 0.5}
@@ -71,7 +71,7 @@ def test_units_are_those_of_papers(results_of: Callable[..., Results]) -> None:
     assert "0.85 ± 0.07" in table_text([raw])
 
 
-def test_sizes_follow_the_largest(results_of: Callable[..., Results]) -> None:
+def test_the_unit_of_sizes_follows_the_largest_value(results_of: Callable[..., Results]) -> None:
     results = results_of(of("flops", kd=[2_500_000.0], single=[900.0]))
     metric = results.metric("flops")
     assert metric_format(metric, [2_500_000.0, 900.0]).header == "FLOPs [M]"
@@ -80,7 +80,7 @@ def test_sizes_follow_the_largest(results_of: Callable[..., Results]) -> None:
     assert "2.50" in table_text([table]) and not any(e.mark for e in table.entries)
 
 
-def test_best_and_second_by_rounded_means(results_of: Callable[..., Results]) -> None:
+def test_best_and_second_are_decided_by_rounded_means(results_of: Callable[..., Results]) -> None:
     figures = of("nll", ensemble=[0.1], a=[0.5001], b=[0.5004], c=[0.6], d=[0.7])
     cells = entries(make_tables(results_of(figures), TableOptions())[0])
     # a and b print alike: both best, and nobody is second.
@@ -95,13 +95,13 @@ def test_best_and_second_by_rounded_means(results_of: Callable[..., Results]) ->
     assert (finer["a"].mark, finer["b"].mark, finer["c"].mark) == ("best", "second", "")
 
 
-def test_higher_is_better_where_it_is(results_of: Callable[..., Results]) -> None:
+def test_the_highest_mean_is_best_if_higher_is_better(results_of: Callable[..., Results]) -> None:
     results = results_of(of("ood_auroc", a=[0.9], b=[0.8], c=[0.7]))
     cells = entries(make_tables(results, TableOptions())[0])
     assert (cells["a"].mark, cells["b"].mark) == ("best", "second")
 
 
-def test_one_method_wins_nothing(results_of: Callable[..., Results]) -> None:
+def test_a_single_method_is_not_marked_as_best(results_of: Callable[..., Results]) -> None:
     (table,) = make_tables(
         results_of(of("nll", ensemble=[0.1, 0.2], kd=[0.3, 0.4])), TableOptions()
     )
@@ -109,7 +109,9 @@ def test_one_method_wins_nothing(results_of: Callable[..., Results]) -> None:
     assert "Bold" not in notes(table) and "cannot tell" not in notes(table)
 
 
-def test_few_seeds_give_no_daggers_and_say_what_would(results_of: Callable[..., Results]) -> None:
+def test_few_seeds_give_no_daggers_and_the_note_says_how_many_are_needed(
+    results_of: Callable[..., Results],
+) -> None:
     figures = of("nll", a=[0.1, 0.2, 0.3], b=[0.1, 0.2, 0.31], c=[0.5, 0.6, 0.7])
     (table,) = make_tables(results_of(figures), TableOptions())
     assert not any(entry.indistinguishable for entry in table.entries)
@@ -151,13 +153,13 @@ def test_daggers_are_holm_corrected_sign_flips(results_of: Callable[..., Results
 
 
 def multitest_holm(ps: list[float]) -> list[float]:
-    """Holm by his definition: the i-th smallest times what is left, never decreasing."""
+    """Holm's correction: the i-th smallest p times the number of remaining tests, made monotone."""
     ranked = sorted(ps)
     steps = [(len(ps) - i) * p for i, p in enumerate(ranked)]
     return [max(steps[: ranked.index(p) + 1]) for p in ps]
 
 
-def test_the_best_is_of_the_same_figures_so_all_pairs_count(
+def test_all_pairs_are_corrected_for_because_the_best_is_chosen_from_the_same_values(
     results_of: Callable[..., Results],
 ) -> None:
     # Each difference has one sign: p = 2^(1 - 7). Two comparisons with the best would pass .05,
@@ -171,28 +173,28 @@ def test_the_best_is_of_the_same_figures_so_all_pairs_count(
     assert table.tests[0].indistinguishable == {} and "needs 8 seeds" in notes(table)
 
 
-def test_daggers_hold_their_level_when_all_are_the_same() -> None:
+def test_daggers_hold_their_level_when_no_method_differs() -> None:
     # Corrected for comparisons with the best alone, it would be .063 and .091.
     for runs, students, seeds in ((1500, 3, 8), (500, 7, 10)):
         assert daggers(runs, students, seeds).share <= 0.05
 
 
-def test_what_is_not_tested_is_named(results_of: Callable[..., Results]) -> None:
+def test_pairs_that_are_not_tested_are_named(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=BEST, b=[x + 0.2 for x in BEST], c=[0.01] * 7)
-    # As many seeds as the others, but only one of them is theirs: no test of one pair can tell.
+    # It has as many seeds as the others but shares only one: a test of one pair shows nothing.
     figures |= {("d", "far", seed): {"nll": 0.9} for seed in range(7, 15)}
     results = results_of(figures, failed={("d", "c", 7): "boom"})
     (table,) = make_tables(results, TableOptions())
     cells = entries(table)
     assert (cells["a"].mark, cells["c"].mark) == ("best", "")
-    # The weak pair takes nobody else's dagger, and gets none.
+    # The untested pair has no dagger and changes no other one.
     assert table.tests[0].n == {"b": 8, "far": 1} and table.tests[0].have_power
     assert cells["far"].indistinguishable is None and cells["b"].indistinguishable is False
     assert "Not tested, for too few seeds shared with the best: far." in notes(table)
     assert "Neither ranked nor tested where a seed is missing or not finite: c." in notes(table)
 
 
-def test_only_figures_of_the_same_teacher_are_pairs(results_of: Callable[..., Results]) -> None:
+def test_only_values_of_the_same_teacher_are_paired(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=BEST, b=[x + 0.2 for x in BEST])
     results = results_of(figures)
     for (_, label, seed), cell in results.cells.items():
@@ -209,7 +211,7 @@ def test_pairs_share_their_teacher(results_of: Callable[..., Results]) -> None:
         results_of(figures, measured=apart)
 
 
-def test_what_is_missing_is_shown_and_not_ranked(results_of: Callable[..., Results]) -> None:
+def test_missing_values_are_shown_and_not_ranked(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=[0.5, 0.6, 0.7], b=[0.8, 0.9, 1.0], c=[0.1], d=[0.5, math.nan, 0.6])
     results = results_of(
         figures,
@@ -229,7 +231,7 @@ def test_what_is_missing_is_shown_and_not_ranked(results_of: Callable[..., Resul
     assert "g on d: 1 skipped of 1: not its task." in text
 
 
-def test_layouts_hold_the_same_figures(results_of: Callable[..., Results]) -> None:
+def test_all_layouts_hold_the_same_values(results_of: Callable[..., Results]) -> None:
     results = results_of(
         {
             (dataset, label, seed): {"nll": 0.1 * seed + len(label), "brier": 0.2}
@@ -254,7 +256,7 @@ def test_layouts_hold_the_same_figures(results_of: Callable[..., Results]) -> No
     assert turned.corner == "metric" and turned.columns == ("kd", "gauss")
 
 
-def test_choices(results_of: Callable[..., Results]) -> None:
+def test_options_select_rows_and_columns(results_of: Callable[..., Results]) -> None:
     results = results_of(
         of("nll", a=[0.3], b=[0.1], c=[0.2]) | {("r", "a", 0): {"rmse": 1.0}},
     )
@@ -269,14 +271,14 @@ def test_choices(results_of: Callable[..., Results]) -> None:
     assert [t.name for t in make_tables(results, TableOptions(metrics=("nll",)))] == ["d"]
 
 
-def test_what_is_incomplete_is_sorted_last(results_of: Callable[..., Results]) -> None:
+def test_incomplete_methods_are_sorted_last(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=[0.3, 0.4], b=[0.1], c=[0.2, 0.3], e=[0.1, math.nan])
     table = make_tables(results_of(figures, missing=[("d", "b", 1)]), TableOptions(sort="nll"))[0]
     assert [name for name, _ in table.rows] == ["c", "a", "b", "e"]
     assert "last, where a seed is missing or not finite: b, e." in notes(table)
 
 
-def test_a_method_stands_for_its_variants(results_of: Callable[..., Results]) -> None:
+def test_a_method_name_selects_all_its_variants(results_of: Callable[..., Results]) -> None:
     labels = {"h5": "hydra", "h9": "hydra", "kd": "kd"}
     results = results_of(of("nll", h5=[0.1], h9=[0.2], kd=[0.3]), methods=labels)
     table = make_tables(results, TableOptions(labels=("kd", "hydra")))[0]
@@ -284,7 +286,9 @@ def test_a_method_stands_for_its_variants(results_of: Callable[..., Results]) ->
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
-def test_a_terminal_is_not_too_narrow(results_of: Callable[..., Results], width: int) -> None:
+def test_a_narrow_terminal_gets_the_table_in_blocks(
+    results_of: Callable[..., Results], width: int
+) -> None:
     names = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl", "teacher_tv_epistemic")
     figures = {
         ("d", label, seed): dict.fromkeys(names, 0.1 * seed + 0.2)
@@ -352,7 +356,7 @@ def test_markdown_escapes_names(results_of: Callable[..., Results]) -> None:
     assert "<script>" not in text.replace(r"\<", "")
 
 
-def test_a_terminal_gets_no_control_signs(results_of: Callable[..., Results]) -> None:
+def test_a_terminal_gets_no_control_characters(results_of: Callable[..., Results]) -> None:
     text = table_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]})), TableOptions()))
     assert "\x1b" not in text and "\b" not in text
 
@@ -385,7 +389,7 @@ def test_the_command_writes_each_format(
         assert (code, out, err.count("\n")) == (2, "", 1)
 
 
-def test_the_published_figures_are_whole() -> None:
+def test_the_published_values_are_complete() -> None:
     with PUBLISHED.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert all(row["source"].startswith("arXiv 2205.09526") for row in rows)
@@ -396,7 +400,9 @@ def test_the_published_figures_are_whole() -> None:
     assert value["svhn", "Ensemble-20", "error"] == ("7.20", "0.05")
 
 
-def test_an_ece_with_other_bins_does_not_stand_in(results_of: Callable[..., Results]) -> None:
+def test_an_ece_with_other_bins_is_not_compared_with_the_paper(
+    results_of: Callable[..., Results],
+) -> None:
     recorded = {"ece": 0.07, "ece_10@test": 0.05}
     results = results_of(
         {("cifar10", "endd", 0): recorded, ("cifar10", "endd", 1): {"ece": 0.07}}
@@ -409,7 +415,9 @@ def test_an_ece_with_other_bins_does_not_stand_in(results_of: Callable[..., Resu
     assert "not recorded" not in notes(shift)
 
 
-def test_the_papers_table_puts_ours_beside(results_of: Callable[..., Results]) -> None:
+def test_the_table_of_the_paper_shows_our_values_beside_it(
+    results_of: Callable[..., Results],
+) -> None:
     figure = {"accuracy": 0.9, "ece": 0.07, "flops": 2e9, "parameters": 3e6, "ece_10@test": 0.05}
     shifted = {"accuracy@vertical-shift/3": 0.6, "teacher_tv_epistemic@vertical-shift/3": 0.25}
     labels = {"twenty": "hydra+", "three": "hydra+", "gauss": "gauss"}

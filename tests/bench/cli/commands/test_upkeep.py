@@ -1,4 +1,4 @@
-"""The commands as they are typed: what they print, and their exit status."""
+"""verify, merge, export and clean as they are typed: output and exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Program = Callable[..., tuple[int, str, str]]
 def program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Program:
-    """program(*arguments): exit status, stdout, stderr; in a folder of its own."""
+    """program(*arguments): exit status, stdout and stderr of a command in a fresh folder."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:
@@ -71,7 +71,7 @@ def test_a_mistake_is_one_line_and_status_2(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_verify_says_by_its_status_whether_all_is_well(
+def test_the_status_of_verify_says_whether_a_run_is_sound(
     tmp_path: Path, complete_run: MakeRun, program: Program
 ) -> None:
     run = complete_run(tmp_path / "r")
@@ -89,7 +89,7 @@ def test_verify_says_by_its_status_whether_all_is_well(
     ]
 
 
-def test_halves_are_joined_told_of_and_exported(
+def test_halves_are_merged_reported_and_exported(
     tmp_path: Path, complete_run: MakeRun, program: Program
 ) -> None:
     complete_run(tmp_path / "x", [("d", "a", 0), ("d", "b", 0)])
@@ -119,14 +119,14 @@ def test_damaged_histories_are_named_and_left_out(
     assert status == 0 and f"training: left out, {message}" in out
 
 
-def test_a_table_is_told_of_on_stderr(
+def test_a_written_table_is_reported_on_stderr(
     tmp_path: Path, complete_run: MakeRun, program: Program
 ) -> None:
     complete_run(tmp_path / "r", [("d", "a", 0)])
     assert program("export", "r", "--out", "t.csv") == (0, "", "t.csv: 3 rows\n")
 
 
-def test_a_full_disk_is_told_of_without_a_promise(
+def test_a_full_disk_is_reported_without_advice_to_resume(
     tmp_path: Path, complete_run: MakeRun, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: object) -> None:
