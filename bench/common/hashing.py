@@ -10,11 +10,12 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import ROOT
 
 
@@ -30,13 +31,27 @@ def digest(value: Any) -> str:
 
 @functools.cache
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a Python file's syntax tree without docstrings."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+    """Return the SHA-256 of a Python file's syntax tree without docstrings.
+
+    Raises:
+        UsageError: the file cannot be read as Python.
+    """
+    tree = _parse(path)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             node.body = body[1:]  # type: ignore[attr-defined]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        line = f":{error.lineno}" if error.lineno else ""
+        raise UsageError(f"{path}{line}: {error.msg}") from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
 
 
 def _is_docstring(node: ast.stmt) -> bool:
@@ -52,6 +67,18 @@ def versions(*libraries: str) -> dict[str, str]:
     """Return the versions of installed libraries, without local labels such as `+cpu`."""
     # Their metadata says it: no library is imported.
     return {name: version(name).partition("+")[0] for name in libraries}
+
+
+def python_files(folder: Path, pattern: str = "**/*.py") -> Iterator[Path]:
+    """Yield the Python files of a folder, and by default of its subfolders, without hidden ones.
+
+    Editors and notebooks keep locks, backups and checkpoints in hidden files and folders; Python
+    imports none of them.
+    """
+    for path in folder.glob(pattern):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not is_hidden and path.is_file():
+            yield path
 
 
 def code_files(paths: Iterable[str], excluded: Collection[str] = ()) -> list[Path]:
@@ -70,7 +97,7 @@ def code_files(paths: Iterable[str], excluded: Collection[str] = ()) -> list[Pat
         if path.is_file():
             files.add(path)
         elif path.is_dir():
-            below = path.rglob("*.py")
+            below = python_files(path)
             files.update(f for f in below if not any(f.is_relative_to(p) for p in left_out))
         else:
             raise FileNotFoundError(f"no code in {path}")
@@ -79,6 +106,10 @@ def code_files(paths: Iterable[str], excluded: Collection[str] = ()) -> list[Pat
 
 @functools.cache
 def code_digest(paths: tuple[str, ...], excluded: frozenset[str] = frozenset()) -> str:
-    """Return one hash of the files that `code_files` returns."""
+    """Return one hash of the files that `code_files` returns.
+
+    Raises:
+        UsageError: a file cannot be read as Python.
+    """
     files = code_files(paths, excluded)
     return digest([[path.relative_to(ROOT).as_posix(), file_digest(path)] for path in files])

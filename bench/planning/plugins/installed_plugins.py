@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.hashing import digest
+from distillation_bench.bench.common.hashing import digest, python_files
 from distillation_bench.bench.planning.plugins.old_names import find_libraries
 from distillation_bench.bench.planning.plugins.plugin_files import content_digest
 from distillation_bench.bench.planning.plugins.safe_import import import_errors_in_one_line
@@ -59,7 +59,7 @@ def installed_digest(module: str, path: Path) -> str:
 
     files = set(import_closure({module: path}, is_included).values())
     for folder in getattr(sys.modules.get(package), "__path__", None) or ():
-        files.update(Path(folder).rglob("*.py"))
+        files.update(python_files(Path(folder)))
     return digest([sorted(content_digest(file) for file in files), _versions(package)])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.common.hashing import digest, file_digest
+from distillation_bench.bench.common.hashing import digest, file_digest, python_files
 from distillation_bench.bench.planning.plugins.old_names import (
     check_old_names,
     find_libraries,
@@ -101,7 +101,7 @@ def plugin_path(text: str, option: str = "--plugin") -> str:
         # Links form a circle, or there is no user NAME for ~NAME.
         raise UsageError(f"{option} {text}: no such file") from None
     if path.is_dir():
-        if not any(path.glob("*.py")):
+        if not any(python_files(path, "*.py")):
             raise UsageError(f"{option} {text}: a folder without a Python file")
         return str(path)
     if not path.is_file():
@@ -148,7 +148,7 @@ def _modules_to_import(path: Path) -> tuple[Path, dict[str, Path]]:
         return folder, {f"{package}{path.stem}": path}
     if _is_package(path):
         package = f"{package}{path.name}."
-    files = sorted(file for file in path.glob("*.py") if not file.name.startswith("__"))
+    files = sorted(file for file in python_files(path, "*.py") if file.name[:2] != "__")
     modules = {f"{package}{file.stem}": file for file in files}
     return folder, {package[:-1]: path / "__init__.py", **modules} if package else modules
 

@@ -71,7 +71,7 @@ def test_what_a_plugin_raises_is_one_line(text: str, tmp_path: Path, mistake: Mi
     assert message.startswith(path) and RAISED[text] in message
     assert os._exit is real
     # Also in a worker, if the import succeeded when the cells were planned.
-    with contextlib.suppress(SyntaxError):
+    with contextlib.suppress(UsageError):
         file = PluginFile("raising", path, content_digest(Path(path)))
         planned = Plugin(path, str(tmp_path), ("raising",), (file,))
         assert RAISED[text] in mistake(load_planned, [planned])

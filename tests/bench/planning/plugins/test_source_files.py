@@ -17,7 +17,10 @@ from tests.bench.planning.plugins.plugin_files import (
 
 from distillation_bench.bench.common.hashing import file_digest
 from distillation_bench.bench.planning.plugins import module_digests
-from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
+from distillation_bench.bench.planning.plugins.installed_plugins import (
+    installed_digest,
+    load_installed,
+)
 from distillation_bench.bench.planning.plugins.loading import (
     ChangedPlugin,
     load_planned,
@@ -176,3 +179,22 @@ def test_version_and_files_of_an_installed_plugin_are_in_its_digest(
 
 def test_code_without_a_file_is_refused(mistake: Mistake) -> None:
     assert "its source is no file" in mistake(module_digests.module_digest, "sys")
+
+
+def test_hidden_files_beside_a_plugin_are_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a/one.py", twin("m"))
+    (tmp_path / "a/.#one.py").symlink_to("user@host.1234:1700000000")
+    (plugin,) = load_plugins([plugin_path(str(tmp_path / "a"))])
+    assert [file.path for file in plugin.own_files] == [str(tmp_path / "a/one.py")]
+
+    site = tmp_path / "site-packages"
+    module = Path(write(site / "entry_hidden/__init__.py", twin("n")))
+    monkeypatch.syspath_prepend(site)
+    installed_as(monkeypatch, "entry_hidden")
+    load_installed()
+    before = installed_digest("entry_hidden", module)
+    write(site / "entry_hidden/.ipynb_checkpoints/one-checkpoint.py", "X = 1")
+    installed_digest.cache_clear()
+    assert installed_digest("entry_hidden", module) == before
