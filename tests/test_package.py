@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import tomllib
 import venv
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -283,6 +285,32 @@ def test_pinned_versions_are_those_that_the_package_asks_for() -> None:
     pinned |= pins("requirements-dev.txt") | pins("requirements-slow.txt")
     for name, bound in [*needed.items(), *optional]:
         assert bound.specifier.contains(pinned[name]), f"{name} {pinned[name]}"
+
+
+def test_every_imported_library_is_a_dependency() -> None:
+    """Each library that the code imports is declared, also if another library brings it."""
+    project = tomllib.loads((CLONE / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {parse(text)[0] for group in groups for text in group}
+    files = [path for name in FOLDERS for path in (CLONE / name).rglob("*.py")]
+    imported = {name for path in files for name in libraries_of(path.read_text())}
+    distributions = packages_distributions()
+    missing = [
+        name
+        for name in imported - {*sys.stdlib_module_names, "distillation_bench"}
+        if not declared.intersection(map(normal, distributions.get(name, [name])))
+    ]
+    # Each is one library with another, which asks for this very version of it.
+    assert sorted(missing) == ["dask", "pydantic_core"]
+
+
+def libraries_of(text: str) -> Iterator[str]:
+    """Yield the first names of the modules that a file imports."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
 
 
 def parse(text: str) -> tuple[str, Requirement]:

@@ -1,6 +1,6 @@
 """Arrays that are stored beside a cell's record, and values of its record on the same sets.
 
-The arrays are described in bench/training/evaluation/curves.py.
+The arrays are described in bench/training/evaluation/figure_arrays.py.
 """
 
 from __future__ import annotations

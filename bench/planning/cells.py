@@ -122,7 +122,7 @@ def _dataset(name: str, config: Config) -> type[Dataset]:
     try:
         return datasets.get(name)
     except (datasets.UnknownDataset, BadData) as error:
-        location = config.locations.get(f"datasets.{name}", "-d")
+        location = config.location_of(f"datasets.{name}", option="-d")
         raise UsageError(f"{location}: {error}") from None
 
 
@@ -166,7 +166,7 @@ def _check_files(name: str, dataset: Dataset, config: Config) -> None:
     try:
         dataset.check()
     except BadData as error:
-        location = config.locations.get(f"datasets.{name}", "-d")
+        location = config.location_of(f"datasets.{name}", option="-d")
         raise UsageError(f"{location}: {error}") from None
 
 

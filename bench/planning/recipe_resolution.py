@@ -33,7 +33,7 @@ def resolve_recipe(dataset: type[Dataset], config: Config) -> Recipe:
         raise UsageError(f"{location}: {error}") from None
     if recipe.views and not dataset.images:
         location = _location(config, dataset.name, "augment")
-        raise UsageError(f"{location}: augment: the inputs of {dataset.name} are no images")
+        raise UsageError(f"{location}: augment: the inputs of {dataset.name} are not images")
     return recipe
 
 
@@ -43,8 +43,7 @@ def _location(config: Config, dataset: str, *names: str) -> str:
     starts = (f"recipes.{dataset}", "recipe")
     candidates = [f"{start}.{path}" for path in paths for start in starts]
     candidates.append(f"recipes.{dataset}")
-    locations = (config.locations[path] for path in candidates if path in config.locations)
-    return next(locations, "--set")
+    return config.location_of(*candidates, option="--set")
 
 
 class _BadNetwork(Exception):
@@ -64,7 +63,7 @@ def _resolve_network(dataset: type[Dataset], options: Any) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise _BadNetwork(f"network: options such as network.width=0.5, not {options!r}")
     if odd := [name for name in options if not isinstance(name, str)]:
-        raise _BadNetwork(f"network: {odd[0]!r} is no name of an option (list networks)")
+        raise _BadNetwork(f"network: {odd[0]!r} is not the name of an option (list networks)")
     family = options.get("family", dataset.network["family"])
     _check_family(family, dataset)
     base = dataset.network if family == dataset.network["family"] else {}

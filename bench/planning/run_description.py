@@ -30,7 +30,7 @@ def check_run(run: Run, cells: Sequence[Cell], command: str) -> None:
 
 
 def describe_run(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any]:
-    """Return the description of a run with cells added; they replace those of the same slot.
+    """Return the description of a run with cells added; they replace those of the same row.
 
     Raises:
         UsageError: the folder is neither empty nor a run, or it holds cells that the new ones
@@ -49,13 +49,13 @@ def describe_run(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any
 
 def _remaining(manifest: Description, cells: Sequence[Cell]) -> dict[str, Description]:
     """Return the cells of a run, by id, that the given ones do not replace."""
-    replaced = {_slot(cell.description()) for cell in cells}
+    replaced = {_row_key(cell.description()) for cell in cells}
     earlier = manifest.get("cells", {})
-    return {name: cell for name, cell in earlier.items() if _slot(cell) not in replaced}
+    return {name: cell for name, cell in earlier.items() if _row_key(cell) not in replaced}
 
 
-def _slot(cell: Description) -> tuple[Any, ...]:
-    """Return a cell's slot in tables, in which a cell of changed code replaces the earlier one."""
+def _row_key(cell: Description) -> tuple[Any, ...]:
+    """Return what identifies a cell's row in tables, also after its code has changed."""
     return cell["dataset"], cell["label"], cell["seed"]
 
 

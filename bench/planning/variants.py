@@ -35,13 +35,13 @@ def resolve_parameters(
         parameters = method.Parameters(**{**_dataset_defaults(method, dataset), **values})
     except ValidationError as error:
         path, reason = first_error(error, method.Parameters)
-        location = variant.locations.get(str(path[0]) if path else "", variant.location)
+        location = variant.location_of(str(path[0]) if path else "")
         raise UsageError(f"{location}: method {method.name!r}: {reason}") from None
     resolved = parameters.model_dump()
     for name, value in resolved.items():
         if not is_plain(value):
             raise UsageError(
-                f"{variant.locations.get(name, variant.location)}: method {method.name!r}: a run "
+                f"{variant.location_of(name)}: method {method.name!r}: a run "
                 f"can't keep the value of {name}: it is not finite, too large, nested too deeply, "
                 "or of a kind that YAML lacks"
             )

@@ -22,7 +22,7 @@ _MAX_NAMES = 3
 
 
 def owner_of(path: Path) -> str:
-    """Return the run or cache that a path belongs to, or would, in words; empty if none."""
+    """Return `the run FOLDER` or `the cache FOLDER` that a path is or would be in, or empty."""
     path = real_path(path)
     for folder in path.parents:
         # Some file systems do not distinguish capital letters.

@@ -1,4 +1,4 @@
-"""Which cells may stand side by side in a table: one protocol a dataset, one thing a label.
+"""Which cells may stand side by side in a table: one protocol per dataset, one variant per label.
 
 All cells of a label are of one method. On one dataset they also share their parameters, the version
 of code and libraries, and the version of the data, over all seeds: otherwise a mean over seeds

@@ -221,7 +221,7 @@ class Run:
         # Older versions wrote no checksum of the history.
         noted = record.get(name)
         if noted is not None and noted != _checksum(content):
-            damage = "damaged: its SHA-256 is not the record's" if noted else "of no record"
+            damage = "damaged: its SHA-256 is not the record's" if noted else "belongs to no record"
             raise DamagedFile(path, damage if content else "missing or empty")
         return content
 

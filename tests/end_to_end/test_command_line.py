@@ -32,7 +32,7 @@ MISTAKES = [
     ((*KD, "--set", "network=2"), "--set: 'network=2' is not network.OPTION=VALUE"),
     ((*KD, "--set", "network.family=lenet"), "network 'lenet' needs images, which spiral has not"),
     ((*KD, "--set", "network.family=lnet"), "unknown network family 'lnet'; did you mean 'lenet'?"),
-    ((*KD, "--set", "augment=crop"), "augment: the inputs of spiral are no images"),
+    ((*KD, "--set", "augment=crop"), "augment: the inputs of spiral are not images"),
     ((*KD, "--set", "augment=rotate"), "'rotate' is not some of crop, flip, mixup joined by +"),
     ((*KD, "--set", "precision=float16"), "precision: input should be 'float32' or 'bfloat16'"),
     (("plan", "-s", "5-2"), "-s: '5-2': the first seed is greater than the last"),

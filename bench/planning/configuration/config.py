@@ -27,6 +27,10 @@ class Variant:
     location: str = ""
     locations: Mapping[str, str] = field(default_factory=dict)
 
+    def location_of(self, parameter: str) -> str:
+        """Return where a parameter's values were given, else where the variant was."""
+        return self.locations.get(parameter, self.location)
+
 
 @dataclass(frozen=True)
 class Config:
@@ -51,6 +55,16 @@ class Config:
     locations: Mapping[str, str]
     ood: tuple[str, ...] = ()
     corruptions: str = ""
+
+    def location_of(self, *paths: str, option: str) -> str:
+        """Return where the first of these values that the user gave was given.
+
+        Args:
+            paths: dotted paths, as in `locations`.
+            option: returned if none of the values has a location.
+        """
+        given = (self.locations[path] for path in paths if path in self.locations)
+        return next(given, option)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Config:
         """Return the configuration with values of the recipe that take precedence over all."""

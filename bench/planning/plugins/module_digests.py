@@ -21,7 +21,7 @@ def module_digest(module: str) -> str:
     """
     path = _file_of_loaded(module)
     if path is None:
-        raise UsageError(f"{module}: its source is no file; give it with --plugin FILE.py")
+        raise UsageError(f"{module}: it has no source file; give it with --plugin FILE.py")
     if is_of_suite(module):
         return file_digest(path)
     if plugins := _plugins_with(path):

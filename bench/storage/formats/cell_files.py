@@ -25,7 +25,10 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
     "canvas/x": (None, None),
     "train/x": (None, None),
 }
-"""By the start of an array's name (bench/training/evaluation/curves.py); None is any length."""
+"""Shapes by the start of an array's name; None is any length.
+
+The arrays are made in bench/training/evaluation/figure_arrays.py.
+"""
 
 
 def parse_history(content: bytes) -> list[dict[str, str]]:

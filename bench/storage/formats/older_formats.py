@@ -17,10 +17,15 @@ READABLE = (3, FORMAT)
 def upgrade_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record of a readable format in the present one.
 
-    The record is not checked yet: what does not look like format 3 is left for the check to refuse.
+    The record is not checked yet: entries of wrong types are left for the check to refuse.
+
+    Raises:
+        ValueError: a record of format 3 uses words of format 4.
     """
     if record["format"] == FORMAT:
         return dict(record)
+    if record.get("status") == "done":
+        raise ValueError("status: 'done' is a status of format 4, in a record of format 3")
     sets = record.get("sets")
     if isinstance(sets, list):
         sets = [_upgrade_set(entry) if isinstance(entry, dict) else entry for entry in sets]
@@ -29,6 +34,8 @@ def upgrade_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _upgrade_set(entry: Mapping[str, Any]) -> dict[str, Any]:
+    if "values" in entry:
+        raise ValueError("sets: 'values' is an entry of format 4, in a record of format 3")
     return {("values" if name == "figures" else name): value for name, value in entry.items()}
 
 

@@ -21,7 +21,7 @@ from pydantic import (
     ValidationError,
     with_config,
 )
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
 from distillation_bench.bench.common.text import truncated
@@ -50,7 +50,7 @@ RESULT_COLUMNS = (*CELL_NAMES, "status")
 METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
 TIMING_COLUMNS = (*CELL_NAMES, "cell")
 LATENCY = "latency_seconds_batch_1"
-"""The timing of those cells that measured it (bench/execution/latencies.py)."""
+"""The timing of those cells that measured it (bench/training/evaluation/cost.py)."""
 STATUSES = ("done", "failed", "skipped", "missing")
 """Of a cell; a cell without a record is missing."""
 RECORDED = STATUSES[:-1]
@@ -76,7 +76,7 @@ def _is_metric_name(name: str) -> str:
 
 def _is_headline(values: dict[str, Any]) -> dict[str, Any]:
     if taken := values.keys() & set(RESULT_COLUMNS):
-        raise ValueError(f"{min(taken)} is no metric")
+        raise ValueError(f"{min(taken)}: the name of a column, not of a metric")
     return values
 
 
@@ -85,19 +85,31 @@ def _are_timings(timings: dict[str, Any]) -> dict[str, Any]:
         if name in TIMING_COLUMNS or not (
             isinstance(value, str) if name == "host" else is_duration(value)
         ):
-            raise ValueError(f"{truncated(name)} is no number of seconds")
+            raise ValueError(f"{truncated(name)}: not a duration in seconds")
     return timings
 
 
+_NOT_A_NUMBER = "Input should be a number"
+
+
+def _is_bounded(value: Any) -> Any:
+    # A float's schema takes integers too, of any size.
+    if type(value) is int and abs(value) >= INTEGER_BOUND:
+        raise PydanticCustomError("number", _NOT_A_NUMBER)
+    return value
+
+
 def _number_schema(source: Any, handler: Any) -> core_schema.CoreSchema:
-    """A number, or the text of one that is not finite; one error instead of one a kind."""
+    """Accept a number, or the text of one that is not finite, with one error for all kinds."""
     kinds: list[core_schema.CoreSchema | tuple[core_schema.CoreSchema, str]] = [
         core_schema.float_schema(gt=-VALUE_BOUND, lt=VALUE_BOUND, allow_inf_nan=False),
-        core_schema.int_schema(gt=-INTEGER_BOUND, lt=INTEGER_BOUND),
+        core_schema.int_schema(),
         core_schema.literal_schema(["nan", "inf", "-inf"]),
     ]
-    message = "Input should be a number"
-    return core_schema.union_schema(kinds, custom_error_type="number", custom_error_message=message)
+    union = core_schema.union_schema(
+        kinds, custom_error_type="number", custom_error_message=_NOT_A_NUMBER
+    )
+    return core_schema.no_info_before_validator_function(_is_bounded, union)
 
 
 Integer = Annotated[int, Field(gt=-INTEGER_BOUND, lt=INTEGER_BOUND)]
@@ -260,9 +272,9 @@ def _parse_record_in_steps(text: bytes, cell_id: str) -> dict[str, Any]:
 def _check_origin(record: Mapping[str, Any], text: bytes, cell_id: str) -> None:
     """Check format, checksum and id: whether the record is what was written for the cell."""
     if (number := record.get("format")) not in READABLE:
-        named = repr(number) if isinstance(number, (int, str)) else "no kind"
-        readable = " and ".join(map(str, READABLE))
-        raise ValueError(f"of format {named}, this version reads {readable}")
+        is_named = isinstance(number, (int, str))
+        written = f"format {number!r}" if is_named else "without a format"
+        raise ValueError(f"{written}; this version reads {' and '.join(map(str, READABLE))}")
     if not RECORD_CHECKSUM.matches(text):
         raise ValueError("damaged: its sum is wrong")
     if record.get("id") != cell_id:

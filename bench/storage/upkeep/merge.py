@@ -79,7 +79,7 @@ def _check_folders(sources: Sequence[Run], target: Run, prefer: Run | None) -> N
     if real_path(target.folder) in folders:
         raise UsageError(f"--into {target.folder}: one of the runs to merge; they stay as they are")
     if prefer and real_path(prefer.folder) not in folders | {real_path(target.folder)}:
-        raise UsageError(f"--prefer {prefer.folder}: none of the runs to merge")
+        raise UsageError(f"--prefer {prefer.folder}: not one of the runs to merge")
     require_room(target.folder, f"--into {target.folder}")
 
 

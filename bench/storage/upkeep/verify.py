@@ -194,9 +194,9 @@ def _other_file(run: Run, path: Path, cells: Mapping[str, Any]) -> str | None:
     if name in cells:
         return ""
     if path.is_dir():
-        return "" if run.paths(path.name).record.exists() else "of no record"
+        return "" if run.paths(path.name).record.exists() else "belongs to no record"
     if path.suffix != ".json":
-        return "no cell's"
+        return "belongs to no cell"
     try:
         run.read_record(name)
     except DamagedFile as damaged:

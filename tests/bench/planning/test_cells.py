@@ -120,7 +120,7 @@ def test_a_variant_may_have_a_label(cells: Plan) -> None:
         (["kd"], {"recipe": {"network": {"core": [3], "haed": [3]}}}, "did you mean 'head'?"),
         (["kd[a=.nan]"], {}, "must be finite"),
         (["hydra+[lam=linear(0,1,5,2)]"], {}, "linear(0, 1, 5, 2) is not a number"),
-        (["kd"], {"recipe": {"augment": "crop"}}, "the inputs of spiral are no images"),
+        (["kd"], {"recipe": {"augment": "crop"}}, "the inputs of spiral are not images"),
         (["kd"], {"recipe": {"augment": "crop+crop"}}, "'crop+crop' is not some of crop, flip"),
         (["kd"], {"recipe": {"precision": "float64"}}, "'float32' or 'bfloat16', not 'float64'"),
         (["kd"], {"recipe": {"network": {"family": "resnet"}}}, "needs images, which spiral has"),

@@ -312,13 +312,19 @@ WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
     ({"sets": [{**TEST_SET, "severity": True}]}, "sets.0.severity: should be a valid integer"),
     ({"sets": [3]}, "sets.0: should be a valid dictionary"),
     ({"timings": [1]}, "timings: should be a valid dictionary"),
-    ({"timings": {"seconds": "abc"}}, "timings: seconds is no number of seconds"),
+    ({"timings": {"seconds": "abc"}}, "timings: seconds: not a duration in seconds"),
     ({"timings": {}}, "timings: seconds is missing"),
     ({"headline": None}, "headline: should be a valid dictionary"),
     ({"headline": {"nll": "abc"}}, "headline.nll: should be a number"),
     ({"headline": {"nll": True}}, "headline.nll: should be a number"),
     ({"headline": {"nll": None}}, "headline.nll: should be a number"),
     ({"headline": {"nll": 10**400}}, "headline.nll: should be a number"),
+    ({"headline": {"flops": 2**63}}, "headline.flops: should be a number"),
+    ({"headline": {"seed": 1}}, "headline: seed: the name of a column, not of a metric"),
+    (
+        {"sets": [{**TEST_SET, "values": {"nll": -(10**30)}}]},
+        "sets.0.values.nll: should be a number",
+    ),
     ({"seed": False}, "seed: should be a valid integer"),
     ({"finished": 7}, "finished: should be a valid string"),
     ({"environment": 5}, "environment: should be a valid dictionary"),
@@ -410,7 +416,7 @@ def test_a_history_comes_back_or_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match="missing or empty"):
         run.history(stored)
     path.write_bytes(content)
-    with pytest.raises(DamagedFile, match="of no record"):
+    with pytest.raises(DamagedFile, match="belongs to no record"):
         run.history({**stored, "history": ""})
     # An older version kept no sum of it.
     assert run.history({name: stored[name] for name in stored if name != "history"})

@@ -45,7 +45,7 @@ MISTAKES = [
     ("clean r --only faild", "--only faild: unknown; did you mean 'failed'?"),
     ("merge r", "Missing option '--into'"),
     ("merge r --into r", "one of the runs to merge"),
-    ("merge r --into new --prefer none", "--prefer none: none of the runs to merge"),
+    ("merge r --into new --prefer none", "--prefer none: not one of the runs to merge"),
     ("export r", "export: give --out FILE.csv, --out FILE.parquet or --tensorboard FOLDER"),
     ("export r --out out.xlsx", "--out out.xlsx: neither .csv nor .parquet"),
     ("export none --out out.csv", "none: no such folder"),

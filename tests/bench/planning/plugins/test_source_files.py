@@ -178,7 +178,7 @@ def test_version_and_files_of_an_installed_plugin_are_in_its_digest(
 
 
 def test_code_without_a_file_is_refused(mistake: Mistake) -> None:
-    assert "its source is no file" in mistake(module_digests.module_digest, "sys")
+    assert "it has no source file" in mistake(module_digests.module_digest, "sys")
 
 
 def test_hidden_files_beside_a_plugin_are_no_part_of_it(

@@ -97,3 +97,18 @@ def test_clean_and_merge_take_it(run: Run, tmp_path: Path) -> None:
 )
 def test_what_is_not_of_the_format_is_left_to_the_check(record: dict[str, Any]) -> None:
     assert upgrade_record(record)["format"] == FORMAT
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"status": "done"}, "status: 'done' is a status of format 4, in a record of format 3"),
+        (
+            {"sets": [{"figures": {"nll": 1.0}, "values": {"nll": 2.0}}]},
+            "sets: 'values' is an entry of format 4, in a record of format 3",
+        ),
+    ],
+)
+def test_words_of_a_later_format_are_refused(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        upgrade_record({"format": 3, "status": "ok", "sets": [], **changes})

@@ -160,7 +160,7 @@ def test_places_that_are_refused(tmp_path: Path, complete_run: MakeRun, mistake:
         mistake(merge, runs, runs[0], None): "one of the runs to merge",
         mistake(merge, runs, Run(tmp_path / "full"), None): "neither a run nor empty",
         mistake(merge, runs, Run(tmp_path / "file"), None): "not a folder",
-        mistake(merge, runs, Run(tmp_path / "new"), Run(tmp_path)): "none of the runs to merge",
+        mistake(merge, runs, Run(tmp_path / "new"), Run(tmp_path)): "not one of the runs to merge",
         mistake(merge, [Run(tmp_path)], Run(tmp_path / "new"), None): "not a run",
     }
     for message, reason in reasons.items():

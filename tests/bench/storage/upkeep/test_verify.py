@@ -171,7 +171,11 @@ def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, complete_run: M
     files.curves.symlink_to(tmp_path / "elsewhere")
     reason = "can't be read (a link, which is not followed)"
     assert wrong(run) == [("curves.safetensors", reason)]
-    assert {"no cell's", "of no record", "left by a writer that was killed"} <= set(notes(run))
+    assert {
+        "belongs to no cell",
+        "belongs to no record",
+        "left by a writer that was killed",
+    } <= set(notes(run))
 
 
 def test_a_run_that_is_going_on(
