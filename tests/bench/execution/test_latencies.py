@@ -1,4 +1,4 @@
-"""A variant's latency is measured in one of its cells, whatever fails or is interrupted."""
+"""The latency of a variant is measured in one of its cells, despite failures and interruptions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Plan = Callable[..., list[Cell]]
 
 
 class Trained(InProcess):
-    """Cells that take no time; some fail, and one interrupts the run."""
+    """Runs cells in no time; some fail, and one interrupts the run."""
 
     def __init__(self, failing: Sequence[int] = (), interrupted_at: int = -1) -> None:
         self.failing = failing
@@ -53,7 +53,7 @@ class Trained(InProcess):
 def measured(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[tuple[str, str]]]:
-    """measured(executor, **options): run what is left; labels and seeds that have a latency."""
+    """measured(executor, **options): run the remaining cells; return those with a latency."""
     planned, run = cells("kd", "hydra", seeds=range(4)), Run(tmp_path / "run")
     monkeypatch.setattr(runner, "data_jobs", lambda *_: [])
 
@@ -74,19 +74,19 @@ def test_one_cell_of_a_variant_measures_its_latency(measured: Measured) -> None:
     assert measured(Trained()) == [("hydra", "0"), ("kd", "0")]
 
 
-def test_where_it_fails_the_next_one_does(measured: Measured) -> None:
+def test_if_that_cell_fails_the_next_one_measures_it(measured: Measured) -> None:
     assert measured(Trained(failing=(0, 1))) == [("hydra", "2"), ("kd", "2")]
     again = measured(Trained(), retry_failed=True)
     assert again == [("hydra", "2"), ("kd", "2")]
 
 
-def test_a_resumed_run_measures_what_was_not(measured: Measured) -> None:
+def test_a_resumed_run_measures_missing_latencies(measured: Measured) -> None:
     with pytest.raises(KeyboardInterrupt):
         measured(Trained(interrupted_at=2))
     latencies = measured(Trained())
     assert [label for label, _ in latencies] == ["hydra", "kd"]
 
 
-def test_cells_that_are_run_anew_measure_it_anew(measured: Measured) -> None:
+def test_cells_that_are_run_again_measure_it_again(measured: Measured) -> None:
     before = measured(Trained())
     assert measured(Trained(), force=True) == before

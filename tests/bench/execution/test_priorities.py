@@ -1,4 +1,4 @@
-"""Which job is next, and how near the shortest possible time that comes."""
+"""The order of jobs, and how near it comes to the shortest possible time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names_in_order(queue: ReadyJobs) -> list[str]:
     return [queue.pop().name for _ in range(len(queue))]
 
 
-def test_one_of_each_kind_then_lower_ranks_then_as_asked() -> None:
+def test_one_job_of_each_kind_is_first_then_lower_ranks_then_the_given_order() -> None:
     names = ("cell", "late", "teacher", "other", "student")
     kinds: dict[str, JobKind] = {"student": ("b",), "teacher": ("t",), "other": ("t",)}
     ranks = {"teacher": 0, "other": 0}
@@ -36,7 +36,7 @@ def test_one_of_each_kind_then_lower_ranks_then_as_asked() -> None:
     assert names_in_order(queue) == ["teacher", "cell", "student", "other", "late"]
 
 
-def test_the_longest_first_once_known() -> None:
+def test_the_longest_jobs_are_first_once_durations_are_known() -> None:
     jobs = [job(f"{kind}{i}", (kind,)) for i in range(3) for kind in "abc"]
     queue = ready(*jobs)
     first = [queue.pop().name for _ in range(3)]
@@ -46,7 +46,7 @@ def test_the_longest_first_once_known() -> None:
     assert names_in_order(queue) == ["b1", "b2", "c1", "c2", "a1", "a2"]
 
 
-def test_what_was_learned_before_needs_no_trial() -> None:
+def test_kinds_with_a_known_duration_need_no_trial() -> None:
     estimate = DurationEstimator()
     estimate.learn(("a",), 1.0)
     estimate.learn(("b",), 2.0)
@@ -54,8 +54,8 @@ def test_what_was_learned_before_needs_no_trial() -> None:
     assert names_in_order(queue) == ["c", "b", "a"]
 
 
-def test_what_most_work_waits_for_comes_first() -> None:
-    """Before anything is known cells are counted; then their seconds."""
+def test_the_job_that_most_work_waits_for_is_first() -> None:
+    """Work is measured in cells until durations are known, then in seconds."""
     jobs = [
         *(job(f"few{i}", ("few",), weight=2) for i in range(2)),
         *(job(f"many{i}", ("many",), weight=9) for i in range(2)),
@@ -68,7 +68,7 @@ def test_what_most_work_waits_for_comes_first() -> None:
     assert names_in_order(queue) == ["few1", "many0", "many1"]
 
 
-def test_a_job_that_comes_back_keeps_its_place() -> None:
+def test_a_job_that_is_pushed_again_keeps_its_rank() -> None:
     jobs = [job(name) for name in "abc"]
     queue = ready(*jobs)
     again = queue.pop()
@@ -80,7 +80,7 @@ def test_a_job_that_comes_back_keeps_its_place() -> None:
 
 
 def simulate(jobs: list[Job], seconds: dict[str, float], workers: int, informed: bool) -> float:
-    """When the last job ends."""
+    """Return the time at which the last job ends."""
     queue = ReadyJobs(DurationEstimator(), [job.name for job in jobs])
     missing = {job.name: len(job.needs) for job in jobs}
     dependants = defaultdict(list)
@@ -105,8 +105,8 @@ def simulate(jobs: list[Job], seconds: dict[str, float], workers: int, informed:
 
 
 @pytest.mark.parametrize("workers", [2, 8])
-def test_near_the_shortest_time_on_grids_like_real_ones(workers: int) -> None:
-    """Datasets of very different size, the slowest method last; asked order takes up to 1.16."""
+def test_the_order_is_near_optimal_on_realistic_grids(workers: int) -> None:
+    """Datasets differ in size and the slowest method is last; the given order takes up to 1.16."""
     chance = random.Random(workers)
     for _ in range(20):
         jobs, seconds = [], {}

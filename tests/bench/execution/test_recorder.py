@@ -1,4 +1,4 @@
-"""What a run writes it can read: a cell with anything else fails, with the reason."""
+"""A run writes only what it can read: a cell with other content fails with the reason."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def planned(*variants: str, seeds: tuple[int, ...] = (0,)) -> list[Cell]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run of two cells, of which the first has its record."""
+    """A run of two cells; the first one has a record."""
     run, (first, second) = Run(tmp_path / "run"), planned("kd", "single")
     run.write_manifest(describe_run(run, [first, second], "command"))
     ended(run, first, (GOOD, [ROW], {}))
@@ -99,7 +99,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_cell_that_could_not_be_read_again_fails_with_the_reason(run: Run, value: Any) -> None:
+def test_a_cell_whose_record_could_not_be_read_fails_with_the_reason(run: Run, value: Any) -> None:
     first, second = planned("kd", "single")
     ended(run, second, value)
     record = run.read_record(second.id)
@@ -109,11 +109,11 @@ def test_a_cell_that_could_not_be_read_again_fails_with_the_reason(run: Run, val
     derived.write_tables(run)
     assert [row["status"] for row in derived.results(run)] == ["done", "failed"]
     assert len(list(derived.metrics(run))) == 1
-    # Nor is a finished cell lost when it is run again to no avail.
+    # The record of a done cell is kept if running it again fails.
     assert run.read_record(first.id)["headline"] == {"nll": 0.5}
 
 
-def test_a_loss_beyond_all_bounds_is_infinite(run: Run) -> None:
+def test_a_loss_beyond_the_largest_number_is_infinite(run: Run) -> None:
     _, second = planned("kd", "single")
     ended(run, second, (GOOD, [{**ROW, "loss": 1e150, "term": -1e300}], {}))
     record = run.read_record(second.id)
@@ -121,7 +121,7 @@ def test_a_loss_beyond_all_bounds_is_infinite(run: Run) -> None:
     assert run.history(record) == [{"stage": "train", "epoch": "0", "loss": "inf", "term": "-inf"}]
 
 
-def test_reasons_and_tracebacks_are_cut_and_can_be_written(run: Run) -> None:
+def test_long_reasons_and_tracebacks_are_cut(run: Run) -> None:
     _, second = planned("kd", "single")
     ended(
         run, second, None, reason=f"{HALF}x" * MAX_NAME_LENGTH, details=HALF + "y" * 10**6 + "end"
@@ -137,14 +137,14 @@ def test_reasons_and_tracebacks_are_cut_and_can_be_written(run: Run) -> None:
 
 
 class Odd(Parameters):
-    """Of a plugin: anything goes."""
+    """A parameter value of a plugin, of no allowed type."""
 
     value: Any = parameter(1, "anything")
 
 
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> type[KD]:
-    """A method with a parameter of any kind."""
+    """Return a method with a parameter of any type."""
     method = type("OddKD", (KD,), {"name": "odd", "Parameters": Odd, "__module__": KD.__module__})
     monkeypatch.setitem(METHODS, "odd", method)
     return method
@@ -163,7 +163,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_parameters_that_can_not_be_kept_are_refused(
+def test_parameters_that_cannot_be_stored_are_refused(
     odd: type[KD], monkeypatch: pytest.MonkeyPatch, value: Any
 ) -> None:
     monkeypatch.setattr(Odd.model_fields["value"], "default", value)

@@ -1,4 +1,4 @@
-"""The same command again: what is done is looked at once, nothing else is started or written."""
+"""Running the same command again reads each record once and starts and writes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLES = ("results.csv", "metrics.csv", "timings.csv", "derived.json", "run.json
 
 
 class Trained(InProcess):
-    """Cells that take no time; those of some seeds fail."""
+    """Runs cells in no time; those of some seeds fail."""
 
     def __init__(self, *failing: int) -> None:
         self.failing = failing
@@ -47,7 +47,7 @@ class Trained(InProcess):
 def run_again(
     cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[bool, Run]]:
-    """run_again(executor): run what is left; whether all is well, and the run."""
+    """run_again(executor): run the remaining cells; return whether all are done, and the run."""
     planned, run = cells("kd", "hydra", seeds=range(2)), Run(tmp_path / "run")
     monkeypatch.setattr(runner, "data_jobs", lambda *_: [])
 
@@ -65,7 +65,7 @@ def run_again(
 RunAgain = Callable[..., tuple[bool, Run]]
 
 
-def test_it_reads_each_record_once_and_writes_nothing(
+def test_a_second_run_reads_each_record_once_and_writes_nothing(
     run_again: RunAgain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_again(Trained())[0]
@@ -84,13 +84,13 @@ def test_it_reads_each_record_once_and_writes_nothing(
     assert {name: (run.folder / name).stat().st_mtime_ns for name in TABLES} == before
 
 
-def test_what_failed_before_still_counts(run_again: RunAgain) -> None:
+def test_cells_that_failed_before_still_count_as_failed(run_again: RunAgain) -> None:
     assert not run_again(Trained(1))[0]
     assert not run_again(None)[0]
 
 
 @pytest.mark.parametrize("table", TABLES[:4])
-def test_a_changed_table_is_made_again(run_again: RunAgain, table: str) -> None:
+def test_a_changed_table_is_written_again(run_again: RunAgain, table: str) -> None:
     path = run_again(Trained())[1].folder / table
     content = path.read_bytes()
     for change in (content[:-1], b""):
@@ -102,7 +102,7 @@ def test_a_changed_table_is_made_again(run_again: RunAgain, table: str) -> None:
     assert path.read_bytes() == content
 
 
-def test_tables_of_other_code_are_made_again(
+def test_tables_of_another_version_are_written_again(
     run_again: RunAgain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_again(Trained())[1]
@@ -112,7 +112,7 @@ def test_tables_of_other_code_are_made_again(
     assert (run.folder / "results.csv").stat().st_ino != before
 
 
-def test_no_server_is_started_where_a_run_ended(
+def test_no_server_is_started_for_a_finished_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Path] = []

@@ -1,4 +1,4 @@
-"""The graph's laws, on an executor that the test plays itself."""
+"""The scheduler: order, failures, retries and interruptions, on a scripted executor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from distillation_bench.bench.execution.scheduler import MAX_LOSSES, FinishedJob
 
 
 class Played(Executor):
-    """Answers each call by a script: what to raise, by name and attempt; counts what runs."""
+    """An executor that follows a script: what each attempt of a job raises."""
 
     def __init__(self, script: dict[str, list[BaseException]] | None = None, jobs: int = 1) -> None:
         self.jobs = jobs
@@ -93,11 +93,11 @@ def test_a_diamond_runs_in_order_each_once(jobs: int) -> None:
     }
 
 
-def test_a_need_outside_the_graph_is_done() -> None:
+def test_a_dependency_outside_the_graph_counts_as_done() -> None:
     assert play([job("b", "cached")])[0].calls == ["b"]
 
 
-def test_a_failure_takes_its_dependants_and_nothing_else() -> None:
+def test_a_failure_fails_its_dependants_and_nothing_else() -> None:
     failure: BaseException = JobFailed("ValueError: no", "trace")
     executor, notes, well = play([*DIAMOND, job("e")], {"b": [failure]})
     assert not well
@@ -107,7 +107,7 @@ def test_a_failure_takes_its_dependants_and_nothing_else() -> None:
     assert notes.ends["d"].details == "trace"
 
 
-def test_only_a_dead_worker_is_tried_again() -> None:
+def test_only_a_job_of_a_dead_worker_is_retried() -> None:
     script: dict[str, list[BaseException]] = {
         "once": [WorkerDied("killed")],
         "always": [WorkerDied("killed"), WorkerDied("killed"), WorkerDied("killed")],
@@ -127,8 +127,8 @@ def test_fail_fast_starts_nothing_more() -> None:
     assert not well and executor.calls == ["a"] and set(notes.ends) == {"a"}
 
 
-def test_fail_fast_starts_nothing_that_waited_either() -> None:
-    """What was running when it failed is done; what needs that is not begun."""
+def test_fail_fast_starts_no_waiting_job() -> None:
+    """Jobs that were running are finished; their dependants are not started."""
     failure: BaseException = JobFailed("ValueError", "")
     jobs = [job("a"), job("teacher"), job("cell", "teacher")]
     executor, notes, well = play(jobs, {"a": [failure]}, fail_fast=True, jobs=2)
@@ -136,7 +136,7 @@ def test_fail_fast_starts_nothing_that_waited_either() -> None:
     assert set(notes.ends) == {"a", "teacher"}
 
 
-def test_what_succeeded_is_kept_when_another_ends_the_run() -> None:
+def test_results_are_kept_when_another_job_ends_the_run() -> None:
     gone: BaseException = UsageError("the cluster is gone")
     names = [f"{number}" for number in range(8)]
     executor, notes = Played({"3": [gone]}, jobs=8), Notes()
@@ -154,7 +154,7 @@ def test_an_interrupt_stops_the_workers() -> None:
 
 @pytest.mark.parametrize("last", ["b", "c"])
 def test_ctrl_c_waits_for_a_safe_moment(last: str) -> None:
-    """Raised anywhere it could leave a lock held, or a record half told of."""
+    """Elsewhere it could leave a lock held or a record half reported."""
 
     class Interrupted(Notes):
         def job_finished(self, finished: FinishedJob) -> None:
@@ -170,8 +170,8 @@ def test_ctrl_c_waits_for_a_safe_moment(last: str) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, too, where a job has ended when it is submitted."""
+def test_learned_durations_decide_the_next_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in this process, where a job has ended when it is submitted."""
     seconds = {"short": 1.0, "long": 5.0}
     now = 0.0
 
@@ -189,7 +189,7 @@ def test_what_was_learned_decides_what_is_next(monkeypatch: pytest.MonkeyPatch) 
     assert executor.calls == ["short 0", "long 0", "long 1", "long 2", "short 1", "short 2"]
 
 
-def test_a_lost_worker_is_not_charged_to_its_task() -> None:
+def test_a_lost_worker_is_not_charged_to_its_job() -> None:
     lost: list[BaseException] = [WorkerLost("gone") for _ in range(5)]
     script: dict[str, list[BaseException]] = {
         "taken": [*lost],

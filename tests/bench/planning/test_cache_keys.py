@@ -1,4 +1,4 @@
-"""Keys depend on content: whatever changes arrays changes their key, and nothing else does."""
+"""Cache keys: what changes arrays changes their key, and nothing else does."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ ALL = {"splits", "sets", "weights", "outputs", "cell"}
         ({"ood": ("uniform-noise",)}, {"sets", "outputs", "cell"}),
     ],
 )
-def test_keys_that_a_value_changes(root: Path, changes: dict[str, Any], expected: set[str]) -> None:
+def test_each_value_changes_exactly_the_keys_that_depend_on_it(
+    root: Path, changes: dict[str, Any], expected: set[str]
+) -> None:
     name = f"folder:{root}{SIZE}"
     assert changed(planned(name), planned(name, **changes)) == expected
 
@@ -139,7 +141,7 @@ def test_the_group_of_an_ood_set_changes_metrics_but_no_array(root: Path) -> Non
     assert changed(far, near) == {"cell"}
 
 
-def test_members_have_keys_of_their_own(root: Path) -> None:
+def test_each_member_has_its_own_key(root: Path) -> None:
     plan = planned(f"folder:{root}{SIZE}", piece=2).teacher
     assert len(set(plan.member_keys)) == 3
     assert plan.piece_key(0) != plan.piece_key(1)

@@ -1,4 +1,4 @@
-"""Cells and their ids depend on the configuration, and on nothing else."""
+"""Cells and their ids depend on the configuration and on nothing else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def test_ids_do_not_depend_on_the_working_directory(
         {"seeds": [1]},
     ],
 )
-def test_what_changes_a_cell(cells: Plan, changes: dict[str, Any]) -> None:
+def test_each_part_of_the_configuration_changes_the_id(
+    cells: Plan, changes: dict[str, Any]
+) -> None:
     assert only(cells(**changes)).id != only(cells()).id
 
 
@@ -62,7 +64,7 @@ def test_a_parameter_changes_the_cell_but_not_its_teacher(cells: Plan) -> None:
     assert changed.label == "kd[a=0.3]"
 
 
-def test_students_values_do_not_change_the_teacher(cells: Plan) -> None:
+def test_recipe_values_of_students_do_not_change_the_teacher(cells: Plan) -> None:
     plain = only(cells()).teacher.key
     assert only(cells(recipe={"student_weight_decay": 0.5})).teacher.key == plain
     network = {"family": "mlp", "member": [100] * 4, "core": [5], "head": [5]}
@@ -159,7 +161,7 @@ def test_a_teacher_of_one_piece_is_one_job(cells: Plan, tmp_path: Path) -> None:
 
 
 def test_only_teachers_of_several_pieces_are_joined(cells: Plan) -> None:
-    """The outputs of a single piece are the teacher's; a join would remove them."""
+    """The outputs of a single piece are already the teacher's."""
     JoinTeacher(only(cells("kd", recipe={"piece": 2})).teacher)
     with pytest.raises(ValueError, match="not joined"):
         JoinTeacher(only(cells("kd", recipe={"members": 2})).teacher)

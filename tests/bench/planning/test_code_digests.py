@@ -1,4 +1,4 @@
-"""Code that decides a value is in a digest, and an edit of it makes stale what it decides."""
+"""Code that decides a value is in a digest; editing it makes the values stale."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 
-# What an edit makes stale
+# What becomes stale after an edit
 
 STALE: dict[str, str] = {
-    # By path, what becomes stale; the longest path that matches a file counts.
+    # What becomes stale, by path; the longest path that matches a file counts.
     "bench": "",
     "bench/common/random_streams.py": "splits sets weights outputs cells",
     "bench/metrics": "cells protocol",
@@ -184,7 +184,7 @@ def unedited(plan: Plan) -> dict[tuple[str, str], Keys]:
 
 
 def edit(path: str, patch: pytest.MonkeyPatch) -> None:
-    """Make the digest of a file one that its text does not have."""
+    """Replace the digest of a file, as an edit would."""
     original, file = file_digest, ROOT / path
 
     def digest_of(path: Path) -> str:
@@ -195,7 +195,7 @@ def edit(path: str, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES)
-def test_an_edited_module_makes_stale_what_it_decides(
+def test_editing_a_module_makes_the_values_that_it_decides_stale(
     path: str,
     plan: Plan,
     unedited: dict[tuple[str, str], Keys],
@@ -272,7 +272,7 @@ def lazily_imported() -> list[str]:
 
 
 def walked(*names: str) -> dict[str, Path]:
-    """Return the files of all that modules import, also through names in calls."""
+    """Return the files of all imported modules, also those imported within functions."""
     roots = {name: file_of(name) for name in (*names, *lazily_imported()) if file_of(name)}
     return import_closure({name: path for name, path in roots.items() if path and _is_own(name)})
 
@@ -304,14 +304,14 @@ TRAINING = f"{PACKAGE}.bench.training.teacher"
     ],
     ids=["splits", "sets", "weights", "cell"],
 )
-def test_what_a_worker_imports_is_in_a_digest(
+def test_every_module_that_a_worker_imports_is_in_a_digest(
     roots: tuple[str, ...], scopes: tuple[CodeScope, ...]
 ) -> None:
     modules = walked(*roots)
     hashed = covered(*scopes) | set(own_files(Dataset)) | set(own_files(Method))
     reasons = excused(modules, *scopes)
     if TEACHER in scopes and CELL not in scopes:
-        # What students and evaluation need, and teachers do not.
+        # Needed by students and evaluation, not by teachers.
         reasons |= {name for name, path in modules.items() if path in covered(CELL)}
     if TEACHER not in scopes:
         # Only names are taken from them: arrays are made before any network.
@@ -322,12 +322,12 @@ def test_what_a_worker_imports_is_in_a_digest(
     assert not missed, f"in no digest: {', '.join(sorted(missed))}"
 
 
-def test_code_in_a_digest_is_not_listed_as_deciding_no_value() -> None:
+def test_excluded_code_is_in_no_digest() -> None:
     files = [ROOT / path for path in DECIDES_NO_VALUE if path.endswith(".py")]
     assert not covered(CELL, TEACHER, EVALUATION_SETS) & {path.resolve() for path in files}
 
 
-def test_built_in_methods_and_datasets_import_what_has_a_digest() -> None:
+def test_built_in_methods_and_datasets_import_only_code_with_a_digest() -> None:
     hashed = covered(CELL, TEACHER, EVALUATION_SETS)
     for base in (Method, Dataset):
         own = own_files(base)
@@ -337,7 +337,7 @@ def test_built_in_methods_and_datasets_import_what_has_a_digest() -> None:
             assert not missed - excused(imports), f"{name} imports {missed}"
 
 
-def test_only_methods_whose_digest_has_a_file_import_it() -> None:
+def test_no_method_imports_the_file_of_another_registered_method() -> None:
     """Functions that methods share belong in a file without a registered method."""
     files = own_files(Method)
     for cls in METHODS.values():

@@ -1,4 +1,4 @@
-"""OOD sets and corruptions: of options, by default, absent."""
+"""OOD sets and corruptions: those of options, defaults and absent ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_absent_default_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert [ood_set.name for ood_set in sources.present] == ["fashion-mnist", *synthetic]
 
 
-def test_groups_are_those_of_the_option_or_the_dataset_or_far(tmp_path: Path) -> None:
+def test_the_group_comes_from_the_option_then_the_dataset_then_far(tmp_path: Path) -> None:
     for name in ("other", "third"):
         write_images(tmp_path / name, 3)
     folders = f"near:folder:{tmp_path / 'other'}", f"folder:{tmp_path / 'third'}"

@@ -1,4 +1,4 @@
-"""One label is one method, one set of parameters, one version of code and data over all seeds."""
+"""A label has one method, one set of parameters and one version of code and data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def variant(method: str, datasets: tuple[str, ...] = (), **values: Any) -> Varia
 
 
 def begun(folder: Path, cells: list[Cell], **changes: str) -> Run:
-    """A run in which these cells were asked for, with some of their values changed."""
+    """Write the description of a run of these cells, with some values changed."""
     run = Run(folder)
     run.write_manifest(describe_run(run, [replace(cell, **changes) for cell in cells], ""))  # type: ignore[arg-type]
     return run
@@ -43,7 +43,7 @@ CHANGE_NAMES = [f"{number} {reason}" for number, (_, _, reason) in enumerate(CHA
 
 
 @pytest.mark.parametrize(("before", "changes", "reason"), CHANGES, ids=CHANGE_NAMES)
-def test_seeds_that_would_stay_behind_are_refused(
+def test_new_seeds_are_refused_if_older_ones_differ(
     before: Variant,
     changes: dict[str, str],
     reason: str,
@@ -60,7 +60,7 @@ def test_seeds_that_would_stay_behind_are_refused(
         f"{tmp_path}: spiral mine: seeds 0, 1 made with {reason} than seed 2, which is asked for "
         "now: run seeds 0, 1 again too, or give another folder with --results or another label"
     )
-    # All seeds again take the place of their older selves; another label leaves them alone.
+    # Running all seeds again replaces them; another label leaves them alone.
     check_run(run, four_seeds, "")
     check_run(run, cells("kd", seeds=(2, 3)), "")
 
@@ -74,7 +74,7 @@ def test_one_label_is_one_method_on_all_datasets(
     run = begun(tmp_path, cells(both[0]))
     message = mistake(check_run, run, cells(both[1], datasets=("sine",)), "")
     assert "spiral mine: seed 0 made with another method than seed 0 of sine" in message
-    # Parameters may be each dataset's own, as the paper's are.
+    # Parameters may differ between datasets, as in the paper.
     cells(variant("kd", ("spiral",)), variant("kd", ("sine",)), datasets=("spiral", "sine"))
 
 

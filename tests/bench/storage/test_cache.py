@@ -1,4 +1,4 @@
-"""Entries are whole or missing; what was damaged is found."""
+"""Cache entries are complete or missing, and damage is detected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cache(tmp_path: Path) -> Cache:
     return cache
 
 
-def test_round_trip(cache: Cache) -> None:
+def test_arrays_are_read_as_they_were_written(cache: Cache) -> None:
     loaded = {name: tensor.numpy() for name, tensor in cache.load("k").items()}
     assert loaded.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -71,7 +71,7 @@ def test_a_removed_entry_is_missing_and_may_be_removed_again(cache: Cache) -> No
     assert not cache.has("k") and not list(cache.folder.iterdir())
 
 
-def test_loads_share_the_file_and_keep_what_they_write_to_themselves(cache: Cache) -> None:
+def test_loaded_arrays_share_the_file_but_not_changes(cache: Cache) -> None:
     path = cache.folder / "k.safetensors"
     before = path.read_bytes()
     first, second = cache.load("k"), cache.load("k")
@@ -88,8 +88,8 @@ def test_a_damaged_note_is_a_missing_entry(cache: Cache, note: bytes) -> None:
     assert not cache.has("k") and not cache.is_sound("k")
 
 
-def test_a_write_that_fails_midway_is_an_error_of_the_disk(cache: Cache) -> None:
-    """With its number: by that a run knows that no cell is to blame."""
+def test_a_write_that_fails_midway_raises_the_error_of_the_disk(cache: Cache) -> None:
+    """The error number tells the run that no cell is to blame."""
     cache.save("key", {"x": np.zeros(10)}, {})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
@@ -113,6 +113,6 @@ def test_a_full_disk_leaves_the_old_entry(cache: Cache, monkeypatch: pytest.Monk
     assert not list(cache.folder.glob(".*"))
 
 
-def test_a_key_is_its_content_in_any_order() -> None:
+def test_a_key_does_not_depend_on_the_order_of_its_content() -> None:
     assert entry_key("t", {"a": 1, "b": 2}) == entry_key("t", {"b": 2, "a": 1})
     assert entry_key("t", {"a": 1}) != entry_key("t", {"a": 2})

@@ -1,4 +1,4 @@
-"""A label that stands for more than one thing is refused where it is read, and reported."""
+"""A label with more than one meaning is refused when runs are read, and reported by verify."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakeRun = Callable[..., Run]
 
 
 def runs_of_halves(make_run: MakeRun, folder: Path, changes: dict[str, Any]) -> list[Run]:
-    """Two runs: the seeds 0 and 1, and the seeds 2 and 3, which were made in another way."""
+    """Write two runs: seeds 0 and 1, and, with changes, seeds 2 and 3."""
     runs = []
     for name, seeds, options in (("a", (0, 1), {}), ("b", (2, 3), changes)):
         values = {("digits", label, seed): {"nll": seed} for label in "xy" for seed in seeds}
@@ -35,7 +35,7 @@ READ = [
 
 
 @pytest.mark.parametrize(("changes", "reason"), READ, ids=[reason for _, reason in READ])
-def test_runs_whose_labels_differ_are_not_read_as_one(
+def test_runs_whose_labels_differ_are_not_read_together(
     make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], reason: str, mistake: Mistake
 ) -> None:
     runs = runs_of_halves(make_run, tmp_path, changes)
@@ -49,7 +49,7 @@ def test_runs_whose_labels_differ_are_not_read_as_one(
 
 
 @pytest.mark.parametrize(("changes", "reason"), READ, ids=[reason for _, reason in READ])
-def test_a_folder_that_mixes_is_reported(
+def test_a_folder_that_mixes_versions_is_reported(
     make_run: MakeRun, tmp_path: Path, changes: dict[str, Any], reason: str, mistake: Mistake
 ) -> None:
     first, second = runs_of_halves(make_run, tmp_path, changes)
@@ -81,7 +81,7 @@ def test_three_versions_are_three_marked_rows(make_run: MakeRun, tmp_path: Path)
     assert read([run.folder], mixed=True).labels() == ["x", "x (other code 2)", "x (other code)"]
 
 
-def test_runs_that_say_nothing_of_their_code_are_read(make_run: MakeRun, tmp_path: Path) -> None:
+def test_runs_without_code_versions_are_read(make_run: MakeRun, tmp_path: Path) -> None:
     runs = runs_of_halves(make_run, tmp_path, {})
     assert "code" not in str(runs[0].manifest()["cells"])
     assert read([run.folder for run in runs]).seeds("digits", "x") == [0, 1, 2, 3]

@@ -1,4 +1,4 @@
-"""Records are whole or missing; tables are derived from them in one order."""
+"""The folder of a run: records, histories, curves, the description and the derived tables."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_record_comes_back(tmp_path: Path) -> None:
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_record(
         record("c"),
@@ -88,7 +88,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
     ]
 
 
-def test_curves_come_back_or_are_missing(tmp_path: Path) -> None:
+def test_curves_are_read_as_written_or_missing(tmp_path: Path) -> None:
     run = Run(tmp_path)
     curves = {"a/b:c": np.linspace(0, 1, 7, dtype=np.float32), "x": np.ones((2, 3), np.float32)}
     run.write_record(record("c"), curves=curves)
@@ -107,7 +107,7 @@ def test_curves_come_back_or_are_missing(tmp_path: Path) -> None:
     assert without is not None and run.curves(without) == {}
 
 
-def test_long_rows_are_of_records_where_the_table_was_changed(tmp_path: Path) -> None:
+def test_metrics_rows_come_from_the_records_if_the_table_was_changed(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["a", "b,c"])
     derived.write_tables(run)
     expected = list(derived.metrics(run))
@@ -119,7 +119,7 @@ def test_long_rows_are_of_records_where_the_table_was_changed(tmp_path: Path) ->
     assert list(derived.metrics(run)) == expected
 
 
-def test_a_damaged_record_is_missing_never_wrong(tmp_path: Path) -> None:
+def test_a_damaged_record_counts_as_missing(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_record(record("c"))
     path = tmp_path / "cells/c.json"
@@ -150,7 +150,7 @@ def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
     assert results[0]["ece"] == "nan" and results[0]["kl"] == "inf"
 
 
-def test_strange_labels_survive(tmp_path: Path) -> None:
+def test_strange_labels_are_kept_in_tables(tmp_path: Path) -> None:
     run = make_run(tmp_path, STRANGE)
     derived.write_tables(run)
     for table in ("results.csv", "metrics.csv", "timings.csv"):
@@ -164,7 +164,7 @@ def test_results_follow_a_new_record(tmp_path: Path) -> None:
     assert sorted(row["status"] for row in derived.results(run)) == ["done", "failed"]
 
 
-def test_what_is_done_is_known_without_a_record(
+def test_done_cells_are_known_without_reading_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(tmp_path, ["a", "b"])
@@ -193,7 +193,7 @@ def test_what_is_done_is_known_without_a_record(
         lambda run: change_derived_json(run, done={"c0": float("nan")}),
     ],
 )
-def test_what_is_done_is_asked_of_the_records_after_a_change(
+def test_records_are_read_again_after_a_change(
     tmp_path: Path, change: Callable[[Run], Any]
 ) -> None:
     run = make_run(tmp_path, ["a", "b"])
@@ -209,7 +209,7 @@ def change_derived_json(run: Run, **changed: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **changed}))
 
 
-def test_a_record_under_another_name_is_missing(tmp_path: Path) -> None:
+def test_a_record_under_the_name_of_another_cell_counts_as_missing(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_record(record("c"))
     (tmp_path / "cells/d.json").write_bytes((tmp_path / "cells/c.json").read_bytes())
@@ -260,7 +260,7 @@ def damaged(**changes: Any) -> str:
         damaged(format=FORMAT + 1),
     ],
 )
-def test_a_damaged_description_is_one_line(tmp_path: Path, text: str) -> None:
+def test_a_damaged_description_is_reported_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     for read in (Run(tmp_path).existing_manifest, Run(tmp_path).manifest):
         with pytest.raises(UsageError) as caught:
@@ -273,7 +273,7 @@ def test_a_sound_description_is_read(tmp_path: Path) -> None:
     assert Run(tmp_path).existing_manifest() == SOUND
 
 
-def test_a_description_of_which_a_byte_is_another_is_damaged(tmp_path: Path) -> None:
+def test_a_changed_byte_in_the_description_is_detected(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_manifest(SOUND)
     path = tmp_path / "run.json"
@@ -284,17 +284,17 @@ def test_a_description_of_which_a_byte_is_another_is_damaged(tmp_path: Path) -> 
             if isinstance(changed, bytearray):
                 changed[position] ^= 4
             path.write_bytes(changed)
-            # Of its sum's name, or of the last line's end, a change changes nothing else.
+            # A change of the key of its sum, or of the last line's end, changes nothing else.
             try:
                 assert {**run.manifest(), **SOUND} == run.manifest()
             except UsageError as error:
                 assert len(str(error).splitlines()) == 1
-    # An older version kept no sum.
+    # An older version stored no checksum.
     path.write_text(damaged())
     assert run.manifest() == SOUND
 
 
-def test_a_figure_too_large_to_be_added_up_is_infinite(tmp_path: Path) -> None:
+def test_a_value_too_large_to_be_averaged_is_infinite(tmp_path: Path) -> None:
     run = Run(tmp_path)
     huge = {"nll": 1.7e308, "ece": -1e100, "kl": 9.9e99}
     run.write_record(record("c", headline=huge))
@@ -333,7 +333,7 @@ WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "reason"), WRONG_TYPES, ids=[case[1] for case in WRONG_TYPES])
-def test_a_record_with_a_right_sum_and_wrong_types_is_damaged(
+def test_a_record_with_wrong_types_is_damaged_despite_a_right_checksum(
     tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     run = Run(tmp_path)
@@ -374,7 +374,7 @@ def test_the_first_of_many_errors_ends_the_check(
     assert counts == [1]
 
 
-def test_what_was_measured_where_is_no_number(tmp_path: Path) -> None:
+def test_timings_may_hold_the_name_of_the_host(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.write_record(record("c", timings={"seconds": 1, "host": "here"}))
     run.write_record(record("d", status="failed", headline={}, sets=[], timings={}))
@@ -393,7 +393,7 @@ BAD_HISTORIES = [
 ]
 
 
-def test_a_history_comes_back_or_is_named(tmp_path: Path) -> None:
+def test_a_history_is_read_as_written_or_its_damage_is_named(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for name in "cd":
         run.write_record(record(name), [{**row, "loss": ord(name)} for row in HISTORY])
@@ -418,14 +418,14 @@ def test_a_history_comes_back_or_is_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DamagedFile, match="belongs to no record"):
         run.history({**stored, "history": ""})
-    # An older version kept no sum of it.
+    # An older version stored no checksum of it.
     assert run.history({name: stored[name] for name in stored if name != "history"})
     run.write_record(record("c"))
     assert run.history(run.read_record("c")) == []
 
 
 @pytest.mark.parametrize(("content", "reason"), BAD_HISTORIES)
-def test_a_history_with_a_right_sum_that_is_none(
+def test_a_file_that_is_no_history_is_damaged_despite_a_right_checksum(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     run = Run(tmp_path)
@@ -445,7 +445,7 @@ def test_a_history_with_a_right_sum_that_is_none(
         ("canvas/x", (4,)),
     ],
 )
-def test_parse_curves_another_shape_are_none(
+def test_curves_of_another_shape_are_refused_and_not_read(
     tmp_path: Path, name: str, shape: tuple[int, ...]
 ) -> None:
     run = Run(tmp_path)
@@ -462,7 +462,7 @@ def test_parse_curves_another_shape_are_none(
         parse_curves(b"junk")
 
 
-def test_the_driver_is_noted_through_no_link(tmp_path: Path) -> None:
+def test_the_driver_file_is_not_written_through_a_link(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("thesis")
     run = Run(tmp_path / "r")
@@ -474,6 +474,6 @@ def test_the_driver_is_noted_through_no_link(tmp_path: Path) -> None:
     assert precious.read_text() == "thesis" and not (run.folder / ".driver").exists()
 
 
-def test_names_steer_no_terminal() -> None:
+def test_names_send_no_control_characters_to_a_terminal() -> None:
     cell = {"dataset": "d\n", "label": "\x1b[2Jkd", "seed": 0}
     assert cell_name(cell) == "d  �[2Jkd seed 0"

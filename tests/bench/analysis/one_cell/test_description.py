@@ -127,7 +127,9 @@ def test_failed_missing_and_damaged_cells_are_described(run: Run, tmp_path: Path
 
 
 @pytest.mark.parametrize("program", ["distillation-bench", "python -m distillation_bench"])
-def test_the_rerun_command_of_the_installed_program(run: Run, tmp_path: Path, program: str) -> None:
+def test_the_rerun_command_names_the_program_of_the_run(
+    run: Run, tmp_path: Path, program: str
+) -> None:
     run.write_manifest({**run.manifest(), "command": f"{program} run -m kd --set epochs=4"})
     command = why([str(run.folder), "spiral hydra+ 0"], tmp_path).splitlines()[-1].strip()
     assert command.startswith(f"{program} run --set epochs=4 --results ")

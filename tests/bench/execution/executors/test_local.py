@@ -1,4 +1,4 @@
-"""Processes that fail, hang and die."""
+"""The local executor: worker processes that fail, hang and die."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Processes = Callable[..., LocalExecutor]
 SHARES = JobOptions(shares_process=True)
 
 
-def test_answers_and_failures(processes: Processes) -> None:
+def test_results_and_errors_are_returned(processes: Processes) -> None:
     executor = processes(2)
     assert executor.submit(operator.add, 2, 3).result(60) == 5
     with pytest.raises(JobFailed, match="ValueError: ") as caught:
@@ -47,7 +47,7 @@ def test_answers_and_failures(processes: Processes) -> None:
     assert executor.submit(environment).result(60)["threads"] == 1
 
 
-def test_a_death_takes_one_job_alone(processes: Processes) -> None:
+def test_a_killed_worker_costs_its_own_job_alone(processes: Processes) -> None:
     executor = processes(3)
     innocent = [executor.submit(time.sleep, 0.5) for _ in range(2)]
     killed = executor.submit(signal.raise_signal, signal.SIGKILL)
@@ -59,13 +59,13 @@ def test_a_death_takes_one_job_alone(processes: Processes) -> None:
     assert [future.result(60) for future in innocent] == [None, None]
 
 
-def test_a_signal_without_a_name_is_a_death(processes: Processes) -> None:
+def test_a_signal_without_a_name_is_reported_by_number(processes: Processes) -> None:
     with pytest.raises(WorkerDied, match="killed by signal 40"):
         processes(1).submit(signal.raise_signal, 40).result(60)
 
 
 class Unmakeable:
-    """Can be packed, and not be unpacked."""
+    """An object that can be pickled but not unpickled."""
 
     def __reduce__(self) -> Any:
         return math.sqrt, (-1,)
@@ -75,7 +75,7 @@ def give_what_cannot_be_unpacked() -> Any:
     return Unmakeable()
 
 
-def test_an_answer_that_cannot_be_unpacked_is_a_failure_of_the_task(processes: Processes) -> None:
+def test_a_result_that_cannot_be_unpickled_fails_the_job(processes: Processes) -> None:
     with pytest.raises(JobFailed, match="ValueError: "):
         processes(1).submit(give_what_cannot_be_unpacked).result(60)
 
@@ -83,7 +83,7 @@ def test_an_answer_that_cannot_be_unpacked_is_a_failure_of_the_task(processes: P
 def test_a_process_that_cannot_be_started_is_forgotten(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or its end is waited for when the executor stops, and then the server is killed."""
+    """Otherwise stopping the executor would wait for its end and then kill the server."""
 
     def has_started(process: ForkedProcess) -> bool:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -98,7 +98,7 @@ def test_a_process_that_cannot_be_started_is_forgotten(
     assert processes(1).submit(os.getppid).result(60) == server
 
 
-def test_a_timeout_is_a_kill(processes: Processes) -> None:
+def test_a_job_over_its_timeout_is_killed(processes: Processes) -> None:
     executor = processes(1, timeout=0.5)
     assert executor.submit(operator.add, 1, 1).result(60) == 2
     with pytest.raises(TimedOut, match=r"took longer than 0\.5 s"):
@@ -106,11 +106,11 @@ def test_a_timeout_is_a_kill(processes: Processes) -> None:
     assert executor.submit(operator.add, 1, 2).result(60) == 3
 
 
-def test_the_longest_timeout_of_the_command_line(processes: Processes) -> None:
+def test_the_longest_timeout_of_the_command_line_is_accepted(processes: Processes) -> None:
     assert processes(1, timeout=1e7).submit(operator.add, 1, 1).result(60) == 2
 
 
-def test_a_wait_of_many_parts_ends_with_the_answer_and_in_time(
+def test_a_long_wait_in_parts_ends_with_the_result_or_the_timeout(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forked_process, "MAX_WAIT_SECONDS", 0.01)
@@ -120,14 +120,14 @@ def test_a_wait_of_many_parts_ends_with_the_answer_and_in_time(
         executor.submit(time.sleep, 600).result(60)
 
 
-def test_a_timeout_is_meant_for_some_jobs(processes: Processes) -> None:
+def test_the_timeout_applies_to_the_jobs_that_ask_for_it(processes: Processes) -> None:
     executor = processes(1, timeout=0.5)
     assert executor.submit(time.sleep, 1.0, options=JobOptions(timed=False)).result(60) is None
     with pytest.raises(TimedOut):
         executor.submit(time.sleep, 1.0).result(60)
 
 
-def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:
+def test_an_exit_fails_the_job(processes: Processes) -> None:
     with pytest.raises(JobFailed, match="SystemExit: 0"):
         processes(1).submit(sys.exit, 0).result(60)
 
@@ -135,10 +135,10 @@ def test_an_exit_is_a_failure_of_the_task(processes: Processes) -> None:
 def test_a_killed_server_is_started_again(processes: Processes) -> None:
     executor = processes(1)
     assert executor.submit(operator.add, 1, 1).result(60) == 2
-    # With a process that waits for another job.
+    # Including a process that waits for its next job.
     server = executor.submit(os.getppid, options=SHARES).result(60)
     os.kill(server, signal.SIGKILL)
-    # Until then the process that waits may accept a job, which is lost with the server.
+    # Until then the waiting process could accept a job and lose it with the server.
     wait_until_gone(server)
     assert executor.submit(operator.add, 1, 2, options=SHARES).result(60) == 3
     assert executor.submit(os.getppid).result(60) != server
@@ -154,11 +154,11 @@ def test_out_of_memory_on_the_device_says_what_to_lower() -> None:
     )
 
 
-def test_ctrl_c_does_not_reach_the_task(processes: Processes) -> None:
+def test_ctrl_c_does_not_reach_the_job(processes: Processes) -> None:
     assert processes(1).submit(signal.raise_signal, signal.SIGINT).result(60) is None
 
 
-def test_stop_ends_what_runs(processes: Processes) -> None:
+def test_stop_ends_running_jobs(processes: Processes) -> None:
     executor = processes(2)
     running = executor.submit(time.sleep, 600)
     while not running.running():
@@ -169,7 +169,7 @@ def test_stop_ends_what_runs(processes: Processes) -> None:
 
 
 def leave_a_child(how: str, note: str) -> str:
-    """Run by a worker: start a process that holds all that is open, and end."""
+    """Run by a worker: start a child that inherits all open files, then return."""
     pid = os.fork()
     if not pid:
         time.sleep(600)
@@ -182,10 +182,10 @@ def leave_a_child(how: str, note: str) -> str:
 
 
 @pytest.mark.parametrize("timeout", [None, 300.0])
-def test_a_child_that_is_left_holds_nothing_up(
+def test_a_child_left_behind_blocks_nothing(
     processes: Processes, tmp_path: Path, timeout: float | None
 ) -> None:
-    """What a worker leaves behind ends with it, and its answer is read to the end."""
+    """Children of a worker end with it, and its result is read completely."""
     executor, note = processes(1, timeout), tmp_path / "pid"
     with pytest.raises(WorkerDied, match="killed by SIGKILL"):
         executor.submit(leave_a_child, "killed", str(note)).result(60)
@@ -196,13 +196,13 @@ def test_a_child_that_is_left_holds_nothing_up(
     wait_until_gone(int(note.read_text()))
 
 
-def test_an_answer_of_any_size_arrives_whole(processes: Processes) -> None:
+def test_a_result_of_any_size_arrives_complete(processes: Processes) -> None:
     content = os.urandom(5_000_000)
     assert processes(1).submit(bytes.join, content, [b"", b""]).result(60) == content
 
 
 def die_while_answering() -> Unsent:
-    """Run by a worker: the answer is begun, and no more."""
+    """Run by a worker: die after sending the beginning of the result."""
     return Unsent()
 
 
@@ -214,12 +214,12 @@ class Unsent:
         raise AssertionError
 
 
-def test_a_death_before_the_answer_is_sent_is_a_death(processes: Processes) -> None:
+def test_a_death_before_the_result_is_sent_is_reported(processes: Processes) -> None:
     with pytest.raises(WorkerDied, match="killed by SIGKILL"):
         processes(1).submit(die_while_answering).result(60)
 
 
-def test_a_stopped_worker_is_killed_by_a_timeout_and_by_the_end(processes: Processes) -> None:
+def test_a_suspended_worker_is_killed_at_its_timeout_and_at_the_end(processes: Processes) -> None:
     executor = processes(1, timeout=0.5)
     with pytest.raises(TimedOut):
         executor.submit(signal.raise_signal, signal.SIGSTOP).result(60)
@@ -232,7 +232,7 @@ def test_a_stopped_worker_is_killed_by_a_timeout_and_by_the_end(processes: Proce
         running.result(60)
 
 
-def test_a_killed_server_takes_its_jobs_and_charges_none(processes: Processes) -> None:
+def test_a_killed_server_ends_its_jobs_without_charging_them(processes: Processes) -> None:
     executor = processes(2)
     server = executor.submit(os.getppid).result(60)
     running = executor.submit(time.sleep, 600)
@@ -264,8 +264,8 @@ time.sleep(600)
 """
 
 
-def test_a_killed_driver_leaves_nothing(tmp_path: Path) -> None:
-    """No process, stopped or not, and no file; with a script that has no file and no main guard.
+def test_a_killed_driver_leaves_no_processes_or_files(tmp_path: Path) -> None:
+    """Also suspended processes end; the script has no file and no main guard.
 
     The folder for temporary files has a longer name than a socket's may be.
     """
@@ -301,8 +301,8 @@ def test_short_jobs_share_a_process_for_a_while(processes: Processes) -> None:
     assert pids[0] != pids[-1]
 
 
-def test_a_job_that_shares_none_is_alone(processes: Processes) -> None:
-    """No process waits beside it, and its own takes no other job."""
+def test_a_job_that_shares_no_process_has_its_own(processes: Processes) -> None:
+    """No other process waits meanwhile, and its own takes no other job."""
     executor = processes(1)
     idle = executor.submit(os.getpid, options=SHARES).result(60)
     alone = executor.submit(os.getpid).result(60)
@@ -322,7 +322,7 @@ def import_a_plugin(path: str) -> None:
 
 
 @pytest.mark.parametrize("leftover", ["thread", "child", "plugin", "time", "failure"])
-def test_a_process_in_which_something_is_left_is_not_used_again(
+def test_a_process_with_leftovers_is_not_used_again(
     processes: Processes, tmp_path: Path, leftover: str
 ) -> None:
     executor = processes(1)
@@ -339,7 +339,7 @@ def test_a_process_in_which_something_is_left_is_not_used_again(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-def test_what_befalls_a_process_that_waits_is_no_fault_of_a_task(
+def test_signals_to_a_waiting_process_are_charged_to_no_job(
     processes: Processes, number: int
 ) -> None:
     executor = processes(1)
@@ -351,7 +351,9 @@ def test_what_befalls_a_process_that_waits_is_no_fault_of_a_task(
         assert (follower == idle) == (number == signal.SIGSTOP)
 
 
-def test_a_death_in_a_process_that_waited_is_the_jobs(processes: Processes) -> None:
+def test_a_death_during_a_job_in_a_reused_process_is_charged_to_the_job(
+    processes: Processes,
+) -> None:
     executor = processes(1)
     executor.submit(os.getpid, options=SHARES).result(60)
     with pytest.raises(WorkerDied, match="killed by SIGKILL"):
@@ -359,7 +361,7 @@ def test_a_death_in_a_process_that_waited_is_the_jobs(processes: Processes) -> N
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_stop_ends_what_waits(processes: Processes, stopped: bool) -> None:
+def test_stop_ends_waiting_processes(processes: Processes, stopped: bool) -> None:
     executor = processes(1)
     idle = executor.submit(os.getpid, options=SHARES).result(60)
     if stopped:
@@ -379,7 +381,7 @@ def peak_of(size: int) -> tuple[int, int]:
     return peak_memory(), os.getpid()
 
 
-def test_the_peak_of_memory_is_of_the_job_alone(processes: Processes) -> None:
+def test_the_memory_peak_is_that_of_the_job_alone(processes: Processes) -> None:
     executor = processes(1)
     (small, first), (large, second), (again, third) = (
         executor.submit(peak_of, size, options=SHARES).result(60) for size in (1, 300_000_000, 1)
@@ -390,7 +392,7 @@ def test_the_peak_of_memory_is_of_the_job_alone(processes: Processes) -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    """Within ten seconds, which are more than it takes."""
+    """Wait up to ten seconds for the end of a process."""
     for _ in range(500):
         if not _alive(pid):
             return

@@ -1,4 +1,4 @@
-"""What a run says before anything trains."""
+"""What a run prints before anything trains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 
 
-def test_remarks_of_mended_files_are_no_longer_kept(
+def test_remarks_about_repaired_files_are_removed(
     cells: Callable[..., list[Cell]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""How busy workers were: graphs whose times can be told by hand."""
+"""Utilisation of workers, on job graphs whose times are easy to calculate."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ CELLS = [span(f"cell {i}", 10 + 20 * (i // 2), 30 + 20 * (i // 2), "teacher") fo
 @pytest.mark.parametrize(
     ("workers", "seconds"), [(1, 90.0), (2, 50.0), (3, 50.0), (4, 30.0), (99, 30.0)]
 )
-def test_the_same_jobs_on_other_numbers_of_workers(workers: int, seconds: float) -> None:
+def test_the_time_on_other_numbers_of_workers_is_estimated(workers: int, seconds: float) -> None:
     assert makespan([TEACHER, *CELLS], workers) == seconds
 
 
-def test_idle_for_want_of_a_teacher() -> None:
+def test_idle_time_while_waiting_for_a_teacher_is_counted() -> None:
     line = usage_line([*CELLS, TEACHER], [(0.0, 2)])
     assert line == (
         "2 workers busy 90% of 50 s (idle: 10% waiting for teachers); "
@@ -38,7 +38,7 @@ def test_idle_for_want_of_a_teacher() -> None:
     )
 
 
-def test_idle_at_the_end_and_between_jobs() -> None:
+def test_idle_time_at_the_end_and_between_jobs_is_counted() -> None:
     spans = [span("a", 0, 10), span("b", 0, 4), span("c", 6, 8)]
     assert usage_line(spans, [(0.0, 2)]).startswith(
         "2 workers busy 80% of 10 s (idle: 10% between jobs, 10% at the end)"
@@ -60,18 +60,18 @@ def test_more_workers_than_cores_would_save_nothing() -> None:
     )
 
 
-def test_workers_that_come_later() -> None:
+def test_workers_that_join_later_are_counted_from_then() -> None:
     spans = [span("a", 0, 10), span("b", 5, 10)]
     line = usage_line(spans, [(0.0, 1), (5.0, 2), (99.0, 7)])
     assert line.startswith("2 workers busy 100% of 10 s; one more would have saved 0 s")
 
 
-def test_no_task() -> None:
+def test_without_jobs_nothing_is_reported() -> None:
     assert usage_line([], [(0.0, 2)]) == "no job ran"
 
 
-def test_what_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A retry counts from the first attempt; what never began is no work."""
+def test_finished_and_retried_jobs_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry counts from the first attempt; jobs that never started are not counted."""
     clock, slots = iter([100.0, 101.0, 103.0, 107.0, 108.0]), iter([2, 2, 3, 3, 3])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     usage = Usage(lambda: next(slots))

@@ -1,4 +1,4 @@
-"""A watched run is told as it goes on, and watching ends with it."""
+"""`status --watch` prints the progress of a run and ends with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distillation_bench.bench.storage.run_folder import CellStatus, Record, Run
 MakeRun = Callable[..., Run]
 
 
-def test_lines_of_what_changes(
+def test_each_change_is_printed_as_a_line(
     tmp_path: Path,
     complete_run: MakeRun,
     driver: Callable[[Path], Any],
@@ -43,7 +43,7 @@ def test_lines_of_what_changes(
     assert lines[-1] == "3 cells: 2 done, 1 failed; nothing runs"
 
 
-def test_a_run_that_nobody_drives_is_told_once(
+def test_a_run_without_a_driver_is_printed_once(
     tmp_path: Path, complete_run: MakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = complete_run(tmp_path / "r")
@@ -73,14 +73,14 @@ def test_a_record_is_read_once(
     assert "8 cells: 7 done, 1 missing" in screen and "method" in screen
 
 
-def test_time_left_is_by_what_this_driver_did(
+def test_the_remaining_time_is_estimated_from_this_driver(
     tmp_path: Path, complete_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = complete_run(tmp_path / "r", missing=(("d", "a", 0), ("d", "a", 1), ("e", "b", 1)))
     with run.locked():
         watched = WatchedRun(run)
         watched.update()
-        # Records of before it began tell how long cells take, not how fast it is.
+        # Older records tell how long cells take, not how fast this driver is.
         assert "time left not known yet" in watched.summary()
         start = (run.folder / ".driver").stat().st_mtime
         # Three cells of 1.5 s since it began, 60 s ago: 20 s each, with teachers.

@@ -34,7 +34,7 @@ Plan = Callable[..., list[Cell]]
         ({"family": "mlp", "member": [20, 30], "core": [20], "head": [7]}, (2,)),
     ],
 )
-def test_products_are_as_many_as_torch_counts(
+def test_products_equal_the_count_of_torch(
     description: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
     networks = network_builder(description, shape, 10)
@@ -50,7 +50,7 @@ def test_products_are_as_many_as_torch_counts(
     assert [2 * count for count in products] == counted
 
 
-def test_a_cell_waits_for_its_teacher() -> None:
+def test_the_estimate_of_a_cell_includes_its_teacher() -> None:
     """Five pieces of 2 minutes on two cores are three rounds, then a cell of 8 minutes."""
     chain = Chain(teacher=600, pieces=5, cell=480)
     assert wall_seconds(1080, [chain], 2) == 3 * 120 + 480
@@ -76,7 +76,9 @@ def test_all_remaining_work_is_counted(
 
 
 @pytest.mark.parametrize("heads", ["many", [2], 1.5, None])
-def test_heads_of_a_plugin_may_be_any_value(cells: Plan, tmp_path: Path, heads: Any) -> None:
+def test_the_heads_parameter_of_a_plugin_may_have_any_value(
+    cells: Plan, tmp_path: Path, heads: Any
+) -> None:
     (cell,) = cells("hydra+")
     odd = replace(cell, parameters={**cell.parameters, "heads": heads})
     assert rough_seconds([odd], Cache(tmp_path)) > 0

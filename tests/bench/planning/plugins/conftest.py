@@ -1,4 +1,4 @@
-"""Fixtures of the tests of plugins."""
+"""Fixtures for the tests of plugins."""
 
 from __future__ import annotations
 

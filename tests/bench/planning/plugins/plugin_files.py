@@ -1,4 +1,4 @@
-"""Plugins that tests write, and forgetting them as in another process."""
+"""Files of plugins that tests write, and a way to forget their modules."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def twin(name: str, imports: str = "", within: str = "pass") -> str:
 
 
 def as_in_another_process(folder: Path) -> None:
-    """Forget the modules of a folder, and all that was cached about them."""
+    """Forget the modules of a folder and what was cached about them."""
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", "")).startswith(str(folder)) or name == "space_g":
             del sys.modules[name]

@@ -145,7 +145,7 @@ def test_a_plugin_that_changes_another_is_refused(tmp_path: Path, mistake: Mista
             del sys.modules[name]
 
 
-def test_functions_that_a_method_may_have(tmp_path: Path) -> None:
+def test_functions_defined_in_several_ways_are_accepted(tmp_path: Path) -> None:
     text = """
 import dataclasses, functools
 from distillation_bench.methods import register
@@ -173,7 +173,7 @@ class Made(KD):
 def test_a_method_that_was_patched_before_is_refused(
     monkeypatch: pytest.MonkeyPatch, mistake: Mistake, cells: Callable[..., Any]
 ) -> None:
-    """A script may patch a class and then call the program."""
+    """A script could patch a class and then call the program."""
     assert "distillation_bench.methods.kd.KD.loss" not in str(cells("kd"))
     monkeypatch.setattr(METHODS["kd"], "loss", lambda self, outputs, batch, now: {})
     class_code.cache_clear()
@@ -184,7 +184,7 @@ def test_a_method_that_was_patched_before_is_refused(
     cell_code.cache_clear()
 
 
-def test_all_built_in_code_is_that_of_its_source() -> None:
+def test_all_built_in_code_matches_its_source() -> None:
     for method in METHODS.values():
         integrity.require_source(method, Method, ())
     assert not list(integrity._foreign_functions(()))

@@ -1,4 +1,4 @@
-"""Whatever a plugin raises becomes one line, and an interruption stays an interruption."""
+"""Any exception of a plugin becomes a message of one line; interruptions stay interruptions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ RAISED = {
 
 
 @pytest.mark.parametrize("text", RAISED, ids=[reason[:20] for reason in RAISED.values()])
-def test_what_a_plugin_raises_is_one_line(text: str, tmp_path: Path, mistake: Mistake) -> None:
+def test_an_exception_of_a_plugin_is_reported_in_one_line(
+    text: str, tmp_path: Path, mistake: Mistake
+) -> None:
     real = os._exit
     path = write(tmp_path / "raising.py", text)
     message = mistake(load_plugins, [path])
@@ -84,7 +86,7 @@ def test_the_innermost_line_of_the_plugin_is_named(tmp_path: Path, mistake: Mist
 
 
 def test_a_line_of_this_suite_is_not_named(tmp_path: Path, mistake: Mistake) -> None:
-    """The line of this suite that refuses a plugin is not where the mistake is."""
+    """The mistake is not in the line of this suite that refuses a plugin."""
     text = (
         "from distillation_bench.datasets.base import Dataset\n\nclass Bare(Dataset):\n    pass\n"
     )
@@ -107,7 +109,7 @@ def test_a_signal_stays_an_interruption(number: int, tmp_path: Path) -> None:
         assert signal.getsignal(number) is before
 
 
-def test_ctrl_c_stays_an_interruption_in_a_program_of_the_users(tmp_path: Path) -> None:
+def test_ctrl_c_stays_an_interruption_in_a_users_own_program(tmp_path: Path) -> None:
     path = write(tmp_path / "slow.py", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     with pytest.raises(KeyboardInterrupt):
         load_plugins([path])
@@ -127,7 +129,7 @@ def test_a_forked_child_may_exit(tmp_path: Path) -> None:
 def test_a_plugin_that_raises_only_in_workers_ends_the_run(
     raised: str, tmp_path: Path, mistake: Mistake, processes: Callable[..., LocalExecutor]
 ) -> None:
-    """It is the fault of no cell, and would fail every one."""
+    """No cell is at fault, and every cell would fail."""
     text = f"import os\nif os.getpid() != {os.getpid()}:\n    {raised}\n"
     planned = load_plugins([write(tmp_path / "elsewhere.py", text)])
     workplace = Workplace(str(tmp_path / "cache"), planned)
@@ -136,7 +138,7 @@ def test_a_plugin_that_raises_only_in_workers_ends_the_run(
 
 
 @pytest.mark.parametrize("text", ["raise KeyboardInterrupt", "import os; os._exit(0)", "f()"])
-def test_an_installed_plugin_that_raises_is_one_line(
+def test_an_exception_of_an_installed_plugin_is_reported_in_one_line(
     text: str, tmp_path: Path, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "entry_raising.py", text)
@@ -146,7 +148,7 @@ def test_an_installed_plugin_that_raises_is_one_line(
     monkeypatch.setattr(loading, "_loaded", {})
     monkeypatch.setattr(installed_plugins, "_imported", set())
     assert not loading.in_use()
-    # A worker's server imports them, and must outlive it; its tasks say what is wrong.
+    # The fork server imports them and must survive the error; jobs then report it.
     assert installed_plugins.import_installed().startswith("plugin mine (entry_raising): ")
     assert mistake(installed_plugins.load_installed).startswith("plugin mine (entry_raising): ")
     assert loading.in_use()

@@ -1,4 +1,4 @@
-"""A plugin that imports a folder of this suite by its old name is told the new one at the start."""
+"""A plugin that imports this suite by an old name gets an error with the new name."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ LACKING = {
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library named `datasets` that is installed."""
+    """Install a library named `datasets`."""
     write(tmp_path / "site-packages/datasets/__init__.py", LIBRARY)
     monkeypatch.syspath_prepend(tmp_path / "site-packages")
 
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a clone, which is on the path as where Python is started in it."""
+    """Put the folder of a clone on the path, as when Python is started in it."""
     for name in FOLDERS:
         write(tmp_path / "clone" / name / "__init__.py", "")
     monkeypatch.setattr(old_names, "ROOT", tmp_path / "clone")
@@ -56,7 +56,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("text", OLD)
-def test_an_old_name_is_answered_with_the_new_one(
+def test_the_error_for_an_old_name_has_the_new_name(
     text: str, tmp_path: Path, mistake: Mistake
 ) -> None:
     path = write(tmp_path / "my.py", text)
@@ -82,7 +82,7 @@ def test_a_library_of_that_name_is_imported(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("text", LACKING)
-def test_where_the_library_lacks_a_name_the_new_one_is_told(
+def test_a_name_that_the_library_lacks_is_answered_with_the_new_name(
     text: str, tmp_path: Path, mistake: Mistake
 ) -> None:
     path = write(tmp_path / "my.py", text)
@@ -104,7 +104,7 @@ def test_a_plugin_in_a_clone_imports_the_library(clone: Path) -> None:
     assert sys.modules["datasets"].LIBRARY
 
 
-def test_a_plugin_in_a_clone_without_the_library_is_told_the_new_name(
+def test_a_plugin_in_a_clone_without_the_library_gets_the_new_name(
     clone: Path, mistake: Mistake
 ) -> None:
     path = write(clone / "my.py", USES_LIBRARY)
@@ -112,6 +112,6 @@ def test_a_plugin_in_a_clone_without_the_library_is_told_the_new_name(
     assert mistake(load_plugins, [path]) == expected
 
 
-def test_a_plugins_own_module_of_that_name_is_its_own(tmp_path: Path) -> None:
+def test_a_plugins_own_module_of_that_name_is_imported(tmp_path: Path) -> None:
     write(tmp_path / "methods.py", "X = 1")
     load_plugins([write(tmp_path / "my.py", "from methods import X")])

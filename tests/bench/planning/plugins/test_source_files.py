@@ -1,4 +1,4 @@
-"""All files of a plugin are part of its digest, and are sent to clusters with it."""
+"""All files of a plugin are part of its digest and are sent to clusters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from distillation_bench.bench.planning.plugins.plugin_files import plugin_path
 from distillation_bench.methods import METHODS
 
 LAYOUTS: dict[str, tuple[dict[str, str], str, str]] = {
-    # files; what --plugin names; what decides a value
+    # files; the argument of --plugin; the file that decides a value
     "a neighbour": (
         {"a/one.py": twin("m", "import helper_a"), "a/helper_a.py": "X = 1"},
         "a/one.py",
@@ -121,7 +121,7 @@ def test_every_file_of_a_plugin_is_in_its_digest(layout: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_plugin_that_is_sent_elsewhere_has_the_same_digest(layout: str, tmp_path: Path) -> None:
+def test_a_plugin_that_is_copied_elsewhere_has_the_same_digest(layout: str, tmp_path: Path) -> None:
     files, named, _ = LAYOUTS[layout]
     for name, text in files.items():
         write(tmp_path / "source" / name, text)
@@ -138,7 +138,9 @@ def test_a_plugin_that_is_sent_elsewhere_has_the_same_digest(layout: str, tmp_pa
     assert file is not None and file.startswith(str(tmp_path / "target"))
 
 
-def test_names_that_hide_one_another_are_refused(tmp_path: Path, mistake: Mistake) -> None:
+def test_modules_of_the_same_name_in_two_folders_are_refused(
+    tmp_path: Path, mistake: Mistake
+) -> None:
     write(tmp_path / "a/helper_h.py", "X = 1")
     write(tmp_path / "b/helper_h.py", "X = 2")
     load_plugins([write(tmp_path / "a/one.py", "import helper_h")])

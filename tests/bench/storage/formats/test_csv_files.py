@@ -1,4 +1,4 @@
-"""CSV that every reader takes apart alike."""
+"""CSV files that every reader parses in the same way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distillation_bench.bench.storage.formats.csv_files import (
 )
 
 
-def test_a_row_is_one_row_to_every_reader() -> None:
+def test_every_reader_sees_the_same_rows() -> None:
     names = ["a\rb", "c\nd", "e\r\nf", '"', ",", "\r", "\0", "", "plain"]
     text = io.StringIO()
     csv_writer(text).writerows([names, ["1"] * len(names)])
@@ -35,10 +35,10 @@ def test_a_row_is_one_row_to_every_reader() -> None:
     "text",
     ["=1+1", "+kd", "-kd", "@kd", "\tkd", "\rkd", "\n=1", "=cmd|' /C calc'!A0", "-1+1", "\uff1d1"],
 )
-def test_what_a_spreadsheet_would_run_begins_with_an_apostrophe(text: str) -> None:
+def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
     assert spreadsheet_safe(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["", "kd", "-0.5", "+1e-5", "-inf", "a=b", "'x", -0.5, 3, None])
-def test_numbers_and_other_text_stay(value: object) -> None:
+def test_numbers_and_other_text_are_unchanged(value: object) -> None:
     assert spreadsheet_safe(value) is value

@@ -1,4 +1,4 @@
-"""A run that was written in format 3 is read by every command."""
+"""Every command reads a run that was written in format 3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRITTEN = Path(__file__).parent / "format_3"
 
 @pytest.fixture(params=["tables as written", "tables out of date"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """A copy of the old run, whose tables are believed or not."""
+    """A copy of the old run, with and without valid tables."""
     copy = Run(tmp_path / "run")
     shutil.copytree(WRITTEN, copy.folder)
     if request.param == "tables as written":
@@ -39,7 +39,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_statuses_are_the_present_ones(run: Run) -> None:
+def test_old_statuses_are_read_as_the_present_ones(run: Run) -> None:
     rows = tables.results(run)
     assert [row["status"] for row in rows] == ["failed"] * 2 + ["skipped"] * 2 + ["done"] * 2
     assert len(tables.done(run)) in (0, 2)
@@ -77,7 +77,7 @@ def test_tables_are_written_in_the_present_format(run: Run) -> None:
     assert not [str(finding) for finding in verify(run) if finding.wrong]
 
 
-def test_clean_and_merge_take_it(run: Run, tmp_path: Path) -> None:
+def test_clean_and_merge_accept_it(run: Run, tmp_path: Path) -> None:
     target = Run(tmp_path / "merged")
     assert merge([run], target, None).endswith("6 records copied; 6 cells, 0 missing")
     assert target.manifest()["format"] == FORMAT
@@ -95,7 +95,7 @@ def test_clean_and_merge_take_it(run: Run, tmp_path: Path) -> None:
         {"format": 4, "sets": None},
     ],
 )
-def test_what_is_not_of_the_format_is_left_to_the_check(record: dict[str, Any]) -> None:
+def test_a_record_with_wrong_content_is_upgraded_without_error(record: dict[str, Any]) -> None:
     assert upgrade_record(record)["format"] == FORMAT
 
 

@@ -30,7 +30,7 @@ def written(arrays: dict[str, np.ndarray | LazyArray]) -> bytes:
 
 
 @given(st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from(SHAPES)), max_size=6))
-def test_the_bytes_are_those_of_safetensors(kinds: list[tuple[str, tuple[int, ...]]]) -> None:
+def test_the_bytes_equal_those_of_safetensors(kinds: list[tuple[str, tuple[int, ...]]]) -> None:
     rng = np.random.default_rng(0)
     arrays = {
         f"n{number}/\N{GREEK SMALL LETTER LAMDA}": np.array(rng.integers(2, size=shape), dtype)
@@ -44,14 +44,14 @@ def test_the_bytes_are_those_of_safetensors(kinds: list[tuple[str, tuple[int, ..
     assert len(written(dict(arrays))) <= len(save(arrays)) + 64
 
 
-def test_the_order_of_axes_in_memory_is_none_of_the_files(tmp_path: Path) -> None:
+def test_the_memory_layout_does_not_change_the_file(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)
     cache = Cache(tmp_path)
     cache.save("data-x", {"odd": np.arange(3, dtype=np.uint8), "array": array}, {})
     np.testing.assert_array_equal(cache.load("data-x")["array"].numpy(), array)
 
 
-def test_arrays_that_are_made_later_never_lie_beside_one_another(tmp_path: Path) -> None:
+def test_lazy_arrays_are_never_in_memory_together(tmp_path: Path) -> None:
     size = 2**20
 
     def make(value: int) -> Callable[[], np.ndarray]:
@@ -67,13 +67,13 @@ def test_arrays_that_are_made_later_never_lie_beside_one_another(tmp_path: Path)
     assert [int(array[0]) for _, array in sorted(cache.load("sets-x").items())][:3] == [0, 1, 10]
 
 
-def test_what_was_announced_must_be_made() -> None:
+def test_a_lazy_array_must_have_its_announced_shape() -> None:
     later = LazyArray((3,), np.dtype(np.uint8), lambda: np.zeros(4, np.uint8))
     with pytest.raises(ValueError, match=r"x: uint8 \(4,\), not uint8 \(3,\)"):
         written({"x": later})
 
 
-def test_images_are_shifted_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_shifted_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).integers(256, size=(7, 3, 9, 12), dtype=np.uint8)
     monkeypatch.setattr(
         "distillation_bench.bench.training.data_preparation.CHUNK_BYTES", 2 * x[0].nbytes
@@ -100,6 +100,6 @@ def test_images_are_shifted_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
         ((9, 3, 1000, 1000), 1),
     ],
 )
-def test_larger_images_are_seen_fewer_at_a_time(shape: tuple[int, ...], size: int) -> None:
+def test_chunks_of_larger_images_are_smaller(shape: tuple[int, ...], size: int) -> None:
     parts = chunks(torch.empty(1).expand(shape))
     assert len(parts[0]) == size and sum(map(len, parts)) == shape[0]

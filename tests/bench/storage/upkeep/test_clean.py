@@ -1,4 +1,4 @@
-"""What is removed, and above all what isn't."""
+"""What clean removes, and above all what it does not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def files(folder: Path) -> set[str]:
 
 @pytest.fixture
 def run(tmp_path: Path, complete_run: MakeRun) -> Run:
-    """With a failed, an unasked and a damaged cell, and a part of a file."""
+    """A run with a failed, an unplanned and a damaged cell, and a partial file."""
     run = complete_run(tmp_path / "r", failed=(FAILED,))
     manifest = run.manifest()
     del manifest["cells"]["d.b.s0"]
@@ -56,7 +56,7 @@ GONE = {
 }
 
 
-def test_nothing_without_yes(run: Run) -> None:
+def test_nothing_is_removed_without_yes(run: Run) -> None:
     before = files(run.folder)
     listed = clean([run], None, [], None, yes=False)
     assert files(run.folder) == before
@@ -65,7 +65,7 @@ def test_nothing_without_yes(run: Run) -> None:
         assert any(f"{name}.json" in line and why in line for line in listed.splitlines())
 
 
-def test_what_was_listed_goes_and_no_more(run: Run) -> None:
+def test_exactly_the_listed_files_are_removed(run: Run) -> None:
     before = files(run.folder)
     assert clean([run], None, [], None, yes=True).endswith("removed")
     assert before - files(run.folder) == GONE
@@ -75,7 +75,7 @@ def test_what_was_listed_goes_and_no_more(run: Run) -> None:
     assert clean([run], None, [], None, yes=True) == "nothing to remove"
 
 
-def test_only_some(run: Run, mistake: Mistake) -> None:
+def test_only_the_selected_kinds_are_removed(run: Run, mistake: Mistake) -> None:
     before = files(run.folder)
     clean([run], None, ["failed"], None, yes=True)
     assert before - files(run.folder) == {"cells/d.a.s0.json"}
@@ -103,7 +103,7 @@ def test_links_are_left_alone(run: Run, tmp_path: Path, mistake: Mistake) -> Non
     assert "cells: a link; a run's folder" in mistake(clean, [run], None, [], None, True)
 
 
-def test_never_while_it_is_run(
+def test_nothing_is_removed_during_a_run(
     run: Run, mistake: Mistake, driver: Callable[[Path], Any], tmp_path: Path
 ) -> None:
     before = files(run.folder)
@@ -116,7 +116,7 @@ def test_never_while_it_is_run(
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
-    """Sound, damaged, incomplete entries and checkpoints, all two days old but one."""
+    """Sound, damaged and incomplete entries and checkpoints; all but one are two days old."""
     cache = Cache(tmp_path / "cache")
     names = ("outputs-d0", "outputs-other", "weights-1.0", "data-1", "checkpoint-c", "outputs-bad")
     for key in (*names, "outputs-half", "outputs-young"):
@@ -131,7 +131,7 @@ def cache(tmp_path: Path) -> Cache:
     return cache
 
 
-def test_a_cache_keeps_what_is_sound(cache: Cache) -> None:
+def test_sound_entries_of_a_cache_are_kept(cache: Cache) -> None:
     before = files(cache.folder)
     assert "3 things" in clean([], cache.folder, [], None, yes=False)
     assert files(cache.folder) == before
@@ -140,7 +140,7 @@ def test_a_cache_keeps_what_is_sound(cache: Cache) -> None:
     assert before - files(cache.folder) == broken | {".y.part"}
 
 
-def test_what_is_old_goes_but_for_teachers_of_the_runs(cache: Cache, run: Run) -> None:
+def test_old_entries_are_removed_except_teachers_of_runs(cache: Cache, run: Run) -> None:
     def kinds(runs: list[Run], days: int) -> set[str]:
         listed = clean(runs, cache.folder, ["old"], days, yes=False).splitlines()
         return {Path(line.split()[0]).stem for line in listed if ".json" in line}
@@ -151,12 +151,12 @@ def test_what_is_old_goes_but_for_teachers_of_the_runs(cache: Cache, run: Run) -
     assert kinds([run], 1) == {"outputs-other"}
 
 
-def test_a_checkpoint_of_last_week_is_given_up(cache: Cache) -> None:
+def test_a_checkpoint_of_last_week_is_removed(cache: Cache) -> None:
     for path in cache.folder.glob("checkpoint*"):
         age(path, 8)
     listed = clean([], cache.folder, ["leftover"], None, yes=False)
     assert "checkpoint-c.json" in listed and ".y.part" in listed
 
 
-def test_a_cache_that_is_not_there(tmp_path: Path, mistake: Mistake) -> None:
+def test_a_missing_cache_is_reported(tmp_path: Path, mistake: Mistake) -> None:
     assert mistake(clean, [], tmp_path / "none", [], None, True).endswith("no such folder")

@@ -1,4 +1,4 @@
-"""Merged runs hold what the runs held, and nothing that doesn't belong together."""
+"""Merging runs: complete results, and refusal of runs that do not belong together."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def halves(folder: Path, complete_run: MakeRun, **options: Any) -> list[Run]:
     return [first, complete_run(folder / "y", [s for s in slots if s[2] >= 2], **options)]
 
 
-def test_halves_become_the_whole(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_merged_halves_equal_the_complete_run(tmp_path: Path, complete_run: MakeRun) -> None:
     runs = halves(tmp_path, complete_run)
     before = [content(run.folder) for run in runs]
     target = Run(tmp_path / "both")
@@ -59,7 +59,7 @@ def test_merging_again_copies_nothing(tmp_path: Path, complete_run: MakeRun) -> 
     assert content(target.folder) == before
 
 
-def test_an_interrupted_merger_is_gone_on_with(
+def test_an_interrupted_merge_can_be_continued(
     tmp_path: Path, complete_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = halves(tmp_path, complete_run)
@@ -84,7 +84,7 @@ def test_an_interrupted_merger_is_gone_on_with(
     assert content(target.folder) == content(tmp_path / "whole")
 
 
-def test_the_cell_that_is_ok_is_taken(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_the_done_cell_is_taken_from_either_run(tmp_path: Path, complete_run: MakeRun) -> None:
     failed, fine = ("d", "a", 0), ("d", "a", 1)
     first = complete_run(tmp_path / "x", [failed, fine], failed=(failed,))
     second = complete_run(tmp_path / "y", [failed, fine], failed=(fine,))
@@ -96,7 +96,7 @@ def test_the_cell_that_is_ok_is_taken(tmp_path: Path, complete_run: MakeRun) -> 
             assert target.history(target.read_record(name))
 
 
-def test_figures_that_differ_are_news(
+def test_different_values_of_a_cell_are_refused(
     tmp_path: Path, complete_run: MakeRun, mistake: Mistake
 ) -> None:
     first = complete_run(tmp_path / "x", figure=0.25)
@@ -110,7 +110,7 @@ def test_figures_that_differ_are_news(
         target = Run(tmp_path / f"both-{nll}")
         merge([first, second], target, preferred)
         assert {row["nll"] for row in derived.results(target)} == {nll}
-        # In a target that exists, too.
+        # Also in an existing target.
         merge([first, second], target, second)
         assert {row["nll"] for row in derived.results(target)} == {"0.26"}
 
@@ -125,7 +125,7 @@ OTHER_PROTOCOLS = [
 @pytest.mark.parametrize(
     ("options", "reason"), OTHER_PROTOCOLS, ids=[case[1] for case in OTHER_PROTOCOLS]
 )
-def test_one_folder_one_protocol(
+def test_runs_of_different_protocols_are_refused(
     tmp_path: Path,
     complete_run: MakeRun,
     mistake: Mistake,
@@ -140,7 +140,7 @@ def test_one_folder_one_protocol(
 
 
 @pytest.mark.parametrize("part", ["record", "history", "curves"])
-def test_damage_is_named_not_copied(
+def test_damaged_files_are_named_and_not_copied(
     tmp_path: Path, complete_run: MakeRun, mistake: Mistake, part: str
 ) -> None:
     runs = halves(tmp_path, complete_run)
@@ -151,7 +151,9 @@ def test_damage_is_named_not_copied(
     assert not target.folder.exists()
 
 
-def test_places_that_are_refused(tmp_path: Path, complete_run: MakeRun, mistake: Mistake) -> None:
+def test_unsuitable_targets_are_refused(
+    tmp_path: Path, complete_run: MakeRun, mistake: Mistake
+) -> None:
     runs = halves(tmp_path, complete_run)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/thesis.txt").touch()
@@ -170,7 +172,7 @@ def test_places_that_are_refused(tmp_path: Path, complete_run: MakeRun, mistake:
     assert not (tmp_path / "new").exists()
 
 
-def test_a_target_in_use(
+def test_a_target_in_use_is_refused(
     tmp_path: Path, complete_run: MakeRun, mistake: Mistake, driver: Callable[[Path], Any]
 ) -> None:
     runs = halves(tmp_path, complete_run)
@@ -199,7 +201,9 @@ def test_links_out_of_a_run_are_refused(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes to read-only folders")
-def test_a_read_only_target(tmp_path: Path, complete_run: MakeRun, mistake: Mistake) -> None:
+def test_a_read_only_target_is_reported(
+    tmp_path: Path, complete_run: MakeRun, mistake: Mistake
+) -> None:
     runs = halves(tmp_path, complete_run)
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o555)

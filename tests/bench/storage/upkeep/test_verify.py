@@ -1,4 +1,4 @@
-"""What verify finds: every way to damage a run, and nothing in a whole one."""
+"""verify finds every kind of damage, and nothing in a sound run."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def notes(run: Run) -> list[str]:
     return [finding.what for finding in verify(run) if not finding.wrong]
 
 
-def test_a_whole_run_is_whole(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_a_sound_run_has_no_findings(tmp_path: Path, complete_run: MakeRun) -> None:
     run = complete_run(tmp_path / "r")
     assert wrong(run) == []
-    # A temperature may be nan, and that is said once.
+    # A temperature may be nan, which is reported once.
     assert notes(run) == ["evaluations in which a value is not finite, as it may be: temperature 8"]
 
 
 @pytest.mark.parametrize("file", ["d.a.s0.json", "d.a.s0/history.csv", "d.a.s0/curves.safetensors"])
-def test_every_truncation_and_every_bit_is_found(
+def test_every_truncation_and_flipped_bit_is_found(
     tmp_path: Path, complete_run: MakeRun, file: str
 ) -> None:
     run = complete_run(tmp_path / "r", [("d", "a", 0)])
@@ -69,7 +69,9 @@ def test_swapped_cells_are_found(tmp_path: Path, complete_run: MakeRun) -> None:
     assert "d.a.s1.json" in findings
 
 
-def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_a_record_that_contradicts_the_description_is_found(
+    tmp_path: Path, complete_run: MakeRun
+) -> None:
     run = complete_run(tmp_path / "r", [("d", "a", 0)])
     manifest = run.manifest()
     manifest["cells"]["d.a.s0"]["parameters"] = {"heads": 4, "lam": "linear(0, 1)"}
@@ -84,7 +86,9 @@ def test_a_record_that_says_otherwise_than_the_run(tmp_path: Path, complete_run:
 
 
 @pytest.mark.parametrize("table", ["results", "metrics", "timings"])
-def test_tables_that_were_edited_or_lost(tmp_path: Path, complete_run: MakeRun, table: str) -> None:
+def test_edited_and_missing_tables_are_found(
+    tmp_path: Path, complete_run: MakeRun, table: str
+) -> None:
     run = complete_run(tmp_path / "r")
     path = run.folder / f"{table}.csv"
     content = path.read_bytes()
@@ -94,12 +98,14 @@ def test_tables_that_were_edited_or_lost(tmp_path: Path, complete_run: MakeRun, 
     path.unlink()
     assert wrong(run) == expected
     path.write_bytes(content)
-    # A copy has other times and the same figures.
+    # A copy has other times and the same values.
     os.utime(run.paths("d.a.s0").record, (1, 1))
     assert wrong(run) == []
 
 
-def test_missing_failed_and_unasked(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_missing_failed_and_unplanned_cells_are_noted(
+    tmp_path: Path, complete_run: MakeRun
+) -> None:
     run = complete_run(tmp_path / "r", missing=(("d", "b", 1),), failed=(("e", "a", 0),))
     assert wrong(run) == [("d.b.s1.json", "missing: d b seed 1 was not run")]
     manifest = run.manifest()
@@ -110,12 +116,12 @@ def test_missing_failed_and_unasked(tmp_path: Path, complete_run: MakeRun) -> No
     assert "1 records of cells no longer asked for, or of older code" in notes(run)
 
 
-def test_figures_that_are_not_finite(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_non_finite_values_are_noted(tmp_path: Path, complete_run: MakeRun) -> None:
     run = complete_run(tmp_path / "r", [("d", "a", 0)], figure=math.inf)
     assert wrong(run) == [("d.a.s0.json", "nll is inf")]
 
 
-def test_a_description_that_is_damaged(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_a_damaged_description_is_found(tmp_path: Path, complete_run: MakeRun) -> None:
     run = complete_run(tmp_path / "r")
     (run.folder / "run.json").write_text("{")
     assert [file_name for file_name, _ in wrong(run)] == ["run.json"]
@@ -127,7 +133,7 @@ def test_a_description_that_is_damaged(tmp_path: Path, complete_run: MakeRun) ->
 
 
 @pytest.mark.parametrize("name", ["../outside", "..", "a/b", "", "/etc/passwd", "a\\b"])
-def test_ids_that_lead_elsewhere_are_no_description(
+def test_ids_that_lead_out_of_the_folder_are_refused(
     tmp_path: Path, complete_run: MakeRun, name: str
 ) -> None:
     run = complete_run(tmp_path / "r", [("d", "a", 0)])
@@ -148,7 +154,7 @@ def test_ids_that_lead_elsewhere_are_no_description(
         ({"d": {}}, "remarks.d: should be a valid list"),
     ],
 )
-def test_remarks_are_lines(
+def test_remarks_must_be_lists_of_lines(
     tmp_path: Path, complete_run: MakeRun, remarks: Any, reason: str
 ) -> None:
     run = complete_run(tmp_path / "r", [("d", "a", 0)])
@@ -178,7 +184,7 @@ def test_leftovers_are_noted_and_links_are_wrong(tmp_path: Path, complete_run: M
     } <= set(notes(run))
 
 
-def test_a_run_that_is_going_on(
+def test_a_run_in_progress_is_noted(
     tmp_path: Path, complete_run: MakeRun, driver: Callable[[Path], Any]
 ) -> None:
     run = complete_run(tmp_path / "r", missing=(("d", "b", 1),))
@@ -189,9 +195,7 @@ def test_a_run_that_is_going_on(
     assert len(wrong(run)) == 2
 
 
-def test_a_cell_without_figures_leaves_no_older_parts(
-    tmp_path: Path, complete_run: MakeRun
-) -> None:
+def test_a_failed_cell_removes_its_older_files(tmp_path: Path, complete_run: MakeRun) -> None:
     run = complete_run(tmp_path / "r", [("d", "a", 0)])
     record = run.record("d.a.s0")
     assert record is not None
@@ -209,18 +213,20 @@ def test_a_cell_without_figures_leaves_no_older_parts(
         ({"sets": [{"set": "test"}]}, "sets.0.shift: is missing"),
     ],
 )
-def test_wrong_types_under_a_right_sum(
+def test_wrong_types_are_found_despite_a_right_checksum(
     tmp_path: Path, complete_run: MakeRun, changes: dict[str, Any], reason: str
 ) -> None:
     run = complete_run(tmp_path / "r")
     record = {**run.read_record("d.a.s0"), **changes}
     with unchecked():
         run.write_record(record)
-    # What the tables should be isn't known, and not said.
+    # The expected tables are not known, so nothing is said about them.
     assert wrong(run) == [("d.a.s0.json", reason)]
 
 
-def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, complete_run: MakeRun) -> None:
+def test_unreadable_files_are_found_despite_a_right_checksum(
+    tmp_path: Path, complete_run: MakeRun
+) -> None:
     run = complete_run(tmp_path / "r", [("d", "a", 0)])
     curves = {"roc/total/ood:far": np.zeros(3, np.float32)}
     record = run.read_record("d.a.s0")
@@ -233,11 +239,11 @@ def test_parts_that_are_none_under_a_right_sum(tmp_path: Path, complete_run: Mak
     ]
 
 
-def test_a_finding_is_one_line_that_steers_no_terminal() -> None:
+def test_a_finding_is_one_line_without_control_characters() -> None:
     assert str(Finding(Path("r"), "a\nb\x1b[2J")) == "WRONG r: a b�[2J"
 
 
-def test_a_cache(tmp_path: Path) -> None:
+def test_damaged_entries_of_a_cache_are_found(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     for key in ("outputs-1", "outputs-2", "weights-1.0"):
         cache.save(key, {"x": np.arange(5.0)}, {})
@@ -256,7 +262,7 @@ def test_a_cache(tmp_path: Path) -> None:
         list(verify_cache(tmp_path / "none"))
 
 
-def test_the_note_beside_the_tables_is_held_against_the_records(
+def test_the_note_beside_the_tables_is_checked_against_the_records(
     tmp_path: Path, complete_run: MakeRun
 ) -> None:
     run = complete_run(tmp_path / "r")
@@ -274,7 +280,7 @@ def test_the_note_beside_the_tables_is_held_against_the_records(
     for text in ("", "[]", "{"):
         path.write_text(text)
         assert wrong(run) == [("derived.json", "not what the records give")], text
-    # A note of other records, as in a copy, is believed by nobody.
+    # A note about other records, as in a copy, is not trusted.
     for harmless in ({**note, "state": "another", "done": {}}, note):
         path.write_text(json.dumps(harmless))
         assert wrong(run) == []

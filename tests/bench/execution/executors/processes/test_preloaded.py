@@ -1,4 +1,4 @@
-"""What a job imports it imports in each process anew: the server has it already."""
+"""The fork server has imported all that jobs of small cells need."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_the_jobs_of_small_cells_import_nothing(tmp_path: Path) -> None:
+def test_jobs_of_small_cells_import_nothing_more(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     root = IMPORT_FOLDER
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
