@@ -15,5 +15,5 @@ def _streams(seed: int) -> Stream:
 
 @pytest.fixture(scope="session")
 def streams() -> Callable[[int], Stream]:
-    """Data seed -> its named random streams."""
+    """Return a function from a data seed to its named random streams."""
     return _streams

@@ -34,14 +34,14 @@ def write_idx(file: Path, array: np.ndarray) -> None:
 
 
 def write_mnist_like(root: Path, files: tuple[str, ...], classes: int, first: int = 0) -> None:
-    """Random images 28 x 28; labels count from `first` through all classes."""
+    """Write random images 28 x 28; labels count from `first` through all classes."""
     for count, (images, labels) in zip((TRAIN, TEST), (files[:2], files[2:]), strict=True):
         write_idx(root / images, pixels((count, 28, 28), count))
         write_idx(root / labels, np.arange(count) % classes + first)
 
 
 def write_cifar(root: Path, kind: str, patch: pytest.MonkeyPatch) -> None:
-    """Random images as pickled batches, whose checksums torchvision is told to expect."""
+    """Write random images as pickled batches and make torchvision expect their checksums."""
     folder, key, meta, names = CIFAR[kind]
     (root / folder).mkdir(parents=True)
     reader = getattr(torchvision_datasets(), kind)
@@ -59,7 +59,7 @@ def write_cifar(root: Path, kind: str, patch: pytest.MonkeyPatch) -> None:
 
 
 def write_svhn(root: Path, patch: pytest.MonkeyPatch) -> None:
-    """Random images as .mat files, where 10 is the label of 0, with their checksums."""
+    """Write random images as .mat files, where 10 is the label of 0, and their checksums."""
     reader = torchvision_datasets().SVHN
     checksums: dict[str, Any] = {}
     for part, count in (("train", TRAIN), ("test", TEST)):
@@ -77,7 +77,7 @@ def write_images(folder: Path, count: int, side: int = 8, seed: int = 0) -> None
 
 
 def write_classes(root: Path, classes: tuple[str, ...] = ("cat", "dog")) -> None:
-    """20 tiny images: 6 a class to train on, 4 to test."""
+    """Write 20 tiny images: for each of two classes 6 to train on and 4 to test."""
     for number, name in enumerate(classes):
         write_images(root / "train" / name, 6, seed=number)
         write_images(root / "test" / name, 4, seed=10 + number)

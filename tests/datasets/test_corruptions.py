@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_corruption_at_every_severity(folder: Path) -> None:
+def test_every_corruption_is_read_at_every_severity(folder: Path) -> None:
     sets = dict(corrupted(folder, CIFAR10, LABELS))
     names = ("c-fog", "c-gaussian-noise")
     assert list(sets) == [(name, severity) for name in names for severity in range(1, 6)]
@@ -57,7 +57,7 @@ def test_arrays_of_another_shape_or_type_are_named(folder: Path, array: np.ndarr
         dict(corrupted(folder, CIFAR10, LABELS))
 
 
-def test_a_cut_file_is_named(folder: Path) -> None:
+def test_a_truncated_file_is_named(folder: Path) -> None:
     file = folder / "fog.npy"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(BadData, match=r"fog\.npy: not a whole \.npy file"):
@@ -94,7 +94,7 @@ def test_a_folder_of_something_else_is_refused(folder: Path, tmp_path: Path) -> 
         corruptions_identity(folder, CIFAR10)
 
 
-def test_identity_follows_the_files(folder: Path) -> None:
+def test_the_identity_changes_with_the_files(folder: Path) -> None:
     before = corruptions_identity(folder, CIFAR10)
     assert str(folder) not in str(before)
     os.utime(folder / "fog.npy", ns=(0, 1))

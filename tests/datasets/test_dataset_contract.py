@@ -1,4 +1,4 @@
-"""What every registered dataset that needs no file owes the engine."""
+"""The contract of datasets, checked on every registered one that needs no file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_arrays_are_contiguous_finite_and_typed(loaded: Loaded) -> None:
             assert array.shape[1:] == cls.shape, name
 
 
-def test_number_of_training_examples_is_the_announced(loaded: Loaded) -> None:
+def test_the_number_of_training_examples_is_as_announced(loaded: Loaded) -> None:
     cls, data = loaded
     assert len(data.train) == cls.examples
 
@@ -56,7 +56,7 @@ def test_targets_are_within_the_outputs(loaded: Loaded) -> None:
         assert set(split.y.tolist()) == set(range(cls.outputs))
 
 
-def test_sets_are_those_that_are_announced(loaded: Loaded) -> None:
+def test_shifted_and_ood_sets_are_as_announced(loaded: Loaded) -> None:
     cls, data = loaded
     assert list(data.ood) == list(cls.ood_groups)
     assert list(data.shifted) == [(shift, s) for shift in cls.shifts for s in range(1, 6)]
@@ -70,7 +70,9 @@ def test_no_input_is_in_two_splits_or_twice_in_one(loaded: Loaded) -> None:
     assert len(set(rows)) == len(rows)
 
 
-def test_same_seed_same_bits_other_seed_other_splits(loaded: Loaded, streams: Streams) -> None:
+def test_equal_seeds_give_equal_bits_and_other_seeds_other_splits(
+    loaded: Loaded, streams: Streams
+) -> None:
     cls, data = loaded
     for (name, a), (_, b) in zip(arrays(data), arrays(cls().load(streams(0))), strict=True):
         assert a.tobytes() == b.tobytes(), name
@@ -82,7 +84,7 @@ def test_same_seed_same_bits_other_seed_other_splits(loaded: Loaded, streams: St
             assert x.tobytes() != other_seed.ood[name].tobytes()
 
 
-def test_every_purpose_has_a_stream_of_its_own(loaded: Loaded, streams: Streams) -> None:
+def test_every_purpose_has_its_own_stream(loaded: Loaded, streams: Streams) -> None:
     cls, data = loaded
     names: list[str] = []
 

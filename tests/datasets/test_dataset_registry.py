@@ -19,12 +19,12 @@ ATTRIBUTES: dict[str, Any] = {
 
 
 def plugin(**changes: Any) -> type[Dataset]:
-    """A class Plugin of this module with Spiral's attributes; a change to None removes one."""
+    """Return a class Plugin with the attributes of Spiral; a change to None removes one."""
     body = {**ATTRIBUTES, "__module__": __name__, **changes}
     return type("Plugin", (Dataset,), {k: v for k, v in body.items() if v is not None})
 
 
-def test_built_in_names() -> None:
+def test_built_in_datasets_are_registered() -> None:
     assert names()[:5] == ("spiral", "sine", "sine-gap", "digits", "digits-0-7")
     assert names()[5:9] == ("mnist", "fashion-mnist", "kmnist", "emnist-letters")
     assert names()[9:12] == ("cifar10", "cifar100", "svhn")
@@ -40,13 +40,13 @@ def test_unknown_name_gives_the_nearest_and_the_list() -> None:
     assert message.endswith(", ".join((*names(), "folder:PATH")))
 
 
-def test_unknown_name_near_to_none() -> None:
+def test_an_unknown_name_without_a_near_one_is_reported() -> None:
     with pytest.raises(UnknownDataset) as caught:
         get("zzz")
     assert "did you mean" not in str(caught.value)
 
 
-def test_images_are_known_by_their_shape() -> None:
+def test_datasets_of_images_are_recognised_by_their_shape() -> None:
     assert not plugin().images
     assert plugin(shape=(3, 8, 8)).images
 
@@ -83,7 +83,7 @@ def test_a_missing_attribute_is_named(attribute: str) -> None:
         ({"ood_groups": {"noise": "close"}}, r"ood_groups\['noise'\] is 'close', not near or far"),
     ],
 )
-def test_a_mistaken_attribute_is_explained(changes: dict[str, Any], problem: str) -> None:
+def test_a_wrong_attribute_is_explained(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(TypeError, match=problem):
         plugin(**changes)
 

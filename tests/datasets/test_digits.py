@@ -79,7 +79,7 @@ def test_pixels_are_in_the_unit_interval(data: DatasetArrays) -> None:
     assert data.train.x.max() == 1
 
 
-def test_without_89_is_a_restriction_of_all_digits(
+def test_digits_without_89_are_a_subset_of_all_digits(
     data: DatasetArrays, without: DatasetArrays
 ) -> None:
     for name in ("train", "validation", "test"):
@@ -88,7 +88,7 @@ def test_without_89_is_a_restriction_of_all_digits(
         np.testing.assert_array_equal(part.y, full.y[full.y < 8])
 
 
-def test_near_set_is_every_8_and_9(without: DatasetArrays) -> None:
+def test_the_near_set_has_every_8_and_9(without: DatasetArrays) -> None:
     x, y = load_digits(return_X_y=True)
     np.testing.assert_array_equal(without.ood["digits-8-9"], x[y >= 8] / 16)
     assert DigitsWithout89.ood_groups == {"digits-8-9": "near", "patches": "far"}
@@ -123,7 +123,7 @@ def test_shifts_move_the_test_images_by_quarters_of_a_pixel(data: DatasetArrays)
 def test_digits_stay_in_the_frame(data: DatasetArrays) -> None:
     ink = data.test.x.sum()
     for (shift, _), split in data.shifted.items():
-        # Turned, a digit may also cover more pixels than before.
+        # A rotated digit may cover more pixels than before.
         assert abs(1 - split.x.sum() / ink) < (0.1 if shift == "rotation" else 1 / 6)
 
 
@@ -145,5 +145,5 @@ def test_a_teachers_accuracy_falls_with_severity(data: DatasetArrays) -> None:
     for shift in Digits.shifts:
         scores = [clean, *(accuracy(data.shifted[shift, severity]) for severity in range(1, 6))]
         assert all(better > worse for better, worse in pairwise(scores)), (shift, scores)
-        # Not at chance, where severity would mean nothing any more.
+        # Above chance, where severity still has an effect.
         assert scores[-1] > 0.2

@@ -49,7 +49,7 @@ def test_name_is_the_spec_as_given_and_the_class_is_made_once(root: Path) -> Non
         assert get(name) is get(name)
 
 
-def test_defaults_follow_the_colour(root: Path) -> None:
+def test_defaults_depend_on_the_colour(root: Path) -> None:
     rgb, grey = get(f"folder:{root}"), get(f"folder:{root}[colour=grey]")
     assert (rgb.shape, grey.shape) == ((3, 32, 32), (1, 32, 32))
     assert (rgb.network["family"], grey.network["family"]) == ("lenet", "lenet")
@@ -67,7 +67,7 @@ def test_defaults_follow_the_colour(root: Path) -> None:
         ("32x64", 100, "resnet", 200),
     ],
 )
-def test_the_network_follows_size_and_number(
+def test_the_network_depends_on_size_and_number_of_images(
     size: str, examples: int, family: str, epochs: int, tmp_path: Path
 ) -> None:
     chosen = _training_defaults(parse_spec(f"folder:{tmp_path}[size={size}]"), examples)
@@ -78,12 +78,12 @@ def test_the_network_follows_size_and_number(
 @pytest.mark.parametrize(
     ("size", "batch"), [("32x64", 128), ("64", 64), ("33x8", 256), ("512", 16)]
 )
-def test_a_step_of_larger_images_has_fewer_of_them(size: str, batch: int, tmp_path: Path) -> None:
+def test_batches_of_larger_images_are_smaller(size: str, batch: int, tmp_path: Path) -> None:
     chosen = _training_defaults(parse_spec(f"folder:{tmp_path}[size={size}]"), 1_000)
     assert chosen["recipe"]["batch_size"] == batch
 
 
-def test_grey_and_scaling_are_pillows(root: Path, streams: Streams) -> None:
+def test_grey_and_scaling_equal_pillows(root: Path, streams: Streams) -> None:
     data = get(f"folder:{root}[size=16,colour=grey]")().load(streams(0))
     with Image.open(root / "test" / "cat" / "02.png") as image:
         expected = image.convert("L").resize((16, 16), Image.Resampling.BILINEAR)
@@ -91,7 +91,9 @@ def test_grey_and_scaling_are_pillows(root: Path, streams: Streams) -> None:
 
 
 @pytest.mark.parametrize("called", ["val", "valid", "validation"])
-def test_val_is_used_whole_where_there_is_one(called: str, root: Path, streams: Streams) -> None:
+def test_a_val_folder_is_used_as_the_validation_split(
+    called: str, root: Path, streams: Streams
+) -> None:
     for name in ("cat", "dog"):
         write_images(root / called / name, 2, seed=30)
     cls = get(f"folder:{root}[size=8]")
@@ -113,7 +115,7 @@ def test_a_text_file_named_png_is_named(root: Path, streams: Streams) -> None:
         get(f"folder:{root}")().load(streams(0))
 
 
-def test_a_cut_image_is_named(root: Path, streams: Streams) -> None:
+def test_a_truncated_image_is_named(root: Path, streams: Streams) -> None:
     file = root / "test" / "cat" / "00.png"
     file.write_bytes(file.read_bytes()[:120])
     with pytest.raises(BadData, match=r"test/cat/00\.png: not a whole image"):
@@ -128,7 +130,7 @@ def test_formats_that_run_programs_are_not_opened(root: Path, streams: Streams) 
         get(f"folder:{root}")().load(streams(0))
 
 
-def test_images_without_contrast_can_not_be_normalised(tmp_path: Path, streams: Streams) -> None:
+def test_images_without_contrast_are_refused(tmp_path: Path, streams: Streams) -> None:
     write_classes(tmp_path)
     for file in (tmp_path / "train").rglob("*.png"):
         Image.new("RGB", (8, 8)).save(file)
@@ -221,7 +223,7 @@ def test_spec_may_have_spaces_and_a_home(tmp_path: Path, monkeypatch: pytest.Mon
     assert parse_spec("folder:~[ size = 9 , colour = grey ]").shape == (1, 9, 9)
 
 
-def test_identity_follows_files_and_decoding_but_not_the_place(
+def test_the_identity_depends_on_files_and_decoding_but_not_on_the_path(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     identity = get(f"folder:{root}")().identity()
@@ -251,7 +253,7 @@ def test_another_process_knows_the_name(root: Path) -> None:
     assert done.stdout.split() == ["11", folder_dataset.__module__]
 
 
-def test_statistics_are_numpys() -> None:
+def test_statistics_equal_numpys() -> None:
     images = pixels((5, 3, 6, 7))
     mean, std = statistics(images)
     assert mean == pytest.approx(images.mean((0, 2, 3)) / 255)
@@ -292,7 +294,7 @@ def test_a_folder_may_have_brackets_in_its_name(tmp_path: Path) -> None:
         parse_spec(f"folder:{tmp_path / 'photos[size=9]'}")
 
 
-def test_classes_that_are_rare_are_remarked(tmp_path: Path, streams: Streams) -> None:
+def test_rare_classes_get_a_remark(tmp_path: Path, streams: Streams) -> None:
     write_classes(tmp_path, ("ant", "bee", "cow", "dog"))
     for number in range(1, 6):
         (tmp_path / "train" / "bee" / f"{number:02}.png").unlink()
@@ -310,7 +312,7 @@ def test_classes_that_are_rare_are_remarked(tmp_path: Path, streams: Streams) ->
     np.testing.assert_array_equal(np.unique(dataset.read("test").y), [0, 1])
 
 
-def test_what_is_skipped_is_counted(root: Path) -> None:
+def test_skipped_files_are_counted(root: Path) -> None:
     (root / "train" / "cat" / "Thumbs.db").write_bytes(b"x")
     (root / "train" / "cat" / ".DS_Store").write_bytes(b"x")
     (root / "test" / "dog" / "desktop.ini").write_bytes(b"x")
@@ -324,7 +326,7 @@ def test_what_is_skipped_is_counted(root: Path) -> None:
     assert "__macosx (2)" in line.lower() and ".csv (1)" in line
 
 
-def test_the_same_picture_twice_is_counted(root: Path, streams: Streams) -> None:
+def test_duplicate_pictures_are_counted(root: Path, streams: Streams) -> None:
     for name in ("cat", "dog"):
         write_images(root / "val" / name, 3, seed=40)
     shutil.copy(root / "train/cat/00.png", root / "test/cat/00.png")
@@ -338,7 +340,7 @@ def test_the_same_picture_twice_is_counted(root: Path, streams: Streams) -> None
     ]
 
 
-def test_faults_of_names_and_of_contents_are_told_together(root: Path) -> None:
+def test_errors_of_names_and_contents_are_reported_together(root: Path) -> None:
     (root / "train" / "cat" / "photo.heic").touch()
     (root / "test" / "dog" / "02.png").write_text("no image")
     with pytest.raises(BadData) as caught:

@@ -44,7 +44,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("near:folder:a:b", ("folder:a:b", "near")),
     ],
 )
-def test_group_is_the_users_or_the_datasets_or_far(text: str, expected: tuple[str, str]) -> None:
+def test_the_group_is_that_of_the_user_or_the_dataset_or_far(
+    text: str, expected: tuple[str, str]
+) -> None:
     assert ood_group(text, MNIST) == expected
 
 
@@ -108,7 +110,7 @@ def test_images_that_fit_are_left_as_they_are(root: Path, streams: Streams) -> N
 @pytest.mark.parametrize(
     "name", ["svhn", "folder", "uniform-noise", "gaussian-noise", "pixel-permutation"]
 )
-def test_limit_takes_some_the_same_for_a_seed(
+def test_a_limit_takes_the_same_images_for_a_seed(
     name: str, root: Path, tmp_path_factory: pytest.TempPathFactory, streams: Streams
 ) -> None:
     if name == "folder":
@@ -132,7 +134,7 @@ def test_limited_rows_keep_their_order(root: Path, streams: Streams) -> None:
     ("tests", "limit", "count"), [(20, None, 20), (20, 7, 7), (12_000, None, 10_000)]
 )
 @pytest.mark.parametrize("name", ["uniform-noise", "gaussian-noise"])
-def test_there_is_as_much_noise_as_there_are_test_images(
+def test_a_noise_set_has_as_many_images_as_the_test_set(
     name: str,
     tests: int,
     limit: int | None,
@@ -189,14 +191,12 @@ def test_gaussian_noise_has_the_moments_of_each_channel(streams: Streams) -> Non
 def test_gaussian_noise_is_clipped_not_wrapped(root: Path, streams: Streams) -> None:
     noise = load_ood("gaussian-noise", MNIST, root, streams(0), 200)
     images = MNIST(root).read("test").x
-    z = (images.mean() - 0.5) / images.std()  # what rounds to 0 or lies below piles up at 0
+    z = (images.mean() - 0.5) / images.std()  # values that round to 0 or are negative become 0
     share = erfc(z / sqrt(2)) / 2
     assert (noise == 0).mean() == pytest.approx(share, rel=0.05)
 
 
-def test_permutation_moves_pixels_whole_and_each_image_in_its_own_way(
-    root: Path, streams: Streams
-) -> None:
+def test_permutation_moves_whole_pixels_and_differs_by_image(root: Path, streams: Streams) -> None:
     images = SVHN(root).read("test").x
     result = load_ood("pixel-permutation", SVHN, root, streams(0))
     assert result.shape == images.shape
@@ -223,7 +223,7 @@ def test_a_folder_of_classes_gives_its_test_images(
     np.testing.assert_array_equal(result[5].transpose(1, 2, 0), np.asarray(expected))
 
 
-def test_a_flat_folder_gives_all_its_images_wherever_it_lies(
+def test_a_flat_folder_gives_all_its_images_at_any_path(
     root: Path, tmp_path_factory: pytest.TempPathFactory, streams: Streams
 ) -> None:
     folder = tmp_path_factory.mktemp("flat") / "a"

@@ -20,7 +20,7 @@ def batch(height: int = 8, width: int = 8, channels: int = 2) -> torch.Tensor:
 
 
 def moved(images: np.ndarray, right: int, down: int) -> np.ndarray:
-    """Whole pixels, by padding with zeros and slicing."""
+    """Shift by whole pixels with padding and slicing."""
     height, width = images.shape[-2:]
     padded = np.pad(images, ((0, 0), (0, 0), (height, height), (width, width)))
     return padded[:, :, height - down : 2 * height - down, width - right : 2 * width - right]
@@ -57,10 +57,10 @@ def torchvision_transforms() -> ModuleType:
 
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (33, 33), (9, 21)])
 @pytest.mark.parametrize("severity", range(1, 6))
-def test_shifts_are_the_original_codes(
+def test_shifts_equal_those_of_the_original_code(
     size: tuple[int, int], severity: int, torchvision_transforms: Any
 ) -> None:
-    """Pixel for pixel what torchvision's transforms give, with the levels as it gave them."""
+    """Each pixel equals that of torchvision's transforms at the original levels."""
     height, width = size
     images = batch(height, width, 3)
     affine = torchvision_transforms.functional.affine
@@ -77,7 +77,7 @@ def test_shifts_are_the_original_codes(
 
 
 @pytest.mark.parametrize("size", [(15, 15), (16, 9)])
-def test_every_angle_is_torchvisions(size: tuple[int, int], torchvision_transforms: Any) -> None:
+def test_rotations_equal_torchvisions(size: tuple[int, int], torchvision_transforms: Any) -> None:
     images = batch(*size)
     for degrees in range(-180, 181, 5):
         expected = torchvision_transforms.functional.affine(images, degrees, (0, 0), 1.0, 0, fill=0)
@@ -90,7 +90,7 @@ def test_brightness_multiplies_and_clips() -> None:
     np.testing.assert_allclose(brighten(images, 1.3).numpy(), expected, atol=1e-6)
 
 
-def test_levels_are_the_original_codes() -> None:
+def test_levels_equal_those_of_the_original_code() -> None:
     assert LEVELS["rotation"] == tuple(range(15, 76, 15))
     tenths = (0.1, 0.2, 0.3, 0.4, 0.5)
     assert LEVELS["horizontal-shift"] == LEVELS["vertical-shift"] == tenths
@@ -111,7 +111,7 @@ def test_shifted_keeps_shape_dtype_and_range(shift: str, severity: int) -> None:
     assert float((rounded.double() - exact).abs().max()) < 0.5 + 1e-3
 
 
-def test_shifted_takes_the_level_of_the_severity() -> None:
+def test_shifted_uses_the_level_of_the_severity() -> None:
     images = batch()
     assert torch.equal(shifted(images, "rotation", 2), rotate(images, 30))
     assert torch.equal(shifted(images, "horizontal-shift", 5), translate(images, 4, 0))

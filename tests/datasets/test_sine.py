@@ -38,7 +38,7 @@ def test_noise_is_standard(data: DatasetArrays, split: str, size: int) -> None:
     assert abs(noise.var(ddof=1) - 1) < 4 * np.sqrt(2 / (size - 1))
 
 
-def test_outside_is_on_both_sides_beyond_the_edge(data: DatasetArrays) -> None:
+def test_outside_points_are_on_both_sides_of_the_training_range(data: DatasetArrays) -> None:
     x = data.ood["outside"]
     assert x.shape == (1000, 1)
     assert np.abs(x).min() > 6
@@ -55,7 +55,7 @@ def test_canvas_is_the_curve_without_noise(data: DatasetArrays) -> None:
     np.testing.assert_allclose(residuals(data.canvas), 0, atol=1e-5)
 
 
-def test_the_gap_is_in_no_split_and_all_of_it_is_out_of_distribution(
+def test_the_gap_is_in_no_split_and_is_the_ood_set(
     streams: Callable[[int], Stream],
 ) -> None:
     gapped = SineGap().load(streams(0))

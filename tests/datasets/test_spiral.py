@@ -16,11 +16,11 @@ def data(streams: Callable[[int], Stream]) -> DatasetArrays:
 
 
 def turned_back(split: Split) -> np.ndarray:
-    """The points as complex numbers, with their arm turned onto the first."""
+    """Return points as complex numbers, each arm rotated onto the first one."""
     return (split.x[:, 0] + 1j * split.x[:, 1]) * np.exp(-2j * np.pi * split.y / 3)
 
 
-def test_sizes(data: DatasetArrays) -> None:
+def test_splits_have_their_sizes(data: DatasetArrays) -> None:
     assert (len(data.train), len(data.validation), len(data.test)) == (240, 30, 3000)
     assert np.bincount(data.test.y).tolist() == [1000, 1000, 1000]
     assert np.bincount(data.train.y).max() <= 100
@@ -30,7 +30,7 @@ def test_sizes(data: DatasetArrays) -> None:
 def test_every_point_is_on_its_arm_up_to_the_noise(data: DatasetArrays, split: str) -> None:
     t = np.linspace(0, 2 * np.pi, 2001)
     noise = turned_back(getattr(data, split))[:, None] - t * np.exp(1j * t)
-    # How far the noise lies outside [0, 1/2]^2, for the t that suits the point best.
+    # The distance of the noise from [0, 1/2]^2, for the t that fits the point best.
     outside = np.maximum(np.abs(noise.real - 0.25), np.abs(noise.imag - 0.25)) - 0.25
     assert outside.min(1).max() < 0.02  # the grid of t moves by at most 6.4 * 0.0032
 
@@ -71,7 +71,7 @@ def test_between_is_inside_the_disc_and_clear_of_the_training_points(data: Datas
     assert thirds.min() > 400
 
 
-def test_canvas_is_the_grid_row_by_row(data: DatasetArrays) -> None:
+def test_the_canvas_is_a_grid_row_by_row(data: DatasetArrays) -> None:
     assert data.canvas is not None
     grid = data.canvas.x.reshape(100, 100, 2)
     axis = np.linspace(-20, 20, 100, dtype=np.float32)

@@ -22,7 +22,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def split_of(counts: tuple[int, ...], seed: int = 0) -> Split:
-    """Rows whose inputs are their places, classes mixed."""
+    """Return a split of mixed classes whose inputs are the row numbers."""
     labels = rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     return Split(np.arange(len(labels)), labels)
 
@@ -46,12 +46,14 @@ def counted(labels: np.ndarray, classes: int) -> list[int]:
         ((1, 1, 1), 3, [1, 1, 1]),
     ],
 )
-def test_quotas_by_hand(counts: tuple[int, ...], size: int, expected: list[int]) -> None:
+def test_quotas_equal_the_calculation_by_hand(
+    counts: tuple[int, ...], size: int, expected: list[int]
+) -> None:
     assert class_quotas(np.array(counts), size, rng()).tolist() == expected
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=12), st.data())
-def test_quotas_are_whole_fair_and_kept_within_the_classes(
+def test_quotas_are_fair_integers_within_the_class_sizes(
     counts: list[int], data: st.DataObject
 ) -> None:
     size = data.draw(st.integers(0, sum(counts)))
@@ -66,7 +68,7 @@ def test_quotas_are_whole_fair_and_kept_within_the_classes(
     assert (np.diff(ordered) >= -1).all()
 
 
-def test_equal_remainders_are_drawn_by_lot() -> None:
+def test_equal_remainders_are_decided_at_random() -> None:
     remainders = {tuple(class_quotas(np.array([5] * 4), 10, rng(seed)) - 2) for seed in range(40)}
     assert all(sum(remainder) == 2 and set(remainder) == {0, 1} for remainder in remainders)
     assert len(remainders) == 6
@@ -101,7 +103,7 @@ def test_a_subset_is_random_ascending_and_of_every_class() -> None:
         ((2,) + (1,) * 30, [1] + [0] * 30),
     ],
 )
-def test_what_is_held_out_leaves_some_of_every_class(
+def test_holding_out_leaves_some_examples_of_every_class(
     counts: tuple[int, ...], validation: list[int]
 ) -> None:
     split = split_of(counts)

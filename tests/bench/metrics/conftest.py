@@ -19,7 +19,7 @@ settings.load_profile("metrics")
 @pytest.fixture(scope="session")
 def torchmetrics() -> Any:
     """torchmetrics.functional as a second opinion."""
-    # It imports torchvision, which beside a torch for the CPU alone needs our help.
+    # It imports torchvision, which needs our import helper beside a CPU-only torch.
     torchvision_datasets()
     reason = "torchmetrics is not installed: its figures were not compared"
     pytest.importorskip("torchmetrics", reason=reason)
@@ -34,7 +34,7 @@ def rng() -> np.random.Generator:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Functions by name; arrays are told apart by their shape."""
+    """Name functions by their name and arrays by their shape."""
     if isinstance(val, np.ndarray):
         array: NDArray[Any] = val
         return f"{argname}{array.shape}"

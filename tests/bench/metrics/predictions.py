@@ -1,4 +1,4 @@
-"""Predicted probabilities and targets that tests of metrics share."""
+"""Predicted probabilities and targets shared by the tests of metrics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ Metric = Callable[[Any, Any], float]
 
 
 def table(kind: str, examples: int, classes: int, seed: int = 0) -> Case:
-    """Probabilities and targets: smooth, tied (multiples of 1/4), or sure (0 and 1)."""
+    """Return probabilities and targets: smooth, tied (multiples of 1/4) or certain (0 and 1)."""
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, classes, examples)
     if kind == "smooth":

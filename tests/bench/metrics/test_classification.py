@@ -71,13 +71,13 @@ def aurc_in_order(wrong: list[float]) -> float:
 
 
 @pytest.mark.parametrize(("probabilities", "targets"), CASES)
-def test_accuracy(probabilities: Array, targets: Targets) -> None:
+def test_accuracy_equals_scikit_learns(probabilities: Array, targets: Targets) -> None:
     expected = accuracy_score(targets, probabilities.argmax(1))
     assert accuracy(probabilities, targets) == pytest.approx(expected, abs=1e-15)
 
 
 @pytest.mark.parametrize(("probabilities", "targets"), CASES)
-def test_brier(probabilities: Array, targets: Targets) -> None:
+def test_brier_equals_scikit_learns(probabilities: Array, targets: Targets) -> None:
     classes = probabilities.shape[1]
     truth = np.eye(classes)[targets]
     value = brier(probabilities, targets)
@@ -92,7 +92,7 @@ def test_brier_keeps_the_digits_of_a_small_error() -> None:
     assert brier([[1 - 1e-12, 1e-12]], [0]) == pytest.approx(2e-24, rel=1e-3)
 
 
-def test_nll() -> None:
+def test_nll_equals_scikit_learns() -> None:
     probabilities, targets = table("smooth", 500, 10)
     probabilities = probabilities * 0.9 + 0.01
     log_likelihood = np.log(probabilities[np.arange(500), targets])
@@ -106,7 +106,9 @@ def test_nll_is_never_clipped() -> None:
 
 
 @pytest.mark.parametrize(("probabilities", "targets"), CASES)
-def test_misclassification_auroc(probabilities: Array, targets: Targets) -> None:
+def test_misclassification_auroc_equals_scikit_learns(
+    probabilities: Array, targets: Targets
+) -> None:
     uncertainty = random_uncertainty(len(targets), 6)
     wrong = probabilities.argmax(1) != targets
     value = misclassification_auroc(uncertainty, probabilities, targets)
@@ -122,11 +124,11 @@ def test_misclassification_auroc(probabilities: Array, targets: Targets) -> None
 
 
 @pytest.mark.parametrize("bins", [1, 10, 15])
-def test_second_opinion(torchmetrics: Any, bins: int) -> None:
+def test_calibration_errors_equal_torchmetrics(torchmetrics: Any, bins: int) -> None:
     import torch
 
     probabilities, targets = table("smooth", 1000, 10)
-    # In torchmetrics an edge opens a bin, and 1 has one to itself; here it closes a bin.
+    # In torchmetrics an edge belongs to the bin above it; here to the bin below it.
     probabilities = 0.999 * probabilities + 1e-4
     p, y = torch.from_numpy(probabilities), torch.from_numpy(targets)
     options = {"task": "multiclass", "num_classes": 10}
@@ -137,7 +139,7 @@ def test_second_opinion(torchmetrics: Any, bins: int) -> None:
     assert accuracy(probabilities, targets) == pytest.approx(float(expected), abs=1e-7)
 
 
-def test_second_opinion_on_sure_predictions(torchmetrics: Any) -> None:
+def test_calibration_errors_of_certain_predictions_equal_torchmetrics(torchmetrics: Any) -> None:
     import torch
 
     probabilities, targets = table("sure", 100, 5)
@@ -157,7 +159,9 @@ def test_second_opinion_on_sure_predictions(torchmetrics: Any) -> None:
 
 @pytest.mark.parametrize("bins", [1, 2, 4, 15, 600])
 @pytest.mark.parametrize(("probabilities", "targets"), CASES)
-def test_calibration_errors(probabilities: Array, targets: Targets, bins: int) -> None:
+def test_calibration_errors_equal_plain_loops(
+    probabilities: Array, targets: Targets, bins: int
+) -> None:
     expected = ece_by_loop(probabilities, targets, bins)
     assert ece(probabilities, targets, bins) == pytest.approx(expected, abs=1e-12)
     expected = adaptive_ece_by_loop(probabilities, targets, bins)
@@ -175,7 +179,7 @@ def test_a_confidence_rounded_above_1_is_in_the_last_bin() -> None:
     assert value == pytest.approx((0.99 + 1e-7) / 2, abs=1e-15)
 
 
-def test_calibration_error_by_hand() -> None:
+def test_calibration_error_equals_the_calculation_by_hand() -> None:
     assert ece([[1.0, 0.0]] * 4, [0, 0, 0, 1]) == 0.25
     assert ece([[0.0, 1.0]], [1]) == 0
     # Sorted: .6 (wrong), .7 (right) | .8 (right), .9 (wrong).
@@ -184,7 +188,7 @@ def test_calibration_error_by_hand() -> None:
     assert value == pytest.approx((0.3 + 0.7) / 4, abs=1e-15)
 
 
-def test_aurc_by_hand() -> None:
+def test_aurc_equals_the_calculation_by_hand() -> None:
     probabilities = [[1.0, 0.0]] * 4
     # In order of uncertainty: right, wrong, right, wrong.
     value = aurc([0.1, 0.2, 0.3, 0.4], probabilities, [0, 1, 0, 1])
@@ -203,13 +207,13 @@ def test_aurc_is_the_mean_over_all_orders_of_ties(uncertainty: list[float]) -> N
     assert value == pytest.approx(np.mean(areas), abs=1e-12)
 
 
-def test_aurc_of_a_blind_uncertainty_is_the_error() -> None:
+def test_aurc_of_a_constant_uncertainty_is_the_error() -> None:
     probabilities, targets = table("smooth", 300, 4)
     value = aurc(np.zeros(300), probabilities, targets)
     assert value == pytest.approx(1 - accuracy(probabilities, targets), abs=1e-12)
 
 
-def test_first_of_equal_classes_counts() -> None:
+def test_the_first_of_equal_classes_is_predicted() -> None:
     assert accuracy([[0.5, 0.5], [0.2, 0.4]], [0, 1]) == 1
     assert accuracy([[0.5, 0.5]], [1]) == 0
 
@@ -219,7 +223,7 @@ def test_first_of_equal_classes_counts() -> None:
 
 @pytest.mark.parametrize("metric", PROBABILITIES)
 @given(case=cases(), seed=st.integers(0, 99))
-def test_row_order_does_not_matter(metric: Metric, case: Case, seed: int) -> None:
+def test_the_order_of_rows_does_not_matter(metric: Metric, case: Case, seed: int) -> None:
     probabilities, targets = case
     order = np.random.default_rng(seed).permutation(len(targets))
     value = metric(probabilities[order], targets[order])
@@ -228,7 +232,7 @@ def test_row_order_does_not_matter(metric: Metric, case: Case, seed: int) -> Non
 
 @pytest.mark.parametrize("metric", SELECTIVE)
 @given(case=cases(), seed=st.integers(0, 99))
-def test_row_order_of_uncertainties_does_not_matter(
+def test_the_order_of_rows_does_not_matter_for_aurc(
     metric: Callable[..., float], case: Case, seed: int
 ) -> None:
     probabilities, targets = case
@@ -252,11 +256,11 @@ def test_names_of_classes_do_not_matter(metric: Metric, case: Case, seed: int) -
 
 
 @given(cases())
-def test_ranges(case: Case) -> None:
+def test_values_are_within_their_ranges(case: Case) -> None:
     assert 0 <= accuracy(*case) <= 1
     assert 0 <= brier(*case) <= 2
     assert 0 <= ece(*case) <= 1
-    # More bins can only uncover more.
+    # The error cannot fall with more bins.
     assert ece(*case, bins=1) <= ece(*case, bins=6) + 1e-12
     assert ece(*case, bins=1) == pytest.approx(adaptive_ece(*case, bins=1), abs=1e-12)
 
@@ -271,7 +275,7 @@ def test_aurc_lies_between_the_best_and_the_worst_order(case: Case, seed: int) -
 
 
 @pytest.mark.parametrize("kind", ["float32", "list"])
-def test_any_array_will_do(kind: str) -> None:
+def test_any_array_type_is_accepted(kind: str) -> None:
     probabilities, targets = table("smooth", 50, 4)
     rounded = probabilities.astype(np.float32)
     given_as: Any = rounded if kind == "float32" else rounded.tolist()
@@ -283,12 +287,12 @@ def test_any_array_will_do(kind: str) -> None:
 
 
 @pytest.mark.parametrize("metric", PROBABILITIES)
-def test_nan_is_passed_on(metric: Metric) -> None:
+def test_nan_gives_nan(metric: Metric) -> None:
     assert np.isnan(metric([[0.5, 0.5], [np.nan, 0.3]], [0, 1]))
     assert np.isnan(metric([[np.nan, np.nan]], [0]))
 
 
-def test_nan_is_passed_on_elsewhere() -> None:
+def test_nan_in_uncertainties_gives_nan() -> None:
     probabilities, void = [[0.9, 0.1], [0.8, 0.2]], [[np.nan, np.nan], [0.8, 0.2]]
     for metric in SELECTIVE:
         assert np.isnan(metric([0.1, np.nan], probabilities, [0, 1]))
@@ -312,25 +316,27 @@ def test_nan_is_passed_on_elsewhere() -> None:
         ([[0.5, 0.5]], [0.0], "integers"),
     ],
 )
-def test_bad_input(metric: Metric, probabilities: Any, targets: Any, message: str) -> None:
+def test_bad_input_is_refused(
+    metric: Metric, probabilities: Any, targets: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         metric(probabilities, targets)
 
 
 @pytest.mark.parametrize("metric", [brier, *CALIBRATION])
-def test_logits_are_not_taken_for_probabilities(metric: Metric) -> None:
+def test_logits_are_refused_as_probabilities(metric: Metric) -> None:
     for wrong in (1.5, -0.5):
         with pytest.raises(ValueError, match=r"\[0, 1\]"):
             metric([[wrong, 1 - wrong]], [0])
 
 
 @pytest.mark.parametrize("metric", CALIBRATION)
-def test_bins_are_needed(metric: Callable[..., float]) -> None:
+def test_a_number_of_bins_below_one_is_refused(metric: Callable[..., float]) -> None:
     with pytest.raises(ValueError, match="bins"):
         metric([[0.5, 0.5]], [0], bins=0)
 
 
 @pytest.mark.parametrize("metric", SELECTIVE)
-def test_one_uncertainty_for_each_example(metric: Callable[..., float]) -> None:
+def test_another_number_of_uncertainties_is_refused(metric: Callable[..., float]) -> None:
     with pytest.raises(ValueError, match="uncertainty must have shape"):
         metric([0.1], [[0.5, 0.5], [0.5, 0.5]], [0, 1])

@@ -28,7 +28,7 @@ def members(shape: tuple[int, ...], seed: int = 0) -> Array:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_disagreement_by_pairs(shape: tuple[int, ...]) -> None:
+def test_disagreement_equals_a_loop_over_pairs(shape: tuple[int, ...]) -> None:
     log_p = members(shape)
     top = log_p.argmax(2)
     pairs = [(top[i] != top[j]).mean() for i, j in combinations(range(shape[0]), 2)]
@@ -36,7 +36,7 @@ def test_disagreement_by_pairs(shape: tuple[int, ...]) -> None:
     assert disagreement(np.exp(log_p)) == disagreement(log_p)
 
 
-def test_disagreement_by_hand() -> None:
+def test_disagreement_equals_the_calculation_by_hand() -> None:
     sure = np.eye(3)
     assert disagreement([[sure[0]], [sure[0]], [sure[0]]]) == 0
     assert disagreement([[sure[0]], [sure[1]], [sure[2]]]) == 1
@@ -46,7 +46,7 @@ def test_disagreement_by_hand() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pairwise_kl_by_pairs(shape: tuple[int, ...]) -> None:
+def test_pairwise_kl_equals_a_loop_over_pairs(shape: tuple[int, ...]) -> None:
     log_p = members(shape)
     expected = np.mean([kl_of_means(p, q) for p, q in ordered_pairs(log_p, 2)])
     assert pairwise_kl(log_p) == pytest.approx(expected, abs=1e-12)
@@ -69,7 +69,7 @@ def test_pairwise_kl_of_almost_equal_members() -> None:
     assert pairwise_kl(np.log(p)) == pytest.approx(expected, abs=1e-15)
 
 
-def test_pairwise_kl_of_zeros() -> None:
+def test_pairwise_kl_with_zero_probabilities() -> None:
     sure, unsure = [[0.0, -np.inf]], np.log([[0.5, 0.5]])
     assert pairwise_kl(np.array([sure, sure])) == 0
     assert pairwise_kl(np.array([sure, unsure])) == np.inf
@@ -78,7 +78,7 @@ def test_pairwise_kl_of_zeros() -> None:
 
 
 @pytest.mark.parametrize(("heads", "examples"), [(2, 1), (3, 50), (8, 20)])
-def test_pairwise_kl_of_gaussians_by_pairs(
+def test_pairwise_kl_of_gaussians_equals_a_loop_over_pairs(
     rng: np.random.Generator, heads: int, examples: int
 ) -> None:
     means = rng.normal(0, 2, (heads, examples))
@@ -88,7 +88,7 @@ def test_pairwise_kl_of_gaussians_by_pairs(
     assert pairwise_kl_gaussian(means, variances) == pytest.approx(expected, rel=1e-12)
 
 
-def test_pairwise_kl_of_gaussians_by_hand() -> None:
+def test_pairwise_kl_of_gaussians_equals_the_calculation_by_hand() -> None:
     assert pairwise_kl_gaussian([[0.0], [2.0]], [[1.0], [1.0]]) == 2
     assert pairwise_kl_gaussian([[3.0, 1.0]] * 4, [[0.7, 1e-9]] * 4) == 0
     # ½ (4 + 1/4) / 2 − ½ is the mean of both directions.
@@ -134,7 +134,7 @@ def test_one_member_has_no_pairs() -> None:
     assert np.isnan(pairwise_kl_gaussian(single_head[:, :, 0], -single_head[:, :, 1]))
 
 
-def test_nan_is_passed_on() -> None:
+def test_nan_gives_nan() -> None:
     log_p = members((3, 4, 2))
     log_p[1, 2, 0] = np.nan
     assert np.isnan(disagreement(log_p))
@@ -144,7 +144,7 @@ def test_nan_is_passed_on() -> None:
     assert np.isnan(pairwise_kl_gaussian(good, np.abs(log_p[:, :, 0])))
 
 
-def test_bad_input() -> None:
+def test_bad_input_is_refused() -> None:
     for metric in (disagreement, pairwise_kl):
         with pytest.raises(ValueError, match="3 dimension"):
             metric(np.ones((2, 2)))

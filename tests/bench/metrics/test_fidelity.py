@@ -38,14 +38,14 @@ def log_tables(rng: np.random.Generator, examples: int, classes: int) -> tuple[A
 
 
 @pytest.mark.parametrize(("examples", "classes"), [(1, 1), (1, 4), (500, 10)])
-def test_kl_of_means(rng: np.random.Generator, examples: int, classes: int) -> None:
+def test_kl_of_means_equals_scipys(rng: np.random.Generator, examples: int, classes: int) -> None:
     teacher, student = log_tables(rng, examples, classes)
     expected = rel_entr(np.exp(teacher), np.exp(student)).sum(1).mean()
     assert kl_of_means(teacher, student) == pytest.approx(expected, abs=1e-12)
     assert kl_of_means(teacher, teacher) == 0
 
 
-def test_kl_second_opinion(torchmetrics: Any, rng: np.random.Generator) -> None:
+def test_kl_equals_torchmetrics(torchmetrics: Any, rng: np.random.Generator) -> None:
     import torch
 
     teacher, student = log_tables(rng, 300, 7)
@@ -55,12 +55,12 @@ def test_kl_second_opinion(torchmetrics: Any, rng: np.random.Generator) -> None:
     assert kl_of_means(teacher, student) == pytest.approx(float(expected), abs=1e-12)
 
 
-def test_kl_by_hand() -> None:
+def test_kl_equals_the_calculation_by_hand() -> None:
     half, quarter = np.log([[0.5, 0.5]]), np.log([[0.25, 0.75]])
     assert kl_of_means(half, quarter) == pytest.approx(np.log(4 / 3) / 2, abs=1e-15)
 
 
-def test_kl_of_zeros() -> None:
+def test_kl_with_zero_probabilities() -> None:
     sure, unsure = np.array([[0.0, -np.inf]]), np.log([[0.5, 0.5]])
     assert kl_of_means(sure, unsure) == pytest.approx(np.log(2), abs=1e-15)
     assert kl_of_means(unsure, sure) == np.inf
@@ -82,7 +82,7 @@ def test_kl_of_gaussians_is_the_integral() -> None:
     assert value == pytest.approx(expected, abs=1e-10)
 
 
-def test_kl_of_gaussians_by_hand() -> None:
+def test_kl_of_gaussians_equals_the_calculation_by_hand() -> None:
     assert kl_of_gaussians([1.0], [2.0], [1.0], [2.0]) == 0
     assert kl_of_gaussians([0.0, 0.0], [1.0, 1.0], [2.0, 0.0], [1.0, 1.0]) == 1
     expected = (np.log(4) + 1 / 4 - 1) / 2
@@ -107,13 +107,13 @@ def test_kl_of_gaussians_at_the_limits(moments: tuple[float, ...], expected: flo
     assert value == pytest.approx(expected, nan_ok=True)
 
 
-def test_agreement_by_hand() -> None:
+def test_agreement_equals_the_calculation_by_hand() -> None:
     teacher = [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.5, 0.5]]
     student = [[0.6, 0.4], [0.7, 0.3], [0.5, 0.5], [0.4, 0.6]]
     assert agreement(teacher, student) == 0.5
 
 
-def test_agreement_by_loop(rng: np.random.Generator) -> None:
+def test_agreement_equals_a_loop(rng: np.random.Generator) -> None:
     teacher, student = rng.integers(0, 4, (2, 300, 5)).astype(np.float64)
     pairs = zip(teacher.tolist(), student.tolist(), strict=True)
     agreements = [t.index(max(t)) == s.index(max(s)) for t, s in pairs]
@@ -121,7 +121,7 @@ def test_agreement_by_loop(rng: np.random.Generator) -> None:
     assert agreement(student, teacher) == agreement(teacher, student)
 
 
-def test_histogram_distance_by_hand() -> None:
+def test_histogram_distance_equals_the_calculation_by_hand() -> None:
     # Bins of width 1/2 on [0, 1]: (1/2, 1/2) and (1/4, 3/4).
     assert histogram_distance([0.1, 0.6], [0.2, 0.5, 0.7, 1.0], 1.0, bins=2) == 0.25
     assert histogram_distance([0.0], [1.0], 1.0) == 1
@@ -134,7 +134,7 @@ def test_histogram_clips_into_the_end_bins() -> None:
     assert histogram_distance([0.5, 5.0], [0.5, 1.0], 1.0) == 0
 
 
-def test_robust_end_by_hand() -> None:
+def test_the_robust_upper_end_equals_the_calculation_by_hand() -> None:
     # Quartiles 2 and 5 of 0 … 7: 5 + 3 · 3; of nearly equal values twice the upper one.
     assert robust_upper_end(np.arange(8.0)) == 14
     assert robust_upper_end([1.0, 1.0, 1.25, 1.0]) == 2
@@ -144,7 +144,9 @@ def test_robust_end_by_hand() -> None:
 
 
 @pytest.mark.parametrize("size", [4, 30, 1000])
-def test_a_quarter_of_the_values_may_explode(rng: np.random.Generator, size: int) -> None:
+def test_the_upper_end_is_robust_to_a_quarter_of_huge_values(
+    rng: np.random.Generator, size: int
+) -> None:
     values = rng.gamma(2.0, 1.0, size)
     plain = robust_upper_end(values)
     largest = values.argsort()[-(size // 4) :]
@@ -160,7 +162,7 @@ def test_more_uncertainty_than_a_teacher_that_is_sure_of_its_noise_is_seen() -> 
 
 
 @given(PAIRS, st.integers(1, 60))
-def test_histogram_distance_by_loop(pair: Array, bins: int) -> None:
+def test_histogram_distance_equals_a_loop(pair: Array, bins: int) -> None:
     def share(values: Array, b: int) -> float:
         edges = np.linspace(0, 2, bins + 1)
         clipped = [min(max(v, 0.0), 2.0) for v in values]
@@ -176,7 +178,7 @@ def test_histogram_distance_by_loop(pair: Array, bins: int) -> None:
 
 
 @given(PAIRS | TIED_PAIRS)
-def test_spearman(pair: Array) -> None:
+def test_spearman_equals_scipys(pair: Array) -> None:
     a, b = pair
     value = spearman(a, b)
     if min(len(set(a)), len(set(b))) < 2:
@@ -190,7 +192,7 @@ def test_spearman(pair: Array) -> None:
     assert spearman(a, a) == 1
 
 
-def test_spearman_second_opinion(torchmetrics: Any, rng: np.random.Generator) -> None:
+def test_spearman_equals_torchmetrics(torchmetrics: Any, rng: np.random.Generator) -> None:
     import torch
 
     a = rng.normal(size=400).round(1)
@@ -222,7 +224,7 @@ def test_row_order_does_not_matter(seed: int) -> None:
     assert kl_of_gaussians(a, v, b, w) >= 0
 
 
-def test_nan_is_passed_on() -> None:
+def test_nan_gives_nan() -> None:
     good, void = np.log([[0.5, 0.5]]), np.array([[np.nan, -1.0]])
     for pair in ((good, void), (void, good)):
         assert np.isnan(kl_of_means(*pair))
@@ -234,7 +236,7 @@ def test_nan_is_passed_on() -> None:
     assert np.isnan(histogram_distance([np.inf], [1.0], np.inf))
 
 
-def test_bad_input() -> None:
+def test_bad_input_is_refused() -> None:
     table, row = np.full((2, 2), 0.5), np.ones(2)
     for metric in (kl_of_means, agreement):
         with pytest.raises(ValueError, match="shape"):
@@ -254,7 +256,7 @@ def test_bad_input() -> None:
 
 
 @pytest.mark.parametrize(("upper", "bins"), [(0.0, 50), (-1.0, 50), (1.0, 0)])
-def test_bad_histograms(upper: float, bins: int) -> None:
+def test_bad_histograms_are_refused(upper: float, bins: int) -> None:
     with pytest.raises(ValueError, match="above 0"):
         histogram_distance([0.5], [0.5], upper, bins)
 
@@ -264,7 +266,7 @@ def test_bad_histograms(upper: float, bins: int) -> None:
     st.floats(1e-3, 2.5),
     st.integers(1, 60),
 )
-def test_a_histogram_is_numpys(values: list[float], upper: float, bins: int) -> None:
+def test_a_histogram_equals_numpys(values: list[float], upper: float, bins: int) -> None:
     edges = np.linspace(0, upper, bins + 1)
     array = np.concatenate(
         [values, edges, np.nextafter(edges, 0), np.nextafter(edges, 9), [np.nan]]

@@ -44,20 +44,20 @@ def auroc_by_pairs(inside: Array, outside: Array) -> float:
 
 
 @given(SCORES | SMOOTH, SCORES | SMOOTH)
-def test_auroc(inside: Array, outside: Array) -> None:
+def test_auroc_equals_scikit_learns(inside: Array, outside: Array) -> None:
     value = auroc(inside, outside)
     assert value == pytest.approx(auroc_by_pairs(inside, outside), abs=1e-12)
     assert value == pytest.approx(roc_auc_score(*labelled(inside, outside)), abs=1e-12)
 
 
 @given(SCORES | SMOOTH, SCORES | SMOOTH)
-def test_aupr(inside: Array, outside: Array) -> None:
+def test_aupr_equals_scikit_learns(inside: Array, outside: Array) -> None:
     expected = average_precision_score(*labelled(inside, outside))
     assert aupr(inside, outside) == pytest.approx(expected, abs=1e-12)
 
 
 @given(SCORES | SMOOTH, SCORES | SMOOTH)
-def test_fpr95(inside: Array, outside: Array) -> None:
+def test_fpr95_equals_a_loop(inside: Array, outside: Array) -> None:
     value = fpr95(inside, outside)
     assert value == fpr95_by_loop(inside, outside)
     fpr, tpr, _ = roc_curve(*labelled(inside, outside), drop_intermediate=False)
@@ -73,7 +73,9 @@ def test_fpr95_detects_at_least_95_percent_and_no_more_than_needed(size: int) ->
 
 
 @pytest.mark.parametrize(("size", "ties"), [(1000, False), (1000, True), (7, True)])
-def test_second_opinion(torchmetrics: Any, rng: np.random.Generator, size: int, ties: bool) -> None:
+def test_values_equal_torchmetrics(
+    torchmetrics: Any, rng: np.random.Generator, size: int, ties: bool
+) -> None:
     import torch
 
     inside, outside = rng.random(size), rng.random(2 * size) ** 0.5
@@ -91,7 +93,7 @@ def test_second_opinion(torchmetrics: Any, rng: np.random.Generator, size: int, 
 
 
 @given(SCORES, SCORES)
-def test_auroc_of_swapped_sets_is_the_rest(inside: Array, outside: Array) -> None:
+def test_auroc_of_swapped_sets_is_one_minus_auroc(inside: Array, outside: Array) -> None:
     assert auroc(inside, outside) == pytest.approx(1 - auroc(outside, inside), abs=1e-12)
 
 
@@ -122,13 +124,15 @@ def test_only_the_order_of_scores_matters(metric: Metric, inside: Array, outside
         ([0], [1], (1, 1, 0)),
     ],
 )
-def test_by_hand(inside: list[int], outside: list[int], figures: tuple[float, ...]) -> None:
+def test_values_equal_the_calculation_by_hand(
+    inside: list[int], outside: list[int], figures: tuple[float, ...]
+) -> None:
     values = [metric(inside, outside) for metric in METRICS]
     assert values == pytest.approx(figures, abs=1e-15)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_nan_is_passed_on(metric: Metric) -> None:
+def test_nan_gives_nan(metric: Metric) -> None:
     assert np.isnan(metric([0.0, np.nan], [1.0]))
     assert np.isnan(metric([0.0], [1.0, np.nan]))
 
@@ -138,6 +142,6 @@ def test_nan_is_passed_on(metric: Metric) -> None:
     ("inside", "outside", "name"),
     [([], [1.0], "inside"), ([1.0], [], "outside"), ([[1.0]], [1.0], "inside")],
 )
-def test_bad_input(metric: Metric, inside: Any, outside: Any, name: str) -> None:
+def test_bad_input_is_refused(metric: Metric, inside: Any, outside: Any, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         metric(inside, outside)

@@ -20,7 +20,7 @@ TIED = arrays(np.float64, st.integers(1, 40), elements=st.integers(-3, 3).map(fl
 
 
 @given(TIED)
-def test_midranks_are_those_of_scipy(values: Array) -> None:
+def test_midranks_equal_scipys(values: Array) -> None:
     np.testing.assert_array_equal(midranks(values), rankdata(values))
 
 
@@ -29,7 +29,7 @@ def test_midranks_of_infinite_values_and_of_both_zeros() -> None:
     assert midranks(values).tolist() == [4.5, 2.5, 2.5, 1.0, 4.5]
 
 
-def test_tie_groups() -> None:
+def test_tie_groups_are_counted() -> None:
     starts, sizes = tie_groups(np.array([1.0, 1.0, 2.0, 3.0, 3.0, 3.0]))
     assert starts.tolist() == [0, 2, 3]
     assert sizes.tolist() == [2, 1, 3]
@@ -44,6 +44,6 @@ def test_ties_share_their_mean() -> None:
 
 
 @pytest.mark.parametrize("values", [np.empty(0), np.ones((2, 2))])
-def test_midranks_need_a_vector(values: Array) -> None:
+def test_midranks_of_a_matrix_are_refused(values: Array) -> None:
     with pytest.raises(ValueError, match="1 dimension"):
         midranks(values)

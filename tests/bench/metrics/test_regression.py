@@ -45,13 +45,13 @@ def cdf(y: float, means: Array, variances: Array) -> float:
 
 
 @pytest.mark.parametrize("size", [1, 1000])
-def test_errors_of_the_mean(rng: np.random.Generator, size: int) -> None:
+def test_rmse_and_mae_equal_scikit_learns(rng: np.random.Generator, size: int) -> None:
     mean, targets = rng.normal(size=(2, size))
     assert rmse(mean, targets) == pytest.approx(root_mean_squared_error(targets, mean), abs=1e-13)
     assert mae(mean, targets) == pytest.approx(mean_absolute_error(targets, mean), abs=1e-13)
 
 
-def test_errors_by_hand() -> None:
+def test_rmse_and_mae_equal_the_calculation_by_hand() -> None:
     assert rmse([0, 0, 0, 0], [3, 3, -3, 3]) == 3
     assert mae([0, 0], [1, -2]) == 1.5
 
@@ -101,7 +101,7 @@ def test_crps_is_the_mean_over_all_pairs(rng: np.random.Generator) -> None:
     assert crps_mixture(means, variances, targets) == pytest.approx(total / 20, abs=1e-12)
 
 
-def test_crps_by_monte_carlo(rng: np.random.Generator) -> None:
+def test_crps_equals_a_monte_carlo_estimate(rng: np.random.Generator) -> None:
     means, variances, targets = mixture(rng, 3, 1)
     heads = rng.integers(0, 3, (2, 200_000))
     x, second_draw = means[heads, 0] + np.sqrt(variances[heads, 0]) * rng.normal(size=heads.shape)
@@ -124,7 +124,9 @@ def test_crps_of_vanishing_variances_is_continuous() -> None:
     assert crps_mixture(means, np.full((2, 1), 1e-20), targets) == pytest.approx(exact, abs=1e-9)
 
 
-def test_second_opinion_on_point_masses(torchmetrics: Any, rng: np.random.Generator) -> None:
+def test_crps_of_point_masses_equals_torchmetrics(
+    torchmetrics: Any, rng: np.random.Generator
+) -> None:
     import torch
 
     members, targets = rng.normal(size=(7, 50)), rng.normal(size=50)
@@ -136,7 +138,7 @@ def test_second_opinion_on_point_masses(torchmetrics: Any, rng: np.random.Genera
 
 
 @given(mixtures(), st.floats(-50, 50), st.floats(0.1, 10))
-def test_crps_moves_and_scales_with_its_unit(case: Mixture, shift: float, scale: float) -> None:
+def test_crps_scales_with_the_unit_of_targets(case: Mixture, shift: float, scale: float) -> None:
     means, variances, targets = case
     value = crps_mixture(scale * means + shift, scale**2 * variances, scale * targets + shift)
     assert value == pytest.approx(scale * crps_mixture(means, variances, targets), abs=1e-11)
@@ -172,7 +174,7 @@ def test_coverage_between_quantiles(rng: np.random.Generator, level: float) -> N
     assert coverage(means, variances, targets, level) == sum(inside) / 100
 
 
-def test_coverage_by_hand() -> None:
+def test_coverage_equals_the_calculation_by_hand() -> None:
     means, variances = np.zeros((1, 4)), np.ones((1, 4))
     # The central half ends at 0.6745.
     assert coverage(means, variances, [0.0, 0.67, -0.67, 0.68], 0.5) == 0.75
@@ -203,7 +205,7 @@ def test_order_does_not_matter(case: Mixture, seed: int) -> None:
     assert mae(means[0][rows], targets[rows]) == pytest.approx(mae(means[0], targets), abs=1e-12)
 
 
-def test_nan_is_passed_on() -> None:
+def test_nan_gives_nan() -> None:
     ones, with_nan = np.ones((2, 2)), np.array([[1.0, np.nan], [1.0, 1.0]])
     for arguments in (
         (with_nan, ones, ones[0]),
@@ -220,7 +222,9 @@ def test_nan_is_passed_on() -> None:
 
 @pytest.mark.parametrize("metric", [rmse, mae])
 @pytest.mark.parametrize(("mean", "targets"), [([], []), ([1.0], [1.0, 2.0]), ([[1.0]], [[1.0]])])
-def test_bad_points(metric: Callable[..., float], mean: Any, targets: Any) -> None:
+def test_bad_point_predictions_are_refused(
+    metric: Callable[..., float], mean: Any, targets: Any
+) -> None:
     with pytest.raises(ValueError, match=r"dimension|shape"):
         metric(mean, targets)
 
@@ -236,7 +240,7 @@ def test_bad_points(metric: Callable[..., float], mean: Any, targets: Any) -> No
         (np.ones((1, 1)), -np.ones((1, 1)), np.ones(1), "must not be negative"),
     ],
 )
-def test_bad_mixtures(
+def test_bad_mixtures_are_refused(
     metric: Callable[..., float], means: Array, variances: Array, targets: Array, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -244,15 +248,15 @@ def test_bad_mixtures(
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, np.nan])
-def test_level_is_a_share(level: float) -> None:
+def test_a_level_outside_0_and_1_is_refused(level: float) -> None:
     with pytest.raises(ValueError, match="level"):
         coverage([[0.0]], [[1.0]], [0.0], level)
 
 
-def test_share_at_bounds_by_hand() -> None:
+def test_share_at_bounds_equals_the_calculation_by_hand() -> None:
     import torch
 
-    # As predictions have them: exponentials of what was kept within the bounds, in float64.
+    # As in predictions: exponentials of clamped log variances, in float64.
     logs = torch.tensor([[15.0, -15.0, 14.99], [40.0, 0.0, -14.99]]).clamp(-15, 15)
     assert share_at_bounds(logs.double().exp().numpy(), 15.0) == 0.5
     assert share_at_bounds([[0.0, 1.0]], 15.0) == 0.5

@@ -22,19 +22,19 @@ def tempered_nll(log_p: Array, targets: Targets, temperature: float) -> float:
 
 
 def sampled_targets(log_p: Array, seed: int = 0) -> Targets:
-    """A class from each row's distribution."""
+    """Draw a class from the distribution of each row."""
     noise = np.random.default_rng(seed).gumbel(size=log_p.shape)
     return np.asarray((log_p + noise).argmax(1))
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.3, 1.0, 2.5, 20.0])
-def test_temper(rng: np.random.Generator, temperature: float) -> None:
+def test_temper_equals_division_of_the_logits(rng: np.random.Generator, temperature: float) -> None:
     log_p = log_softmax(rng.normal(0, 5, (50, 6)), axis=1)
     expected = log_softmax(log_p / temperature, axis=1)
     np.testing.assert_allclose(temper(log_p, temperature), expected, rtol=0, atol=1e-11)
 
 
-def test_temper_keeps_zeros() -> None:
+def test_temper_keeps_zero_probabilities() -> None:
     value = temper([[np.log(0.8), np.log(0.2), -np.inf]], 0.5)
     np.testing.assert_allclose(np.exp(value), [[16 / 17, 1 / 17, 0]], rtol=0, atol=1e-15)
     np.testing.assert_array_equal(temper([[0.0, -np.inf]], 3.0), [[0.0, -np.inf]])
@@ -42,7 +42,7 @@ def test_temper_keeps_zeros() -> None:
 
 @pytest.mark.parametrize("true", [0.1, 0.5, 1.0, 3.0, 10.0])
 @pytest.mark.parametrize("scale", [1.0, 10.0])
-def test_fitted_temperature_is_that_of_a_search(
+def test_the_fitted_temperature_equals_that_of_a_search(
     rng: np.random.Generator, true: float, scale: float
 ) -> None:
     log_p = log_softmax(rng.normal(0, scale, (400, 5)), axis=1)
@@ -60,7 +60,7 @@ def test_fitted_temperature_is_that_of_a_search(
 
 
 @pytest.mark.parametrize("right", [55, 60, 75, 90, 99])
-def test_fitted_temperature_in_closed_form(right: int) -> None:
+def test_the_fitted_temperature_equals_its_closed_form(right: int) -> None:
     # One pair of probabilities for all: the best are the shares, so T is a ratio of log odds.
     log_p = np.log(np.tile([0.9, 0.1], (100, 1)))
     targets = np.repeat([0, 1], [right, 100 - right])
@@ -69,7 +69,7 @@ def test_fitted_temperature_in_closed_form(right: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_temperature_of_one_example_is_that_of_a_search(seed: int) -> None:
+def test_the_temperature_of_one_example_equals_that_of_a_search(seed: int) -> None:
     log_p = log_softmax(np.random.default_rng(seed).normal(0, 3, (1, 4)), axis=1)
     # Of the most probable class it is the lower bound, of the least the upper one, of others either
     # or between.
@@ -89,7 +89,7 @@ def test_temperature_of_one_example_is_that_of_a_search(seed: int) -> None:
         assert rank != 3 or value == 20
 
 
-def test_temperature_without_an_error_is_the_lower_bound() -> None:
+def test_the_temperature_without_errors_is_the_lower_bound() -> None:
     """The NLL of a pair falls as ln(1 + exp(−gap / T)): all sharper is better."""
     log_p = log_softmax(np.array([[2.0, 0.0], [0.0, 0.5]]), axis=1)
     targets = np.array([0, 1])
@@ -116,13 +116,13 @@ def test_temperature_of_float32_is_that_of_the_same_numbers_in_float64(
     assert fit_temperature(log_p, targets) == fit_temperature(log_p.astype(np.float64), targets)
 
 
-def test_temperature_of_bounds() -> None:
+def test_the_temperature_ends_at_its_bounds() -> None:
     log_p = np.log(np.tile([0.6, 0.4], (10, 1)))
     assert fit_temperature(log_p, np.zeros(10, int)) == 0.05
     assert fit_temperature(log_p, np.ones(10, int)) == 20
 
 
-def test_temperature_of_far_apart_scales() -> None:
+def test_temperature_of_logits_on_very_different_scales() -> None:
     # Newton's steps alone would crawl or leave the bracket.
     log_p = log_softmax(np.repeat([[0.0, -0.01], [0.0, -80.0]], [5000, 100], axis=0), axis=1)
     targets = np.zeros(5100, int)
@@ -136,7 +136,9 @@ def test_temperature_of_far_apart_scales() -> None:
 @pytest.mark.parametrize("root", [0.06, 0.9, 5.0, 19.9])
 @pytest.mark.parametrize("power", [1 / 9, 1 / 3, 1, 3])
 @pytest.mark.parametrize("steepness", [1e-3, 1, 1e3])
-def test_search_of_awkward_slopes(root: float, power: float, steepness: float) -> None:
+def test_the_search_converges_on_difficult_slopes(
+    root: float, power: float, steepness: float
+) -> None:
     calls = []
 
     def derivatives(inverse: float) -> tuple[float, float]:
@@ -153,7 +155,7 @@ def test_search_of_awkward_slopes(root: float, power: float, steepness: float) -
     assert abs(slope) <= 1e-12 or best == pytest.approx(root, rel=1e-13)
 
 
-def test_search_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     evaluate = _NllSlope.__call__
 
@@ -177,7 +179,7 @@ def test_search_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         (np.zeros((3, 1)), [0, 0, 0]),
     ],
 )
-def test_temperature_is_1_where_none_matters(log_p: Array, targets: list[int]) -> None:
+def test_the_temperature_is_1_if_it_has_no_effect(log_p: Array, targets: list[int]) -> None:
     assert fit_temperature(log_p, targets) == 1
 
 
@@ -195,7 +197,9 @@ def test_impossible_classes_do_not_disturb_the_temperature(rng: np.random.Genera
 
 
 @given(case=cases(), seed=st.integers(0, 99), scale=st.floats(0.01, 100))
-def test_no_temperature_in_bounds_is_better(case: Case, seed: int, scale: float) -> None:
+def test_no_other_temperature_within_the_bounds_is_better(
+    case: Case, seed: int, scale: float
+) -> None:
     probabilities, targets = case
     log_p = log_softmax(scale * np.log(probabilities + 1e-3), axis=1)
     value = fit_temperature(log_p, targets)

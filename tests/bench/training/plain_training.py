@@ -105,7 +105,7 @@ def descend(
     values: Recipe,
     decay: float,
 ) -> list[float]:
-    """torch.optim's Adam with L2 in the loss, clipping and a cosine; the gradients' norms."""
+    """Train with torch.optim's Adam, L2 in the loss, clipping, a cosine; return gradient norms."""
     adam = torch.optim.Adam(model.parameters(), values.learning_rate)
     cosine = CosineAnnealingLR(adam, len(orders))
     norms = []
@@ -128,7 +128,7 @@ def plain_loss(task: str, model: nn.Module, x: Tensor, y: Tensor, indices: Tenso
 
 
 def orders_of(examples: int, values: Recipe, *names: str | int) -> list[Tensor]:
-    """Of each epoch; a data set within one batch has none."""
+    """Return the order of examples in each epoch; data within one batch has none."""
     if examples <= values.batch_size:
         return [torch.arange(examples)] * values.epochs
     return [

@@ -1,4 +1,4 @@
-"""Augmentation of images against their definitions, one image at a time."""
+"""Augmentations of images against their definitions, one image at a time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stream(seed: int = 0) -> Generator:
 
 
 def pictures(count: int = 60, channels: int = 3, height: int = 8, width: int = 11) -> Tensor:
-    """No two pixels of an image are alike, so that a window of it is where it is."""
+    """Return images of distinct pixels, so that the position of a window is unique."""
     size = channels * height * width
     pixels = [torch.randperm(size, generator=stream(i)) % 251 for i in range(count)]
     return torch.stack(pixels).to(torch.uint8).view(count, channels, height, width)
@@ -92,7 +92,7 @@ def test_mixup_is_the_convex_combination_of_pairs() -> None:
         torch.testing.assert_close(targets[i], expected)
 
 
-def test_the_shares_are_beta_distributed() -> None:
+def test_mixup_weights_are_beta_distributed() -> None:
     """Mean ½, variance 1/(4(2α + 1)), fourth moment in closed form; within five errors."""
     generator, count = stream(), 20_000
     draws = np.array([_beta(generator, CPU).item() for _ in range(count)])
@@ -129,7 +129,7 @@ def test_the_same_stream_gives_the_same_views(names: tuple[str, ...]) -> None:
     assert targets.shape == ((12, 3) if "mixup" in names else (12,))
 
 
-def test_without_views_images_are_normalised_alone() -> None:
+def test_without_augmentation_images_are_only_normalised() -> None:
     data = images_of()
     inputs, targets = Augmentation((), data, stream())(*data.train)
     torch.testing.assert_close(inputs, (data.train[0] / 255 - 0.4) / 0.3)
@@ -137,7 +137,7 @@ def test_without_views_images_are_normalised_alone() -> None:
 
 
 def spied(batches: list[Batch]) -> type[KD]:
-    """A method that notes what its loss is given."""
+    """Return a method that records the arguments of its loss."""
 
     class Spy(KD):
         def loss(self, outputs: Tensor, batch: Batch, now: Any) -> Any:
@@ -177,7 +177,9 @@ def test_the_teacher_sees_the_very_same_view(augment: str, batch_size: int) -> N
 
 @pytest.mark.parametrize("augment", ["crop+flip", "mixup"])
 @pytest.mark.parametrize("batch_size", [8, 32])
-def test_members_have_views_of_their_own_in_any_company(augment: str, batch_size: int) -> None:
+def test_the_views_of_a_member_do_not_depend_on_other_members(
+    augment: str, batch_size: int
+) -> None:
     data, networks = images_of(), network_builder(LENET, (3, 8, 8), 3)
     values = Recipe(members=3, epochs=2, batch_size=batch_size, augment=augment)
 
@@ -194,11 +196,11 @@ def test_members_have_views_of_their_own_in_any_company(augment: str, batch_size
             assert torch.equal(state[name], state_apart[name])
 
 
-def test_an_epoch_has_views_of_its_own() -> None:
+def test_each_epoch_has_its_own_views() -> None:
     assert torch_stream(0, "views", 1).initial_seed() != torch_stream(0, "views", 2).initial_seed()
 
 
-def test_one_hot_targets_are_classes() -> None:
+def test_losses_of_one_hot_targets_equal_those_of_classes() -> None:
     outputs = torch.randn(4, 9, 5, generator=stream(), dtype=torch.float64)
     task = TASKS["classification"]
     for shape in ((9,), (4, 9)):
@@ -208,7 +210,7 @@ def test_one_hot_targets_are_classes() -> None:
         torch.testing.assert_close(task.correctness(outputs, soft), task.correctness(outputs, y))
 
 
-def test_mixed_targets_are_mixed_losses() -> None:
+def test_losses_of_mixed_targets_are_mixed_losses() -> None:
     outputs = torch.randn(4, 9, 5, generator=stream(), dtype=torch.float64)
     task, (first, second) = TASKS["classification"], torch.randint(5, (2, 9), generator=stream(1))
     mixed = 0.3 * nn.functional.one_hot(first, 5) + 0.7 * nn.functional.one_hot(second, 5)

@@ -1,4 +1,4 @@
-"""A training that is stopped after any epoch and gone on ends as if it had never been."""
+"""Training that is interrupted after any epoch and resumed ends with the same bits."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Result = tuple[dict[str, Tensor], list[HistoryRow]]
 
 
 class Killed(Exception):
-    """What stops a training."""
+    """Raised to stop training."""
 
 
 class Doomed(Checkpoint):
-    """A checkpoint after each epoch; the training is killed once so many were kept."""
+    """Saves after each epoch; raises Killed after a number of saves."""
 
     def __init__(self, cache: Cache, saves: int) -> None:
         super().__init__(cache, "training", 0)
@@ -47,7 +47,7 @@ class Doomed(Checkpoint):
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As a worker has."""
+    """Give torch one thread, as in a worker."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -91,7 +91,7 @@ def student_of(
 
 
 def hydra(checkpoint: Checkpoint | None, **options: Any) -> Result:
-    """Two stages, their noise and order, the second on a head more."""
+    """Two stages with their noise and order; the second one trains one more head."""
     return student_of("hydra", {"first": 0.4}, checkpoint, options)
 
 
@@ -147,7 +147,7 @@ def assert_equal(result: Result, expected: Result) -> None:
 @TRAININGS
 @SELECT
 @pytest.mark.parametrize("after", range(1, EPOCHS + 1))
-def test_stopped_after_any_epoch_and_gone_on(
+def test_training_resumed_after_any_epoch_ends_with_the_same_bits(
     training: Callable[..., Result], select: str, after: int, cache: Cache
 ) -> None:
     expected = training(None, select=select)
@@ -160,7 +160,9 @@ def test_stopped_after_any_epoch_and_gone_on(
 
 
 @TRAININGS
-def test_stopped_again_and_again(training: Callable[..., Result], cache: Cache) -> None:
+def test_training_resumed_many_times_ends_with_the_same_bits(
+    training: Callable[..., Result], cache: Cache
+) -> None:
     expected = training(None)
     for _ in range(EPOCHS):
         with pytest.raises(Killed):
@@ -169,7 +171,7 @@ def test_stopped_again_and_again(training: Callable[..., Result], cache: Cache) 
 
 
 @TRAININGS
-def test_what_was_kept_is_not_trained_again(training: Callable[..., Result], cache: Cache) -> None:
+def test_saved_epochs_are_not_trained_again(training: Callable[..., Result], cache: Cache) -> None:
     with pytest.raises(Killed):
         training(Doomed(cache, 3))
     counted = Doomed(cache, EPOCHS)
@@ -179,7 +181,7 @@ def test_what_was_kept_is_not_trained_again(training: Callable[..., Result], cac
 
 @TRAININGS
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "no note", "bad note"])
-def test_a_damaged_checkpoint_begins_anew(
+def test_training_with_a_damaged_checkpoint_starts_again(
     training: Callable[..., Result], damage: str, cache: Cache
 ) -> None:
     with pytest.raises(Killed):
@@ -200,7 +202,9 @@ def test_a_damaged_checkpoint_begins_anew(
     assert_equal(training(checkpoint), training(None))
 
 
-def test_no_more_often_than_asked(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_saved_at_most_once_per_interval(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     checkpoint = Checkpoint(cache, "training", 10)
@@ -214,7 +218,7 @@ def test_no_more_often_than_asked(cache: Cache, monkeypatch: pytest.MonkeyPatch)
     assert cache.load("checkpoint-training")["x"].item() == 20
 
 
-def test_it_is_gone_once_removed(cache: Cache) -> None:
+def test_a_removed_checkpoint_leaves_no_files(cache: Cache) -> None:
     with pytest.raises(Killed):
         piece(Doomed(cache, 1))
     Checkpoint(cache, "training", 0).remove()

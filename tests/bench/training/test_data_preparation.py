@@ -1,4 +1,4 @@
-"""What the cache holds of a dataset, and what is said of it."""
+"""Prepared data in the cache, and remarks about a dataset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTS = {"a": 1, "b": 2, "c": 3, "d": 9, "e": 11, "f": 40}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Images of classes that are common and rare; e has none to test."""
+    """Images of common and rare classes; class e has no test image."""
     root = tmp_path_factory.mktemp("pictures")
     for number, (name, count) in enumerate(COUNTS.items()):
         write_images(root / "train" / name, count, seed=number)
@@ -39,7 +39,7 @@ def counts(cache: Cache, key: str, part: str) -> list[int]:
 def test_no_class_vanishes_from_a_subset(folder: str, cells: Plan, tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     (plan,) = data_plans(cells(datasets=[folder], recipe={"examples": 20, "test_examples": 15}))
-    # From the layout, before anything was read.
+    # Known from the layout before any file is read.
     skipped = "1 file is skipped, since its name is not that of an image: .db (1)"
     rare = "classes of fewer than 2 training examples: a"
     untested = "classes without a test example: e"
@@ -55,7 +55,7 @@ def test_no_class_vanishes_from_a_subset(folder: str, cells: Plan, tmp_path: Pat
     twice = "1 of 55 images of test/ are in train/ too, such as test/f/00.png and train/f/00.png"
     assert lines[3] == twice
     assert lines[4].startswith("classes without a validation example: a, b, ")
-    # What the files show is looked at anew, though the data stay as they were prepared.
+    # Remarks are made again from the files, although the prepared data stay.
     thumbs = Path(folder.removeprefix("folder:").removesuffix("[size=8]"), "train/f/Thumbs.db")
     thumbs.unlink()
     try:

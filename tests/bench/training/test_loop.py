@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Weights(nn.Module):
-    """Nothing but weights, one row per network."""
+    """A module of weights alone, one row for each network."""
 
     def __init__(self, networks: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def scripted(
     weights: Mapping[str, float] | None = None,
     **options: Any,
 ) -> Problem:
-    """A problem of 40 examples whose terms know their epoch and step."""
+    """Return a problem of 40 examples whose terms depend on epoch and step."""
 
     def epoch(number: int) -> Epoch:
         steps = iter(range(100))
@@ -57,14 +57,14 @@ def scripted(
 
 
 def sizes(network: Weights, indices: Indices) -> Tensor:
-    """A loss of each network."""
+    """Return a loss for each network."""
     return network.row.square().mean(1) + network.free.square().mean(1)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("networks", [1, 3])
-def test_a_term_that_is_no_number_is_named(value: float, networks: int) -> None:
-    """One network of a batch is enough; the first step and the cause are named."""
+def test_a_non_finite_term_is_named(value: float, networks: int) -> None:
+    """One network of a batch suffices; the message has the first step and the cause."""
     network = Weights(networks)
 
     def terms(epoch: int, step: int, indices: Indices) -> Mapping[str, Tensor]:
@@ -78,7 +78,7 @@ def test_a_term_that_is_no_number_is_named(value: float, networks: int) -> None:
         train_network(scripted(network, terms, batched=True), recipe(), 4, 0.0)
 
 
-def test_a_gradient_that_is_no_number_is_named() -> None:
+def test_a_non_finite_gradient_is_named() -> None:
     network = Weights(1)
 
     def terms(epoch: int, step: int, indices: Indices) -> Mapping[str, Tensor]:
@@ -93,7 +93,7 @@ def test_a_gradient_that_is_no_number_is_named() -> None:
 
 
 def shrink(network: Weights) -> Terms:
-    """A loss that moves the weights in each step."""
+    """Return terms that change the weights in each step."""
     return lambda epoch, step, indices: {"size": sizes(network, indices)}
 
 
@@ -134,7 +134,7 @@ def test_the_epoch_best_on_validation_is_kept_per_member(
 
 @pytest.mark.parametrize("losses, best", [([3.0, 1.0, 2.0, 1.5], 1), ([3.0, 2.0, 1.0, 0.0], 3)])
 def test_a_student_keeps_its_best_epoch(losses: list[float], best: int) -> None:
-    """Not batched: the first axis of its parameters counts nothing."""
+    """Not batched: the first axis of its parameters is not an axis of networks."""
     network = Weights(2)
     weights: list[Tensor] = []
 
@@ -149,7 +149,7 @@ def test_a_student_keeps_its_best_epoch(losses: list[float], best: int) -> None:
 
 
 def test_history_has_the_weighted_means_of_the_steps() -> None:
-    """A smaller last batch counts by its size; terms are unweighted, their loss is weighted."""
+    """A smaller last batch counts by its size; terms are unweighted, the loss is weighted."""
     network = Weights(2)
     sizes_and_terms: list[tuple[int, float, float]] = []
 
@@ -191,7 +191,7 @@ def test_columns_are_the_same_in_every_epoch() -> None:
             assert list(row) == columns
 
 
-def test_decay_spares_what_is_undecayed() -> None:
+def test_decay_skips_undecayed_parameters() -> None:
     network = Weights(2)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     problem = scripted(

@@ -27,7 +27,7 @@ def start() -> list[Tensor]:
 
 @pytest.fixture
 def gradients() -> list[list[Tensor]]:
-    """Of each step, for each parameter; networks and steps of different sizes."""
+    """Return gradients by step and parameter, of different sizes by network and step."""
     generator = torch.Generator().manual_seed(1)
     sizes = torch.tensor([0.2, 1.0, 0.01], dtype=torch.float64)
     return [
@@ -45,7 +45,7 @@ def gradients() -> list[list[Tensor]]:
 def ours(
     start: Sequence[Tensor], gradients: Sequence[Sequence[Tensor]], clip: float, batched: bool
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The parameters after all steps, and the norms that the steps gave."""
+    """Return the parameters after all steps, and the norm of each step."""
     parameters = [nn.Parameter(tensor.clone()) for tensor in start]
     adam = Adam(parameters, DECAYS, clip, batched)
     norms = [adam.step(step, rate) for step, rate in zip(gradients, RATES, strict=True)]
@@ -77,7 +77,7 @@ def network(tensors: Sequence[Tensor], index: int) -> list[Tensor]:
 
 
 @CLIPS
-def test_one_network_is_torchs_adam(
+def test_one_network_equals_torchs_adam(
     start: list[Tensor], gradients: list[list[Tensor]], clip: float
 ) -> None:
     actual, norms = ours(start, gradients, clip, batched=False)
@@ -87,7 +87,7 @@ def test_one_network_is_torchs_adam(
 
 
 @CLIPS
-def test_each_network_of_a_batch_is_torchs_adam(
+def test_each_network_of_a_batch_equals_torchs_adam(
     start: list[Tensor], gradients: list[list[Tensor]], clip: float
 ) -> None:
     actual, norms = ours(start, gradients, clip, batched=True)
@@ -105,7 +105,7 @@ def test_each_network_of_a_batch_is_torchs_adam(
 def test_another_networks_gradient_changes_no_bit(
     start: list[Tensor], gradients: list[list[Tensor]], clip: float, dtype: torch.dtype
 ) -> None:
-    """Clipping is per network: one that explodes leaves the others as they are."""
+    """Clipping is per network: one with huge gradients does not change the others."""
     begin = [tensor.to(dtype) for tensor in start]
     calm = [[gradient.to(dtype) for gradient in step] for step in gradients]
     wild = [[gradient.clone() for gradient in step] for step in calm]
@@ -132,14 +132,14 @@ def test_the_first_step_is_the_rate_with_the_gradients_sign() -> None:
     torch.testing.assert_close(parameter.detach(), expected, rtol=1e-12, atol=0)
 
 
-def test_the_norm_is_that_before_clipping_with_decay() -> None:
+def test_the_norm_is_that_with_decay_before_clipping() -> None:
     parameter = nn.Parameter(torch.tensor([[3.0], [0.0]], dtype=torch.float64))
     adam = Adam([parameter], [2.0], 0.01, batched=True)
     gradient = torch.tensor([[1.0], [-4.0]], dtype=torch.float64)
     assert adam.step([gradient], 0.1).tolist() == pytest.approx([7.0, 4.0], rel=1e-12)
 
 
-def test_gradients_are_left_as_given(start: list[Tensor], gradients: list[list[Tensor]]) -> None:
+def test_gradients_are_not_changed(start: list[Tensor], gradients: list[list[Tensor]]) -> None:
     before = [[gradient.clone() for gradient in step] for step in gradients]
     ours(start, gradients, 0.1, batched=True)
     for step, index in zip(gradients, count(), strict=False):
@@ -149,7 +149,7 @@ def test_gradients_are_left_as_given(start: list[Tensor], gradients: list[list[T
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_parameters_keep_their_layout(batched: bool) -> None:
-    """Kernels with channels last stay so, of each network: convolutions would copy others."""
+    """Kernels stay channels last, which convolutions need to avoid copies."""
     generator = torch.Generator().manual_seed(0)
     kernels = torch.randn(4, 3, 5, 5, generator=generator, dtype=torch.float64)
     kernels = kernels.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Students equal students trained plainly; their stages, schedules and decays."""
+"""Students equal students trained with torch.optim; stages, schedules and decays."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @SIZES
-def test_a_student_equals_one_trained_plainly(examples: int, float64: None) -> None:
+def test_a_student_equals_one_trained_with_torch_optim(examples: int, float64: None) -> None:
     """kd, 0.1 CE + 0.9 T² KL at T = 2, with the students' own decay."""
     data, networks, values = (
         prepared("classification", examples),
@@ -101,8 +101,8 @@ def test_two_stages_share_the_epochs(epochs: int, first: float) -> None:
         assert not stage or stage[0]["learning_rate"] == 0.05
 
 
-def test_a_stage_without_epochs_has_no_best_one() -> None:
-    """One epoch for two stages: what is not trained stays as it was built."""
+def test_a_stage_without_epochs_selects_no_epoch() -> None:
+    """One epoch for two stages: the untrained part stays as it was built."""
     method = student_method("hydra", networks_for("classification"), first=0.1)
     student = build(method, SEED, DATASET)
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
@@ -114,7 +114,7 @@ def test_a_stage_without_epochs_has_no_best_one() -> None:
 
 
 def test_schedules_run_over_the_whole_training() -> None:
-    """A stage is no new beginning: the parameters of epoch 3 of 5 are those of 3 of 5."""
+    """A new stage does not restart schedules: they go by the epoch of the whole training."""
     coefficients: list[tuple[str, float]] = []
 
     class Scheduled(Hydra):
@@ -144,8 +144,10 @@ def test_schedules_run_over_the_whole_training() -> None:
         ("gauss", "student_weight_decay", ("last.", "log_variances.")),
     ],
 )
-def test_decay_is_the_recipes_of_the_method(name: str, decay: str, spared: tuple[str, ...]) -> None:
-    """Decay that outweighs the loss: Adam's first step is the rate towards 0 for each weight."""
+def test_decay_is_that_of_the_recipe_or_the_method(
+    name: str, decay: str, spared: tuple[str, ...]
+) -> None:
+    """Decay outweighs the loss, so Adam's first step moves each weight towards 0 by the rate."""
     method = student_method(name, networks_for("classification"))
     student = build(method, SEED, DATASET)
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})

@@ -1,4 +1,4 @@
-"""Members of an ensemble equal networks trained one by one, and do not know of each other."""
+"""Members of an ensemble equal networks trained one by one and do not affect each other."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -65,11 +65,11 @@ def test_members_equal_networks_trained_one_by_one(task: str, examples: int, flo
         assert_same_layers(model, trained)
 
 
-# Members do not know of each other
+# Members do not affect each other
 
 
 def trained_apart(x: Tensor, y: Tensor, values: Recipe) -> dict[str, Tensor]:
-    """A batch of networks, each on rows of its own: x [M, N, 4], y [M, N]."""
+    """Train a batch of networks, each on its own rows: x [M, N, 4], y [M, N]."""
     network = networks_for("classification").members(
         [Generator().manual_seed(m) for m in range(len(x))]
     )
@@ -117,11 +117,11 @@ def test_one_members_data_changes_no_bit_of_another(examples: int, select: str) 
     "examples, batch, width, inputs",
     [
         *((12, 16, 6, 4), (41, 16, 6, 4), (300, 128, 64, 4)),
-        # Slices that begin anywhere: odd inputs, widths and batches.
+        # Slices with any alignment: odd inputs, widths and batches.
         *((41, 15, 33, 1), (50, 33, 50, 1), (41, 15, 33, 2), (70, 33, 50, 3), (45, 64, 33, 3)),
     ],
 )
-def test_bits_are_the_same_however_the_ensemble_is_cut(
+def test_bits_do_not_depend_on_how_the_ensemble_is_cut(
     task: str, select: str, examples: int, batch: int, width: int, inputs: int
 ) -> None:
     data, networks = prepared(task, examples, inputs), networks_for(task, width, inputs)

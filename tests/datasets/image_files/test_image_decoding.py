@@ -1,4 +1,4 @@
-"""Pictures as people have them: turned, transparent, deep, in any format, broken."""
+"""Decoding of images: rotated, transparent, 16 bits, in any format, broken."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ORIENTATIONS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif", "webp"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_a_picture_stands_as_its_orientation_says(
+def test_the_orientation_of_a_picture_is_applied(
     orientation: int, ending: str, tmp_path: Path
 ) -> None:
     stored = np.ascontiguousarray(ORIENTATIONS[orientation](CORNER))
@@ -56,7 +56,7 @@ def test_a_picture_stands_as_its_orientation_says(
 
 
 def with_alpha(file: Path, kind: str) -> None:
-    """Red on the left, on the right nothing."""
+    """Write an image that is red on the left and transparent on the right."""
     is_left = np.arange(12) < 6
     rgba = np.zeros((8, 12, 4), np.uint8)
     rgba[..., 0], rgba[..., 3] = 200, np.where(is_left, 255, 0)
@@ -76,7 +76,7 @@ def with_alpha(file: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["RGBA", "LA", "palette", "colour key"])
-def test_what_is_transparent_lies_on_white(kind: str, tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     with_alpha(file, kind)
     picture = read(file)
@@ -86,7 +86,7 @@ def test_what_is_transparent_lies_on_white(kind: str, tmp_path: Path) -> None:
     assert decoded([file], SHAPE)[1].tolist() == [True]
 
 
-def test_half_transparent_is_half_white_and_opaque_is_not_counted(tmp_path: Path) -> None:
+def test_half_transparent_pixels_are_blended_with_white(tmp_path: Path) -> None:
     for name, alpha in (("half", 128), ("opaque", 255)):
         Image.new("RGBA", (12, 8), (0, 0, 0, alpha)).save(tmp_path / f"{name}.png")
     images, transparent = decoded([tmp_path / "half.png", tmp_path / "opaque.png"], SHAPE)
@@ -110,7 +110,7 @@ def test_colour_of_16_bits_is_scaled(tmp_path: Path) -> None:
     np.testing.assert_allclose(read(tmp_path / "a.ppm").astype(int), deep / 257, atol=1)
 
 
-def test_whole_and_real_numbers_are_scaled_where_white_is_known(tmp_path: Path) -> None:
+def test_integer_and_float_pixels_are_scaled_if_white_is_known(tmp_path: Path) -> None:
     values = np.linspace(0, 1, 96).reshape(8, 12)
     Image.fromarray((values * 65535).astype(np.int32)).save(tmp_path / "whole.tif")
     Image.fromarray(values.astype(np.float32)).save(tmp_path / "real.tif")
@@ -132,7 +132,7 @@ def test_every_mode_becomes_colour_and_grey(mode: str, tmp_path: Path) -> None:
     assert read(file).shape == (8, 12, 3) and read(file, (1, 8, 12)).shape == (8, 12)
 
 
-def test_formats_are_pillows_and_their_endings_are_known(tmp_path: Path) -> None:
+def test_formats_and_their_endings_are_those_of_pillow(tmp_path: Path) -> None:
     Image.init()
     assert set(FORMATS) <= set(Image.OPEN)
     assert all(Image.OPEN[name][1] is not None for name in FORMATS)
@@ -177,7 +177,7 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
         check_signatures([tmp_path / "empty.jpg"])
 
 
-def test_a_cut_picture_is_found_when_it_is_decoded(tmp_path: Path) -> None:
+def test_a_truncated_picture_is_found_when_it_is_decoded(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     Image.fromarray(pixels((40, 40, 3))).save(file)
     file.write_bytes(file.read_bytes()[:2000])
@@ -208,7 +208,7 @@ def test_pipes_sockets_and_broken_links_are_refused_without_waiting(tmp_path: Pa
     assert "link.png: a broken link" in text
     for name in ("pipe", "device", "socket"):
         assert f"{name}.png: not a regular file" in text
-    # Whatever takes a picture's place after it was listed.
+    # Files that replaced a picture after it was listed.
     for name, reason in (
         ("pipe", "not a regular"),
         ("device", "not a regular"),
@@ -219,7 +219,7 @@ def test_pipes_sockets_and_broken_links_are_refused_without_waiting(tmp_path: Pa
                 check([tmp_path / f"{name}.png"])
 
 
-def test_a_name_that_is_no_utf8_is_one_line(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"caf\xe9.png")).touch()
     with pytest.raises(BadData) as caught:
         image_files(tmp_path)

@@ -1,4 +1,4 @@
-"""The datasets that lie in files of their own formats."""
+"""The datasets in files of their own formats: MNIST and its kind, CIFAR, SVHN."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write(cls: type[ImageDataset], root: Path, patch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("cls", SOURCES)
-def test_splits_are_whole_and_typed(
+def test_splits_are_complete_and_have_the_right_types(
     cls: type[ImageDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: Streams
 ) -> None:
     assert cls(tmp_path).missing() == f"no {cls.files[0]} in {tmp_path}"
@@ -64,7 +64,7 @@ def test_splits_are_whole_and_typed(
 
 
 @pytest.mark.parametrize("cls", SOURCES)
-def test_description(cls: type[ImageDataset]) -> None:
+def test_attributes_describe_the_dataset(cls: type[ImageDataset]) -> None:
     assert cls.images
     assert len(cls.mean) == len(cls.std) == cls.shape[0]
     assert all(name in DATASETS or name.endswith(("noise", "tion")) for name in cls.ood_groups)
@@ -82,7 +82,7 @@ def test_description(cls: type[ImageDataset]) -> None:
         (SVHN, 73_257),
     ],
 )
-def test_announced_examples_are_the_source_less_a_tenth(
+def test_the_number_of_training_examples_is_the_source_less_a_tenth(
     cls: type[ImageDataset], images_of_source: int
 ) -> None:
     assert cls.examples == images_of_source - images_of_source // 10
@@ -106,7 +106,7 @@ def test_held_out_rows_are_a_tenth_in_the_order_of_the_source(
     assert data.test.x.tobytes() == data_of_seed_1.test.x.tobytes()
 
 
-def test_letters_stand_upright_and_count_from_0(tmp_path: Path) -> None:
+def test_letters_are_upright_and_labels_count_from_0(tmp_path: Path) -> None:
     write_mnist_like(tmp_path, EMNISTLetters.files, 26, first=1)
     split = EMNISTLetters(tmp_path).read("test")
     np.testing.assert_array_equal(split.x[:, 0], pixels((TEST, 28, 28), TEST).transpose(0, 2, 1))
@@ -131,7 +131,7 @@ def test_house_numbers_are_channels_first_and_label_10_is_0(
 
 
 @pytest.mark.parametrize("length", [0, 3, 100])
-def test_a_cut_idx_file_is_named(tmp_path: Path, length: int) -> None:
+def test_a_truncated_idx_file_is_named(tmp_path: Path, length: int) -> None:
     write_mnist_like(tmp_path, MNIST.files, 10)
     file = tmp_path / MNIST.files[0]
     file.write_bytes(file.read_bytes()[:length])

@@ -1,4 +1,4 @@
-"""Counts are exact against hand counts."""
+"""Counts of parameters and operations equal counts by hand."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TRUNK, LAST = layers(2, 100, 100, 100, 100), layers(100, 3)
         ("gauss", TRUNK[0] + 2 * LAST[0], TRUNK[1] + 2 * LAST[1]),
     ],
 )
-def test_counts_of_the_original_codes_networks(
+def test_counts_of_the_networks_of_the_original_code(
     name: str, parameters: int, multiplications: int
 ) -> None:
     networks = network_builder(Spiral.network, Spiral.shape, Spiral.outputs)

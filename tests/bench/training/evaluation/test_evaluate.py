@@ -1,4 +1,4 @@
-"""The protocol: what is measured on which set, and what never touches the test split."""
+"""The evaluation protocol: which metrics on which sets, with nothing fitted on test data."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class UntrainedTeacher:
         return METHODS[name](METHODS[name].Parameters(), setting)
 
     def student(self, name: str, epochs: int = 0) -> nn.Module:
-        """Of seed 0, trained for some epochs."""
+        """Return a student of seed 0, trained for some epochs."""
         method = self.method(name)
         network = student.build(method, 0, self.dataset.name)
         if epochs:
@@ -89,7 +89,7 @@ class UntrainedTeacher:
         sources: EvaluationSources | None = None,
         network: nn.Module | None = None,
     ) -> Any:
-        """Headline and entries of a student, the untrained one if none is given."""
+        """Return headline and entries of a student, by default an untrained one."""
         network = network or self.student(name)
         sources = self.sources if sources is None else sources
         inputs = self.inputs(name, prepared or self.data, self.recipe)
@@ -97,7 +97,7 @@ class UntrainedTeacher:
 
     @functools.cache  # noqa: B019
     def plain(self, name: str) -> dict[tuple[str, str, int], dict[str, float]]:
-        """The figures of an untrained student by set."""
+        """Return the values of an untrained student, by set."""
         return by_set(self.figures(name)[1])
 
 
@@ -123,7 +123,7 @@ def test_every_set_is_measured(digits: UntrainedTeacher) -> None:
     assert "accuracy" not in values["ood:patches", "", 0]
 
 
-def test_group_figures_are_unweighted_means(digits: UntrainedTeacher) -> None:
+def test_values_of_groups_are_unweighted_means_over_sets(digits: UntrainedTeacher) -> None:
     values = digits.plain("kd")
     parts = [values[f"ood:{name}", "", 0]["ood_fpr95:total"] for name in ("digits-8-9", "patches")]
     assert values["ood", "", 0]["ood_fpr95:total"] == pytest.approx(np.mean(parts), abs=1e-15)
@@ -132,7 +132,7 @@ def test_group_figures_are_unweighted_means(digits: UntrainedTeacher) -> None:
     assert values["ood-near", "", 0]["sets"] == values["ood-far", "", 0]["sets"] == 1
 
 
-def test_an_absent_set_says_so_and_counts_in_no_mean(digits: UntrainedTeacher) -> None:
+def test_an_absent_set_is_recorded_and_counts_in_no_mean(digits: UntrainedTeacher) -> None:
     near, far = digits.sources.ood
     lost = OODSet("lost", "far", "lost", absent="no lost.bin in data")
     headline, entries = digits.figures("kd", sources=EvaluationSources((near, lost, far)))
@@ -151,7 +151,7 @@ def test_without_ood_sets_there_is_no_group(digits: UntrainedTeacher) -> None:
 
 
 @pytest.mark.parametrize("name", ["kd", "hydra", "endd"])
-def test_one_set_and_chunk_at_a_time_is_all_at_once(
+def test_values_do_not_depend_on_chunks_or_other_sets(
     digits: UntrainedTeacher, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows are independent of one another: neither chunks nor other sets are seen in a figure.
@@ -179,7 +179,7 @@ def test_one_set_and_chunk_at_a_time_is_all_at_once(
 def test_a_temperature_at_a_bound_is_used_and_flagged(
     digits: UntrainedTeacher, scale: float, at_bound: bool
 ) -> None:
-    """Right classes with next to no confidence ask for less; where no T matters it is 1."""
+    """Correct classes with very low confidence need a low T; without any effect T is 1."""
     y = digits.data.validation.y
     assert y is not None
     noise = torch.randn(len(y), 8, generator=torch.Generator().manual_seed(0))
@@ -211,14 +211,16 @@ def test_the_calibration_error_of_the_paper_has_ten_bins(digits: UntrainedTeache
     assert {"ece_10", "ece"} <= values["test", "", 0].keys() & values["test", "rotation", 3].keys()
 
 
-def test_bounds_of_the_histograms_are_written(digits: UntrainedTeacher) -> None:
+def test_the_bounds_of_the_histograms_are_recorded(digits: UntrainedTeacher) -> None:
     """ln C in 50 bins."""
     figures = digits.plain("kd")["test", "", 0]
     for name in ("total", "aleatoric", "epistemic"):
         assert figures[f"teacher_tv_{name}_bin"] == pytest.approx(math.log(8) / 50)
 
 
-def test_epistemic_without_the_bias_of_few_samples(digits: UntrainedTeacher) -> None:
+def test_epistemic_uncertainty_is_corrected_for_the_number_of_samples(
+    digits: UntrainedTeacher,
+) -> None:
     for name, factor in (("kd", 1.0), ("hydra", 3 / 2), ("mc-dropout", 3 / 2), ("endd", 1.0)):
         figures = digits.plain(name)["test", "", 0]
         assert figures["epistemic_unbiased"] == pytest.approx(factor * figures["epistemic"])
@@ -251,7 +253,7 @@ def test_the_temperature_is_fitted_on_validation_alone(digits: UntrainedTeacher)
     few = replace(digits.data, sets=(test, shifted))
 
     def calibrated(prepared: data.PreparedData) -> float:
-        # The tempered NLL of a set whose labels stay tells the temperature.
+        # The tempered NLL of a set with unchanged labels reveals the temperature.
         entries = by_set(digits.figures("kd", prepared, EvaluationSources(), network)[1])
         figures = entries["test", shifted.shift, shifted.severity]
         assert 0.05 < figures["temperature"] < 20
@@ -265,7 +267,7 @@ def test_the_temperature_is_fitted_on_validation_alone(digits: UntrainedTeacher)
     assert calibrated(replace(few, validation=replace(held_out, y=mixed))) != plain
 
 
-def test_a_set_more_changes_no_other_figure(digits: UntrainedTeacher) -> None:
+def test_an_additional_set_changes_no_other_value(digits: UntrainedTeacher) -> None:
     fewer = replace(digits.data, sets=digits.data.sets[:4])
     full = digits.plain("mc-dropout")
     part = by_set(digits.figures("mc-dropout", fewer, EvaluationSources())[1])
@@ -274,14 +276,14 @@ def test_a_set_more_changes_no_other_figure(digits: UntrainedTeacher) -> None:
             np.testing.assert_equal(part[key], full[key])
 
 
-def test_regression_has_its_own_figures(tmp_path: Path) -> None:
+def test_regression_has_its_own_metrics(tmp_path: Path) -> None:
     headline, entries = UntrainedTeacher(tmp_path, "sine").figures("hydra")
     assert {"nll", "rmse", "crps", "ood_auroc", "teacher_kl"} <= set(headline)
     assert {"coverage50", "coverage90", "coverage95", "mae"} <= set(by_set(entries)["test", "", 0])
     assert not {"accuracy", "ece"} & set(headline)
 
 
-def test_a_member_that_explodes_is_counted_and_moves_no_bins(tmp_path: Path) -> None:
+def test_a_member_with_huge_variance_is_counted_and_moves_no_bins(tmp_path: Path) -> None:
     sine = UntrainedTeacher(tmp_path, "sine")
     headline, entries = sine.figures("kd")
     assert headline["variance_capped"] == headline["teacher_variance_capped"] == 0
@@ -303,5 +305,5 @@ def test_a_member_that_explodes_is_counted_and_moves_no_bins(tmp_path: Path) -> 
     assert width == pytest.approx(robust_upper_end(total) / 50, rel=1e-4)
     assert 0.5 * before < width < 2 * before
     assert variances.mean(0).max() > 1e6
-    # The teacher's own row says it of itself.
+    # The row of the teacher reports it, too.
     assert sine.figures("ensemble")[0]["variance_capped"] == headline["teacher_variance_capped"]

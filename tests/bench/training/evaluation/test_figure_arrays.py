@@ -1,4 +1,4 @@
-"""What figures are drawn from agrees with the figures themselves."""
+"""The arrays that figures are drawn from agree with the reported metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def classes(n: int, targets: Any = None) -> ClassOutcome:
     )
 
 
-def test_histograms_have_the_distance_that_is_reported() -> None:
+def test_histograms_have_the_reported_distance() -> None:
     student, teacher = classes(700), classes(700)
     arrays = figure_arrays.set_arrays("test", student, teacher)
     for name in UNCERTAINTIES:
@@ -42,7 +42,7 @@ def test_histograms_have_the_distance_that_is_reported() -> None:
         assert arrays[f"upper/{name}/test"] == pytest.approx(np.log(3))
 
 
-def test_reliability_has_the_error_that_is_reported() -> None:
+def test_reliability_bins_have_the_reported_calibration_error() -> None:
     outcome = classes(900, RNG.integers(0, 3, 900))
     count, confidence, accuracy = figure_arrays.set_arrays("test", outcome, outcome)[
         "reliability/test"
@@ -53,7 +53,7 @@ def test_reliability_has_the_error_that_is_reported() -> None:
     assert count.sum() == 900 and np.isnan(accuracy[count == 0]).all()
 
 
-def test_pairs_are_of_the_same_examples_and_few() -> None:
+def test_fidelity_pairs_are_a_few_of_the_same_examples() -> None:
     student, teacher = classes(1203), classes(1203)
     pairs = figure_arrays.set_arrays("test", student, teacher)["fidelity/test"]
     np.testing.assert_equal(pairs, [student.epistemic[::3], teacher.epistemic[::3]])
@@ -61,7 +61,7 @@ def test_pairs_are_of_the_same_examples_and_few() -> None:
 
 
 @pytest.mark.parametrize("levels", [4, 10_000])
-def test_roc_is_the_usual_one(levels: int) -> None:
+def test_roc_equals_scikit_learns(levels: int) -> None:
     inside = {"total": RNG.integers(0, levels, 500) / levels}
     outside = {"total": RNG.integers(0, levels, 300) / levels + 0.3}
     curve = figure_arrays.detection_arrays("ood:x", inside, outside)["roc/total/ood:x"]
@@ -86,7 +86,7 @@ def test_a_nan_is_in_no_bin() -> None:
     assert arrays["reliability/test"][0].sum() == 9
 
 
-def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> None:
+def test_regression_bins_end_where_those_of_the_metric_end() -> None:
     def values(scale: float, explodes: slice) -> ValueOutcome:
         means, variances = RNG.normal(size=(5, 400)), RNG.gamma(2.0, scale, (5, 400))
         variances[0, explodes] = 1e6
@@ -111,6 +111,6 @@ def test_regression_bins_end_where_the_metric_has_them_and_lose_nothing() -> Non
     assert beyond[0] < 0.1 and arrays["histogram/aleatoric/test"][1, -1] >= 0.75
 
 
-def test_what_is_stored_is_float32() -> None:
+def test_stored_arrays_are_float32() -> None:
     stored = figure_arrays.as_float32({"a": np.arange(6, dtype=np.int64).reshape(2, 3).T})
     assert stored["a"].dtype == np.float32 and stored["a"].flags.c_contiguous

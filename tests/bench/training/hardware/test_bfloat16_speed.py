@@ -1,4 +1,4 @@
-"""Where bfloat16 is emulated, a run says so before it trains, with how much it costs."""
+"""A run warns before training if the processor emulates bfloat16, and says how slow it is."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ CORTEX_A76, NEOVERSE_V1 = frozenset({"asimd", "asimddp"}), frozenset({"asimd", "
 
 
 @pytest.mark.parametrize("flags", [HASWELL, CASCADE_LAKE, CORTEX_A76, frozenset()])
-def test_processors_that_emulate_it(flags: frozenset[str]) -> None:
+def test_processors_that_emulate_bfloat16(flags: frozenset[str]) -> None:
     assert not bfloat16_speed.is_native(flags, {})
 
 
 @pytest.mark.parametrize("flags", [SAPPHIRE_RAPIDS, CASCADE_LAKE | {"avx512_bf16"}, NEOVERSE_V1])
-def test_processors_that_have_it(flags: frozenset[str]) -> None:
+def test_processors_with_bfloat16(flags: frozenset[str]) -> None:
     assert bfloat16_speed.is_native(flags, {"HOME": "/"})
     assert not bfloat16_speed.is_native(flags, {"ONEDNN_MAX_CPU_ISA": "AVX2"})
 
 
-def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slowdown_is_measured_only_where_bfloat16_may_be_emulated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bfloat16_speed, "measured_slowdown", lambda: 6.5)
     monkeypatch.setattr(bfloat16_speed, "_processor_flags", lambda: HASWELL)
     warning = worker.do_work(Workplace(""), CheckPrecision())
@@ -57,17 +59,17 @@ def test_it_is_measured_only_where_it_may_be_emulated(monkeypatch: pytest.Monkey
     assert worker.do_work(Workplace(""), CheckPrecision()) == ""
 
 
-def test_what_the_clock_may_make_is_not_said() -> None:
+def test_a_slowdown_within_measurement_noise_gives_no_warning() -> None:
     assert bfloat16_speed.warning(1.04) == bfloat16_speed.warning(0.7) == ""
     assert "takes 1.2 times as long" in bfloat16_speed.warning(1.2)
 
 
-def test_what_is_measured_is_a_ratio() -> None:
+def test_the_measured_slowdown_is_a_plausible_ratio() -> None:
     assert 0.05 < bfloat16_speed.measured_slowdown() < 100
 
 
 class RecordingExecutor(InProcess):
-    """Answers what is asked for, and notes the order of it."""
+    """Answers each job and records the order of jobs."""
 
     def __init__(self, warning: str | Exception) -> None:
         self.warning = warning
@@ -88,7 +90,7 @@ class RecordingExecutor(InProcess):
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
-def test_a_run_says_it_before_anything_trains(
+def test_a_run_warns_before_anything_trains(
     cells: Plan,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -107,7 +109,7 @@ def test_a_run_says_it_before_anything_trains(
     warn_of_slow_precision(planned, executor, Workplace(""))
 
 
-def test_an_estimate_is_of_the_recipes_precision(
+def test_an_estimate_uses_the_precision_of_the_recipe(
     cells: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     precisions: set[str] = set()
@@ -127,7 +129,7 @@ def test_an_estimate_is_of_the_recipes_precision(
     assert "times" not in text
 
 
-def test_no_preset_asks_for_it() -> None:
+def test_no_preset_uses_bfloat16() -> None:
     for name in preset_names():
         config = load_preset(name)
         recipes = [config.recipe, *config.recipes.values()]
