@@ -1,7 +1,7 @@
 """What is made of finished runs: statistics, comparisons, leaderboards, tables, export.
 
 results           the results of runs, read together: where everything else starts
-metric_formats    display name, unit and digits of each metric
+metric_formats    values of a metric as they are printed
 summaries         mean, deviation and n over seeds; students from best to worst
 pairing           values of two methods paired by seed and teacher
 statistics        sign-flip and rank tests, Holm's correction, intervals, effect sizes

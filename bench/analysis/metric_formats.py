@@ -1,4 +1,4 @@
-"""How a metric is printed: its name, unit and digits, and what a reader must know of it."""
+"""How values of a metric are printed: header, unit and digits, as papers print them or raw."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.metrics.display import metric_display
 
 SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
+RAW_DIGITS = 3
+"""Decimals of values as recorded."""
 
 
 @dataclass(frozen=True)
@@ -52,45 +55,6 @@ class MetricFormat:
         return f"{self.name}{unit}{arrow}"
 
 
-_BINS = "ECE with 15 equal-width bins"
-_TEMPERED = "tempered: after a temperature fitted on validation"
-_TV = "TV: total variation, 0 to 1, of the uncertainty's 50-bin histogram to the teacher's"
-_NAMES = {
-    # By metric: name, unit, note. Per cent of a fraction.
-    "accuracy": ("Error", "%", ""),
-    "nll": ("NLL", "nats", ""),
-    "nll_tempered": ("NLL tempered", "nats", _TEMPERED),
-    "ece": ("ECE", "%", _BINS),
-    "ece_10": ("ECE (10 bins)", "%", "ECE (10 bins): of equal width, as in arXiv 2205.09526"),
-    "ece_tempered": ("ECE tempered", "%", f"{_BINS}; {_TEMPERED}"),
-    "adaptive_ece": ("Adaptive ECE", "%", "adaptive ECE with 15 bins of equal mass"),
-    "brier": ("Brier", "", "Brier score summed over classes, 0 to 2"),
-    "aurc": ("AURC", "", ""),
-    "misclassification_auroc": ("Misclassification AUROC", "%", ""),
-    "crps": ("CRPS", "", ""),
-    "rmse": ("RMSE", "", ""),
-    "mae": ("MAE", "", ""),
-    "coverage50": ("Coverage of 50 %", "%", ""),
-    "coverage90": ("Coverage of 90 %", "%", ""),
-    "coverage95": ("Coverage of 95 %", "%", ""),
-    "ood_auroc": ("OOD AUROC", "%", ""),
-    "ood_aupr": ("OOD AUPR", "%", ""),
-    "ood_fpr95": ("OOD FPR95", "%", ""),
-    "teacher_kl": ("KL to teacher", "nats", ""),
-    "teacher_agreement": ("Teacher agreement", "%", ""),
-    "teacher_spearman": ("Spearman to teacher", "", "Spearman: of epistemic uncertainties"),
-    "teacher_tv_total": ("TV total", "", _TV),
-    "teacher_tv_aleatoric": ("TV aleatoric", "", _TV),
-    "teacher_tv_epistemic": ("TV epistemic", "", _TV),
-    "variance_capped": ("Clamped variances", "%", "clamped variances: at exp(±15)"),
-    "teacher_variance_capped": ("Teacher's clamped variances", "%", ""),
-    "disagreement": ("Disagreement", "%", ""),
-    "pairwise_kl": ("Pairwise KL", "nats", ""),
-    "flops": ("FLOPs", "size", "FLOPs per example, a multiply-accumulate as 2"),
-    "parameters": ("Params", "size", ""),
-}
-
-
 def metric_format(
     metric: MetricInfo, values: Iterable[float], digits: int | None = None, raw: bool = False
 ) -> MetricFormat:
@@ -100,13 +64,13 @@ def metric_format(
         metric: the metric.
         values: all recorded values that will be printed, which decide the size of FLOPs and
             parameters.
-        digits: number of decimals; by default 2 for per cents and sizes, otherwise 3.
+        digits: number of decimals; by default those of the metric's unit.
         raw: print values as recorded: fractions, accuracy instead of error, nothing scaled.
     """
-    name, unit, note = _NAMES.get(metric.name, (metric.name, "", ""))
+    name, unit, usual_digits, note = metric_display(metric.name)
     if metric.name == "ood_auroc" and metric.headline:
         note = "OOD AUROC: mean over a dataset's OOD sets, by total uncertainty"
-    format = MetricFormat(metric, name, unit, 3, metric.better, note=note)
+    format = MetricFormat(metric, name, unit, usual_digits, metric.better, note=note)
     format = _as_recorded(format) if raw else _as_papers_print(format, values)
     if unit == "size":
         # What a student costs is chosen, not measured: nothing is better, and there is no spread.
@@ -118,17 +82,19 @@ def metric_format(
 
 def _as_recorded(format: MetricFormat) -> MetricFormat:
     name = "Accuracy" if format.metric.name == "accuracy" else format.name
-    return replace(format, name=name, unit="" if format.unit in ("%", "size") else format.unit)
+    unit = "" if format.unit in ("%", "size") else format.unit
+    return replace(format, name=name, unit=unit, digits=RAW_DIGITS)
 
 
 def _as_papers_print(format: MetricFormat, values: Iterable[float]) -> MetricFormat:
     if format.metric.name == "accuracy":
-        return replace(format, digits=2, better="lower", factor=-100.0, offset=100.0)
+        return replace(format, better="lower", factor=-100.0, offset=100.0)
     if format.unit == "%":
-        return replace(format, digits=2, factor=100.0)
+        return replace(format, factor=100.0)
     if format.unit == "size":
         size, factor = _size(values)
-        return replace(format, unit=size, digits=2 if size else 0, factor=1 / factor)
+        digits = format.digits if size else 0
+        return replace(format, unit=size, digits=digits, factor=1 / factor)
     return format
 
 

@@ -12,6 +12,7 @@ For plugins, importable from here:
 Modules:
 
     registry            every metric by name, and the decorator that adds one
+    display             display name, unit and digits of each metric
     outcome             the arrays that metrics are computed from
     classification      accuracy, NLL, Brier score, ECE, temperature scaling, AURC
     regression          RMSE, MAE, CRPS, coverage of intervals
@@ -32,6 +33,7 @@ __all__ = [
     "Outcome",
     "ValueOutcome",
     "classification",
+    "display",
     "diversity",
     "fidelity",
     "metric",

@@ -49,6 +49,7 @@ DECIDES_NO_VALUE: Mapping[str, str] = {
     "bench/common/terminal_tables.py": "prints tables",
     "bench/common/text.py": "prints messages",
     "bench/metrics/__init__.py": "names modules",
+    "bench/metrics/display.py": "how values are printed",
     "bench/training/__init__.py": "names modules",
     "bench/training/cell_result.py": "holds values together",
     "bench/training/evaluation/__init__.py": "names modules",

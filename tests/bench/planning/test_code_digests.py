@@ -66,6 +66,7 @@ STALE: dict[str, str] = {
     "bench/common/random_streams.py": "splits sets weights outputs cells",
     "bench/metrics": "cells protocol",
     "bench/metrics/__init__.py": "",
+    "bench/metrics/display.py": "",
     "bench/planning/recipe.py": "weights outputs cells",
     "bench/storage/formats/tensor_files.py": "splits sets weights outputs cells",
     "bench/training": "weights outputs cells",
