@@ -48,6 +48,12 @@ __all__ = [
     "register",
 ]
 
+BUILT_IN: tuple[type[Dataset], ...] = (
+    *(Spiral, Sine, SineGap, Digits, DigitsWithout89),
+    *(MNIST, FashionMNIST, KMNIST, EMNISTLetters),
+    *(CIFAR10, CIFAR100, SVHN),
+)
+"""The datasets of this suite, except those of folders."""
 DATASETS: dict[str, type[Dataset]] = {}
 """All datasets by name, in the order of registration."""
 
@@ -99,9 +105,5 @@ def _origin(cls: type[Dataset]) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-for _cls in (
-    *(Spiral, Sine, SineGap, Digits, DigitsWithout89),
-    *(MNIST, FashionMNIST, KMNIST, EMNISTLetters),
-    *(CIFAR10, CIFAR100, SVHN),
-):
+for _cls in BUILT_IN:
     register(_cls)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from distillation_bench.methods.base import Batch, Method, Parameters, Setting, Stage, parameter
@@ -75,8 +74,10 @@ __all__ = [
     "register",
 ]
 
+BUILT_IN = (Ensemble, Single, KD, EnDD, Hydra, HydraPlus, MCDropout, Gauss)
+"""The methods of this suite, in the order of tables: references first, then by year."""
 METHODS: dict[str, type[Method]] = {}
-"""All methods by name, in the order of tables: references first, then by year."""
+"""All methods by name: those of this suite, then those of plugins."""
 
 _IMPORTED_ON_USE = {
     **dict.fromkeys(
@@ -118,12 +119,8 @@ def _origin(method: type[Method]) -> tuple[str, str]:
     return method.__module__, method.__qualname__
 
 
-def _register_all(methods: Iterable[type[Method]]) -> None:
-    for method in methods:
-        register(method)
-
-
-_register_all([Ensemble, Single, KD, EnDD, Hydra, HydraPlus, MCDropout, Gauss])
+for _method in BUILT_IN:
+    register(_method)
 
 if not TYPE_CHECKING:
 

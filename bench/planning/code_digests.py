@@ -12,13 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from distillation_bench import datasets, methods
 from distillation_bench.bench.common.hashing import code_digest, code_files, digest, versions
 from distillation_bench.bench.common.paths import PACKAGE
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.plugins.integrity import require_source
 from distillation_bench.bench.planning.plugins.module_digests import module_digest, plugin_files_of
-from distillation_bench.datasets import DATASETS
-from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
 
 DATA_LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "torch", "torchvision")
@@ -87,7 +86,7 @@ class CodeScope:
         return code_digest(self.paths, self._all_excluded())
 
     def _all_excluded(self) -> frozenset[str]:
-        return frozenset({*DECIDES_NO_VALUE, *self.excluded, *_registered_files()})
+        return frozenset({*DECIDES_NO_VALUE, *self.excluded, *_built_in_files()})
 
 
 _NO_NETWORK = "arrays are made before any network"
@@ -157,11 +156,14 @@ DECODER = CodeScope(
 
 
 @functools.cache
-def _registered_files() -> frozenset[str]:
-    """Return the files of single methods and datasets, whose classes have their own digests."""
-    modules = {cls.__module__ for cls in (*METHODS.values(), *DATASETS.values())}
-    own = (module.split(".")[1:] for module in modules if module.startswith(f"{PACKAGE}."))
-    return frozenset(f"{'/'.join(parts)}.py" for parts in own)
+def _built_in_files() -> frozenset[str]:
+    """Return the files of single methods and datasets, whose classes have their own digests.
+
+    What plugins register is no part of it: keys of built-in datasets are the same with plugins.
+    """
+    modules = {cls.__module__ for cls in (*methods.BUILT_IN, *datasets.BUILT_IN)}
+    names = (module.removeprefix(f"{PACKAGE}.") for module in modules)
+    return frozenset(f"{name.replace('.', '/')}.py" for name in names)
 
 
 # Digests of what a cell is made by

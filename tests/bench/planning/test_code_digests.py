@@ -43,6 +43,7 @@ from distillation_bench.datasets.base import Dataset
 from distillation_bench.datasets.folder import folder_dataset
 from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
+from distillation_bench.methods.kd import KD
 
 SCOPES = {
     "SPLITS": SPLITS,
@@ -242,6 +243,18 @@ def test_a_new_file_of_a_room_is_in_its_digests(
     assert files == ["bench/training/new.py", "methods/new.py"]
     with pytest.raises(FileNotFoundError, match="bench/metrics"):
         CodeScope(("bench/metrics",), {}).files()
+
+
+def test_a_plugin_does_not_change_which_files_are_in_digests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its class may be of a module of this suite, such as that of a folder of images."""
+    write_classes(tmp_path)
+    before = {name: scope.files() for name, scope in SCOPES.items()}
+    monkeypatch.setitem(DATASETS, "mine", folder_dataset(f"folder:{tmp_path}"))
+    monkeypatch.setitem(METHODS, "mine", type("Mine", (KD,), {"__module__": Method.__module__}))
+    code_digests._built_in_files.cache_clear()
+    assert {name: scope.files() for name, scope in SCOPES.items()} == before
 
 
 @pytest.mark.parametrize("name", SCOPES)
