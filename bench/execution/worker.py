@@ -7,6 +7,7 @@ it, so that only workers load them.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import assert_never
 
 from distillation_bench.bench.execution.jobs import (
     CheckPrecision,
@@ -30,12 +31,16 @@ def do_work(workplace: Workplace, work: Work) -> CellResult | str | None:
     match work:
         case PrepareData(plan):
             data_preparation.prepare_data(workplace.open(), plan, Path(workplace.data_root))
+            return None
         case TrainPiece(plan, piece):
             teacher_pieces.train_piece(workplace.open(), plan, piece, checkpoint_seconds)
+            return None
         case JoinTeacher(plan):
             teacher_pieces.join_pieces(workplace.open(), plan, checkpoint_seconds)
+            return None
         case RunCell(cell, measure_latency):
             return run_cell(cell, workplace.open(), checkpoint_seconds, measure_latency)
         case CheckPrecision():
             return bfloat16_speed.warning(bfloat16_speed.slowdown())
-    return None
+        case _:
+            assert_never(work)
