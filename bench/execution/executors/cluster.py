@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.execution.executors.base import (
     DEFAULT_OPTIONS,
     Executor,
@@ -97,7 +98,7 @@ class Cluster(Executor):
 
     @abstractmethod
     def _start(self, job: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
-        """Start a pickled RemoteJob; `entries` are what `_send` returned, by key.
+        """Start a pickled RemoteJob with `run_job`; `entries` are what `_send` returned, by key.
 
         A UsageError ends the run; any other exception means that the worker was lost.
         """
@@ -130,7 +131,6 @@ class Cluster(Executor):
             writes=() if self._cache_is_shared else options.writes,
             cache_is_shared=self._cache_is_shared,
             sources=self._sources,
-            identity=identity(),
         )
         reads = () if self._cache_is_shared else options.reads
         started = self._start(pickle.dumps(job), {key: self._reference(key) for key in reads})
@@ -172,7 +172,7 @@ class Cluster(Executor):
             if isinstance(answer, BaseException):
                 raise UsageError(
                     f"worker {worker}: this repository can't be imported there ({answer}); "
-                    "start workers in its environment, with its folder in PYTHONPATH"
+                    f"start workers in its environment, with {IMPORT_FOLDER} in PYTHONPATH"
                 )
         for worker, answer in self._call_on_each(differences, identity()).items():
             if answer:

@@ -21,7 +21,12 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.common.program import RESUMABLE
 from distillation_bench.bench.execution.executors.cluster import Cluster
-from distillation_bench.bench.execution.executors.remote_job import CacheEntry, JobAnswer, RemoteJob
+from distillation_bench.bench.execution.executors.remote_job import (
+    CacheEntry,
+    JobAnswer,
+    identity,
+    run_job,
+)
 
 GPU = "GPU"
 LOST = ("lost dependencies", "already forgotten")
@@ -32,10 +37,9 @@ _FIND_REPOSITORY = f"import os, sys; os.path.isdir({_FOLDER}) and sys.path.appen
 # A function without a module is sent by value. The scheduler unpickles it, and need not have this
 # repository.
 _START = """
-def start(job, keys, *entries):
-    import pickle
+def start(identity, job, keys, *entries):
     from distillation_bench.bench.execution.executors.dask import run_on_worker
-    return run_on_worker(pickle.loads(job), dict(zip(keys, entries)))
+    return run_on_worker(identity, job, dict(zip(keys, entries)))
 """
 _NAMESPACE: dict[str, Any] = {"__name__": "__main__"}
 exec(_START, _NAMESPACE)
@@ -60,6 +64,7 @@ class DaskCluster(Cluster):
     def _start(self, job: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
         dask_future = self._client.submit(
             _NAMESPACE["start"],
+            identity(),
             job,
             list(entries),
             *entries.values(),
@@ -83,7 +88,7 @@ class DaskCluster(Cluster):
             else:
                 gone = f"the Dask scheduler is gone ({error.reason})"
                 started.set_exception(UsageError(f"{gone}; {RESUMABLE}"))
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             started.set_exception(UsageError(f"a worker that came later: {error}"))
         except BaseException as error:
             started.set_exception(error)
@@ -118,8 +123,10 @@ class DaskCluster(Cluster):
                 self._cluster.close(timeout=5)
 
 
-def run_on_worker(job: RemoteJob, entries: Mapping[str, CacheEntry]) -> JobAnswer:
-    """Run a job beside this Dask worker, until the scheduler no longer wants it."""
+def run_on_worker(
+    driver: Mapping[str, str], job: bytes, entries: Mapping[str, CacheEntry]
+) -> JobAnswer:
+    """Run a pickled job beside this Dask worker, until the scheduler no longer wants it."""
     worker = get_worker()
     key = worker.get_current_task()
 
@@ -127,7 +134,7 @@ def run_on_worker(job: RemoteJob, entries: Mapping[str, CacheEntry]) -> JobAnswe
         state = worker.state.tasks.get(key)
         return state is not None and state.state not in ("cancelled", "forgotten", "released")
 
-    return job(entries, Path(worker.local_directory) / "bench", is_wanted)
+    return run_job(driver, job, entries, Path(worker.local_directory) / "bench", is_wanted)
 
 
 def _client(address: str) -> Client:

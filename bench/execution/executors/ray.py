@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import pickle
 import shutil
 import socket
 import tempfile
@@ -21,7 +20,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.execution.executors.cluster import Cluster
-from distillation_bench.bench.execution.executors.remote_job import CacheEntry, JobAnswer, RemoteJob
+from distillation_bench.bench.execution.executors.remote_job import (
+    CacheEntry,
+    JobAnswer,
+    identity,
+    run_job,
+)
 
 # Its type hints do not cover options that are known only at run time.
 _REMOTE: Any = ray.remote
@@ -56,7 +60,9 @@ class RayCluster(Cluster):
         self._remote = _REMOTE(max_retries=0, **resource)(_run_on_node)
 
     def _start(self, job: bytes, entries: Mapping[str, Any]) -> Future[JobAnswer]:
-        started = self._remote.remote(job, self._folder, list(entries), *entries.values())
+        started = self._remote.remote(
+            identity(), job, self._folder, list(entries), *entries.values()
+        )
         return cast(Future[JobAnswer], started.future())
 
     def _send(self, entry: CacheEntry) -> Any:
@@ -82,12 +88,18 @@ class RayCluster(Cluster):
             ray.shutdown()
 
 
-def _run_on_node(job: bytes, folder_name: str, keys: list[str], *entries: CacheEntry) -> JobAnswer:
+def _run_on_node(
+    driver: Mapping[str, str],
+    job: bytes,
+    folder_name: str,
+    keys: list[str],
+    *entries: CacheEntry,
+) -> JobAnswer:
     folder = Path(tempfile.gettempdir()) / folder_name
     folder.mkdir(mode=0o700, exist_ok=True)
-    remote_job: RemoteJob = pickle.loads(job)
+    entries_by_key = dict(zip(keys, entries, strict=True))
     # Ray ends what it runs when the driver ends, so the job is always wanted.
-    return remote_job(dict(zip(keys, entries, strict=True)), folder, lambda: True)
+    return run_job(driver, job, entries_by_key, folder, lambda: True)
 
 
 def _remove_folder(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -47,7 +48,6 @@ class RemoteJob:
         writes: keys of the cache entries that the answer returns.
         cache_is_shared: whether the worker sees the driver's cache.
         sources: the content of the plugins' files, by digest.
-        identity: the driver's, see `identity`.
     """
 
     function: Callable[..., Any]
@@ -57,7 +57,6 @@ class RemoteJob:
     writes: tuple[str, ...]
     cache_is_shared: bool
     sources: Mapping[str, bytes]
-    identity: Mapping[str, str]
 
     def __call__(
         self, entries: Mapping[str, CacheEntry], folder: Path, is_wanted: Callable[[], bool]
@@ -91,11 +90,8 @@ class RemoteJob:
         """Return the arguments with the folders of this machine, and its cache.
 
         Raises:
-            UsageError: the worker has other code or does not see the cache; it came after the
-                workers were checked.
+            UsageError: the worker does not see the cache; it came after the workers were checked.
         """
-        if difference := differences(self.identity):
-            raise UsageError(f"a worker that came later: {difference}")
         cache = Cache(folder / "cache")
         arguments = []
         for argument in self.arguments:
@@ -133,6 +129,29 @@ class RemoteJob:
             executor.stop()
 
 
+def run_job(
+    driver: Mapping[str, str],
+    job: bytes,
+    entries: Mapping[str, CacheEntry],
+    folder: Path,
+    is_wanted: Callable[[], bool],
+) -> JobAnswer:
+    """Run a pickled `RemoteJob`; see `RemoteJob.__call__`.
+
+    Args:
+        driver: its `identity`. A worker that came after the workers were checked may have other
+            code, without the classes that the job is made of: it must not unpickle the job.
+    """
+    try:
+        difference = differences(driver)
+    except UsageError as error:
+        difference = str(error)
+    if difference:
+        return UsageError, (f"a worker that came later: {difference}",), {}
+    remote_job: RemoteJob = pickle.loads(job)
+    return remote_job(entries, folder, is_wanted)
+
+
 @functools.cache
 def identity() -> dict[str, str]:
     """Return what must be equal on all machines, so that a run's values are comparable."""
@@ -141,7 +160,11 @@ def identity() -> dict[str, str]:
 
 
 def differences(driver: Mapping[str, str]) -> str:
-    """Return how this worker's identity differs from the driver's, for the driver's message."""
+    """Return how this worker's identity differs from the driver's, for the driver's message.
+
+    Raises:
+        UsageError: a file of this worker's code cannot be read as Python.
+    """
     own = identity()
     return ", ".join(
         f"{what} is {own.get(what)} there, {value} where it was started"
