@@ -1,4 +1,4 @@
-"""Tests, and programs that measure: `python -m tests.speed` and its kind run from a clone."""
+"""Tests, and measuring programs such as `python -m tests.speed`, which run in a clone."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Profiles of the tests that draw their examples."""
+"""Profiles of hypothesis, and fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Tests run side by side, one a core: torch's threads would wait for one another.
+# Tests run in parallel, one on each core: threads of torch would compete.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Tests send it, and what they start must end by it: under `nohup` it would be ignored.
+# Tests send SIGHUP to their processes, which would ignore it under `nohup`.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-# Lines are as wide wherever the tests run.
+# The width of lines does not depend on the terminal.
 os.environ.pop("COLUMNS", None)
 
-# The same examples every time, so that a change is what breaks a test.
+# The same examples every time, so that only a change of the code breaks a test.
 settings.register_profile("stable", derandomize=True, deadline=None, max_examples=100)
-# Others every time, and twenty times as many: minutes.
+# Other examples every time, and twenty times as many: takes minutes.
 settings.register_profile(
     "long",
     deadline=None,
@@ -32,7 +32,7 @@ settings.load_profile("stable")
 
 @pytest.fixture(autouse=True)
 def tiny_numbers() -> Iterator[None]:
-    """Undo that a task which ran in a test's own process had denormal numbers flushed to 0."""
+    """Stop flushing denormal numbers to 0, which jobs in the test's process turn on."""
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)

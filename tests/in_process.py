@@ -47,7 +47,7 @@ class InProcess(Executor):
 def local_executor(
     jobs: int, timeout: float | None = None, devices: Sequence[str] = ("cpu",)
 ) -> Executor:
-    """Replaces `LocalExecutor`: processes are started only for several jobs or a timeout."""
+    """Replace `LocalExecutor`: processes are started only for several jobs or a timeout."""
     if jobs > 1 or timeout is not None:
         return LocalExecutor(jobs, timeout, devices)
     return InProcess(devices[0])

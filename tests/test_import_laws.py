@@ -66,7 +66,7 @@ def test_a_broken_law_is_noticed(copy: Path, contract: str) -> None:
     assert "BROKEN" in output
 
 
-def test_modules_import_one_another_in_no_circle() -> None:
+def test_there_are_no_circular_imports() -> None:
     """Imports within functions count."""
     graph = grimp.build_graph(
         "distillation_bench", cache_dir=None, exclude_type_checking_imports=True

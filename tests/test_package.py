@@ -1,4 +1,4 @@
-"""The package as it is built, installed and run away from a clone."""
+"""The package: built, installed and run outside a clone."""
 
 from __future__ import annotations
 

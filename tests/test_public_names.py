@@ -1,4 +1,4 @@
-"""What is public is documented, and rooms use of one another only what these offer."""
+"""Public names are documented, and rooms import only public modules of other rooms."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def graph() -> grimp.ImportGraph:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_other_rooms_import_only_what_a_room_offers(graph: grimp.ImportGraph, room: str) -> None:
+def test_other_rooms_import_only_the_public_modules_of_a_room(
+    graph: grimp.ImportGraph, room: str
+) -> None:
     package = f"{BENCH}.{room}"
     offered = importlib.import_module(package).__all__
     inside = {package, *graph.find_descendants(package)}
@@ -60,7 +62,7 @@ def test_other_rooms_import_only_what_a_room_offers(graph: grimp.ImportGraph, ro
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_room_offers_only_what_it_has(room: str) -> None:
+def test_the_public_modules_of_a_room_exist(room: str) -> None:
     package = importlib.import_module(f"{BENCH}.{room}")
     for name in package.__all__:
         assert _is_module(f"{package.__name__}.{name}") or hasattr(package, name), name

@@ -1,4 +1,4 @@
-"""Writing what this version would not write: of a stranger, of an older version, or changed."""
+"""Writing content that this version refuses: untrusted, older or changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from distillation_bench.bench.storage import run_folder
 
 @contextlib.contextmanager
 def unchecked() -> Iterator[None]:
-    """Within it whatever is written to a run is written; nothing should be read."""
+    """Turn off the checks of writing within the block; nothing should be read in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "_check_readable", lambda content, parse: None)
         patch.setattr(run_folder, "parse_history", lambda content: [])

@@ -18,7 +18,7 @@ ANNA, BERT = 61_001, 61_002
 
 
 def as_user(user: int, function: Callable[..., Any], *arguments: Any, umask: int = 0o022) -> Any:
-    """What a call gives, or raises, in a process of another user's of the group."""
+    """Call a function in a process of another user of the group; return or raise its outcome."""
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
@@ -50,7 +50,7 @@ def _outcome(function: Callable[..., Any], *arguments: Any) -> tuple[bool, Any]:
 
 @contextmanager
 def shared_folder(mode: int) -> Iterator[Path]:
-    """A folder of the group that each can reach; skips where this user can't be another."""
+    """Yield a folder of the group; skip the test if this user cannot become another."""
     if os.getuid():
         pytest.skip("only root can be other users: what they share is not tested")
     folder = Path(tempfile.mkdtemp())

@@ -33,7 +33,7 @@ def command(*arguments: str) -> list[str]:
 def start(
     *arguments: str, folder: Path, session: bool = False, **environment: str
 ) -> subprocess.Popen[str]:
-    """Start the program, with `session` in a session of its own, and more environment variables."""
+    """Start the program with more environment variables; `session` gives it its own session."""
     return subprocess.Popen(
         command(*arguments),
         cwd=folder,

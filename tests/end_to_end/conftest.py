@@ -64,5 +64,5 @@ def in_process(
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The grid, run undisturbed by one worker."""
+    """The run of the grid by one worker without disturbance."""
     return run_whole(tmp_path_factory.mktemp("reference"), *GRID, "--jobs", "1")

@@ -1,4 +1,4 @@
-"""A Dask cluster: a scheduler and workers as processes of their own, each in its folder."""
+"""A Dask cluster: a scheduler and workers as processes, each in its own folder."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """Of the scheduler."""
+        """Address of the scheduler."""
         return f"tcp://127.0.0.1:{self.port}"
 
     @property
     def options(self) -> tuple[str, ...]:
-        """For `run`."""
+        """Options for `run`."""
         return "--executor", "dask", "--scheduler", self.address
 
     def worker(
         self, *options: str, hidden: Path | None = None, **environment: str
     ) -> subprocess.Popen[bytes]:
-        """One more worker; `hidden` is a folder that it does not see (needs root and unshare)."""
+        """Start a worker; `hidden` is a folder that it cannot see (needs root and unshare)."""
         worker_folder = self.folder / f"worker-{len(self.processes)}"
         worker_folder.mkdir()
         command = [sys.executable, *WORKER, self.address, "--nthreads", "1", "--no-dashboard"]
@@ -69,7 +69,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """A scheduler without workers; all ends with it."""
+    """Start a scheduler without workers; at the end stop all processes."""
     folder.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -96,7 +96,7 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
 
 
 def can_hide() -> str:
-    """Why a folder can't be hidden from a worker here; empty if it can."""
+    """Return why a folder cannot be hidden from a worker here, or an empty string."""
     if shutil.which("unshare") is None:
         return "there is no unshare"
     probe = ["unshare", "-m", "mount", "-t", "tmpfs", "none", str(ROOT / "results")]

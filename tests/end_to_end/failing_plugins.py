@@ -1,4 +1,4 @@
-"""Plugins whose methods fail, in each way that a method can."""
+"""Plugins whose methods fail in each possible way."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ENDS = {
 
 
 def ending_plugin(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """A plugin with a method for each way to end."""
+    """Write a plugin with a method for each way to fail."""
     path = folder / "ends.py"
     parts = [
         FAILING.format(action=ENDS[name][0], summary=name)

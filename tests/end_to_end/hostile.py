@@ -1,4 +1,4 @@
-"""What a stranger may put into a run, a cache or a preset, and how to see that it did nothing."""
+"""Hostile content for runs, caches and presets, and ways to see that it had no effect."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Snapshot = dict[str, tuple[Any, ...]]
 
 
 def snapshot(folder: Path, *left_out: Path) -> Snapshot:
-    """All that is in a folder: kinds, modes, times and contents; of links where they point."""
+    """Return the modes, times and contents of all files in a folder, and targets of links."""
     entries: Snapshot = {}
     for path in sorted(folder.rglob("*")):
         if any(path == excluded or excluded in path.parents for excluded in left_out):
@@ -49,7 +49,7 @@ def snapshot(folder: Path, *left_out: Path) -> Snapshot:
             content = os.fsencode(path.readlink())
         elif path.is_file():
             content = path.read_bytes() if stat.st_size < 2**30 else b"large"
-        # The time of a folder is that of what is in it, and that may be left out.
+        # The time of a folder changes with its files, which may be left out.
         time = 0 if path.is_dir() else stat.st_mtime_ns
         entries[str(path.relative_to(folder))] = (stat.st_mode, time, content)
     return entries
@@ -57,10 +57,10 @@ def snapshot(folder: Path, *left_out: Path) -> Snapshot:
 
 @contextmanager
 def in_time(seconds: int = 60) -> Iterator[None]:
-    """What waits for a pipe's writer fails, instead of waiting for ever."""
+    """Fail after some seconds, for example if the block waits for the writer of a pipe."""
 
     class Waits(BaseException):
-        """No error that a program answers."""
+        """Raised after the time limit; no program handles it."""
 
     def stop(number: int, frame: object) -> None:
         raise Waits
@@ -139,7 +139,7 @@ PLANTS: dict[str, Plant] = {
 
 
 def plant(kind: str, path: Path, outside: Path) -> None:
-    """Put something else into the place of a file or folder."""
+    """Replace a file or folder by something else."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
@@ -147,7 +147,7 @@ def plant(kind: str, path: Path, outside: Path) -> None:
 
 
 def outside_of(folder: Path) -> Path:
-    """A folder with what an attacker may want to have read, changed or removed."""
+    """Return a folder with files that an attacker may want to be read, changed or removed."""
     outside = folder / "outside"
     (outside / "folder").mkdir(parents=True)
     names = ("secret", "folder/history.csv", "folder/curves.safetensors", "folder/x.json")
@@ -160,14 +160,14 @@ def outside_of(folder: Path) -> Path:
 
 
 def resummed(record: Path, **changes: Any) -> None:
-    """Change a record; its sum is right again."""
+    """Change a record and make its checksum right."""
     value = {**json.loads(record.read_bytes()), **changes}
     value.pop("sum", None)
     record.write_bytes(sealed(canonical_json(value).encode()))
 
 
 def sealed(body: bytes) -> bytes:
-    """A record with its sum."""
+    """Return a record with its checksum."""
     digest = hashlib.sha256(body).hexdigest()[:16]
     return body[:-1] + f',"sum":"{digest}"}}'.encode()
 
@@ -188,7 +188,7 @@ def pickled(marker: Path) -> bytes:
 
 
 def yaml_presets(marker: Path) -> Iterator[str]:
-    """Presets with objects of Python's in them."""
+    """Return presets with tags for Python objects."""
     tags = ("python/object/apply:os.system", "python/object/new:os.system", "python/name:os.system")
     for tag in tags:
         for key in ("seeds", "datasets", "methods", "recipe"):
@@ -200,7 +200,7 @@ def yaml_presets(marker: Path) -> Iterator[str]:
 
 
 def safetensors(header: Any, content: bytes = b"", length: int | None = None) -> bytes:
-    """A file of arrays with any header, and any length of it."""
+    """Return a safetensors file with any header and any stated length of it."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text) if length is None else length) + text + content
 

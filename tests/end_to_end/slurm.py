@@ -1,4 +1,4 @@
-"""Slurm on this machine alone: a real one of a test's own, or a stand-in of three scripts."""
+"""Slurm on this machine: a real one for a test, or a stand-in of three scripts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ PartitionName={queue} Nodes={host} Default=YES
 
 @dataclass(frozen=True)
 class Slurm:
-    """Its commands, and what it runs; `environment` is where others find them."""
+    """The commands of Slurm and its jobs; `environment` lets other programs find them."""
 
     environment: Mapping[str, str]
 
@@ -85,11 +85,11 @@ class Slurm:
         ).stdout
 
     def jobs(self) -> list[str]:
-        """Numbers of those that wait, run or end."""
+        """Return the numbers of jobs that wait, run or end."""
         return self("squeue", "--noheader", "--format=%i").split()
 
     def wait_for_end(self) -> None:
-        """Until there is no job."""
+        """Wait until there is no job."""
         deadline = time.monotonic() + 30
         while jobs := self.jobs():
             assert time.monotonic() < deadline, jobs
@@ -98,7 +98,7 @@ class Slurm:
 
 @contextlib.contextmanager
 def stand_in(folder: Path) -> Iterator[Slurm]:
-    """Commands of the same names; its jobs end with it."""
+    """Provide commands of the same names; at the end stop their jobs."""
     (folder / "jobs").mkdir(parents=True)
     for name, script in STAND_IN.items():
         (folder / name).write_text(script)
@@ -114,14 +114,14 @@ def stand_in(folder: Path) -> Iterator[Slurm]:
 
 
 def why_none() -> str:
-    """Why there is no real Slurm here; empty if there is."""
+    """Return why there is no real Slurm here, or an empty string."""
     missing = [name for name in ("slurmctld", "slurmd", "sbatch") if _executable(name) is None]
     return f"there is no {' or '.join(missing)}" if missing else ""
 
 
 @contextlib.contextmanager
 def real(folder: Path) -> Iterator[Slurm]:
-    """Slurm's own daemons, of one node; they and their jobs end with it."""
+    """Start the daemons of Slurm for one node; at the end stop them and their jobs."""
     host = platform.node().partition(".")[0]
     (folder / "state").mkdir(parents=True)
     (folder / "spool").mkdir()
@@ -178,7 +178,7 @@ def _daemon(folder: Path, slurm: Slurm, name: str, *options: str) -> Iterator[No
 
 
 def _is_idle(slurm: Slurm) -> bool:
-    """Whether its node would take a job."""
+    """Return whether its node is free for a job."""
     try:
         return slurm("sinfo", "--noheader", "--format=%t").strip() == "idle"
     except subprocess.CalledProcessError:

@@ -1,4 +1,4 @@
-"""What a user types, and what is answered."""
+"""Commands as a user types them, and their answers."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def test_a_mistake_is_one_line_and_status_2(
     assert not list(tmp_path.iterdir()), "something was written"
 
 
-def test_a_mistake_of_a_process_too(bench: Bench) -> None:
+def test_a_mistake_is_one_line_in_a_process_of_its_own(bench: Bench) -> None:
     done = bench("run", "-m", "kdd", "-d", "spiral")
     assert done.returncode == 2
     assert done.stderr == "error: -m: unknown method 'kdd'; did you mean 'kd'?\n"
 
 
-def test_help_and_tables_leave_torch_out() -> None:
+def test_help_and_tables_do_not_import_torch() -> None:
     for command in ("['--help']", "['list', 'methods']", "['plan', '-s', '0']"):
         code = f"""
 import sys
@@ -110,7 +110,7 @@ assert 'torch' not in sys.modules and 'sklearn' not in sys.modules
         )
 
 
-def test_run_plan_status_board(in_process: Bench, tmp_path: Path) -> None:
+def test_run_plan_status_and_board_work_together(in_process: Bench, tmp_path: Path) -> None:
     assert "1 cells: 1 missing" in in_process("plan", *CELL, *folders("run")).stdout
     done = in_process("run", *CELL, *folders("run"))
     assert done.returncode == 0
@@ -127,7 +127,7 @@ def test_run_plan_status_board(in_process: Bench, tmp_path: Path) -> None:
     assert "1 cells: 1 done" in status and "driven by" not in status
 
 
-def test_tables_of_a_read_only_copy(
+def test_tables_of_a_read_only_copy_are_shown(
     in_process: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert in_process("run", *CELL, *folders("run")).returncode == 0
@@ -146,7 +146,7 @@ def test_tables_of_a_read_only_copy(
         assert (done.returncode, done.stdout) == (0, text)
 
 
-def test_one_folder_one_recipe(in_process: Bench) -> None:
+def test_another_recipe_in_the_same_folder_is_refused(in_process: Bench) -> None:
     assert in_process("run", *CELL, *folders("run")).returncode == 0
     refused = in_process(
         "run", *CELL[:6], "--set", "epochs=3", "--set", "members=2", *folders("run")
@@ -156,7 +156,9 @@ def test_one_folder_one_recipe(in_process: Bench) -> None:
 
 
 @pytest.mark.parametrize("paths", [("file/run", "cache"), ("run", "file/cache")])
-def test_unwritable_folder(in_process: Bench, tmp_path: Path, paths: tuple[str, str]) -> None:
+def test_an_unwritable_folder_is_reported(
+    in_process: Bench, tmp_path: Path, paths: tuple[str, str]
+) -> None:
     (tmp_path / "file").write_text("")
     results, cache = paths
     done = in_process("run", *CELL, "--results", results, "--cache", cache)
@@ -166,7 +168,7 @@ def test_unwritable_folder(in_process: Bench, tmp_path: Path, paths: tuple[str, 
     assert not list(tmp_path.rglob("cells/*"))
 
 
-def test_a_forecast_for_every_teacher_and_cell(in_process: Bench) -> None:
+def test_plan_counts_every_teacher_and_cell(in_process: Bench) -> None:
     two = ("-m", "kd", "-m", "ensemble", "-d", "spiral", "-s", "0-1", *CELL[6:])
     done = in_process("plan", *two, "--estimate", "--device", "cpu", "--jobs", "1", *folders("run"))
     assert done.returncode == 0
@@ -177,7 +179,7 @@ def test_a_forecast_for_every_teacher_and_cell(in_process: Bench) -> None:
 
 
 @pytest.mark.parametrize("address", ["nowhere", "tcp://127.0.0.1:1"])
-def test_a_cluster_that_is_not_there_leaves_no_folder(
+def test_a_missing_cluster_leaves_no_folder(
     in_process: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     from distillation_bench.bench.execution.executors import dask

@@ -1,4 +1,4 @@
-"""On a Dask cluster: the same figures to the bit, whatever happens to its workers."""
+"""Runs on a Dask cluster: the same values to the bit, whatever happens to its workers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def dask(tmp_path: Path) -> Iterator[Cluster]:
         yield started
 
 
-def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> None:
+def test_a_run_can_start_its_own_cluster(bench: Bench, reference: Path, tmp_path: Path) -> None:
     done = bench("run", *FEW, "--executor", "dask", "--jobs", "2", *folders("run"))
     assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4
 
 
-def test_a_worker_that_is_killed_and_one_that_comes_later(
+def test_workers_may_be_killed_and_join_later(
     dask: Cluster, reference: Path, tmp_path: Path
 ) -> None:
     first = dask.worker()
@@ -44,7 +44,7 @@ def test_a_worker_that_is_killed_and_one_that_comes_later(
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-def test_a_driver_that_is_killed_comes_back(
+def test_a_killed_driver_can_resume(
     dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
     dask.worker("--nthreads", "2")
@@ -58,7 +58,7 @@ def test_a_driver_that_is_killed_comes_back(
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-def test_without_a_shared_folder(
+def test_a_run_works_without_a_shared_folder(
     dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
     if reason := can_hide():
@@ -69,7 +69,7 @@ def test_without_a_shared_folder(
     assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4
     assert list((dask.folder / "worker-1").rglob("outputs-*.safetensors"))
-    # What only some workers see is a mistake.
+    # A folder that only some workers see is a mistake.
     dask.worker()
     time.sleep(0.1)
     dask_has(dask, workers=2)
@@ -77,10 +77,10 @@ def test_without_a_shared_folder(
     assert mixed.returncode == 2 and "does not see" in mixed.stderr
 
 
-def test_a_worker_that_held_what_travels_is_killed(
+def test_a_killed_worker_that_held_arrays_is_replaced(
     dask: Cluster, reference: Path, tmp_path: Path
 ) -> None:
-    """Without a shared folder: what only it held is sent again, and no cell is charged."""
+    """Without a shared folder its arrays are sent again, and no cell is charged."""
     if reason := can_hide():
         pytest.skip(f"a folder can't be hidden from a worker here: {reason}")
     (tmp_path / "run-cache").mkdir()
@@ -94,7 +94,7 @@ def test_a_worker_that_held_what_travels_is_killed(
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-def test_each_bad_end_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
+def test_each_failure_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
     """One that exits, one that kills its process, one that hangs until the timeout."""
     dask.worker("--nthreads", "2")
     arguments = (*ending_plugin(tmp_path, ENDS), *CELL, *dask.options, "--timeout", "10")
@@ -105,10 +105,10 @@ def test_each_bad_end_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: 
     assert "] spiral kd seed 0" in done.stderr
 
 
-def test_workers_that_are_taken_away_again_and_again_cost_no_cell(
+def test_workers_removed_many_times_cost_no_cell(
     dask: Cluster, reference: Path, tmp_path: Path
 ) -> None:
-    """More often than a cell may die; the cluster's own count of deaths, too."""
+    """More often than a cell may die, also by the cluster's own count."""
     process = start("run", *SOME, *dask.options, *folders("run"), folder=tmp_path)
     for cells in (0, 2, 4, 5, 6, 7):
         workers = [dask.worker() for _ in range(2)]
@@ -121,7 +121,7 @@ def test_workers_that_are_taken_away_again_and_again_cost_no_cell(
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-def test_a_scheduler_that_is_gone_ends_the_run_and_fails_no_cell(
+def test_a_lost_scheduler_ends_the_run_and_fails_no_cell(
     dask: Cluster, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
     dask.worker("--nthreads", "2")
@@ -140,10 +140,10 @@ remote_job.identity = lambda real=remote_job.identity: {**real(), "torch": "1.0"
 """
 
 
-def test_a_worker_with_other_code_that_comes_late_ends_the_run(
+def test_a_late_worker_with_other_code_ends_the_run(
     dask: Cluster, bench: Bench, tmp_path: Path
 ) -> None:
-    """Nothing that was finished is lost, and none of its figures is taken."""
+    """No finished cell is lost, and no value of that worker is used."""
     first = dask.worker()
     process = begun(dask, tmp_path)
     (tmp_path / "other.py").write_text(OTHER_CODE)
@@ -188,7 +188,7 @@ def test_a_plugin_reaches_the_worker(dask: Cluster, bench: Bench, tmp_path: Path
         (("--scheduler", "nonsense::"), "not an address like"),
     ],
 )
-def test_what_can_not_work_is_one_line_at_once(
+def test_impossible_options_are_reported_at_once_in_one_line(
     dask: Cluster, bench: Bench, options: tuple[str, ...], message: str
 ) -> None:
     dask.worker()
@@ -200,7 +200,7 @@ def test_what_can_not_work_is_one_line_at_once(
 
 
 def begun(dask: Cluster, folder: Path) -> subprocess.Popen[str]:
-    """A run of some cells, of which three are finished."""
+    """Start a run and wait until three cells are finished."""
     process = start("run", *SOME, *dask.options, *folders("run"), folder=folder)
     wait_for(folder / "run", 3)
     return process

@@ -1,4 +1,4 @@
-"""Faults that are made to happen for real, and that nothing finished is lost by them."""
+"""Real faults, such as full disks and killed processes, lose no finished cell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Disk = Callable[[Path, str], None]
 
 @pytest.fixture
 def disk() -> Iterator[Disk]:
-    """disk(folder, options): a file system of its own in a folder."""
+    """disk(folder, options): mount a file system on a folder."""
     mounted: list[Path] = []
 
     def mount(folder: Path, options: str) -> None:
@@ -51,12 +51,12 @@ def disk() -> Iterator[Disk]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
-    """The tables of the few cells."""
+    """The tables of the cells, run without disturbance."""
     return tables(run_whole(tmp_path_factory.mktemp("undisturbed"), *FEW))
 
 
 @pytest.mark.parametrize(("full", "size"), [("run-cache", "700k"), ("run", "300k")])
-def test_a_full_disk(
+def test_a_full_disk_loses_nothing(
     bench: Bench,
     disk: Disk,
     undisturbed: tuple[bytes, bytes],
@@ -79,7 +79,7 @@ def test_a_full_disk(
 
 
 @pytest.mark.parametrize("sealed", ["run-cache", "run"])
-def test_a_disk_that_can_only_be_read(
+def test_a_read_only_disk_is_reported(
     bench: Bench, disk: Disk, tmp_path: Path, sealed: str
 ) -> None:
     disk(tmp_path / sealed, "ro")
@@ -102,8 +102,10 @@ def test_sigterm_ends_cleanly_and_can_be_resumed(
 
 
 @pytest.mark.parametrize("options", [("--jobs", "2"), ("--executor", "dask", "--jobs", "2")])
-def test_sigterm_keeps_the_training(bench: Bench, tmp_path: Path, options: tuple[str, ...]) -> None:
-    """Long before the next checkpoint is due, the training that runs is kept, and gone on with."""
+def test_sigterm_saves_the_training_in_progress(
+    bench: Bench, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """The training is saved long before the next checkpoint is due, and resumed."""
     recipe = [f"--set={setting}" for setting in ("members=1", "batch_size=4", "test_examples=90")]
     long = ("-m", "hydra", "-d", "spiral", "-s", "0", *recipe, "--set", "epochs=200", *options)
     process = start("run", *long, *folders("run"), folder=tmp_path)
@@ -127,7 +129,7 @@ def test_sigterm_keeps_the_training(bench: Bench, tmp_path: Path, options: tuple
 
 
 def wait_for_checkpoint(cache: Path) -> int:
-    """Epochs that a worker has kept, which may end a moment after its driver."""
+    """Return the epochs that a worker saved; it may end a moment after its driver."""
     deadline = time.monotonic() + 20
     while not (saved_epochs := epochs_kept(cache)):
         assert time.monotonic() < deadline, sorted(path.name for path in cache.iterdir())
@@ -142,7 +144,7 @@ time.time = lambda: start - (real() - start) * 1e5
 """
 
 
-def test_a_clock_that_runs_backwards(
+def test_a_clock_that_runs_backwards_does_no_harm(
     bench: Bench,
     undisturbed: tuple[bytes, bytes],
     tmp_path: Path,
@@ -173,7 +175,7 @@ class Hungry(KD):
 '''
 
 
-def test_memory_that_runs_out_costs_its_cell_alone(bench: Bench, tmp_path: Path) -> None:
+def test_a_lack_of_memory_costs_its_cell_alone(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "hungry.py").write_text(HUNGRY)
     done = bench("run", *FEW, "-m", "hungry", "--plugin", "hungry.py", *folders("run"))
     assert done.returncode == 1, done.stderr
@@ -190,7 +192,7 @@ GREEDY = HUNGRY.replace("resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))"
 
 @pytest.fixture
 def little_memory() -> Iterator[Path]:
-    """A control group that has a gigabyte and a half; a process joins by its number."""
+    """A control group with 1.5 GB of memory; a process joins by its number."""
     for parent, limit in (("memory", "memory.limit_in_bytes"), (".", "memory.max")):
         group = Path("/sys/fs/cgroup", parent, f"bench-{os.getpid()}")
         try:
@@ -211,10 +213,10 @@ def little_memory() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
-def test_the_systems_killer_takes_a_worker_and_costs_its_cell_alone(
+def test_the_oom_killer_costs_one_cell_alone(
     little_memory: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """All memory of a machine is used up, and the kernel kills what it chooses."""
+    """The memory of the machine is used up, and the kernel kills a process."""
     (tmp_path / "hungry.py").write_text(GREEDY)
     run = (*FEW, "-m", "hungry", "--plugin", "hungry.py", *folders("run"), *options)
     done = subprocess.run(
@@ -233,7 +235,7 @@ def test_the_systems_killer_takes_a_worker_and_costs_its_cell_alone(
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
-def test_damaged_files_are_made_again(
+def test_damaged_files_are_written_again(
     bench: Bench, undisturbed: tuple[bytes, bytes], tmp_path: Path, damage: str
 ) -> None:
     assert bench("run", *FEW, *folders("run")).returncode == 0

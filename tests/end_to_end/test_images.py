@@ -16,7 +16,7 @@ SMALL = ("-s", "0", "--set", "epochs=1", "--set", "members=2", "--set", "network
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """mnist and one of its OOD sets, 40 images to train on and 20 to test."""
+    """Write mnist and one of its OOD sets: 40 images to train on and 20 to test."""
     for name in ("mnist", "fashion-mnist"):
         write_mnist_like(tmp_path / "data", DATASETS[name].files, 10)  # type: ignore[attr-defined]
     return tmp_path / "data"
@@ -27,7 +27,7 @@ def rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
-def test_without_data_nothing_begins(in_process: Bench, tmp_path: Path) -> None:
+def test_without_data_nothing_starts(in_process: Bench, tmp_path: Path) -> None:
     selected = ("-m", "kd", "-d", "mnist", *SMALL, "--data-root", "empty")
     done = in_process("run", *selected, *folders("run"))
     assert done.returncode == 2
@@ -39,7 +39,7 @@ def test_without_data_nothing_begins(in_process: Bench, tmp_path: Path) -> None:
     assert plan.returncode == 0 and "mnist: no MNIST/raw/train-images" in plan.stdout
 
 
-def test_an_absent_ood_set_is_seen_everywhere(
+def test_an_absent_ood_set_is_reported_everywhere(
     in_process: Bench, files: Path, tmp_path: Path
 ) -> None:
     selected = ("-m", "kd", "-m", "ensemble", "-d", "mnist", *SMALL, "--data-root", str(files))
@@ -67,7 +67,7 @@ def test_an_absent_ood_set_is_seen_everywhere(
     assert float(headline["ood_auroc"]) == values["ood"]
 
 
-def test_a_broken_image_ends_the_run_before_it_begins(in_process: Bench, tmp_path: Path) -> None:
+def test_a_broken_image_is_reported_before_training(in_process: Bench, tmp_path: Path) -> None:
     write_classes(tmp_path / "images")
     broken = tmp_path / "images/test/dog/00.png"
     # Its first bytes are right, so that it is found when it is decoded.
@@ -87,7 +87,7 @@ def test_a_broken_image_ends_the_run_before_it_begins(in_process: Bench, tmp_pat
 
 
 @pytest.mark.parametrize("augment", ["", "crop+flip+mixup"])
-def test_a_folder_of_images(in_process: Bench, tmp_path: Path, augment: str) -> None:
+def test_a_folder_of_images_can_be_run(in_process: Bench, tmp_path: Path, augment: str) -> None:
     write_classes(tmp_path / "images")
     (tmp_path / "images/train/dog/Thumbs.db").touch()
     skipped = (
@@ -109,7 +109,9 @@ def test_a_folder_of_images(in_process: Bench, tmp_path: Path, augment: str) -> 
     assert str(tmp_path) not in (tmp_path / "run/run.json").read_text()
 
 
-def test_an_ood_set_asked_for_must_be_there(in_process: Bench, files: Path, tmp_path: Path) -> None:
+def test_a_missing_ood_set_of_an_option_is_refused(
+    in_process: Bench, files: Path, tmp_path: Path
+) -> None:
     selected = ("run", "-m", "kd", "-d", "mnist", *SMALL, "--data-root", str(files))
     for ood, message in (("kmnist", "--ood kmnist: no KMNIST"), ("kmnits", "did you mean")):
         done = in_process(*selected, "--ood", ood, *folders("run"))

@@ -1,4 +1,4 @@
-"""Runs that are interrupted, killed or in each other's way."""
+"""Runs that are interrupted, killed or share folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.end_to_end.failing_plugins import CELL, ending_plugin
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Until a running process has made a file."""
+    """Wait until a running process has written a file."""
     while not path.exists():
         assert process.poll() is None, "it ended"
         time.sleep(0.01)
@@ -31,8 +31,8 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     ],
     ids=["some", "many"],
 )
-def test_ctrl_c_at_any_moment(tmp_path: Path, moments: Iterable[float]) -> None:
-    """It says how to go on or nothing, and leaves no process and no temporary file."""
+def test_ctrl_c_at_any_moment_ends_cleanly(tmp_path: Path, moments: Iterable[float]) -> None:
+    """It prints how to resume or nothing, and leaves no process or temporary file."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     for moment in moments:
@@ -55,13 +55,13 @@ def test_ctrl_c_at_any_moment(tmp_path: Path, moments: Iterable[float]) -> None:
         assert not list(temporary.iterdir())
 
 
-def test_two_drivers(bench: Bench, tmp_path: Path) -> None:
-    """One folder has one; two folders may share a cache, and a teacher being made."""
+def test_two_drivers_of_one_folder_are_refused(bench: Bench, tmp_path: Path) -> None:
+    """Two folders may share a cache, and a teacher that is being trained."""
     arguments = ending_plugin(tmp_path, ["hangs"])
     shared = ("--cache", "cache", "--set", "members=3", "--set", "piece=1", "--jobs", "2")
     first = start("run", *arguments, *CELL[:8], *shared, "--results", "run", folder=tmp_path)
     with_shared_cache = start("run", *CELL[:8], *shared, "--results", "other", folder=tmp_path)
-    # Not a line of its output: the other may have prepared the data, and the line be another.
+    # Its output is no sign: the other run may have prepared the data.
     wait_for(tmp_path / "run" / ".driver", first)
     second = bench("run", *CELL[:8], *shared, "--results", "run")
     _, err = with_shared_cache.communicate(timeout=120)
@@ -94,7 +94,7 @@ def test_a_killed_fork_server_does_not_end_the_run(tmp_path: Path) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Of a process, by the kernel's list of all."""
+    """Return the children of a process from the kernel's list of all processes."""
     pids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -47,7 +47,7 @@ PRESETS = {
 
 
 def mistakes() -> Iterator[tuple[str, ...]]:
-    """Command lines that are wrong, each in one way."""
+    """Return command lines with one mistake each."""
     for line in EMPTY:
         yield *line.split(), ""
         if (last := line.split()[-1]).startswith("--"):
@@ -107,7 +107,7 @@ def mistakes() -> Iterator[tuple[str, ...]]:
 
 @pytest.fixture
 def site(in_process: Bench, tmp_path: Path) -> Path:
-    """A folder with a run, presets, a link to itself."""
+    """A folder with a run, presets and a link to itself."""
     generate(tmp_path / "run", {("d", "kd", seed): {"nll": 0.5} for seed in range(2)})
     (tmp_path / "images").mkdir()
     for name in ("circle", "circle.py", "circle.yaml"):
@@ -127,7 +127,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(in_process: Bench, site: Path)
 
 
 def fault_of(in_process: Bench, line: Sequence[str]) -> str:
-    """What is the matter with the answer to a mistake; empty if nothing is."""
+    """Return what is wrong with the answer to a mistake, or an empty string."""
     command_line = " ".join(word[:40] or "''" for word in line)
     try:
         with in_time():

@@ -1,4 +1,4 @@
-"""Runs with plugins: what fails costs its own cell, and what works reaches workers and tables."""
+"""Runs with plugins: failures cost their own cell, and plugins reach workers and tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.end_to_end.failing_plugins import CELL, ENDS, FAILING, ending_plugin,
 from distillation_bench.bench.execution.executors.local import LocalExecutor
 
 
-def test_failure_is_recorded_and_kept(in_process: Bench, tmp_path: Path) -> None:
+def test_a_failure_is_recorded_with_its_reason(in_process: Bench, tmp_path: Path) -> None:
     arguments = failing_plugin(tmp_path, "raise ValueError('no such thing')")
     done = in_process("run", *arguments, *folders("run"))
     assert done.returncode == 1
@@ -29,8 +29,8 @@ def test_failure_is_recorded_and_kept(in_process: Bench, tmp_path: Path) -> None
     assert retried.returncode == 1 and "FAILED" in retried.stderr
 
 
-def test_each_bad_end_costs_its_own_cell(bench: Bench, tmp_path: Path) -> None:
-    """A timeout is a kill; a worker that dies is tried once more."""
+def test_each_failure_costs_its_own_cell(bench: Bench, tmp_path: Path) -> None:
+    """A job over its timeout is killed; the job of a dead worker is retried once."""
     arguments = (*ending_plugin(tmp_path, ENDS), *CELL, "--jobs", "2", "--timeout", "10")
     done = bench("run", *arguments, *folders("run"))
     assert done.returncode == 1
@@ -39,7 +39,9 @@ def test_each_bad_end_costs_its_own_cell(bench: Bench, tmp_path: Path) -> None:
     assert "] spiral kd seed 0" in done.stderr
 
 
-def test_exit_in_a_loss_fails_its_cell_here_too(in_process: Bench, tmp_path: Path) -> None:
+def test_exit_in_a_loss_fails_its_cell_without_processes_too(
+    in_process: Bench, tmp_path: Path
+) -> None:
     done = in_process("run", *ending_plugin(tmp_path, ["exits"]), *CELL, *folders("run"))
     assert done.returncode == 1
     assert "FAILED spiral exits seed 0: SystemExit" in done.stderr
@@ -55,7 +57,7 @@ def test_exit_in_a_loss_fails_its_cell_here_too(in_process: Bench, tmp_path: Pat
         ("import methods", ": imports methods, which is now distillation_bench.methods"),
     ],
 )
-def test_a_plugin_that_ends_at_its_import(
+def test_a_plugin_that_exits_at_import_is_reported(
     in_process: Bench, tmp_path: Path, text: str, reason: str
 ) -> None:
     path = tmp_path / "plugin.py"
@@ -95,8 +97,8 @@ class Edited(KD):
 """
 
 
-def test_a_plugin_that_is_edited_during_the_run(bench: Bench, tmp_path: Path) -> None:
-    """The cell that had begun is whole; no later one has another code's figures."""
+def test_a_plugin_edited_during_the_run_ends_it(bench: Bench, tmp_path: Path) -> None:
+    """The cell in progress is completed; no later cell has values of other code."""
     path = tmp_path / "edited.py"
     path.write_text(EDITED)
     arguments = ("-m", "edited", *CELL[2:4], "-s", "0-2", *CELL[6:], "--plugin", str(path))
@@ -131,7 +133,9 @@ def test_a_plugins_dataset_with_tuples_can_be_resumed(in_process: Bench, tmp_pat
         assert done.returncode == 0, done.stderr
 
 
-def test_non_finite_loss_names_epoch_and_term(in_process: Bench, tmp_path: Path) -> None:
+def test_a_non_finite_loss_is_reported_with_epoch_and_term(
+    in_process: Bench, tmp_path: Path
+) -> None:
     arguments = failing_plugin(tmp_path, "outputs = outputs / 0")
     done = in_process("run", *arguments, *folders("run"))
     assert "NonFinite: term 'correctness' is nan in epoch 0" in done.stderr
@@ -146,10 +150,10 @@ MANNERS = {
 }
 
 
-def test_one_worker_is_like_two_for_plugins(
+def test_plugins_give_the_same_values_with_one_worker_and_two(
     in_process: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a method does to its process stays with its cell."""
+    """Changes that a method makes to its process do not reach other cells."""
     monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", LocalExecutor)
     path = tmp_path / "manners.py"
     methods = [
@@ -203,7 +207,7 @@ def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
     assert f"verdict: does not fit: after the last line above, {reason}" in done.stdout
 
 
-def test_a_plugin_s_words_steer_no_terminal(in_process: Bench, tmp_path: Path) -> None:
+def test_texts_of_a_plugin_send_no_control_characters(in_process: Bench, tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(ODD)
     for kind in ("methods", "datasets", "metrics"):
         done = in_process("list", kind, "--plugin", "odd.py")

@@ -11,7 +11,7 @@ KILLS = 6
 
 
 @pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
-def test_nothing_is_lost(options: tuple[str, ...]) -> None:
+def test_random_kills_lose_nothing(options: tuple[str, ...]) -> None:
     seed = int.from_bytes(os.urandom(2))
     *_, outcome = injected(KILLS, options, seed)
     assert not outcome.faults, f"seed {seed}: {outcome}"

@@ -1,4 +1,4 @@
-"""On a Ray cluster: the same figures to the bit."""
+"""Runs on a Ray cluster: the same values to the bit."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
                 child.kill()
 
 
-def test_a_cluster_of_its_own(bench: Bench, reference: Path, tmp_path: Path) -> None:
+def test_a_run_can_start_its_own_cluster(bench: Bench, reference: Path, tmp_path: Path) -> None:
     done = bench("run", *FEW, "--executor", "ray", "--jobs", "2", *folders("run"))
     assert done.returncode == 0, done.stderr
     assert assert_part_of(tmp_path / "run", reference) == 4
 
 
-def test_workers_that_are_killed(ray: str, reference: Path, tmp_path: Path) -> None:
+def test_killed_workers_are_replaced(ray: str, reference: Path, tmp_path: Path) -> None:
     options = ("--executor", "ray", "--scheduler", ray)
     process = start("run", *FEW, *options, *folders("run"), folder=tmp_path)
     deadline = time.monotonic() + 120
@@ -88,7 +88,7 @@ def working() -> list[int]:
         (("--scheduler", "127.0.0.1:9"), "no Ray cluster answers"),
     ],
 )
-def test_what_can_not_work_is_one_line(
+def test_impossible_options_are_reported_in_one_line(
     bench: Bench, options: tuple[str, ...], message: str
 ) -> None:
     done = bench("run", *FEW, "--executor", "ray", *options, *folders("run"))

@@ -1,4 +1,4 @@
-"""The README's recipes for clusters, run as they stand on what one machine can have of each."""
+"""The recipes for clusters of the README, run on one machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GPU = (
 
 
 def recipe(name: str, *site: tuple[str, str]) -> str:
-    """The block below a name, with what is of one's own site replaced."""
+    """Return the code block below a heading, with site-specific values replaced."""
     block = README.partition(f"**{name}**")[2].partition("```")[2].partition("```")[0]
     text = block.partition("\n")[2]
     for theirs, ours in site:
@@ -66,7 +66,7 @@ def slurm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Slurm]:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """The code at another place, which only PYTHONPATH leads to."""
+    """A copy of the code that can be imported through PYTHONPATH alone."""
     copy = tmp_path / "distillation-bench"
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("bench", "methods", "datasets", "src"):
@@ -75,7 +75,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("gpu", [False, True])
-def test_what_a_slurm_job_asks_for(repository: Path, gpu: bool) -> None:
+def test_a_slurm_job_requests_the_right_resources(repository: Path, gpu: bool) -> None:
     code = slurm_recipe(repository, 2, *(GPU if gpu else ()))
     program = code.partition("cluster.adapt")[0] + "print(cluster.job_script())"
     done = subprocess.run(
@@ -99,7 +99,7 @@ def test_what_a_slurm_job_asks_for(repository: Path, gpu: bool) -> None:
     assert _minutes(options["--lifetime"]) + _minutes(options["--lifetime-stagger"]) < 8 * 60
 
 
-def test_slurm_has_the_same_bits(
+def test_a_run_on_slurm_has_the_same_bits(
     slurm: Slurm, repository: Path, bench: Bench, reference: Path, tmp_path: Path
 ) -> None:
     with cluster_of(slurm_recipe(repository, 2), tmp_path, slurm) as address:
@@ -115,7 +115,7 @@ def test_slurm_has_the_same_bits(
     slurm.wait_for_end()
 
 
-def test_a_job_that_slurm_ends_is_replaced(
+def test_a_job_that_slurm_cancels_is_replaced(
     slurm: Slurm, repository: Path, reference: Path, tmp_path: Path
 ) -> None:
     with cluster_of(slurm_recipe(repository, 1), tmp_path, slurm) as address:
@@ -123,7 +123,7 @@ def test_a_job_that_slurm_ends_is_replaced(
         (job,) = slurm.jobs()
         with running("run", *SOME, *on(address), *folders("run"), folder=tmp_path) as process:
             wait_for(tmp_path / "run", 1)
-            # What comes at the walltime, too: SIGTERM to all its processes, soon SIGKILL.
+            # As at the walltime: SIGTERM to all its processes, soon followed by SIGKILL.
             slurm("scancel", job)
             assert process.poll() is None, "it had ended before its job did"
             _, err = process.communicate(timeout=300)
@@ -133,7 +133,7 @@ def test_a_job_that_slurm_ends_is_replaced(
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-def test_a_slurm_job_with_a_gpu(slurm: Slurm, repository: Path, tmp_path: Path) -> None:
+def test_a_slurm_job_gets_a_gpu(slurm: Slurm, repository: Path, tmp_path: Path) -> None:
     with cluster_of(slurm_recipe(repository, 2, *GPU), tmp_path, slurm) as address:
         worker, *_ = workers_of(address, 1)
         assert worker["resources"] == {"GPU": 1.0}
@@ -144,7 +144,7 @@ def test_a_slurm_job_with_a_gpu(slurm: Slurm, repository: Path, tmp_path: Path) 
 
 
 class Server(NamedTuple):
-    """An sshd, and where it listens."""
+    """A running sshd and its port."""
 
     process: psutil.Process
     port: int
@@ -152,7 +152,7 @@ class Server(NamedTuple):
 
 @pytest.fixture
 def sshd(tmp_path: Path) -> Iterator[Server]:
-    """A server of its own for this user, whose key is the file `key`."""
+    """Start an sshd for this user, whose key is the file `key`."""
     server, keygen = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin"), "ssh-keygen"
     if server is None or shutil.which(keygen) is None:
         pytest.skip("there is no sshd or ssh-keygen")
@@ -188,7 +188,9 @@ def sshd(tmp_path: Path) -> Iterator[Server]:
                 child.kill()
 
 
-def test_ssh_has_the_same_bits(sshd: Server, bench: Bench, reference: Path, tmp_path: Path) -> None:
+def test_a_run_over_ssh_has_the_same_bits(
+    sshd: Server, bench: Bench, reference: Path, tmp_path: Path
+) -> None:
     address, port = scheduler_of_ssh("127.0.0.1")
     if not socket.socket().connect_ex(("127.0.0.1", port)):
         pytest.skip(f"port {port} is taken")
@@ -281,7 +283,7 @@ def on(address: str) -> tuple[str, ...]:
 
 
 def workers_of(address: str, number: int) -> list[dict[str, Any]]:
-    """What is known of each worker, once there are so many, and what it sees itself."""
+    """Return the state of each worker, once there are as many as expected."""
     from distributed import Client
 
     # A function within another is sent by value: there are no tests where the workers are.

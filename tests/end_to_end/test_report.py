@@ -1,4 +1,4 @@
-"""The report as a reader has it: written by the program, opened in a real Chromium."""
+"""The report: written by the program and opened in a real Chromium."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page_of(browser: Any) -> Iterator[Open]:
-    """page_of(file, width, scheme): the page, which must neither complain nor ask for anything."""
+    """page_of(file, width, scheme): the page; fails on errors and on requests."""
     contexts, complaints, requests = [], [], []
 
     def refuse(dialog: Any) -> None:
@@ -78,7 +78,7 @@ def page_of(browser: Any) -> Iterator[Open]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Run:
-    """One dataset with numbers that text would put in another order, failures and a gap."""
+    """A run with numbers that sort differently as text, failures and a missing cell."""
     figures = {
         ("spiral", label, 0): {"accuracy": accuracy, "nll": nll}
         for label, (accuracy, nll) in FIGURES.items()
@@ -91,7 +91,7 @@ def small(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def report(in_process: Bench) -> Callable[..., Path]:
-    """report(run, …): written by the program, which says where."""
+    """report(run, …): write a report with the program and return its output."""
 
     def write(run: Run, *options: str) -> Path:
         done = in_process("report", str(run.folder), *options)
@@ -114,7 +114,7 @@ def heading(page: Any, name: str) -> Any:
 # The program
 
 
-def test_it_is_written_beside_the_run_or_where_told(
+def test_it_is_written_into_the_run_or_to_out(
     small: Run, report: Callable[..., Path], tmp_path: Path
 ) -> None:
     assert report(small) == small.folder / "report.html"
@@ -123,7 +123,7 @@ def test_it_is_written_beside_the_run_or_where_told(
     assert "spiral" in without_figures.read_text(encoding="utf-8")
 
 
-def test_a_link_in_its_place_is_not_followed(
+def test_a_link_at_its_path_is_not_followed(
     small: Run, report: Callable[..., Path], tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside.html"
@@ -178,7 +178,7 @@ def test_make_bench_ends_with_the_report(
 
 
 @in_browser
-def test_headings_sort_by_number_in_both_directions(
+def test_clicking_a_heading_sorts_by_number_in_both_directions(
     small: Run, report: Callable[..., Path], page_of: Open
 ) -> None:
     page = page_of(report(small))
@@ -232,7 +232,9 @@ def test_rows_are_filtered(small: Run, report: Callable[..., Path], page_of: Ope
 
 
 @in_browser
-def test_the_keyboard_is_enough(small: Run, report: Callable[..., Path], page_of: Open) -> None:
+def test_the_page_can_be_used_with_the_keyboard(
+    small: Run, report: Callable[..., Path], page_of: Open
+) -> None:
     page = page_of(report(small))
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the results"
@@ -278,9 +280,7 @@ def test_hostile_names_are_inert(
 
 
 @in_browser
-def test_what_is_smuggled_in_does_not_run(
-    small: Run, report: Callable[..., Path], browser: Any
-) -> None:
+def test_injected_scripts_do_not_run(small: Run, report: Callable[..., Path], browser: Any) -> None:
     path = report(small)
     smuggled = "<script>document.title = 'run'</script><img src=x onerror=\"document.title='run'\">"
     path.write_text(path.read_text(encoding="utf-8").replace("<main", f"{smuggled}<main"))
@@ -292,7 +292,7 @@ def test_what_is_smuggled_in_does_not_run(
 
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast(
+def test_text_has_enough_contrast(
     small: Run, report: Callable[..., Path], page_of: Open, scheme: str
 ) -> None:
     page = page_of(report(small), scheme=scheme)
@@ -303,9 +303,7 @@ def test_text_has_contrast(
 
 
 @in_browser
-def test_nothing_is_wider_than_a_phone(
-    tmp_path: Path, report: Callable[..., Path], page_of: Open
-) -> None:
+def test_the_page_fits_a_phone(tmp_path: Path, report: Callable[..., Path], page_of: Open) -> None:
     long = "hydra+" + "heads" * 16
     figures = {
         (long, label, 0): {"nll": 1.0, "accuracy": 1.0, "brier": 1.0, "ece": 1.0}
@@ -321,7 +319,7 @@ def test_nothing_is_wider_than_a_phone(
 
 
 @in_browser
-def test_a_real_run_with_all_figures(
+def test_the_report_of_a_real_run_has_all_figures(
     reference: Path, report: Callable[..., Path], page_of: Open, tmp_path: Path
 ) -> None:
     run = Run(Path(shutil.copytree(reference, tmp_path / "run")))
@@ -341,7 +339,7 @@ def test_a_real_run_with_all_figures(
 
 
 @in_browser
-def test_on_paper_there_is_no_navigation(
+def test_the_printed_page_has_no_navigation(
     small: Run, report: Callable[..., Path], page_of: Open
 ) -> None:
     page = page_of(report(small), scheme="dark")

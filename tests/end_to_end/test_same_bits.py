@@ -1,4 +1,4 @@
-"""A cell's figures depend on its configuration alone."""
+"""The values of a cell depend on its configuration alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rows(run: Path, table: str) -> list[dict[str, str]]:
 
 
 def assert_part_of(run: Path, reference: Path) -> int:
-    """The run's rows are the reference's of the same cells; returns how many cells there are."""
+    """Check that the rows of a run equal those of the reference; return the number of cells."""
     for table in ("metrics.csv", "results.csv"):
         run_rows, reference_rows = rows(run, table), rows(reference, table)
         names = ("dataset", "label", "seed")
@@ -34,7 +34,7 @@ def assert_part_of(run: Path, reference: Path) -> int:
     return len(run_rows)
 
 
-def test_the_reference_is_whole(reference: Path) -> None:
+def test_the_reference_is_complete(reference: Path) -> None:
     results = rows(reference, "results.csv")
     statuses = [row["status"] for row in results]
     assert (len(statuses), statuses.count("done")) == (CELLS, CELLS - SKIPPED)
@@ -42,19 +42,19 @@ def test_the_reference_is_whole(reference: Path) -> None:
         ("endd", "sine")
     }
     assert len(list((reference / "cells").glob("*.json"))) == CELLS
-    # The ensemble's is that of its members.
+    # The latency of the ensemble is that of its members.
     assert len(list((reference / "cells").glob("*/history.csv"))) == CELLS - SKIPPED
 
 
-def test_two_workers(bench: Bench, reference: Path, tmp_path: Path) -> None:
+def test_two_workers_give_the_same_bits(bench: Bench, reference: Path, tmp_path: Path) -> None:
     assert bench("run", *GRID, "--jobs", "2", *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)
 
 
-def test_a_fresh_process_for_each_cell(
+def test_a_new_process_for_each_cell_gives_the_same_bits(
     in_process: Bench, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the reference run several; here what has run one is wanted no longer."""
+    """Processes of the reference run several cells; here each runs only one."""
     ended: list[ForkedProcess] = []
 
     def end(executor: LocalExecutor, process: ForkedProcess, device: str) -> None:
@@ -68,7 +68,9 @@ def test_a_fresh_process_for_each_cell(
     assert len(ended) > CELLS // 3
 
 
-def test_another_order(in_process: Bench, reference: Path, tmp_path: Path) -> None:
+def test_another_order_gives_the_same_bits(
+    in_process: Bench, reference: Path, tmp_path: Path
+) -> None:
     pairs = [GRID[i : i + 2] for i in range(0, len(GRID), 2)]
     turned = [text for pair in reversed(pairs) for text in pair]
     assert in_process("run", *turned, *folders("run")).returncode == 0
@@ -76,22 +78,24 @@ def test_another_order(in_process: Bench, reference: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("piece", [1, 2])
-def test_pieces(in_process: Bench, reference: Path, tmp_path: Path, piece: int) -> None:
+def test_pieces_of_the_teacher_give_the_same_bits(
+    in_process: Bench, reference: Path, tmp_path: Path, piece: int
+) -> None:
     selection = ("-m", "ensemble", "-m", "kd", *GRID[16:], "--set", f"piece={piece}")
     assert in_process("run", *selection, *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
-def test_a_cell_alone(bench: Bench, reference: Path, tmp_path: Path) -> None:
+def test_a_cell_alone_gives_the_same_bits(bench: Bench, reference: Path, tmp_path: Path) -> None:
     alone = ("-m", "hydra+[heads=4]", "-d", "digits-0-7", "-s", "1", *SHORT)
     assert bench("run", *alone, "--jobs", "2", *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 1
 
 
-def test_a_cell_killed_midway_goes_on_from_its_checkpoint(
+def test_a_killed_cell_resumes_from_its_checkpoint(
     in_process: Bench, bench: Bench, tmp_path: Path
 ) -> None:
-    """It ends as one that was not, and leaves no checkpoint."""
+    """It ends with the same bits and leaves no checkpoint."""
     values = ("members=1", "batch_size=4", "epochs=20", "test_examples=90")
     recipe = (text for value in values for text in ("--set", value))
     alone = ("-m", "hydra", "-d", "spiral", "-s", "0", *recipe, "--checkpoint", "0")
@@ -114,14 +118,16 @@ def test_a_cell_killed_midway_goes_on_from_its_checkpoint(
 
 
 def epochs_kept(cache: Path) -> int:
-    """Rows of history in the checkpoint of the only cell."""
+    """Return the number of epochs in the checkpoint of the only cell."""
     for note in cache.glob("checkpoint-spiral*.json"):
         with contextlib.suppress(OSError):
             return len(json.loads(note.read_bytes())["history"])
     return 0
 
 
-def test_a_damaged_cache_is_made_again(in_process: Bench, reference: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_written_again(
+    in_process: Bench, reference: Path, tmp_path: Path
+) -> None:
     alone = ("-m", "kd", "-d", "spiral", "-s", "0", *SHORT, *folders("run"))
     assert in_process("run", *alone).returncode == 0
     before = tables(tmp_path / "run")
@@ -137,7 +143,9 @@ def test_a_damaged_cache_is_made_again(in_process: Bench, reference: Path, tmp_p
     assert assert_part_of(tmp_path / "run", reference) == 1
 
 
-def test_interrupted_and_resumed(bench: Bench, reference: Path, tmp_path: Path) -> None:
+def test_an_interrupted_and_resumed_run_has_the_same_bits(
+    bench: Bench, reference: Path, tmp_path: Path
+) -> None:
     process = start("run", *GRID, "--jobs", "2", *folders("run"), folder=tmp_path)
     assert process.stderr is not None
     while not process.stderr.readline().startswith("["):

@@ -1,4 +1,4 @@
-"""A cache that another user's files are in."""
+"""A cache with files of another user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.end_to_end.failing_plugins import CELL
 from tests.users import ANNA, BERT, GROUP, as_user, shared_folder
 
 
-def test_a_run_says_so_in_one_line_and_blames_no_cell(
+def test_an_inaccessible_cache_is_reported_in_one_line_and_fails_no_cell(
     in_process: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with shared_folder(0o2775) as folder:

@@ -1,4 +1,4 @@
-"""Stdout and stderr that are closed, full, left by their reader, or of a narrow encoding."""
+"""Stdout and stderr that are closed, full, without a reader, or of a limited encoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Program = Callable[..., int]
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """program(*arguments): the status, beside a run whose label is not ASCII."""
+    """program(*arguments): run a command beside a run with a non-ASCII label; return the status."""
     generate(
         tmp_path / "run", {("d", "λ ½", seed): {"nll": 0.5, "accuracy": 0.5} for seed in (0, 1)}
     )
@@ -58,7 +58,9 @@ def content_of(stream: io.TextIOWrapper) -> str:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_what_an_encoding_lacks_is_written_in_ascii(program: Program, encoding: str) -> None:
+def test_characters_that_the_encoding_lacks_are_written_in_ascii(
+    program: Program, encoding: str
+) -> None:
     out, err = text(encoding), text(encoding)
     with streams(out, err):
         assert program("board", "run") == 0
@@ -76,7 +78,7 @@ def test_data_is_utf_8_whatever_the_encoding(program: Program) -> None:
     assert "λ ½" in content_of(out)
 
 
-def test_a_full_disk_under_stdout_is_a_line(program: Program) -> None:
+def test_a_full_disk_under_stdout_is_reported_in_one_line(program: Program) -> None:
     for line in ("board run", "list recipe", "table run --csv -", "export run --out -"):
         err = text()
         with streams(full(), err):
@@ -84,7 +86,7 @@ def test_a_full_disk_under_stdout_is_a_line(program: Program) -> None:
         assert content_of(err) == "error: stdout: No space left on device\n", line
 
 
-def test_nothing_ends_because_stderr_can_not_be_written(program: Program) -> None:
+def test_an_unwritable_stderr_ends_no_command(program: Program) -> None:
     out = text()
     with streams(out, full()):
         assert program("plot", "run", "-f", "metrics", "--format", "svg", "--out", "out") == 0
@@ -93,8 +95,8 @@ def test_nothing_ends_because_stderr_can_not_be_written(program: Program) -> Non
     assert "nll" in content_of(out)
 
 
-def test_streams_that_are_closed(tmp_path: Path) -> None:
-    """In processes of their own: what is closed when Python starts has no object at all."""
+def test_closed_streams_are_handled(tmp_path: Path) -> None:
+    """In new processes: a stream that is closed when Python starts is None."""
     script = """
         for streams in '>&-' '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
             for command in 'list recipe' 'list nothing'; do

@@ -1,4 +1,4 @@
-"""Files that commands write: only regular files, whole, and refused before anything is computed."""
+"""Output files of commands: regular files, written completely, checked before computing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMAN
 
 @pytest.fixture
 def write(in_process: Bench, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
-    """write(*arguments): status, stdout and stderr, beside a run of two methods."""
+    """write(*arguments): run a command beside a run of two methods; return status and output."""
     figures = {
         ("spiral", label, seed): {"accuracy": 0.9 + 0.01 * seed, "nll": 0.2 + i}
         for i, label in enumerate(("kd", "gauss"))
@@ -50,7 +50,7 @@ def names(folder: Path) -> set[str]:
 
 
 @every_command
-def test_what_is_no_file_stays_as_it_is(
+def test_a_target_that_is_no_regular_file_is_left_alone(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
@@ -78,7 +78,7 @@ def test_what_is_no_file_stays_as_it_is(
 
 
 @every_command
-def test_a_link_stays_and_what_it_leads_to_is_written(
+def test_the_target_of_a_link_is_written_and_the_link_stays(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     (tmp_path / "there").mkdir()
@@ -97,7 +97,7 @@ def test_a_link_stays_and_what_it_leads_to_is_written(
 
 
 @every_command
-def test_a_hyphen_is_stdout(
+def test_a_hyphen_means_stdout(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     assert write(*command, "file.csv")[0] == 0
@@ -106,7 +106,7 @@ def test_a_hyphen_is_stdout(
     assert out == (tmp_path / "file.csv").read_text()
 
 
-def test_all_or_none_are_written(
+def test_all_files_are_written_or_none(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -132,12 +132,12 @@ def test_a_folder_that_can_not_be_written_is_refused(
 
 
 def run_of(folder: Path) -> Path:
-    """Another run, of one cell."""
+    """Write another run, of one cell."""
     return generate(folder, {("spiral", "kd", 0): {"nll": 0.5}}).folder
 
 
 def owned(tmp_path: Path) -> list[str]:
-    """Paths that lead to files of runs and of a cache, or would if they were there."""
+    """Return paths of existing or possible files of runs and of a cache."""
     run_of(tmp_path / "other")
     (tmp_path / "run" / ".lock").touch()
     (tmp_path / "cache").mkdir()
@@ -176,7 +176,7 @@ def test_no_output_replaces_a_file_of_a_run_or_a_cache(
         ("export", "run", "--tensorboard"),
     ],
 )
-def test_no_folder_of_outputs_is_that_of_cells(
+def test_the_folder_of_cells_is_refused_for_outputs(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     owned(tmp_path)
@@ -187,7 +187,7 @@ def test_no_folder_of_outputs_is_that_of_cells(
     assert snapshot(tmp_path) == before
 
 
-def test_what_only_looks_like_a_file_of_a_run_is_written(
+def test_a_file_named_like_one_of_a_run_is_written_elsewhere(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     (tmp_path / "results.csv").write_text("mine, and to be replaced")
@@ -210,7 +210,7 @@ MINE = ("results.csv", "metrics.csv", "cells/mine.txt", "thesis.tex", ".lock", "
 
 
 @pytest.mark.parametrize("name", MINE)
-def test_a_folder_of_something_else_is_no_place_for_a_run(
+def test_a_folder_with_other_files_is_refused_for_a_run(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "mine" / name
@@ -229,7 +229,7 @@ def test_a_folder_of_something_else_is_no_place_for_a_run(
     assert snapshot(tmp_path) == before
 
 
-def test_no_run_is_made_within_the_cells_of_another(
+def test_a_run_within_the_cells_of_another_is_refused(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     before = snapshot(tmp_path)
@@ -239,7 +239,7 @@ def test_no_run_is_made_within_the_cells_of_another(
     assert snapshot(tmp_path) == before
 
 
-def test_what_a_run_left_that_was_killed_at_once_is_in_nobody_s_way(
+def test_leftovers_of_a_run_killed_at_its_start_do_no_harm(
     write: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "new"

@@ -1,4 +1,4 @@
-"""Random kills of a run's processes, and what must hold after each."""
+"""Random kills of the processes of a run, with checks after each one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LONGEST = 300.0
 
 @dataclass
 class Outcome:
-    """Of all rounds."""
+    """The outcome of all rounds."""
 
     kills: Counter[str] = field(default_factory=Counter)
     resumed: int = 0
@@ -119,7 +119,7 @@ class Injector:
         return kills
 
     def _well(self, name: str) -> dict[str, int]:
-        """The cells that are done, and when each was written."""
+        """Return the done cells and when each was written."""
         run = Run(self.folder / name)
         written = records(self.folder / name)
         return {
@@ -138,11 +138,11 @@ class Injector:
             )
 
     def _kill_one(self, process: subprocess.Popen[bytes], name: str) -> None:
-        """The driver, or any process below it: fork servers, workers, a cluster's nannies."""
+        """Kill the driver or any process below it: fork servers, workers, nannies."""
         driver = psutil.Process(process.pid)
         victims = [(process.pid, "the driver")]
         victims += [(child.pid, "workers") for child in driver.children(recursive=True)]
-        # As often the driver as one of the others.
+        # The driver is killed as often as one of the others.
         number = self.random.choice([0, self.random.randrange(len(victims))])
         pid, who = victims[number]
         try:
@@ -165,7 +165,7 @@ class Injector:
         starts = Counter((self.folder / f"{name}.starts").read_text().splitlines())
         if len(starts) != COUNTED or len(records(run)) != CELLS:
             self.outcome.faults.append(f"{name}: {len(starts)} cells started, {COUNTED} expected")
-        # Each kill interrupts a cell once at most.
+        # Each kill interrupts a cell at most once.
         for cell, count in starts.items():
             if count > 1 + kills:
                 self.outcome.faults.append(f"{name}: {cell} ran {count} times, {kills} kills")

@@ -1,4 +1,4 @@
-"""How long it takes from a kill until the cell runs again."""
+"""The time from a kill until the cell runs again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENCE = 120.0
 
 
 class Start(NamedTuple):
-    """Of a cell."""
+    """The start of a cell."""
 
     cell: str
     pid: int
@@ -41,7 +41,7 @@ class Start(NamedTuple):
 
 
 class Run:
-    """Of so many cells that note when they start."""
+    """A run of cells that record when they start."""
 
     def __init__(self, folder: Path, cells: int, *options: str) -> None:
         self.starts = folder / "starts"
@@ -54,7 +54,7 @@ class Run:
     def wait(
         self, cell: str | None = None, skipped: tuple[str, ...] = (), number: int = 1
     ) -> Start:
-        """The so-manieth start of a cell, or of any but some others."""
+        """Wait for the n-th start of a cell, or of any cell that is not skipped."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "the run ended"
@@ -68,7 +68,7 @@ class Run:
         raise AssertionError("no cell starts")
 
     def end(self) -> None:
-        """Wait for it; all cells are well."""
+        """Wait for the end of the run and check that all cells are done."""
         _, err = self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0, err
 

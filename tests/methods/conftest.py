@@ -1,4 +1,4 @@
-"""Settings and draws to build methods with, and the papers' terms as plain loops."""
+"""Settings and random numbers to build methods with, and the papers' loss terms as loops."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Plain:
 
 @pytest.fixture(scope="session")
 def plain() -> Mapping[str, Plain]:
-    """By task, the terms as loops over examples, heads and pairs."""
+    """Return, by task, the loss terms as loops over examples, heads and pairs."""
     return {
         "classification": Plain(PlainClassification()),
         "regression": Plain(PlainRegression()),
@@ -163,7 +163,7 @@ def setting() -> Callable[..., Setting]:
 
 @pytest.fixture
 def batch(draw: Callable[..., Tensor], targets: Callable[..., Tensor]) -> Callable[..., Batch]:
-    """Seven examples with a teacher's outputs, in float64 as the network is made."""
+    """Seven examples with outputs of a teacher, in float64."""
 
     def make(setting: Setting, network: nn.Module, stage: str = "train") -> Batch:
         outputs = draw(setting.members, 7, setting.networks.outputs)

@@ -37,7 +37,7 @@ def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("family", NETWORKS)
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("name", METHODS)
-def test_a_step_and_a_prediction(
+def test_a_step_and_a_prediction_stay_on_the_device(
     name: str, task: str, family: str, request: pytest.FixtureRequest
 ) -> None:
     if task in METHODS[name].refuses:
@@ -70,7 +70,7 @@ def test_a_step_and_a_prediction(
         assert value.device == META
 
 
-def test_inputs_are_normalised_where_they_are_needed() -> None:
+def test_inputs_are_normalised_on_the_device() -> None:
     x = torch.zeros(EXAMPLES, 3, 8, 8, dtype=torch.uint8)
     y = torch.zeros(EXAMPLES, dtype=torch.int64)
     scaling = Scaling(torch.tensor([0.5] * 3), torch.tensor([0.2] * 3))

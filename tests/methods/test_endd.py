@@ -51,7 +51,7 @@ def members(request: pytest.FixtureRequest) -> Array:
     return np.random.default_rng(7).dirichlet(request.param, 40)
 
 
-def test_nll_is_that_of_the_dirichlet(draw: Draw) -> None:
+def test_nll_equals_that_of_the_dirichlet(draw: Draw) -> None:
     logits, teacher = draw(6, 4), draw(5, 6, 4)
     members = torch.distributions.Dirichlet(logits.exp())
     expected = -members.log_prob(teacher.softmax(-1)).mean()  # type: ignore[no-untyped-call]
@@ -102,7 +102,7 @@ def test_no_gradient_at_the_maximum_likelihood_dirichlet(members: Array) -> None
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 1e-4])
-def test_extreme_outputs_leave_value_and_gradient(smoothing: float) -> None:
+def test_extreme_outputs_give_finite_values_and_gradients(smoothing: float) -> None:
     ends = torch.tensor([-1e4, 0.0, 1e4])
     rows = torch.cartesian_prod(ends, ends, ends)
     logits = rows.clone().requires_grad_()
@@ -136,7 +136,7 @@ def test_annealing_is_flat_then_linear_then_one(epoch: int, temperature: float) 
     assert EnDD.Parameters().at(epoch, 90).temperature == temperature
 
 
-def test_prediction_is_at_temperature_one(setting: Callable[..., Setting], draw: Draw) -> None:
+def test_predictions_are_at_temperature_one(setting: Callable[..., Setting], draw: Draw) -> None:
     method = EnDD(EnDD.Parameters(temperature=8.0), setting())
     outputs = draw(1, 6, 4)
     predicted = method.predict(outputs)

@@ -74,7 +74,9 @@ def test_one_phase_has_no_hinton_head(setting: MakeSetting, generator: torch.Gen
     assert (stage.network, stage.share) == (student, 1.0)
 
 
-def test_heads_start_different(setting: MakeSetting, generator: torch.Generator) -> None:
+def test_heads_start_with_different_weights(
+    setting: MakeSetting, generator: torch.Generator
+) -> None:
     student = Hydra(Hydra.Parameters(), setting(head=[6])).build(generator)
     assert isinstance(student, CoreAndHeads)
     for parameter in student.heads.parameters():

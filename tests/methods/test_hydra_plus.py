@@ -53,7 +53,7 @@ def weights_and_biases(student: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("heads", [None, 2, 5])
 @pytest.mark.parametrize("normalise", [True, False])
-def test_the_loss_is_the_papers(
+def test_the_loss_is_that_of_the_paper(
     task: str,
     heads: int | None,
     normalise: bool,
@@ -128,7 +128,7 @@ def test_the_sum_is_of_convolutions_and_linear_layers_alone(
     with torch.no_grad():
         for module in stack.modules():
             for name, parameter in module.named_parameters(recurse=False):
-                # Of several heads all ones, a normalisation's scales would be diverse in nothing.
+                # Scales of a normalisation start as ones in all heads: without any diversity.
                 if not isinstance(module, LAYERS):
                     parameter.copy_(torch.randn(parameter.shape, generator=generator))
                 assert name in ("weight", "bias")
@@ -207,7 +207,7 @@ def copies(parameters: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
 
 
 @pytest.mark.parametrize("copied", ["heads", "hidden width", "inputs", "outputs", "scale"])
-def test_normalised_diversity_does_not_see_copies(
+def test_normalised_diversity_does_not_change_with_copies(
     copied: str, setting: MakeSetting, generator: torch.Generator
 ) -> None:
     method = HydraPlus(HydraPlus.Parameters(), setting(head=[6]))
@@ -245,7 +245,7 @@ def test_diversity_has_a_gradient_at_any_weights(kind: str, normalise: bool, dra
     [
         ("linear(0, 0.1, 20, 150)", 20, 0.0),
         ("linear(0, 0.1, 20, 150)", 85, 0.05),
-        # The original code's ramp from epoch 20 to 150 is whole at 149.
+        # The ramp of the original code from epoch 20 to 150 reaches its end at 149.
         ("linear(0, 0.1, 20, 149)", 148, 0.1 * 128 / 129),
         ("linear(0, 0.1, 20, 149)", 149, 0.1),
         ("linear(0, 0.1, 20, 150)", 199, 0.1),

@@ -32,7 +32,7 @@ SEED, STEPS, MEMBERS = 0, 11, 5
 
 
 class Problem(NamedTuple):
-    """A dataset's networks, the size of its inputs, and the original code's values for it."""
+    """The networks and input size of a dataset, and the original code's values for it."""
 
     network: Mapping[str, Any]
     shape: tuple[int, ...]
@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 
     @property
     def task(self) -> str:
-        """Of the two that there are."""
+        """Return the name of the task."""
         return "regression" if self.outputs == 2 else "classification"
 
 
@@ -76,7 +76,7 @@ CASES = [
 
 
 def wave(*shape: int, phase: float = 0.0) -> Tensor:
-    """Numbers in [-1, 1] without a pattern that matters, the same on every machine."""
+    """Return irregular numbers in [-1, 1] that are the same on every machine."""
     places = torch.arange(math.prod(shape), dtype=torch.float64)
     return torch.sin(1.7 * places + 0.001 * places.square() + phase).view(shape)
 
@@ -92,7 +92,7 @@ def prepared(problem: Problem) -> tuple[PreparedData, Teacher]:
 
 
 def method_of(problem: Problem, student: str) -> Method:
-    """With the original code's parameters."""
+    """Return the method with the parameters of the original code."""
     parameters: dict[str, Any] = {"temperature": problem.temperature}
     if student == "hydra":
         parameters["phases"] = 1
@@ -110,7 +110,7 @@ def method_of(problem: Problem, student: str) -> Method:
 
 @torch.no_grad()
 def student_of(method: Method) -> nn.Module:
-    """The untrained student, its weights known numbers."""
+    """Return the untrained student with fixed weights."""
     student = method.build(torch.Generator().manual_seed(0)).double()
     for number, (name, parameter) in enumerate(student.named_parameters()):
         values = wave(*parameter.shape, phase=float(number))
@@ -134,7 +134,7 @@ def recipe_of(problem: Problem) -> Recipe:
 
 
 def original(problem: str, student: str) -> list[dict[str, float]]:
-    """What the original code gave, a dictionary a step."""
+    """Return the values of the original code, one dictionary for each step."""
     with NUMBERS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     selected = [
@@ -144,7 +144,7 @@ def original(problem: str, student: str) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("name, student", CASES)
-def test_training_is_the_original_codes(name: str, student: str, float64: None) -> None:
+def test_training_equals_that_of_the_original_code(name: str, student: str, float64: None) -> None:
     problem = PROBLEMS[name]
     data, teacher = prepared(problem)
     method = method_of(problem, student)

@@ -41,7 +41,7 @@ def divergences(p: Array, q: Array) -> Array:
 
 
 def assert_mean(draws: Array, expected: float) -> None:
-    """The mean of independent draws is as expected, within five standard errors."""
+    """Check that the mean of draws is within five standard errors of the expected one."""
     error = draws.std(ddof=1) / math.sqrt(len(draws))
     assert abs(draws.mean() - expected) <= 5 * error + 1e-12
 
@@ -58,7 +58,7 @@ def assert_close(actual: Tensor, expected: Any, tolerance: float = 1e-12) -> Non
 # --- Samples -------------------------------------------------------------------------------------
 
 
-def test_samples_are_the_mean_of_probabilities_with_its_entropies(draw: Draw) -> None:
+def test_samples_predict_the_mean_probabilities_and_entropies(draw: Draw) -> None:
     logits = draw(5, 6, 4, scale=2)
     predicted = Samples(logits)
     for n in range(6):
@@ -91,7 +91,7 @@ def test_samples_uncertainties_are_expectations_over_members_and_classes(
         assert_mean((y == c).astype(float), predicted.mean[0, c].item())
 
 
-def test_pairwise_divergence_of_samples_is_both_gaps_to_the_mean(draw: Draw) -> None:
+def test_pairwise_divergence_of_samples_is_the_sum_of_both_kl_to_the_mean(draw: Draw) -> None:
     """Over ordered pairs i ≠ j, (S − 1)/S times the mean KL is EU plus mean KL(p̄ ‖ p_s)."""
     logits = draw(5, 6, 4, scale=2)
     p = softmax(logits.numpy(), axis=-1)
@@ -101,7 +101,7 @@ def test_pairwise_divergence_of_samples_is_both_gaps_to_the_mean(draw: Draw) -> 
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 1e4])
-def test_a_point_has_no_epistemic_uncertainty_at_all(draw: Draw, scale: float) -> None:
+def test_a_point_prediction_has_no_epistemic_uncertainty(draw: Draw, scale: float) -> None:
     logits = draw(1, 50, 4, scale=scale)
     point = Samples(logits)
     assert torch.equal(point.epistemic, torch.zeros(50, dtype=torch.float64))
@@ -116,7 +116,7 @@ def test_equal_members_have_no_epistemic_uncertainty(draw: Draw) -> None:
     assert_close(repeated.total, Samples(logits).total, 1e-14)
 
 
-def test_samples_that_are_sure_of_other_classes_have_nothing_but_epistemic() -> None:
+def test_samples_certain_of_different_classes_have_only_epistemic_uncertainty() -> None:
     predicted = Samples(1e4 * torch.eye(4)[:, None])
     assert_close(predicted.total, [math.log(4)])
     assert_close(predicted.aleatoric, [0.0])
@@ -127,7 +127,9 @@ def test_samples_that_are_sure_of_other_classes_have_nothing_but_epistemic() -> 
 
 
 @pytest.mark.parametrize("alpha", CONCENTRATIONS)
-def test_dirichlet_is_the_mean_of_its_draws(alpha: list[float], rng: np.random.Generator) -> None:
+def test_dirichlet_values_equal_means_over_draws(
+    alpha: list[float], rng: np.random.Generator
+) -> None:
     predicted = dirichlet(alpha)
     draws = rng.dirichlet(alpha, 200_000)
     mean = np.array(alpha) / sum(alpha)
@@ -161,7 +163,7 @@ def test_the_flat_dirichlet_has_harmonic_entropy(classes: int) -> None:
     assert_close(predicted.scores["precision"], [-math.log(classes)])
 
 
-def test_a_precise_dirichlet_is_its_mean(draw: Draw) -> None:
+def test_a_dirichlet_of_high_precision_approaches_its_mean(draw: Draw) -> None:
     """α0 → ∞: EU vanishes as (C − 1)/(2 α0)."""
     mean = draw(20, 4).log_softmax(-1)
     for log_precision in (math.log(1e4), math.log(1e6)):
@@ -173,7 +175,7 @@ def test_a_precise_dirichlet_is_its_mean(draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("log_precision", [3.0, 9.0, 9.5, 12.0, 20.0, 31.0, 60.0, 300.0])
-def test_epistemic_of_any_precision_is_the_digammas_difference(
+def test_epistemic_uncertainty_of_a_dirichlet_is_accurate_at_any_precision(
     draw: Draw, log_precision: float
 ) -> None:
     """Σ π [g(α) − g(α₀)], g(x) = ψ(x + 1) − ln x; at large x its asymptotic series, four terms."""
@@ -196,7 +198,7 @@ def test_epistemic_of_any_precision_is_the_digammas_difference(
         assert predicted.epistemic[n].item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_an_imprecise_dirichlet_is_sure_of_a_random_class(draw: Draw) -> None:
+def test_a_dirichlet_of_low_precision_has_only_epistemic_uncertainty(draw: Draw) -> None:
     """α0 → 0: all the entropy of the mean is epistemic."""
     predicted = Dirichlet(draw(20, 4) - 25)
     assert_close(predicted.aleatoric, np.zeros(20), 1e-9)
@@ -214,7 +216,7 @@ def test_an_imprecise_dirichlet_is_sure_of_a_random_class(draw: Draw) -> None:
         [60.0, 0.0, 0.0],
     ],
 )
-def test_the_dirichlet_mean_is_softmax_however_extreme(logits: list[float]) -> None:
+def test_the_dirichlet_mean_is_the_softmax_of_extreme_logits(logits: list[float]) -> None:
     predicted = Dirichlet(torch.tensor([logits]))
     assert_close(predicted.mean, softmax([logits], axis=-1))
     for c in range(3):
@@ -226,7 +228,7 @@ def test_the_dirichlet_mean_is_softmax_however_extreme(logits: list[float]) -> N
 
 
 def extreme(kind: str) -> Prediction:
-    """Logits of every sign, 1e4 in size, in float32, all combinations of three classes."""
+    """Return logits of ±1e4 and 0 in float32, in all combinations of three classes."""
     ends = torch.tensor([-1e4, 0.0, 1e4])
     logits = torch.cartesian_prod(ends, ends, ends)
     if kind == "dirichlet":
@@ -236,7 +238,7 @@ def extreme(kind: str) -> Prediction:
 
 
 @pytest.mark.parametrize("kind", ["point", "samples", "dirichlet"])
-def test_extreme_logits_leave_figures(kind: str) -> None:
+def test_extreme_logits_give_finite_values(kind: str) -> None:
     predicted = extreme(kind)
     for value in (predicted.total, predicted.aleatoric, predicted.epistemic):
         assert value.isfinite().all()
@@ -258,7 +260,7 @@ def test_total_is_aleatoric_plus_epistemic(draw: Draw) -> None:
         assert (predicted.epistemic >= 0).all()
 
 
-def test_float32_outputs_are_judged_in_float64(draw: Draw) -> None:
+def test_float32_outputs_are_evaluated_in_float64(draw: Draw) -> None:
     single = draw(5, 20, 4).float()
     pairs: list[tuple[Prediction, Prediction]] = [
         (Samples(single), Samples(single.double())),
@@ -307,14 +309,14 @@ def test_mixture_density_integrates_to_one(draw: Draw) -> None:
     assert quad(density, -30, 30, limit=200)[0] == pytest.approx(1, abs=1e-6)
 
 
-def test_one_gaussian_has_no_epistemic_uncertainty_at_all(draw: Draw) -> None:
+def test_one_gaussian_has_no_epistemic_uncertainty(draw: Draw) -> None:
     predicted = GaussianMixture(draw(1, 9, scale=1e4), draw(1, 9))
     assert torch.equal(predicted.epistemic, torch.zeros(9, dtype=torch.float64))
     assert torch.equal(predicted.total, predicted.aleatoric)
 
 
 @pytest.mark.parametrize("log_variance", [-15.0, 15.0])
-def test_extreme_means_leave_figures(log_variance: float) -> None:
+def test_extreme_means_give_finite_values(log_variance: float) -> None:
     means = torch.tensor([[-1e4, 1e4], [1e4, 1e4]])
     predicted = GaussianMixture(means, torch.full((2, 2), log_variance))
     assert_close(predicted.epistemic, [1e8, 0])

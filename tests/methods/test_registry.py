@@ -26,7 +26,7 @@ ROOT = IMPORT_FOLDER
 
 @pytest.fixture
 def registry() -> Iterator[dict[str, type[Method]]]:
-    """The registry, as it was again afterwards."""
+    """The registry, restored after the test."""
     before = dict(METHODS)
     yield before
     METHODS.clear()
@@ -34,7 +34,7 @@ def registry() -> Iterator[dict[str, type[Method]]]:
 
 
 def kinds(field: FieldInfo) -> tuple[Any, ...]:
-    """The types that a field may have."""
+    """Return the types that a field may have."""
     return get_args(field.annotation) or (field.annotation,)
 
 
@@ -50,7 +50,7 @@ def test_the_registry_has_the_methods_in_the_order_of_tables() -> None:
 
 
 @NAMES
-def test_a_method_says_what_it_is(name: str) -> None:
+def test_every_method_has_a_name_and_a_description(name: str) -> None:
     method = METHODS[name]
     for text in (method.summary, method.paper):
         assert text == text.strip() != ""
@@ -63,7 +63,7 @@ def test_a_method_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name, field", FIELDS)
-def test_a_parameter_is_documented(name: str, field: str) -> None:
+def test_every_parameter_is_documented(name: str, field: str) -> None:
     info = METHODS[name].Parameters.model_fields[field]
     assert info.description and "\n" not in info.description
     assert not info.is_required()
@@ -85,7 +85,7 @@ def test_an_unknown_parameter_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name, field", FIELDS)
-def test_true_is_no_number_and_text_is_nothing(name: str, field: str) -> None:
+def test_booleans_and_text_are_refused_as_numbers(name: str, field: str) -> None:
     if bool in kinds(METHODS[name].Parameters.model_fields[field]):
         wrong: list[Any] = [1, 0, 1.0, "true", None]
     else:
@@ -95,7 +95,7 @@ def test_true_is_no_number_and_text_is_nothing(name: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("name, field", FIELDS)
-def test_a_number_is_finite_and_an_integer_whole(name: str, field: str) -> None:
+def test_numbers_must_be_finite_and_integers_whole(name: str, field: str) -> None:
     for value in (math.nan, math.inf, -math.inf):
         refuse(name, **{field: value})
     allowed = kinds(METHODS[name].Parameters.model_fields[field])
@@ -105,7 +105,7 @@ def test_a_number_is_finite_and_an_integer_whole(name: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["heads", "samples"])
-def test_a_count_is_at_least_one(field: str) -> None:
+def test_counts_must_be_at_least_one(field: str) -> None:
     owners = [name for name, m in METHODS.items() if field in m.Parameters.model_fields]
     assert len(owners) == 2
     for name in owners:
@@ -116,7 +116,7 @@ def test_a_count_is_at_least_one(field: str) -> None:
             assert getattr(parameters, field) == value
 
 
-def test_importing_methods_leaves_torch_alone() -> None:
+def test_importing_methods_does_not_import_torch() -> None:
     code = (
         "import sys; from distillation_bench import methods; methods.METHODS['kd'].Parameters();"
         "package = 'distillation_bench'; rooms = {f'{package}.bench', f'{package}.datasets'};"
@@ -139,7 +139,7 @@ def test_a_new_method_is_registered_last(registry: dict[str, type[Method]]) -> N
     assert list(METHODS) == [*registry, "other"]
 
 
-def test_a_name_is_given_once(registry: dict[str, type[Method]]) -> None:
+def test_a_taken_name_is_refused(registry: dict[str, type[Method]]) -> None:
     class SecondMethod(KD):
         pass
 
@@ -148,7 +148,7 @@ def test_a_name_is_given_once(registry: dict[str, type[Method]]) -> None:
     assert registry == METHODS
 
 
-def test_half_a_method_is_refused(registry: dict[str, type[Method]]) -> None:
+def test_an_incomplete_method_is_refused(registry: dict[str, type[Method]]) -> None:
     class Half(Method):
         name = "half"
         summary = "no paper, nothing to build or learn"
@@ -173,7 +173,7 @@ def test_at_replaces_schedules_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", ["a\x1b2Jb", "a\u202eb", "a\ud800", "a\0"])
-def test_a_name_that_can_not_be_printed_is_refused(name: str) -> None:
+def test_a_name_with_unprintable_characters_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="can be printed"):
         register(type("Odd", (KD,), {"name": name}))
     with pytest.raises(ValueError, match="can be printed"):

@@ -24,14 +24,14 @@ def ramps(draw: st.DrawFn) -> Ramp:
 
 @given(ramps())
 @settings(deadline=None)
-def test_a_ramp_is_what_its_notation_says(ramp: Ramp) -> None:
+def test_a_ramp_is_read_from_its_notation(ramp: Ramp) -> None:
     assert parse_schedule(str(ramp)) == ramp
 
 
 @given(ramps(), st.integers(1, 1000))
 @settings(deadline=None)
 def test_a_ramp_goes_from_its_start_to_its_end(ramp: Ramp, epochs: int) -> None:
-    """Exactly, and never past either."""
+    """It reaches both exactly and never exceeds them."""
     unit = epochs / 100 if ramp.relative else 1.0
     assert value_at(ramp, math.floor(ramp.first * unit) - 1, epochs) == ramp.start
     assert value_at(ramp, math.ceil(ramp.last * unit) + 1, epochs) == ramp.end
@@ -70,7 +70,7 @@ def test_value_at_an_epoch_of_200(notation: Any, epoch: int, expected: float) ->
     assert value_at(parse_schedule(notation), epoch, 200) == pytest.approx(expected, rel=1e-12)
 
 
-def test_per_cent_is_of_training_and_epochs_are_not() -> None:
+def test_percentages_scale_with_the_training_and_epochs_do_not() -> None:
     for epochs in (10, 200, 1000):
         assert value_at(parse_schedule("linear(0, 1, 0%, 100%)"), epochs // 2, epochs) == 0.5
         assert value_at(parse_schedule("linear(0, 1, 0, 100)"), 5, epochs) == 0.05
@@ -115,7 +115,7 @@ def test_per_cent_is_of_training_and_epochs_are_not() -> None:
     ],
     ids=str,
 )
-def test_anything_else_is_refused(value: Any) -> None:
+def test_other_notation_is_refused(value: Any) -> None:
     with pytest.raises(ValueError):
         parse_schedule(value)
 
@@ -132,7 +132,9 @@ def test_anything_else_is_refused(value: Any) -> None:
         ("temperature", "constant(-2)", "above 0"),
     ],
 )
-def test_a_schedule_keeps_the_bounds_of_its_parameter(name: str, value: Any, bound: str) -> None:
+def test_a_schedule_must_keep_the_bounds_of_its_parameter(
+    name: str, value: Any, bound: str
+) -> None:
     with pytest.raises(ValueError, match=bound):
         KD.Parameters.model_validate({name: value})
 

@@ -54,7 +54,7 @@ def test_terms_of_the_teacher_equal_the_loops(
 @BOTH
 @pytest.mark.parametrize("temperature", [1.0, 8.0])
 @pytest.mark.parametrize("repeats", [1, 2])
-def test_a_copy_of_the_teacher_is_the_optimum(
+def test_a_copy_of_the_teacher_minimises_the_loss(
     name: str, temperature: float, repeats: int, draw: Draw
 ) -> None:
     teacher = draw(3, 6, WIDTH[name])
@@ -101,7 +101,7 @@ def test_hot_distillation_matches_centred_logits(draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("term", ["aggregation", "individuality"])
-def test_a_temperature_means_nothing_to_regression(term: str, draw: Draw) -> None:
+def test_a_temperature_has_no_effect_on_regression(term: str, draw: Draw) -> None:
     outputs, teacher = draw(2, 6, 2), draw(3, 6, 2)
     at = getattr(TASKS["regression"], term)
     assert at(outputs, teacher, 5.0) == at(outputs, teacher, 1.0)
@@ -110,7 +110,7 @@ def test_a_temperature_means_nothing_to_regression(term: str, draw: Draw) -> Non
 @BOTH
 @TERMS
 @HEADS
-def test_extreme_outputs_leave_value_and_gradient(name: str, term: str, heads: int) -> None:
+def test_extreme_outputs_give_finite_values_and_gradients(name: str, term: str, heads: int) -> None:
     """Every combination of ±1e4 and 0, in float32, heads against other members."""
     ends = torch.tensor([-1e4, 0.0, 1e4])
     rows = torch.cartesian_prod(*[ends] * WIDTH[name])

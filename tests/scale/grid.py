@@ -1,4 +1,4 @@
-"""A grid whose jobs only sleep, fail or die; all else is what a run does."""
+"""A grid whose jobs only sleep, fail or die; everything else is a real run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SAMPLE = 1000
 
 
 def planned(cells: int) -> list[Cell]:
-    """So many cells, planned as for a real run."""
+    """Plan a number of cells as for a real run."""
     seeds = range(-(-cells // (len(DATASETS) * (len(VARIANTS) + 1))))
     config = replace(
         load_preset("quick"),
@@ -48,7 +48,7 @@ def planned(cells: int) -> list[Cell]:
 
 @dataclass
 class Sample:
-    """At some time of a run."""
+    """A measurement during a run."""
 
     cells: int
     jobs: int
@@ -111,7 +111,7 @@ def _replaced(fates: dict[str, str], seconds: float, folder: Path) -> Iterator[N
 
     @functools.cache
     def durations(name: str) -> float:
-        # As spread as the times of methods are: most short, a few ten times as long.
+        # Spread like the times of methods: most are short, a few ten times as long.
         return seconds * chance.lognormvariate(-0.5, 1.0)
 
     Sampled.samples = []

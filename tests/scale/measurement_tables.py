@@ -1,4 +1,4 @@
-"""The tables of what was simulated and read."""
+"""The tables of simulated runs and of commands that read a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = dict[str, str]
 
 
 def run_row(folder: Path, executor: str, cells: int, seconds: float) -> Row:
-    """A simulated grid on an executor."""
+    """Measure a simulated grid on an executor."""
     start = time.perf_counter()
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
         samples = simulate(folder, cells, executor, seconds)
@@ -46,7 +46,7 @@ def _seconds_per_cell(samples: list[Sample]) -> str:
 
 
 def pair_rows(folder: Path, preset: str, rounds: int) -> list[Row]:
-    """Seconds of a preset on each executor, A B A B, and their ratio round by round."""
+    """Measure a preset on each executor in turn, and their ratio round by round."""
     seconds: dict[str, list[float]] = {"local": [], "dask": []}
     for number in range(rounds):
         for executor, times in seconds.items():
@@ -60,7 +60,7 @@ def pair_rows(folder: Path, preset: str, rounds: int) -> list[Row]:
 
 
 def read_rows(folder: Path, cells: int) -> list[Row]:
-    """Each command on a generated run."""
+    """Measure each command on a generated run."""
     run = generated(folder / "large", cells)
     commands = {
         "plan": ("plan", *large_selectors(cells), "--results", str(run)),
@@ -80,7 +80,7 @@ def read_rows(folder: Path, cells: int) -> list[Row]:
     return rows
 
 
-# A small process between, as a child begins with its parent's memory.
+# A small process in between, because a child starts with its parent's memory.
 _BETWEEN = """
 import resource, subprocess, sys, time
 start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a worker does instead of a job; apart, since each job's process imports it."""
+"""The stand-in for a job; a module of its own, since each job's process imports it."""
 
 from __future__ import annotations
 

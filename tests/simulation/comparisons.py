@@ -55,20 +55,20 @@ def _rejections(tables: Array, pairs: str) -> int:
 
 
 def _on(results: Results, baseline: str) -> int:
-    """Datasets on which any pair is told apart."""
+    """Count the datasets on which any pair is distinguishable."""
     entries = compare(results, baseline=baseline).datasets
     return sum(any(pair.is_distinguishable for pair in entry.pairs) for entry in entries)
 
 
 def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> list[Rate]:
-    """How often students are told apart across datasets, and on exactly these."""
+    """Return how often students are called distinguishable across and on these datasets."""
     stream = np.random.default_rng([datasets, students, seeds])
     rejections = dict.fromkeys(
         ("Friedman", "Nemenyi after it", "pairs of means", "pooled seeds"), 0
     )
     for _ in range(runs):
         tables = figures(stream, NOISES["normal"], (datasets, seeds), students)
-        # Datasets are not of one size.
+        # Values of datasets differ in size.
         tables *= 10.0 ** stream.uniform(-2, 2, (datasets, 1, 1))
         comparison = compare(results_of(tables))
         across = comparison.across
@@ -87,7 +87,7 @@ def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> lis
 
 
 def everything(runs: int) -> Iterator[Rate]:
-    """Rows of the table."""
+    """Yield the rows of the table."""
     for name in NOISES:
         for students, seeds in SIZES:
             for pairs in ("all", "fixed"):

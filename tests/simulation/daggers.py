@@ -20,16 +20,16 @@ SIZES = ((3, 8), (7, 10), (13, 12))
 
 
 def tells_apart(table: PaperTable) -> bool:
-    """Whether a table says of any student that it is worse than the best: ranked, no dagger."""
+    """Return whether a table shows any student as worse than the best: ranked, no dagger."""
     (verdict,) = table.tests
     return not all(verdict.indistinguishable.values())
 
 
 def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
-    """How often tables tell some student apart from the best when all are the same."""
+    """Return how often a table separates a student from the best when none differs."""
     stream = np.random.default_rng([students, seeds, *name.encode()])
     rejected = done = 0
-    # Runs are datasets of a few large ones.
+    # Simulated runs are the datasets of a few large runs.
     while done < runs:
         chunk = min(200, runs - done)
         values = figures(stream, NOISES[name], (chunk, seeds), students)
@@ -41,7 +41,7 @@ def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
 
 
 def everything(runs: int) -> Iterator[Rate]:
-    """Rows of the table."""
+    """Yield the rows of the table."""
     for name in NOISES:
         for students, seeds in SIZES:
             yield daggers(runs, students, seeds, name)

@@ -58,14 +58,14 @@ class Rate(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Of a table."""
+        """Return the text for a table."""
         return f"{self.share:.3f} ± {self.error:.3f}" if self.runs else "0"
 
 
 def figures(
     stream: np.random.Generator, noise: Noise, seeds: tuple[int, ...], methods: int
 ) -> Array:
-    """Figures [..., seeds, methods] under the null."""
+    """Return values [..., seeds, methods] of methods that do not differ."""
     teacher = TEACHER * stream.normal(size=(*seeds, 1))
     return teacher + noise(stream, (*seeds, methods))
 
@@ -133,7 +133,7 @@ def pooling(runs: int, datasets: int = 6, seeds: int = 5) -> list[Rate]:
 
 
 def extreme(runs: int, seeds: int, name: str) -> Rate:
-    """Coverage where it is not what is stated."""
+    """Return the coverage in cases where it is below the stated level."""
     stream = np.random.default_rng([seeds, *name.encode()])
     covered = 0
     for _ in range(runs):
@@ -143,7 +143,7 @@ def extreme(runs: int, seeds: int, name: str) -> Rate:
 
 
 def everything(runs: int) -> Iterator[Rate]:
-    """The whole table."""
+    """Yield all rows of the table."""
     for name in NOISES:
         for seeds in (3, 5, 10):
             yield coverage(runs, seeds, name)

@@ -1,4 +1,4 @@
-"""Runs from tables of figures, as they are once they have been read from a folder."""
+"""Results from arrays of values, as if they had been read from a folder."""
 
 from __future__ import annotations
 

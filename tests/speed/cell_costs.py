@@ -30,7 +30,7 @@ CELLS = f"{len(DATASETS)} datasets x 10 variants x {SEEDS} seeds"
 
 @dataclass(frozen=True)
 class Program:
-    """What runs a grid.
+    """A program that runs a grid.
 
     Attributes:
         name: in the table.
@@ -43,7 +43,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Measured:
-    """A program's costs: of the grid, and of the same command once more."""
+    """The costs of a program for the grid, and for the same command again."""
 
     first: Cost
     again: Cost
@@ -78,7 +78,7 @@ def rows(rounds: int, benchopt: Path | None = None, checkout: Path | None = None
 
 
 def rows_of(name: str, costs: Sequence[Measured], peak: float) -> list[Row]:
-    """What a program took."""
+    """Return the rows of a program."""
     return [
         (
             f"{name}: {CELLS}, {JOBS} workers",
@@ -93,7 +93,7 @@ def rows_of(name: str, costs: Sequence[Measured], peak: float) -> list[Row]:
 
 
 def compared(name: str, mine: Sequence[Measured], theirs: Sequence[Measured]) -> list[Row]:
-    """Ratios within each round."""
+    """Return the ratios within each round."""
 
     def ratio(figure: Callable[[Measured], float]) -> str:
         return summary(ratios([*map(figure, mine)], [*map(figure, theirs)]), "x")
@@ -106,7 +106,7 @@ def compared(name: str, mine: Sequence[Measured], theirs: Sequence[Measured]) ->
 
 
 def measure(program: Program, memory: bool = False) -> Measured:
-    """The grid from nothing, then once more."""
+    """Measure the grid without a cache, then the same command again."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         command = program.command(folder)
@@ -124,7 +124,7 @@ def ours(checkout: Path, folder: Path) -> list[str]:
 
 
 def commit(checkout: Path) -> str:
-    """What another checkout is of."""
+    """Return the commit of another checkout."""
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty=+"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 

@@ -84,7 +84,7 @@ def column(pool: Pool, rounds: int, scale: float, teacher: float) -> list[Row]:
 
 
 def batching(pool: Pool, rounds: int, scale: float) -> list[Row]:
-    """(f) What the members above leave out: LeNet, and heads."""
+    """(f) Batching of LeNet and of heads, which the rows of members do not have."""
     lenet = Training("mnist", images=12_800, batch=256, members=5)
     heads = replace(MEMBER, members=MEMBERS, method="hydra+")
     precisions = ("float32",)  # vmap has no other

@@ -1,4 +1,4 @@
-"""What every part measures with: things with a rate, taken in turn, as rows of a table."""
+"""Tools of all parts: rates measured in turn and rows of a table."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ JOBS = 2
 
 
 class Measured(Protocol):
-    """Something that can be done again and again."""
+    """Something whose rate can be measured repeatedly."""
 
     def rate(self) -> float:
-        """How much of it is done in a second, measured now."""
+        """Measure the rate in units a second."""
 
 
 def in_turn(measured: Sequence[Measured], rounds: int) -> list[list[float]]:
-    """The rates of each thing, round by round: A B A B, so that both meet the same machine."""
+    """Return the rates of each item by round: A B A B, so that both meet the same load."""
     rates = [[item.rate() for item in measured] for _ in range(rounds)]
     return [list(item_rates) for item_rates in zip(*rates, strict=True)]
 
@@ -53,7 +53,7 @@ def summary_whole(values: Sequence[float], unit: str) -> str:
 
 
 def print_table(rows: Sequence[Row], hardware: str) -> None:
-    """The rows below the name of what they were measured on."""
+    """Print the rows below the name of the hardware."""
     table = tabulate(rows, ["what", "median (range)", "goal"], tablefmt="pipe")
     print(f"{hardware}\n\n{table}\n", flush=True)
 
@@ -74,7 +74,7 @@ def product_rate(size: int, dtype: torch.dtype, device: torch.device) -> float:
 
 
 class Pool:
-    """Tasks in processes of one thread each, as the scheduler runs them."""
+    """Jobs in processes of one thread each, as the scheduler runs them."""
 
     def __init__(self, device: str = "cpu") -> None:
         jobs = JOBS if device == "cpu" else 1
@@ -100,7 +100,7 @@ class Pool:
 
 
 class AtOnce:
-    """The same thing in every process at once, some times each: the rate of all together."""
+    """The same measurement in all processes at once: their joint rate."""
 
     def __init__(self, pool: Pool, measured: Measured, times: int = 1) -> None:
         self._pool = pool
@@ -112,5 +112,5 @@ class AtOnce:
 
 
 def rate_of(measured: Measured) -> float:
-    """A job: one measurement."""
+    """Return one measurement; run as a job."""
     return measured.rate()

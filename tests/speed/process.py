@@ -1,4 +1,4 @@
-"""A command with all that it starts, measured from outside.
+"""Measure a command with all processes that it starts.
 
 `python -m tests.speed.process COMMAND` is the process that measures, and has no other children.
 What outlives the command is waited for and counted too. Linux alone tells all of this.
@@ -56,7 +56,7 @@ def cost_of(command: Sequence[str], folder: Path, memory: bool = False) -> Cost:
 
 
 def watch(command: Sequence[str], folder: Path, memory: bool) -> Cost:
-    """Run it as a child of this process, which has no other."""
+    """Run the command as the only child of this process."""
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ended, peaks = threading.Event(), [0.0]
@@ -85,7 +85,7 @@ def _record_peaks(ended: threading.Event, peaks: list[float]) -> None:
 
 
 def _below(process: int) -> Iterator[int]:
-    """All that it started, and what they started."""
+    """Return all processes below a process."""
     for file in Path(f"/proc/{process}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, file.read_text().split()):
@@ -94,7 +94,7 @@ def _below(process: int) -> Iterator[int]:
 
 
 def _share(process: int) -> int:
-    """KiB of a process, with its share of what it shares (PSS)."""
+    """Return the KiB of a process, shared pages counted in proportion (PSS)."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -177,7 +177,7 @@ def _prepared(dataset: str) -> PreparedData:
 
 
 def overhead(folder: Path, cells: int = 1000) -> Row:
-    """(c) Tasks that do nothing, each in a process of its own, each with its record on disk."""
+    """(c) Jobs that do nothing, each in its own process, each with a record on disk."""
     run = Run(folder / "overhead")
     config = replace(load_preset("quick"), datasets=("spiral",), variants=(parse_variant("kd"),))
     like = new_record(make_cells(config)[0], "done", "", "") | {"timings": {"seconds": 0.0}}

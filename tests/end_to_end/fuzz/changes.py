@@ -15,7 +15,7 @@ from tests.end_to_end.hostile import NAMES, sealed
 
 @dataclass(frozen=True)
 class Raw:
-    """A value of JSON that Python doesn't write so."""
+    """A JSON value in a form that Python does not write."""
 
     text: str
 
@@ -50,7 +50,7 @@ values = st.recursive(
 
 @dataclass(frozen=True)
 class Change:
-    """A change somewhere in a value of JSON: `steps` say where."""
+    """A change within a JSON value; `steps` lead to its location."""
 
     kind: str
     steps: Sequence[int]
@@ -90,7 +90,7 @@ class Change:
 
 
 def _alike(value: Any, number: int, name: str) -> Any:
-    """Another value of the same kind, or one that may stand where it stands."""
+    """Return another value of the same type, or one that is allowed in its location."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -125,7 +125,7 @@ changes = st.lists(
 
 
 def as_json(value: Any) -> str:
-    """With raw values as they are."""
+    """Write JSON, with raw values unchanged."""
     raw: list[str] = []
 
     def stand_in(value: Raw) -> str:
@@ -139,7 +139,7 @@ def as_json(value: Any) -> str:
 
 
 def changed(content: bytes, changes_made: Sequence[Change], seal: bool) -> bytes:
-    """A record or a run's description after changes; a record's sum is right again."""
+    """Return a record or description after changes; `seal` makes its checksum right."""
     value = json.loads(content)
     value.pop("sum")
     for change in changes_made:

@@ -1,4 +1,4 @@
-"""Fixtures: a run to be damaged, and what is true of it."""
+"""Fixtures: a run to damage, and its true values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from distillation_bench.bench.cli import main as cli
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_commands() -> Iterator[None]:
-    """Commands are made once."""
+    """Build the command line once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "app", commands())
         yield

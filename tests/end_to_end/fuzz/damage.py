@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that happens to a file: from where on, of a thousand parts, and how long it is."""
+    """Damage to a file: its kind, its start in thousandths of the file and its length."""
 
     kind: str
     begin: int
@@ -18,7 +18,7 @@ class Damage:
     quiet: bool
 
     def of(self, content: bytes, another: bytes) -> bytes | None:
-        """What becomes of a content; None if the file is gone."""
+        """Return the damaged content, or None if the file is removed."""
         first = len(content) * self.begin // 1000
         last = min(len(content), first + self.length)
         head, middle, tail = content[:first], content[first:last], content[last:]

@@ -31,7 +31,7 @@ LENGTH = settings.default.max_examples / 100 if settings.default else 1
 
 
 def examples(count: int) -> settings:
-    """So many examples; a profile may say how many times as many."""
+    """Set the number of examples, multiplied by that of the profile."""
     return settings(
         max_examples=round(count * LENGTH),
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -78,11 +78,11 @@ Rows = list[dict[str, str]]
 
 
 class Site:
-    """A run that can be damaged and is whole again for the next example."""
+    """A run that is damaged and restored for each example."""
 
     def __init__(self, sound: Path, run: Path, out: Path) -> None:
         self.run, self.out = run, out
-        # Files with their times, by which tables are known to be newer than records.
+        # With modification times, which tell that tables are newer than records.
         self.files: dict[str, tuple[bytes, int]] = {}
         for path in sorted(sound.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
@@ -91,7 +91,7 @@ class Site:
         shutil.copytree(sound, run)
 
     def mend(self) -> None:
-        """Put back what was damaged."""
+        """Restore all files."""
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir()
         for name, (content, time) in self.files.items():
@@ -102,7 +102,7 @@ class Site:
             os.utime(path, ns=(time, time))
 
     def __call__(self, name: str, cell: str) -> int:
-        """A command, orderly; returns its status."""
+        """Run a command, check that it ends properly, and return its status."""
         values = {"RUN": str(self.run), "OUT": str(self.out), "CELL": cell}
         line = [values.get(w, w.replace("OUT/", f"{self.out}/")) for w in COMMANDS[name].split()]
         done = program(*line)
@@ -112,7 +112,7 @@ class Site:
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The program, in this process."""
+    """Run the program in this process."""
     out, err, argv = io.StringIO(), io.StringIO(), sys.argv
     status: Any = 0
     sys.argv = ["run_bench.py", *arguments]
@@ -127,7 +127,7 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class Truth:
-    """What is shown of the sound run, to compare with."""
+    """The values that commands show of the sound run."""
 
     def __init__(self, run: Path, out: Path) -> None:
         self.results = {_slot(row): row for row in derived.results(Run(run))}
@@ -142,7 +142,7 @@ class Truth:
         self.curves = {name: Run(run).curves(record) for name, record in records.items()}
 
     def check(self, run: Run, out: Path) -> None:
-        """That all that is shown is as it is here, or isn't shown."""
+        """Check that every shown value is one of the sound run."""
         for row in rows_or_none(lambda: derived.results(run)):
             assert row == self.results[_slot(row)]
         for values in rows_or_none(lambda: list(derived.metrics(run))):
@@ -161,7 +161,7 @@ class Truth:
             self._check_mean(row)
 
     def _check_mean(self, row: Mapping[str, str]) -> None:
-        """A mean is the true one, or says that it is over fewer seeds, and is that of some."""
+        """Check that a mean is the true one, or that of as many seeds as it states."""
         true = self.tables[_table_cell(row)]
         if row["n"] == row["planned"]:
             assert {**row, "mark": "", "level": ""} == {**true, "mark": "", "level": ""}
@@ -195,7 +195,7 @@ def _table_cell(row: Mapping[str, str]) -> tuple[str, str, str]:
 
 
 def rows_of(path: Path) -> Rows:
-    """Of a CSV file; none if there is no file."""
+    """Return the rows of a CSV file, or an empty list if there is none."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:

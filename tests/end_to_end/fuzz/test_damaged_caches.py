@@ -41,7 +41,7 @@ NOTES: Mapping[str, Any] = {
 
 @pytest.fixture(scope="module")
 def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cache, dict[str, bytes]]:
-    """A cache, and the contents of its files."""
+    """Return a cache and the contents of its files."""
     cache = Cache(tmp_path_factory.mktemp("cached"))
     for key, arrays in ENTRIES.items():
         cache.save(key, arrays, NOTES[key])
@@ -50,7 +50,9 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cache, dict[str, b
 
 @examples(160)
 @given(where=damage_locations, whole=st.booleans())
-def test_damaged_entries(cached: tuple[Cache, dict[str, bytes]], where: Any, whole: bool) -> None:
+def test_damaged_entries_are_not_loaded(
+    cached: tuple[Cache, dict[str, bytes]], where: Any, whole: bool
+) -> None:
     cache, files = cached
     for name, content in files.items():
         (cache.folder / name).write_bytes(content)
@@ -84,10 +86,10 @@ def test_damaged_entries(cached: tuple[Cache, dict[str, bytes]], where: Any, who
 
 @examples(60)
 @given(made=changes)
-def test_a_checkpoint_of_another_history(
+def test_a_checkpoint_with_another_history_is_read_or_ignored(
     cached: tuple[Cache, dict[str, bytes]], made: Sequence[Change]
 ) -> None:
-    """With a right sum: of an older version, or of whoever."""
+    """Its checksum is right, as if an older version or another program had written it."""
     cache, files = cached
     for name, content in files.items():
         (cache.folder / name).write_bytes(content)

@@ -34,21 +34,25 @@ from distillation_bench.bench.storage.table_note import records_fingerprint
 
 @examples(60)
 @given(where=damage_locations, names=st.sets(st.sampled_from(QUICK), min_size=2, max_size=4))
-def test_a_damaged_run(site: Site, truth: Truth, where: Any, names: set[str]) -> None:
+def test_a_damaged_run_shows_no_wrong_value(
+    site: Site, truth: Truth, where: Any, names: set[str]
+) -> None:
     _damage(site, where)
     read_and_check(site, truth, {"export", "table", *names})
 
 
 @examples(16)
 @given(where=damage_locations, name=st.sampled_from(DRAWING))
-def test_a_damaged_run_is_drawn(site: Site, truth: Truth, where: Any, name: str) -> None:
+def test_figures_of_a_damaged_run_end_properly(
+    site: Site, truth: Truth, where: Any, name: str
+) -> None:
     _damage(site, [(-index, source_index, damage) for index, source_index, damage in where])
     read_and_check(site, truth, {name})
 
 
 def _damage(site: Site, where: Sequence[tuple[int, int, Damage]]) -> None:
     site.mend()
-    # Kinds of files as often as each other, whatever their number.
+    # Each kind of file is chosen equally often, however many there are of it.
     kinds = sorted({_kind(name) for name in site.files})
     for index, source_index, damage in where:
         kind = kinds[index % len(kinds)]
@@ -67,7 +71,7 @@ def _damage(site: Site, where: Sequence[tuple[int, int, Damage]]) -> None:
 
 
 def _kind(name: str) -> str:
-    """Of a run's files: those of cells by their ending, the others by their name."""
+    """Return the kind of a file: the ending for files of cells, else the name."""
     return Path(name).suffix if "/" in name else name
 
 
@@ -78,7 +82,7 @@ def _kind(name: str) -> str:
     every=st.booleans(),
     names=st.sets(st.sampled_from(QUICK), min_size=3, max_size=5),
 )
-def test_records_that_hold_something_else(
+def test_records_with_other_content_cause_no_traceback(
     site: Site, truth: Truth, made: Sequence[Change], index: int, every: bool, names: set[str]
 ) -> None:
     site.mend()
@@ -98,7 +102,7 @@ def test_records_that_hold_something_else(
     fresh=st.booleans(),
     names=st.sets(st.sampled_from(QUICK), min_size=3, max_size=5),
 )
-def test_descriptions_that_hold_something_else(
+def test_descriptions_with_other_content_cause_no_traceback(
     site: Site, truth: Truth, made: Sequence[Change], fresh: bool, names: set[str]
 ) -> None:
     site.mend()
@@ -115,7 +119,7 @@ def test_descriptions_that_hold_something_else(
 
 @examples(14)
 @given(made=changes, description=st.booleans(), name=st.sampled_from(DRAWING))
-def test_what_holds_something_else_is_drawn(
+def test_figures_of_changed_documents_cause_no_traceback(
     site: Site, truth: Truth, made: Sequence[Change], description: bool, name: str
 ) -> None:
     site.mend()
@@ -151,7 +155,9 @@ some_arrays = st.dictionaries(
 
 @examples(16)
 @given(made=some_arrays, name=st.sampled_from(["fidelity", "bands", "maps", "report", "verify"]))
-def test_arrays_of_any_shape(site: Site, truth: Truth, made: Any, name: str) -> None:
+def test_arrays_of_any_shape_cause_no_traceback(
+    site: Site, truth: Truth, made: Any, name: str
+) -> None:
     site.mend()
     for cell_id in truth.cells:
         arrays = {**truth.curves[cell_id]}

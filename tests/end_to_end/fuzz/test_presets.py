@@ -30,7 +30,7 @@ pieces = st.lists(st.sampled_from([*FRAGMENTS, *NAMES]), max_size=6).map("".join
 
 @st.composite
 def presets(draw: st.DrawFn) -> str:
-    """A preset of the repository in which a few pieces are others, or one of pieces alone."""
+    """Draw a preset of the repository with a few changes, or one of random pieces."""
     text = (PRESETS / f"{draw(st.sampled_from(preset_names()))}.yaml").read_text(encoding="utf-8")
     if draw(st.booleans()):
         lines = text.splitlines(keepends=True)
@@ -66,11 +66,11 @@ options = st.lists(
 
 @examples(60)
 @given(text=presets())
-def test_presets_that_say_something_else(site: Site, text: str) -> None:
+def test_changed_presets_give_a_plan_or_one_line(site: Site, text: str) -> None:
     site.out.mkdir(exist_ok=True)
     path = site.out / "preset.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    # Of what its seeds and values multiply to, a corner.
+    # Only some of the combinations of seeds and values.
     small = ("-s", "0", "--results", str(site.out / "new"), "--cache", str(site.out / "cache"))
     done = program("plan", "--preset", str(path), *small)
     assert_orderly(done)
@@ -80,7 +80,7 @@ def test_presets_that_say_something_else(site: Site, text: str) -> None:
 
 @examples(60)
 @given(given_options=options)
-def test_options_that_say_something_else(site: Site, given_options: Any) -> None:
+def test_changed_options_give_a_plan_or_one_line(site: Site, given_options: Any) -> None:
     arguments = ["-d", "spiral", "-s", "0", "--results", str(site.out / "new")]
     arguments += [word for pair in given_options for word in pair]
     done = program("plan", "-m", "kd", *arguments, "--cache", str(site.out / "cache"))

@@ -51,7 +51,7 @@ def runs_named(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def hostile(site: Site, runs_named: tuple[Path, Path]) -> Site:
-    """Beside it the harmless one."""
+    """The run with hostile names, beside the one with harmless names."""
     for name, folder in zip(("run", "harmless"), runs_named, strict=True):
         shutil.copytree(folder, site.folder / name)
     return site
@@ -69,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def resumed(site: Site, trained: Path) -> Site:
-    """The real run and its cache, to be attacked."""
+    """A copy of the real run and its cache, to be attacked."""
     for name in ("run", "cache"):
         shutil.copytree(trained / name, site.folder / name)
     site.ids = sorted(Run(site.run).manifest()["cells"])

@@ -1,4 +1,4 @@
-"""A folder with a run from a stranger, the commands that read or change it, and hostile names."""
+"""A folder with an untrusted run, the commands that read or change it, and hostile names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Slot = tuple[str, str, int]
 
 
 class Site:
-    """A folder with a run, a cache, a place for what is asked for, and what must stay as it is."""
+    """A folder with a run, a cache, a folder for outputs, and files that must not change."""
 
     def __init__(self, folder: Path, bench: Bench, sound: Path) -> None:
         self.folder = folder
@@ -50,12 +50,12 @@ class Site:
         self.bench = bench
 
     def renew(self) -> None:
-        """A sound run, as if it had just been unpacked."""
+        """Replace the run by a sound one."""
         shutil.rmtree(self.run, ignore_errors=True)
         shutil.copytree(self.sound, self.run)
 
     def plant(self, kind: str, *names: str) -> None:
-        """In the places of parts of the run."""
+        """Replace parts of the run by something else."""
         for name in names:
             plant(kind, self.run / name, self.outside)
 
@@ -63,7 +63,7 @@ class Site:
         return snapshot(self.folder, self.run, self.cache, self.out)
 
     def __call__(self, *arguments: str, data: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run a command that must be orderly and leave all else as it is."""
+        """Run a command, check that it ends properly and changes nothing else."""
         before = self.guarded()
         with in_time():
             done = self.bench(*arguments)
@@ -115,21 +115,21 @@ WRITE = ("clean run --yes", "merge other --into run", "report run --no-figures")
 
 
 def read_all(site: Site) -> Counter[int]:
-    """Every command that reads a run; returns how often each status was."""
+    """Run every command that reads a run; return the count of each status."""
     statuses: Counter[int] = Counter()
     site.cache.mkdir(exist_ok=True)
     inside = snapshot(site.run)
     for line in READ.values():
         done = site(*line.split())
         statuses[done.returncode] += 1
-        # The lock of a run is made by who holds it.
+        # The lock of a run is written by the process that holds it.
         assert snapshot(site.run) == inside, line
         shutil.rmtree(site.out, ignore_errors=True)
     return statuses
 
 
 def write_all(site: Site, attack: Callable[[], None]) -> None:
-    """Every command that changes a run, each on one that was attacked anew."""
+    """Run every command that changes a run, each on a newly attacked one."""
     shutil.copytree(site.sound, site.folder / "other", dirs_exist_ok=True)
     for line in WRITE:
         site.renew()
@@ -138,7 +138,7 @@ def write_all(site: Site, attack: Callable[[], None]) -> None:
 
 
 def run_with_names(folder: Path, names: Sequence[str] = NAMES) -> Run:
-    """A run in which all that has a name has one of these."""
+    """Write a run in which every named thing has one of these names."""
     # A metric may be asked for as NAME:SCORE@SET.
     metrics = [re.sub("[:@]", ";", name) for name in names]
     labels = {

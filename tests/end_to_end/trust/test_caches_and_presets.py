@@ -1,4 +1,4 @@
-"""Caches, presets and plugins: only plugins are code, and nothing else is run or removed."""
+"""Caches, presets and plugins: only plugins are run, and no other file is removed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 from distillation_bench.bench.storage.run_folder import Run
 
 
-def test_keys_of_a_run_lead_nowhere(site: Site) -> None:
+def test_keys_of_a_run_do_not_lead_out_of_the_cache(site: Site) -> None:
     note = {"members": SECRET, "dataset": SECRET, "seed": SECRET}
     (site.folder / "outside.json").write_text(json.dumps(note))
     for key in ("../outside", str(site.folder / "outside"), "a\0b", "x" * 300, "..", ""):
@@ -39,7 +39,7 @@ def test_keys_of_a_run_lead_nowhere(site: Site) -> None:
 
 
 @every_plant
-def test_in_place_of_entries_of_a_cache(site: Site, kind: str) -> None:
+def test_planted_entries_of_a_cache_are_not_followed(site: Site, kind: str) -> None:
     site.renew()
     cache = Cache(site.cache)
     keys = ("outputs-a", "weights-b.0", "data-c")
@@ -72,7 +72,7 @@ def test_a_folder_that_is_no_cache_is_not_cleaned(site: Site) -> None:
     assert names_after == {"config.json", "model.safetensors", "results-2.json"}
 
 
-def test_presets_make_no_objects(site: Site) -> None:
+def test_presets_create_no_python_objects(site: Site) -> None:
     for number, text in enumerate(
         [*yaml_presets(site.marker), pickled(site.marker).decode("latin-1")]
     ):
@@ -83,7 +83,7 @@ def test_presets_make_no_objects(site: Site) -> None:
     assert not site.marker.exists()
 
 
-def test_only_plugins_are_code_and_that_is_said(site: Site) -> None:
+def test_only_plugins_are_run_and_the_help_says_so(site: Site) -> None:
     site.renew()
     code = f"from pathlib import Path\nPath({str(site.marker)!r}).touch()\n"
     for name in ("plugin.py", "conftest.py", "sitecustomize.py", "matplotlibrc.py", "bench.py"):

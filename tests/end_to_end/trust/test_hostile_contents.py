@@ -1,4 +1,4 @@
-"""Hostile contents whose checksums are right: pickles, array headers, tables, file names."""
+"""Hostile contents with right checksums: pickles, array headers, tables, file names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.table_note import records_fingerprint
 
 
-def test_pickles_are_files_like_any_other(site: Site) -> None:
+def test_pickles_are_not_loaded(site: Site) -> None:
     content = pickled(site.marker)
     assert not site.marker.exists()
 
@@ -50,13 +50,13 @@ def test_pickles_are_files_like_any_other(site: Site) -> None:
     read_all(site)
     write_all(site, attack)
     assert not site.marker.exists()
-    # It would have been made, had anything read it so.
+    # It would exist if anything had unpickled the file.
     pickle.loads(content)
     assert site.marker.exists()
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
-def test_arrays_under_a_hostile_header(site: Site, header: bytes) -> None:
+def test_arrays_with_a_hostile_header_are_refused(site: Site, header: bytes) -> None:
     site.renew()
     first, second, *_ = site.ids
     for cell_id in (first, second):
@@ -70,7 +70,7 @@ def test_arrays_under_a_hostile_header(site: Site, header: bytes) -> None:
         site(*line.split())
     site("plot", "run", "-f", "fidelity", "--format", "svg", "--out", "out")
     with contextlib.suppress(DamagedEntry):
-        # It may be a file of arrays under strange names, of which one is nowhere written.
+        # It may be a valid file of arrays with strange names.
         assert all(tensor.numel() < 99 for tensor in cache.load("outputs-d").values())
 
 
@@ -90,7 +90,7 @@ DERIVED = {
 
 
 @pytest.mark.parametrize("content", DERIVED.values(), ids=DERIVED)
-def test_tables_that_the_records_do_not_give(site: Site, content: bytes) -> None:
+def test_tables_that_contradict_the_records_are_not_used(site: Site, content: bytes) -> None:
     site.renew()
     run, expected = Run(site.run), derived.results(Run(site.sound))
     sums = json.loads((site.run / "derived.json").read_bytes())
@@ -111,7 +111,7 @@ def test_tables_that_the_records_do_not_give(site: Site, content: bytes) -> None
         site("table", "run", *option.split())
 
 
-def test_half_a_character_is_none(site: Site) -> None:
+def test_a_truncated_character_is_handled(site: Site) -> None:
     for half in (b"\\ud800", b"\\uDFFF", b"\xed\xa0\x80"):
         for name in ("run.json", f"cells/{site.ids[0]}.json"):
             site.renew()
@@ -131,7 +131,7 @@ def test_half_a_character_is_none(site: Site) -> None:
                 site(*line.split())
 
 
-def test_files_of_strange_names_among_the_cells(site: Site) -> None:
+def test_files_with_strange_names_among_the_cells_are_handled(site: Site) -> None:
     names = ("...json", "..json", ".json", "\x1b[2J.json", "a\nb.json", "x" * 250 + ".json")
     precious = [site.run / name for name in ("history.csv", "curves.safetensors")]
 
@@ -151,8 +151,8 @@ def test_files_of_strange_names_among_the_cells(site: Site) -> None:
     assert all(path.read_text() == "mine" for path in precious)
 
 
-def test_a_report_from_within_a_hostile_run(tmp_path: Path, sound: Path) -> None:
-    """In a process of its own, with figures drawn by several, and traps for what Python imports."""
+def test_a_report_written_from_within_a_hostile_run_is_safe(tmp_path: Path, sound: Path) -> None:
+    """In a new process, with figures drawn in parallel and traps for Python imports."""
     run, marker, outside = tmp_path / "run", tmp_path / "ran", outside_of(tmp_path)
     shutil.copytree(sound, run)
     code = f"from pathlib import Path\nPath({str(marker)!r}).touch()\n"

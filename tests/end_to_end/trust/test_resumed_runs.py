@@ -1,4 +1,4 @@
-"""A run from a stranger is resumed: links are replaced, never followed."""
+"""Resuming an untrusted run: links are replaced and never followed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_cell_without_a_history_removes_nothing_elsewhere(resumed: Site) -> No
 
 @pytest.mark.parametrize("kind", ["link to a folder", "dangling link", "pipe", "folder"])
 def test_a_run_is_refused_before_anything_trains(resumed: Site, trained: Path, kind: str) -> None:
-    # A pipe in place of a folder or of a lock is in nobody's way.
+    # A pipe instead of a folder or of a lock blocks nothing.
     for name in ("run.json", "cells", ".lock") if "link" in kind else ("run.json",):
         shutil.rmtree(resumed.run)
         shutil.copytree(trained / "run", resumed.run)
@@ -61,9 +61,7 @@ def test_a_run_is_refused_before_anything_trains(resumed: Site, trained: Path, k
 
 
 @pytest.mark.parametrize("kind", ["link to a file", "dangling link", "pipe", "device", "terabyte"])
-def test_a_run_makes_again_what_is_no_entry_of_its_cache(
-    resumed: Site, trained: Path, kind: str
-) -> None:
+def test_planted_cache_entries_are_written_again(resumed: Site, trained: Path, kind: str) -> None:
     shutil.rmtree(resumed.run)
     for path in sorted(resumed.cache.glob("*.safetensors")):
         plant(kind, path, resumed.outside)
@@ -74,13 +72,13 @@ def test_a_run_makes_again_what_is_no_entry_of_its_cache(
     assert tables(resumed.run) == tables(trained / "run")
 
 
-def test_a_hostile_run_is_gone_on_with(hostile: Site) -> None:
+def test_a_hostile_run_can_be_resumed(hostile: Site) -> None:
     done = hostile(*RESUME)
     assert done.returncode == 0 and "spiral" in done.stdout
     assert len(Run(hostile.run).manifest()["cells"]) > 2
 
 
-def test_folders_may_be_links_themselves(site: Site, trained: Path, tmp_path: Path) -> None:
+def test_the_folders_of_a_run_may_be_links(site: Site, trained: Path, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     for name in ("run", "cache"):
         shutil.copytree(trained / name, scratch / "mine" / name)

@@ -52,7 +52,7 @@ def apart(stack: Batched) -> list[Small]:
 @BATCHINGS
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_stack_is_its_networks_apart(
+def test_a_stack_equals_its_networks_apart(
     batching: Batching, training: bool, shared: bool, stream: Stream, images: Images
 ) -> None:
     """Outputs, gradients of weights and inputs, and running statistics, over two steps."""
@@ -157,7 +157,7 @@ def test_a_stack_has_shapes_on_the_meta_device(
     assert outputs.shape == (NETWORKS, 6, 3)
 
 
-def test_rows_are_those_of_each_output_of_layers_with_a_matrix(stream: Stream) -> None:
+def test_rows_are_the_weights_of_each_output_of_a_layer(stream: Stream) -> None:
     stack = batched(stream)
     names = ("convolution.weight", "convolution.bias", "last.weight", "last.bias")
     rows = dict(zip(names, stack.rows(), strict=True))

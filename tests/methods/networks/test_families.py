@@ -137,7 +137,7 @@ def test_toy_students_have_the_original_codes_sizes(
 def test_the_papers_lambda_times_heads_and_rows(
     dataset: str, lam: tuple[float, ...], weights: tuple[float, ...], stream: Stream
 ) -> None:
-    """What `hydra+` says of it: the largest that the sum can be, as the weight of a mean."""
+    """As documented by `hydra+`: the largest possible sum, as the weight of a mean."""
     defaults = DATASETS[dataset]
     heads = network_builder(defaults.network, defaults.shape, defaults.outputs).heads(1, stream(0))
     rows_a_head = sum(layer.shape[1] for layer in heads.rows())
@@ -250,7 +250,7 @@ def test_convolutions_keep_channels_last(
     assert set(layouts) == {(1,)}
 
 
-def test_the_shared_part_is_what_all_outputs_need(
+def test_the_shared_part_is_what_all_outputs_depend_on(
     small: dict[str, Any], stream: Stream, images: Images
 ) -> None:
     networks = network_builder(small, (3, 8, 8), 4)
@@ -275,7 +275,7 @@ def test_rows_have_every_parameter_of_the_heads_layers_once(
     assert all(len(block) == 3 and block.dim() == 3 for block in row_blocks)
 
 
-def test_normalisation_is_torchs(images: Images) -> None:
+def test_normalisation_equals_torchs(images: Images) -> None:
     ours, plain = BatchNorm(3).double(), nn.BatchNorm2d(3).double()
     for step in range(3):
         x = 2 + images(4 + step, 3, 8)
@@ -290,7 +290,7 @@ def state_of(stack: nn.Module) -> dict[str, Tensor]:
     return {name: tensor[0] for name, tensor in stack.network.state_dict().items()}
 
 
-def test_lenet_is_the_papers(stream: Stream, images: Images) -> None:
+def test_lenet_is_that_of_the_paper(stream: Stream, images: Images) -> None:
     """Convolution, ReLU, pool, twice; average pool to 4×4; dense."""
     member = network_builder({"family": "lenet"}, (1, 28, 28), 10).members([stream(0)]).double()
     x = images(3, 1, 28)
@@ -318,7 +318,7 @@ def convolved(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
     return functional.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2)
 
 
-def test_resnet_is_the_papers(stream: Stream, images: Images) -> None:
+def test_resnet_is_that_of_the_paper(stream: Stream, images: Images) -> None:
     """Stem, stages of two basic blocks with strides 1-2-2-2, average pool, linear layer."""
     description = {"family": "resnet", "member": [4, 6, 7, 8]}
     member = network_builder(description, SHAPE, 10).members([stream(0)]).double()
@@ -338,7 +338,7 @@ def test_resnet_is_the_papers(stream: Stream, images: Images) -> None:
     torch.testing.assert_close(member(x)[0], expected)
 
 
-def test_wide_resnet_is_the_papers(stream: Stream, images: Images) -> None:
+def test_wide_resnet_is_that_of_the_paper(stream: Stream, images: Images) -> None:
     """Stem; three groups of blocks that activate first; normalisation, ReLU, average pool."""
     description = {"family": "wide-resnet", "widen": 2, "depth": 16}
     member = network_builder(description, SHAPE, 10).members([stream(0)]).double()

@@ -71,7 +71,9 @@ def test_networks_of_every_width_train_within_their_memory() -> None:
 
 
 @pytest.mark.parametrize("inputs", [1, 3, 7, 8])
-def test_a_strided_1x1_convolution_is_torchs(inputs: int, images: Callable[..., Tensor]) -> None:
+def test_a_strided_1x1_convolution_equals_torchs(
+    inputs: int, images: Callable[..., Tensor]
+) -> None:
     ours = convolution(inputs, 5, stride=2, side=1).double()
     strided = nn.Conv2d(inputs, 5, 1, 2, bias=False).double()
     strided.load_state_dict(ours.state_dict())
@@ -89,7 +91,7 @@ def test_a_strided_1x1_convolution_is_torchs(inputs: int, images: Callable[..., 
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 7, 8, 9])
-def test_no_convolution_is_one_that_torch_gets_wrong(inputs: int) -> None:
+def test_no_convolution_is_of_the_kind_that_torch_computes_wrongly(inputs: int) -> None:
     networks = network_builder(
         {"family": "resnet", "member": [inputs, 16], "core": [inputs], "head": [3]}, (3, 8, 8), 4
     )

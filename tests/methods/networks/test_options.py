@@ -11,7 +11,7 @@ from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.methods.networks.options import OPTIONS, LeNetOptions, describe
 
 
-def test_what_is_not_given_has_its_default() -> None:
+def test_missing_options_have_their_defaults() -> None:
     assert describe({"family": "resnet", "head": [64, 64], "width": 1}) == {
         "family": "resnet",
         "batching": "turn",
@@ -24,19 +24,19 @@ def test_what_is_not_given_has_its_default() -> None:
 
 
 @pytest.mark.parametrize("family", [name for name in OPTIONS if name != "mlp"])
-def test_a_description_describes_itself(family: str) -> None:
+def test_describing_a_description_changes_nothing(family: str) -> None:
     once = describe({"family": family})
     assert describe(once) == once
 
 
-def test_teacher_core_and_head_are_told_apart() -> None:
+def test_options_of_teacher_core_and_head_are_separate() -> None:
     """What a teacher does not depend on is under these two names."""
     for family, options in OPTIONS.items():
         if family != "wide-resnet":
             assert {"member", "core", "head"} <= set(options.model_fields)
 
 
-def test_every_option_says_what_it_is() -> None:
+def test_every_option_is_documented() -> None:
     for options in OPTIONS.values():
         assert all(field.description for field in options.model_fields.values())
 
