@@ -97,7 +97,7 @@ class Edited(KD):
 """
 
 
-def test_a_plugin_edited_during_the_run_ends_it(bench: Bench, tmp_path: Path) -> None:
+def test_a_plugin_edited_during_the_run_fails_the_later_cells(bench: Bench, tmp_path: Path) -> None:
     """The cell in progress is completed; no later cell has values of other code."""
     path = tmp_path / "edited.py"
     path.write_text(EDITED)

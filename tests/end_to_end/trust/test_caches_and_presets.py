@@ -83,7 +83,7 @@ def test_presets_create_no_python_objects(site: Site) -> None:
     assert not site.marker.exists()
 
 
-def test_only_plugins_are_run_and_the_help_says_so(site: Site) -> None:
+def test_only_plugins_are_run_and_the_documentation_says_so(site: Site) -> None:
     site.renew()
     code = f"from pathlib import Path\nPath({str(site.marker)!r}).touch()\n"
     for name in ("plugin.py", "conftest.py", "sitecustomize.py", "matplotlibrc.py", "bench.py"):
