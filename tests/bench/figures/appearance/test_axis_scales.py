@@ -1,0 +1,53 @@
+"""Scales, limits and intervals of axes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from distillation_bench.bench.analysis.statistics import Interval
+from distillation_bench.bench.figures.appearance.axis_scales import (
+    draw_intervals,
+    scale_suffix,
+    set_limits,
+    set_ticks,
+)
+from distillation_bench.bench.figures.appearance.layout import panel_grid
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([1.0, 2.0], "linear"),
+        ([0.001, 10.0], "log"),
+        ([0.0, 0.001, 10.0], "symlog"),
+        ([2.0], "linear"),
+    ],
+)
+def test_scales_fit_the_values(values: list[float], scale: str) -> None:
+    axes = panel_grid(1, 1, 1.0).axes[0]
+    set_limits(axes, "y", values)
+    set_ticks(axes.yaxis)
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == scale
+    assert low < min(values) and high > max(values)
+
+
+def test_a_percentage_has_a_linear_axis_that_ends_at_its_range() -> None:
+    axes = panel_grid(1, 1, 1.0).axes[0]
+    set_limits(axes, "y", [0.1, 99.0], [-400.0, 500.0], (0.0, 100.0))
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "linear" and scale_suffix(axes, "y") == ""
+    assert -5 < low <= 0 and 100 <= high < 105
+
+
+def test_an_interval_beyond_the_axes_ends_in_an_arrowhead() -> None:
+    axes = panel_grid(1, 1, 1.0).axes[0]
+    axes.set_ylim(0, 1)
+    spans = [Interval(0.5, 0.4, 0.6), Interval(0.5, -3.0, 0.7), Interval(0.5, math.nan, math.nan)]
+    draw_intervals(axes, "y", [1, 2, 3], spans, "#000000")
+    line, head = axes.lines
+    assert np.asarray(line.get_ydata()) == pytest.approx([0.4, 0.6, math.nan, 0, 0.7], nan_ok=True)
+    assert (head.get_marker(), np.asarray(head.get_xydata()).tolist()) == ("v", [[2, 0]])

@@ -1,0 +1,145 @@
+"""Rendering to files: damaged arrays, links, names of files, and processes that draw."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.bench.figures.figure_runs import Make, a_run, curves, figures
+from tests.unchecked import unchecked
+
+from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.cli.commands.plot import FigureContent, FigureFiles, plot
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.bench.figures import rendering
+from distillation_bench.bench.figures.drawing import draw
+from distillation_bench.bench.figures.rendering import render
+
+
+def broken(array: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return curves of which one array has another shape."""
+    return curves() | {array: np.ones(shape, np.float32)}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *(broken(name, (3, 4)) for name in curves()),
+        broken("canvas/x", (9, 1)),
+        broken("train/x", (12, 3)),
+        broken("canvas/total", (63,)),
+        broken("fidelity/test", (2, 0)),
+        {k: v for k, v in curves().items() if not k.startswith("upper/")},
+        {k: v for k, v in curves().items() if k != "canvas/epistemic"},
+        {k: v * np.float32(math.nan) for k, v in curves().items()},
+    ],
+)
+def test_curves_of_wrong_shapes_are_named_and_left_out(
+    make_run: Make,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: dict[str, Any],
+) -> None:
+    monkeypatch.setattr("distillation_bench.bench.figures.rendering.cores", lambda: 1)
+    slots = [("plane", label, 0) for label in ("ensemble", "kd")]
+    arrays = dict(zip(slots, (curves(), damaged), strict=True))
+    with unchecked():
+        run = make_run(tmp_path / "run", {slot: figures() for slot in slots}, curves=arrays)
+    figures_by_name = {
+        figure.name: figure for figure in render(read([run.folder]), ["reliability", "maps"])
+    }
+    (path,) = run.cells.glob("plane-kd*/curves.safetensors")
+    assert capsys.readouterr().err == f"{path}: damaged, left out\n"
+    assert all("damaged (seed 0): kd" in figure.note for figure in figures_by_name.values())
+
+
+def test_changed_histories_are_named_and_left_out(
+    make_run: Make,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = a_run(make_run, tmp_path / "run", ["ensemble", "kd", "hydra"], seeds=1)
+    paths = sorted(tmp_path.glob("run/cells/*/history.csv"))
+    paths[1].write_text("loss\nabc\n")
+    paths[2].unlink()
+    (drawing,) = render(results, ["training"])
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        f"{path}: damaged, left out" for path in paths[1:]
+    ]
+    assert (
+        "damaged (seed 0): hydra, kd" in drawing.note
+        or "damaged (seed 0): kd, hydra" in drawing.note
+    )
+
+
+def test_a_linked_folder_of_figures_is_not_followed(make_run: Make, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("d", "kd", 0): {"nll": 1.0}})
+    (tmp_path / "elsewhere").mkdir()
+    (run.folder / "figures").symlink_to(tmp_path / "elsewhere")
+    for out, message in ((None, "figures: a link; give --out"), (run.folder / "run.json", "not a")):
+        with pytest.raises(UsageError, match=message):
+            plot([run.folder], files=FigureFiles(out=out), content=FigureContent())
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_plotting_needs_no_torch() -> None:
+    program = (
+        "import sys, distillation_bench.bench.figures.rendering; print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=IMPORT_FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_file_names_are_distinct_and_the_same_in_parallel(make_run: Make, tmp_path: Path) -> None:
+    slots = [(dataset, label, 0) for dataset in ("a b", "a_b", "A_B") for label in ("kd", "hydra")]
+    make_run(tmp_path / "run", {slot: {"nll": 0.5, "flops": 9.0} for slot in slots})
+    results = read([tmp_path / "run"])
+    drawn_names = [figure.name for figure in draw(results)]
+    rendered = [figure.name for figure in render(results, dots_per_inch=30)]
+    assert drawn_names == rendered
+    assert len({name.lower() for name in drawn_names}) == len(drawn_names) >= 6
+
+
+def test_ctrl_c_does_not_reach_the_drawing_processes(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They inherit the blocked signals when they start; otherwise each would print a traceback."""
+    blocked: list[set[int]] = []
+
+    class InProcessExecutor:
+        """Draws in this process."""
+
+        def __init__(self, count: int, context: object, begin: Any, arguments: Any) -> None:
+            rendering._begin(*arguments)
+
+        def __enter__(self) -> InProcessExecutor:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def map(self, function: Any, parts: Any) -> Any:
+            blocked.append({*signal.pthread_sigmask(signal.SIG_BLOCK, ())})
+            return map(function, parts)
+
+    monkeypatch.setattr(rendering, "ProcessPoolExecutor", InProcessExecutor)
+    monkeypatch.setattr(rendering, "FEW", 0)
+    monkeypatch.setattr(rendering, "cores", lambda: 2)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    results = a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
+    (_,) = render(results, ["training"])
+    assert blocked == [before | {signal.SIGINT, signal.SIGHUP}]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
