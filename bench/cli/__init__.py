@@ -2,10 +2,11 @@
 
 main          runs the command that was typed
 app           the Typer application with all commands
-commands      the commands: a module each, or one for several that belong together
+commands      the commands, a module each
 options       options that several commands share
 run_setup     options of `run` and `plan`, and the configuration that they describe
 rerun_command the command that runs one cell again
+leaderboard   the leaderboard, for `board` and `run`
 output_files  files that commands write
 streams       stdout and stderr that survive a closed pipe, a full disk and other encodings
 terminal      text for the terminal

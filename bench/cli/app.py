@@ -7,35 +7,40 @@ from collections.abc import Callable
 import typer
 
 from distillation_bench.bench.cli.commands import (
+    board,
     check,
-    comparison,
-    inspection,
-    listings,
+    clean,
+    compare,
+    export,
+    list_,
+    merge,
     plan,
     plot,
     report,
     run,
+    status,
     table,
-    upkeep,
+    verify,
+    why,
 )
 from distillation_bench.bench.cli.options import flattened
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "plan": plan.plan,
-    "list": listings.list_,
+    "list": list_.list_,
     "check": check.check,
-    "status": inspection.status,
-    "board": inspection.board,
-    "why": inspection.why,
-    "compare": comparison.compare,
+    "status": status.status,
+    "board": board.board,
+    "why": why.why,
+    "compare": compare.compare,
     "table": table.table,
     "plot": plot.plot,
     "report": report.report,
-    "verify": upkeep.verify,
-    "merge": upkeep.merge,
-    "clean": upkeep.clean,
-    "export": upkeep.export,
+    "verify": verify.verify,
+    "merge": merge.merge,
+    "clean": clean.clean,
+    "export": export.export,
 }
 
 app = typer.Typer(

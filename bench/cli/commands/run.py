@@ -152,7 +152,7 @@ def _run_cells(run: Run, cells: list[Cell], options: RunOptions) -> bool:
 
 def _show_board(run: Run, succeeded: bool) -> None:
     """Print the leaderboard; exit with status 1 if some cells failed."""
-    from distillation_bench.bench.cli.commands.inspection import board_text
+    from distillation_bench.bench.cli.leaderboard import board_text
 
     try:
         page(board_text(run, markdown=False))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from distillation_bench.bench.analysis.results import read
-from distillation_bench.bench.cli.commands.inspection import board_text, status_text
+from distillation_bench.bench.cli.commands.status import status_text
+from distillation_bench.bench.cli.leaderboard import board_text
 from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.formats.older_formats import FORMAT, upgrade_record
 from distillation_bench.bench.storage.run_folder import Run
