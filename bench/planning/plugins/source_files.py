@@ -1,7 +1,8 @@
 """The files that a module's code comes from: all that it imports, as far as its source shows.
 
 Imports within functions count too. The standard library and installed distributions do not: a run
-records their versions.
+records their versions. A name that is imported from a registry (`distillation_bench.methods`) leads
+to the module that defines it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from distillation_bench import datasets, methods
 from distillation_bench.bench.common.paths import FOLDERS, PACKAGE
 
 INSTALLED = {"site-packages", "dist-packages"}
 STANDARD = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
 REGISTRIES = {PACKAGE, *(f"{PACKAGE}.{folder}" for folder in FOLDERS)}
 """Packages whose `__init__` registers what there is, and decides no value itself."""
+_BUILT_IN: Mapping[str, tuple[type, ...]] = {
+    methods.__name__: methods.BUILT_IN,
+    datasets.__name__: datasets.BUILT_IN,
+}
+_LOOKUPS = {"METHODS", "DATASETS", "BUILT_IN", "get", "*"}
+"""Names in these packages by which code can reach any method or dataset of them."""
 _IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -104,6 +112,20 @@ def _modules_of(statement: _Import, importer: str, path: Path) -> Iterator[str]:
     # The packages of a module are imported before it.
     yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
     yield from (f"{full}.{name}" for name in statement.names)
+    for name in statement.names:
+        yield from _defining_modules(full, name)
+
+
+def _defining_modules(registry: str, name: str) -> set[str]:
+    """Return the modules of this suite that may define what a registry gives by a name."""
+    if registry not in _BUILT_IN:
+        return set()
+    contents = vars(sys.modules[registry])
+    if name == "*" or (name in _LOOKUPS and name in contents):
+        return {cls.__module__ for cls in _BUILT_IN[registry]}
+    # Not getattr, which would import torch for names that the package imports on use.
+    module = getattr(contents.get(name), "__module__", None) or ""
+    return {module} if is_of_suite(module) else set()
 
 
 def _imports_of(path: Path) -> list[_Import]:
@@ -114,9 +136,8 @@ def _imports_of(path: Path) -> list[_Import]:
 def _parse_imports(path: Path, changed: int) -> list[_Import]:
     """Return the import statements of a file; `changed` is its time of modification."""
     imports: list[_Import] = []
-    waiting: list[tuple[ast.AST, bool]] = [
-        (ast.parse(path.read_bytes(), filename=str(path)), False)
-    ]
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
     while waiting:
         node, is_optional = waiting.pop()
         if isinstance(node, ast.Import):
@@ -131,7 +152,19 @@ def _parse_imports(path: Path, changed: int) -> list[_Import]:
             tried = node.body if isinstance(node, ast.Try) and _handles_imports(node) else []
             for child in ast.iter_child_nodes(node):
                 waiting.append((child, is_optional or child in tried))
-    return imports
+    return imports + _names_of_registries(tree, imports)
+
+
+def _names_of_registries(tree: ast.Module, imports: list[_Import]) -> list[_Import]:
+    """Return imports of the names that a file takes from a registry that it imports as a module.
+
+    Which object an attribute is taken from is not known: attributes of all objects count.
+    """
+    modules = {statement.module for statement in imports if not statement.names}
+    modules |= {f"{statement.module}.{name}" for statement in imports for name in statement.names}
+    registries = [name for name in _BUILT_IN if modules & {name, PACKAGE}]
+    attributes = tuple(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return [_Import(registry, attributes, True) for registry in registries]
 
 
 def _handles_imports(node: ast.Try) -> bool:

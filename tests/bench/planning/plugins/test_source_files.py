@@ -16,7 +16,8 @@ from tests.bench.planning.plugins.plugin_files import (
 )
 
 from distillation_bench.bench.common.hashing import file_digest
-from distillation_bench.bench.planning.plugins import module_digests
+from distillation_bench.bench.common.paths import ROOT
+from distillation_bench.bench.planning.plugins import module_digests, plugin_files
 from distillation_bench.bench.planning.plugins.installed_plugins import (
     installed_digest,
     load_installed,
@@ -200,3 +201,66 @@ def test_hidden_files_beside_a_plugin_are_no_part_of_it(
     write(site / "entry_hidden/.ipynb_checkpoints/one-checkpoint.py", "X = 1")
     installed_digest.cache_clear()
     assert installed_digest("entry_hidden", module) == before
+
+
+WRAPPER = """
+from distillation_bench.methods import Method, register
+{imports}
+
+@register
+class Wrapper(Method):
+    name = "m"
+    summary = "uses another method"
+    paper = ""
+
+    def build(self, generator):
+        return None
+
+    def loss(self, outputs, batch, now):
+        return {use}(self.setting).loss(outputs, batch, now)
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "use", "edited"),
+    [
+        ("from distillation_bench.methods import KD", "KD", "kd"),
+        ("from distillation_bench.methods import METHODS", "METHODS['kd']", "kd"),
+        ("from distillation_bench import methods", "methods.KD", "kd"),
+        ("from distillation_bench import methods as own", "own.METHODS['kd']", "kd"),
+        ("import distillation_bench.methods", "distillation_bench.methods.KD", "kd"),
+        ("import distillation_bench as suite", "suite.methods.KD", "kd"),
+        ("from distillation_bench.methods import KD", "KD", None),
+        ("from distillation_bench import methods", "methods.Method", None),
+    ],
+)
+def test_a_method_that_a_plugin_uses_is_in_its_digest(
+    imports: str, use: str, edited: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Editing it makes the plugin's cells stale; editing another method does not."""
+    path = write(tmp_path / "one.py", WRAPPER.format(imports=imports, use=use))
+    load_plugins([path])
+    before = code_of("m")
+    as_in_another_process(tmp_path)
+    edit_file(f"methods/{edited or 'endd'}.py", monkeypatch)
+    load_plugins([path])
+    assert (code_of("m") != before) == (edited is not None)
+
+
+def test_a_dataset_that_a_plugin_uses_is_among_its_files(tmp_path: Path) -> None:
+    text = "from distillation_bench.datasets import get\nsource = get('cifar10')"
+    (plugin,) = load_plugins([write(tmp_path / "one.py", text)])
+    assert str(ROOT / "datasets/cifar.py") in {file.path for file in plugin.files}
+    text = "from distillation_bench.datasets import Dataset, register"
+    (plugin,) = load_plugins([write(tmp_path / "two.py", text)])
+    assert str(ROOT / "datasets/cifar.py") not in {file.path for file in plugin.files}
+
+
+def edit_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the digest of a file of this suite another one."""
+    original = file_digest
+
+    def digest_of(path: Path) -> str:
+        return "edited" if path == ROOT / name else original(path)
+
+    monkeypatch.setattr(plugin_files, "file_digest", digest_of)
