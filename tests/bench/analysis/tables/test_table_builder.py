@@ -1,55 +1,24 @@
-"""Paper tables: units, marks, daggers, missing values, layouts, formats, published values."""
+"""Paper tables: units, marks, daggers, missing values and selections."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable
-from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
 from scipy import stats
+from tests.bench.analysis.tables.paper_table_values import entries, notes, of
 from tests.simulation.daggers import daggers
 
-from distillation_bench.bench.analysis.markup.text_tables import terminal_width
 from distillation_bench.bench.analysis.metric_formats import metric_format
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables.published_values import PUBLISHED, published_tables
 from distillation_bench.bench.analysis.tables.table_builder import make_tables
-from distillation_bench.bench.analysis.tables.table_csv import table_csv
 from distillation_bench.bench.analysis.tables.table_model import (
-    PaperTable,
-    TableEntry,
     TableOptions,
 )
-from distillation_bench.bench.analysis.tables.table_notes import table_notes
-from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
-from distillation_bench.bench.cli.main import main
+from distillation_bench.bench.analysis.tables.table_text import table_text
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.storage.run_folder import Run
-from distillation_bench.bench.storage.tables import CellKey
-
-Maker = Callable[..., Run]
-
-
-def of(metric: str, **labels: list[float]) -> dict[CellKey, dict[str, float]]:
-    """Return values of one metric on dataset d: by label, one value for each seed."""
-    return {
-        ("d", label, seed): {metric: value}
-        for label, values in labels.items()
-        for seed, value in enumerate(values)
-    }
-
-
-def entries(table: PaperTable) -> dict[str, TableEntry]:
-    """Return the cells of a table with one column, by label."""
-    return {name: row[0] for name, row in table.rows}
-
-
-def notes(table: PaperTable) -> str:
-    return " ".join(table_notes(table, ("Bold", "underlined")))
 
 
 def test_units_are_those_that_papers_use(results_of: Callable[..., Results]) -> None:
@@ -285,32 +254,6 @@ def test_a_method_name_selects_all_its_variants(results_of: Callable[..., Result
     assert [name for name, _ in table.rows] == ["kd", "h5", "h9"]
 
 
-@pytest.mark.parametrize("width", [60, 80, 100])
-def test_a_narrow_terminal_gets_the_table_in_blocks(
-    results_of: Callable[..., Results], width: int
-) -> None:
-    names = ("accuracy", "nll", "ece", "brier", "ood_auroc", "teacher_kl", "teacher_tv_epistemic")
-    figures = {
-        ("d", label, seed): dict.fromkeys(names, 0.1 * seed + 0.2)
-        for label in ("kd", "hydra+[heads=20]")
-        for seed in range(3)
-    }
-    text = table_text(make_tables(results_of(figures), TableOptions()), width)
-    assert max(map(len, text.splitlines())) <= width
-    # All columns are there, each block with the names of its rows.
-    for part in ("Error", "NLL", "ECE", "Brier", "AUROC", "KL", "TV epistemic ↓"):
-        assert part in text
-    assert text.count("hydra+[heads=20]  ") == text.count("\nmethod")
-
-
-def test_without_a_terminal_lines_have_100_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
-    monkeypatch.setattr("os.get_terminal_size", lambda handle: (_ for _ in ()).throw(OSError()))
-    assert terminal_width() == 100
-    monkeypatch.setenv("COLUMNS", "72")
-    assert terminal_width() == 72
-
-
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
@@ -333,117 +276,3 @@ def test_mistakes_are_one_line(
     with pytest.raises(UsageError, match=message) as error:
         make_tables(results, choice)
     assert "\n" not in str(error.value)
-
-
-def test_csv_is_tidy_and_unrounded(results_of: Callable[..., Results]) -> None:
-    values = [0.123456789, 0.2, 0.3]
-    results = results_of(of("nll", a=values), failed={("d", "b", 0): "x"})
-    rows = list(
-        csv.DictReader(io.StringIO(table_csv(make_tables(results, TableOptions()), results)))
-    )
-    assert [row["label"] for row in rows] == ["a", "b"]
-    assert float(rows[0]["mean"]) == fmean(values)
-    assert float(rows[0]["deviation"]) == stdev(values)
-    assert (rows[0]["n"], rows[0]["unit"], rows[1]["n"], rows[1]["empty"]) == (
-        *("3", "nats", "0", "failed"),
-    )
-
-
-def test_markdown_escapes_names(results_of: Callable[..., Results]) -> None:
-    label = "a|b_*<script>\n[x](y)"
-    text = table_markdown(make_tables(results_of(of("nll", **{label: [0.5]})), TableOptions()))
-    assert r"a\|b\_\*\<script\> \[x\](y)" in text
-    assert "<script>" not in text.replace(r"\<", "")
-
-
-def test_a_terminal_gets_no_control_characters(results_of: Callable[..., Results]) -> None:
-    text = table_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]})), TableOptions()))
-    assert "\x1b" not in text and "\b" not in text
-
-
-def test_the_command_writes_each_format(
-    make_run: Maker,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    make_run(tmp_path / "run", of("nll", kd=[0.1, 0.2], gauss=[0.3, 0.4]))
-
-    def table(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(
-            "sys.argv", ["run_bench.py", "table", str(tmp_path / "run"), *arguments]
-        )
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    assert "0.150 ± 0.071 *" in table()[1]
-    files = [str(tmp_path / name) for name in ("t.tex", "t.md", "t.csv", "t.macros.tex")]
-    options = ("--latex", "--markdown", "--csv", "--macros")
-    arguments = [part for pair in zip(options, files, strict=True) for part in pair]
-    assert table(*arguments)[:2] == (0, "")
-    assert all(Path(file).stat().st_size for file in files)
-    assert table("--latex", "-")[1] == Path(files[0]).read_text()
-    for wrong in (("--paper", "--by", "metric"), ("--by", "seed"), ("--csv", str(tmp_path))):
-        code, out, err = table(*wrong)
-        assert (code, out, err.count("\n")) == (2, "", 1)
-
-
-def test_the_published_values_are_complete() -> None:
-    with PUBLISHED.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert all(row["source"].startswith("arXiv 2205.09526") for row in rows)
-    main = [row for row in rows if row["set"] == "test"]
-    assert len(main) == 2 * 8 * 4 and len(rows) - len(main) == 8 * 4
-    value = {(r["dataset"], r["model"], r["metric"]): (r["mean"], r["deviation"]) for r in main}
-    assert value["cifar10", "Hydra+-20", "ece"] == ("3.74", "0.10")
-    assert value["svhn", "Ensemble-20", "error"] == ("7.20", "0.05")
-
-
-def test_an_ece_with_other_bins_is_not_compared_with_the_paper(
-    results_of: Callable[..., Results],
-) -> None:
-    recorded = {"ece": 0.07, "ece_10@test": 0.05}
-    results = results_of(
-        {("cifar10", "endd", 0): recorded, ("cifar10", "endd", 1): {"ece": 0.07}}
-        | {("cifar10", "kd", 0): {"ece": 0.07}, ("spiral", "endd", 0): {"ece": 0.07}}
-    )
-    table, shift = published_tables(results)
-    entry = next(e for e in dict(table.rows)["here: endd"] if e.dataset == "cifar10" and e.summary)
-    assert entry.summary and (entry.summary.mean, entry.n) == (5.0, 1)
-    assert "ECE with 10 bins is not recorded in 2 of 3 cells" in notes(table)
-    assert "not recorded" not in notes(shift)
-
-
-def test_the_table_of_the_paper_shows_our_values_beside_it(
-    results_of: Callable[..., Results],
-) -> None:
-    figure = {"accuracy": 0.9, "ece": 0.07, "flops": 2e9, "parameters": 3e6, "ece_10@test": 0.05}
-    shifted = {"accuracy@vertical-shift/3": 0.6, "teacher_tv_epistemic@vertical-shift/3": 0.25}
-    labels = {"twenty": "hydra+", "three": "hydra+", "gauss": "gauss"}
-    results = results_of(
-        {("cifar10", label, 0): figure | shifted for label in labels},
-        methods=labels,
-        parameters={
-            "twenty": {"heads": 20, "normalise": True},
-            "three": {"heads": 3, "normalise": False},
-        },
-        recipe={"members": 5, "epochs": 200},
-    )
-    table, shift = published_tables(results)
-    names = [name for name, _ in table.rows]
-    assert len(table.columns) == 8 and len(names) == 8 + 2
-    assert names[names.index("Hydra+-20") + 1] == "here: twenty" and "here: three" not in names
-    ours = dict(table.rows)["here: twenty"]
-    texts = [e.format.text(e.summary.mean) if e.summary else e.placeholder for e in ours]
-    # 2 GFLOPs are 1 G multiply-accumulates.
-    assert texts == ["–", "–", "–", "–", "10.00", "5.00", "1.00", "3.00"]
-    text = notes(table)
-    assert "no cell of SVHN here" in text and "members 5 instead of 20" in text
-    assert "epochs" not in text and "ECE of both: 10 equal-width bins" in text
-    assert "λ of twenty: of a mean, chosen by this suite; the paper's: of a sum" in text
-    assert "± with n where the other lines have n − 1" in text and "older code" not in text
-    # The printed 8.86, of at most 43.4, is a total variation of 0.204.
-    theirs = dict(shift.rows)["Hydra+-20"][3].summary
-    assert theirs and theirs.mean == pytest.approx(8.86 / (100 / math.log(10)))
-    assert dict(shift.rows)["here: twenty"][3].summary
