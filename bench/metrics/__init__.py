@@ -14,7 +14,9 @@ Modules:
     registry            every metric by name, and the decorator that adds one
     display             display name, unit and digits of each metric
     outcome             the arrays that metrics are computed from
-    classification      accuracy, NLL, Brier score, ECE, temperature scaling, AURC
+    classification      accuracy, NLL, Brier score, AURC
+    calibration         ECE, adaptive ECE, reliability diagrams
+    temperature_scaling a temperature that minimises the NLL
     regression          RMSE, MAE, CRPS, coverage of intervals
     ood_detection       AUROC, average precision and FPR95 of OOD detection
     fidelity            KL, agreement and histogram distances to the teacher
@@ -32,6 +34,7 @@ __all__ = [
     "Metric",
     "Outcome",
     "ValueOutcome",
+    "calibration",
     "classification",
     "display",
     "diversity",
@@ -42,5 +45,6 @@ __all__ = [
     "outcome",
     "registry",
     "regression",
+    "temperature_scaling",
     "uncertainties",
 ]

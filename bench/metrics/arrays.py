@@ -119,3 +119,14 @@ def kl_divergence(log_p: Array, log_q: Array) -> Array:
     terms[(p == 0) & ~np.isnan(log_q)] = 0.0
     result: Array = terms.sum(-1)
     return result
+
+
+def top1_correctness(scores: ArrayLike, targets: ArrayLike) -> tuple[Array, Array]:
+    """Return the top-1 score [N], and 1 where its class is the target, else 0 [N].
+
+    Both are nan in rows with nan.
+    """
+    table = as_float64("probabilities", scores, 2)
+    truth = class_targets(targets, *table.shape)
+    confidence, classes = top_class(table)
+    return confidence, np.where(np.isnan(confidence), np.nan, classes == truth)

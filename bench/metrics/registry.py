@@ -10,11 +10,13 @@ import numpy as np
 
 from distillation_bench.bench.common.errors import nearest
 from distillation_bench.bench.metrics import (
+    calibration,
     classification,
     diversity,
     fidelity,
     ood_detection,
     regression,
+    temperature_scaling,
 )
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
@@ -126,13 +128,13 @@ def nll(outcome: Outcome) -> float:
 @metric("classification", "lower", headline=True)
 def ece(outcome: ClassOutcome) -> float:
     """Expected calibration error, 15 equal-width bins."""
-    return classification.ece(outcome.probabilities, outcome.targets)
+    return calibration.ece(outcome.probabilities, outcome.targets)
 
 
 @metric("classification", "lower")
 def ece_10(outcome: ClassOutcome) -> float:
     """Expected calibration error, 10 equal-width bins, as in arXiv 2205.09526."""
-    return classification.ece(outcome.probabilities, outcome.targets, bins=10)
+    return calibration.ece(outcome.probabilities, outcome.targets, bins=10)
 
 
 @metric("classification", "lower", headline=True)
@@ -162,7 +164,7 @@ def mae(outcome: ValueOutcome) -> float:
 @metric("classification", "lower")
 def adaptive_ece(outcome: ClassOutcome) -> float:
     """Expected calibration error, 15 bins of equal mass."""
-    return classification.adaptive_ece(outcome.probabilities, outcome.targets)
+    return calibration.adaptive_ece(outcome.probabilities, outcome.targets)
 
 
 @metric("classification", "", kind="unlabelled")
@@ -174,22 +176,22 @@ def temperature(outcome: ClassOutcome) -> float:
 @metric("classification", "", kind="unlabelled")
 def temperature_at_bound(outcome: ClassOutcome) -> float:
     """1 where the best temperature lies at 0.05 or 20, or beyond; else 0."""
-    bounds = classification.LOWEST_TEMPERATURE, classification.HIGHEST_TEMPERATURE
+    bounds = temperature_scaling.LOWEST_TEMPERATURE, temperature_scaling.HIGHEST_TEMPERATURE
     return float(outcome.temperature in bounds)
 
 
 @metric("classification", "lower")
 def nll_tempered(outcome: ClassOutcome) -> float:
     """NLL after a temperature fitted on validation, nats."""
-    log_p = classification.temper(outcome.log_mean, outcome.temperature)
+    log_p = temperature_scaling.temper(outcome.log_mean, outcome.temperature)
     return classification.nll(log_p[np.arange(len(log_p)), outcome.targets])
 
 
 @metric("classification", "lower")
 def ece_tempered(outcome: ClassOutcome) -> float:
     """ECE after a temperature fitted on validation."""
-    log_p = classification.temper(outcome.log_mean, outcome.temperature)
-    return classification.ece(np.exp(log_p), outcome.targets)
+    log_p = temperature_scaling.temper(outcome.log_mean, outcome.temperature)
+    return calibration.ece(np.exp(log_p), outcome.targets)
 
 
 @metric("classification", "higher")

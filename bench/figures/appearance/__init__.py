@@ -1,6 +1,7 @@
 """How every figure looks, whatever it shows.
 
-style        colours, markers and dashes of labels, sizes, settings of matplotlib
+colors       which colour a method gets, and those of text, grids and maps
+style        markers, dashes and sizes, settings of matplotlib
 layout       a grid of equal panels with a legend and a note below it
 axis_scales  limits, scales, ticks and intervals along an axis
 text_fit     text that is wrapped or cut to a width

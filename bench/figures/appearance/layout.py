@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from distillation_bench.bench.figures.appearance.style import COLUMN, FONT_SIZE, GREY, LINE, PAGE
+from distillation_bench.bench.figures.appearance.colors import GREY
+from distillation_bench.bench.figures.appearance.style import COLUMN, FONT_SIZE, LINE, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import MARGIN, text_width, wrap
 
 MAX_HEIGHT = 100.0

@@ -1,4 +1,4 @@
-"""Colours, markers and dashes of labels, sizes, and the settings of matplotlib.
+"""The style of each label (colour, marker, dashes), sizes, and the settings of matplotlib.
 
 Sizes are in inches and points as printed: one column of a two-column paper is 3.3 inches wide, both
 are 6.9, and no text is smaller than 7 points.
@@ -7,17 +7,21 @@ are 6.9, and no text is smaller than 7 points.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 
 from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.figures.appearance.colors import (
+    GREY,
+    VARIANT_SHADES,
+    method_colors,
+    mix,
+)
 
 COLUMN, PAGE = 3.3, 6.9
 """Widths of one column and of a page, in inches."""
@@ -26,21 +30,6 @@ LINE = 0.125
 """Height of a line of text, in inches."""
 DOTS_PER_INCH = 300
 
-INK, GREY, FAINT = "#000000", "#6B6B6B", "#D0D0D0"
-DIM = "#A6A6A6"
-"""Colour of values in which no method is best, since the teacher is worse than chance."""
-UNCERTAINTY_COLORMAP = "cividis"
-"""Even in lightness, and the same for readers with a colour vision deficiency."""
-
-# The colours of Okabe and Ito, made for readers with a colour vision deficiency, without their
-# yellow, which is too light for lines; then three of Tol's. Students get them in order of tables.
-_STUDENT_COLORS = (
-    *("#7F7F7F", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7", "#0072B2"),
-    *("#882255", "#999933", "#332288"),
-)
-_REFERENCE_COLORS = ("#000000", "#4D4D4D")
-_VARIANT_SHADES = (0.0, -0.4, 0.4, -0.2, 0.25, -0.55, 0.55)
-"""Shares of black (negative) or white that are mixed into the colour of the method."""
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "d", "*", "h")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.3)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
@@ -100,16 +89,16 @@ class LabelStyles:
 
     def __init__(self, results: Results) -> None:
         methods = results.manifest["methods"]
-        colors = _method_colors(methods)
+        colors = method_colors(methods)
         positions = {method["name"]: position for position, method in enumerate(methods)}
         self._styles: dict[str, LabelStyle] = {}
         variants: dict[str, int] = {}
         for label in results.labels():
             method = results.methods[label]
             variant = variants[method] = variants.get(method, -1) + 1
-            shade = _VARIANT_SHADES[variant % len(_VARIANT_SHADES)]
+            shade = VARIANT_SHADES[variant % len(VARIANT_SHADES)]
             self._styles[label] = LabelStyle(
-                _mix(colors.get(method, GREY), shade),
+                mix(colors.get(method, GREY), shade),
                 _MARKERS[(positions.get(method, 0) + variant) % len(_MARKERS)],
                 _DASHES[variant % len(_DASHES)],
             )
@@ -133,17 +122,3 @@ class LabelStyles:
             markersize=3.5,
         )
         return handle, text or label
-
-
-def _method_colors(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    references = [method["name"] for method in methods if method["reference"]]
-    students = [method["name"] for method in methods if not method["reference"]]
-    colors = dict(zip(references, cycle(_REFERENCE_COLORS), strict=False))
-    return colors | dict(zip(students, cycle(_STUDENT_COLORS), strict=False))
-
-
-def _mix(color: str, share: float) -> str:
-    """Mix a colour with a share of white, or of black where the share is negative."""
-    end = 0.0 if share < 0 else 1.0
-    red, green, blue = (part + abs(share) * (end - part) for part in to_rgb(color))
-    return to_hex((red, green, blue))

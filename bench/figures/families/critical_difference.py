@@ -11,19 +11,14 @@ from matplotlib.axes import Axes
 from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
 from distillation_bench.bench.analysis.comparison.method_comparison import Comparison, compare
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.figures.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
     PanelGrid,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import (
-    COLUMN,
-    GREY,
-    INK,
-    PAGE,
-    LabelStyles,
-)
+from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE, LabelStyles
 from distillation_bench.bench.figures.appearance.text_fit import text_width, wrap
 from distillation_bench.bench.figures.dataset_data import file_name
 from distillation_bench.bench.figures.figure_types import DrawnFigure

@@ -23,6 +23,7 @@ from distillation_bench.bench.figures.appearance.axis_scales import (
     set_limits,
     set_ticks,
 )
+from distillation_bench.bench.figures.appearance.colors import DIM, FAINT, GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
@@ -30,7 +31,7 @@ from distillation_bench.bench.figures.appearance.layout import (
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, DIM, FAINT, GREY, INK, PAGE
+from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import text_width, wrap
 from distillation_bench.bench.figures.dataset_data import (
     DatasetData,

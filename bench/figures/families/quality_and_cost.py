@@ -18,13 +18,14 @@ from distillation_bench.bench.figures.appearance.axis_scales import (
     set_ticks,
     short_number,
 )
+from distillation_bench.bench.figures.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
     PanelGrid,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, GREY, INK, PAGE
+from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import drawable
 from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues, seed_interval
 from distillation_bench.bench.figures.figure_types import DrawnFigure

@@ -10,13 +10,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, GREY, INK, LINE, PAGE
+from distillation_bench.bench.figures.appearance.style import COLUMN, LINE, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import wrap
 from distillation_bench.bench.figures.dataset_data import DatasetData
 from distillation_bench.bench.figures.figure_types import DrawnFigure

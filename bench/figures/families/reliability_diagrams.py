@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.colors import FAINT
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
@@ -16,13 +17,7 @@ from distillation_bench.bench.figures.appearance.layout import (
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import (
-    COLUMN,
-    FAINT,
-    LINE,
-    PAGE,
-    LabelStyle,
-)
+from distillation_bench.bench.figures.appearance.style import COLUMN, LINE, PAGE, LabelStyle
 from distillation_bench.bench.figures.appearance.text_fit import wrap
 from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues
 from distillation_bench.bench.figures.figure_types import DrawnFigure

@@ -16,8 +16,9 @@ from distillation_bench.bench.analysis.chance_level import (
     teacher_labels,
 )
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.colors import FAINT, GREY, INK
 from distillation_bench.bench.figures.appearance.layout import NoData, PanelGrid, panel_grid
-from distillation_bench.bench.figures.appearance.style import COLUMN, FAINT, GREY, INK, PAGE
+from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import text_width, wrap
 from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues
 from distillation_bench.bench.figures.figure_types import DrawnFigure

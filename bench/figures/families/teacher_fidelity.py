@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.colors import FAINT, GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
@@ -18,14 +19,7 @@ from distillation_bench.bench.figures.appearance.layout import (
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import (
-    COLUMN,
-    FAINT,
-    GREY,
-    INK,
-    LINE,
-    PAGE,
-)
+from distillation_bench.bench.figures.appearance.style import COLUMN, LINE, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import wrap
 from distillation_bench.bench.figures.dataset_data import DatasetData
 from distillation_bench.bench.figures.figure_types import DrawnFigure

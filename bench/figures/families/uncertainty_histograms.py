@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.colors import GREY
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
     PanelGrid,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, GREY, PAGE
+from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import drawable, text_width, wrap
 from distillation_bench.bench.figures.dataset_data import DatasetData
 from distillation_bench.bench.figures.figure_types import DrawnFigure

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.appearance.colors import UNCERTAINTY_COLORMAP
 from distillation_bench.bench.figures.appearance.layout import (
     Margins,
     NoData,
@@ -18,12 +19,7 @@ from distillation_bench.bench.figures.appearance.layout import (
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import (
-    COLUMN,
-    LINE,
-    PAGE,
-    UNCERTAINTY_COLORMAP,
-)
+from distillation_bench.bench.figures.appearance.style import COLUMN, LINE, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import wrap
 from distillation_bench.bench.figures.dataset_data import DatasetData
 from distillation_bench.bench.figures.figure_types import DrawnFigure

@@ -10,9 +10,9 @@ import numpy as np
 from torch import nn
 
 from distillation_bench.bench.common.random_streams import torch_stream
-from distillation_bench.bench.metrics.classification import fit_temperature
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome
 from distillation_bench.bench.metrics.registry import FLAGS, METRICS, Metric, MetricKind
+from distillation_bench.bench.metrics.temperature_scaling import fit_temperature
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.training.data import EvaluationSet
 from distillation_bench.bench.training.evaluation.figure_arrays import (

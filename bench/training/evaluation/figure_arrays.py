@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distillation_bench.bench.metrics.classification import reliability
+from distillation_bench.bench.metrics.calibration import reliability
 from distillation_bench.bench.metrics.fidelity import BINS, histogram
 from distillation_bench.bench.metrics.ood_detection import detection_rates
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome

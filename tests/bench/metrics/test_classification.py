@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 from tests.bench.metrics.predictions import CASES, Array, Case, Metric, Targets, cases, table
 
+from distillation_bench.bench.metrics.calibration import adaptive_ece, ece
 from distillation_bench.bench.metrics.classification import (
     accuracy,
-    adaptive_ece,
     aurc,
     brier,
-    ece,
-    fit_temperature,
     misclassification_auroc,
     nll,
-    temper,
 )
+from distillation_bench.bench.metrics.temperature_scaling import fit_temperature, temper
 
 CALIBRATION = (ece, adaptive_ece)
 

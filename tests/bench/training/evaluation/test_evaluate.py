@@ -14,10 +14,11 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor, nn
 
-from distillation_bench.bench.metrics.classification import ece, fit_temperature
+from distillation_bench.bench.metrics.calibration import ece
 from distillation_bench.bench.metrics.fidelity import robust_upper_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome
 from distillation_bench.bench.metrics.registry import METRICS
+from distillation_bench.bench.metrics.temperature_scaling import fit_temperature
 from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources, OODSet
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from distillation_bench.bench.metrics.classification import ece
+from distillation_bench.bench.metrics.calibration import ece
 from distillation_bench.bench.metrics.fidelity import histogram_distance, robust_upper_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome, ValueOutcome
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES

@@ -8,11 +8,11 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from tests.bench.metrics.predictions import Array, Case, Targets, cases
 
-from distillation_bench.bench.metrics.classification import (
+from distillation_bench.bench.metrics.classification import nll
+from distillation_bench.bench.metrics.temperature_scaling import (
     _best_inverse,
     _NllSlope,
     fit_temperature,
-    nll,
     temper,
 )
 
