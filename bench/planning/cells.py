@@ -153,10 +153,10 @@ def _check_choice(chosen: Mapping[str, type[Dataset]], config: Config, root: Pat
         if name not in config.datasets:
             _dataset(name, config)
     if config.ood and not any(dataset.images for dataset in chosen.values()):
-        raise UsageError("--ood: none of the datasets has images; theirs bring their own OOD sets")
+        raise UsageError("--ood: no dataset has images; other datasets have their own OOD sets")
     shapes = [dataset.shape for dataset in chosen.values()]
     if config.corruptions and CORRUPTED_SHAPE not in shapes:
-        raise UsageError("--corruptions: none of the datasets has images of 3x32x32")
+        raise UsageError("--corruptions: no dataset has images of 3x32x32")
     for name, dataset in chosen.items():
         _check_files(name, dataset(root), config)
     _check_number(config)
@@ -175,12 +175,12 @@ def _check_number(config: Config) -> None:
     variants = (math.prod(map(len, variant.values.values())) for variant in config.variants)
     count = sum(variants) * len(config.seeds)
     if count > MAX_CELLS:
-        raise UsageError(f"{count:,} cells a dataset; a run has at most {MAX_CELLS:,} in all")
+        raise UsageError(f"{count:,} cells per dataset; a run has at most {MAX_CELLS:,} in total")
 
 
 def _check_some_can_run(cells: Sequence[Cell]) -> None:
     if not cells:
-        raise UsageError("nothing to run: no method is asked for on any of the datasets")
+        raise UsageError("nothing to run: every method is limited to other datasets")
     if all(cell.skip for cell in cells):
         reasons = sorted({f"{cell.method} on {cell.dataset}: {cell.skip}" for cell in cells})
         raise UsageError(f"nothing can be run: {'; '.join(reasons)}")
@@ -213,7 +213,7 @@ class _Grid:
         method = self._methods.setdefault(cell.label, cell.method)
         if method != cell.method:
             raise UsageError(
-                f"{location}: the label {cell.label!r} is a variant of {method!r} already"
+                f"{location}: the label {cell.label!r} already belongs to a variant of {method!r}"
             )
 
 
@@ -278,6 +278,6 @@ def _id_stem(dataset: type[Dataset], method: type[Method], variant: Variant) -> 
     if not is_cell_id(f"{stem}.s{MAX_SEED}.{'0' * DIGITS}"):
         raise UsageError(
             f"{variant.location}: the names of dataset {truncated(dataset.name)} and method "
-            f"{truncated(method.name)} are too long for the name of a file"
+            f"{truncated(method.name)} are too long for a file name"
         )
     return stem

@@ -119,7 +119,7 @@ def _ood_set(text: str, dataset: type[Dataset], root: Path) -> OODSet:
     except (UnknownDataset, BadData) as error:
         raise UsageError(f"--ood {text}: {error}") from None
     if not name.isprintable():
-        raise UsageError(f"--ood {text}: {truncated(name)!r} can't be a set's name in tables")
+        raise UsageError(f"--ood {text}: {truncated(name)!r} can't be printed as the set's name")
     return OODSet(name, group, source, absent, identity)
 
 

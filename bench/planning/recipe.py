@@ -53,7 +53,7 @@ class Recipe(BaseModel):
         views = value.split("+") if value else []
         unknown = [view for view in views if view not in VIEWS]
         if unknown or len(set(views)) < len(views):
-            raise ValueError(f"{value!r} is not some of {', '.join(VIEWS)} joined by +")
+            raise ValueError(f"{value!r} is not made of {', '.join(VIEWS)}, joined by +")
         return "+".join(view for view in VIEWS if view in views)
 
     @field_validator("network")

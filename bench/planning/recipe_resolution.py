@@ -79,5 +79,5 @@ def _check_family(family: Any, dataset: type[Dataset]) -> None:
         message = f"unknown network family {family!r}{nearest(str(family), OPTIONS)}"
         raise _BadNetwork(message, "family")
     if family != "mlp" and not dataset.images:
-        message = f"network {family!r} needs images, which {dataset.name} has not"
+        message = f"network {family!r} needs images, but {dataset.name} has none"
         raise _BadNetwork(message, "family")

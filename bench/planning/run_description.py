@@ -90,8 +90,8 @@ def _check_ood_groups(
         name = cell["dataset"]
         if name in now and _groups(now[name]) != _groups(manifest["ood"].get(name, {})):
             raise UsageError(
-                f"{folder}: {name} {cell['label']} was measured on other OOD sets, or on these in "
-                "other groups; run it again too, or give another folder with --results"
+                f"{folder}: {name} {cell['label']} was evaluated on other OOD sets or in other "
+                "groups; include it too, or give another folder with --results"
             )
 
 
@@ -105,8 +105,8 @@ def _check_teachers(folder: Path, remaining: Iterable[Description], cells: Seque
         key = now.get((cell["dataset"], cell["seed"]))
         if key not in (None, cell.get("measured")):
             raise UsageError(
-                f"{folder}: {cell['dataset']} {cell['label']} was measured with another teacher, "
-                "or on other sets; run it again too, or give another folder with --results"
+                f"{folder}: {cell['dataset']} {cell['label']} was evaluated with another teacher "
+                "or on other sets; include it too, or give another folder with --results"
             )
 
 
@@ -116,8 +116,8 @@ def _check_labels(folder: Path, remaining: Iterable[Description], cells: Sequenc
     labels = {cell["label"] for cell in added}
     for clash in label_clashes([*added, *(cell for cell in remaining if cell["label"] in labels)]):
         raise UsageError(
-            f"{folder}: {clash}, which is asked for now: run {seeds_text(clash.cells)} again too, "
-            "or give another folder with --results or another label"
+            f"{folder}: {clash} of this run; include {seeds_text(clash.cells)} too, or give "
+            "another label, or another folder with --results"
         )
 
 

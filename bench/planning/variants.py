@@ -41,9 +41,9 @@ def resolve_parameters(
     for name, value in resolved.items():
         if not is_plain(value):
             raise UsageError(
-                f"{variant.location_of(name)}: method {method.name!r}: a run "
-                f"can't keep the value of {name}: it is not finite, too large, nested too deeply, "
-                "or of a kind that YAML lacks"
+                f"{variant.location_of(name)}: method {method.name!r}: the "
+                f"value of {name} can't be recorded: it is not finite, too large, nested too "
+                "deeply, or of a kind that YAML lacks"
             )
     return resolved
 
@@ -74,7 +74,7 @@ def label_of(variant: Variant, values: Mapping[str, Any]) -> str:
     label = f"{name}[{shown}]" if shown else name
     if len(label) > MAX_NAME_LENGTH or not label.isprintable():
         raise UsageError(
-            f"{variant.location}: {truncated(label)!r} can't be a label: it is longer than "
+            f"{variant.location}: {truncated(label)!r} can't be used as a label: it is longer than "
             f"{MAX_NAME_LENGTH:,} characters, or can't be printed"
         )
     return label

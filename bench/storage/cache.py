@@ -190,7 +190,7 @@ class Cache:
         # Checked before gigabytes are read.
         note = self._note_of_right_size(key)
         if note is None:
-            raise DamagedEntry(f"cache entry {key}: missing, or not of the size noted")
+            raise DamagedEntry(f"cache entry {key}: missing, or its size is not the recorded one")
         try:
             checksum = _file_checksum(self._paths(key)[0], self.folder)
         except (OSError, ValueError) as error:
@@ -199,7 +199,7 @@ class Cache:
             reason = getattr(error, "strerror", None) or error
             raise DamagedEntry(f"cache entry {key}: {reason}") from None
         if checksum != note.get("sha256"):
-            raise DamagedEntry(f"cache entry {key}: its SHA-256 is not the one noted")
+            raise DamagedEntry(f"cache entry {key}: its SHA-256 is wrong")
 
 
 def _require_absent(error: OSError) -> None:

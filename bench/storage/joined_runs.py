@@ -107,7 +107,7 @@ def _read(run: Run) -> tuple[dict[str, Any], list[dict[str, str]]]:
     manifest, rows = run.existing_manifest(), tables.results(run)
     if not rows:
         damaged = any(map(run.has_damaged_record, manifest["cells"]))
-        what = "every record is damaged (verify says how)" if damaged else "no cell is finished yet"
+        what = "every record is damaged (see verify)" if damaged else "no cell is finished yet"
         raise UsageError(f"{run.folder}: {what}")
     if all(row["status"] != "done" for row in rows):
         statuses = " or ".join(sorted({row["status"] for row in rows}))
@@ -125,4 +125,4 @@ def _check_agreement(
     )
     if ours != theirs:
         name = f"{row['dataset']} {row['label']} seed {row['seed']}"
-        raise UsageError(f"{run.folder}: {name} has other values than in {holder.folder}")
+        raise UsageError(f"{run.folder}: {name} has other values in {holder.folder}")

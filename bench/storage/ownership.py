@@ -55,7 +55,7 @@ def require_room(folder: Path, location: str) -> None:
         UsageError: the folder holds something else, or is not a folder.
     """
     if owner := owner_of(folder):
-        raise UsageError(f"{location}: within {owner}; give a new folder")
+        raise UsageError(f"{location}: inside {owner}; give a new folder")
     if os.path.lexists(folder / "run.json"):
         return
     names = _names_in(folder, location)

@@ -58,7 +58,11 @@ def _dataset_traits(manifest: Mapping[str, Any], cell: CellEntry) -> list[Trait]
         Trait("another recipe", ("recipe", dataset), manifest["recipes"][dataset]),
         Trait("other OOD sets", ("ood", dataset), manifest["ood"].get(dataset, {})),
         Trait("other measuring code", ("protocol", dataset), cell["protocol"]),
-        Trait("another teacher, or on other sets", ("measured", dataset, seed), cell["measured"]),
+        Trait(
+            "another teacher or other sets",
+            ("measured", dataset, seed),
+            cell["measured"],
+        ),
     ]
 
 

@@ -93,7 +93,7 @@ class Run:
         """
         path = self.folder / "run.json"
         if self.cells.is_symlink():
-            raise UsageError(f"{self.cells}: a link; a run's folder holds its cells itself")
+            raise UsageError(f"{self.cells}: a link; a run must hold its cells itself")
         try:
             return parse_manifest(self.read(path))
         except FileNotFoundError:
@@ -221,7 +221,7 @@ class Run:
         # Older versions wrote no checksum of the history.
         noted = record.get(name)
         if noted is not None and noted != _checksum(content):
-            damage = "damaged: its SHA-256 is not the record's" if noted else "belongs to no record"
+            damage = "damaged: its SHA-256 is wrong" if noted else "belongs to no record"
             raise DamagedFile(path, damage if content else "missing or empty")
         return content
 

@@ -77,7 +77,9 @@ def _read(path: Path, name: str) -> str:
 
 def _config(document: Document) -> Config:
     if not isinstance(document.value, dict):
-        raise UsageError(f"{document.location()}: not a preset: datasets, methods, seeds, recipe")
+        raise UsageError(
+            f"{document.location()}: not a preset: not a mapping of datasets, methods, seeds"
+        )
     preset = _validate(_Preset, document.value, document)
     variants = (_variant(entry, document, index) for index, entry in enumerate(preset.methods))
     return Config(
@@ -125,7 +127,7 @@ def _variant(entry: Any, document: Document, index: int) -> Variant:
         return parse_variant(entry, location)
     if not isinstance(entry, dict):
         raise UsageError(
-            f"{location}: {entry!r} is neither a method's name nor method: NAME with more"
+            f"{location}: {entry!r} is neither the name of a method nor a mapping with method: NAME"
         )
     method = _validate(_MethodEntry, entry, document, "methods", index)
     if "label" in entry:
@@ -145,7 +147,7 @@ def _variant(entry: Any, document: Document, index: int) -> Variant:
 def _check_label(label: str, location: str) -> None:
     if not label or label != label.strip() or not label.isprintable():
         raise UsageError(
-            f"{location}: {label!r} can't be a label: it is blank, or can't be printed"
+            f"{location}: {label!r} can't be used as a label: it is blank, or can't be printed"
         )
 
 

@@ -45,8 +45,8 @@ def refuse_changes(plugin: str, other_modules: Collection[str] = ()) -> Iterator
     names = [".".join(filter(None, key)) for key in changed] or list(_foreign_functions(loaded))
     if names:
         raise UsageError(
-            f"{plugin}: changes {min(names, key=_definition_first)}, which is not its own: values "
-            "would stand under another code's name; derive a class of your own instead"
+            f"{plugin}: changes {min(names, key=_definition_first)}, which it does not define: "
+            "values would be recorded as those of other code; derive a class of your own instead"
         )
 
 
@@ -70,8 +70,8 @@ def require_source(cls: type, base: type, plugin_files: Collection[str]) -> None
         if issubclass(ancestor, base) and ancestor is not base:
             for name in _replaced_functions(ancestor, plugin_files):
                 raise UsageError(
-                    f"{ancestor.__module__}.{ancestor.__qualname__}.{name} is not what its source "
-                    "says: something replaced it"
+                    f"{ancestor.__module__}.{ancestor.__qualname__}.{name} differs from its "
+                    "source: it was replaced after the import"
                 )
 
 

@@ -56,7 +56,7 @@ def _no_exit() -> Iterator[None]:
         # A forked child may exit, and so may the thread that ends a worker without a driver.
         if (os.getpid(), threading.get_ident()) != importer:
             original(status)
-        raise Exited(f"os._exit({status}) while it was imported")
+        raise Exited(f"os._exit({status}) during the import")
 
     for module in modules:
         setattr(module, "_exit", exit_)  # noqa: B010

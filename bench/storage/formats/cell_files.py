@@ -44,9 +44,9 @@ def parse_history(content: bytes) -> list[dict[str, str]]:
     except (ValueError, csv.Error):
         raise ValueError("not readable as CSV") from None
     if not {"stage", "epoch"} <= set(header):
-        raise ValueError("no history: it has no stages and epochs")
+        raise ValueError("not a history: it lacks the columns stage and epoch")
     if any(len(row) != len(header) for row in rows) or not content.endswith(b"\n"):
-        raise ValueError("damaged: as if cut off")
+        raise ValueError("damaged: it ends too early")
     history = [dict(zip(header, row, strict=True)) for row in rows]
     for row in history:
         _check_epoch(row)
@@ -57,7 +57,7 @@ def _check_epoch(row: dict[str, str]) -> None:
     for name, text in row.items():
         kind: Callable[[str], float] = int if name == "epoch" else parse_value
         if name != "stage" and text and not _reads_as(kind, text):
-            raise ValueError(f"damaged: {name} is {text[:20]!r}, no number")
+            raise ValueError(f"damaged: {name} is {text[:20]!r}, not a number")
 
 
 def _reads_as(kind: Callable[[str], float], text: str) -> bool:

@@ -70,7 +70,7 @@ def _is_id(text: str) -> str:
 
 def _is_metric_name(name: str) -> str:
     if name in RESULT_COLUMNS or {*":@"} & {*name}:
-        raise ValueError("not a name of a metric")
+        raise ValueError("not the name of a metric")
     return name
 
 
@@ -229,7 +229,7 @@ def _is_consistent(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     if without := {cell["dataset"] for cell in cells} - manifest["recipes"].keys():
         raise ValueError(f"recipes: {truncated(min(without))} is missing")
     if len({(cell["dataset"], cell["label"], cell["seed"]) for cell in cells}) < len(cells):
-        raise ValueError("cells: two have one label and seed")
+        raise ValueError("cells: two have the same dataset, label and seed")
     return manifest
 
 
@@ -258,7 +258,7 @@ def _parse_record_in_steps(text: bytes, cell_id: str) -> dict[str, Any]:
     try:
         record = parse_json(text)
     except ValueError:
-        raise ValueError("damaged: not JSON, as if cut off") from None
+        raise ValueError("damaged: not JSON; it may end too early") from None
     if not isinstance(record, dict):
         raise ValueError("not a record")
     _check_origin(record, text, cell_id)
@@ -276,9 +276,9 @@ def _check_origin(record: Mapping[str, Any], text: bytes, cell_id: str) -> None:
         written = f"format {number!r}" if is_named else "without a format"
         raise ValueError(f"{written}; this version reads {' and '.join(map(str, READABLE))}")
     if not RECORD_CHECKSUM.matches(text):
-        raise ValueError("damaged: its sum is wrong")
+        raise ValueError("damaged: its checksum is wrong")
     if record.get("id") != cell_id:
-        raise ValueError(f"holds {record.get('id')!r}, not the cell that it is named after")
+        raise ValueError(f"holds {record.get('id')!r}, but its name is that of another cell")
 
 
 def parse_manifest(text: bytes) -> dict[str, Any]:
@@ -295,7 +295,7 @@ def parse_manifest(text: bytes) -> dict[str, Any]:
         raise ValueError(_other_format())
     # Older versions wrote no checksum.
     if manifest.pop("sum", None) is not None and not MANIFEST_CHECKSUM.matches(text):
-        raise ValueError("damaged: its sum is wrong")
+        raise ValueError("damaged: its checksum is wrong")
     return manifest
 
 

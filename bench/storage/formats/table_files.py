@@ -25,7 +25,7 @@ def check_durations(value: Any) -> dict[str, float]:
         ValueError: the value holds something else.
     """
     if not isinstance(value, dict) or not all(map(is_duration, value.values())):
-        raise ValueError("not the times of cells")
+        raise ValueError("not a table of timings")
     return value
 
 
@@ -61,7 +61,7 @@ def _check_result(row: dict[str, str], remaining: set[tuple[str, ...]]) -> dict[
     name = tuple(row[name] for name in CELL_NAMES)
     row["status"] = upgrade_status(row["status"])
     if name not in remaining or row["status"] not in RECORDED:
-        raise ValueError("a row of a cell that was not asked for, or that has two")
+        raise ValueError("a row of a cell that is not in the run, or its second row")
     remaining.remove(name)
     for column, text in row.items():
         if column not in RESULT_COLUMNS and text:

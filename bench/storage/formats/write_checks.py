@@ -18,7 +18,7 @@ class InvalidContent(UsageError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: what would be written could not be read again ({reason})")
+        super().__init__(f"{path}: not written, since no command could read it ({reason})")
         self.reason = reason
 
 

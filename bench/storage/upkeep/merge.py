@@ -77,7 +77,7 @@ def _running(sources: Sequence[Run]) -> list[str]:
 def _check_folders(sources: Sequence[Run], target: Run, prefer: Run | None) -> None:
     folders = {real_path(run.folder) for run in sources}
     if real_path(target.folder) in folders:
-        raise UsageError(f"--into {target.folder}: one of the runs to merge; they stay as they are")
+        raise UsageError(f"--into {target.folder}: one of the runs to merge, which are not changed")
     if prefer and real_path(prefer.folder) not in folders | {real_path(target.folder)}:
         raise UsageError(f"--prefer {prefer.folder}: not one of the runs to merge")
     require_room(target.folder, f"--into {target.folder}")
@@ -88,7 +88,7 @@ def _check_links(runs: Sequence[Run]) -> None:
     for run in runs:
         folders = (run.paths(cell_id).folder for cell_id in run.manifest().get("cells", ()))
         if link := next((folder for folder in folders if folder.is_symlink()), None):
-            raise UsageError(f"{link}: a link out of the run; merge takes and writes folders")
+            raise UsageError(f"{link}: a link; merge needs a folder")
 
 
 def _plan(sources: Sequence[Run], target: Run, prefer: Run | None) -> MergePlan:
@@ -149,8 +149,8 @@ def _refuse(clashes: Sequence[tuple[str, Sequence[Run]]]) -> None:
         name, runs = clashes[0]
         more = f" (and {len(clashes) - 1} more cells)" if len(clashes) > 1 else ""
         raise UsageError(
-            f"{name}{more}: values differ between {' and '.join(str(r.folder) for r in runs)}, "
-            "though the cells are the same: not reproduced; --prefer RUN takes one"
+            f"{name}{more}: the same cell has different values in "
+            f"{' and '.join(str(r.folder) for r in runs)}; choose one with --prefer RUN"
         )
 
 
@@ -171,7 +171,7 @@ def _sound_record(run: Run, cell_id: str) -> Record:
         for name in CELL_FILES:
             run.cell_file(record, name)
     except DamagedFile as damaged:
-        what = f"{damaged.path}: damaged (verify says how); run the cell again"
+        what = f"{damaged.path}: damaged (see verify); run the cell again"
         raise UsageError(what) from None
     return record
 

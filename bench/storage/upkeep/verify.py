@@ -75,14 +75,14 @@ def verify(run: Run) -> Iterator[Finding]:
     yield from _check_other_files(run, cells)
     # What the tables should hold is not known if a record cannot be read.
     for name in () if unusable else tables.outdated(run):
-        yield Finding(run.folder / name, "not what the records give", wrong=not driver)
+        yield Finding(run.folder / name, "differs from the records", wrong=not driver)
 
 
 def _missing_cells(
     run: Run, cells: Mapping[str, Any], missing: Sequence[str], driver: str
 ) -> Iterator[Finding]:
     if driver:
-        what = f"being run by {driver}, {len(missing)} cells are still to come"
+        what = f"being run by {driver}, {len(missing)} cells are still missing"
         yield Finding(run.folder, what, wrong=False)
         return
     for cell_id in missing:
@@ -108,11 +108,11 @@ def _check_records(
         undefined.update(_undefined(record))
         unchecked += "history" not in record
     if unchecked:
-        what = f"{unchecked} histories have no sum, they are of an older version"
+        what = f"{unchecked} histories have no checksum: an older version wrote them"
         yield Finding(run.cells, what, wrong=False)
     if undefined:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(undefined.items()))
-        what = f"evaluations in which a value is not finite, as it may be: {counts}"
+        what = f"values that are not finite, which is allowed, by metric: {counts}"
         yield Finding(run.folder, what, wrong=False)
 
 
@@ -125,11 +125,11 @@ def _check_cell(
     expected["teacher"] = cell["measured"]
     for name, value in expected.items():
         if canonical_json(record[name]) != canonical_json(value):
-            yield Finding(path, f"its {name} is {record[name]!r}, asked for was {value!r}")
+            yield Finding(path, f"its {name} is {record[name]!r}, not {value!r} as in run.json")
     for name, value in recipe.items():
         # `piece` may be left to the machine in one of them, and be a number in the other.
         if name != "piece" and canonical_json(record["recipe"].get(name)) != canonical_json(value):
-            yield Finding(path, f"its recipe's {name} isn't the run's")
+            yield Finding(path, f"its recipe has another value of {name} than run.json")
     if record["status"] == "done" and not (record["headline"] and record["sets"]):
         yield Finding(path, "done, but without values")
     if record["status"] != "done" and not record["reason"]:
@@ -200,7 +200,7 @@ def _other_file(run: Run, path: Path, cells: Mapping[str, Any]) -> str | None:
     try:
         run.read_record(name)
     except DamagedFile as damaged:
-        return f"{damaged.reason}; not asked for"
+        return f"{damaged.reason}; not part of the run"
     return None
 
 
@@ -219,7 +219,7 @@ def verify_cache(folder: Path) -> Iterator[Finding]:
     for key in cache_keys(folder):
         if not cache.is_sound(key):
             path = folder / f"{key}.safetensors"
-            yield Finding(path, "incomplete, or its SHA-256 is not the one noted")
+            yield Finding(path, "incomplete, or its SHA-256 is wrong")
     for path in sorted(folder.glob(".*.part")):
         yield Finding(path, "left by a writer that was killed, or being written", wrong=False)
 

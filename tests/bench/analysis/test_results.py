@@ -179,7 +179,7 @@ def test_two_records_with_different_values_are_refused(make_run: MakeRun, tmp_pa
     changed["digits", "kd", 1] = {**changed["digits", "kd", 1], "nll": 7.0}  # type: ignore[dict-item]
     make_run(tmp_path / "b", changed)
     for mixed in (False, True):
-        with pytest.raises(UsageError, match="kd seed 1 has other values than in"):
+        with pytest.raises(UsageError, match="kd seed 1 has other values in"):
             read([tmp_path / "a", tmp_path / "b"], mixed)
 
 

@@ -57,8 +57,8 @@ def test_new_seeds_are_refused_if_older_ones_differ(
         cells(variant("kd"), seeds=(0, 1, 2, 3)),
     )
     assert mistake(check_run, run, two_seeds, "") == (
-        f"{tmp_path}: spiral mine: seeds 0, 1 made with {reason} than seed 2, which is asked for "
-        "now: run seeds 0, 1 again too, or give another folder with --results or another label"
+        f"{tmp_path}: spiral mine: seeds 0, 1 made with {reason} than seed 2 of this run; include "
+        "seeds 0, 1 too, or give another label, or another folder with --results"
     )
     # Running all seeds again replaces them; another label leaves them alone.
     check_run(run, four_seeds, "")
@@ -70,7 +70,7 @@ def test_one_label_is_one_method_on_all_datasets(
 ) -> None:
     both = [variant("kd", ("spiral",)), variant("hydra", ("sine",))]
     message = mistake(lambda: cells(*both, datasets=("spiral", "sine")))
-    assert message == "preset:1: the label 'mine' is a variant of 'kd' already"
+    assert message == "preset:1: the label 'mine' already belongs to a variant of 'kd'"
     run = begun(tmp_path, cells(both[0]))
     message = mistake(check_run, run, cells(both[1], datasets=("sine",)), "")
     assert "spiral mine: seed 0 made with another method than seed 0 of sine" in message
@@ -88,7 +88,7 @@ def test_seeds_with_other_groups_of_ood_sets_are_refused(
     for group, refused in ((sets[ood_set], False), ("elsewhere", True), ("absent: no file", True)):
         run.write_manifest({**manifest, "ood": {"spiral": {**sets, ood_set: group}}})
         if refused:
-            assert "spiral kd was measured on other OOD sets" in mistake(
+            assert "spiral kd was evaluated on other OOD sets" in mistake(
                 check_run, run, cells(seeds=(1, 2)), ""
             )
         check_run(run, cells(seeds=(0, 1, 2)), "")

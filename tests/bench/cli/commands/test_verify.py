@@ -24,6 +24,6 @@ def test_the_status_of_verify_says_whether_a_run_is_sound(
     assert status == 1
     assert out.splitlines() == [
         "WRONG r/cells/d.a.s0/history.csv: missing or empty",
-        "note  r: evaluations in which a value is not finite, as it may be: temperature 8",
+        "note  r: values that are not finite, which is allowed, by metric: temperature 8",
         "8 records checked: 1 wrong, 1 note",
     ]

@@ -180,8 +180,8 @@ def test_a_mistake_is_located_in_the_preset_or_the_option(
     [
         ("methods: [kd]\nseeds: []", "2:1", "no seeds"),
         ("methods:\n  - method: kd\n    parameters:\n      a: []", "4:7", "no value for 'a'"),
-        ("methods:\n  - method: kd\n    label: ''", "3:5", "can't be a label"),
-        ('methods:\n  - method: kd\n    label: "a\\nb"', "3:5", "can't be a label"),
+        ("methods:\n  - method: kd\n    label: ''", "3:5", "can't be used as a label"),
+        ('methods:\n  - method: kd\n    label: "a\\nb"', "3:5", "can't be used as a label"),
     ],
 )
 def test_an_empty_value_is_reported(

@@ -130,14 +130,14 @@ def test_a_module_that_a_plugin_imports_first_and_changes_is_checked(
     monkeypatch.setattr("distillation_bench.datasets.shifts", distillation_bench.datasets.shifts)
     text = "import distillation_bench.datasets.shifts as s\ns.shifted = lambda *a: None\n"
     message = mistake(load_plugins, [write(tmp_path / "bringing.py", text)])
-    assert "changes distillation_bench.datasets.shifts.shifted, which is not its own" in message
+    assert "changes distillation_bench.datasets.shifts.shifted, which it does not define" in message
 
 
 def test_a_plugin_that_changes_another_is_refused(tmp_path: Path, mistake: Mistake) -> None:
     load_plugins([write(tmp_path / "first.py", twin("m") + "\nSCALE = 3\n")])
     for change in ("METHODS['m'].loss = print", "sys.modules[METHODS['m'].__module__].SCALE = 4"):
         text = f"import sys\nfrom distillation_bench.methods import METHODS\n{change}\n"
-        assert "which is not its own" in mistake(
+        assert "which it does not define" in mistake(
             load_plugins, [write(tmp_path / "second.py", text)]
         )
         fresh_module = [name for name in sys.modules if name.startswith("plugin_second")]
@@ -179,7 +179,8 @@ def test_a_method_that_was_patched_before_is_refused(
     class_code.cache_clear()
     cell_code.cache_clear()
     assert mistake(lambda: cells("kd")) == (
-        "distillation_bench.methods.kd.KD.loss is not what its source says: something replaced it"
+        "distillation_bench.methods.kd.KD.loss differs from its source: it was replaced after "
+        "the import"
     )
     cell_code.cache_clear()
 

@@ -40,11 +40,11 @@ def test_curves_are_read_as_written_or_missing(tmp_path: Path) -> None:
 
 HISTORY = [{"stage": "train", "epoch": 0, "loss": 1.5, "extra": math.nan}]
 BAD_HISTORIES = [
-    (b"loss\nabc\n", "no history: it has no stages and epochs"),
-    (b"stage,epoch,loss\ntrain,0,abc\n", "damaged: loss is 'abc', no number"),
-    (b"stage,epoch,loss\ntrain,x,1\n", "damaged: epoch is 'x', no number"),
-    (b"stage,epoch,loss\ntrain,0\n", "damaged: as if cut off"),
-    (b"stage,epoch,loss\ntrain,0,1", "damaged: as if cut off"),
+    (b"loss\nabc\n", "not a history: it lacks the columns stage and epoch"),
+    (b"stage,epoch,loss\ntrain,0,abc\n", "damaged: loss is 'abc', not a number"),
+    (b"stage,epoch,loss\ntrain,x,1\n", "damaged: epoch is 'x', not a number"),
+    (b"stage,epoch,loss\ntrain,0\n", "damaged: it ends too early"),
+    (b"stage,epoch,loss\ntrain,0,1", "damaged: it ends too early"),
     (b"\xff\xfe", "not readable as CSV"),
     (b'stage,epoch\n"a', "not readable as CSV"),
 ]
@@ -59,10 +59,7 @@ def test_a_history_is_read_as_written_or_its_damage_is_named(tmp_path: Path) -> 
     assert run.cell_file(stored, "history") == path.read_bytes()
     history_of_d, content = run.paths("d").history.read_bytes(), path.read_bytes()
     for damage, reason in [
-        *(
-            (changed, "damaged: its SHA-256 is not the record's")
-            for changed in (history_of_d, b"x")
-        ),
+        *((changed, "damaged: its SHA-256 is wrong") for changed in (history_of_d, b"x")),
         (b"", "missing or empty"),
     ]:
         path.write_bytes(damage)

@@ -100,7 +100,7 @@ def test_links_are_left_alone(run: Run, tmp_path: Path, mistake: Mistake) -> Non
     assert {"mine.txt", "curves.safetensors"} == files(folder)
     run.cells.rename(tmp_path / "cells")
     run.cells.symlink_to(tmp_path / "cells")
-    assert "cells: a link; a run's folder" in mistake(clean, [run], None, [], None, True)
+    assert "cells: a link; a run must hold" in mistake(clean, [run], None, [], None, True)
 
 
 def test_nothing_is_removed_during_a_run(

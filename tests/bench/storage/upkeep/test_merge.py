@@ -103,8 +103,10 @@ def test_different_values_of_a_cell_are_refused(
     second = complete_run(tmp_path / "y", figure=0.26)
     target = Run(tmp_path / "both")
     message = mistake(merge, [first, second], target, None)
-    assert message.startswith("d a seed 0 (and 7 more cells): values differ between ")
-    assert "not reproduced; --prefer RUN takes one" in message
+    assert message.startswith(
+        "d a seed 0 (and 7 more cells): the same cell has different values in "
+    )
+    assert "choose one with --prefer RUN" in message
     assert not target.folder.exists()
     for preferred, nll in ((first, "0.25"), (second, "0.26")):
         target = Run(tmp_path / f"both-{nll}")

@@ -34,7 +34,7 @@ def test_a_sound_run_has_no_findings(tmp_path: Path, complete_run: MakeRun) -> N
     run = complete_run(tmp_path / "r")
     assert wrong(run) == []
     # A temperature may be nan, which is reported once.
-    assert notes(run) == ["evaluations in which a value is not finite, as it may be: temperature 8"]
+    assert notes(run) == ["values that are not finite, which is allowed, by metric: temperature 8"]
 
 
 @pytest.mark.parametrize("file", ["d.a.s0.json", "d.a.s0/history.csv", "d.a.s0/curves.safetensors"])
@@ -65,7 +65,7 @@ def test_swapped_cells_are_found(tmp_path: Path, complete_run: MakeRun) -> None:
     first.record.write_bytes(second.record.read_bytes())
     second.record.write_bytes(content)
     findings = dict(wrong(run))
-    assert findings["d.a.s0.json"] == "holds 'd.a.s1', not the cell that it is named after"
+    assert findings["d.a.s0.json"] == "holds 'd.a.s1', but its name is that of another cell"
     assert "d.a.s1.json" in findings
 
 
@@ -81,8 +81,8 @@ def test_a_record_that_contradicts_the_description_is_found(
     derived.write_tables(run)
     reasons = [reason for _, reason in wrong(run)]
     assert any(reason.startswith("its parameters is") for reason in reasons)
-    assert "its seed is 0, asked for was 7" in reasons
-    assert "its recipe's epochs isn't the run's" in reasons
+    assert "its seed is 0, not 7 as in run.json" in reasons
+    assert "its recipe has another value of epochs than run.json" in reasons
 
 
 @pytest.mark.parametrize("table", ["results", "metrics", "timings"])
@@ -93,7 +93,7 @@ def test_edited_and_missing_tables_are_found(
     path = run.folder / f"{table}.csv"
     content = path.read_bytes()
     path.write_bytes(content.replace(b"5", b"6", 1))
-    expected = [(path.name, "not what the records give")]
+    expected = [(path.name, "differs from the records")]
     assert wrong(run) == expected
     path.unlink()
     assert wrong(run) == expected
@@ -191,7 +191,7 @@ def test_a_run_in_progress_is_noted(
     (run.folder / "results.csv").write_text("old")
     with driver(run.folder):
         assert wrong(run) == []
-        assert any("1 cells are still to come" in note for note in notes(run))
+        assert any("1 cells are still missing" in note for note in notes(run))
     assert len(wrong(run)) == 2
 
 
@@ -234,7 +234,7 @@ def test_unreadable_files_are_found_despite_a_right_checksum(
         run.write_record(record, [{"loss": "abc"}], curves)
     derived.write_tables(run)
     assert wrong(run) == [
-        ("history.csv", "no history: it has no stages and epochs"),
+        ("history.csv", "not a history: it lacks the columns stage and epoch"),
         ("curves.safetensors", "damaged: roc/total/ood:far has the shape [3]"),
     ]
 
@@ -276,10 +276,10 @@ def test_the_note_beside_the_tables_is_checked_against_the_records(
     ]
     for lie in lies:
         path.write_text(json.dumps({**note, **lie}))
-        assert wrong(run) == [("derived.json", "not what the records give")], lie
+        assert wrong(run) == [("derived.json", "differs from the records")], lie
     for text in ("", "[]", "{"):
         path.write_text(text)
-        assert wrong(run) == [("derived.json", "not what the records give")], text
+        assert wrong(run) == [("derived.json", "differs from the records")], text
     # A note about other records, as in a copy, is not trusted.
     for harmless in ({**note, "state": "another", "done": {}}, note):
         path.write_text(json.dumps(harmless))
