@@ -97,8 +97,10 @@ def test_a_new_room_has_to_be_in_the_contracts(copy: Path, contract: str) -> Non
 def test_modules_are_imported_by_computed_names_in_listed_files_alone() -> None:
     files = [file for name in FOLDERS for file in (CLONE / name).rglob("*.py")]
     files += [CLONE / "run_bench.py", *(CLONE / "src").rglob("*.py")]
-    found = {file.relative_to(CLONE).as_posix() for file in files if _imports_by_name(file)}
-    assert found == set(BY_COMPUTED_NAME)
+    importing_files = {
+        file.relative_to(CLONE).as_posix() for file in files if _imports_by_name(file)
+    }
+    assert importing_files == set(BY_COMPUTED_NAME)
 
 
 @pytest.mark.parametrize(

@@ -53,5 +53,5 @@ def missing_files(files: Iterator[Path]) -> list[str]:
 
 def test_a_path_in_a_comment_is_found() -> None:
     source = 'x = "bench/a.py"  # see bench/b.py\n"""Of x (methods/c/d.py)."""\n'
-    found = [name for text in comments_and_docstrings(source) for name in _PATH.findall(text)]
-    assert found == ["bench/b.py", "methods/c/d.py"]
+    paths = [name for text in comments_and_docstrings(source) for name in _PATH.findall(text)]
+    assert paths == ["bench/b.py", "methods/c/d.py"]

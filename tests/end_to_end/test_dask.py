@@ -16,7 +16,7 @@ from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow
 FEW = ("-m", "kd", "-m", "ensemble", "-d", "spiral", "-s", "0-1", *SHORT)
-SOME = ("-m", "kd", "-m", "hydra", "-m", "ensemble", "-d", "spiral", "-d", "digits-0-7", *FEW[-8:])
+MIXED = ("-m", "kd", "-m", "hydra", "-m", "ensemble", "-d", "spiral", "-d", "digits-0-7", *FEW[-8:])
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_killed_driver_can_resume(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     finished = records(tmp_path / "run")
-    done = bench("run", *SOME, *dask.options, *folders("run"))
+    done = bench("run", *MIXED, *dask.options, *folders("run"))
     assert done.returncode == 0, done.stderr
     assert finished.items() <= records(tmp_path / "run").items()
     assert assert_part_of(tmp_path / "run", reference) == 12
@@ -109,7 +109,7 @@ def test_workers_removed_many_times_cost_no_cell(
     dask: Cluster, reference: Path, tmp_path: Path
 ) -> None:
     """More often than a cell may die, also by the cluster's own count."""
-    process = start("run", *SOME, *dask.options, *folders("run"), folder=tmp_path)
+    process = start("run", *MIXED, *dask.options, *folders("run"), folder=tmp_path)
     for cells in (0, 2, 4, 5, 6, 7):
         workers = [dask.worker() for _ in range(2)]
         wait_for(tmp_path / "run", cells + 1)
@@ -130,7 +130,7 @@ def test_a_lost_scheduler_ends_the_run_and_fails_no_cell(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2 and "the Dask scheduler is gone" in err.splitlines()[-1], err
     assert "FAILED" not in err and "Traceback" not in err
-    assert bench("run", *SOME, *folders("run")).returncode == 0
+    assert bench("run", *MIXED, *folders("run")).returncode == 0
     assert assert_part_of(tmp_path / "run", reference) == 12
 
 
@@ -201,7 +201,7 @@ def test_impossible_options_are_reported_at_once_in_one_line(
 
 def begun(dask: Cluster, folder: Path) -> subprocess.Popen[str]:
     """Start a run and wait until three cells are finished."""
-    process = start("run", *SOME, *dask.options, *folders("run"), folder=folder)
+    process = start("run", *MIXED, *dask.options, *folders("run"), folder=folder)
     wait_for(folder / "run", 3)
     return process
 

@@ -23,7 +23,7 @@ import pytest
 from tests.end_to_end import slurm as slurms
 from tests.end_to_end.bench_command import ROOT, Bench, folders, start
 from tests.end_to_end.slurm import QUEUE, Slurm
-from tests.end_to_end.test_dask import FEW, SOME, wait_for
+from tests.end_to_end.test_dask import FEW, MIXED, wait_for
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow
@@ -121,7 +121,7 @@ def test_a_job_that_slurm_cancels_is_replaced(
     with cluster_of(slurm_recipe(repository, 1), tmp_path, slurm) as address:
         workers_of(address, 1)
         (job,) = slurm.jobs()
-        with running("run", *SOME, *on(address), *folders("run"), folder=tmp_path) as process:
+        with running("run", *MIXED, *on(address), *folders("run"), folder=tmp_path) as process:
             wait_for(tmp_path / "run", 1)
             # As at the walltime: SIGTERM to all its processes, soon followed by SIGKILL.
             slurm("scancel", job)

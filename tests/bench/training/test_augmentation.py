@@ -53,10 +53,10 @@ def test_a_crop_is_a_window_of_the_padded_image(channels: int) -> None:
     for image, window in zip(images, cropped, strict=True):
         padded = np.pad(image.numpy(), ((0, 0), (PADDING,) * 2, (PADDING,) * 2))
         matches = [
-            (top, left)
+            (top, start)
             for top in range(2 * PADDING + 1)
-            for left in range(2 * PADDING + 1)
-            if np.array_equal(padded[:, top : top + 8, left : left + 11], window.numpy())
+            for start in range(2 * PADDING + 1)
+            if np.array_equal(padded[:, top : top + 8, start : start + 11], window.numpy())
         ]
         assert len(matches) == 1
         offsets.update(matches)

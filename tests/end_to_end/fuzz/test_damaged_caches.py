@@ -49,9 +49,9 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cache, dict[str, b
 
 
 @examples(160)
-@given(where=damage_locations, whole=st.booleans())
+@given(where=damage_locations, both_files=st.booleans())
 def test_damaged_entries_are_not_loaded(
-    cached: tuple[Cache, dict[str, bytes]], where: Any, whole: bool
+    cached: tuple[Cache, dict[str, bytes]], where: Any, both_files: bool
 ) -> None:
     cache, files = cached
     for name, content in files.items():
@@ -60,7 +60,7 @@ def test_damaged_entries_are_not_loaded(
     for index, source_index, damage in where:
         name, another = names[index % len(names)], names[source_index % len(names)]
         pairs = [(name, another)]
-        if damage.kind == "another's" and whole:
+        if damage.kind == "another's" and both_files:
             stems = Path(name).stem, Path(another).stem
             pairs = [(stems[0] + end, stems[1] + end) for end in (".json", ".safetensors")]
         for into, source in pairs:
@@ -85,9 +85,9 @@ def test_damaged_entries_are_not_loaded(
 
 
 @examples(60)
-@given(made=changes)
+@given(edits=changes)
 def test_a_checkpoint_with_another_history_is_read_or_ignored(
-    cached: tuple[Cache, dict[str, bytes]], made: Sequence[Change]
+    cached: tuple[Cache, dict[str, bytes]], edits: Sequence[Change]
 ) -> None:
     """Its checksum is right, as if an older version or another program had written it."""
     cache, files = cached
@@ -95,7 +95,7 @@ def test_a_checkpoint_with_another_history_is_read_or_ignored(
         (cache.folder / name).write_bytes(content)
     note = json.loads(files["checkpoint-c.json"])
     note.pop("sum")
-    for change in made:
+    for change in edits:
         change.to(note)
     (cache.folder / "checkpoint-c.json").write_text(as_json(note))
     history = Checkpoint(cache, "c", 0).history

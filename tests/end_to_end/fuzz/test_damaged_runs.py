@@ -77,20 +77,20 @@ def _kind(name: str) -> str:
 
 @examples(70)
 @given(
-    made=changes,
+    edits=changes,
     index=st.integers(0, 11),
     every=st.booleans(),
     names=st.sets(st.sampled_from(QUICK), min_size=3, max_size=5),
 )
 def test_records_with_other_content_cause_no_traceback(
-    site: Site, truth: Truth, made: Sequence[Change], index: int, every: bool, names: set[str]
+    site: Site, truth: Truth, edits: Sequence[Change], index: int, every: bool, names: set[str]
 ) -> None:
     site.mend()
     records = sorted(
         name for name in site.files if name.startswith("cells/") and name.endswith(".json")
     )
     for name in records if every else records[index : index + 1]:
-        (site.run / name).write_bytes(changed(site.files[name][0], made, seal=True))
+        (site.run / name).write_bytes(changed(site.files[name][0], edits, seal=True))
     event(f"read: {Run(site.run).record(Path(records[index]).stem) is not None}")
     for name in sorted(names):
         site(name, Path(records[index]).stem)
@@ -98,15 +98,15 @@ def test_records_with_other_content_cause_no_traceback(
 
 @examples(100)
 @given(
-    made=changes,
+    edits=changes,
     fresh=st.booleans(),
     names=st.sets(st.sampled_from(QUICK), min_size=3, max_size=5),
 )
 def test_descriptions_with_other_content_cause_no_traceback(
-    site: Site, truth: Truth, made: Sequence[Change], fresh: bool, names: set[str]
+    site: Site, truth: Truth, edits: Sequence[Change], fresh: bool, names: set[str]
 ) -> None:
     site.mend()
-    (site.run / "run.json").write_bytes(changed(site.files["run.json"][0], made, seal=False))
+    (site.run / "run.json").write_bytes(changed(site.files["run.json"][0], edits, seal=False))
     event(f"read: {bool(rows_or_none(lambda: [Run(site.run).manifest()]))}")
     if fresh:
         # As if the tables were of this description.
@@ -118,14 +118,14 @@ def test_descriptions_with_other_content_cause_no_traceback(
 
 
 @examples(14)
-@given(made=changes, description=st.booleans(), name=st.sampled_from(DRAWING))
+@given(edits=changes, description=st.booleans(), name=st.sampled_from(DRAWING))
 def test_figures_of_changed_documents_cause_no_traceback(
-    site: Site, truth: Truth, made: Sequence[Change], description: bool, name: str
+    site: Site, truth: Truth, edits: Sequence[Change], description: bool, name: str
 ) -> None:
     site.mend()
     files = [name for name in site.files if name.startswith("cells/") and name.endswith(".json")]
     for file in ["run.json"] if description else files:
-        (site.run / file).write_bytes(changed(site.files[file][0], made, seal=not description))
+        (site.run / file).write_bytes(changed(site.files[file][0], edits, seal=not description))
     site(name, next(iter(truth.cells)))
 
 
@@ -154,14 +154,14 @@ some_arrays = st.dictionaries(
 
 
 @examples(16)
-@given(made=some_arrays, name=st.sampled_from(["fidelity", "bands", "maps", "report", "verify"]))
+@given(edits=some_arrays, name=st.sampled_from(["fidelity", "bands", "maps", "report", "verify"]))
 def test_arrays_of_any_shape_cause_no_traceback(
-    site: Site, truth: Truth, made: Any, name: str
+    site: Site, truth: Truth, edits: Any, name: str
 ) -> None:
     site.mend()
     for cell_id in truth.cells:
         arrays = {**truth.curves[cell_id]}
-        for key, (shape, kind, value) in made.items():
+        for key, (shape, kind, value) in edits.items():
             like = arrays.get(key)
             with np.errstate(all="ignore"):
                 filled = np.full(shape if like is None or shape else like.shape, value)

@@ -52,9 +52,9 @@ def test_rows_are_read_as_written_whatever_the_names(hostile: Site) -> None:
         hostile(*command.split(), "out/rows.csv")
         with (hostile.out / "rows.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
-        shown = {row["dataset"] for row in rows}
+        datasets = {row["dataset"] for row in rows}
         assert (
-            shown <= {spreadsheet_safe(dataset) for dataset, _, _ in planned}
+            datasets <= {spreadsheet_safe(dataset) for dataset, _, _ in planned}
             and None not in rows[0]
         )
         # Tables for spreadsheets run no formula; the run's own tables are unchanged.
@@ -81,12 +81,12 @@ class Elements(html.parser.HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: Counter[tuple[str, ...]] = Counter()
+        self.counts: Counter[tuple[str, ...]] = Counter()
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.found[tag, *(name for name, _ in attributes)] += 1
+        self.counts[tag, *(name for name, _ in attributes)] += 1
         for name, value in attributes:
             if name in ("href", "src"):
                 assert value and (value.startswith(("#", "data:"))), value
@@ -98,7 +98,7 @@ def test_names_are_text_on_the_page(hostile: Site) -> None:
         assert hostile("report", run, "--no-figures", "--out", "out/page.html").returncode == 0
         text = (hostile.out / "page.html").read_text(encoding="utf-8")
         # Names may be broken after a comma, which adds an element.
-        pages.append(Elements(text.replace("<wbr>", "")).found)
+        pages.append(Elements(text.replace("<wbr>", "")).counts)
     assert pages[0] == pages[1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from distillation_bench.bench.analysis.one_cell.description import describe_cell
-from distillation_bench.bench.analysis.one_cell.sparklines import sparkline
 from distillation_bench.bench.cli.rerun_command import rerun_command
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -195,17 +193,6 @@ def test_a_label_of_a_preset_is_not_offered_as_a_selector(
             arguments[:2] == ["rm", "-f"] and Path(arguments[2]).exists() and arguments[3] == "&&"
         )
         assert "--force" not in arguments and arguments[-4:] == ["-d", "d", "-s", "0"]
-
-
-def test_sparklines_show_the_course_of_values() -> None:
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == ("▁▂▃▄▅▆▇█", "")
-    assert sparkline([0, 0, 7, 7], 2) == ("▁█", "")
-    assert sparkline([1, 10, 100, 1000], 4) == ("▁▃▆█", "log")
-    assert sparkline([2, 2, 2], 5) == ("▁▁▁", "")
-    assert sparkline([0, math.nan, math.inf, 7], 4) == ("▁××█", "")
-    assert sparkline([math.nan], 4) == ("×", "")
-    bars, _ = sparkline([float(i) for i in range(1000)], 60)
-    assert len(bars) == 60 and list(bars) == sorted(bars)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -26,8 +26,6 @@ from distillation_bench.bench.planning.configuration.preset_files import (
     preset_names,
 )
 
-# Presets
-
 
 def test_the_default_preset_is_one_of_the_repository() -> None:
     assert DEFAULT_PRESET in preset_names()
