@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from distillation_bench import __version__
 from distillation_bench.bench.cli.commands import (
     board,
     check,
@@ -24,6 +26,7 @@ from distillation_bench.bench.cli.commands import (
     why,
 )
 from distillation_bench.bench.cli.options import flattened
+from distillation_bench.bench.common.program import SCRIPT
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
@@ -43,12 +46,20 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export.export,
 }
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Compare methods that distil a deep ensemble into one network.",
-)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for name, command in COMMANDS.items():
     app.command(name)(flattened(command))
+
+
+@app.callback(invoke_without_command=True)
+def program(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Compare methods that distil a deep ensemble into one network."""
+    if version:
+        typer.echo(f"{SCRIPT} {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)

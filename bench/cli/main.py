@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from distillation_bench.bench.cli import streams
+from distillation_bench.bench.cli import streams, typer_messages
 from distillation_bench.bench.cli.app import app
 from distillation_bench.bench.common import signals
 from distillation_bench.bench.common.errors import UsageError
@@ -53,7 +53,7 @@ def _run_command() -> int | None:
 def _message(error: BaseException) -> str:
     """Return what is said of an error, in one line."""
     if isinstance(error, TyperException):
-        return " ".join(error.format_message().split())
+        return typer_messages.message(error)
     if isinstance(error, OSError):
         prefix = f"{error.filename}: " if error.filename else ""
         suffix = f"; {RESUMABLE}" if sys.argv[1:2] == ["run"] else ""

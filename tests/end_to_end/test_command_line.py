@@ -46,16 +46,17 @@ MISTAKES = [
     (("run", *CELL, "--device", "gpu"), "--device gpu: not auto, cpu, cuda or cuda:0,1"),
     (
         ("run", *CELL, "--timeout", "inf"),
-        "Input should be less than or equal to 10000000",
+        "error: --timeout inf: must be at most 10000000\n",
     ),
     (
         ("run", *CELL, "--timeout", "0"),
-        "'--timeout': Input should be greater than or equal to 0.1",
+        "error: --timeout 0: must be at least 0.1\n",
     ),
-    (("run", *CELL, "--jobs", "0"), "'--jobs': Input should be greater than or equal to 1"),
+    (("run", *CELL, "--jobs", "0"), "error: --jobs 0: must be at least 1\n"),
+    (("run", *CELL, "--jobs", "two"), "error: --jobs two: not a whole number\n"),
     (
         ("run", *CELL, "--jobs", "10001"),
-        "'--jobs': Input should be less than or equal to 10000",
+        "error: --jobs 10001: must be at most 10000\n",
     ),
     (
         ("run", *CELL, "--jobs", "257"),
@@ -65,8 +66,8 @@ MISTAKES = [
         ("plan", *CELL, "--jobs", "999"),
         "--jobs 999: 999 jobs at a time; a machine runs at most",
     ),
-    (("run", *CELL, "--cells-per-gpu", "65"), "Input should be less than or equal to 64"),
-    (("run", *CELL, "--checkpoint", "x"), "'--checkpoint': Input should be a valid number"),
+    (("run", *CELL, "--cells-per-gpu", "65"), "error: --cells-per-gpu 65: must be at most 64\n"),
+    (("run", *CELL, "--checkpoint", "x"), "error: --checkpoint x: not a number\n"),
     (("run", "--jbos", "1"), "No such option: --jbos"),
     (("plan", "--corruptions", "none", "-d", "spiral", "-m"), "requires an argument"),
     (("list", "method"), "list method: unknown; did you mean 'methods'?"),

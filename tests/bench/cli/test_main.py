@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.bench_command import ROOT
 
+from distillation_bench import __version__
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -25,7 +27,7 @@ MISTAKES = [
     ("clean none --yes", "none: no such folder"),
     ("clean r --older 3", "--older: needs --cache FOLDER"),
     ("clean r --only faild", "--only faild: unknown; did you mean 'failed'?"),
-    ("merge r", "Missing option '--into'"),
+    ("merge r", "error: --into: missing; give a new folder or a run to merge into\n"),
     ("merge r --into r", "one of the runs to merge"),
     ("merge r --into new --prefer none", "--prefer none: not one of the runs to merge"),
     ("export r", "export: give --out FILE.csv, --out FILE.parquet or --tensorboard FOLDER"),
@@ -37,7 +39,11 @@ MISTAKES = [
     ("status r --every 3", "--every: needs --watch"),
     ("export r --out r", "r: a folder, not a file"),
     ("why r \x1b[2J", "\N{REPLACEMENT CHARACTER}[2J: no such cell"),
-    ("status r --watch --every 0", "'--every': Input should be greater than or equal to 0.1"),
+    ("status r --watch --every 0", "error: --every 0: must be at least 0.1\n"),
+    ("status r --watch --every \x1b", "error: --every \N{REPLACEMENT CHARACTER}: not a number\n"),
+    ("status", "error: folder: missing; give a run's folder\n"),
+    ("why", "error: RUN CELL: missing; give a run's folder and a cell's id"),
+    ("table r --digits 2.5", "error: --digits 2.5: not a whole number\n"),
 ]
 
 
@@ -51,6 +57,32 @@ def test_a_mistake_is_one_line_and_status_2(
     assert (status, out) == (2, "")
     assert message in error and error.startswith("error: ") and len(error.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_arguments_the_program_prints_its_help(program: Program) -> None:
+    status, out, error = program()
+    assert (status, error) == (2, "")
+    assert program("--help") == (0, out, "")
+    assert out.startswith("Usage: run_bench.py [OPTIONS] COMMAND [ARGS]...\n\n  Compare methods")
+    assert out.count("\n") > 20 and "--version" in out
+
+
+def test_version_is_that_of_the_package(program: Program) -> None:
+    assert program("--version") == (0, f"distillation-bench {__version__}\n", "")
+    assert program("--version", "status", "none")[0] == 0
+
+
+@pytest.mark.parametrize("start", [["run_bench.py"], ["-m", "distillation_bench"]])
+def test_all_ways_to_start_the_program_share_version_and_help(start: list[str]) -> None:
+    version = f"distillation-bench {__version__}\n"
+    for arguments, status, output in ((["--version"], 0, version), ([], 2, "Usage: ")):
+        command = [sys.executable, *start, *arguments]
+        environment = {"PYTHONPATH": str(IMPORT_FOLDER), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (status, "")
+        assert done.stdout.startswith(output)
 
 
 def test_no_command_imports_torch(tmp_path: Path, complete_run: MakeRun) -> None:
