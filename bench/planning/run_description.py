@@ -34,8 +34,8 @@ def describe_run(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any
 
     Raises:
         UsageError: the folder is neither empty nor a run, or it holds cells that the new ones
-            cannot be compared with: of another recipe, teacher or evaluation set, or of the same
-            label with another method, parameters or code.
+            cannot be compared with: of another recipe, teacher or evaluation set, measured by
+            other code, or of the same label with another method, parameters or code.
     """
     require_room(run.folder, f"--results {run.folder}")
     manifest = run.manifest()
@@ -43,6 +43,7 @@ def describe_run(run: Run, cells: Sequence[Cell], command: str) -> dict[str, Any
     _check_recipes(run.folder, manifest, cells)
     _check_ood_groups(run.folder, manifest, remaining.values(), cells)
     _check_teachers(run.folder, remaining.values(), cells)
+    _check_protocols(run.folder, remaining.values(), cells)
     _check_labels(run.folder, remaining.values(), cells)
     return _description(manifest, remaining, cells, command)
 
@@ -107,6 +108,20 @@ def _check_teachers(folder: Path, remaining: Iterable[Description], cells: Seque
             raise UsageError(
                 f"{folder}: {cell['dataset']} {cell['label']} was evaluated with another teacher "
                 "or on other sets; include it too, or give another folder with --results"
+            )
+
+
+def _check_protocols(folder: Path, remaining: Iterable[Description], cells: Sequence[Cell]) -> None:
+    """Raise UsageError if a dataset would be measured by two versions of the code, or of plugins.
+
+    No table would take both.
+    """
+    now = {cell.dataset: cell.protocol for cell in cells}
+    for cell in remaining:
+        if now.get(cell["dataset"], cell["protocol"]) != cell["protocol"]:
+            raise UsageError(
+                f"{folder}: {cell['dataset']} {cell['label']} was measured by other code, or with "
+                "other plugins of metrics; run it again too, or give another folder with --results"
             )
 
 

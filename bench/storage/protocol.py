@@ -57,12 +57,8 @@ def _dataset_traits(manifest: Mapping[str, Any], cell: CellEntry) -> list[Trait]
     return [
         Trait("another recipe", ("recipe", dataset), manifest["recipes"][dataset]),
         Trait("other OOD sets", ("ood", dataset), manifest["ood"].get(dataset, {})),
-        Trait("other measuring code", ("protocol", dataset), cell["protocol"]),
-        Trait(
-            "another teacher or other sets",
-            ("measured", dataset, seed),
-            cell["measured"],
-        ),
+        Trait("other code or plugins of metrics", ("protocol", dataset), cell["protocol"]),
+        Trait("another teacher or other sets", ("measured", dataset, seed), cell["measured"]),
     ]
 
 

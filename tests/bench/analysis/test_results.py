@@ -107,7 +107,7 @@ def test_the_done_cell_of_two_equal_ones_counts(make_run: MakeRun, tmp_path: Pat
     ("changes", "message"),
     [
         ({"recipe": {"epochs": 99}}, "another recipe"),
-        ({"protocol": "changed"}, "other measuring code"),
+        ({"protocol": "changed"}, "other code or plugins of metrics"),
         ({"measured": {("digits", "gauss", 0): "other"}}, "another teacher"),
         ({"ood": {"digits": {"patches": "far"}}}, "other OOD sets"),
     ],
@@ -132,7 +132,7 @@ def test_other_code_within_one_folder_is_refused(make_run: MakeRun, tmp_path: Pa
     changed = next(cell for cell in manifest["cells"].values() if cell["label"] == "hydra")
     changed["protocol"] = "older"
     run.write_manifest(manifest)
-    with pytest.raises(UsageError, match="with other measuring code than"):
+    with pytest.raises(UsageError, match="with other code or plugins of metrics than"):
         read([run.folder])
     assert any("(other code)" in label for label in read([run.folder], mixed=True).labels())
 

@@ -101,3 +101,15 @@ def test_code_and_data_are_the_same_for_all_seeds(cells: Cells) -> None:
         label: {c["code"] for c in descriptions if c["label"] == label} for label in ("kd", "hydra")
     }
     assert [len(digests) for digests in codes.values()] == [1, 1] and codes["kd"] != codes["hydra"]
+
+
+def test_methods_measured_by_two_versions_of_the_code_are_refused(
+    tmp_path: Path, cells: Cells, mistake: Mistake
+) -> None:
+    run = begun(tmp_path, cells("kd"), protocol="older")
+    assert mistake(check_run, run, cells("hydra"), "") == (
+        f"{tmp_path}: spiral kd was measured by other code, or with other plugins of metrics; "
+        "run it again too, or give another folder with --results"
+    )
+    check_run(run, cells("kd", "hydra"), "")
+    check_run(run, cells("hydra", datasets=("sine",)), "")

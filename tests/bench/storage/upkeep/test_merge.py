@@ -119,7 +119,7 @@ def test_different_values_of_a_cell_are_refused(
 
 OTHER_PROTOCOLS = [
     ({"epochs": 11}, "another recipe"),
-    ({"protocol": "other"}, "other measuring code"),
+    ({"protocol": "other"}, "other code or plugins of metrics"),
     ({"ood": "near"}, "other OOD sets"),
 ]
 
