@@ -3,6 +3,7 @@
 results           the results of runs, read together: where everything else starts
 metric_formats    values of a metric as they are printed
 summaries         mean, deviation and n over seeds; students from best to worst
+missing_cells     which cells have no values, and why
 pairing           values of two methods paired by seed and teacher
 statistics        sign-flip and rank tests, Holm's correction, intervals, effect sizes
 chance_level      whether the teacher detects better than chance
@@ -19,6 +20,7 @@ __all__ = [
     "comparison",
     "export",
     "metric_formats",
+    "missing_cells",
     "one_cell",
     "pairing",
     "results",

@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from distillation_bench.bench.analysis.missing_cells import SeedsByReason
 from distillation_bench.bench.analysis.results import MetricInfo, Results
 from distillation_bench.bench.metrics.outcome import Array
 from distillation_bench.bench.storage.tables import CellKey
 
 PairKey = tuple[int, str]
 """What the two cells of a pair share: the seed, and the key of the teacher with the sets."""
-SeedsByReason = Mapping[str, Sequence[int]]
-"""Why cells of a label cannot be used, with their seeds."""
 
 
 def pair_key(results: Results, cell: CellKey) -> PairKey:
@@ -93,22 +92,3 @@ def _reason(results: Results, metric: MetricInfo, cell: CellKey) -> str:
     """Return why a cell has no value: its status, or that it lacks the metric."""
     status = results.statuses[cell]
     return f"no {metric}" if status == "done" else status
-
-
-def describe_unusable(reasons: SeedsByReason) -> str:
-    """Return the reasons of one label with their seeds: `failed (seed 2), nan (seeds 0-1)`."""
-    return ", ".join(
-        f"{reason} (seed{'s' if len(seeds) > 1 else ''} {_ranges(seeds)})"
-        for reason, seeds in reasons.items()
-    )
-
-
-def _ranges(seeds: Sequence[int]) -> str:
-    """Return seeds with successive ones joined: `0-2, 5`."""
-    runs: list[list[int]] = []
-    for seed in sorted(seeds):
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

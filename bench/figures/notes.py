@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from distillation_bench.bench.analysis.chance_level import TeacherDetection
 from distillation_bench.bench.analysis.metric_formats import metric_format
+from distillation_bench.bench.analysis.missing_cells import describe_seeds
 from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.common.text import counted
 from distillation_bench.bench.figures.dataset_data import DatasetData
 
 
@@ -25,7 +27,7 @@ def note_over_seeds(
     usual = Counter(counts.values()).most_common(1)[0][0] if counts else 0
     exceptions = [f"{label} n = {n}" for label, n in counts.items() if n != usual]
     missing = _missing_cells(data, counts, data.options.seed, labels or data.labels)
-    start = f"{data.dataset}: {text}; n = {usual} {_plural('seed', usual)}"
+    start = f"{data.dataset}: {text}; n = {counted(usual, 'seed')}"
     return ". ".join([start, *exceptions, *missing]) + "."
 
 
@@ -59,7 +61,7 @@ def _why_missing(data: DatasetData, label: str, seed: int | None, is_shown: bool
         return "no data"
     if not is_shown and len(seeds_by_status) == 1 and "damaged" not in seeds_by_status:
         return next(iter(seeds_by_status))
-    return ", ".join(f"{status} ({_seeds(seeds)})" for status, seeds in seeds_by_status.items())
+    return describe_seeds(seeds_by_status)
 
 
 def describe_intervals(counts: Mapping[str, int], addition: str = "") -> str:
@@ -82,11 +84,3 @@ def describe_below_chance(below_chance: Mapping[MetricInfo, TeacherDetection]) -
 def joined(*texts: str) -> str:
     """Join the texts that are not empty, for a note."""
     return "; ".join(filter(None, texts))
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"{_plural('seed', len(seeds))} {', '.join(map(str, seeds))}"

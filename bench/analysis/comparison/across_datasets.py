@@ -15,7 +15,8 @@ from distillation_bench.bench.analysis.comparison.method_pairs import (
     correct_pairs,
     pairs_to_compare,
 )
-from distillation_bench.bench.analysis.pairing import PairedValues, PairKey, describe_unusable
+from distillation_bench.bench.analysis.missing_cells import describe_seeds
+from distillation_bench.bench.analysis.pairing import PairedValues, PairKey
 from distillation_bench.bench.analysis.statistics import (
     ALPHA,
     CorrectedP,
@@ -97,7 +98,7 @@ def incomplete_labels(
         unusable, usable = values.unusable(dataset), set(values.usable_labels(dataset))
         for label in labels:
             if label in unusable:
-                reasons.setdefault(label, f"{describe_unusable(unusable[label])} on {dataset}")
+                reasons.setdefault(label, f"{describe_seeds(unusable[label])} on {dataset}")
             elif label not in usable:
                 reasons.setdefault(label, f"missing on {dataset}")
     return reasons
@@ -120,15 +121,12 @@ def compare_across_datasets(
     """
     _check(datasets, labels, baseline, better)
     keys = _shared_keys(values, datasets, labels)
-    means = np.array(
-        [[values.values(d, label, keys[d]).mean() for label in labels] for d in datasets]
-    )
+    means = _means(values, keys, labels)
     sign = -1 if better == "higher" else 1
     ranks, friedman = average_ranks(sign * means), friedman_p(sign * means)
     order = ranks.argsort(kind="stable")
     ranked, sorted_ranks = tuple(labels[i] for i in order), ranks[order]
     difference = critical_difference(len(labels), len(datasets), ALPHA)
-    has_differences = friedman <= ALPHA
     return AcrossDatasets(
         {dataset: tuple(seed for seed, _ in shared) for dataset, shared in keys.items()},
         ranked,
@@ -136,13 +134,13 @@ def compare_across_datasets(
         friedman,
         nemenyi_p(sorted_ranks, len(datasets)),
         difference,
-        rank_groups(ranked, sorted_ranks, difference) if has_differences else (ranked,),
+        rank_groups(ranked, sorted_ranks, difference) if friedman <= ALPHA else (ranked,),
         _pairs_of_means(dict(zip(labels, means.T, strict=True)), datasets, baseline, better),
     )
 
 
 def _check(datasets: Sequence[str], labels: Sequence[str], baseline: str, better: str) -> None:
-    assert len(set(datasets)) == len(datasets), "a dataset is no evidence twice"
+    assert len(set(datasets)) == len(datasets), "a dataset is named twice"
     if len(datasets) < DATASETS_NEEDED:
         count = "is 1" if len(datasets) == 1 else f"are {len(datasets)}"
         raise Incomplete(f"it needs {DATASETS_NEEDED} datasets, here {count}")
@@ -162,6 +160,18 @@ def _shared_keys(
         if not shared:
             raise Incomplete(f"no seed and teacher on {dataset} that all methods have")
     return keys
+
+
+def _means(
+    values: PairedValues, keys: Mapping[str, Sequence[PairKey]], labels: Sequence[str]
+) -> Array:
+    """Return the means [N, k] of each dataset's seeds, for each label."""
+    return np.array(
+        [
+            [values.values(dataset, label, shared).mean() for label in labels]
+            for dataset, shared in keys.items()
+        ]
+    )
 
 
 def _pairs_of_means(

@@ -115,7 +115,6 @@ def compare_all(
     Raises:
         UsageError: a name is unknown, or nothing can be compared.
     """
-    # A dataset that is named twice is no evidence twice.
     selected_datasets = results.select_datasets(datasets) if datasets else []
     parsed = [results.metric(selector) for selector in dict.fromkeys(metrics)]
     baseline = _one_label(baseline, results) if baseline else ""
@@ -124,12 +123,7 @@ def compare_all(
     detections = teacher_detections(results, parsed, values)
     return [
         _MetricComparison(
-            results,
-            metric,
-            values[metric],
-            baseline,
-            selected_datasets,
-            {name: detection for (name, key), detection in detections.items() if key == metric},
+            results, metric, values[metric], baseline, selected_datasets, detections
         ).compare(selected, rivals)
         for metric in parsed
     ]
@@ -160,7 +154,7 @@ class _MetricComparison:
     Attributes:
         results, metric, values, baseline: as for `compare_all`.
         datasets: selected datasets; none for all.
-        detections: how well the teacher detects, by dataset.
+        detections: how well the teacher detects, by dataset and metric.
     """
 
     results: Results
@@ -168,7 +162,7 @@ class _MetricComparison:
     values: Mapping[CellKey, float]
     baseline: str
     datasets: Sequence[str]
-    detections: Mapping[str, TeacherDetection]
+    detections: Mapping[tuple[str, MetricInfo], TeacherDetection]
 
     def compare(self, labels: Sequence[str], rivals: Sequence[str]) -> Comparison:
         """Compare labels, of which the rivals are tested."""
@@ -179,7 +173,7 @@ class _MetricComparison:
         incomplete = incomplete_labels(paired, names, rivals)
         complete = [label for label in rivals if label not in incomplete]
         across, no_across = self._across_datasets(paired, names, complete)
-        unknown = {name: d.reason for name, d in self.detections.items() if d.is_unknown}
+        detections = {name: self.detections.get((name, self.metric)) for name in names}
         return Comparison(
             self.metric,
             self.baseline,
@@ -188,7 +182,7 @@ class _MetricComparison:
             tuple(entries),
             not_comparable,
             below_chance,
-            {name: unknown[name] for name in names if name in unknown},
+            {name: d.reason for name, d in detections.items() if d is not None and d.is_unknown},
             self._at_bound(names, labels),
             across,
             no_across,
@@ -231,7 +225,7 @@ class _MetricComparison:
             except NotComparable as reason:
                 not_comparable[dataset] = str(reason)
                 continue
-            detection = self.detections.get(dataset)
+            detection = self.detections.get((dataset, self.metric))
             if detection is not None and detection.is_below_chance:
                 below_chance[dataset] = detection.reason
             else:

@@ -12,7 +12,7 @@ from distillation_bench.bench.analysis.comparison.across_datasets import (
 from distillation_bench.bench.analysis.comparison.method_comparison import Comparison
 from distillation_bench.bench.analysis.comparison.method_pairs import MethodPair
 from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
-from distillation_bench.bench.analysis.pairing import describe_unusable
+from distillation_bench.bench.analysis.missing_cells import describe_seeds
 from distillation_bench.bench.analysis.results import MetricInfo
 from distillation_bench.bench.analysis.statistics import (
     ALPHA,
@@ -48,15 +48,16 @@ def _dataset_sentences(entry: DatasetComparison, metric: MetricInfo) -> Iterator
     elif not different:
         smallest = p_equation(min(pair.sign_flip.corrected for pair in tested))
         yield (
-            f"On {entry.dataset}, {comparisons} of {metric} at {counted(entry.n, 'seed')} tell "
-            f"nothing apart (the smallest {smallest} after Holm)."
+            f"On {entry.dataset}, no methods are statistically distinguishable in {comparisons} of "
+            f"{metric} at {counted(entry.n, 'seed')} (the smallest {smallest} after Holm)."
         )
     for pair in different[:SPELLED_OUT]:
         yield f"On {entry.dataset}, {_difference_sentence(pair, metric, len(tested))}"
     if len(different) > SPELLED_OUT:
         yield f"{counted(len(different) - SPELLED_OUT, 'more comparison')} reach .05."
     if different and len(tested) > len(different):
-        yield f"{len(tested) - len(different)} of {comparisons} tell nothing apart."
+        others = f"{len(tested) - len(different)} of {comparisons}"
+        yield f"In {others} the methods are not statistically distinguishable."
     if left_out := left_out_sentence(entry):
         yield left_out
 
@@ -110,7 +111,7 @@ def power_sentence(n: int, comparisons: int, unit: str) -> str:
 
 def left_out_sentence(entry: DatasetComparison) -> str:
     """Return what is left out of a dataset's comparisons; empty if nothing is."""
-    parts = [f"{label}: {describe_unusable(seeds)}" for label, seeds in entry.unusable.items()]
+    parts = [f"{label}: {describe_seeds(seeds)}" for label, seeds in entry.unusable.items()]
     parts += [f"{pair}, not paired" for pair in entry.not_paired]
     return f"Left out: {'; '.join(parts)}." if parts else ""
 
@@ -135,7 +136,7 @@ def across_sentence(comparison: Comparison) -> str:
     ranks = ", ".join(f"{label} {rank:.2f}" for label, rank in pairs)
     verb, nemenyi = "differ", f"; {_nemenyi_clause(across)}"
     if across.friedman > ALPHA:
-        verb, nemenyi = "can't be told apart", ""
+        verb, nemenyi = "are not statistically distinguishable", ""
     return (
         f"Across {counted(len(across.seeds), 'dataset')}, {len(across.labels)} methods {verb} in "
         f"{comparison.metric} (Friedman's {p_equation(across.friedman)}). Average ranks, 1 is "
@@ -168,7 +169,7 @@ def pooled_sentence(comparison: Comparison) -> str:
     parts = [_pooled_clause(t, comparison.metric, datasets) for t in different[:SPELLED_OUT]]
     if len(different) > SPELLED_OUT:
         parts.append(f"and {len(different) - SPELLED_OUT} more")
-    findings = "; ".join(parts) or "nothing is told apart"
+    findings = "; ".join(parts) or "no methods are statistically distinguishable"
     return (
         f"On exactly these datasets ({', '.join(datasets)}), seeds pooled, in differences "
         "scaled by each dataset's root mean square, sign-flip after Holm over "

@@ -13,11 +13,8 @@ from distillation_bench.bench.analysis.comparison.method_pairs import (
     pairs_to_compare,
     untested,
 )
-from distillation_bench.bench.analysis.pairing import (
-    PairedValues,
-    SeedsByReason,
-    describe_unusable,
-)
+from distillation_bench.bench.analysis.missing_cells import SeedsByReason, describe_seeds
+from distillation_bench.bench.analysis.pairing import PairedValues
 from distillation_bench.bench.analysis.statistics import (
     ALPHA,
     seeds_needed,
@@ -105,7 +102,7 @@ def _check_labels(
     if not labels:
         raise NotComparable("no method has it")
     if baseline and baseline not in labels:
-        reasons = describe_unusable(unusable[baseline]) if baseline in unusable else "missing"
+        reasons = describe_seeds(unusable[baseline]) if baseline in unusable else "missing"
         raise NotComparable(f"the baseline {baseline}: {reasons}")
     if len(labels) < 2:
         raise NotComparable(f"only {labels[0]} has it")

@@ -14,6 +14,11 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", terminal_safe(text))
 
 
+def emphasised(markdown: str, mark: str) -> str:
+    """Return Markdown of a value in bold for the mark `best`, in italics for `second`."""
+    return {"best": f"**{markdown}**", "second": f"_{markdown}_"}.get(mark, markdown)
+
+
 def markdown_table(
     rows: Sequence[Sequence[str]], headers: Sequence[str], left: Sequence[int] = ()
 ) -> str:

@@ -14,6 +14,7 @@ from distillation_bench.bench.analysis.chance_level import (
     teacher_detection,
     teacher_labels,
 )
+from distillation_bench.bench.analysis.missing_cells import describe_counts
 from distillation_bench.bench.analysis.results import reference_labels, table_order
 from distillation_bench.bench.analysis.summaries import Summary, rank_students, summarise
 from distillation_bench.bench.analysis.values_at_bounds import ResultRow, describe_clamped_variances
@@ -179,11 +180,8 @@ def _ood_note(sets: Mapping[str, str]) -> str:
 
 def _missing_note(rows: Sequence[ResultRow], planned: int, reason: str) -> str:
     """Return how many cells of a label have no values, with the reason: `1 failed of 3: …`."""
-    statuses = [row["status"] for row in rows]
-    counts = {"failed": statuses.count("failed"), "skipped": statuses.count("skipped")}
-    counts["missing"] = planned - len(rows)
-    parts = [f"{count} {status}" for status, count in counts.items() if count]
-    text = f"{' and '.join(parts)} of {planned}" if parts else ""
+    missing = ["missing"] * (planned - len(rows))
+    text = describe_counts([*(row["status"] for row in rows), *missing])
     return f"{text}: {reason}" if text and reason else text
 
 

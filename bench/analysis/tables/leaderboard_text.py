@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN
-from distillation_bench.bench.analysis.markup.markdown import escape_markdown, markdown_table
+from distillation_bench.bench.analysis.markup.markdown import (
+    emphasised,
+    escape_markdown,
+    markdown_table,
+)
 from distillation_bench.bench.analysis.markup.text_tables import (
     aligned_table,
     terminal_width,
@@ -75,9 +79,8 @@ def _markdown_board(board: Leaderboard) -> str:
 
 
 def _markdown_cell(summary: Summary | None, mark: str) -> str:
-    text = str(summary or "–")
-    marked = {"best": f"**{text}**", "second": f"_{text}_", "chance": f"{text} \\{CHANCE_SIGN}"}
-    return marked.get(mark, text)
+    text = emphasised(str(summary or "–"), mark)
+    return f"{text} {escape_markdown(CHANCE_SIGN)}" if mark == "chance" else text
 
 
 def _headers(board: Leaderboard) -> list[str]:
@@ -90,7 +93,8 @@ def _legend(best: str, leaderboards: Sequence[Leaderboard]) -> str:
     chance = f"; {CHANCE_SIGN} the teacher itself detects worse than chance" if below_chance else ""
     return (
         f"Mean ± standard deviation (n − 1) over n seeds, on the test split; {best} student by "
-        f"mean, of those with all seeds; few seeds may not tell them apart{chance}."
+        "mean, of those with all seeds; with few seeds they may not be statistically "
+        f"distinguishable{chance}."
     )
 
 

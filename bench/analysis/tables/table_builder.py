@@ -7,7 +7,6 @@ What must be said of a table is written by `table_notes`; the formats are in `ta
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -19,6 +18,7 @@ from distillation_bench.bench.analysis.chance_level import (
     teacher_labels,
 )
 from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.missing_cells import describe_counts
 from distillation_bench.bench.analysis.pairing import PairKey, pair_key, paired_differences
 from distillation_bench.bench.analysis.results import MetricInfo, Results
 from distillation_bench.bench.analysis.statistics import (
@@ -165,11 +165,12 @@ class _TableBuilder:
 
     def _placeholder(self, dataset: str, label: str) -> str:
         statuses = self._statuses(dataset, label)
-        return "–" if "done" in statuses or not statuses else next(iter(statuses))
+        return "–" if "done" in statuses or not statuses else statuses[0]
 
-    def _statuses(self, dataset: str, label: str) -> Counter[str]:
-        cells = ((dataset, label, seed) for seed in self.planned.get((dataset, label), []))
-        return Counter(self.results.statuses[cell] for cell in cells)
+    def _statuses(self, dataset: str, label: str) -> list[str]:
+        """Return the statuses of the planned cells, in order of seed."""
+        seeds = self.planned.get((dataset, label), [])
+        return [self.results.statuses[dataset, label, seed] for seed in seeds]
 
     def _ranked(
         self, dataset: str, entries: Mapping[str, TableEntry], format: MetricFormat
@@ -289,11 +290,8 @@ class _TableBuilder:
     def _missing(self, datasets: Sequence[str], labels: Sequence[str]) -> Iterator[MissingCells]:
         for dataset in datasets:
             for label in labels:
-                statuses = self._statuses(dataset, label)
-                counts = [f"{n} {status}" for status, n in statuses.items() if status != "done"]
-                if counts:
-                    text = f"{' and '.join(counts)} of {statuses.total()}"
-                    yield MissingCells(dataset, label, text, self._reason(dataset, label))
+                if counts := describe_counts(self._statuses(dataset, label)):
+                    yield MissingCells(dataset, label, counts, self._reason(dataset, label))
 
     def _reason(self, dataset: str, label: str) -> str:
         """Return the reason of the first cell that is not done."""

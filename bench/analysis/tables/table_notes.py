@@ -80,7 +80,8 @@ def _test_notes(tests: Sequence[BestStudentTests]) -> Iterator[str]:
     without_power = [test for test in tests if test.n and not test.have_power]
     if with_power:
         yield (
-            "†: not distinguishable from the best; ranked and without †: told apart from it "
+            "†: not statistically distinguishable from the best; ranked and without †: "
+            "statistically distinguishable from it "
             f"(two-sided sign-flip tests paired by seed and teacher, p ≤ {ALPHA} after Holm's "
             f"correction for all pairs of students, {_comparisons(with_power)})."
         )
@@ -92,9 +93,9 @@ def _test_notes(tests: Sequence[BestStudentTests]) -> Iterator[str]:
         needed = seeds_needed(max(test.comparisons for test in without_power))
         n = _range(n for test in without_power for n in test.n.values())
         yield (
-            f"{'Elsewhere n' if with_power else 'n'} = {n} cannot tell a student from the best: "
-            f"with {_comparisons(without_power)}, all pairs of students, a paired test corrected "
-            f"by Holm needs {needed} seeds for p ≤ {ALPHA}."
+            f"{'Elsewhere, at' if with_power else 'At'} n = {n}, no student can be statistically "
+            f"distinguishable from the best: with {_comparisons(without_power)}, all pairs of "
+            f"students, a paired test corrected by Holm needs {needed} seeds for p ≤ {ALPHA}."
         )
 
 

@@ -6,7 +6,11 @@ import re
 from collections.abc import Sequence
 
 from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN
-from distillation_bench.bench.analysis.markup.markdown import escape_markdown, markdown_table
+from distillation_bench.bench.analysis.markup.markdown import (
+    emphasised,
+    escape_markdown,
+    markdown_table,
+)
 from distillation_bench.bench.analysis.markup.text_tables import (
     aligned_table,
     terminal_width,
@@ -70,12 +74,11 @@ def table_markdown(tables: Sequence[PaperTable]) -> str:
 
 
 def _markdown_cell(entry: TableEntry, usual_n: int) -> str:
-    text = value_text(entry, usual_n)
-    text = {"best": f"**{text}**", "second": f"_{text}_", "": text}[entry.mark]
+    text = emphasised(value_text(entry, usual_n), entry.mark)
     signs = [
         INDISTINGUISHABLE_SIGN if entry.indistinguishable else "",
         BOUND_SIGN if entry.at_bound else "",
-        f"\\{CHANCE_SIGN}" if entry.is_below_chance else "",
+        escape_markdown(CHANCE_SIGN) if entry.is_below_chance else "",
     ]
     return " ".join([text, *filter(None, signs)])
 

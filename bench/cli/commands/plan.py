@@ -51,17 +51,17 @@ def plan(
 
 def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, data_root: Path) -> str:
     """Return the status of each cell and teacher, remarks on the data, and the estimated time."""
+    from distillation_bench.bench.execution.progress.status_counts import status_summary
+
     statuses = _statuses(run, cells)
     waiting = [cell for cell in cells if statuses[cell.id].status == "missing"]
-    counts = Counter(statuses[cell.id].status for cell in cells)
-    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
     lines = [
         _cells_table(cells, statuses),
         "",
         _teachers_table(cells, waiting, cache),
         *_data_remarks(cells, cache, data_root),
         "",
-        f"{len(cells)} cells: {summary}",
+        status_summary({cell.id: cell for cell in cells}, lambda name: statuses[name].status),
     ]
     if waiting:
         lines.append(_time_line(cells, statuses, waiting, jobs))

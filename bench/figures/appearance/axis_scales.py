@@ -16,6 +16,7 @@ from distillation_bench.bench.analysis.statistics import Interval
 
 AxisName = Literal["x", "y"]
 Limits = tuple[float, float]
+Point = tuple[float, float]
 LINEAR_RATIO = 30.0
 """Values with a larger ratio can be distinguished only on a logarithmic scale."""
 
@@ -158,27 +159,39 @@ def draw_intervals(
         intervals: intervals; those without limits are not drawn.
         color, linewidth: of the lines.
     """
-    low, high = axes.get_xlim() if axis == "x" else axes.get_ylim()
+    limits = axes.get_xlim() if axis == "x" else axes.get_ylim()
+    lines, cut_low, cut_high = _clipped(positions, intervals, limits)
     heads = ("<", ">") if axis == "x" else ("v", "^")
-    lines: list[tuple[float, float]] = []
-    cut: dict[str, list[tuple[float, float]]] = {}
-    for position, interval in zip(positions, intervals, strict=True):
-        if math.isnan(interval.low):
-            continue
-        # One line with breaks is drawn faster than many lines.
-        separator = [(math.nan, math.nan)] if lines else []
-        start, end = max(interval.low, low), min(interval.high, high)
-        lines += [*separator, (start, position), (end, position)]
-        if interval.low < low:
-            cut.setdefault(heads[0], []).append((low, position))
-        if interval.high > high:
-            cut.setdefault(heads[1], []).append((high, position))
-    for marker, points in {"-": lines, **cut}.items():
+    for marker, points in zip(("-", *heads), (lines, cut_low, cut_high), strict=True):
         if points:
             along, across = zip(*points, strict=True)
             x, y = (along, across) if axis == "x" else (across, along)
             line = axes.plot(x, y, marker, color=color, linewidth=linewidth, clip_on=marker == "-")
             line[0].set(markersize=3, markeredgewidth=0)
+
+
+def _clipped(
+    positions: Sequence[float], intervals: Sequence[Interval], limits: Limits
+) -> tuple[list[Point], list[Point], list[Point]]:
+    """Return the points of one line with breaks, and where it is cut at the limits.
+
+    One line is drawn faster than many.
+    """
+    low, high = limits
+    lines: list[Point] = []
+    cut_low: list[Point] = []
+    cut_high: list[Point] = []
+    for position, interval in zip(positions, intervals, strict=True):
+        if math.isnan(interval.low):
+            continue
+        separator = [(math.nan, math.nan)] if lines else []
+        start, end = max(interval.low, low), min(interval.high, high)
+        lines += [*separator, (start, position), (end, position)]
+        if interval.low < low:
+            cut_low.append((low, position))
+        if interval.high > high:
+            cut_high.append((high, position))
+    return lines, cut_low, cut_high
 
 
 def printed_bounds(shown: MetricFormat) -> Limits | None:

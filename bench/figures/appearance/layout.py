@@ -67,16 +67,34 @@ class PanelGrid:
 
 
 @dataclass(frozen=True)
-class Margins:
-    """Space around all panels, in inches."""
+class Spacing:
+    """Space around and between panels, in inches.
+
+    Attributes:
+        left, right, top, bottom: around all panels.
+        column_gap: between columns, and between rows of a group.
+        row_gap: between groups of rows.
+        rows_of_group: number of rows in a group.
+    """
 
     left: float = 0.45
     right: float = 0.08
     top: float = 0.2
     bottom: float = 0.36
+    column_gap: float = 0.12
+    row_gap: float = 0.3
+    rows_of_group: int = 1
+
+    def row_offsets(self, rows: int, height: float) -> list[float]:
+        """Return the distance of each row's top from that of the first row."""
+        offsets = [0.0]
+        for row in range(1, rows):
+            gap = self.column_gap if row % self.rows_of_group else self.row_gap
+            offsets.append(offsets[-1] + height + gap)
+        return offsets
 
 
-DEFAULT_MARGINS = Margins()
+DEFAULT_SPACING = Spacing()
 
 
 def panel_grid(
@@ -85,9 +103,7 @@ def panel_grid(
     height: float,
     width: float = 0.0,
     *,
-    margins: Margins = DEFAULT_MARGINS,
-    between: tuple[float, float] = (0.12, 0.3),
-    group: int = 1,
+    spacing: Spacing = DEFAULT_SPACING,
     legend: LegendEntries = (),
     note: str = "",
 ) -> PanelGrid:
@@ -97,10 +113,7 @@ def panel_grid(
         count, columns: number of panels and of columns.
         height: height of a panel.
         width: width of the figure; by default one column of a paper for up to two columns.
-        margins: space around all panels.
-        between: space between columns and between groups of rows; rows of a group are as close as
-            columns.
-        group: number of rows in a group.
+        spacing: space around and between panels.
         legend: entries of the legend.
         note: what must be said: the dataset, n, what is missing.
 
@@ -109,24 +122,37 @@ def panel_grid(
     """
     width = width or (COLUMN if columns <= 2 else PAGE)
     footer = _footer(width, legend, note)
-    offsets = [0.0]
-    for row in range(1, math.ceil(count / columns)):
-        offsets.append(offsets[-1] + height + between[int(row % group == 0)])
-    total = margins.top + offsets[-1] + height + margins.bottom + footer.height
+    offsets = spacing.row_offsets(math.ceil(count / columns), height)
+    total = spacing.top + offsets[-1] + height + spacing.bottom + footer.height
     if total > MAX_HEIGHT:
         raise NoData(f"{total:.0f} inches tall: choose fewer with -d, -m, --metric or --on")
-    panel_width = (width - margins.left - margins.right - (columns - 1) * between[0]) / columns
     figure = Figure(figsize=(width, total))
     FigureCanvasAgg(figure)
+    tops = [total - spacing.top - offset for offset in offsets]
+    footer.draw(figure)
+    return PanelGrid(figure, _add_panels(figure, count, columns, tops, height, spacing), columns)
+
+
+def _add_panels(
+    figure: Figure,
+    count: int,
+    columns: int,
+    tops: Sequence[float],
+    height: float,
+    spacing: Spacing,
+) -> list[Axes]:
+    """Add panels of one height row by row; `tops` are the upper ends of the rows."""
+    width, total = figure.get_size_inches()
+    gaps = (columns - 1) * spacing.column_gap
+    panel_width = (width - spacing.left - spacing.right - gaps) / columns
     panels = []
     for index in range(count):
         row, column = divmod(index, columns)
-        x = margins.left + column * (panel_width + between[0])
-        y = total - margins.top - offsets[row] - height
+        x = spacing.left + column * (panel_width + spacing.column_gap)
+        y = tops[row] - height
         box = (x / width, y / total, panel_width / width, height / total)
         panels.append(figure.add_axes(box))
-    footer.draw(figure)
-    return PanelGrid(figure, panels, columns)
+    return panels
 
 
 def note_of(figure: Figure) -> str:

@@ -21,9 +21,9 @@ from distillation_bench.bench.figures.appearance.axis_scales import (
 )
 from distillation_bench.bench.figures.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     panel_grid,
 )
 from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
@@ -97,8 +97,7 @@ def _layout(
         len(sweeps),
         0.95,
         COLUMN if len(sweeps) <= 2 and len(labels) <= 12 else PAGE,
-        margins=Margins(left=0.5, bottom=0.45),
-        between=(0.12, 0.12),
+        spacing=Spacing(left=0.5, bottom=0.45, column_gap=0.12, row_gap=0.12),
         legend=[data.styles.legend_entry(label, line=False) for label in labels],
         note=note_over_seeds(data, text, counts, labels),
     )

@@ -13,9 +13,9 @@ from distillation_bench.bench.analysis.comparison.method_comparison import Compa
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     panel_grid,
 )
 from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE, LabelStyles
@@ -67,10 +67,11 @@ def _layout(diagram: _Diagram, comparison: Comparison, across: AcrossDatasets) -
         1,
         diagram.height,
         COLUMN if width < 1.2 else PAGE,
-        margins=Margins(left=width, right=width, bottom=0.05, top=0.1),
+        spacing=Spacing(left=width, right=width, bottom=0.05, top=0.1),
         note=(
             f"Average ranks of {comparison.metric} over N = {len(across.seeds)} datasets, 1 is "
-            "best; bars join what Nemenyi's test does not tell apart at .05; Friedman's p = "
+            "best; bars join methods that are not statistically distinguishable by Nemenyi's test "
+            "at .05; Friedman's p = "
             f"{across.friedman:.3g}{incomplete}{_left_out(comparison)}."
         ),
     )

@@ -25,9 +25,9 @@ from distillation_bench.bench.figures.appearance.axis_scales import (
 )
 from distillation_bench.bench.figures.appearance.colors import DIM, FAINT, GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     even_columns,
     panel_grid,
 )
@@ -126,8 +126,9 @@ def _layout(
         across,
         ROW_HEIGHT * len(labels) + 0.08,
         COLUMN if across == 1 else PAGE,
-        margins=Margins(left=max(map(text_width, names)) + 0.12, bottom=0.2),
-        between=(0.2, 0.42),
+        spacing=Spacing(
+            left=max(map(text_width, names)) + 0.12, bottom=0.2, column_gap=0.2, row_gap=0.42
+        ),
         legend=_legend(),
         note=note_over_seeds(data, describe_intervals(counts, addition), counts),
     )

@@ -20,9 +20,9 @@ from distillation_bench.bench.figures.appearance.axis_scales import (
 )
 from distillation_bench.bench.figures.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     panel_grid,
 )
 from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
@@ -85,8 +85,7 @@ def _layout(data: DatasetData, values: LabelValues, costs: Costs, below_chance: 
         len(costs),
         1.5,
         COLUMN if len(costs) == 1 else PAGE,
-        margins=Margins(top=0.08),
-        between=(0.15, 0.3),
+        spacing=Spacing(top=0.08, column_gap=0.15, row_gap=0.3),
         legend=[data.styles.legend_entry(label, line=False) for label in values],
         note=note_over_seeds(data, describe_intervals(counts, addition), counts),
     )

@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
 from distillation_bench.bench.figures.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
+    Spacing,
     even_columns,
     panel_grid,
 )
@@ -45,8 +45,7 @@ def draw_bands(data: DatasetData) -> list[DrawnFigure]:
         columns,
         0.95,
         width,
-        margins=Margins(top=title_height),
-        between=(0.1, title_height + 0.08),
+        spacing=Spacing(top=title_height, column_gap=0.1, row_gap=title_height + 0.08),
         legend=_legend(),
         note=note_of_one_seed(data, f"{text}are cut", curves),
     )

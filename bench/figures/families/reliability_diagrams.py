@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
 from distillation_bench.bench.figures.appearance.colors import FAINT
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     even_columns,
     panel_grid,
 )
@@ -79,8 +79,7 @@ def _layout(
         columns,
         side,
         width if side < MAX_SIDE else 0.55 + columns * 1.7,
-        between=(0.1, title_height + 0.05),
-        margins=Margins(top=title_height),
+        spacing=Spacing(top=title_height, column_gap=0.1, row_gap=title_height + 0.05),
         note=note_over_seeds(data, text, {label: len(seeds) for label, seeds in bins.items()}),
     )
     return grid, titles

@@ -17,7 +17,12 @@ from distillation_bench.bench.analysis.chance_level import (
 )
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
 from distillation_bench.bench.figures.appearance.colors import FAINT, GREY, INK
-from distillation_bench.bench.figures.appearance.layout import NoData, PanelGrid, panel_grid
+from distillation_bench.bench.figures.appearance.layout import (
+    NoData,
+    PanelGrid,
+    Spacing,
+    panel_grid,
+)
 from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
 from distillation_bench.bench.figures.appearance.text_fit import text_width, wrap
 from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues
@@ -104,7 +109,7 @@ def _layout(
         columns,
         min(side, MAX_SIDE),
         width,
-        between=(0.15, 0.3),
+        spacing=Spacing(column_gap=0.15, row_gap=0.3),
         legend=[_legend_entry(data, label, aurocs, width) for label in counts],
         note=note_over_seeds(data, f"{text}{_describe(below_chance)}", counts),
     )

@@ -22,6 +22,7 @@ from distillation_bench.bench.figures.appearance.axis_scales import (
 from distillation_bench.bench.figures.appearance.layout import (
     NoData,
     PanelGrid,
+    Spacing,
     even_columns,
     panel_grid,
 )
@@ -119,7 +120,7 @@ def _layout(
         columns,
         1.3 if columns < 4 else 0.95,
         COLUMN if columns <= 2 else PAGE,
-        between=(0.1, 0.24),
+        spacing=Spacing(column_gap=0.1, row_gap=0.24),
         legend=[data.styles.legend_entry(label) for label in labels],
         note=note_over_seeds(data, text, counts),
     )

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
 from distillation_bench.bench.figures.appearance.colors import FAINT, GREY, INK
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     even_columns,
     panel_grid,
 )
@@ -94,8 +94,7 @@ def _layout(
         columns,
         side,
         0.6 + columns * 1.7 if side == MAX_SIDE else width,
-        between=(0.1, title_height + 0.05),
-        margins=Margins(left=0.62, top=title_height),
+        spacing=Spacing(left=0.62, top=title_height, column_gap=0.1, row_gap=title_height + 0.05),
         legend=_legend(sets),
         note=note_of_one_seed(data, text, [*curves, *data.results.references]),
     )

@@ -14,8 +14,8 @@ from distillation_bench.bench.figures.appearance.axis_scales import (
     set_ticks,
 )
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
+    Spacing,
     even_columns,
     panel_grid,
 )
@@ -55,8 +55,7 @@ def draw_training(data: DatasetData) -> list[DrawnFigure]:
         columns,
         1.15,
         COLUMN if columns == 1 else PAGE,
-        margins=Margins(left=0.6),
-        between=(0.45, 0.3),
+        spacing=Spacing(left=0.6, column_gap=0.45, row_gap=0.3),
         legend=[data.styles.legend_entry(label) for label in histories],
         note=note_over_seeds(data, text, {k: len(seeds) for k, seeds in histories.items()}),
     )

@@ -11,9 +11,9 @@ from matplotlib.patches import Patch
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
 from distillation_bench.bench.figures.appearance.colors import GREY
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     panel_grid,
 )
 from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
@@ -75,8 +75,7 @@ def _layout(
         count,
         ROW_HEIGHT * len(labels) + 0.1,
         COLUMN if count == len(UNCERTAINTIES) else PAGE,
-        margins=Margins(left=widest + 0.1, bottom=0.34, top=0.32),
-        between=(0.1, 0.3),
+        spacing=Spacing(left=widest + 0.1, bottom=0.34, top=0.32, column_gap=0.1, row_gap=0.3),
         legend=[
             (Patch(color=TEACHER_COLOR), "teacher"),
             (Patch(facecolor="white", edgecolor=GREY), "student, in its colour"),

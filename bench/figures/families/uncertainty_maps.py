@@ -13,9 +13,9 @@ from matplotlib.colors import Normalize
 from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
 from distillation_bench.bench.figures.appearance.colors import UNCERTAINTY_COLORMAP
 from distillation_bench.bench.figures.appearance.layout import (
-    Margins,
     NoData,
     PanelGrid,
+    Spacing,
     even_columns,
     panel_grid,
 )
@@ -85,9 +85,14 @@ def _layout(labels: Sequence[str], columns: int, note: str) -> tuple[PanelGrid, 
         columns,
         side,
         width,
-        margins=Margins(left=LEFT, right=RIGHT, top=heights[0]),
-        between=(BETWEEN, max(heights) + 0.32),
-        group=ROWS,
+        spacing=Spacing(
+            left=LEFT,
+            right=RIGHT,
+            top=heights[0],
+            column_gap=BETWEEN,
+            row_gap=max(heights) + 0.32,
+            rows_of_group=ROWS,
+        ),
         note=note,
     )
     return grid, titles

@@ -87,8 +87,8 @@ def test_sentences_name_the_better_method(make_results: MakeResults) -> None:
     low, high = stats.ttest_1samp(differences, 0).confidence_interval()
     assert comparison_sentences(comparison)[0] == (
         f"On digits, hydra+ has a lower (better) nll than kd by 0.145 (95 % interval {-high:.3f} "
-        f"to {-low:.3f}, n = 10 seeds; sign-flip p = .004 after Holm over 2 comparisons). 1 of 2 "
-        "comparisons tell nothing apart."
+        f"to {-low:.3f}, n = 10 seeds; sign-flip p = .004 after Holm over 2 comparisons). In 1 of "
+        "2 comparisons the methods are not statistically distinguishable."
     )
     [row] = [line for line in comparison_text(comparison).splitlines() if line.startswith("hydra+")]
     assert "10/0/0  10   .004*    .004" in row
