@@ -22,7 +22,7 @@ BREAKING_LINES = {
         "def f():\n    from distillation_bench.bench.execution import worker",
     ),
     "run-without-results": (
-        "bench/training/loop.py",
+        "bench/training/optimization/loop.py",
         "import distillation_bench.bench.analysis.statistics",
     ),
     "methods-and-datasets": ("methods/kd.py", "import distillation_bench.bench.common.text"),

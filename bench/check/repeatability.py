@@ -28,8 +28,8 @@ from distillation_bench.bench.planning.plugins.installed_plugins import load_ins
 from distillation_bench.bench.planning.plugins.loading import load_plugins
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training import cell
-from distillation_bench.bench.training.checkpoints import Checkpoint
 from distillation_bench.bench.training.hardware.compute import prepare_process
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint
 from distillation_bench.methods import METHODS
 
 ValueTexts = dict[str, str]

@@ -8,21 +8,21 @@ teacher             training of members, and their outputs
 teacher_pieces      the members of a teacher in pieces, in the cache
 training_inputs     what teachers and students are trained with
 student             building and training students, and their predictions
-checkpoints         the state of a training, from which it continues after a kill
 forecast            how long a run takes, from timed training steps
 evaluation          a room: values of metrics, arrays for figures, cost
+optimization        a room: the training loop, the optimizer, checkpoints
 hardware            a room: device and precision, and the speed of bfloat16
 """
 
 __all__ = [
     "cell",
     "cell_result",
-    "checkpoints",
     "data",
     "data_preparation",
     "evaluation",
     "forecast",
     "hardware",
+    "optimization",
     "student",
     "teacher",
     "teacher_pieces",

@@ -21,7 +21,6 @@ from distillation_bench.bench.planning.evaluation_sources import EvaluationSourc
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training import data, student, teacher
 from distillation_bench.bench.training.cell_result import CellResult
-from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.bench.training.evaluation.evaluate import evaluate
 from distillation_bench.bench.training.evaluation.figure_arrays import FigureArrays
@@ -31,6 +30,7 @@ from distillation_bench.bench.training.hardware.compute import (
     process_device,
 )
 from distillation_bench.bench.training.hardware.environment import environment
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.methods import METHODS, Method, Setting
 from distillation_bench.methods.tasks import TASKS
 

@@ -11,8 +11,13 @@ from torch import Tensor, nn
 
 from distillation_bench.bench.common.random_streams import seed_global_streams, torch_stream
 from distillation_bench.bench.training.augmentation import Augmentation
-from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.optimization.loop import (
+    Epoch,
+    Indices,
+    Problem,
+    train_network,
+)
 from distillation_bench.bench.training.teacher import Teacher, chunks
 from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods.base import Batch, Method, Stage

@@ -16,10 +16,15 @@ from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.augmentation import Augmentation
-from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.data import PreparedData
 from distillation_bench.bench.training.hardware.compute import CPU, Compute
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.optimization.loop import (
+    Epoch,
+    Indices,
+    Problem,
+    train_network,
+)
 from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TaskTerms

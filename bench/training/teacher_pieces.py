@@ -13,12 +13,12 @@ from distillation_bench.bench.common.random_streams import stream_name
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 from distillation_bench.bench.training import data, teacher
-from distillation_bench.bench.training.checkpoints import Checkpoint
 from distillation_bench.bench.training.hardware.compute import (
     Compute,
     prepare_process,
     process_device,
 )
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint
 from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.methods.tasks import TASKS
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
-from distillation_bench.bench.training.optimizer import Adam
+from distillation_bench.bench.training.optimization.optimizer import Adam
 from distillation_bench.methods import METHODS, Batch, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS

@@ -81,6 +81,7 @@ STALE: dict[str, str] = {
     "bench/training/hardware/__init__.py": "",
     "bench/training/hardware/bfloat16_speed.py": "",
     "bench/training/hardware/environment.py": "",
+    "bench/training/optimization/__init__.py": "",
     "bench/training/forecast.py": "",
     "bench/training/student.py": "cells",
     "methods": "weights outputs cells",

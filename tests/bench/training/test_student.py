@@ -22,7 +22,7 @@ from tests.bench.training.plain_training import (
 from torch import Tensor, nn
 from torch.nn import functional
 
-from distillation_bench.bench.training.checkpoints import HistoryRow
+from distillation_bench.bench.training.optimization.checkpoints import HistoryRow
 from distillation_bench.bench.training.student import build, train_student
 from distillation_bench.bench.training.teacher import Teacher
 from distillation_bench.methods import METHODS, Batch, Setting, parameter

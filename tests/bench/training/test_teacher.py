@@ -28,7 +28,12 @@ from torch.nn import functional
 
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.planning.recipe import Recipe
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
+from distillation_bench.bench.training.optimization.loop import (
+    Epoch,
+    Indices,
+    Problem,
+    train_network,
+)
 from distillation_bench.bench.training.teacher import train_members
 from distillation_bench.methods.tasks import TASKS
 

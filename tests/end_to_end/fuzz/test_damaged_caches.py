@@ -20,7 +20,7 @@ from tests.end_to_end.fuzz.runs import (
 from tests.end_to_end.hostile import assert_orderly
 
 from distillation_bench.bench.storage.cache import Cache, DamagedEntry
-from distillation_bench.bench.training.checkpoints import Checkpoint
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint
 
 ENTRIES: Mapping[str, Mapping[str, np.ndarray]] = {
     "weights-a.0": {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(7)},

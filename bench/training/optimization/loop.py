@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from distillation_bench.bench.common.signals import postpone_termination
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.formats.limits import MAX_NAME_LENGTH
-from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
-from distillation_bench.bench.training.optimizer import Adam
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.optimization.optimizer import Adam
 
 Indices = Tensor | slice
 """Indices of examples [B] or, batched, [M, B]; a slice for the whole split."""

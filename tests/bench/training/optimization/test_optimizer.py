@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from distillation_bench.bench.training.optimizer import Adam
+from distillation_bench.bench.training.optimization.optimizer import Adam
 
 STEPS = 6
 NETWORKS = 3

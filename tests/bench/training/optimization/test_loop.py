@@ -13,7 +13,13 @@ from tests.bench.training.plain_training import (
 )
 from torch import Tensor, nn
 
-from distillation_bench.bench.training.loop import Epoch, Indices, NonFinite, Problem, train_network
+from distillation_bench.bench.training.optimization.loop import (
+    Epoch,
+    Indices,
+    NonFinite,
+    Problem,
+    train_network,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

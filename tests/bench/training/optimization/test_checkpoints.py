@@ -13,9 +13,14 @@ from torch.nn import functional
 
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.cache import Cache
-from distillation_bench.bench.training.checkpoints import Checkpoint, HistoryRow
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData
-from distillation_bench.bench.training.loop import Epoch, Indices, Problem, train_network
+from distillation_bench.bench.training.optimization.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.optimization.loop import (
+    Epoch,
+    Indices,
+    Problem,
+    train_network,
+)
 from distillation_bench.bench.training.student import StudentInputs, build, train_student
 from distillation_bench.bench.training.teacher import Teacher, train_members
 from distillation_bench.bench.training.training_inputs import TrainingInputs
