@@ -1,7 +1,7 @@
 """Runs in which all students are the same, and what `compare` says of them.
 
-The whole way is taken, from figures of a run to what is told apart: pairing, which comparisons are
-a family, its correction, means over seeds, and pooling.
+The whole way is taken, from values of a run to what is statistically distinguishable: pairing,
+which comparisons are a family, its correction, means over seeds, and pooling.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def on_each_dataset(runs: int, students: int, seeds: int, name: str, pairs: str 
     family = {"all": "all pairs", "fixed": "a baseline", "best": "the best as baseline"}[pairs]
     setting = f"{students} students, {seeds} seeds, {name}"
     goal = "not kept" if pairs == "best" else "≤ .05"
-    return Rate(f"compare: any told apart, {family}", setting, rejected / runs, runs, goal)
+    return Rate(f"compare: any distinguishable, {family}", setting, rejected / runs, runs, goal)
 
 
 def _rejections(tables: Array, pairs: str) -> int:

@@ -1,4 +1,4 @@
-"""Tables of students that are all the same: how often one is told apart from the best.
+"""Tables of students that are all the same: how often one is distinguishable from the best.
 
 The whole way is taken, from figures of a run to daggers: which student is the best, which pairs
 are compared, and the correction for them.
