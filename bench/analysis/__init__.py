@@ -5,7 +5,8 @@ metric_formats    values of a metric as they are printed
 summaries         mean, deviation and n over seeds; students from best to worst
 missing_cells     which cells have no values, and why
 pairing           values of two methods paired by seed and teacher
-statistics        sign-flip and rank tests, Holm's correction, intervals, effect sizes
+statistics        sign-flip and rank tests, intervals, effect sizes
+holm              Holm's correction of a family of tests, and how many seeds it takes
 chance_level      whether the teacher detects better than chance
 values_at_bounds  temperatures and variances that end at a bound
 comparison        which method is better, and what n allows to say

@@ -23,7 +23,7 @@ from distillation_bench.bench.training.cell_result import CellResult
 
 def do_work(workplace: Workplace, work: Work) -> CellResult | str | None:
     """Do the work of a job. Return the result of a cell, or the warning of a precision check."""
-    from distillation_bench.bench.training import data_preparation, teacher_pieces
+    from distillation_bench.bench.training import data_preparation, teacher_cache
     from distillation_bench.bench.training.cell import run_cell
     from distillation_bench.bench.training.hardware import bfloat16_speed
 
@@ -33,10 +33,10 @@ def do_work(workplace: Workplace, work: Work) -> CellResult | str | None:
             data_preparation.prepare_data(workplace.open(), plan, Path(workplace.data_root))
             return None
         case TrainPiece(plan, piece):
-            teacher_pieces.train_piece(workplace.open(), plan, piece, checkpoint_seconds)
+            teacher_cache.train_piece(workplace.open(), plan, piece, checkpoint_seconds)
             return None
         case JoinTeacher(plan):
-            teacher_pieces.join_pieces(workplace.open(), plan, checkpoint_seconds)
+            teacher_cache.join_pieces(workplace.open(), plan, checkpoint_seconds)
             return None
         case RunCell(cell, measure_latency):
             return run_cell(cell, workplace.open(), checkpoint_seconds, measure_latency)

@@ -108,7 +108,7 @@ SPLITS = CodeScope(
         "bench/training/optimization": _NO_NETWORK,
         "bench/training/student.py": _NO_NETWORK,
         "bench/training/teacher.py": _NO_NETWORK,
-        "bench/training/teacher_pieces.py": _NO_NETWORK,
+        "bench/training/teacher_cache.py": _NO_NETWORK,
         "bench/training/training_inputs.py": _NO_NETWORK,
     },
 )

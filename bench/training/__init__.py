@@ -5,7 +5,7 @@ cell_result         what was measured of a cell; does not import torch
 data                loading a dataset's arrays from the cache
 data_preparation    loading a dataset and storing its arrays in the cache
 teacher             training of members, and their outputs
-teacher_pieces      the members of a teacher in pieces, in the cache
+teacher_cache       teachers in the cache: the pieces that are missing are trained
 training_inputs     what teachers and students are trained with
 student             building and training students, and their predictions
 forecast            how long a run takes, from timed training steps
@@ -25,6 +25,6 @@ __all__ = [
     "optimization",
     "student",
     "teacher",
-    "teacher_pieces",
+    "teacher_cache",
     "training_inputs",
 ]

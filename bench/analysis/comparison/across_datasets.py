@@ -15,14 +15,13 @@ from distillation_bench.bench.analysis.comparison.method_pairs import (
     correct_pairs,
     pairs_to_compare,
 )
+from distillation_bench.bench.analysis.holm import CorrectedP, correct_family
 from distillation_bench.bench.analysis.missing_cells import describe_seeds
 from distillation_bench.bench.analysis.pairing import PairedValues, PairKey
 from distillation_bench.bench.analysis.statistics import (
     ALPHA,
-    CorrectedP,
     Interval,
     average_ranks,
-    correct_family,
     critical_difference,
     friedman_p,
     nemenyi_p,

@@ -21,11 +21,9 @@ from distillation_bench.bench.analysis.comparison.sentences import (
     power_sentence,
 )
 from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
+from distillation_bench.bench.analysis.holm import can_reach_alpha
 from distillation_bench.bench.analysis.markup.text_tables import aligned_table, wrap_words
-from distillation_bench.bench.analysis.statistics import (
-    can_reach_alpha,
-    smallest_p,
-)
+from distillation_bench.bench.analysis.statistics import smallest_p
 from distillation_bench.bench.common.text import counted, terminal_safe
 
 WIDTH = 80

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from distillation_bench.bench.analysis.holm import CorrectedP, correct_family
 from distillation_bench.bench.analysis.statistics import (
     ALPHA,
-    CorrectedP,
     Interval,
-    correct_family,
     effect_size,
     paired_interval,
     probability_of_improvement,

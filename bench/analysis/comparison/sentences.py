@@ -12,14 +12,10 @@ from distillation_bench.bench.analysis.comparison.across_datasets import (
 from distillation_bench.bench.analysis.comparison.method_comparison import Comparison
 from distillation_bench.bench.analysis.comparison.method_pairs import MethodPair
 from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
+from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.missing_cells import describe_seeds
 from distillation_bench.bench.analysis.results import MetricInfo
-from distillation_bench.bench.analysis.statistics import (
-    ALPHA,
-    seeds_needed,
-    smallest_corrected_p,
-    smallest_p,
-)
+from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
 from distillation_bench.bench.common.text import counted
 
 SPELLED_OUT = 3

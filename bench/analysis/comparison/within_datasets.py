@@ -13,13 +13,10 @@ from distillation_bench.bench.analysis.comparison.method_pairs import (
     pairs_to_compare,
     untested,
 )
+from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.missing_cells import SeedsByReason, describe_seeds
 from distillation_bench.bench.analysis.pairing import PairedValues
-from distillation_bench.bench.analysis.statistics import (
-    ALPHA,
-    seeds_needed,
-    smallest_corrected_p,
-)
+from distillation_bench.bench.analysis.statistics import ALPHA
 
 
 class NotComparable(Exception):

@@ -17,16 +17,12 @@ from distillation_bench.bench.analysis.chance_level import (
     teacher_detections,
     teacher_labels,
 )
+from distillation_bench.bench.analysis.holm import can_reach_alpha, correct_family
 from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
 from distillation_bench.bench.analysis.missing_cells import describe_counts
 from distillation_bench.bench.analysis.pairing import PairKey, pair_key, paired_differences
 from distillation_bench.bench.analysis.results import MetricInfo, Results
-from distillation_bench.bench.analysis.statistics import (
-    ALPHA,
-    can_reach_alpha,
-    correct_family,
-    sign_flip_p,
-)
+from distillation_bench.bench.analysis.statistics import ALPHA, sign_flip_p
 from distillation_bench.bench.analysis.summaries import best_first, rank_students, summarise
 from distillation_bench.bench.analysis.tables.table_model import (
     BestStudentTests,

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Literal
 
 from distillation_bench.bench.analysis.chance_level import TeacherDetection
+from distillation_bench.bench.analysis.holm import can_reach_alpha
 from distillation_bench.bench.analysis.metric_formats import MetricFormat
-from distillation_bench.bench.analysis.statistics import can_reach_alpha
 from distillation_bench.bench.analysis.summaries import Summary
 
 Mark = Literal["", "best", "second"]

@@ -27,7 +27,6 @@ from distillation_bench.bench.execution.executors.base import (
     Executor,
     JobFailed,
     JobOptions,
-    TimedOut,
     WorkerDied,
     WorkerLost,
     describe_failure,
@@ -37,11 +36,13 @@ from distillation_bench.bench.execution.executors.processes.forked_process impor
     ForkedProcess,
     start_server,
 )
+from distillation_bench.bench.execution.executors.processes.job_timeout import (
+    KILL_SECONDS,
+    answer_in_time,
+)
 
 MAX_STARTS = 5
 """Attempts to start a process."""
-KILL_SECONDS = 2.0
-"""The time that the system may take to kill a process."""
 POLL_SECONDS = 0.01
 """The time between two looks whether the processes have ended."""
 
@@ -106,13 +107,10 @@ class LocalExecutor(Executor):
         """Run a job in a process; return its value, or raise its failure."""
         is_reusable = False
         try:
-            answer = process.exchange(message, timeout)
+            answer = answer_in_time(process, message, timeout)
             if answer is None:
                 raise _end_without_answer(process.status)
             failure, value, is_reusable = _unpickled(answer)
-        except TimeoutError:
-            process.kill(KILL_SECONDS)
-            raise TimedOut(f"took longer than {timeout:g} s") from None
         finally:
             # A process that is not reusable ends by itself while the next one starts.
             if is_reusable:

@@ -19,7 +19,7 @@ import distillation_bench.bench.execution.worker  # noqa: E402
 import distillation_bench.bench.training.cell  # noqa: E402
 import distillation_bench.bench.training.data_preparation  # noqa: E402
 import distillation_bench.bench.training.hardware.bfloat16_speed  # noqa: E402
-import distillation_bench.bench.training.teacher_pieces  # noqa: E402
+import distillation_bench.bench.training.teacher_cache  # noqa: E402
 import distillation_bench.methods.networks.families  # noqa: E402, F401
 from distillation_bench.bench.planning.plugins.installed_plugins import import_installed  # noqa: E402
 from distillation_bench.bench.training.hardware.compute import prepare_process  # noqa: E402

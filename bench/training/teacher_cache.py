@@ -1,4 +1,7 @@
-"""Teachers in pieces: the members of a piece are trained as one batch, and outputs are joined."""
+"""Teachers in the cache: a piece of members that is not there is trained, as one batch.
+
+The outputs of all pieces are joined to those of the teacher.
+"""
 
 from __future__ import annotations
 
