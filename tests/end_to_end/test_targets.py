@@ -235,7 +235,7 @@ def test_a_run_within_the_cells_of_another_is_refused(
     before = snapshot(tmp_path)
     for command in (("plan", *GRID, "--results"), ("merge", "run", "--into")):
         code, _, err = write(*command, "run/cells/new")
-        assert code == 2 and "within the run" in err
+        assert code == 2 and "inside the run" in err
     assert snapshot(tmp_path) == before
 
 
