@@ -1,10 +1,10 @@
 """Whether the teacher detects better than chance: if it does not, no method is best.
 
 Networks may be more certain far away from their training data than near it. Then every AUROC of OOD
-detection is below .5, and the largest of them is no merit. Where the teacher's own mean AUROC is
+detection is below .5, and the largest of them means nothing. Where the teacher's own mean AUROC is
 below .5, values are shown in grey with the reason, and are not marked, ranked or compared. AUPR and
 FPR95 follow the AUROC of the same score and evaluation set; a mean over sets follows the teacher's
-mean over the same sets. Without a value of the teacher nothing is decided, and the tables say so.
+mean over the same sets. If the teacher has no value, this is unknown, and the tables say so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHANCE = 0.5
 TEACHER = "ensemble"
 """The method whose values are the teacher's own."""
 CHANCE_SIGN = "~"
-"""Marks a value that is worse than chance where there is no grey."""
+"""Marks a value that is worse than chance where text cannot be grey."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TeacherDetection:
 
     @property
     def is_below_chance(self) -> bool:
-        """Whether no method is best."""
+        """Whether the teacher detects worse than chance, so that no method is best."""
         return self.auroc < CHANCE
 
     @property
@@ -52,7 +52,7 @@ class TeacherDetection:
             auroc = f"{self.auroc:.3f}"
             return f"the teacher itself detects worse than chance (its mean AUROC is {auroc})"
         if self.is_unknown:
-            return "no AUROC of the teacher is at hand, so whether it beats chance is not known"
+            return "the teacher has no AUROC, so whether it beats chance is not known"
         return ""
 
     @property

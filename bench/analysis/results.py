@@ -132,7 +132,7 @@ class Results:
         option: str = "--method",
         where: str = "these runs",
     ) -> list[str]:
-        """Return the labels that names stand for, in their order; a method is all its variants.
+        """Return the labels that names stand for, in their order; a method names all its variants.
 
         Args:
             names: labels or methods; none for all labels.
@@ -209,7 +209,7 @@ class Results:
         """Return the description of a metric or a cost; raise UsageError if it is unknown."""
         metrics = self.manifest["metrics"]
         if name == "error" and "accuracy" in metrics:
-            raise UsageError("--metric error: give accuracy, of which tables print the error")
+            raise UsageError("--metric error: give accuracy, which tables print as error")
         if name not in metrics and name not in self.costs:
             raise UsageError(f"{name}: unknown metric{nearest(name, [*metrics, *self.costs])}")
         cost = {"better": "lower", "headline": True}
@@ -256,7 +256,7 @@ class Results:
         return values
 
     def _hint(self, metric: MetricInfo) -> str:
-        """Return the nearest selector of a metric; if no cell has it, the task that has."""
+        """Return the nearest selector of a metric or, if no cell has it, the task it belongs to."""
         rows = self.long_table(lambda key: key[3] == metric.name)
         if keys := {key for _, key, _ in rows}:
             return nearest(str(metric), map(_selector, keys))

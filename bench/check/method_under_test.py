@@ -109,7 +109,9 @@ class MethodUnderTest:
         _, stages = self._stages()
         names = {name for stage in stages for name in self._terms(stage)}
         unknown = set(self._weights()) - names
-        require(not stages or not unknown, f"weights of no term: {', '.join(sorted(unknown))}")
+        require(
+            not stages or not unknown, f"weights of unknown terms: {', '.join(sorted(unknown))}"
+        )
 
     def check_some_weight(self) -> None:
         """Check that some term of each stage has a weight other than 0."""
@@ -184,7 +186,7 @@ class MethodUnderTest:
 
 
 def _parameters_with_gradient(network: nn.Module, terms: dict[str, Tensor]) -> set[int]:
-    """Return the ids of the parameters that the sum of the terms gives a gradient; all finite."""
+    """Return the ids of the parameters that have a gradient; check that it is finite."""
     parameters = dict(network.named_parameters())
     total: Any = sum(terms.values())
     gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)

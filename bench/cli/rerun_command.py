@@ -30,7 +30,8 @@ def rerun_command(run: Run, manifest: Mapping[str, Any], cell: Mapping[str, Any]
         return f"run it again\n  unknown how: the run's command can't be read ({error}): {command}"
     if not program or arguments[:1] != ["run"]:
         # The user may paste what is printed: no command of another program is passed on.
-        return f"run it again\n  unknown how: the run's command is none of this program: {command}"
+        reason = "the run's command is not one of this program"
+        return f"run it again\n  unknown how: {reason}: {command}"
     arguments = _without(_without(arguments, SELECTION), ("--results",), flags=REPEATS)
     arguments = [*program, *arguments, "--results", str(run.folder)]
     if _label_is_variant(cell):

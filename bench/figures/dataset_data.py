@@ -76,7 +76,7 @@ class DatasetData:
         """
         counts = Counter(seed for label in self.labels for seed in self.seeds(label))
         if not counts:
-            raise NoData("no cell is finished well")
+            raise NoData("no cell is done")
         return max(sorted(counts), key=lambda seed: counts[seed])
 
     def record(self, label: str, seed: int) -> Record:

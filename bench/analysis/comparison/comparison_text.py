@@ -30,9 +30,9 @@ WIDTH = 80
 ACROSS_COLUMNS = ("W/T/L", "n", "p flip", "p rank")
 COLUMNS = ("mean", "95 % interval", "d_z", "P", *ACROSS_COLUMNS)
 ACROSS_LEGEND = (
-    "Across datasets n and W/T/L count datasets, by means over seeds; p flip and p rank test these "
-    "means' differences, where a dataset weighs as much as its values differ, after Holm's "
-    "correction over the pairs."
+    "Across datasets n and W/T/L count datasets, by means over seeds; p flip and p rank test the "
+    "differences of these means, after Holm's correction over the pairs; datasets with larger "
+    "differences weigh more."
 )
 
 
@@ -101,7 +101,7 @@ def _tables(
         yield f"{heading}\n\n{table}"
 
 
-# Parts that LaTeX has, too
+# Parts that the LaTeX output shares
 
 
 def marked_label(comparison: Comparison, label: str) -> str:
@@ -153,8 +153,8 @@ def legend(comparison: Comparison) -> str:
     parts = [_columns_legend(comparison)]
     if comparison.is_tested:
         parts.append(
-            "Student's t intervals are each of one comparison alone, for differences that are "
-            "normal, and not corrected. p flip: sign-flip test, p rank: Wilcoxon's, both two-sided "
+            "Student's t intervals assume normal differences; each is for one comparison alone, "
+            "not corrected. p flip: sign-flip test, p rank: Wilcoxon's, both two-sided "
             "and after Holm's correction over the comparisons of the dataset; * p flip at most .05."
         )
         if comparison.baseline:
@@ -164,7 +164,7 @@ def legend(comparison: Comparison) -> str:
     if any(not pair.is_tested for entry in comparison.datasets for pair in entry.pairs):
         parts.append("–: not tested.")
     if comparison.references and not comparison.note:
-        parts.append("(ref.): a bound, no student, tested only if asked for.")
+        parts.append("(ref.): a bound, not a student; tested only if requested.")
     if comparison.at_bound:
         parts.append(f"{capitalised(comparison.at_bound)}.")
     return " ".join([*parts, comparison.note]).rstrip()
@@ -175,7 +175,7 @@ def _columns_legend(comparison: Comparison) -> str:
     sides = "is better, equal, worse" if better else "is above, equal, below"
     direction = f": {better} is better" if better else ""
     improvement = (
-        "P: probability that a run of it is better than one of the other, of any seed; "
+        "P: probability that one of its runs is better than one of the other's, of any seed; "
         if better
         else ""
     )

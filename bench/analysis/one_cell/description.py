@@ -67,7 +67,7 @@ def _cell(run: Run, manifest: Manifest, cell_id: str, record: Record | None) -> 
         return {**manifest["cells"][cell_id], "id": cell_id}
     if record is None:
         path = run.paths(cell_id).record
-        raise UsageError(f"{path}: damaged, and of no cell that is asked for")
+        raise UsageError(f"{path}: damaged, and not the record of a planned cell")
     return {**record, "label": record["method"], "measured": record["teacher"]}
 
 
@@ -77,7 +77,7 @@ def _status(run: Run, cell: CellEntry, record: Record | None, is_planned: bool) 
     status = "its record is damaged" if is_damaged else cell_status(record).status
     lines = [f"{cell_name(cell)}: {status}", f"  {path}"]
     if not is_planned:
-        lines.append("  no longer asked for, or of older code: in no table")
+        lines.append("  no longer asked for, or of older code; not in the tables")
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ NAMES = {"svhn": "SVHN", "cifar10": "CIFAR-10"}
 PROTOCOL = {"members": 20, "epochs": 200, "batch_size": 256, "clip": 5.0, "augment": ""}
 """The recipe of the paper's runs, as far as recipes name it."""
 RECORDED = {"error": "accuracy", "ece": "ece_10"}
-"""By the paper's metric, the metric that is computed alike, where its name is another one."""
+"""Our name of a metric by the paper's name, where the two names differ."""
 FROM_SUM = math.log(10) / 100
 """Factor from the paper's TV, a sum of density differences over 50 bins of [0, ln 10], to 0 … 1."""
 MACS = {"MMAC": ("M", 1e6), "GMAC": ("G", 1e9)}
@@ -130,7 +130,7 @@ def _own_entry(
 
 
 def _variants(results: Results, row: PaperRow, datasets: Sequence[str]) -> list[str]:
-    """Return the labels in the results of a published row's method with as many heads."""
+    """Return the labels of a published row's method that have the same number of heads."""
     heads = {
         label: str(cell["parameters"].get("heads") or results.manifest["recipes"][name]["members"])
         for (name, label, _), cell in results.cells.items()
@@ -142,18 +142,19 @@ def _variants(results: Results, row: PaperRow, datasets: Sequence[str]) -> list[
 def _differences(results: Results, datasets: Sequence[str], is_shifted: bool) -> list[str]:
     """Return the differences between the paper's protocol and that of the results."""
     parts = [
-        "The first line of a method: as published, with 20 members, and ± with n where the "
+        "The first line of a method is as published: 20 members, and ± with n where the "
         "other lines have n − 1"
     ]
     parts += [text for dataset in datasets if (text := _recipe_difference(results, dataset))]
     if labels := _with_own_weight(results, datasets):
         parts.append(
-            f"λ of {', '.join(labels)}: of a mean, chosen by this suite; the paper's: of a sum"
+            f"λ of {', '.join(labels)}: weight of a mean, chosen by this suite; "
+            "the paper's is the weight of a sum"
         )
     if is_shifted:
         parts.append(
-            "TV: of histograms of 50 bins, 0 to 1; there a sum of density differences over "
-            "[0, ln 10], multiplied here by ln(10) / 100"
+            "TV: of histograms of 50 bins, 0 to 1; the paper's sum of density differences over "
+            "[0, ln 10] is multiplied by ln(10) / 100"
         )
     else:
         parts.append("ECE of both: 10 equal-width bins; FLOPs of both: multiply-accumulates, once")

@@ -243,7 +243,7 @@ class _TableBuilder:
         return _transposed(table, self.options.by) if self.options.transpose else table
 
     def _sorted_labels(self, datasets: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-        """Return the planned labels in the order of rows, and what must be said of the order."""
+        """Return the planned labels in the order of rows, and a remark on the order."""
         labels = [x for x in self.labels if any((d, x) in self.planned for d in datasets)]
         if not self.options.sort:
             return labels, ()
@@ -252,7 +252,7 @@ class _TableBuilder:
         used = [dataset for dataset in having if not self._is_below_chance(dataset, metric)]
         if not used:
             why = "worse than chance" if having else "no values"
-            return labels, (f"{metric}: {why}, nothing to put methods in order by.",)
+            return labels, (f"{metric}: {why}, so methods can't be sorted by it.",)
         positions: dict[str, list[int]] = {}
         for dataset in used:
             for position, label in enumerate(self._labels_by_mean(dataset, metric)):
@@ -329,7 +329,7 @@ def _mean_text(entry: TableEntry) -> str:
 
 
 def _rules(is_reference: Sequence[bool]) -> tuple[int, ...]:
-    """Return the row between references and students, if each of the two are together."""
+    """Return the row between references and students, if neither group is split."""
     rows = range(1, len(is_reference))
     changes = [row for row in rows if is_reference[row] != is_reference[row - 1]]
     return tuple(changes if len(changes) == 1 else ())

@@ -49,7 +49,7 @@ def _seeds_note(table: PaperTable) -> str:
     else:
         text, exception = f"M{mean[1:]} = {table.usual_n} seeds, {sets}.", "over n seeds only."
     if any(entry.summary and not math.isfinite(entry.summary.mean) for entry in table.entries):
-        text += " nan or inf: the value of at least one seed is so."
+        text += " nan or inf: at least one seed has such a value."
     return f"{text} (n) after a value: {exception}" if _is_uneven(table) else text
 
 
@@ -101,7 +101,7 @@ def _test_notes(tests: Sequence[BestStudentTests]) -> Iterator[str]:
 
 
 def _chance_notes(table: PaperTable, chance_sign: str) -> list[str]:
-    """Return in which metrics on which datasets no student is best, or that is unknown."""
+    """Return the metrics and datasets in which no student is best, or that is unknown."""
     detections: dict[tuple[str, str], TeacherDetection] = {}
     for entry in table.entries:
         if entry.detection is not None and entry.detection.reason:

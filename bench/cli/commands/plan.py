@@ -103,7 +103,7 @@ def _teacher_state(teacher: TeacherPlan, cache: Cache) -> str:
     if cache.has(teacher.outputs_key):
         return "cached"
     has_members = all(cache.has(key) for key in teacher.member_keys)
-    return "trained, new sets to see" if has_members else ""
+    return "trained, new sets to evaluate" if has_members else ""
 
 
 def _data_remarks(cells: Sequence[Cell], cache: Cache, data_root: Path) -> list[str]:

@@ -132,7 +132,7 @@ def _alt_text(
     best = data.best_student(compared, shown.better, detection)
     if best:
         mean = shown.text(seed_interval(values[best]).mean)
-        alt += f" The best mean {shown.name} has {best} ({mean})."
+        alt += f" The best mean {shown.name} is that of {best} ({mean})."
     return alt
 
 

@@ -55,7 +55,7 @@ def _draw(data: DatasetData, name: str) -> DrawnFigure:
         f"against confidence."
     )
     if best := data.best_student(eces, "lower"):
-        alt += f" The smallest mean ECE of a student has {best} ({texts[best]})."
+        alt += f" The smallest mean ECE of a student is that of {best} ({texts[best]})."
     title = f"Reliability on {name} of {data.dataset}"
     part = name if data.options.sets else ""
     return data.finish("reliability", title, alt, grid.figure, part)

@@ -137,7 +137,7 @@ def test_the_rerun_command_names_the_program_of_the_run(
 def test_the_command_of_another_program_is_shown_as_it_is(run: Run, tmp_path: Path) -> None:
     run.write_manifest({**run.manifest(), "command": "python -m this run"})
     text = why([str(run.folder), "spiral hydra+ 0"], tmp_path)
-    assert "none of this program: python -m this run" in text
+    assert "not one of this program: python -m this run" in text
 
 
 def test_a_command_that_cannot_be_split_is_shown_as_it_is(run: Run, tmp_path: Path) -> None:

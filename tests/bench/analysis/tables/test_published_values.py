@@ -65,7 +65,10 @@ def test_the_table_of_the_paper_shows_our_values_beside_it(
     text = notes(table)
     assert "no cell of SVHN here" in text and "members 5 instead of 20" in text
     assert "epochs" not in text and "ECE of both: 10 equal-width bins" in text
-    assert "λ of twenty: of a mean, chosen by this suite; the paper's: of a sum" in text
+    assert (
+        "λ of twenty: weight of a mean, chosen by this suite; the paper's is the weight of a sum"
+        in text
+    )
     assert "± with n where the other lines have n − 1" in text and "older code" not in text
     # The printed 8.86, of at most 43.4, is a total variation of 0.204.
     theirs = dict(shift.rows)["Hydra+-20"][3].summary
