@@ -94,7 +94,7 @@ def parse_schedule(value: Any) -> float | Ramp:
 
 
 def _ramp(name: str, arguments: list[str]) -> float | Ramp:
-    """Return the schedule `name(arguments)`; ValueError if it is none."""
+    """Return the schedule `name(arguments)`; raise ValueError if there is no such schedule."""
     values, epochs = arguments[:2], arguments[2:]
     relative = bool(epochs) and all(epoch.endswith("%") for epoch in epochs)
     if relative:

@@ -28,7 +28,7 @@ CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")
 VALUE_COLUMNS = ("set", "shift", "severity", "metric", "score", "value")
 CHUNK_ROWS = 50_000
 MAX_NAME = 200
-"""Characters of a folder's name; file systems take 255 bytes."""
+"""The most characters of a folder's name; file systems allow 255 bytes."""
 
 
 def check_format(path: Path) -> None:

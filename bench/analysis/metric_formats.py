@@ -26,7 +26,7 @@ class MetricFormat:
         better: direction of what is printed: "higher", "lower" or empty.
         factor, offset: offset + factor · value is printed.
         note: what the value depends on, for a caption; may be empty.
-        exact: whether seeds cannot change it, so that a deviation of 0 need not be said.
+        exact: whether all seeds have the same value, so that the deviation of 0 is not printed.
     """
 
     metric: MetricInfo

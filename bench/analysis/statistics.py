@@ -22,7 +22,7 @@ ALPHA = 0.05
 ENUMERATED = 20
 """Up to this many differences, the sums with all combinations of signs are enumerated."""
 GRID = 2**14
-"""Beyond, sums are counted on a grid with this many steps from the smallest to the largest."""
+"""Beyond that number, sums are counted on a grid with this many steps over their range."""
 
 
 class Interval(NamedTuple):
@@ -58,7 +58,7 @@ def effect_size(differences: ArrayLike) -> float:
 
 
 def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
-    """Return how often one of the first values [n] is above one of the second [m], of any seeds.
+    """Return the probability that a first value [n] is above a second one [m], of any seeds.
 
     Ties count half: Mann and Whitney's U / (n m), as in Agarwal et al. 2021 (arXiv 2108.13264).
     """
@@ -138,7 +138,7 @@ def wilcoxon_p(differences: ArrayLike) -> float:
 
 
 def _merged(sizes: Array) -> Array:
-    """Return sizes [n] in which those that differ by rounding only, as .3 - .2 and .2 - .1, tie."""
+    """Return sizes [n], made equal if only rounding separates them, as .3 - .2 and .2 - .1."""
     order = sizes.argsort()
     steps = np.diff(sizes[order], prepend=0) > tolerance(sizes)
     merged = np.empty(len(sizes))

@@ -1,6 +1,7 @@
 """Temperatures and variances that end at a bound, on which metrics depend without showing it.
 
-They are flags in results.csv (`FLAGS` in bench/metrics/registry.py), above 0 where it is so.
+They are flags in results.csv (`FLAGS` in bench/metrics/registry.py), above 0 if a value is at its
+bound.
 """
 
 from __future__ import annotations

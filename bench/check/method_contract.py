@@ -44,7 +44,7 @@ def method_checks(method: type[Method], repeatability: Repeatability) -> Iterato
 
 
 def resume_checks(methods: Iterable[type[Method]], repeatability: Repeatability) -> Iterator[Check]:
-    """Yield the checks that cells can be resumed; after all others, which interrupt them."""
+    """Yield the checks that cells can be resumed; they follow those that interrupt the cells."""
     for method in methods:
         for task in TASKS:
             if task not in method.refuses:

@@ -32,12 +32,12 @@ from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
 
 CHECK_SECONDS = 10
-"""The most processor time of one check of a method or a metric, however busy the machine is.
+"""Seconds of processor time that one check of a method or a metric may take.
 
 Checks of datasets have no limit, since data may take long to load.
 """
 TOTAL_SECONDS = 300.0
-"""The most time of all checks; only code that waits or loads data for ever takes longer."""
+"""Seconds that all checks may take together; only code that waits or loads data gets there."""
 
 
 class _Registered(NamedTuple):
@@ -49,7 +49,7 @@ class _Registered(NamedTuple):
 
 
 def check_isolated(path: str) -> bool:
-    """Run `check_plugin` in a process of its own, which the plugin may kill or hang.
+    """Run `check_plugin` in a process of its own, because the plugin may kill or block it.
 
     Raises:
         UsageError: the plugin cannot be loaded or registers nothing.

@@ -59,7 +59,7 @@ class Repeatability:
         self._resumed: dict[str, Any] | None = None
 
     def check_repeated(self, method: MethodUnderTest) -> None:
-        """Check that a cell has finite headline values, twice the same; then interrupt cells."""
+        """Check that a cell gives the same finite headline values twice; then interrupt cells."""
         values = cell_values(method, noise=1)
         bad = [name for name, value in values.items() if _is_bad(name, value)]
         require(not bad, f"not finite: {', '.join(bad)}")

@@ -51,7 +51,7 @@ def _run_command() -> int | None:
 
 
 def _message(error: BaseException) -> str:
-    """Return what is said of an error, in one line."""
+    """Return the message of an error, in one line."""
     if isinstance(error, TyperException):
         return typer_messages.message(error)
     if isinstance(error, OSError):

@@ -93,7 +93,7 @@ class SetupOptions:
         """Return how many jobs this machine runs at a time.
 
         Raises:
-            UsageError: these are more than a machine may run.
+            UsageError: there are more jobs than a machine may run.
         """
         if not self.jobs and devices == ["cpu"]:
             return min(cores(), MAX_LOCAL_JOBS)

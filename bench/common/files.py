@@ -105,7 +105,7 @@ def open_regular(path: Path, folder: Path) -> Iterator[BufferedReader]:
     """Open a regular file of a folder, at any depth, for reading.
 
     Raises:
-        OSError: there is no such file: it is a pipe or a device, or a link is on the way to it.
+        OSError: there is no such file, it is a pipe or a device, or its path contains a link.
     """
     mode = 0
     for step in _steps(path, folder):

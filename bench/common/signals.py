@@ -28,7 +28,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 def exit_on_signals() -> None:
-    """Let the signals end this process silently; for as long as it has nothing to clean up."""
+    """Let the signals end this process silently, while it has nothing to clean up."""
     _set_handlers(lambda number, frame: os._exit(EXIT_STATUS))
 
 
@@ -136,7 +136,7 @@ _postponed = threading.Event()
 
 
 def terminate_on_sigterm() -> None:
-    """Let SIGTERM end this process, at once or after what `postpone_termination` surrounds."""
+    """Let SIGTERM end this process, at once or after a `postpone_termination` block."""
     signal.signal(signal.SIGTERM, _handle_sigterm)
 
 
@@ -146,7 +146,7 @@ def termination_requested() -> bool:
 
 
 def terminate() -> None:
-    """End this process with the exit status of one that SIGTERM has killed."""
+    """End this process with the exit status of a process that SIGTERM has killed."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -11,7 +11,7 @@ from distillation_bench.bench.execution.jobs import Job
 from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator, JobKind
 
 Priority = tuple[bool, int, float, int]
-"""Whether the kind has run before, the rank, minus the seconds with what waits, the position."""
+"""Whether the kind has run, the rank, minus the seconds with dependent jobs, the position."""
 UNKNOWN_SECONDS = 1e-3
 """The duration assumed for a kind of job that has not run yet."""
 

@@ -225,7 +225,7 @@ def _prepare_data(jobs: Sequence[Job], options: RunOptions, executor: Executor) 
     """Prepare data on this machine, where the datasets' files are, before anything trains.
 
     Raises:
-        UsageError: a dataset cannot be prepared, as when a file is broken.
+        UsageError: a dataset cannot be prepared, for example because a file is broken.
     """
     if not jobs:
         return

@@ -26,7 +26,7 @@ from distillation_bench.bench.planning.estimates.job_durations import DurationEs
 MAX_LOSSES = 10
 """Times that a job is started again after its worker was lost, as clusters take workers back."""
 POLL_SECONDS = 2.0
-"""Seconds between two looks at how many jobs the executor can run."""
+"""Seconds between two checks of how many jobs the executor can run."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Scheduler:
 
         Raises:
             OSError: the fault is the disk's or the cache's.
-            BaseException: any error that is none of a job.
+            BaseException: any error that no job caused.
         """
         attempts = self._attempts[job.name]
         match error:
@@ -196,7 +196,7 @@ class Scheduler:
         raise error
 
     def _wait(self) -> list[Future[Any] | None]:
-        """Return what is done by now, or else what is done first, if it is soon enough."""
+        """Return the futures that are done; if there are none, wait a while for the first one."""
         done = []
         with contextlib.suppress(Empty):
             # With a timeout, since workers of a cluster come and go, and there may be none now.
@@ -222,6 +222,6 @@ class Scheduler:
         self._unfinished_needs[name] = -1
         reason = finished.reason
         if finished.attempts > 0:
-            # Else the reason names the job that failed first already.
+            # Otherwise the reason already names the job that failed first.
             reason = f"{finished.job.name} failed: {reason}"
         self._settle(FinishedJob(self._jobs[name], None, reason, finished.details, attempts=0))

@@ -23,7 +23,7 @@ class MetricDisplay(NamedTuple):
 
 
 def metric_display(name: str) -> MetricDisplay:
-    """Return how a metric or a cost is displayed; one that has no entry by its own name."""
+    """Return how a metric or a cost is displayed; without an entry, its own name is used."""
     return _DISPLAYS.get(name, MetricDisplay(name))
 
 

@@ -1,8 +1,8 @@
 """Which code decides which values: the digests of code in cache keys and in cells' identities.
 
-A digest covers whole folders, so that a new file counts without further ado; what it leaves out
-is listed with the reason. The file of a single method or dataset is in no such digest: its class
-has one of its own, so that an edited method makes only its own cells stale.
+A digest covers whole folders, so that new files are included automatically. Files that are left out
+are listed with the reason. These digests do not include the file of a single method or dataset: its
+class has its own digest, so that an edited method makes only its own cells stale.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CELL_LIBRARIES = ("numpy", "torch")
 
 DECIDES_NO_VALUE: Mapping[str, str] = {
     # Rooms
-    "bench/cli": "reads options, which are in identities as values",
+    "bench/cli": "reads options, whose values are in identities",
     "bench/check": "tries plugins before they are used",
     "bench/execution": "decides where and when cells run",
     "bench/planning": "what it decides is in identities as values",
@@ -70,7 +70,7 @@ class CodeScope:
     """The code that decides some values: whole folders, except a few files and folders.
 
     Attributes:
-        paths: folders, and single files of rooms that decide no value else, relative to the
+        paths: folders, and single files of rooms that otherwise decide no value, relative to the
             folder that holds bench, methods and datasets.
         excluded: what this scope leaves out of its folders, each with the reason.
     """
@@ -112,13 +112,13 @@ SPLITS = CodeScope(
         "bench/training/training_inputs.py": _NO_NETWORK,
     },
 )
-"""What training and validation splits are made by."""
+"""The code that makes training and validation splits."""
 
 EVALUATION_SETS = CodeScope(
     paths=SPLITS.paths,
     excluded={path: reason for path, reason in SPLITS.excluded.items() if reason is _NO_NETWORK},
 )
-"""What test sets, shifted ones too, and OOD sets are made by."""
+"""The code that makes test sets, including shifted ones, and OOD sets."""
 
 TEACHER = CodeScope(
     paths=("bench/training", "bench/common", "bench/planning/recipe.py", "methods"),
@@ -130,15 +130,15 @@ TEACHER = CodeScope(
         "methods/schedules.py": _NO_TEACHER,
     },
 )
-"""What teachers are trained by, and their outputs computed."""
+"""The code that trains teachers and computes their outputs."""
 
 CELL = CodeScope(paths=(*TEACHER.paths, "bench/metrics"), excluded={})
-"""What students are trained and measured by, beside the files of methods and metrics' plugins."""
+"""The code that trains and measures students, besides the files of methods and plugins."""
 
 PROTOCOL = CodeScope(
     paths=("bench/training/evaluation", "bench/metrics", "methods/predictions.py"), excluded={}
 )
-"""What measures: values of different protocols are not compared."""
+"""The code that measures; values of different protocols are not compared."""
 
 DECODER = CodeScope(
     paths=("datasets/image_files",),
@@ -151,14 +151,14 @@ DECODER = CodeScope(
         "datasets/image_files/torchvision_import.py": "reads files of other formats",
     },
 )
-"""What image files are decoded by."""
+"""The code that decodes image files."""
 
 
 @functools.cache
 def _built_in_files() -> frozenset[str]:
     """Return the files of single methods and datasets, whose classes have their own digests.
 
-    What plugins register is no part of it: keys of built-in datasets are the same with plugins.
+    Plugins are not included, so that keys of built-in datasets do not depend on them.
     """
     modules = {cls.__module__ for cls in (*methods.BUILT_IN, *datasets.BUILT_IN)}
     names = (module.removeprefix(f"{PACKAGE}.") for module in modules)

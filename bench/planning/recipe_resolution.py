@@ -38,7 +38,7 @@ def resolve_recipe(dataset: type[Dataset], config: Config) -> Recipe:
 
 
 def _location(config: Config, dataset: str, *names: str) -> str:
-    """Return where a value of the recipe was given: of it, or of what contains it."""
+    """Return the location of a value of the recipe, or of what contains it."""
     paths = [".".join(names[:depth]) for depth in range(len(names), 0, -1)]
     starts = (f"recipes.{dataset}", "recipe")
     candidates = [f"{start}.{path}" for path in paths for start in starts]

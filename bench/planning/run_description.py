@@ -114,7 +114,7 @@ def _check_teachers(folder: Path, remaining: Iterable[Description], cells: Seque
 def _check_protocols(folder: Path, remaining: Iterable[Description], cells: Sequence[Cell]) -> None:
     """Raise UsageError if a dataset would be measured by two versions of the code, or of plugins.
 
-    No table would take both.
+    No table could show both.
     """
     now = {cell.dataset: cell.protocol for cell in cells}
     for cell in remaining:
@@ -126,7 +126,7 @@ def _check_protocols(folder: Path, remaining: Iterable[Description], cells: Sequ
 
 
 def _check_labels(folder: Path, remaining: Iterable[Description], cells: Sequence[Cell]) -> None:
-    """Raise UsageError if a label would be two methods, sets of parameters or versions of code."""
+    """Raise UsageError if a label would stand for two methods, parameters or versions of code."""
     added = [cell.description() for cell in cells]
     labels = {cell["label"] for cell in added}
     for clash in label_clashes([*added, *(cell for cell in remaining if cell["label"] in labels)]):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PIXELS_PER_INCH = 96
 DOTS_PER_PIXEL = 2
-"""As SVG every figure of a real run would be larger, several times."""
+"""As SVG, every figure of a real run would be several times as large."""
 WIDE = 6.0
 """Inches; a wider figure keeps a width on a phone that can be read, and scrolls."""
 

@@ -27,7 +27,7 @@ def build_report(results: Results, with_figures: bool = True) -> str:
         with_figures: draw every figure that has data, which takes most of the time.
     """
     style, script = _own_file("style.css"), _own_file("script.js")
-    # Names come from the run and may be anything: all but our own two files is escaped.
+    # Names come from the run and may be anything, so all but our own two files is escaped.
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,

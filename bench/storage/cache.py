@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"(?!\.+$)[\w.+-]{1,240}")
 _SUM = "sum"
-"""The note's checksum. Names are sorted: what cuts it off also cuts off that of the arrays."""
+"""The note's checksum. Names are sorted: a note cut before it also lacks the arrays' checksum."""
 _ABSENT_ERRORS = {
     *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO),
     *(errno.EINVAL, errno.EFBIG, errno.ENAMETOOLONG),
@@ -72,7 +72,7 @@ class Cache:
 
     def _note_of_right_size(self, key: str) -> dict[str, Any] | None:
         try:
-            # First, since most entries that are asked for are not there.
+            # Checked first, since most requested entries do not exist.
             size = self._paths(key)[0].lstat().st_size
         except ValueError:
             return None
@@ -203,7 +203,7 @@ class Cache:
 
 
 def _require_absent(error: OSError) -> None:
-    """Check that an error means that there is no such file, or not of a kind that is read.
+    """Check that an error means that there is no such file, or that it is not a regular file.
 
     Raises:
         CacheFault: the file may be there and sound, but cannot be read here.

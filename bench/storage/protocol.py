@@ -23,7 +23,7 @@ class Trait(NamedTuple):
     """A value that a group of cells shares.
 
     Attributes:
-        difference: what a message says a cell was made with if its value is another one.
+        difference: what a message says a cell was made with if its value differs.
         group: the name of the group.
         value: compared for equality.
     """
@@ -164,7 +164,7 @@ class Protocols:
 
 
 def _row_traits(label: str, cell_id: str, cell: CellEntry) -> list[Trait]:
-    """Return what a cell shares with all others of a label, which has one row a seed."""
+    """Return what a cell shares with all others of a label, which has one row per seed."""
     row = ("cell", cell["dataset"], label, str(cell["seed"]))
     return [*label_traits(cell, label), Trait("other parameters or code", row, cell_id)]
 

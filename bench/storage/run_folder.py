@@ -2,7 +2,7 @@
 
     run.json                       cells, recipes, metrics, the last command
     cells/<id>.json                the record of a cell
-    cells/<id>/history.csv         its training, a row an epoch
+    cells/<id>/history.csv         its training, one row per epoch
     cells/<id>/curves.safetensors  the arrays that its plots are made from
     *.csv                          tables of all records (bench/storage/tables.py)
 
@@ -226,7 +226,7 @@ class Run:
         return content
 
     def history(self, record: Record) -> list[dict[str, str]]:
-        """Return a cell's training, a row an epoch; empty if it has none.
+        """Return a cell's training, one row per epoch; empty if it has none.
 
         Raises:
             DamagedFile: the file is missing, was changed, or is not a history.

@@ -36,7 +36,7 @@ def _sort_key(cell: CellEntry) -> tuple[str, str, str, int]:
 
 
 def results_csv(cells: Iterable[RecordedCell], number: int = FORMAT) -> bytes:
-    """Return results.csv in a format, a row a cell: its status and its headline values."""
+    """Return results.csv in a format, one row per cell: its status and its headline values."""
     rows = [
         {
             **_names(cell),
@@ -50,7 +50,7 @@ def results_csv(cells: Iterable[RecordedCell], number: int = FORMAT) -> bytes:
 
 
 def timings_csv(cells: Iterable[RecordedCell]) -> bytes:
-    """Return timings.csv, a row a cell: what may differ between equal runs."""
+    """Return timings.csv, one row per cell: what may differ between equal runs."""
     rows = [{**_names(cell), "cell": record["id"], **record["timings"]} for cell, record in cells]
     return as_csv(list(dict.fromkeys(name for row in rows for name in row)), rows)
 
@@ -61,7 +61,7 @@ def metrics_header() -> bytes:
 
 
 def metrics_rows(cell: Mapping[str, Any], record: Record) -> str:
-    """Return a cell's lines of metrics.csv, one a value."""
+    """Return a cell's lines of metrics.csv, one per value."""
     text = io.StringIO()
     names, rows = _names(cell).values(), csv_writer(text)
     for evaluation_set in record["sets"]:

@@ -1,7 +1,7 @@
 """The tables of a run: written from its records, read back, and compared with them.
 
-    results.csv  a row a cell, its headline values
-    metrics.csv  a row a value, a hundred a cell; it is never in memory as a whole
+    results.csv  one row per cell with its headline values
+    metrics.csv  one row per value, a hundred per cell; it is never in memory as a whole
     timings.csv  what may differ between equal runs
 
 Each table is written whole or not at all.
@@ -43,7 +43,7 @@ from distillation_bench.bench.storage.table_rows import (
 )
 
 MAX_BYTES = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
-"""Of two million cells; of a table that is larger, the records are read."""
+"""The largest table that is read, of two million cells; else the records are read."""
 MAX_LINE_LENGTH = 2**20
 CellKey = tuple[str, str, int]
 """Dataset, label and seed: the place of a cell in the tables of its run."""

@@ -189,7 +189,7 @@ def _random_data(dataset: type[Dataset], count: int) -> PreparedData:
 
 
 def _timed(function: Callable[[], object], compute: Compute) -> float:
-    """Return the seconds that a call takes, the work on the device included."""
+    """Return the seconds that a call takes, including the work on the device."""
     start = time.perf_counter()
     function()
     if compute.device.type == "cuda":

@@ -22,7 +22,7 @@ from distillation_bench.datasets.stratified_sampling import rare_classes, shorte
 VALIDATION = ("val", "valid", "validation")
 """Names of the folder of validation images, of which one may exist."""
 LEAST_IMAGES = 10
-"""Training images, of which one can be held out for validation."""
+"""The least number of training images of which one can be held out for validation."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ DATASETS_NEEDED = 5
 
 @dataclass(frozen=True)
 class AcrossDatasets:
-    """Methods over N datasets, each of them one block: the mean over its seeds.
+    """Methods ranked over N datasets; each dataset is one block, the mean over its seeds.
 
     Attributes:
         seeds: by dataset, the seeds that all methods have.
@@ -45,8 +45,8 @@ class AcrossDatasets:
         critical_difference: of average ranks, at .05.
         groups: labels that are not statistically distinguishable, for the diagram: by Nemenyi's
             test the largest groups only; all labels if Friedman's test finds no difference.
-        pairs: comparisons of the datasets' means; without averages over datasets, whose values
-            need not have the same size or unit.
+        pairs: comparisons of the datasets' means. They have no average over datasets, because
+            values of different datasets may differ in size or unit.
     """
 
     seeds: Mapping[str, tuple[int, ...]]
@@ -209,7 +209,7 @@ def rank_groups(
 
 
 def pool_datasets(pairs: Mapping[str, Sequence[MethodPair]]) -> tuple[PooledTest, ...]:
-    """Test pairs on all datasets together, those that are on at least two of them.
+    """Test each pair that is on at least two datasets, on all its datasets together.
 
     Args:
         pairs: tested pairs by dataset.

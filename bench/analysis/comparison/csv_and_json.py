@@ -32,8 +32,8 @@ def comparison_csv(*comparisons: Comparison) -> str:
     """Return CSV with one row for each pair.
 
     `scope` is `dataset`, `datasets` (means over seeds) or `pooled`. `scaled_mean` is the mean of
-    pooled differences, each divided by the root mean square of its dataset's. A dataset on which
-    there is no pair has one row, with the reason in `not_compared`.
+    pooled differences, each divided by the root mean square of the differences on its dataset. A
+    dataset on which there is no pair has one row, with the reason in `not_compared`.
     """
     rows = [row for comparison in comparisons for row in _pair_rows(comparison)]
     rows += [row for comparison in comparisons for row in _not_compared_rows(comparison)]

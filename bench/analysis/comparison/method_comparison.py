@@ -50,7 +50,8 @@ class Comparison:
         not_comparable: datasets on which nothing can be compared, with the reason.
         below_chance: datasets that are not compared since the teacher detects worse than chance,
             with the reason.
-        chance_unknown: datasets that are compared although that is not known, with the reason.
+        chance_unknown: datasets that are compared although it is unknown whether the teacher
+            detects better than chance, with the reason.
         at_bound: in how many cells the temperature is at a bound, one sentence; else empty.
         across: the comparison over datasets, or None.
         no_across: why there is none.
@@ -193,14 +194,14 @@ class _MetricComparison:
     def _comparable(
         self, labels: Sequence[str], rivals: Sequence[str]
     ) -> tuple[Sequence[str], Sequence[str], str]:
-        """Return the labels to show, those to test, and what must be said of the metric."""
+        """Return the labels to show, those to test, and a note on the metric."""
         note, references = "", self.results.references
         if metric_format(self.metric, ()).exact:
             reason = "what a student costs is chosen, not measured, so nothing is tested."
             note = f"{self.metric}: {reason}"
             rivals = ()
         elif self.metric.name.startswith("teacher_") and references & set(labels):
-            # The teacher differs from itself by 0, which is no result.
+            # The teacher's difference from itself is always 0, so it says nothing.
             note = f"{self.metric} is measured against the ensemble, so references are left out."
             if self.baseline in references:
                 raise UsageError(f"--baseline {self.baseline}: {note}")

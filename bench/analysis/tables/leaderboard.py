@@ -198,7 +198,7 @@ def leaderboards_ranked_by(leaderboards: Sequence[Leaderboard], metric: str) -> 
 
 
 def ranks_by_metric(leaderboards: Sequence[Leaderboard], metric: str) -> dict[str, float]:
-    """Return average ranks by a metric, of the labels that are ranked on all datasets that are.
+    """Return average ranks by a metric, of labels that are ranked on every ranked dataset.
 
     1 is best, and ties share ranks.
     """

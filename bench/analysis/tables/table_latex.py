@@ -32,7 +32,7 @@ MacroKey = tuple[str, str, str, str]
 
 
 def table_latex(tables: Sequence[PaperTable], caption: str = "", label: str = "") -> str:
-    """Return floats that fit a page; what has too many rows or columns is split.
+    """Return floats that fit a page; tables with too many rows or columns are split.
 
     Args:
         tables: the tables.

@@ -13,7 +13,7 @@ from typing import Any
 from distillation_bench.bench.common.errors import CacheFault
 
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-"""Errors of the disk, which are no fault of a cell: they end the run, and it can be resumed."""
+"""Errors of the disk, for which no cell is at fault: they end the run, which can be resumed."""
 
 
 class JobFailed(Exception):
@@ -37,7 +37,7 @@ class WorkerDied(Exception):
 
 
 class WorkerLost(Exception):
-    """What ran the job is gone or was told to end, which is no fault of the job."""
+    """The worker is gone or was asked to end; the job is not at fault."""
 
 
 class TimedOut(Exception):

@@ -40,7 +40,7 @@ from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.storage.cache import Cache
 
 POLL_SECONDS = 1.0
-"""The time between two looks at how many workers there are."""
+"""Seconds between two counts of the workers."""
 MAX_SENT_ENTRIES = 64
 """Cache entries that a cluster keeps beside those that its jobs read."""
 

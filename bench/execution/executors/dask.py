@@ -78,7 +78,7 @@ class DaskCluster(Cluster):
         return started
 
     def _pass_on(self, started: Future[JobAnswer], dask_future: DaskFuture[Any]) -> None:
-        """Pass on what Dask's future has, with a message where Dask's own would not help."""
+        """Pass on the outcome of Dask's future; replace a message of Dask that would not help."""
         self._running.discard(dask_future)
         try:
             started.set_result(dask_future.result())
@@ -102,7 +102,7 @@ class DaskCluster(Cluster):
 
     def _call_on_each(self, function: Callable[..., Any], *arguments: Any) -> Mapping[str, Any]:
         answers = self._client.run(function, *arguments, on_error="return")
-        # A worker whose connection is closed is not there; it may come back by itself.
+        # A worker whose connection is closed does not count; it may come back by itself.
         return {
             worker: answer for worker, answer in answers.items() if not isinstance(answer, OSError)
         }

@@ -44,7 +44,7 @@ from distillation_bench.bench.execution.executors.processes.job_timeout import (
 MAX_STARTS = 5
 """Attempts to start a process."""
 POLL_SECONDS = 0.01
-"""The time between two looks whether the processes have ended."""
+"""Seconds between two checks whether the processes have ended."""
 
 
 class LocalExecutor(Executor):
@@ -122,7 +122,7 @@ class LocalExecutor(Executor):
         return value
 
     def _take_idle(self, device: str, shares_process: bool) -> ForkedProcess | None:
-        """Return a process that waits for a job; end it instead if the job does not share one."""
+        """Return an idle process; end it instead if the job must not share a process."""
         with self._lock:
             if not self._idle[device]:
                 return None

@@ -34,7 +34,7 @@ CacheEntry = tuple[bytes, bytes]
 JobAnswer = tuple[type[Exception] | None, Any, dict[str, CacheEntry]]
 """The class of a failure and its arguments, or None and the value; the cache entries written."""
 POLL_SECONDS = 1.0
-"""The time between two looks whether the driver still waits for the job."""
+"""Seconds between two checks whether the driver still waits for the job."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import Run
 
 LONG_SECONDS = 600
-"""The duration from which on a run is announced to be long."""
+"""The shortest duration of a run that is announced as long."""
 
 
 class DataPreparation:

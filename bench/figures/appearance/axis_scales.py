@@ -81,7 +81,7 @@ def set_limits(
         values: the values that are drawn; those that are not finite are ignored.
         ends: ends of intervals. They are shown unless they lie much farther out than the values:
             the interval of two seeds may be a hundred times as long as all others.
-        bounds: what the quantity cannot leave. The axis is then linear and shows nothing beyond.
+        bounds: bounds of the quantity. With them, the axis is linear and ends there.
     """
     finite = np.array([value for value in values if math.isfinite(value)])
     if not len(finite):
@@ -195,7 +195,7 @@ def _clipped(
 
 
 def printed_bounds(shown: MetricFormat) -> Limits | None:
-    """Return what a metric cannot leave, in the printed unit; None without two bounds."""
+    """Return the bounds of a metric in the printed unit; None unless it has two."""
     if shown.unit == "%":
         return 0.0, 100.0
     return _BOUNDS.get(shown.metric.name)

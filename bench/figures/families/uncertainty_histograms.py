@@ -94,7 +94,7 @@ def _draw_panel(axes: Axes, data: DatasetData, curves: Mapping[str, Curves], pan
         base, color = len(curves) - 1 - row, data.styles.color(label)
         _draw_ridge(axes, base, shares / tallest, upper, color)
         axes.text(
-            # Left of the last bin, which holds all larger values and shall be seen.
+            # Left of the last bin, which holds all larger values and must stay visible.
             0.95,
             len(curves) - 0.3 - row,
             f"{_total_variation(shares):.2f}",

@@ -57,7 +57,7 @@ class Config:
     corruptions: str = ""
 
     def location_of(self, *paths: str, option: str) -> str:
-        """Return where the first of these values that the user gave was given.
+        """Return the location of the first of these values that the user gave.
 
         Args:
             paths: dotted paths, as in `locations`.
@@ -72,7 +72,7 @@ class Config:
         recipe = {**_overridden(self.recipe, settings), **settings}
         if "network" in settings:
             recipe["network"] = _merged(self.recipe.get("network", {}), settings["network"])
-        # An error in these values is one of the option, no longer one of the preset.
+        # An error in these values is reported for the option, no longer for the preset.
         paths = [name for name in settings if name != "network"]
         paths += [f"network.{option}" for option in settings.get("network", {})]
         prefixes = ["recipe", *(f"recipes.{name}" for name in recipes)]

@@ -105,7 +105,7 @@ def _check_size(root: Any) -> None:
     sizes: dict[int, float] = {}
 
     def size(node: Any) -> float:
-        # The size of a node that contains itself is met before it is known: it is infinite.
+        # A node that contains itself is met again before its size is known: it is infinite.
         if id(node) not in sizes:
             sizes[id(node)] = math.inf
             sizes[id(node)] = 1 + sum(map(size, _children(node)))

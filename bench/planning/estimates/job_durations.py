@@ -11,7 +11,7 @@ dataset, label."""
 
 
 class DurationEstimator:
-    """Mean seconds by kind of job; for a kind that has not run, those of the nearest that has."""
+    """Mean seconds by kind of job; a kind that has not run has those of the nearest kind."""
 
     def __init__(self) -> None:
         self._seconds: dict[JobKind, float] = defaultdict(float)

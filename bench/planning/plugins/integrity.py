@@ -211,7 +211,7 @@ def _suite_modules() -> list[tuple[str, ModuleType]]:
 
 
 def _state(other_modules: Collection[str]) -> State:
-    """Return what of the suite and of other modules has to stay the same."""
+    """Return the state of the suite and of other modules, which has to stay the same."""
     state: State = {}
     others = [(name, sys.modules[name]) for name in other_modules if name in sys.modules]
     for module_name, module in [*_suite_modules(), *others]:

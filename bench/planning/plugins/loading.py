@@ -25,7 +25,7 @@ from distillation_bench.bench.planning.plugins.safe_import import import_errors_
 from distillation_bench.bench.planning.plugins.source_files import is_of_suite, is_own
 
 _loaded: dict[Plugin, Plugin] = {}
-"""What was loaded into this process, by the plugin as it was found and as it was loaded: some
+"""The plugins loaded into this process, by the plugin as it was found and as it was loaded: some
 imports show only when the code runs."""
 _module_files: dict[str, str] = {}
 """The files of plugins' modules, by name."""

@@ -19,7 +19,7 @@ def import_errors_in_one_line(name: str, files: Collection[str] = ()) -> Iterato
     """Turn whatever code raises, and `os._exit`, into a UsageError; Ctrl-C stays what it is.
 
     Args:
-        name: what to name where no line can be named.
+        name: what the message names if no line is known.
         files: of the code; the innermost line of theirs is named.
 
     Raises:
@@ -46,7 +46,7 @@ def _no_exit() -> Iterator[None]:
     """Let `os._exit` raise: it would end the program silently, with any status.
 
     Importing in another process first would notice every way to end it, but would import each
-    plugin, and often torch, twice. The other ways (a signal, a crash) are no silent success.
+    plugin, and often torch, twice. The other ways (a signal, a crash) do not look like a success.
     """
     modules = [module for module in (os, sys.modules.get("posix")) if module is not None]
     original = os._exit

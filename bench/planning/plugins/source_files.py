@@ -92,7 +92,7 @@ def imported_modules(name: str, path: Path) -> Iterator[str]:
 
 
 def required_modules(name: str, path: Path) -> Iterator[str]:
-    """Yield those names, without the imports whose failure the file handles."""
+    """Yield the names of modules that a file needs, without imports whose failure it handles."""
     for statement in _imports_of(path):
         if not statement.is_optional:
             yield from _modules_of(statement, name, path)

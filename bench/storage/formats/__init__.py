@@ -10,7 +10,7 @@ A run may come from a stranger. What commands rely on is checked here, once, and
     cell_files      the history and the curves of a cell
     csv_files       CSV that every reader splits into the same rows
     tensor_files    named arrays, written one after another
-    write_checks    what is written is read again before
+    write_checks    content is read back before it is written
 """
 
 __all__ = [

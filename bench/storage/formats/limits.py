@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 MAX_NAME_LENGTH = 4096
-"""Characters of a name, as of a path, and of a reason."""
+"""The most characters of a name, such as a path, and of a reason."""
 MAX_DETAILS_LENGTH = 100_000
 """Characters of a traceback, counted from its end."""
 MAX_ID_LENGTH = 240
@@ -16,7 +16,7 @@ MAX_ID_LENGTH = 240
 MAX_CELLS = 1_000_000
 """Cells of a run, whose description is read at once."""
 MAX_DEPTH = 20
-"""Lists in lists: functions that call themselves go through what is read."""
+"""The deepest nesting of lists; recursive functions go through what is read."""
 VALUE_BOUND = 1e100
 """Values are smaller, so that sums and squares of a few of them are finite."""
 INTEGER_BOUND = 2**63
@@ -43,7 +43,7 @@ def is_plain(value: Any) -> bool:
 
 
 def _are_plain(values: Any, depth: int) -> bool:
-    # One call a container, not one a value: this is done for each of ten thousand records.
+    # One call per container, not per value: this is done for each of ten thousand records.
     return depth <= MAX_DEPTH and all(
         value is None
         or (isinstance(value, str) and _is_text(value))

@@ -238,7 +238,7 @@ def _is_consistent(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 _FORMAT_ENTRY = f'"format":{FORMAT}'.encode()
-"""In every record that this version writes; without it, parsing it at once would be in vain."""
+"""In every record that this version writes; without it, parsing in one step would fail."""
 
 
 def parse_record(text: bytes, cell_id: str) -> dict[str, Any]:

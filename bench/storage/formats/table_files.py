@@ -34,7 +34,7 @@ def parse_results(content: bytes, cells: Iterable[Mapping[str, Any]]) -> list[di
 
     Args:
         content: of the file.
-        cells: that were asked for; each has a row at most.
+        cells: that were asked for; each has at most one row.
 
     Raises:
         ValueError: it is not a table of these cells' results.

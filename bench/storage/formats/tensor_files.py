@@ -40,10 +40,10 @@ class LazyArray:
 
 
 def write_tensors(file: BinaryIO, arrays: Mapping[str, np.ndarray | LazyArray]) -> None:
-    """Write named arrays, those of wide numbers first, so that each array is aligned.
+    """Write named arrays, those of wide types first, so that each array is aligned.
 
     Raises:
-        ValueError: a lazy array does not have the shape or type that it was said to have.
+        ValueError: a lazy array does not have the shape or type that it declares.
     """
     names = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     header, end = {}, 0

@@ -1,4 +1,4 @@
-"""What is written is read again before: no command may write what another could not read."""
+"""Content is read back before it is written, so that no command writes what another can't read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class InvalidContent(UsageError):
 
 @contextlib.contextmanager
 def write_check(path: Path) -> Iterator[None]:
-    """Make a file's content and read it again in this context: any error is an InvalidContent."""
+    """Turn any error in the block, which makes and reads back content, into InvalidContent."""
     try:
         yield
     except RecursionError:

@@ -127,7 +127,7 @@ def _candidates(runs: Sequence[Run]) -> dict[str, list[Run]]:
 def _choose(
     cell_id: str, candidates: Sequence[Run], target: Run, prefer: Run | None
 ) -> tuple[Run, list[Run]]:
-    """Return the run to take a cell from; also those in which its values differ, if it matters."""
+    """Return the run to take a cell from and, if it matters, those whose values differ."""
     records = {run: _sound_record(run, cell_id) for run in candidates}
     done = [run for run in candidates if records[run]["status"] == "done"]
     values = {canonical_json([records[run]["headline"], records[run]["sets"]]) for run in done}

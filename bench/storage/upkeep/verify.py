@@ -93,7 +93,7 @@ def _missing_cells(
 def _check_records(
     run: Run, manifest: Mapping[str, Any], cell_ids: Sequence[str]
 ) -> Iterator[Finding]:
-    """Check every record and the files beside it; what many have in common is one note."""
+    """Check every record and the files beside it; a finding that many share is one note."""
     undefined: Counter[str] = Counter()
     unchecked = 0
     for cell_id in cell_ids:

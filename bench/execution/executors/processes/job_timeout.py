@@ -13,7 +13,7 @@ def answer_in_time(process: ForkedProcess, message: bytes, timeout: float | None
     """Send a job to a process and return the answer, or None if the process ended without one.
 
     Args:
-        process: that waits for a job.
+        process: a process that waits for a job.
         message: the job.
         timeout: seconds that the answer may take, or None for any time.
 

@@ -82,8 +82,8 @@ def _run(
 def nothing_is_left() -> bool:
     """Return whether the jobs of this process have left no plugin, thread or child behind.
 
-    Only Linux tells, and only there can the peak of memory be counted anew for another job;
-    elsewhere the answer is False.
+    Only Linux shows this, and only there can the peak of memory be reset for another job; elsewhere
+    the result is False.
     """
     if plugins.in_use():
         return False
