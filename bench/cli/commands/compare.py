@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,13 +50,8 @@ def compare(
     results = read(folders, mixed)
     metrics = metric or [DEFAULT_METRIC]
     compared = compare_all(results, metrics, baseline, dataset or [], method or [])
-    files: list[tuple[Path, str]] = []
-    if csv:
-        files.append((csv, comparison_csv(*compared)))
-    if json:
-        files.append((json, comparison_json(*compared)))
-    if latex:
-        files.append((latex, comparison_latex(*compared)))
+    writers = {csv: comparison_csv, json: comparison_json, latex: comparison_latex}
+    files = [(path, content(*compared)) for path, content in writers.items() if path]
     write_outputs(files)
     if not any(is_stdout(path) for path, _ in files):
         page("\n\n\n".join(map(comparison_text, compared)))
