@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from distillation_bench.bench.planning.configuration.config import Config
     from distillation_bench.bench.planning.plugins.plugin_files import Plugin
 
+DEFAULT_PRESET = "quick"
+
 Methods = Annotated[
     list[str] | None,
     typer.Option("-m", "--method", help="NAME or NAME[parameter=value,value]; repeatable"),
@@ -72,7 +74,7 @@ class SetupOptions:
     method: Methods = None
     dataset: Datasets = None
     seeds: Seeds = None
-    preset: Preset = "quick"
+    preset: Preset = DEFAULT_PRESET
     settings: Settings = None
     results: ResultsFolder = None
     plugin: Plugins = None

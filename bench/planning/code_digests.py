@@ -90,34 +90,36 @@ class CodeScope:
         return frozenset({*DECIDES_NO_VALUE, *self.excluded, *_built_in_files()})
 
 
-_NO_NETWORK = "arrays are made before any network"
 _OTHER_SETS = "makes evaluation sets, not splits"
 _NO_TEACHER = "for students alone"
 
+_AFTER_DATA = dict.fromkeys(
+    (
+        "bench/training/augmentation.py",
+        "bench/training/cell.py",
+        "bench/training/evaluation",
+        "bench/training/hardware",
+        "bench/training/optimization",
+        "bench/training/student.py",
+        "bench/training/teacher.py",
+        "bench/training/teacher_cache.py",
+        "bench/training/training_inputs.py",
+    ),
+    "arrays are made before any network",
+)
 SPLITS = CodeScope(
     paths=("datasets", "bench/training", "bench/common", "bench/storage/formats/tensor_files.py"),
     excluded={
+        **_AFTER_DATA,
         "datasets/corruptions.py": _OTHER_SETS,
         "datasets/folder.py": "a dataset, whose class has its own digest",
         "datasets/ood_sets.py": _OTHER_SETS,
         "datasets/shifts.py": _OTHER_SETS,
-        "bench/training/augmentation.py": _NO_NETWORK,
-        "bench/training/cell.py": _NO_NETWORK,
-        "bench/training/evaluation": _NO_NETWORK,
-        "bench/training/hardware": _NO_NETWORK,
-        "bench/training/optimization": _NO_NETWORK,
-        "bench/training/student.py": _NO_NETWORK,
-        "bench/training/teacher.py": _NO_NETWORK,
-        "bench/training/teacher_cache.py": _NO_NETWORK,
-        "bench/training/training_inputs.py": _NO_NETWORK,
     },
 )
 """The code that makes training and validation splits."""
 
-EVALUATION_SETS = CodeScope(
-    paths=SPLITS.paths,
-    excluded={path: reason for path, reason in SPLITS.excluded.items() if reason is _NO_NETWORK},
-)
+EVALUATION_SETS = CodeScope(paths=SPLITS.paths, excluded=_AFTER_DATA)
 """The code that makes test sets, including shifted ones, and OOD sets."""
 
 TEACHER = CodeScope(

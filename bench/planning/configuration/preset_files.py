@@ -20,7 +20,6 @@ from distillation_bench.bench.planning.configuration.validation_errors import fi
 from distillation_bench.bench.planning.configuration.yaml_documents import Document, one_line
 
 PRESETS = Path(__file__).parents[1] / "presets"
-DEFAULT_PRESET = "quick"
 
 
 class _MethodEntry(BaseModel):

@@ -14,13 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.bench.planning.configuration.mistakes import LONG, Mistake, assert_answered, thorough
 
+from distillation_bench.bench.cli.run_setup import DEFAULT_PRESET
 from distillation_bench.bench.planning.cells import make_cells
 from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.configuration.option_values import (
     parse_settings,
 )
 from distillation_bench.bench.planning.configuration.preset_files import (
-    DEFAULT_PRESET,
     PRESETS,
     load_preset,
     preset_names,
