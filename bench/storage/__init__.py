@@ -2,7 +2,7 @@
 
 run_folder   `Run`: run.json, the records of cells and the files beside them; a cell's status
 run_lock     one process writes to a run's folder at a time
-tables       results.csv, metrics.csv and timings.csv, derived from the records
+tables       results.csv, metrics.csv and cells.csv, derived from the records
 table_rows   what the tables hold
 table_note   what the tables were made from, in derived.json
 protocol     which cells may stand side by side in a table

@@ -10,7 +10,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
 
 RUN_FILES = (
-    *("run.json", "results.csv", "metrics.csv", "timings.csv", "derived.json"),
+    *("run.json", "results.csv", "metrics.csv", "cells.csv", "timings.csv", "derived.json"),
     *(".lock", ".driver"),
 )
 CELLS = "cells"

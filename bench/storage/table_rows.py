@@ -9,9 +9,11 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.storage.formats.csv_files import as_csv, csv_writer
 from distillation_bench.bench.storage.formats.older_formats import FORMAT, status_of_format
 from distillation_bench.bench.storage.formats.schema import (
+    CELL_COLUMNS,
     CELL_NAMES,
     METRIC_COLUMNS,
     RESULT_COLUMNS,
@@ -49,10 +51,23 @@ def results_csv(cells: Iterable[RecordedCell], number: int = FORMAT) -> bytes:
     return as_csv([*RESULT_COLUMNS, *metrics], rows)
 
 
-def timings_csv(cells: Iterable[RecordedCell]) -> bytes:
-    """Return timings.csv, one row per cell: what may differ between equal runs."""
-    rows = [{**_names(cell), "cell": record["id"], **record["timings"]} for cell, record in cells]
-    return as_csv(list(dict.fromkeys(name for row in rows for name in row)), rows)
+def cells_csv(cells: Iterable[RecordedCell]) -> bytes:
+    """Return cells.csv, one row per cell: what a record holds beside its values."""
+    rows = [_cell_row(cell, record) for cell, record in cells]
+    timings = sorted({name for row in rows for name in row} - set(CELL_COLUMNS))
+    return as_csv([*CELL_COLUMNS, *timings], rows)
+
+
+def _cell_row(cell: CellEntry, record: Record) -> dict[str, Any]:
+    return {
+        **_names(cell),
+        **{name: record[name] for name in ("id", "status", "reason", "finished", "commit")},
+        "environment": canonical_json(record["environment"]),
+        # Older versions wrote no checksum of the history; there may be one.
+        "history": "false" if record.get("history") == "" else "true",
+        "curves": "true" if record["curves"] else "false",
+        **record["timings"],
+    }
 
 
 def metrics_header() -> bytes:

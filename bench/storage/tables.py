@@ -2,9 +2,10 @@
 
     results.csv  one row per cell with its headline values
     metrics.csv  one row per value, a hundred per cell; it is never in memory as a whole
-    timings.csv  what may differ between equal runs
+    cells.csv    one row per cell with all else that its record holds, such as times
 
-Each table is written whole or not at all.
+Each table is written whole or not at all. Equal runs have equal results.csv and metrics.csv; what
+may differ between them is in cells.csv.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from distillation_bench.bench.common.files import atomic_file, open_regular, write_atomically
+from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.formats.table_files import (
     check_durations,
     parse_metrics,
@@ -28,21 +30,22 @@ from distillation_bench.bench.storage.run_folder import CellStatus, DamagedFile,
 from distillation_bench.bench.storage.table_note import (
     current_note,
     is_note_wrong,
+    noted,
     records_fingerprint,
     tables_code,
     write_note,
 )
 from distillation_bench.bench.storage.table_rows import (
     RecordedCell,
+    cells_csv,
     done_seconds,
     metrics_header,
     metrics_rows,
     recorded_cells,
     results_csv,
-    timings_csv,
 )
 
-MAX_BYTES = {"results": 2**30, "metrics": 2**34, "timings": 2**30}
+MAX_BYTES = {"results": 2**30, "metrics": 2**34, "cells": 2**31}
 """The largest table that is read, of two million cells; else the records are read."""
 MAX_LINE_LENGTH = 2**20
 CellKey = tuple[str, str, int]
@@ -68,13 +71,15 @@ def write_tables(run: Run) -> None:
     with write_check(run.folder / "results.csv"):
         results = results_csv(cells)
         parse_results(results, (cell for cell, _ in cells))
-    timings = timings_csv(cells)
+    others = cells_csv(cells)
     write_atomically(run.folder / "results.csv", results)
-    write_atomically(run.folder / "timings.csv", timings)
+    write_atomically(run.folder / "cells.csv", others)
+    # Older versions wrote it in the place of cells.csv.
+    (run.folder / "timings.csv").unlink(missing_ok=True)
     sums = {
         "metrics": metrics.sum.hexdigest(),
         "results": hashlib.sha256(results).hexdigest(),
-        "timings": hashlib.sha256(timings).hexdigest(),
+        "cells": hashlib.sha256(others).hexdigest(),
     }
     write_note(run, fingerprint, {**sums, "done": done_seconds(cells)})
 
@@ -110,30 +115,41 @@ class _HashingWriter:
 
 def _write_metrics(run: Run, metrics: _Writer) -> list[RecordedCell]:
     """Write metrics.csv, a cell at a time; return what the other tables need of the cells."""
-    cells = []
+
+    def written() -> Iterator[RecordedCell]:
+        for cell, record in recorded_cells(run):
+            metrics.write(metrics_rows(cell, record).encode())
+            yield cell, record
+
     metrics.write(metrics_header())
-    for cell, record in recorded_cells(run):
-        metrics.write(metrics_rows(cell, record).encode())
-        cells.append((cell, {**record, "sets": []}))
-    return cells
+    return _without_values(written())
 
 
 # Comparing
 
 
 def outdated(run: Run) -> Iterator[str]:
-    """Yield the tables that differ by a byte from what the records give; also a wrong note."""
-    names = ("results.csv", "metrics.csv", "timings.csv")
+    """Yield the tables that differ by a byte from what the records give; also a wrong note.
+
+    A table that is not there counts only if the note has its checksum: a run without tables is
+    complete.
+    """
     with contextlib.ExitStack() as stack:
-        files = {name: stack.enter_context(_open_table(run, name)) for name in names}
+        files = {name: stack.enter_context(_open_table(run, name)) for name in MAX_BYTES}
         tables = {name: _ComparingWriter(file) for name, file in files.items()}
-        cells = _write_metrics(run, tables["metrics.csv"])
-        tables["results.csv"].write(_results_as_written(run, cells))
-        tables["timings.csv"].write(timings_csv(cells))
-        yield from (name for name, table in tables.items() if not table.is_same())
-    sums = {name.partition(".")[0]: table.sum.hexdigest() for name, table in tables.items()}
+        cells = _write_metrics(run, tables["metrics"])
+        tables["results"].write(_results_as_written(run, cells))
+        tables["cells"].write(cells_csv(cells))
+        expected = {*noted(run), *(name for name in MAX_BYTES if _is_there(run, name))}
+        changed = (name for name, table in tables.items() if not table.is_same())
+        yield from (f"{name}.csv" for name in changed if name in expected)
+    sums = {name: table.sum.hexdigest() for name, table in tables.items()}
     if is_note_wrong(run, {**sums, "done": done_seconds(cells)}):
         yield "derived.json"
+
+
+def _is_there(run: Run, table: str) -> bool:
+    return os.path.lexists(run.folder / f"{table}.csv")
 
 
 class _ComparingWriter:
@@ -160,7 +176,7 @@ def _results_as_written(run: Run, cells: Sequence[RecordedCell]) -> bytes:
     """
     present = results_csv(cells)
     older = results_csv(cells, run.existing_manifest()["format"])
-    with _open_table(run, "results.csv") as file:
+    with _open_table(run, "results") as file:
         return present if file.read(len(present) + 1) == present else older
 
 
@@ -211,15 +227,99 @@ def cell_key(row: Mapping[str, Any]) -> CellKey:
     return row["dataset"], row["label"], int(row["seed"])
 
 
+@contextlib.contextmanager
+def results_file(run: Run) -> Iterator[BinaryIO]:
+    """Open results.csv: a row per recorded cell with its headline values.
+
+    The columns are `RESULT_COLUMNS`, then the metrics and costs. An empty field is a value that
+    does not apply to the cell, `nan` one that is undefined for it.
+
+    The stream is at the header, and may not be able to seek. It holds what the records give, which
+    are read if the table is missing, changed, or older than a record; nothing is written.
+    """
+    content = _checked_results(run)
+    yield io.BytesIO(_results_of_records(run) if content is None else content)
+
+
+@contextlib.contextmanager
+def metrics_file(run: Run) -> Iterator[BinaryIO]:
+    """Open metrics.csv, as `results_file`: a row per value, in the columns `METRIC_COLUMNS`.
+
+    A value that is undefined is `nan`, as the disagreement of a single head; one that does not
+    apply to a cell, as the CRPS of a classifier, has no row. Other values are finite or `inf`.
+    """
+    with open_current(run, "metrics") as file:
+        yield file or _stream(_metrics_of_records(run))
+
+
+@contextlib.contextmanager
+def cells_file(run: Run) -> Iterator[BinaryIO]:
+    """Open cells.csv, as `results_file`: a row per recorded cell with all that is not a value.
+
+    The columns are `CELL_COLUMNS`, then the timings, of which some are empty. `environment` is a
+    JSON object; `history` and `curves` say `true` or `false`: whether the cell has such a file.
+    """
+    with open_current(run, "cells") as file:
+        yield file or io.BytesIO(cells_csv(_without_values(recorded_cells(run))))
+
+
 def results(run: Run) -> list[dict[str, str]]:
     """Return the rows of results.csv, from the records if the table is out of date or changed."""
-    cells = run.existing_manifest()["cells"].values()
+    with results_file(run) as file:
+        return parse_results(file.read(), run.existing_manifest()["cells"].values())
+
+
+def _checked_results(run: Run) -> bytes | None:
+    """Return results.csv if it is current, in the present format, and of the run's cells."""
+    manifest = run.existing_manifest()
     with open_current(run, "results") as file:
-        if file is not None:
-            # A stranger may have written anything, with the right checksum.
-            with contextlib.suppress(ValueError):
-                return parse_results(file.read(), cells)
-    return parse_results(results_csv(recorded_cells(run)), cells)
+        content = file.read() if file and manifest["format"] == FORMAT else b""
+    # A stranger may have written anything, with the right checksum.
+    try:
+        parse_results(content, manifest["cells"].values())
+    except ValueError:
+        return None
+    return content
+
+
+def _results_of_records(run: Run) -> bytes:
+    return results_csv(_without_values(recorded_cells(run)))
+
+
+def _without_values(cells: Iterable[RecordedCell]) -> list[RecordedCell]:
+    """Return cells and their records without the values of sets, which would fill the memory."""
+    return [(cell, {**record, "sets": []}) for cell, record in cells]
+
+
+def _metrics_of_records(run: Run) -> Iterator[bytes]:
+    yield metrics_header()
+    for cell, record in recorded_cells(run):
+        yield metrics_rows(cell, record).encode()
+
+
+class _Pieces(io.RawIOBase):
+    """A binary file of pieces that are made as they are read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            try:
+                self._rest = next(self._pieces)
+            except StopIteration:
+                return 0
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _stream(pieces: Iterator[bytes]) -> BinaryIO:
+    return io.BufferedReader(_Pieces(pieces), buffer_size=2**18)
 
 
 def metrics(run: Run) -> Iterator[list[str]]:
@@ -228,10 +328,9 @@ def metrics(run: Run) -> Iterator[list[str]]:
     Raises:
         DamagedFile: it does not hold such rows, though its checksum is right.
     """
-    with open_current(run, "metrics") as file:
-        lines = _lines_of_records(run) if file is None else _lines(file)
+    with metrics_file(run) as file:
         try:
-            yield from parse_metrics(lines)
+            yield from parse_metrics(_lines(file))
         except ValueError as error:
             raise DamagedFile(run.folder / "metrics.csv", str(error)) from None
 
@@ -239,7 +338,7 @@ def metrics(run: Run) -> Iterator[list[str]]:
 @contextlib.contextmanager
 def open_current(run: Run, table: str) -> Iterator[_File | None]:
     """Open a table; None if it was changed, is too large, or a record is newer."""
-    with _open_table(run, f"{table}.csv") as file:
+    with _open_table(run, table) as file:
         try:
             noted = current_note(run).get(table)
             is_current = (
@@ -254,12 +353,12 @@ def open_current(run: Run, table: str) -> Iterator[_File | None]:
 
 
 @contextlib.contextmanager
-def _open_table(run: Run, name: str) -> Iterator[_File]:
+def _open_table(run: Run, table: str) -> Iterator[_File]:
     """Open a table; an empty file if there is none."""
     with contextlib.ExitStack() as stack:
         file: _File = io.BytesIO()
         with contextlib.suppress(OSError):
-            file = stack.enter_context(open_regular(run.folder / name, run.folder))
+            file = stack.enter_context(open_regular(run.folder / f"{table}.csv", run.folder))
         yield file
 
 
@@ -269,13 +368,7 @@ def _size(file: _File) -> int:
     return size
 
 
-def _lines(file: _File) -> Iterator[str]:
+def _lines(file: BinaryIO) -> Iterator[str]:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     # A longer line is cut into pieces, which are refused as rows.
     return iter(partial(text.readline, MAX_LINE_LENGTH), "")
-
-
-def _lines_of_records(run: Run) -> Iterator[str]:
-    yield metrics_header().decode()
-    for cell, record in recorded_cells(run):
-        yield from io.StringIO(metrics_rows(cell, record), newline="")

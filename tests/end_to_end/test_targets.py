@@ -148,7 +148,7 @@ def owned(tmp_path: Path) -> list[str]:
     (tmp_path / "to-file.csv").symlink_to("run/metrics.csv")
     cell = next((tmp_path / "other" / "cells").glob("*.json")).name
     return [
-        *(f"run/{name}" for name in ("run.json", "results.csv", "metrics.csv", "timings.csv")),
+        *(f"run/{name}" for name in ("run.json", "results.csv", "metrics.csv", "cells.csv")),
         *("run/derived.json", "run/.lock", "run/.driver", "run/Results.CSV", "other/results.csv"),
         *(f"other/cells/{cell}", "other/cells/new.csv", "run/cells/new/history.csv"),
         *("run/../run/run.json", "to-run/results.csv", f"to-cells/{cell}", "to-cells/new.csv"),

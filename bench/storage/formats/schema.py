@@ -48,7 +48,11 @@ from distillation_bench.bench.storage.formats.older_formats import (
 CELL_NAMES = ("dataset", "method", "label", "seed")
 RESULT_COLUMNS = (*CELL_NAMES, "status")
 METRIC_COLUMNS = (*CELL_NAMES, "set", "shift", "severity", "metric", "score", "value")
-TIMING_COLUMNS = (*CELL_NAMES, "cell")
+CELL_COLUMNS = (
+    *(*CELL_NAMES, "id", "status", "reason"),
+    *("finished", "commit", "environment", "history", "curves"),
+)
+"""Columns of cells.csv before the timings."""
 LATENCY = "latency_seconds_batch_1"
 """The timing of those cells that measured it (bench/training/evaluation/cost.py)."""
 STATUSES = ("done", "failed", "skipped", "missing")
@@ -82,7 +86,7 @@ def _is_headline(values: dict[str, Any]) -> dict[str, Any]:
 
 def _are_timings(timings: dict[str, Any]) -> dict[str, Any]:
     for name, value in timings.items():
-        if name in TIMING_COLUMNS or not (
+        if name in CELL_COLUMNS or not (
             isinstance(value, str) if name == "host" else is_duration(value)
         ):
             raise ValueError(f"{truncated(name)}: not a duration in seconds")

@@ -60,7 +60,7 @@ def measured(
     def ran(executor: Trained, **options: Any) -> list[tuple[str, str]]:
         monkeypatch.setattr(runner, "_start_executor", lambda *_: executor)
         runner.run_cells(run, planned, runner.RunOptions(1, tmp_path / "cache", **options))
-        with (run.folder / "timings.csv").open() as file:
+        with (run.folder / "cells.csv").open() as file:
             rows = list(csv.DictReader(file))
         return sorted((row["label"], row["seed"]) for row in rows if row[LATENCY])
 

@@ -22,7 +22,7 @@ from distillation_bench.bench.storage.run_folder import Record, Run
 from distillation_bench.bench.training.cell_result import CellResult
 
 Plan = Callable[..., list[Cell]]
-TABLES = ("results.csv", "metrics.csv", "timings.csv", "derived.json", "run.json")
+TABLES = ("results.csv", "metrics.csv", "cells.csv", "derived.json", "run.json")
 
 
 class Trained(InProcess):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from tests.bench.storage.stored_runs import make_run, record, rows
 
@@ -50,7 +51,7 @@ def test_tables_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
 def test_strange_labels_are_kept_in_tables(tmp_path: Path) -> None:
     run = make_run(tmp_path, STRANGE)
     derived.write_tables(run)
-    for table in ("results.csv", "metrics.csv", "timings.csv"):
+    for table in ("results.csv", "metrics.csv", "cells.csv"):
         assert {row["label"] for row in rows(tmp_path / table)} == set(STRANGE)
 
 
@@ -114,3 +115,95 @@ def test_changed_tables_are_derived_anew_in_memory(tmp_path: Path, content: byte
     (tmp_path / "results.csv").write_bytes(content)
     assert derived.results(run) == expected and len(expected) == 4
     assert (tmp_path / "results.csv").read_bytes() == content
+
+
+STREAMS = {
+    "results": derived.results_file,
+    "metrics": derived.metrics_file,
+    "cells": derived.cells_file,
+}
+
+
+@pytest.mark.parametrize("table", STREAMS)
+@pytest.mark.parametrize("damage", ["none", "missing", "edited", "no note", "newer record"])
+def test_a_stream_gives_what_the_records_hold_and_writes_nothing(
+    tmp_path: Path, table: str, damage: str
+) -> None:
+    run = make_run(tmp_path, ["a", "b,c", "NA"])
+    derived.write_tables(run)
+    path = tmp_path / f"{table}.csv"
+    expected = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "edited":
+        path.write_bytes(expected.replace(b"d,m,a", b"d,m,x"))
+    elif damage == "no note":
+        (tmp_path / "derived.json").unlink()
+    elif damage == "newer record":
+        run.write_record(record("c0"))
+    before = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    with STREAMS[table](run) as file:
+        assert file.read() == expected
+    assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("table", STREAMS)
+@pytest.mark.parametrize("is_current", [True, False])
+def test_pandas_reads_the_streams(tmp_path: Path, table: str, is_current: bool) -> None:
+    run = make_run(tmp_path, STRANGE)
+    if is_current:
+        derived.write_tables(run)
+    text = dict.fromkeys(("dataset", "label"), str)
+    with STREAMS[table](run) as file:
+        frame = pandas.read_csv(file, dtype=text, keep_default_na=False, na_values=[""])
+    assert set(frame["label"]) == set(STRANGE)
+    assert len(frame) == 2 * len(STRANGE) * (3 if table == "metrics" else 1)
+
+
+def test_cells_hold_what_a_record_has_beside_its_values(tmp_path: Path) -> None:
+    run = make_run(tmp_path, ["a"])
+    timings = {"seconds": 2.5, "host": "here", "attempts": 2}
+    environment = {"device": "cpu", "threads": 1}
+    failed = {"status": "failed", "headline": {}, "sets": [], "reason": "it\nbroke, twice"}
+    run.write_record(
+        record("c0", timings=timings, environment=environment, commit="abc", **failed),
+        [{"stage": "train", "epoch": 0, "loss": 1.0}],
+    )
+    with derived.cells_file(run) as file:
+        frame = pandas.read_csv(file, keep_default_na=False)
+    other, row = frame.to_dict("records")
+    assert json.loads(row.pop("environment")) == environment
+    assert row == {
+        **{"dataset": "d", "method": "m", "label": "a", "seed": 10, "id": "c0"},
+        **{"status": "failed", "reason": "it\nbroke, twice", "commit": "abc"},
+        **{"finished": "2026-01-01T00:00:00+00:00", "history": True, "curves": False},
+        **{"seconds": 2.5, "host": "here", "attempts": "2"},
+    }
+    assert other["attempts"] == "" and not other["history"]
+
+
+def test_a_long_table_is_streamed_from_the_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, ["a", "b"])
+    read: list[str] = []
+    real = run.record
+
+    def counted(cell_id: str) -> Any:
+        read.append(cell_id)
+        return real(cell_id)
+
+    monkeypatch.setattr(run, "record", counted)
+    with derived.metrics_file(run) as file:
+        assert file.readline().startswith(b"dataset,method,label,seed,set")
+        assert len(read) <= 1
+        assert len(file.readlines()) == 4 * 3
+    assert len(read) == 4
+
+
+def test_tables_of_older_code_give_way_to_those_of_the_records(tmp_path: Path) -> None:
+    run = make_run(tmp_path, ["a"])
+    (tmp_path / "timings.csv").write_text("dataset,method,label,seed,cell\n")
+    assert list(derived.outdated(run)) == []
+    derived.write_tables(run)
+    assert not (tmp_path / "timings.csv").exists() and list(derived.outdated(run)) == []

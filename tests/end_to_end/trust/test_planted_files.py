@@ -50,7 +50,7 @@ def test_planted_histories_and_curves_are_handled(site: Site, part: str) -> None
 
 @pytest.mark.parametrize("first", [0, 4])
 def test_planted_tables_are_handled(site: Site, first: int) -> None:
-    names = ("results.csv", "metrics.csv", "timings.csv", "derived.json", ".driver", "report.html")
+    names = ("results.csv", "metrics.csv", "cells.csv", "derived.json", ".driver", "report.html")
     kinds = list(itertools.islice(itertools.cycle(PLANTS), first, first + len(names)))
 
     def attack() -> None:

@@ -27,7 +27,7 @@ def test_a_run_replaces_links_and_follows_none(resumed: Site, trained: Path) -> 
     (cells / f"{second}.json").symlink_to(resumed.outside / "record")
     (cells / f"{first}.json").unlink()
     resumed.plant("link to a folder", f"cells/{first}")
-    names = ("results.csv", "metrics.csv", "timings.csv", "derived.json", ".driver")
+    names = ("results.csv", "metrics.csv", "cells.csv", "derived.json", ".driver")
     resumed.plant("link to a file", *names)
     assert resumed(*RESUME).returncode == 0
     assert tables(resumed.run) == tables(trained / "run")

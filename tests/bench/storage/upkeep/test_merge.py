@@ -39,7 +39,7 @@ def test_merged_halves_equal_the_complete_run(tmp_path: Path, complete_run: Make
     assert [content(run.folder) for run in runs] == before
     slots = [(d, label, seed) for d in "de" for label in "ab" for seed in range(4)]
     expected = complete_run(tmp_path / "whole", slots)
-    for table in ("results.csv", "metrics.csv", "timings.csv"):
+    for table in ("results.csv", "metrics.csv", "cells.csv"):
         assert (target.folder / table).read_bytes() == (expected.folder / table).read_bytes()
     assert content(target.cells) == content(expected.cells)
     assert not [finding for finding in verify(target) if finding.wrong]

@@ -85,7 +85,7 @@ def test_a_record_that_contradicts_the_description_is_found(
     assert "its recipe has another value of epochs than run.json" in reasons
 
 
-@pytest.mark.parametrize("table", ["results", "metrics", "timings"])
+@pytest.mark.parametrize("table", ["results", "metrics", "cells"])
 def test_edited_and_missing_tables_are_found(
     tmp_path: Path, complete_run: MakeRun, table: str
 ) -> None:
