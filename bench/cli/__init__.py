@@ -4,7 +4,7 @@ main           runs the command that was typed
 app            the Typer application with all commands
 commands       the commands, a module each
 options        options that several commands share
-run_setup      options of `run` and `plan`, and the configuration that they describe
+run_setup      options of `run` and `plan`
 rerun_command  the command that runs one cell again
 leaderboard    the leaderboard, for `board` and `run`
 output_files   files that commands write

@@ -1,5 +1,6 @@
 """Many cells: which jobs they need, where and in which order these run, and what is recorded.
 
+launch      what is asked for, checked and planned
 runner      `run_cells` runs what is not finished, from cells to tables
 executors   where jobs run: processes of this machine, or a cluster
 progress    what the user sees of a run, in its own process or from its folder
@@ -14,4 +15,4 @@ workplace   what a job needs on the machine that it runs on
 worker      what workers do for each kind of job; it loads torch
 """
 
-__all__ = ["executors", "progress", "runner"]
+__all__ = ["executors", "launch", "progress", "runner"]

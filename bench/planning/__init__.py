@@ -9,6 +9,7 @@ estimates           how long a run takes
 evaluation_sources  OOD sets and corrupted test sets
 plugins             code from outside the repository
 recipe              how the teacher and the students of a dataset are trained
+request             what is asked for, before names are looked up
 run_description     the description of a run that its folder holds
 
 Private: recipe_resolution (each dataset's recipe) and variants (parameters and labels).
@@ -24,5 +25,6 @@ __all__ = [
     "evaluation_sources",
     "plugins",
     "recipe",
+    "request",
     "run_description",
 ]

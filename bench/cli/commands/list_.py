@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distillation_bench.bench.cli.options import Plugins
-from distillation_bench.bench.cli.run_setup import load_all_plugins
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.terminal_tables import text_table
@@ -31,7 +30,9 @@ def list_(
     """List what can be run, with parameters and defaults."""
     if what not in LISTINGS:
         raise UsageError(f"list {what}: unknown{nearest(what, LISTINGS)}")
-    load_all_plugins(plugin)
+    from distillation_bench.bench.planning.plugins.loading import load_all
+
+    load_all(plugin or ())
     page(LISTINGS[what]())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distillation_bench.bench.cli.run_setup import SetupOptions, configure
+from distillation_bench.bench.cli.run_setup import SetupOptions
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.program import recorded_command
 from distillation_bench.bench.common.terminal_tables import text_table
@@ -36,7 +36,7 @@ def plan(
     from distillation_bench.bench.storage.cache import Cache
     from distillation_bench.bench.storage.run_folder import Run
 
-    config, _ = configure(setup)
+    config, _ = setup.configure()
     devices = parse_devices(setup.device)
     cells = make_cells(config, setup.data_root, device_kind(devices))
     run = Run(setup.folder)

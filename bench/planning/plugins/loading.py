@@ -20,6 +20,7 @@ from distillation_bench.bench.planning.plugins.plugin_files import (
     PluginFile,
     content_digest,
     find_plugin,
+    plugin_path,
 )
 from distillation_bench.bench.planning.plugins.safe_import import import_errors_in_one_line
 from distillation_bench.bench.planning.plugins.source_files import is_of_suite, is_own
@@ -33,6 +34,20 @@ _module_files: dict[str, str] = {}
 
 class ChangedPlugin(Exception):
     """A file of a plugin is no longer what it was when the cells were planned."""
+
+
+def load_all(plugins: Iterable[str]) -> tuple[Plugin, ...]:
+    """Load the installed plugins and those that are given.
+
+    Args:
+        plugins: names of files, folders or packages.
+
+    Raises:
+        UsageError: there is no such plugin, or it cannot be imported.
+    """
+    paths = [plugin_path(plugin) for plugin in plugins]
+    installed_plugins.load_installed()
+    return load_plugins(paths)
 
 
 def load_plugins(paths: Iterable[str]) -> tuple[Plugin, ...]:

@@ -14,7 +14,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.bench.planning.configuration.mistakes import LONG, Mistake, assert_answered, thorough
 
-from distillation_bench.bench.cli.run_setup import DEFAULT_PRESET
 from distillation_bench.bench.planning.cells import make_cells
 from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.configuration.option_values import (
@@ -25,6 +24,7 @@ from distillation_bench.bench.planning.configuration.preset_files import (
     load_preset,
     preset_names,
 )
+from distillation_bench.bench.planning.request import DEFAULT_PRESET
 
 
 def test_the_default_preset_is_one_of_the_repository() -> None:
