@@ -1,10 +1,11 @@
 """What is made of finished runs: statistics, comparisons, leaderboards, tables, export.
 
-results           the results of runs, read together: where everything else starts
-metric_formats    values of a metric as they are printed
-summaries         mean, deviation and n over seeds; students from best to worst
+results           the results of runs as DataFrames: where everything else starts
+recorded_tables   the tables of a run, read by pandas
+metric_info       how a metric is selected and printed
+ranking           students from best to worst
 missing_cells     which cells have no values, and why
-pairing           values of two methods paired by seed and teacher
+pairing           values of methods paired by seed and teacher
 statistics        sign-flip and rank tests, intervals, effect sizes
 holm              Holm's correction of a family of tests, and how many seeds it takes
 chance_level      whether the teacher detects better than chance
@@ -20,13 +21,20 @@ __all__ = [
     "chance_level",
     "comparison",
     "export",
-    "metric_formats",
+    "metric_info",
     "missing_cells",
+    "old_chance_level",
+    "old_metric_formats",
+    "old_missing_cells",
+    "old_pairing",
+    "old_results",
+    "old_summaries",
+    "old_values_at_bounds",
     "one_cell",
     "pairing",
+    "ranking",
     "results",
     "statistics",
-    "summaries",
     "tables",
     "values_at_bounds",
 ]

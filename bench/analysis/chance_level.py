@@ -10,13 +10,12 @@ mean over the same sets. If the teacher has no value, this is unknown, and the t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
-from typing import Any
 
-from distillation_bench.bench.analysis.results import MetricInfo, Results
-from distillation_bench.bench.storage.tables import CellKey
+import numpy as np
+
+from distillation_bench.bench.analysis.metric_info import MetricInfo
+from distillation_bench.bench.analysis.results import Results
 
 CHANCE = 0.5
 TEACHER = "ensemble"
@@ -63,58 +62,28 @@ class TeacherDetection:
         return "worse" if self.is_below_chance else "better"
 
 
-def auroc_metric(name: str, score: str = "") -> str:
-    """Return the AUROC that a detection metric follows; empty if the metric detects nothing.
+def auroc_metric(metric: MetricInfo) -> MetricInfo | None:
+    """Return the AUROC that a detection metric follows; None if the metric detects nothing."""
+    if metric.score or metric.name.startswith("ood_"):
+        return replace(metric, name="ood_auroc", better="higher")
+    return metric if metric.name == "misclassification_auroc" else None
 
-    Args:
-        name, score: name and score of the metric.
+
+def teacher_detections(results: Results, metric: MetricInfo) -> dict[str, TeacherDetection]:
+    """Return how well the teacher detects, by dataset; empty if the metric detects nothing.
+
+    Values that are not finite are ignored.
     """
-    if score or name.startswith("ood_"):
-        return "ood_auroc"
-    return name if name == "misclassification_auroc" else ""
+    auroc = auroc_metric(metric)
+    if auroc is None:
+        return {}
+    values = results.values(auroc, optional=True)
+    own = values[values["method"].eq(TEACHER) & np.isfinite(values["value"])]
+    means = own.groupby("dataset", observed=True)["value"].mean()
+    return {name: TeacherDetection(float(means.get(name, math.nan))) for name in results.datasets}
 
 
-def auroc_metrics(metrics: Iterable[MetricInfo]) -> dict[MetricInfo, MetricInfo]:
-    """Return, by detection metric, the AUROC of the same score and evaluation set."""
-    names = {metric: auroc_metric(metric.name, metric.score) for metric in metrics}
-    return {
-        metric: replace(metric, name=name, better="higher")
-        for metric, name in names.items()
-        if name
-    }
-
-
-def teacher_labels(manifest: Mapping[str, Any]) -> frozenset[str]:
-    """Return the labels of the teacher itself."""
-    cells = manifest["cells"].values()
-    return frozenset(cell["label"] for cell in cells if cell["method"] == TEACHER)
-
-
-def teacher_detection(aurocs: Iterable[float]) -> TeacherDetection:
-    """Return the mean of the teacher's AUROC values; values that are not finite are ignored."""
-    finite = [auroc for auroc in aurocs if math.isfinite(auroc)]
-    return TeacherDetection(fmean(finite) if finite else math.nan)
-
-
-def teacher_detections(
-    results: Results,
-    metrics: Sequence[MetricInfo],
-    values: Mapping[MetricInfo, Mapping[CellKey, float]],
-) -> dict[tuple[str, MetricInfo], TeacherDetection]:
-    """Return how well the teacher detects, by dataset and detection metric.
-
-    Args:
-        results: results with all seeds of the teacher.
-        metrics: metrics of any kind.
-        values: values by cell of at least all metrics in `auroc_metrics(metrics)`.
-    """
-    labels = teacher_labels(results.manifest)
-    detections = {}
-    for metric, auroc in auroc_metrics(metrics).items():
-        cells = values.get(auroc, {}).items()
-        for dataset in results.datasets:
-            own = [
-                value for (name, label, _), value in cells if name == dataset and label in labels
-            ]
-            detections[dataset, metric] = teacher_detection(own)
-    return detections
+def is_below_chance(results: Results, metric: MetricInfo, dataset: str) -> bool:
+    """Return whether a metric detects and the teacher itself does worse than chance."""
+    detection = teacher_detections(results, metric).get(dataset)
+    return detection is not None and detection.is_below_chance

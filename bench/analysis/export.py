@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
 from distillation_bench.bench.storage.formats.csv_files import (

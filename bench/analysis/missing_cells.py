@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+
+import pandas as pd
 
 from distillation_bench.bench.storage.formats.schema import STATUSES
-
-SeedsByReason = Mapping[str, Sequence[int]]
-"""Why cells of a label have no usable values, with their seeds."""
 
 
 def describe_counts(statuses: Iterable[str]) -> str:
@@ -17,26 +15,25 @@ def describe_counts(statuses: Iterable[str]) -> str:
     Args:
         statuses: of all planned cells.
     """
-    counts = Counter(statuses)
-    unfinished = (status for status in STATUSES if status != "done" and counts[status])
-    parts = [f"{counts[status]} {status}" for status in unfinished]
-    return f"{' and '.join(parts)} of {counts.total()}" if parts else ""
+    counts = pd.Series(list(statuses), dtype=object).value_counts()
+    parts = [f"{counts[s]} {s}" for s in STATUSES if s != "done" and s in counts]
+    return f"{' and '.join(parts)} of {counts.sum()}" if parts else ""
 
 
-def describe_seeds(reasons: SeedsByReason) -> str:
-    """Return the reasons of one label with their seeds: `failed (seed 2), nan (seeds 0-1)`."""
+def describe_seeds(cells: pd.DataFrame) -> str:
+    """Return the reasons of one label with their seeds: `failed (seed 2), nan (seeds 0-1)`.
+
+    Args:
+        cells: `seed` and `reason`, see `pairing.unusable_cells`.
+    """
     return ", ".join(
-        f"{reason} (seed{'s' if len(seeds) > 1 else ''} {_ranges(seeds)})"
-        for reason, seeds in reasons.items()
+        f"{reason} (seed{'s' if len(seeds) > 1 else ''} {seed_ranges(seeds)})"
+        for reason, seeds in cells.groupby("reason", sort=False)["seed"]
     )
 
 
-def _ranges(seeds: Sequence[int]) -> str:
+def seed_ranges(seeds: Iterable[int]) -> str:
     """Return seeds with successive ones joined: `0-2, 5`."""
-    runs: list[list[int]] = []
-    for seed in sorted(seeds):
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    ordered = pd.Series(sorted(seeds))
+    runs = ordered.groupby((ordered.diff() != 1).cumsum()).agg(["min", "max"])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs.itertuples(index=False))

@@ -1,4 +1,4 @@
-"""Values of two methods paired by seed and teacher, and the cells that cannot be paired.
+"""Values of methods paired by seed and teacher, and the cells that cannot be paired.
 
 Two values are a pair if their cells have the same dataset and seed, and were measured against the
 same teacher on the same evaluation sets.
@@ -6,89 +6,38 @@ same teacher on the same evaluation sets.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-
 import numpy as np
+import pandas as pd
 
-from distillation_bench.bench.analysis.missing_cells import SeedsByReason
-from distillation_bench.bench.analysis.results import MetricInfo, Results
-from distillation_bench.bench.metrics.outcome import Array
-from distillation_bench.bench.storage.tables import CellKey
-
-PairKey = tuple[int, str]
-"""What the two cells of a pair share: the seed, and the key of the teacher with the sets."""
+from distillation_bench.bench.analysis.metric_info import MetricInfo
 
 
-def pair_key(results: Results, cell: CellKey) -> PairKey:
-    """Return what a cell shares with the cells that it can be paired with."""
-    return cell[2], results.cells[cell]["measured"]
+def paired_values(values: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Return the finite values on a dataset, a row for each seed and teacher, a column each label.
 
+    The values of a pair of labels are those of the rows in which neither is nan.
 
-def shared_keys(*methods: Mapping[PairKey, float]) -> list[PairKey]:
-    """Return the keys that all methods have, in ascending order."""
-    return sorted(set.intersection(*map(set, methods)))
-
-
-def paired_differences(first: Mapping[PairKey, float], second: Mapping[PairKey, float]) -> Array:
-    """Return the differences [n] of the first method's values and the second's."""
-    return np.array([first[key] - second[key] for key in shared_keys(first, second)])
-
-
-class PairedValues:
-    """The finite values of one metric by dataset and label, and the reasons of the others.
-
-    Attributes:
-        labels: labels of the methods that are compared.
+    Args:
+        values: see `Results.values`.
+        dataset: name of the dataset.
     """
-
-    def __init__(
-        self,
-        results: Results,
-        metric: MetricInfo,
-        values: Mapping[CellKey, float],
-        labels: Sequence[str],
-    ) -> None:
-        self.labels = labels
-        self._values: dict[tuple[str, str], dict[PairKey, float]] = {}
-        self._unusable: dict[tuple[str, str], dict[str, list[int]]] = {}
-        for cell in results.cells:
-            dataset, label, seed = cell
-            if label not in labels:
-                continue
-            value = values.get(cell)
-            if value is not None and math.isfinite(value):
-                self._values.setdefault((dataset, label), {})[pair_key(results, cell)] = value
-            else:
-                reason = _reason(results, metric, cell) if value is None else str(value)
-                reasons = self._unusable.setdefault((dataset, label), {})
-                reasons.setdefault(reason, []).append(seed)
-
-    def usable_labels(self, dataset: str) -> list[str]:
-        """Return the labels that have a value on a dataset."""
-        return [label for label in self.labels if (dataset, label) in self._values]
-
-    def unusable(self, dataset: str) -> dict[str, SeedsByReason]:
-        """Return the seeds without a finite value on a dataset, by label and reason."""
-        reasons = {label: self._unusable.get((dataset, label)) for label in self.labels}
-        return {label: seeds for label, seeds in reasons.items() if seeds}
-
-    def shared(self, dataset: str, labels: Sequence[str]) -> list[PairKey]:
-        """Return the seeds and teachers that all of these labels have on a dataset."""
-        return shared_keys(*(self._values.get((dataset, label), {}) for label in labels))
-
-    def have_common_seeds(self, dataset: str, labels: Sequence[str]) -> bool:
-        """Return whether two labels have a seed in common, under whatever teachers."""
-        first, second = ({seed for seed, _ in self._values[dataset, label]} for label in labels)
-        return bool(first & second)
-
-    def values(self, dataset: str, label: str, keys: Sequence[PairKey]) -> Array:
-        """Return a label's values [n] for seeds and teachers that it has."""
-        values = self._values[dataset, label]
-        return np.array([values[key] for key in keys])
+    rows = values[values["dataset"].eq(dataset) & np.isfinite(values["value"])]
+    return rows.pivot(index=["seed", "teacher"], columns="label", values="value")
 
 
-def _reason(results: Results, metric: MetricInfo, cell: CellKey) -> str:
-    """Return why a cell has no value: its status, or that it lacks the metric."""
-    status = results.statuses[cell]
-    return f"no {metric}" if status == "done" else status
+def unusable_cells(planned: pd.DataFrame, values: pd.DataFrame, metric: MetricInfo) -> pd.DataFrame:
+    """Return the planned cells without a finite value, with the `reason` of each.
+
+    A reason is the status of a cell that is not done, `no METRIC`, `nan`, `inf` or `-inf`.
+
+    Args:
+        planned: cells, see `Results.planned`; those of other labels or datasets may be left out.
+        values: of the metric, see `Results.values`.
+        metric: the metric.
+    """
+    of_cells = values.set_index("id")["value"].reindex(planned["id"]).to_numpy()
+    has_value = planned["id"].isin(values["id"])
+    status = planned["status"].astype(str)
+    reason = status.where(status.ne("done"), f"no {metric}")
+    reason = reason.where(~has_value, pd.Series(of_cells, planned.index).astype(str))
+    return planned.assign(reason=reason)[~np.isfinite(of_cells)]

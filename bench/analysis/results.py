@@ -1,119 +1,151 @@
-"""The results of one run or several, read together: what every table and figure is made from."""
+"""The results of runs as DataFrames: what every table, figure and page starts from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from distillation_bench.bench.analysis.metric_info import MetricInfo, parse_metric
+from distillation_bench.bench.analysis.recorded_tables import (
+    join_tables,
+    read_cell_facts,
+    read_metrics,
+)
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.storage import tables
-from distillation_bench.bench.storage.formats.schema import LATENCY, RESULT_COLUMNS
-from distillation_bench.bench.storage.formats.table_files import metric_value
+from distillation_bench.bench.common.text import natural_key
+from distillation_bench.bench.storage.formats.schema import RESULT_COLUMNS, STATUSES
 from distillation_bench.bench.storage.joined_runs import join_runs
 from distillation_bench.bench.storage.protocol import ProtocolClash
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run, cell_status
+from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run
 from distillation_bench.bench.storage.tables import CellKey, cell_key
 
-ValueKey = tuple[str, ...]
-"""What identifies a value of a cell: set, shift, severity, metric, score, as text."""
-
-
-@dataclass(frozen=True)
-class MetricInfo:
-    """A metric on an evaluation set, as `NAME[:SCORE][@SET]` on the command line.
-
-    Attributes:
-        name, score: as in metrics.csv; only OOD metrics have a score.
-        set, shift, severity: the evaluation set, e.g. "test", "rotation", 3.
-        better: "higher", "lower" or empty.
-        headline: whether it is a column of results.csv.
-    """
-
-    name: str
-    score: str
-    set: str
-    shift: str
-    severity: int
-    better: str
-    headline: bool
-
-    def __str__(self) -> str:
-        score = f":{self.score}" if self.score else ""
-        if self.headline:
-            return self.name
-        where = f"{self.shift}/{self.severity}" if self.shift else self.set
-        return f"{self.name}{score}@{where}"
-
-
-class CellFacts(NamedTuple):
-    """What a record holds beside its values.
-
-    Attributes:
-        status: `done`, `failed` or `skipped`.
-        reason, finished, commit, environment: as in the record.
-        has_history, has_curves: whether these files must be beside the record.
-        latency: seconds for a single example; 0 if another cell of the variant measured it.
-    """
-
-    status: str
-    reason: str
-    finished: str
-    commit: str
-    environment: Mapping[str, Any]
-    has_history: bool
-    has_curves: bool
-    latency: float
+PLACE = ["set", "shift", "severity", "metric", "score"]
+"""Columns of `Results.metrics` that say which value a row holds."""
 
 
 @dataclass(frozen=True)
 class Results:
     """The results of one run or several.
 
+    Tables are in natural order: datasets by name, methods as registered, `heads=5` before
+    `heads=10`. Columns of names are categories, so that sorting and grouping keep this order.
+
     Attributes:
         runs: folders of the runs.
         manifest: description of all runs together.
-        rows: rows of results.csv, with each value as text.
         holders: by cell id, the run that has its record.
+        planned: a row for each planned cell: `dataset`, `method`, `label`, `seed`, `id`, `teacher`
+            (the key of the teacher with the evaluation sets: cells that share it can be paired),
+            `reference` (whether the method is a bound and not a student) and `status`.
+        headline: values of results.csv as text by name, one row for each row of `planned`; empty
+            text where a cell has no such value.
     """
 
     runs: tuple[Run, ...]
     manifest: Mapping[str, Any]
-    rows: tuple[Mapping[str, str], ...]
     holders: Mapping[str, Run]
+    planned: pd.DataFrame
+    headline: pd.DataFrame
+
+    # Tables
 
     @cached_property
-    def cells(self) -> dict[CellKey, Mapping[str, Any]]:
-        """The planned cells in the order of tables: dataset, method, label, seed."""
-        sort_key = table_order(self.manifest)
-        cells = [{**cell, "id": cell_id} for cell_id, cell in self.manifest["cells"].items()]
-        cells.sort(key=lambda cell: (cell["dataset"], sort_key[cell["label"]], cell["seed"]))
-        return {cell_key(cell): cell for cell in cells}
+    def cells(self) -> pd.DataFrame:
+        """A row for each planned cell: `planned`, and what its record holds beside values.
+
+        Beside the columns of `planned`: `run`, `reason`, `finished`, `commit`, `environment`,
+        `has_history`, `has_curves`, `param.NAME` for each parameter and `timing.NAME` for each
+        timing. A parameter that a method does not have and a timing that was not taken are missing.
+        """
+        facts = pd.concat([self._facts(run) for run in self.runs])
+        parameters = [
+            {f"param.{name}": value for name, value in cell["parameters"].items()}
+            for cell in (self.manifest["cells"][cell_id] for cell_id in self.planned["id"])
+        ]
+        of_cells = pd.DataFrame(parameters, index=self.planned.index).convert_dtypes()
+        folders = self.planned["id"].map(lambda cell_id: str(self.holders[cell_id].folder))
+        joined = self.planned.assign(run=folders).join(facts, on="id")
+        timings = [name for name in joined if name.startswith("timing.")]
+        return pd.concat([joined.drop(columns=timings), of_cells, joined[timings]], axis=1)
+
+    def _facts(self, run: Run) -> pd.DataFrame:
+        """Return what records hold beside values, of those cells of a run that count."""
+        facts = read_cell_facts(run)
+        return facts[[self.holders.get(cell_id) is run for cell_id in facts.index]]
 
     @cached_property
-    def statuses(self) -> dict[CellKey, str]:
-        """The status of each planned cell."""
-        return tables.statuses(self.manifest["cells"].values(), self.rows)
+    def metrics(self) -> pd.DataFrame:
+        """A row for each value of each cell that is done.
+
+        Columns: `dataset`, `method`, `label`, `seed`, `set`, `shift`, `severity`, `metric`,
+        `score`, `value`, `defined`. A metric that does not apply to a cell has no row. A value that
+        applies and is undefined, such as a correlation with a constant, is nan and not `defined`.
+        """
+        tables = [read_metrics(run, self._shown_labels(run)) for run in self.runs]
+        table = tables[0] if len(tables) == 1 else join_tables(tables)
+        return self._in_order(table).assign(defined=table["value"].notna())
+
+    def _shown_labels(self, run: Run) -> dict[CellKey, str]:
+        """Return the label that is shown, by cell of a run that counts."""
+        own, planned = run.manifest()["cells"], self.manifest["cells"]
+        held = (cell_id for cell_id, holder in self.holders.items() if holder is run)
+        return {cell_key(own[cell_id]): planned[cell_id]["label"] for cell_id in held}
+
+    def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a table whose categories of names are in the order of `planned`."""
+        # Not `astype`: to it categories are equal in any order.
+        names = ("dataset", "method", "label")
+        orders = {name: self.planned[name].cat.categories for name in names}
+        return table.assign(**{k: table[k].cat.set_categories(v) for k, v in orders.items()})
+
+    # Names
 
     @property
     def datasets(self) -> list[str]:
-        """Names of the planned datasets, sorted."""
-        return list(dict.fromkeys(dataset for dataset, _, _ in self.cells))
+        """Names of the planned datasets, in order."""
+        return list(self.planned["dataset"].cat.categories)
 
     def labels(self, dataset: str | None = None) -> list[str]:
         """Return the labels of a dataset, by default of all, in the order of tables."""
-        labels = {label for name, label, _ in self.cells if dataset in (None, name)}
-        return sorted(labels, key=table_order(self.manifest).__getitem__)
+        if dataset is None:
+            return list(self.planned["label"].cat.categories)
+        on_dataset = self.planned["label"][self.planned["dataset"] == dataset]
+        return list(on_dataset.cat.remove_unused_categories().cat.categories)
+
+    @cached_property
+    def methods(self) -> dict[str, str]:
+        """The method of each label."""
+        first = self.planned.drop_duplicates("label").sort_values("label")
+        return dict(zip(first["label"], first["method"], strict=True))
+
+    @cached_property
+    def references(self) -> frozenset[str]:
+        """Labels that are not students: bounds to compare with, not rivals."""
+        return frozenset(self.planned["label"][self.planned["reference"]])
+
+    def seeds(self, dataset: str, label: str) -> list[int]:
+        """Return the planned seeds of a label on a dataset, in ascending order."""
+        return list(self._planned_seeds.get((dataset, label), ()))
+
+    @cached_property
+    def _planned_seeds(self) -> dict[tuple[str, str], list[int]]:
+        groups = self.planned.groupby(["dataset", "label"], observed=True)["seed"]
+        return {key: sorted(seeds) for key, seeds in groups.agg(list).items()}
 
     def select_datasets(
-        self, names: Sequence[str], option: str = "--dataset", where: str = "these runs"
+        self, names: Sequence[str] = (), option: str = "--dataset", where: str = "these runs"
     ) -> list[str]:
-        """Return datasets by name, each once, in the order given.
+        """Return datasets by name, each once, in the order given; by default all.
 
         Args:
-            names: names of datasets; none for all.
+            names: names of datasets.
             option, where: what an error message says before and after an unknown name.
 
         Raises:
@@ -127,7 +159,7 @@ class Results:
 
     def select_labels(
         self,
-        names: Sequence[str],
+        names: Sequence[str] = (),
         dataset: str | None = None,
         option: str = "--method",
         where: str = "these runs",
@@ -135,7 +167,7 @@ class Results:
         """Return the labels that names stand for, in their order; a method names all its variants.
 
         Args:
-            names: labels or methods; none for all labels.
+            names: labels or methods; by default all labels.
             dataset: only labels of this dataset.
             option, where: what an error message says before and after an unknown name.
 
@@ -152,36 +184,19 @@ class Results:
                 raise UsageError(f"{option} {name}: not in {where}{nearest(name, by_name)}")
         return list(dict.fromkeys(label for name in names or labels for label in by_name[name]))
 
-    def seeds(self, dataset: str, label: str) -> list[int]:
-        """Return the planned seeds of a label on a dataset, in ascending order."""
-        return [key[2] for key in self.cells if key[:2] == (dataset, label)]
-
-    @cached_property
-    def methods(self) -> dict[str, str]:
-        """The method of each label."""
-        return {label: cell["method"] for (_, label, _), cell in self.cells.items()}
-
-    @cached_property
-    def references(self) -> frozenset[str]:
-        """Labels that are not students: bounds to compare with, not rivals."""
-        return reference_labels(self.manifest)
+    # Values
 
     @cached_property
     def costs(self) -> list[str]:
         """Columns of results.csv for costs, such as FLOPs."""
-        columns = {column for row in self.rows for column in row}
-        return sorted(columns - {*self.manifest["metrics"], *RESULT_COLUMNS})
-
-    def record(self, cell: CellKey) -> Record | None:
-        """Return the record of a cell; None if there is none or it is damaged."""
-        cell_id = self.cells[cell]["id"]
-        return self.holders[cell_id].record(cell_id)
+        return sorted({*self.headline} - {*self.manifest["metrics"], *RESULT_COLUMNS})
 
     @cached_property
-    def facts(self) -> dict[CellKey, CellFacts]:
-        """What each record holds beside its values; all records are read, once."""
-        records = ((cell, self.record(cell)) for cell in self.cells)
-        return {cell: _cell_facts(record) for cell, record in records if record is not None}
+    def headline_metrics(self) -> list[MetricInfo]:
+        """The metrics of the leaderboard that have values, in the order of their registry."""
+        described = self.manifest["metrics"].items()
+        names = [name for name, entry in described if entry["headline"] and name in self.headline]
+        return [self.metric(name) for name in names if self.headline[name].ne("").any()]
 
     def metric(self, selector: str) -> MetricInfo:
         """Parse `NAME[:SCORE][@SET]`; SET is `test`, `SHIFT/SEVERITY`, `ood`, `ood:NAME`, `cost`.
@@ -189,143 +204,130 @@ class Results:
         Raises:
             UsageError: no run has such a metric.
         """
-        names, _, set_name = selector.partition("@")
-        name, _, score = names.partition(":")
-        described = self._describe_metric(name)
-        is_ood = name.startswith("ood_")
-        if not set_name and not score and described["headline"]:
-            return MetricInfo(name, "", "", "", 0, described["better"], headline=True)
-        base, _, severity = set_name.partition("/")
-        if severity and not severity.isdecimal():
-            raise UsageError(f"{selector}: {severity!r}: a severity is a whole number")
-        if severity:
-            evaluation_set = ("test", base, int(severity))
-        else:
-            evaluation_set = (base or ("ood" if is_ood else "test"), "", 0)
-        score = score or ("total" if is_ood else "")
-        return MetricInfo(name, score, *evaluation_set, described["better"], headline=False)
-
-    def _describe_metric(self, name: str) -> Mapping[str, Any]:
-        """Return the description of a metric or a cost; raise UsageError if it is unknown."""
+        name = selector.partition("@")[0].partition(":")[0]
         metrics = self.manifest["metrics"]
         if name == "error" and "accuracy" in metrics:
             raise UsageError("--metric error: give accuracy, which tables print as error")
         if name not in metrics and name not in self.costs:
             raise UsageError(f"{name}: unknown metric{nearest(name, [*metrics, *self.costs])}")
-        cost = {"better": "lower", "headline": True}
-        described: Mapping[str, Any] = metrics.get(name, cost)
-        return described
+        try:
+            return parse_metric(selector, metrics.get(name, {"better": "lower", "headline": True}))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
-    def values(self, metric: MetricInfo) -> dict[CellKey, float]:
-        """Return a metric's values by cell, of cells that are done; nan and inf as they are.
-
-        Raises:
-            UsageError: no cell has it.
-        """
-        return self.values_of([metric])[metric]
-
-    def values_of(
-        self, metrics: Sequence[MetricInfo], optional: Iterable[MetricInfo] = ()
-    ) -> dict[MetricInfo, dict[CellKey, float]]:
-        """Return the values of several metrics by cell; the long table is read only once.
+    def values(self, metric: MetricInfo | str, optional: bool = False) -> pd.DataFrame:
+        """Return a metric's values in cells that are done.
 
         Args:
-            metrics: metrics that some cell must have.
-            optional: metrics that may have no values; they are empty then.
+            metric: a metric or its selector.
+            optional: return an empty table where no cell has the metric.
+
+        Returns:
+            A row for each cell that has the metric, in the order of `planned` and with its columns,
+            and `value`; nan and inf as they are.
 
         Raises:
-            UsageError: no cell has one of the metrics.
+            UsageError: no cell has it, or it is unknown.
         """
-        values: dict[MetricInfo, dict[CellKey, float]] = {}
-        requested = dict.fromkeys([*metrics, *optional])
-        for metric in requested:
-            if metric.headline:
-                values[metric] = {
-                    cell_key(row): float(row[metric.name])
-                    for row in self.rows
-                    if row["status"] == "done" and row.get(metric.name)
-                }
-        by_key = {_value_key(metric): metric for metric in requested if not metric.headline}
-        if by_key:
-            values |= {metric: {} for metric in by_key.values()}
-            for cell, key, value in self.long_table(by_key.__contains__):
-                values[by_key[key]][cell] = value
-        for metric in metrics:
-            if not values[metric]:
-                raise UsageError(f"{metric}: no cell has this value{self._hint(metric)}")
-        return values
+        info = self.metric(metric) if isinstance(metric, str) else metric
+        table = self._headline_values(info.name) if info.headline else self._long_values(info)
+        if table.empty and not optional:
+            raise UsageError(f"{info}: no cell has this value{self._hint(info)}")
+        return table
 
-    def _hint(self, metric: MetricInfo) -> str:
+    def flag(self, name: str) -> pd.DataFrame:
+        """Return a warning's values (`FLAGS` of the metrics), as `values` does; empty if none."""
+        return self._headline_values(name)
+
+    def _headline_values(self, name: str) -> pd.DataFrame:
+        if name not in self.headline:
+            return self.planned.iloc[:0].assign(value=pd.Series(dtype=float))
+        texts = self.headline[name]
+        has_value = texts.ne("") & self.planned["status"].eq("done")
+        return self.planned[has_value].assign(value=texts[has_value].astype(float))
+
+    def _long_values(self, info: MetricInfo) -> pd.DataFrame:
+        wanted = dict(
+            zip(PLACE, (info.set, info.shift, info.severity, info.name, info.score), strict=True)
+        )
+        table = self.metrics
+        rows = table[
+            np.logical_and.reduce([table[name] == value for name, value in wanted.items()])
+        ]
+        keys = ["dataset", "label", "seed"]
+        return self.planned.merge(rows[[*keys, "value"]].drop_duplicates(keys), on=keys)
+
+    def _hint(self, info: MetricInfo) -> str:
         """Return the nearest selector of a metric or, if no cell has it, the task it belongs to."""
-        rows = self.long_table(lambda key: key[3] == metric.name)
-        if keys := {key for _, key, _ in rows}:
-            return nearest(str(metric), map(_selector, keys))
-        task = self.manifest["metrics"].get(metric.name, {}).get("task", "any")
+        rows = self.metrics[self.metrics["metric"] == info.name][PLACE].drop_duplicates()
+        if len(rows):
+            found = (
+                MetricInfo(name, score, set_name, shift, severity, "", headline=False)
+                for set_name, shift, severity, name, score in rows.itertuples(index=False)
+            )
+            return nearest(str(info), map(str, found))
+        task = self.manifest["metrics"].get(info.name, {}).get("task", "any")
         return "" if task == "any" else f" (a metric of {task})"
 
-    def long_table(
-        self, is_wanted: Callable[[ValueKey], bool]
-    ) -> Iterator[tuple[CellKey, ValueKey, float]]:
-        """Yield the wanted values of cells that are done, from metrics.csv of all runs."""
-        for run in self.runs:
-            # A label that is marked in these results has no mark in the run's folder.
-            planned = run.manifest()["cells"].items()
-            held = {
-                cell_key(cell): cell_key(self.manifest["cells"][cell_id])
-                for cell_id, cell in planned
-                if self.holders[cell_id] is run
-            }
-            for row in tables.metrics(run):
-                key = tuple(row[4:9])
-                if not is_wanted(key):
-                    continue
-                dataset, _, label, seed = row[:4]
-                try:
-                    cell, value = held.get((dataset, label, int(seed))), metric_value(row)
-                except ValueError:
-                    raise DamagedFile(run.folder / "metrics.csv", "no values") from None
-                if cell is not None:
-                    yield cell, key, value
+    def summary(self, metric: MetricInfo | str) -> pd.DataFrame:
+        """Return a metric's mean and standard deviation over seeds, by dataset and label.
+
+        Returns:
+            `mean`, `std` (n − 1 in the denominator; nan for n = 1), `n`, `planned` (number of
+            planned seeds) and `missing` (planned − n), with a row for each label of each dataset;
+            n = 0 without values. A mean is nan or inf if a value is, and no seed is left out.
+
+        Raises:
+            UsageError: no cell has the metric, or it is unknown.
+        """
+        return summarise(self.values(metric), self.planned)
+
+    # Files beside records
+
+    def record(self, cell_id: str) -> Record | None:
+        """Return the record of a cell; None if there is none or it is damaged."""
+        return self.holders[cell_id].record(cell_id)
+
+    def history(self, cell_id: str) -> pd.DataFrame:
+        """Return the training of a cell, one row for each epoch; empty if it was not recorded.
+
+        Raises:
+            DamagedFile: the file is missing or was changed.
+        """
+        record = self.record(cell_id)
+        rows = self.holders[cell_id].history(record) if record else []
+        table = pd.DataFrame(rows, dtype=str)
+        numbers = [name for name in table if name != "stage"]
+        return table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
+
+    def curves(self, cell_id: str) -> dict[str, np.ndarray]:
+        """Return the arrays of a cell's figures by name; empty if it has none.
+
+        Raises:
+            DamagedFile: they are missing or were changed.
+        """
+        record = self.record(cell_id)
+        arrays = self.holders[cell_id].curves(record) if record else {}
+        if record and record["curves"] and not arrays:
+            raise DamagedFile(self.holders[cell_id].paths(cell_id).curves, "missing or damaged")
+        return arrays
 
 
-def _cell_facts(record: Record) -> CellFacts:
-    return CellFacts(
-        status=cell_status(record).status,
-        reason=record["reason"],
-        finished=record["finished"],
-        commit=record["commit"],
-        environment=record["environment"],
-        has_history=record.get("history") != "",
-        has_curves=bool(record["curves"]),
-        latency=float(record["timings"].get(LATENCY, 0.0)),
+def summarise(values: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
+    """Return mean, std, n, planned and missing by dataset and label; see `Results.summary`."""
+    by = ["dataset", "label"]
+    groups = values.groupby(by, observed=True)["value"]
+    # By default pandas leaves out nan, and n would be that of other seeds than the mean's.
+    table = pd.DataFrame(
+        {"mean": groups.mean(skipna=False), "std": groups.std(skipna=False), "n": groups.size()}
     )
+    count = planned.groupby(by, observed=True).size()
+    table = table.reindex(count.index).assign(planned=count)
+    table["n"] = table["n"].fillna(0).astype(int)
+    return table.assign(missing=table["planned"] - table["n"])
 
 
-def _value_key(metric: MetricInfo) -> ValueKey:
-    return metric.set, metric.shift, str(metric.severity), metric.name, metric.score
-
-
-def _selector(key: ValueKey) -> str:
-    name, shift, severity, metric, score = key
-    return str(MetricInfo(metric, score, name, shift, int(severity or 0), "", headline=False))
-
-
-def table_order(manifest: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
-    """Return the sort key of each label: the position of its method in the registry, the label."""
-    positions = {method["name"]: i for i, method in enumerate(manifest["methods"])}
-    return {
-        cell["label"]: (positions.get(cell["method"], len(positions)), cell["label"])
-        for cell in manifest["cells"].values()
-    }
-
-
-def reference_labels(manifest: Mapping[str, Any]) -> frozenset[str]:
-    """Return the labels whose method is a reference."""
-    names = {method["name"] for method in manifest["methods"] if method["reference"]}
-    return frozenset(c["label"] for c in manifest["cells"].values() if c["method"] in names)
-
-
-def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Results:
+def load(*folders: Path | str, mixed: bool = False, agree: bool = True) -> Results:
     """Read runs as one; a cell that several runs hold counts once, the first that is done.
 
     Args:
@@ -339,9 +341,49 @@ def read(folders: Sequence[Path], mixed: bool = False, agree: bool = True) -> Re
         UsageError: a folder is not a run, unreadable or without values, protocols differ, a label
             stands for more than one thing, or the values of a cell differ.
     """
-    runs = tuple(Run(folder) for folder in dict.fromkeys(folders))
+    runs = tuple(Run(Path(folder)) for folder in dict.fromkeys(map(str, folders)))
     try:
         joined = join_runs(runs, mixed, agree)
     except ProtocolClash as clash:
         raise UsageError(f"{clash}; --mixed takes both, marked") from None
-    return Results(runs, joined.manifest, tuple(joined.rows.values()), joined.holders)
+    planned = _planned_cells(joined.manifest, joined.rows)
+    keys = zip(planned["dataset"], planned["label"], planned["seed"], strict=True)
+    rows = [joined.rows.get(key, {}) for key in keys]
+    texts = pd.DataFrame(rows, index=planned.index, dtype=object).fillna("")
+    headline = texts.drop(columns=[name for name in RESULT_COLUMNS if name in texts])
+    return Results(runs, joined.manifest, joined.holders, planned, headline)
+
+
+def _planned_cells(
+    manifest: Mapping[str, Any], rows: Mapping[Any, Mapping[str, str]]
+) -> pd.DataFrame:
+    """Return the planned cells in the order of tables."""
+    methods = [method["name"] for method in manifest["methods"]]
+    references = {method["name"] for method in manifest["methods"] if method["reference"]}
+    cells = manifest["cells"]
+    table = pd.DataFrame(
+        {
+            "dataset": [cell["dataset"] for cell in cells.values()],
+            "method": [cell["method"] for cell in cells.values()],
+            "label": [cell["label"] for cell in cells.values()],
+            "seed": [cell["seed"] for cell in cells.values()],
+            "id": list(cells),
+            "teacher": [cell["measured"] for cell in cells.values()],
+            "reference": [cell["method"] in references for cell in cells.values()],
+            "status": [
+                rows.get(cell_key(cell), {"status": "missing"})["status"] for cell in cells.values()
+            ],
+        }
+    )
+    method_of = dict(zip(table["label"], table["method"], strict=True))
+    positions = {method: position for position, method in enumerate(methods)}
+    orders = {
+        "dataset": sorted(set(table["dataset"]), key=natural_key),
+        "method": [*methods, *sorted(set(table["method"]) - set(methods))],
+        "label": sorted(
+            method_of, key=lambda x: (positions.get(method_of[x], math.inf), natural_key(x))
+        ),
+        "status": STATUSES,
+    }
+    table = table.astype({name: pd.CategoricalDtype(order) for name, order in orders.items()})
+    return table.sort_values(["dataset", "label", "seed"], ignore_index=True)

@@ -6,9 +6,10 @@ bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable
 
-from distillation_bench.bench.storage.tables import CellKey, cell_key
+from distillation_bench.bench.analysis.chance_level import TEACHER
+from distillation_bench.bench.analysis.results import Results
 
 TEMPERED_METRICS = ("temperature", "nll_tempered", "ece_tempered")
 """Metrics that depend on the fitted temperature."""
@@ -19,50 +20,45 @@ BOUND_NOTE = (
     "the best one lies there or beyond."
 )
 
-ResultRow = Mapping[str, str]
 
-
-def temperatures_at_bound(rows: Iterable[ResultRow]) -> frozenset[CellKey]:
-    """Return the cells whose temperature is at a bound of its fit, from rows of results.csv."""
-    return frozenset(cell_key(row) for row in rows if _share(row, "temperature_at_bound") > 0)
+def temperatures_at_bound(results: Results) -> frozenset[str]:
+    """Return the ids of cells whose temperature is at a bound of its fit."""
+    flags = results.flag("temperature_at_bound")
+    return frozenset(flags["id"][flags["value"] > 0])
 
 
 def describe_temperatures(
-    metrics: Iterable[str], cells: Iterable[CellKey], at_bound: frozenset[CellKey]
+    metrics: Iterable[str], cells: Iterable[str], at_bound: Container[str]
 ) -> str:
     """Return in how many cells the temperature is at a bound; empty if no metric depends on it.
 
     Args:
         metrics: names of the metrics that are shown.
-        cells: cells that are shown.
-        at_bound: cells whose temperature is at a bound.
+        cells: ids of the cells that are shown.
+        at_bound: ids of cells whose temperature is at a bound.
     """
     shown = frozenset(cells)
-    count = len(shown & at_bound)
+    count = sum(cell in at_bound for cell in shown)
     if not count or not any(name in TEMPERED_METRICS for name in metrics):
         return ""
     return f"in {count} of {len(shown)} cells the temperature is at a bound of its fit, 0.05 or 20"
 
 
-def describe_clamped_variances(rows: Sequence[ResultRow], teachers: frozenset[str]) -> str:
-    """Return whose variances were clamped on a dataset; empty if none were.
-
-    Args:
-        rows: rows of results.csv of the dataset.
-        teachers: labels of the teacher itself; every row also has the share of its members.
-    """
-    shares: dict[str, list[float]] = {}
-    for row in rows:
-        columns = {"the teacher": "teacher_variance_capped", row["label"]: "variance_capped"}
-        for name, column in columns.items():
-            if name not in teachers and (share := _share(row, column)) > 0:
-                shares.setdefault(name, []).append(share)
+def describe_clamped_variances(results: Results, dataset: str) -> str:
+    """Return whose variances were clamped on a dataset; empty if none were."""
+    shares: dict[str, float] = {}
+    # Every cell also has the share of its teacher's members.
+    for column, whose in (("teacher_variance_capped", "the teacher"), ("variance_capped", "")):
+        flags = results.flag(column)
+        of_dataset = flags["dataset"].eq(dataset) & flags["value"].gt(0)
+        if not whose:
+            of_dataset &= flags["method"].ne(TEACHER)
+        for label, value in flags.loc[of_dataset, ["label", "value"]].itertuples(index=False):
+            name = whose or label
+            shares[name] = max(shares.get(name, 0.0), value)
     if not shares:
         return ""
-    names = ", ".join(f"{k} (up to {100 * max(own):.2g} % of them)" for k, own in shares.items())
+    names = ", ".join(
+        f"{name} (up to {100 * share:.2g} % of them)" for name, share in shares.items()
+    )
     return f"variances clamped to exp(±15) on some evaluation set: {names}"
-
-
-def _share(row: ResultRow, column: str) -> float:
-    """Return a share; 0 if it is not recorded."""
-    return float(row.get(column) or 0.0)

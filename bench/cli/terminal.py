@@ -38,7 +38,7 @@ def _safe_lines(text: str) -> str:
 
 def _with_grey_values(text: str) -> str:
     """Colour the values of a table that end in the sign for worse than chance."""
-    from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN
+    from distillation_bench.bench.analysis.old_chance_level import CHANCE_SIGN
 
     value = rf"(?:-?\d\S*|nan|-?inf)(?: ± \S+)?(?: \(\d+\))? {CHANCE_SIGN}(?=\s|$)"
     return re.sub(value, rf"{GREY}\g<0>{DEFAULT_COLOUR}", text)

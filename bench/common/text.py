@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 
@@ -61,3 +62,11 @@ def in_ascii(character: str) -> str:
     kind, *_, name = unicodedata.name(character, "NO NAME").split()
     decomposed = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return _ASCII.get(character) or (name.lower() if kind == "GREEK" else decomposed) or "?"
+
+
+def natural_key(text: str) -> tuple[tuple[bool, float, str], ...]:
+    """Return a sort key by which numbers in texts are ordered by value: 5, 10, 20."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return tuple(
+        (i % 2 == 0, 0.0 if i % 2 == 0 else float(part), part) for i, part in enumerate(parts)
+    )

@@ -11,15 +11,15 @@ from functools import cached_property
 import numpy as np
 from matplotlib.figure import Figure
 
-from distillation_bench.bench.analysis.chance_level import (
+from distillation_bench.bench.analysis.old_chance_level import (
     TeacherDetection,
     auroc_metrics,
     teacher_detections,
 )
-from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.old_results import MetricInfo
+from distillation_bench.bench.analysis.old_summaries import best_first, summarise
 from distillation_bench.bench.analysis.statistics import Interval, paired_interval
-from distillation_bench.bench.analysis.summaries import best_first, summarise
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.appearance.layout import NoData
 from distillation_bench.bench.figures.figure_types import DrawnFigure

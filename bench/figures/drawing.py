@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import NamedTuple, TypeVar
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.figures.appearance.layout import NoData
 from distillation_bench.bench.figures.appearance.style import figure_style

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from distillation_bench.bench.analysis.chance_level import TeacherDetection
-from distillation_bench.bench.analysis.metric_formats import metric_format
-from distillation_bench.bench.analysis.missing_cells import describe_seeds
-from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.analysis.old_chance_level import TeacherDetection
+from distillation_bench.bench.analysis.old_metric_formats import metric_format
+from distillation_bench.bench.analysis.old_missing_cells import describe_seeds
+from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.common.text import counted
 from distillation_bench.bench.figures.dataset_data import DatasetData
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.common.devices import cores
 from distillation_bench.bench.common.signals import shield_children
 from distillation_bench.bench.common.text import terminal_safe

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from distillation_bench.bench.analysis.results import MetricInfo, Results
+from distillation_bench.bench.analysis.old_results import MetricInfo, Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.appearance.style import LabelStyles
 from distillation_bench.bench.figures.figure_types import FigureOptions

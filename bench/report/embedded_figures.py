@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 
 if TYPE_CHECKING:
     from distillation_bench.bench.figures.figure_types import RenderedFigure

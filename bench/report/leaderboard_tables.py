@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.summaries import Summary
+from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.old_summaries import Summary
 from distillation_bench.bench.analysis.tables.leaderboard import (
     Leaderboard,
     leaderboards_ranked_by,

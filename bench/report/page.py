@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.common.files import real_path
 from distillation_bench.bench.report.comparison_sentences import metrics_by_sentence
 from distillation_bench.bench.report.embedded_figures import embedded_figures

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distillation_bench.bench.analysis.results import Results, read
+from distillation_bench.bench.analysis.old_results import Results, read
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.older_formats import FORMAT

@@ -13,7 +13,7 @@ from tests.simulation.null import ALPHA, NOISES, Rate, figures
 from tests.simulation.runs import results_of
 
 from distillation_bench.bench.analysis.comparison.method_comparison import compare
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.metrics.outcome import Array
 
 SIZES = ((3, 8), (7, 10))

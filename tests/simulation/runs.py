@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.metrics.outcome import Array
 
 

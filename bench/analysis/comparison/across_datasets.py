@@ -16,8 +16,8 @@ from distillation_bench.bench.analysis.comparison.method_pairs import (
     pairs_to_compare,
 )
 from distillation_bench.bench.analysis.holm import CorrectedP, correct_family
-from distillation_bench.bench.analysis.missing_cells import describe_seeds
-from distillation_bench.bench.analysis.pairing import PairedValues, PairKey
+from distillation_bench.bench.analysis.old_missing_cells import describe_seeds
+from distillation_bench.bench.analysis.old_pairing import PairedValues, PairKey
 from distillation_bench.bench.analysis.statistics import (
     ALPHA,
     Interval,

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distillation_bench.bench.analysis.chance_level import (
-    TeacherDetection,
-    auroc_metrics,
-    teacher_detections,
-)
 from distillation_bench.bench.analysis.comparison.across_datasets import (
     AcrossDatasets,
     Incomplete,
@@ -23,10 +18,15 @@ from distillation_bench.bench.analysis.comparison.within_datasets import (
     NotComparable,
     compare_on_dataset,
 )
-from distillation_bench.bench.analysis.metric_formats import metric_format
-from distillation_bench.bench.analysis.pairing import PairedValues
-from distillation_bench.bench.analysis.results import MetricInfo, Results
-from distillation_bench.bench.analysis.values_at_bounds import (
+from distillation_bench.bench.analysis.old_chance_level import (
+    TeacherDetection,
+    auroc_metrics,
+    teacher_detections,
+)
+from distillation_bench.bench.analysis.old_metric_formats import metric_format
+from distillation_bench.bench.analysis.old_pairing import PairedValues
+from distillation_bench.bench.analysis.old_results import MetricInfo, Results
+from distillation_bench.bench.analysis.old_values_at_bounds import (
     describe_temperatures,
     temperatures_at_bound,
 )

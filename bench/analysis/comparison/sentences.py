@@ -13,8 +13,8 @@ from distillation_bench.bench.analysis.comparison.method_comparison import Compa
 from distillation_bench.bench.analysis.comparison.method_pairs import MethodPair
 from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
 from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
-from distillation_bench.bench.analysis.missing_cells import describe_seeds
-from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.analysis.old_missing_cells import describe_seeds
+from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
 from distillation_bench.bench.common.text import counted
 

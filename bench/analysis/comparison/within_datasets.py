@@ -14,8 +14,8 @@ from distillation_bench.bench.analysis.comparison.method_pairs import (
     untested,
 )
 from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
-from distillation_bench.bench.analysis.missing_cells import SeedsByReason, describe_seeds
-from distillation_bench.bench.analysis.pairing import PairedValues
+from distillation_bench.bench.analysis.old_missing_cells import SeedsByReason, describe_seeds
+from distillation_bench.bench.analysis.old_pairing import PairedValues
 from distillation_bench.bench.analysis.statistics import ALPHA
 
 

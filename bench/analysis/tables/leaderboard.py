@@ -7,17 +7,20 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from distillation_bench.bench.analysis.chance_level import (
+from distillation_bench.bench.analysis.old_chance_level import (
     CHANCE_SIGN,
     TeacherDetection,
     auroc_metric,
     teacher_detection,
     teacher_labels,
 )
-from distillation_bench.bench.analysis.missing_cells import describe_counts
-from distillation_bench.bench.analysis.results import reference_labels, table_order
-from distillation_bench.bench.analysis.summaries import Summary, rank_students, summarise
-from distillation_bench.bench.analysis.values_at_bounds import ResultRow, describe_clamped_variances
+from distillation_bench.bench.analysis.old_missing_cells import describe_counts
+from distillation_bench.bench.analysis.old_results import reference_labels, table_order
+from distillation_bench.bench.analysis.old_summaries import Summary, rank_students, summarise
+from distillation_bench.bench.analysis.old_values_at_bounds import (
+    ResultRow,
+    describe_clamped_variances,
+)
 
 MarkedSummary = tuple[Summary | None, str]
 """A summary, or None without a value; and its mark: `best`, `second`, `chance` or empty."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN
 from distillation_bench.bench.analysis.markup.markdown import (
     emphasised,
     escape_markdown,
@@ -15,7 +14,8 @@ from distillation_bench.bench.analysis.markup.text_tables import (
     terminal_width,
     wrap_words,
 )
-from distillation_bench.bench.analysis.summaries import Summary
+from distillation_bench.bench.analysis.old_chance_level import CHANCE_SIGN
+from distillation_bench.bench.analysis.old_summaries import Summary
 from distillation_bench.bench.analysis.tables.leaderboard import (
     Leaderboard,
     ranked_labels,

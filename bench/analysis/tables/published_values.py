@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.results import MetricInfo, Results
-from distillation_bench.bench.analysis.summaries import Summary, summarise
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.old_results import MetricInfo, Results
+from distillation_bench.bench.analysis.old_summaries import Summary, summarise
 from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableEntry
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.tables import CellKey, cell_key

@@ -12,18 +12,23 @@ from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
-from distillation_bench.bench.analysis.chance_level import (
+from distillation_bench.bench.analysis.holm import can_reach_alpha, correct_family
+from distillation_bench.bench.analysis.old_chance_level import (
     auroc_metrics,
     teacher_detections,
     teacher_labels,
 )
-from distillation_bench.bench.analysis.holm import can_reach_alpha, correct_family
-from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.missing_cells import describe_counts
-from distillation_bench.bench.analysis.pairing import PairKey, pair_key, paired_differences
-from distillation_bench.bench.analysis.results import MetricInfo, Results
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.old_missing_cells import describe_counts
+from distillation_bench.bench.analysis.old_pairing import PairKey, pair_key, paired_differences
+from distillation_bench.bench.analysis.old_results import MetricInfo, Results
+from distillation_bench.bench.analysis.old_summaries import best_first, rank_students, summarise
+from distillation_bench.bench.analysis.old_values_at_bounds import (
+    TEMPERED_METRICS,
+    describe_clamped_variances,
+    temperatures_at_bound,
+)
 from distillation_bench.bench.analysis.statistics import ALPHA, sign_flip_p
-from distillation_bench.bench.analysis.summaries import best_first, rank_students, summarise
 from distillation_bench.bench.analysis.tables.table_model import (
     BestStudentTests,
     Mark,
@@ -31,11 +36,6 @@ from distillation_bench.bench.analysis.tables.table_model import (
     PaperTable,
     TableEntry,
     TableOptions,
-)
-from distillation_bench.bench.analysis.values_at_bounds import (
-    TEMPERED_METRICS,
-    describe_clamped_variances,
-    temperatures_at_bound,
 )
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.tables import CellKey

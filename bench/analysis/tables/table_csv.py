@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableEntry
 from distillation_bench.bench.storage.formats.csv_files import csv_writer, spreadsheet_safe
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from distillation_bench.bench.analysis.chance_level import TeacherDetection
 from distillation_bench.bench.analysis.holm import can_reach_alpha
-from distillation_bench.bench.analysis.metric_formats import MetricFormat
-from distillation_bench.bench.analysis.summaries import Summary
+from distillation_bench.bench.analysis.old_chance_level import TeacherDetection
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat
+from distillation_bench.bench.analysis.old_summaries import Summary
 
 Mark = Literal["", "best", "second"]
 

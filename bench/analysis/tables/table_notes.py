@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN, TeacherDetection
 from distillation_bench.bench.analysis.holm import seeds_needed
+from distillation_bench.bench.analysis.old_chance_level import CHANCE_SIGN, TeacherDetection
+from distillation_bench.bench.analysis.old_values_at_bounds import BOUND_NOTE
 from distillation_bench.bench.analysis.statistics import ALPHA
 from distillation_bench.bench.analysis.tables.table_model import BestStudentTests, PaperTable
-from distillation_bench.bench.analysis.values_at_bounds import BOUND_NOTE
 from distillation_bench.bench.common.text import truncated
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN
 from distillation_bench.bench.analysis.markup.markdown import (
     emphasised,
     escape_markdown,
@@ -16,13 +15,14 @@ from distillation_bench.bench.analysis.markup.text_tables import (
     terminal_width,
     wrap_words,
 )
+from distillation_bench.bench.analysis.old_chance_level import CHANCE_SIGN
+from distillation_bench.bench.analysis.old_values_at_bounds import BOUND_SIGN
 from distillation_bench.bench.analysis.tables.table_model import (
     PaperTable,
     TableEntry,
     value_text,
 )
 from distillation_bench.bench.analysis.tables.table_notes import table_notes
-from distillation_bench.bench.analysis.values_at_bounds import BOUND_SIGN
 from distillation_bench.bench.common.text import terminal_safe
 
 INDISTINGUISHABLE_SIGN = "†"

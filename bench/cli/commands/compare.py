@@ -44,7 +44,7 @@ def compare(
         DEFAULT_METRIC,
         compare_all,
     )
-    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.analysis.old_results import read
 
     check_targets(csv, json, latex)
     results = read(folders, mixed)

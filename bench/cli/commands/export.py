@@ -20,7 +20,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import counted
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.analysis.results import Results
+    from distillation_bench.bench.analysis.old_results import Results
 
 
 def export(
@@ -36,7 +36,7 @@ def export(
     mixed: Mixed = False,
 ) -> None:
     """Write all values as a table, or curves for TensorBoard."""
-    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.analysis.old_results import read
 
     _check_export(out, tensorboard)
     results = read(folders, mixed)

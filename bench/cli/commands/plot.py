@@ -90,7 +90,7 @@ def plot(
         return
     if not folders:
         raise UsageError("plot: give a run's folder, or --list")
-    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.analysis.old_results import read
     from distillation_bench.bench.figures.rendering import render
 
     target = _target(files.out, folders[0])

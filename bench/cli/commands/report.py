@@ -29,7 +29,7 @@ def report(
     ] = False,
 ) -> None:
     """Write a report as one HTML page, and print its path."""
-    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.analysis.old_results import read
     from distillation_bench.bench.common.files import write_atomically
     from distillation_bench.bench.report.page import build_report
 

@@ -16,7 +16,7 @@ from distillation_bench.bench.common.errors import UsageError, nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from distillation_bench.bench.analysis.results import Results
+    from distillation_bench.bench.analysis.old_results import Results
     from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableOptions
 
 GROUPINGS = ("dataset", "metric")
@@ -99,7 +99,7 @@ def table(
     ] = False,
 ) -> None:
     """Make tables for a paper: on the terminal, or in files."""
-    from distillation_bench.bench.analysis.results import read
+    from distillation_bench.bench.analysis.old_results import read
     from distillation_bench.bench.analysis.tables.published_values import published_tables
     from distillation_bench.bench.analysis.tables.table_builder import make_tables
     from distillation_bench.bench.analysis.tables.table_text import table_text

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from distillation_bench.bench.analysis.metric_formats import MetricFormat
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat
 from distillation_bench.bench.analysis.statistics import Interval
 
 AxisName = Literal["x", "y"]

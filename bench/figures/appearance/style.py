@@ -15,7 +15,7 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.figures.appearance.colors import (
     GREY,
     VARIANT_SHADES,

@@ -8,8 +8,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.analysis.metric_formats import MetricFormat
-from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat
+from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.analysis.statistics import Interval
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.figures.appearance.axis_scales import (

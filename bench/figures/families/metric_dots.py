@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from distillation_bench.bench.analysis.chance_level import TeacherDetection
-from distillation_bench.bench.analysis.metric_formats import MetricFormat
-from distillation_bench.bench.analysis.results import MetricInfo
-from distillation_bench.bench.analysis.statistics import Interval
-from distillation_bench.bench.analysis.values_at_bounds import (
+from distillation_bench.bench.analysis.old_chance_level import TeacherDetection
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat
+from distillation_bench.bench.analysis.old_results import MetricInfo
+from distillation_bench.bench.analysis.old_values_at_bounds import (
     describe_temperatures,
     temperatures_at_bound,
 )
+from distillation_bench.bench.analysis.statistics import Interval
 from distillation_bench.bench.figures.appearance.axis_scales import (
     draw_intervals,
     printed_bounds,

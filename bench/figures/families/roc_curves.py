@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.analysis.chance_level import (
+from distillation_bench.bench.analysis.old_chance_level import (
     TeacherDetection,
     teacher_detection,
     teacher_labels,

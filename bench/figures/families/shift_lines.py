@@ -9,8 +9,8 @@ from statistics import fmean
 import numpy as np
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.analysis.metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.analysis.old_metric_formats import MetricFormat, metric_format
+from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.analysis.statistics import Interval
 from distillation_bench.bench.figures.appearance.axis_scales import (
     draw_intervals,

@@ -14,11 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distillation_bench.bench.analysis.chance_level import (
-    auroc_metric,
-    teacher_detection,
-    teacher_detections,
-)
 from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.comparison.csv_and_json import (
@@ -27,7 +22,12 @@ from distillation_bench.bench.analysis.comparison.csv_and_json import (
 )
 from distillation_bench.bench.analysis.comparison.method_comparison import compare
 from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_chance_level import (
+    auroc_metric,
+    teacher_detection,
+    teacher_detections,
+)
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.analysis.tables.leaderboard import make_leaderboards, ranks_by_metric
 from distillation_bench.bench.analysis.tables.leaderboard_text import (
     leaderboard_markdown,

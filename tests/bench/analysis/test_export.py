@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from distillation_bench.bench.analysis import export
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.csv_files import spreadsheet_safe
 from distillation_bench.bench.storage.run_folder import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distillation_bench.bench.analysis.missing_cells import describe_counts, describe_seeds
+from distillation_bench.bench.analysis.old_missing_cells import describe_counts, describe_seeds
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,18 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from distillation_bench.bench.analysis.results import Results, read
+from distillation_bench.bench.analysis.results import Results, load
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.run_folder import Run
 
 MakeRun = Callable[..., Run]
+
+
+def value_of(values: pd.DataFrame, *key: object) -> float:
+    return float(values.set_index(["dataset", "label", "seed"])["value"].loc[key])
 
 
 def figures(
@@ -33,7 +38,7 @@ def figures(
 
 def small_run(make_run: MakeRun, folder: Path) -> Results:
     make_run(folder / "a", figures())
-    return read([folder / "a"])
+    return load(folder / "a")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +53,8 @@ def test_a_selector_finds_its_values(
     make_run: MakeRun, tmp_path: Path, text: str, expected: float
 ) -> None:
     results = small_run(make_run, tmp_path)
-    values = results.values(results.metric(text))
-    assert values["digits", "kd", 1] == expected and len(values) == 4
+    values = results.values(text)
+    assert len(values) == 4 and value_of(values, "digits", "kd", 1) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,16 +70,18 @@ def test_a_selector_without_values_is_reported_in_one_line(
 ) -> None:
     results = small_run(make_run, tmp_path)
     with pytest.raises(UsageError, match=message) as caught:
-        results.values(results.metric(text))
+        results.values(text)
     assert "\n" not in str(caught.value)
 
 
 def test_non_finite_values_are_kept(make_run: MakeRun, tmp_path: Path) -> None:
     row = {"nll": math.nan, "ece@rotation/3": math.inf}
     make_run(tmp_path / "a", {("digits", "kd", 0): row})
-    results = read([tmp_path / "a"])
-    assert math.isnan(results.values(results.metric("nll"))["digits", "kd", 0])
-    assert results.values(results.metric("ece@rotation/3"))["digits", "kd", 0] == math.inf
+    results = load(tmp_path / "a")
+    assert math.isnan(value_of(results.values("nll"), "digits", "kd", 0))
+    assert value_of(results.values("ece@rotation/3"), "digits", "kd", 0) == math.inf
+    undefined = results.metrics.set_index("metric")["defined"]
+    assert not undefined["nll"] and undefined["ece"]
 
 
 def test_two_halves_are_read_as_one_run(make_run: MakeRun, tmp_path: Path) -> None:
@@ -83,13 +90,18 @@ def test_two_halves_are_read_as_one_run(make_run: MakeRun, tmp_path: Path) -> No
     for name, seeds in (("low", (0, 1, 2)), ("high", (2, 3))):
         part = {slot: row for slot, row in all_values.items() if slot[2] in seeds}  # type: ignore[index]
         make_run(tmp_path / name, part)
-    together = read([tmp_path / "low", tmp_path / "high"])
-    expected = read([tmp_path / "all"])
-    assert list(together.cells) == list(expected.cells)
+    together = load(tmp_path / "low", tmp_path / "high")
+    expected = load(tmp_path / "all")
+    pd.testing.assert_frame_equal(together.planned, expected.planned)
     for text in ("nll", "nll@rotation/3"):
-        assert together.values(together.metric(text)) == expected.values(expected.metric(text))
+        pd.testing.assert_frame_equal(together.values(text), expected.values(text))
     assert together.seeds("digits", "kd") == [0, 1, 2, 3]
-    assert together.record(("digits", "kd", 3)) is not None
+    keys = ["dataset", "label", "seed", "set", "shift", "metric", "score"]
+    metrics = [
+        results.metrics.sort_values(keys, ignore_index=True) for results in (together, expected)
+    ]
+    pd.testing.assert_frame_equal(*metrics, check_categorical=False)
+    assert together.cells["reason"].eq("").all() and together.cells["run"].nunique() == 2
 
 
 def test_the_done_cell_of_two_equal_ones_counts(make_run: MakeRun, tmp_path: Path) -> None:
@@ -99,8 +111,8 @@ def test_the_done_cell_of_two_equal_ones_counts(make_run: MakeRun, tmp_path: Pat
     remaining = {key: row for key, row in figures("kd hydra gauss", seeds=1).items() if key != slot}
     make_run(tmp_path / "b", remaining, failed=failed)
     for names in ("ab", "ba"):
-        results = read([tmp_path / name for name in names])
-        assert set(results.statuses.values()) == {"done"} and len(results.statuses) == 3
+        results = load(*(tmp_path / name for name in names))
+        assert len(results.planned) == 3 and results.planned["status"].eq("done").all()
 
 
 @pytest.mark.parametrize(
@@ -119,11 +131,10 @@ def test_other_protocols_are_refused_or_marked(
     make_run(tmp_path / "b", figures("gauss", seeds=1), **changes)
     folders = [tmp_path / "a", tmp_path / "b"]
     with pytest.raises(UsageError, match=message):
-        read(folders)
-    results = read(folders, mixed=True)
+        load(*folders)
+    results = load(*folders, mixed=True)
     assert "gauss (b)" in results.labels("digits") and "kd" in results.labels("digits")
-    values = results.values(results.metric("nll@rotation/3"))
-    assert values["digits", "gauss (b)", 0] == 5.0
+    assert value_of(results.values("nll@rotation/3"), "digits", "gauss (b)", 0) == 5.0
 
 
 def test_other_code_within_one_folder_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
@@ -133,8 +144,8 @@ def test_other_code_within_one_folder_is_refused(make_run: MakeRun, tmp_path: Pa
     changed["protocol"] = "older"
     run.write_manifest(manifest)
     with pytest.raises(UsageError, match="with other code or plugins of metrics than"):
-        read([run.folder])
-    assert any("(other code)" in label for label in read([run.folder], mixed=True).labels())
+        load(run.folder)
+    assert any("(other code)" in label for label in load(run.folder, mixed=True).labels())
 
 
 @pytest.mark.parametrize("kind", ["no folder", "no run", "empty", "only failures", "damaged"])
@@ -153,7 +164,7 @@ def test_a_folder_without_results_is_reported_in_one_line(
         make_run(folder, figures())
         (folder / "run.json").write_text("{")
     with pytest.raises(UsageError, match=r"a\b") as caught:
-        read([folder])
+        load(folder)
     assert "\n" not in str(caught.value)
 
 
@@ -164,13 +175,13 @@ def test_a_damaged_record_is_named(make_run: MakeRun, tmp_path: Path) -> None:
     for damaged in (b"{", content[:-9], content.replace(b"0.25", b"0.26")):
         path.write_bytes(damaged)
         with pytest.raises(UsageError, match=f"{path.name}: damaged"):
-            read([run.folder])
+            load(run.folder)
     path.unlink()
-    results = read([run.folder])
-    assert len(results.statuses) == len(results.cells)
-    assert [*results.statuses.values()].count("missing") == 1
+    results = load(run.folder)
+    assert results.planned["status"].eq("missing").sum() == 1
+    assert len(results.cells) == len(results.planned) == 4
     for text in ("nll", "nll@rotation/3"):
-        assert len(results.values(results.metric(text))) == 3
+        assert len(results.values(text)) == 3
 
 
 def test_two_records_with_different_values_are_refused(make_run: MakeRun, tmp_path: Path) -> None:
@@ -180,13 +191,56 @@ def test_two_records_with_different_values_are_refused(make_run: MakeRun, tmp_pa
     make_run(tmp_path / "b", changed)
     for mixed in (False, True):
         with pytest.raises(UsageError, match="kd seed 1 has other values in"):
-            read([tmp_path / "a", tmp_path / "b"], mixed)
+            load(tmp_path / "a", tmp_path / "b", mixed=mixed)
 
 
 def test_runs_with_the_same_name_are_marked_apart(make_run: MakeRun, tmp_path: Path) -> None:
     folders = [tmp_path / name / "run" for name in "abcd"]
     for index, folder in enumerate(folders):
         make_run(folder, figures("kd", seeds=1), recipe={"epochs": index})
-    results = read(folders, mixed=True)
+    results = load(*folders, mixed=True)
     assert results.labels() == ["kd", *(f"kd ({name}/run)" for name in "bcd")]
-    assert len(results.statuses) == 4
+    assert len(results.planned) == 4
+
+
+def test_means_count_every_seed(make_run: MakeRun, tmp_path: Path) -> None:
+    values = {("digits", "kd", seed): {"nll": value} for seed, value in enumerate((1.0, 3.0))}
+    values["digits", "hydra", 0] = {"nll": math.nan}
+    values["digits", "hydra", 1] = {"nll": 1.0}
+    make_run(
+        tmp_path / "a", values, missing=[("digits", "kd", 2)], failed={("digits", "gauss", 0): "x"}
+    )
+    summary = load(tmp_path / "a").summary("nll").loc["digits"]
+    assert summary.loc["kd"].tolist() == [2.0, math.sqrt(2), 2, 3, 1]
+    assert math.isnan(summary.loc["hydra", "mean"]) and summary.loc["hydra", "n"] == 2
+    assert summary.loc["gauss", ["n", "planned", "missing"]].tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "nan", "", "None", "1e3"])
+def test_names_stay_text(make_run: MakeRun, tmp_path: Path, name: str) -> None:
+    label = name or "NaN"
+    make_run(tmp_path / "a", {(label, label, 0): {"nll": 1.0, "nll@rotation/1": 2.0}})
+    results = load(tmp_path / "a")
+    for table in (results.cells, results.metrics, results.values("nll@rotation/1")):
+        assert set(table["dataset"]) == set(table["label"]) == set(table["method"]) == {label}
+
+
+def test_labels_are_in_natural_order(make_run: MakeRun, tmp_path: Path) -> None:
+    labels = [f"hydra+[heads={heads}]" for heads in (5, 10, 20)]
+    make_run(tmp_path / "a", figures(" ".join(labels)), methods=dict.fromkeys(labels, "hydra+"))
+    results = load(tmp_path / "a")
+    assert results.labels() == results.labels("digits") == labels
+    assert results.values("nll")["label"].unique().tolist() == labels
+
+
+def test_parameters_and_reasons_are_columns(make_run: MakeRun, tmp_path: Path) -> None:
+    parameters = {"kd": {"heads": 5, "loss": "linear(1, 2)"}, "hydra": {"heads": 10}}
+    slot = ("digits", "gauss", 0)
+    make_run(tmp_path / "a", figures(), parameters=parameters, failed={slot: "out of memory"})
+    cells = load(tmp_path / "a").cells.set_index("label")
+    assert cells["param.heads"].loc[["kd", "hydra"]].tolist() == [5, 5, 10, 10]
+    assert (
+        cells.loc["gauss", "reason"] == "out of memory" and cells.loc["gauss", "status"] == "failed"
+    )
+    assert pd.isna(cells.loc["hydra", "param.loss"]).all()
+    assert cells.loc["kd", "timing.seconds"].gt(0).all()

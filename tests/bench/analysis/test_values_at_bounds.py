@@ -9,7 +9,8 @@ from typing import Any
 
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.comparison.method_comparison import compare
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.old_values_at_bounds import describe_clamped_variances
 from distillation_bench.bench.analysis.tables.leaderboard import make_leaderboards
 from distillation_bench.bench.analysis.tables.leaderboard_text import (
     leaderboard_markdown,
@@ -20,7 +21,6 @@ from distillation_bench.bench.analysis.tables.table_csv import table_csv
 from distillation_bench.bench.analysis.tables.table_latex import table_latex
 from distillation_bench.bench.analysis.tables.table_model import TableOptions
 from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
-from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_variances
 from distillation_bench.bench.figures.drawing import draw
 from distillation_bench.bench.figures.figure_types import FigureOptions
 from distillation_bench.bench.report.page import build_report

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.text import Text
 
-from distillation_bench.bench.analysis.results import Results, read
+from distillation_bench.bench.analysis.old_results import Results, read
 from distillation_bench.bench.figures.drawing import draw
 from distillation_bench.bench.figures.figure_types import DrawnFigure, FigureOptions
 from distillation_bench.bench.storage.run_folder import Run

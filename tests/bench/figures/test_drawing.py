@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.bench.figures.figure_runs import Make, a_run, draw_one
 
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.figures.appearance.image_files import to_bytes
@@ -44,7 +44,7 @@ def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_pat
     results = a_run(make_run, folder, ["ensemble", "kd"])
     program = (
         "import sys, hashlib; from pathlib import Path\n"
-        "from distillation_bench.bench.analysis.results import read\n"
+        "from distillation_bench.bench.analysis.old_results import read\n"
         "from distillation_bench.bench.figures.appearance.image_files import to_bytes\n"
         "from distillation_bench.bench.figures.drawing import draw\n"
         "for name in ('maps', 'fidelity', 'metrics'):\n"

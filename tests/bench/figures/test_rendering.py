@@ -14,7 +14,7 @@ import pytest
 from tests.bench.figures.figure_runs import Make, a_run, curves, figures
 from tests.unchecked import unchecked
 
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.cli.commands.plot import FigureContent, FigureFiles, plot
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.unchecked import unchecked
 
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.run_folder import Run

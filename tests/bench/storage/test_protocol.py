@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.upkeep.merge import merge
 from distillation_bench.bench.storage.upkeep.verify import verify

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 
 Table = Mapping[str, list[float]]
 

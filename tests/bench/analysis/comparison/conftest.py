@@ -12,7 +12,7 @@ from tests.bench.analysis.comparison.compared_runs import (
     Table,
 )
 
-from distillation_bench.bench.analysis.results import Results, read
+from distillation_bench.bench.analysis.old_results import Results, read
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from distillation_bench.bench.analysis.comparison.method_comparison import (
     compare,
 )
 from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
-from distillation_bench.bench.analysis.pairing import PairedValues
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_pairing import PairedValues
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.analysis.statistics import sign_flip_p
 
 

@@ -28,7 +28,7 @@ from distillation_bench.bench.analysis.comparison.method_comparison import (
     compare_all,
 )
 from distillation_bench.bench.analysis.markup.latex_tables import preamble
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.cli.main import main
 
 

@@ -18,7 +18,7 @@ from distillation_bench.bench.analysis.comparison.csv_and_json import (
 from distillation_bench.bench.analysis.comparison.method_comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.analysis.tables.table_builder import make_tables
 from distillation_bench.bench.analysis.tables.table_model import TableOptions
 from distillation_bench.bench.storage.tables import CellKey

@@ -26,7 +26,7 @@ from distillation_bench.bench.analysis.comparison.method_comparison import (
     compare,
 )
 from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 
 
 def test_a_pair_equals_the_calculation_by_hand(make_results: MakeResults) -> None:

@@ -17,7 +17,7 @@ from distillation_bench.bench.analysis.markup.latex_tables import (
     split_rows,
     tabular,
 )
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.analysis.tables.published_values import published_tables
 from distillation_bench.bench.analysis.tables.table_builder import make_tables
 from distillation_bench.bench.analysis.tables.table_latex import latex_macros, table_latex

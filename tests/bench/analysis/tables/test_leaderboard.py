@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.analysis.summaries import summarise
+from distillation_bench.bench.analysis.old_summaries import summarise
 from distillation_bench.bench.analysis.tables.leaderboard import (
     make_leaderboards,
     ranks_by_metric,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from tests.bench.analysis.tables.paper_table_values import notes
 
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.analysis.tables.published_values import PUBLISHED, published_tables
 
 

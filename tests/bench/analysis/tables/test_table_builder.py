@@ -11,8 +11,8 @@ from scipy import stats
 from tests.bench.analysis.tables.paper_table_values import entries, notes, of
 from tests.simulation.daggers import daggers
 
-from distillation_bench.bench.analysis.metric_formats import metric_format
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_metric_formats import metric_format
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.analysis.tables.table_builder import make_tables
 from distillation_bench.bench.analysis.tables.table_model import (
     TableOptions,

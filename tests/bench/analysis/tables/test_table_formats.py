@@ -12,7 +12,7 @@ import pytest
 from tests.bench.analysis.tables.paper_table_values import of
 
 from distillation_bench.bench.analysis.markup.text_tables import terminal_width
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.analysis.tables.table_builder import make_tables
 from distillation_bench.bench.analysis.tables.table_csv import table_csv
 from distillation_bench.bench.analysis.tables.table_model import (

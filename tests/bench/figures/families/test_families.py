@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.bench.figures.figure_runs import Make, a_run, curves, draw_one, texts
 
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.drawing import draw
 from distillation_bench.bench.figures.families.quality_and_cost import _latencies

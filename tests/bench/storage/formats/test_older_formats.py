@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.cli.commands.status import status_text
 from distillation_bench.bench.cli.leaderboard import board_text
 from distillation_bench.bench.storage import tables

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.analysis.results import read
+from distillation_bench.bench.analysis.old_results import read
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.upkeep.merge import _copy, merge

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from distillation_bench.bench.analysis.results import MetricInfo
+from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.metrics.display import metric_display
 
 SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))

@@ -1,0 +1,174 @@
+"""A metric on an evaluation set: how it is selected on the command line, and how it is printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from distillation_bench.bench.metrics.display import MetricDisplay, metric_display
+
+SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
+RAW_DIGITS = 3
+"""Decimals of values as recorded."""
+ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """A metric on an evaluation set, as `NAME[:SCORE][@SET]` on the command line.
+
+    Attributes:
+        name, score: as in metrics.csv; only OOD metrics have a score.
+        set, shift, severity: the evaluation set, e.g. "test", "rotation", 3.
+        better: "higher", "lower" or empty.
+        headline: whether it is a column of results.csv.
+    """
+
+    name: str
+    score: str
+    set: str
+    shift: str
+    severity: int
+    better: str
+    headline: bool
+
+    def __str__(self) -> str:
+        if self.headline:
+            return self.name
+        score = f":{self.score}" if self.score else ""
+        where = f"{self.shift}/{self.severity}" if self.shift else self.set
+        return f"{self.name}{score}@{where}"
+
+    @property
+    def place(self) -> str:
+        """The score and the evaluation set, where they are not the usual ones: `rotation 3`."""
+        if self.headline:
+            return ""
+        set_name = f"{self.shift} {self.severity}" if self.shift else self.set
+        return ", ".join(
+            filter(None, (self.score, "" if set_name in ("test", "cost") else set_name))
+        )
+
+
+@dataclass(frozen=True)
+class MetricFormat:
+    """How a metric is printed.
+
+    Attributes:
+        metric: the metric.
+        name: name in a header, without the unit: `ECE (rotation 3)`.
+        unit: "%", "nats" or a size such as "M"; empty for a plain number.
+        digits: number of decimals.
+        better: direction of what is printed: "higher", "lower" or empty.
+        factor, offset: offset + factor · value is printed.
+        note: what the value depends on, for a caption; may be empty.
+        exact: whether all seeds have the same value, so that a deviation of 0 is not printed.
+    """
+
+    metric: MetricInfo
+    name: str
+    unit: str
+    digits: int
+    better: str
+    factor: float = 1.0
+    offset: float = 0.0
+    note: str = ""
+    exact: bool = False
+
+    def convert(self, values: Any) -> Any:
+        """Return recorded values (a number, an array or a Series) in the printed unit."""
+        return self.offset + self.factor * values
+
+    def text(self, value: float) -> str:
+        """Return the text of a value in the printed unit; nan and inf as they are."""
+        return f"{value:.{self.digits}f}" if math.isfinite(value) else str(value)
+
+    @property
+    def title(self) -> str:
+        """Name and unit: `ECE [%]`."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    @property
+    def header(self) -> str:
+        """Name, unit and an arrow for the better direction: `ECE [%] ↓`."""
+        return f"{self.title}{ARROWS[self.better]}"
+
+
+def metric_format(
+    metric: MetricInfo,
+    values: Iterable[float] = (),
+    digits: int | None = None,
+    raw: bool = False,
+) -> MetricFormat:
+    """Return how to print a metric.
+
+    Args:
+        metric: the metric.
+        values: all recorded values that will be printed, which decide the size (k, M, …) of FLOPs
+            and parameters.
+        digits: number of decimals; by default those of the metric's unit.
+        raw: print values as recorded: fractions, accuracy instead of error, nothing scaled.
+    """
+    display = metric_display(metric.name)
+    if metric.name == "ood_auroc" and metric.headline:
+        note = "OOD AUROC: mean over a dataset's OOD sets, by total uncertainty"
+        display = display._replace(note=note)
+    chosen = _as_recorded(metric, display) if raw else _as_papers_print(metric, display, values)
+    if display.unit == "size":
+        # What a student costs is chosen, not measured: nothing is better, and there is no spread.
+        chosen = replace(chosen, better="", exact=True)
+    if metric.place:
+        chosen = replace(chosen, name=f"{chosen.name} ({metric.place})")
+    return chosen if digits is None else replace(chosen, digits=digits)
+
+
+def _as_recorded(metric: MetricInfo, display: MetricDisplay) -> MetricFormat:
+    name = "Accuracy" if metric.name == "accuracy" else display.name
+    unit = "" if display.unit in ("%", "size") else display.unit
+    return MetricFormat(metric, name, unit, RAW_DIGITS, metric.better, note=display.note)
+
+
+def _as_papers_print(
+    metric: MetricInfo, display: MetricDisplay, values: Iterable[float]
+) -> MetricFormat:
+    shown = MetricFormat(metric, *display[:3], metric.better, note=display.note)
+    if metric.name == "accuracy":
+        return replace(shown, better="lower", factor=-100.0, offset=100.0)
+    if display.unit == "%":
+        return replace(shown, factor=100.0)
+    if display.unit == "size":
+        largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+        size, factor = next((s for s in reversed(SIZES) if largest >= s[1]), SIZES[0])
+        return replace(shown, unit=size, digits=shown.digits if size else 0, factor=1 / factor)
+    return shown
+
+
+def parse_metric(selector: str, described: Mapping[str, Any]) -> MetricInfo:
+    """Return the metric that `NAME[:SCORE][@SET]` stands for.
+
+    SET is `test`, `SHIFT/SEVERITY`, `ood`, `ood:NAME` or `cost`.
+
+    Args:
+        selector: the text.
+        described: `better` and `headline` of the metric NAME.
+
+    Raises:
+        ValueError: a severity is not a whole number.
+    """
+    names, _, set_name = selector.partition("@")
+    name, _, score = names.partition(":")
+    if not set_name and not score and described["headline"]:
+        return MetricInfo(name, "", "", "", 0, described["better"], headline=True)
+    base, _, severity = set_name.partition("/")
+    if severity and not severity.isdecimal():
+        raise ValueError(f"{selector}: {severity!r}: a severity is a whole number")
+    is_ood = name.startswith("ood_")
+    place = (
+        ("test", base, int(severity))
+        if severity
+        else (base or ("ood" if is_ood else "test"), "", 0)
+    )
+    score = score or ("total" if is_ood else "")
+    return MetricInfo(name, score, *place, described["better"], headline=False)

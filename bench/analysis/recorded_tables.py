@@ -1,0 +1,110 @@
+"""The tables of a run, read by pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from distillation_bench.bench.storage import tables
+from distillation_bench.bench.storage.formats.limits import VALUE_BOUND
+from distillation_bench.bench.storage.formats.schema import CELL_COLUMNS, METRIC_COLUMNS
+from distillation_bench.bench.storage.run_folder import DamagedFile, Run
+from distillation_bench.bench.storage.tables import CellKey
+
+_TEXTS = ("dataset", "method", "label", "set", "shift", "metric", "score")
+_TYPES = {
+    **dict.fromkeys(_TEXTS, "category"),
+    "seed": "int64",
+    "severity": "int64",
+    "value": "float64",
+}
+
+
+def read_metrics(run: Run, shown: Mapping[CellKey, str]) -> pd.DataFrame:
+    """Return the values of those cells of a run that count, METRIC_COLUMNS.
+
+    Args:
+        run: the run.
+        shown: by cell that counts, as its own tables name it, the label that it is shown by.
+
+    Raises:
+        DamagedFile: metrics.csv holds something else, though its checksum is right.
+    """
+    try:
+        table = _parse(run, _TYPES)
+        # pandas makes numbers of categories that all look like numbers, as a label `1e3`.
+        texts = {name: "str" for name in _TEXTS if table[name].cat.categories.dtype != "str"}
+        if texts:
+            table = _parse(run, {**_TYPES, **texts}).astype(dict.fromkeys(texts, "category"))
+    except (ValueError, KeyError, OverflowError):
+        raise DamagedFile(run.folder / "metrics.csv", "no values") from None
+    return _shown(table, shown)
+
+
+def _parse(run: Run, types: Mapping[str, str]) -> pd.DataFrame:
+    with tables.metrics_file(run) as file:
+        # A label may be `NA` or `null`: only `nan` in the column of values is not a number.
+        table = pd.read_csv(file, dtype=types, keep_default_na=False, na_values={"value": ["nan"]})
+    sizes = table["value"].abs()
+    if tuple(table) != METRIC_COLUMNS or (np.isfinite(sizes) & (sizes >= VALUE_BOUND)).any():
+        raise ValueError("not a table of metrics")
+    return table
+
+
+def join_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables of values one below the other; their columns of texts stay categories."""
+    table = {name: union_categoricals([t[name] for t in tables]) for name in _TEXTS}
+    numbers = [name for name in METRIC_COLUMNS if name not in table]
+    joined = pd.concat([t[numbers] for t in tables], ignore_index=True)
+    return joined.assign(**table)[list(METRIC_COLUMNS)]
+
+
+def _shown(table: pd.DataFrame, shown: Mapping[CellKey, str]) -> pd.DataFrame:
+    """Return the rows of cells that count, with the labels that they are shown by."""
+    starts = _first_rows(table)
+    keys = table.iloc[starts][["dataset", "label", "seed"]].itertuples(index=False, name=None)
+    labels = [shown.get(key, "") for key in keys]
+    lengths = np.diff(np.append(starts, len(table)))
+    if labels != list(table["label"].iloc[starts]):
+        categories = pd.Index(dict.fromkeys(labels))
+        codes = np.repeat(categories.get_indexer(labels), lengths)
+        table = table.assign(label=pd.Categorical.from_codes(codes, categories))
+        table = table[np.repeat([label != "" for label in labels], lengths)]
+    return table
+
+
+def _first_rows(table: pd.DataFrame) -> np.ndarray:
+    """Return the index of the first row of each cell; rows of a cell follow one another."""
+    columns = (table["dataset"].cat.codes, table["label"].cat.codes, table["seed"])
+    changes = np.logical_or.reduce([np.diff(column) != 0 for column in columns])
+    return np.flatnonzero(np.concatenate(([len(table) > 0], changes)))
+
+
+def read_cell_facts(run: Run) -> pd.DataFrame:
+    """Return what the records of a run hold beside values, by cell id.
+
+    Columns: `reason`, `finished`, `commit`, `environment` (JSON), `has_history`, `has_curves`, and
+    `timing.NAME` for each timing.
+
+    Raises:
+        DamagedFile: cells.csv holds something else, though its checksum is right.
+    """
+    with tables.cells_file(run) as file:
+        try:
+            table = pd.read_csv(file, dtype=str, keep_default_na=False).set_index("id")
+            timings = [name for name in table if name not in CELL_COLUMNS]
+            numbers = {f"timing.{n}": _numbers(table[n]) for n in timings if n != "host"}
+            has_file = {f"has_{name}": table[name].eq("true") for name in ("history", "curves")}
+            facts = table[["reason", "finished", "commit", "environment"]]
+        except (ValueError, KeyError):
+            raise DamagedFile(run.folder / "cells.csv", "no facts of cells") from None
+    host = {"timing.host": table["host"]} if "host" in timings else {}
+    return facts.assign(**has_file, **host, **numbers)
+
+
+def _numbers(texts: pd.Series) -> pd.Series:
+    """Return numbers; nan where there is no text."""
+    return texts.replace("", "nan").astype(float)
