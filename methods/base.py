@@ -116,7 +116,8 @@ class Method(ABC):
     """A way to train a student against a teacher.
 
     A subclass defines `name`, `summary`, `paper`, `build` and `loss`, and overrides what differs
-    from the default: `Parameters`, `weights`, `forward`, `predict`, `stages`, `undecayed`.
+    from the default: `Parameters`, `weights`, `forward`, `passes`, `predict`, `stages`,
+    `undecayed`.
 
     Attributes:
         name: on the command line and in tables.
@@ -180,6 +181,20 @@ class Method(ABC):
         """
         outputs: Tensor = network(x)
         return outputs
+
+    def passes(self, network: nn.Module, x: Tensor, count: int, generator: Generator) -> Tensor:
+        """Return the outputs of functions that the student consists of, [S, B, K], for figures.
+
+        By default these are its heads, by `forward`. A method that draws at random for each input
+        draws once for all inputs here.
+
+        Args:
+            network: the student.
+            x: inputs [B, ...].
+            count: functions to draw, if they are drawn.
+            generator: for samples and dropout.
+        """
+        return self.forward(network, x, generator)
 
     def predict(self, outputs: Tensor) -> Prediction:
         """Return the predictive distribution of outputs [S, B, K]; by default a mixture."""

@@ -41,6 +41,10 @@ class Gauss(Method):
         outputs: Tensor = network(x, samples, generator)
         return outputs
 
+    def passes(self, network: nn.Module, x: Tensor, count: int, generator: Generator) -> Tensor:
+        outputs: Tensor = network(x, count, generator, shared=True)
+        return outputs
+
     def loss(self, outputs: Tensor, batch: Batch, now: Parameters) -> Mapping[str, Tensor]:
         assert isinstance(batch.network, heads.GaussianLast)
         return {

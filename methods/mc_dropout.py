@@ -40,6 +40,10 @@ class MCDropout(Method):
         outputs: Tensor = network(x, samples, generator)
         return outputs
 
+    def passes(self, network: nn.Module, x: Tensor, count: int, generator: Generator) -> Tensor:
+        outputs: Tensor = network(x, count, generator, shared=True)
+        return outputs
+
     def loss(self, outputs: Tensor, batch: Batch, now: Parameters) -> Mapping[str, Tensor]:
         return {
             "correctness": self.task.correctness(outputs, batch.y),

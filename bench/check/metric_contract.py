@@ -19,6 +19,7 @@ from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.metrics.outcome import Outcome
 from distillation_bench.bench.metrics.registry import Metric
 from distillation_bench.bench.training.data import EvaluationSet
+from distillation_bench.bench.training.evaluation.evaluate import DETECTION_KINDS
 from distillation_bench.bench.training.evaluation.outcomes import outcome_of
 from distillation_bench.methods.tasks import TASKS
 
@@ -42,7 +43,7 @@ def _check_value(metric: Metric, task: str) -> None:
 
 def _value(metric: Metric, task: str, examples: slice) -> float:
     student, teacher = (_outcome(task, name, examples) for name in ("student", "teacher"))
-    if metric.kind == "ood":
+    if metric.kind in DETECTION_KINDS:
         return metric.function(student.total, teacher.total)
     if metric.kind == "fidelity":
         return metric.function(student, teacher)

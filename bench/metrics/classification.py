@@ -105,12 +105,20 @@ def aurc(uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike) -
     Raises:
         ValueError: empty input, shapes that do not match, or targets outside [0, C).
     """
+    return float(risks(uncertainty, probabilities, targets).mean())
+
+
+def risks(uncertainty: ArrayLike, probabilities: ArrayLike, targets: ArrayLike) -> Array:
+    """Risk-coverage curve [N]: the share of errors among the k least uncertain, for k = 1, …, N.
+
+    The arguments and errors are those of `aurc`, which is its mean; it is nan if an uncertainty is.
+    """
     values, wrong = _uncertain_errors(uncertainty, probabilities, targets)
     if np.isnan(values).any():
-        return NAN
+        return np.full(len(values), NAN)
     _, expected = averaged_over_ties(values, wrong)
-    risk = expected.cumsum() / np.arange(1, len(expected) + 1)
-    return float(risk.mean())
+    curve: Array = expected.cumsum() / np.arange(1, len(expected) + 1)
+    return curve
 
 
 def _uncertain_errors(

@@ -56,6 +56,7 @@ _DISPLAYS = {
     "ood_auroc": _percent("OOD AUROC"),
     "ood_aupr": _percent("OOD AUPR"),
     "ood_fpr95": _percent("OOD FPR95"),
+    "teacher_ood_auroc": _percent("Teacher's OOD AUROC"),
     "teacher_kl": MetricDisplay("KL to teacher", "nats"),
     "teacher_agreement": _percent("Teacher agreement"),
     "teacher_spearman": MetricDisplay(

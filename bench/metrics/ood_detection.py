@@ -2,6 +2,9 @@
 
 OOD examples are the positive class throughout. Scores may be infinite; a nan among them makes the
 value nan. Equal scores are treated alike: no value depends on the order of the examples.
+
+scikit-learn computes the curves and their areas. It is imported when it is first needed, since it
+takes longer than all that a command does to plan a run.
 """
 
 from __future__ import annotations
@@ -9,8 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distillation_bench.bench.metrics.arrays import NAN, as_float64
-from distillation_bench.bench.metrics.order_statistics import midranks, tie_groups
+from distillation_bench.bench.metrics.arrays import NAN, Integers, as_float64
 from distillation_bench.bench.metrics.outcome import Array
 
 DETECTED_PERCENT = 95
@@ -20,9 +22,6 @@ DETECTED_PERCENT = 95
 def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
     """Area under the ROC curve: P(outside > inside) + P(outside = inside) / 2, 0 to 1.
 
-    Computed as the Mann-Whitney statistic from midranks (Hanley & McNeil 1982), in
-    O((N + M) log(N + M)).
-
     Args:
         inside: scores [N] of in-distribution examples.
         outside: scores [M] of OOD examples.
@@ -30,12 +29,10 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> float:
     Raises:
         ValueError: an array is empty or not one-dimensional.
     """
-    pooled, n = _pool(inside, outside)
-    if np.isnan(pooled).any():
-        return NAN
-    m = len(pooled) - n
-    wins = midranks(pooled)[n:].sum() - m * (m + 1) / 2
-    return float(wins / (n * m))
+    from sklearn.metrics import auc
+
+    rates = _roc(inside, outside)
+    return NAN if rates is None else float(auc(*rates))
 
 
 def aupr(inside: ArrayLike, outside: ArrayLike) -> float:
@@ -52,14 +49,10 @@ def aupr(inside: ArrayLike, outside: ArrayLike) -> float:
     Raises:
         ValueError: an array is empty or not one-dimensional.
     """
-    pooled, n = _pool(inside, outside)
-    if np.isnan(pooled).any():
-        return NAN
-    order = np.argsort(-pooled)
-    starts, sizes = tie_groups(pooled[order])
-    detected = np.add.reduceat((order >= n).astype(np.float64), starts)
-    precision = detected.cumsum() / sizes.cumsum()
-    return float((detected * precision).sum() / (len(pooled) - n))
+    from sklearn.metrics import average_precision_score
+
+    labelled = _labelled_ranks(inside, outside)
+    return NAN if labelled is None else float(average_precision_score(*labelled))
 
 
 def fpr95(inside: ArrayLike, outside: ArrayLike) -> float:
@@ -76,13 +69,12 @@ def fpr95(inside: ArrayLike, outside: ArrayLike) -> float:
     Raises:
         ValueError: an array is empty or not one-dimensional.
     """
-    pooled, n = _pool(inside, outside)
-    if np.isnan(pooled).any():
+    first, second = as_float64("inside", inside, 1), as_float64("outside", outside, 1)
+    if np.isnan(first).any() or np.isnan(second).any():
         return NAN
-    scores, m = pooled[n:], len(pooled) - n
-    missed = m * (100 - DETECTED_PERCENT) // 100
-    threshold = np.partition(scores, missed)[missed]
-    return float((pooled[:n] >= threshold).mean())
+    missed = len(second) * (100 - DETECTED_PERCENT) // 100
+    threshold = np.partition(second, missed)[missed]
+    return float((first >= threshold).mean())
 
 
 def detection_rates(inside: ArrayLike, outside: ArrayLike, false_alarms: Array) -> Array:
@@ -96,23 +88,33 @@ def detection_rates(inside: ArrayLike, outside: ArrayLike, false_alarms: Array) 
         outside: scores [M] of OOD examples.
         false_alarms: shares [K] of in-distribution examples flagged, ascending, 0 to 1.
     """
-    pooled, n = _pool(inside, outside)
-    if np.isnan(pooled).any():
+    rates = _roc(inside, outside)
+    if rates is None:
         return np.full(len(false_alarms), NAN)
-    order = np.argsort(-pooled)
-    starts, _ = tie_groups(pooled[order])
-
-    def share(side: NDArray[np.bool_]) -> Array:
-        """Share of a side's examples at or above each distinct score from the highest; 0 first."""
-        flagged = np.add.reduceat(side.astype(np.float64), starts).cumsum()
-        return np.concatenate(([0.0], flagged / flagged[-1]))
-
     # Of thresholds with the same false alarm rate `interp` takes the last, which detects most.
-    rates = np.interp(false_alarms, share(order < n), share(order >= n))
-    return np.asarray(rates, np.float64)
+    return np.asarray(np.interp(false_alarms, *rates), np.float64)
 
 
-def _pool(inside: ArrayLike, outside: ArrayLike) -> tuple[Array, int]:
-    """Return all scores in one array, those of the N in-distribution examples first, and N."""
+def _roc(inside: ArrayLike, outside: ArrayLike) -> tuple[Array, Array] | None:
+    """Return the false alarm and detection rates at every threshold; None if a score is nan."""
+    from sklearn.metrics import roc_curve
+
+    labelled = _labelled_ranks(inside, outside)
+    if labelled is None:
+        return None
+    false_alarms, detected, _ = roc_curve(*labelled, drop_intermediate=False)
+    return false_alarms, detected
+
+
+def _labelled_ranks(
+    inside: ArrayLike, outside: ArrayLike
+) -> tuple[NDArray[np.bool_], Integers] | None:
+    """Return whether each example is OOD, and the rank of its score; None if a score is nan.
+
+    Equal scores have equal ranks, and infinite ones a rank as well: scikit-learn refuses them.
+    """
     first, second = as_float64("inside", inside, 1), as_float64("outside", outside, 1)
-    return np.concatenate((first, second)), len(first)
+    scores = np.concatenate((first, second))
+    if np.isnan(scores).any():
+        return None
+    return np.arange(len(scores)) >= len(first), np.unique(scores, return_inverse=True)[1]

@@ -21,7 +21,7 @@ from distillation_bench.bench.metrics import (
 from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
-MetricKind = Literal["labelled", "unlabelled", "ood", "fidelity"]
+MetricKind = Literal["labelled", "unlabelled", "ood", "teacher_ood", "fidelity"]
 Direction = Literal["higher", "lower", ""]
 TASKS = ("classification", "regression", "any")
 RESERVED = frozenset(
@@ -41,8 +41,9 @@ class Metric:
         name: in columns and options.
         task: "classification", "regression" or "any".
         kind: the arguments of `function`. "labelled": an outcome with targets; "unlabelled": any
-            outcome; "ood": the scores [N] of the test set and [M] of an OOD set; "fidelity": the
-            student's outcome and the teacher's on the same set.
+            outcome; "ood": the student's scores [N] of the test set and [M] of an OOD set;
+            "teacher_ood": the teacher's; "fidelity": the student's outcome and the teacher's on the
+            same set.
         better: the better direction, "higher" or "lower"; empty if there is none.
         function: returns a float; nan and inf are shown as such.
         headline: whether the metric is a column of results.csv and of the leaderboard.
@@ -321,6 +322,12 @@ def _register_detection() -> None:
     for name, (better, function, summary) in names.items():
         summary = f"OOD detection, {summary}"
         register(Metric(name, "any", "ood", better, function, name == "ood_auroc", summary))
+
+
+@metric("any", "", kind="teacher_ood")
+def teacher_ood_auroc(inside: np.ndarray, outside: np.ndarray) -> float:
+    """OOD detection, AUROC of the teacher."""
+    return ood_detection.auroc(inside, outside)
 
 
 def _register_coverage() -> None:

@@ -22,7 +22,7 @@ from distillation_bench.methods.base import Method
 
 DATA_LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "torch", "torchvision")
 TEACHER_LIBRARIES = ("torch",)
-CELL_LIBRARIES = ("numpy", "torch")
+CELL_LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 DECIDES_NO_VALUE: Mapping[str, str] = {
     # Rooms

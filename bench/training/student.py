@@ -121,6 +121,19 @@ def predict(
     return method.predict(torch.cat(outputs, dim=1))
 
 
+@torch.no_grad()
+def predict_passes(
+    inputs: StudentInputs, network: nn.Module, x: Tensor, count: int, stream: torch.Generator
+) -> Prediction:
+    """Return the prediction of the functions that a student consists of, for all of x at once.
+
+    The arguments are those of `predict` and of `Method.passes`.
+    """
+    method, compute = inputs.method, inputs.compute
+    batch = inputs.data.inputs(x, compute.device)
+    return method.predict(compute.outputs(partial(method.passes, network, batch, count, stream)))
+
+
 @dataclass(frozen=True)
 class _StudentTraining:
     """The training of a student's stages.

@@ -85,10 +85,15 @@ class DropoutLast(nn.Module):
         """The part that all outputs share; one pass of it is enough."""
         return self.trunk
 
-    def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
-        """[B, ...] -> [samples, B, K]; masks are independent for each sample and example."""
+    def forward(
+        self, x: Tensor, samples: int, generator: Generator, shared: bool = False
+    ) -> Tensor:
+        """[B, ...] -> [samples, B, K].
+
+        Masks are independent for each sample and example or, if shared, for each sample alone.
+        """
         features: Tensor = self.trunk(x).mT
-        shape = (samples, *features.shape[1:])
+        shape = (samples, features.shape[1], 1 if shared else features.shape[2])
         mask = random_bits(shape, generator, x.device).float().ge_((self.rate - 0.5) * 2**16)
         dropped = features / (1 - self.rate) * mask
         weight = self.last.weight.expand(samples, -1, -1)
@@ -115,15 +120,27 @@ class GaussianLast(nn.Module):
         """The part that all outputs share; one pass of it is enough."""
         return self.trunk
 
-    def forward(self, x: Tensor, samples: int, generator: Generator) -> Tensor:
-        """[B, ...] -> [samples, B, K]."""
+    def forward(
+        self, x: Tensor, samples: int, generator: Generator, shared: bool = False
+    ) -> Tensor:
+        """[B, ...] -> [samples, B, K]; if shared, each sample of the weights is that of a batch."""
         features: Tensor = self.trunk(x).mT
+        if shared:
+            weight, bias = self._sampled(samples, generator)
+            return affine(weight, bias, features.expand(samples, -1, -1)).mT
         mean: Tensor = self.last(features)
         weight, bias = (log_variance.exp() for log_variance in self.log_variances)
         deviation = affine(weight, bias, features.square()).sqrt()
         shape = (samples, *mean.shape[1:])
         noise = torch.randn(shape, generator=generator, device=mean.device)
         return (mean + deviation * noise).mT
+
+    def _sampled(self, samples: int, generator: Generator) -> Iterator[Tensor]:
+        """Yield samples of the weights and of the biases, [samples, ...]."""
+        for mean, log_variance in zip(self.last.parameters(), self.log_variances, strict=True):
+            shape = (samples, *mean.shape[1:])
+            noise = torch.randn(shape, generator=generator, device=mean.device)
+            yield mean + (log_variance / 2).exp() * noise
 
     def posterior(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the distribution over weights."""

@@ -17,11 +17,13 @@ _SHAPES: dict[str, tuple[int | None, ...]] = {
     "upper/": (1,),
     "reliability/": (3, 15),
     "roc/": (201,),
+    "selective/": (100,),
     "fidelity/": (2, None),
     "canvas/total": (None,),
     "canvas/aleatoric": (None,),
     "canvas/epistemic": (None,),
     "canvas/mean": (None,),
+    "canvas/passes": (None, None),
     "canvas/x": (None, None),
     "train/x": (None, None),
 }

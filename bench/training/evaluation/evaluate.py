@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,23 +10,27 @@ import numpy as np
 from torch import nn
 
 from distillation_bench.bench.common.random_streams import torch_stream
-from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome
+from distillation_bench.bench.metrics.outcome import ClassOutcome, Outcome, ValueOutcome
 from distillation_bench.bench.metrics.registry import FLAGS, METRICS, Metric, MetricKind
 from distillation_bench.bench.metrics.temperature_scaling import fit_temperature
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.training.data import EvaluationSet
 from distillation_bench.bench.training.evaluation.figure_arrays import (
+    MOST_PASSES,
     FigureArrays,
     as_float32,
     canvas_arrays,
     detection_arrays,
+    fidelity_arrays,
     set_arrays,
 )
 from distillation_bench.bench.training.evaluation.outcomes import Scores, ood_scores, outcome_of
-from distillation_bench.bench.training.student import StudentInputs, predict
+from distillation_bench.bench.training.student import StudentInputs, predict, predict_passes
 
 Values = dict[str, float]
 """Values by the name of their metric."""
+DETECTION_KINDS: tuple[MetricKind, ...] = ("ood", "teacher_ood")
+"""Metrics of OOD detection by the student, and by the teacher."""
 SetValues = dict[str, Any]
 """`set`, `shift` and `severity` of an evaluation set, and its values under `values`."""
 
@@ -48,18 +52,19 @@ def evaluate(
     data, task = inputs.data, inputs.method.task.name
     predictor = _Predictor(student, inputs)
     temperature = _temperature(predictor.outcome(data.validation, 1.0))
-    test_outcome = predictor.outcome(data.sets[0], temperature)
-    test_scores = ood_scores(test_outcome)
     entries: list[SetValues] = []
     arrays: FigureArrays = {}
-    for index, evaluation_set in enumerate(data.sets):
+    inside: Sequence[Scores] = ()
+    for evaluation_set in data.sets:
         # One set at a time: the predictions on all sets would not fit into memory together.
-        outcome = predictor.outcome(evaluation_set, temperature) if index else test_outcome
-        reference = predictor.teacher_outcome(evaluation_set)
+        outcomes = predictor.outcomes(evaluation_set, temperature)
+        scores = [ood_scores(outcome) for outcome in outcomes]
+        # The test set comes first.
+        inside = inside or scores
         is_ood = evaluation_set.name != "test"
-        scores = (test_scores, ood_scores(outcome)) if is_ood else None
-        entries.append(_entry(evaluation_set, _set_values(outcome, reference, scores, task)))
-        arrays |= _arrays(evaluation_set.key, outcome, reference, scores)
+        detections = list(zip(inside, scores, strict=True)) if is_ood else []
+        entries.append(_entry(evaluation_set, _set_values(outcomes, detections, task)))
+        arrays |= _arrays(evaluation_set, outcomes, detections)
     entries += _group_entries(entries, sources, task)
     arrays |= predictor.canvas(temperature)
     return _headline(entries, task), entries, as_float32(arrays)
@@ -71,6 +76,13 @@ class _Predictor:
 
     student: nn.Module
     inputs: StudentInputs
+
+    def outcomes(
+        self, evaluation_set: EvaluationSet, temperature: float
+    ) -> tuple[Outcome, Outcome]:
+        """Return the student's outcome, and the teacher's."""
+        student = self.outcome(evaluation_set, temperature)
+        return student, self.teacher_outcome(evaluation_set)
 
     def outcome(self, evaluation_set: EvaluationSet, temperature: float) -> Outcome:
         """Return the student's outcome; its random stream depends on the set alone."""
@@ -93,7 +105,19 @@ class _Predictor:
         data = self.inputs.data
         if data.canvas is None:
             return {}
-        return canvas_arrays(self.outcome(replace(data.canvas, y=None), temperature), data)
+        points = replace(data.canvas, y=None)
+        outcome = self.outcome(points, temperature)
+        return canvas_arrays(outcome, self._passes(points, outcome), data)
+
+    def _passes(self, points: EvaluationSet, outcome: Outcome) -> Outcome:
+        """Return the outcome of the functions that the student consists of; see `Method.passes`."""
+        inputs = self.inputs
+        if inputs.method.is_teacher or not isinstance(outcome, ValueOutcome):
+            return outcome
+        names = (inputs.dataset, "evaluation", "passes")
+        stream = torch_stream(inputs.seed, *names, device=inputs.compute.device)
+        passes = predict_passes(inputs, self.student, points.x, MOST_PASSES, stream)
+        return outcome_of(passes, points)
 
 
 def _temperature(validation: Outcome) -> float:
@@ -107,37 +131,45 @@ def _metrics(kind: MetricKind, task: str) -> Iterator[Metric]:
     return (m for m in METRICS.values() if m.kind == kind and m.applies(task))
 
 
+Detection = tuple[Scores, Scores]
+"""The scores of one network for OOD detection, on the test set and on an OOD set."""
+
+
 def _set_values(
-    outcome: Outcome, reference: Outcome, scores: tuple[Scores, Scores] | None, task: str
+    outcomes: tuple[Outcome, Outcome], detections: Sequence[Detection], task: str
 ) -> Values:
     """Return all values of one evaluation set.
 
     Args:
-        outcome: the student's.
-        reference: the teacher's.
-        scores: for OOD detection, on the test set and on this set; None if this set is not OOD.
+        outcomes: the student's and the teacher's.
+        detections: the student's and the teacher's; none if this set is not OOD.
         task: classification or regression.
     """
+    outcome = outcomes[0]
     values = {m.name: m.function(outcome) for m in _metrics("unlabelled", task)}
-    values |= {m.name: m.function(outcome, reference) for m in _metrics("fidelity", task)}
+    values |= {m.name: m.function(*outcomes) for m in _metrics("fidelity", task)}
     if outcome.targets is not None:
         values |= {m.name: m.function(outcome) for m in _metrics("labelled", task)}
-    if scores is not None:
-        inside, outside = scores
+    for kind, (inside, outside) in zip(DETECTION_KINDS, detections, strict=False):
         values |= {
             f"{m.name}:{score}": m.function(inside[score], outside[score])
-            for m in _metrics("ood", task)
+            for m in _metrics(kind, task)
             for score in inside
         }
     return {name: float(value) for name, value in values.items()}
 
 
 def _arrays(
-    key: str, outcome: Outcome, reference: Outcome, scores: tuple[Scores, Scores] | None
+    evaluation_set: EvaluationSet,
+    outcomes: tuple[Outcome, Outcome],
+    detections: Sequence[Detection],
 ) -> FigureArrays:
     """Return the arrays of one evaluation set; see `_set_values`."""
-    arrays = set_arrays(key, outcome, reference)
-    return arrays if scores is None else arrays | detection_arrays(key, *scores)
+    key = evaluation_set.key
+    arrays = set_arrays(key, *outcomes)
+    if not evaluation_set.shift:
+        arrays |= fidelity_arrays(key, *outcomes)
+    return arrays | detection_arrays(key, *detections[0]) if detections else arrays
 
 
 def _entry(evaluation_set: EvaluationSet, values: Values) -> SetValues:
@@ -166,7 +198,7 @@ def _group_entries(
     for ood_set in sources.present:
         for group in ("ood", f"ood-{ood_set.group}"):
             groups.setdefault(group, []).append(f"ood:{ood_set.name}")
-    metrics = {metric.name for metric in _metrics("ood", task)}
+    metrics = {metric.name for kind in DETECTION_KINDS for metric in _metrics(kind, task)}
     result = []
     for group, names in sorted(groups.items()):
         keys = [key for key in values_of[names[0]] if key.partition(":")[0] in metrics]

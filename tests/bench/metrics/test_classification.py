@@ -18,6 +18,7 @@ from distillation_bench.bench.metrics.classification import (
     brier,
     misclassification_auroc,
     nll,
+    risks,
 )
 from distillation_bench.bench.metrics.temperature_scaling import fit_temperature, temper
 
@@ -203,6 +204,15 @@ def test_aurc_is_the_mean_over_all_orders_of_ties(uncertainty: list[float]) -> N
     areas = [aurc_in_order([float(targets[i]) for i in order]) for order in orders]
     value = aurc(uncertainty, probabilities, targets)
     assert value == pytest.approx(np.mean(areas), abs=1e-12)
+
+
+def test_aurc_is_the_mean_of_the_risks() -> None:
+    probabilities, targets = table("smooth", 300, 4)
+    uncertainty = random_uncertainty(300, 5, 0)
+    curve = risks(uncertainty, probabilities, targets)
+    assert curve[-1] == pytest.approx(1 - accuracy(probabilities, targets), abs=1e-12)
+    assert curve.mean() == pytest.approx(aurc(uncertainty, probabilities, targets), abs=1e-15)
+    assert np.isnan(risks(np.full(300, np.nan), probabilities, targets)).all()
 
 
 def test_aurc_of_a_constant_uncertainty_is_the_error() -> None:

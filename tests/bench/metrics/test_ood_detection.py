@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
-from distillation_bench.bench.metrics.ood_detection import aupr, auroc, fpr95
+from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.bench.metrics.ood_detection import (
+    aupr,
+    auroc,
+    detection_rates,
+    fpr95,
+)
+from distillation_bench.bench.metrics.order_statistics import midranks
 
 Array = NDArray[np.float64]
 Metric = Callable[[Any, Any], float]
@@ -43,17 +53,51 @@ def auroc_by_pairs(inside: Array, outside: Array) -> float:
     return float(np.mean(wins))
 
 
+def aupr_by_loop(inside: Array, outside: Array) -> float:
+    area, before = 0.0, 0.0
+    for threshold in sorted({*outside}, reverse=True):
+        found, false = sum(outside >= threshold), sum(inside >= threshold)
+        area += (found - before) / len(outside) * found / (found + false)
+        before = found
+    return area
+
+
 @given(SCORES | SMOOTH, SCORES | SMOOTH)
-def test_auroc_equals_scikit_learns(inside: Array, outside: Array) -> None:
+def test_auroc_is_the_share_of_pairs(inside: Array, outside: Array) -> None:
     value = auroc(inside, outside)
     assert value == pytest.approx(auroc_by_pairs(inside, outside), abs=1e-12)
-    assert value == pytest.approx(roc_auc_score(*labelled(inside, outside)), abs=1e-12)
+    ranks = midranks(np.concatenate((inside, outside)))[len(inside) :]
+    wins = ranks.sum() - len(outside) * (len(outside) + 1) / 2
+    assert value == pytest.approx(wins / (len(inside) * len(outside)), abs=1e-12)
 
 
 @given(SCORES | SMOOTH, SCORES | SMOOTH)
-def test_aupr_equals_scikit_learns(inside: Array, outside: Array) -> None:
-    expected = average_precision_score(*labelled(inside, outside))
-    assert aupr(inside, outside) == pytest.approx(expected, abs=1e-12)
+def test_aupr_equals_a_loop(inside: Array, outside: Array) -> None:
+    assert aupr(inside, outside) == pytest.approx(aupr_by_loop(inside, outside), abs=1e-12)
+
+
+@given(SCORES | SMOOTH, SCORES | SMOOTH)
+def test_detection_rates_keep_the_false_alarm_rate(inside: Array, outside: Array) -> None:
+    alarms = np.arange(len(inside) + 1) / len(inside)
+    rates = detection_rates(inside, outside, alarms)
+    for alarm, rate in zip(alarms, rates, strict=True):
+        shares = [((inside >= t).mean(), (outside >= t).mean()) for t in {*inside, *outside}]
+        assert rate >= max([0.0, *(o for i, o in shares if i <= alarm)]) - 1e-12
+    assert (np.diff(rates) >= 0).all() and rates[-1] == 1
+
+
+def test_equal_scores_detect_nothing() -> None:
+    scores = np.full(10, 0.3), np.full(30, 0.3)
+    assert auroc(*scores) == 0.5 and aupr(*scores) == 0.75 and fpr95(*scores) == 1
+    np.testing.assert_allclose(detection_rates(*scores, np.array([0, 0.5, 1])), [0, 0.5, 1])
+
+
+def test_planning_needs_no_scikit_learn() -> None:
+    code = (
+        "import sys, distillation_bench.bench.metrics.registry; assert 'sklearn' not in sys.modules"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(IMPORT_FOLDER)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @given(SCORES | SMOOTH, SCORES | SMOOTH)

@@ -178,6 +178,23 @@ def test_every_part_takes_images_of_any_size(
     assert GaussianLast(networks, -10.0, stream(4))(x, 6, stream(5)).shape == (6, 3, 4)
 
 
+@pytest.mark.parametrize(("make", "spread"), [(DropoutLast, 0.5), (GaussianLast, -2.0)])
+def test_a_shared_sample_is_a_function_of_the_input(
+    make: Callable[..., nn.Module], spread: float, stream: Stream
+) -> None:
+    networks = network_builder({"family": "mlp", "member": [9], "core": [9], "head": [9]}, (2,), 3)
+    network = make(networks, spread, stream(0))
+    x = torch.randn(4, 2, generator=stream(1)).repeat(3, 1)
+    with torch.no_grad():
+        shared = network(x, 5000, stream(2), shared=True)
+        anew = network(x, 5000, stream(3))
+    torch.testing.assert_close(shared[:, :4], shared[:, 4:8])
+    assert not torch.allclose(anew[:, :4], anew[:, 4:8])
+    # Each input by itself has the same distribution.
+    torch.testing.assert_close(shared.mean(0), anew.mean(0), atol=0.06, rtol=0.1)
+    torch.testing.assert_close(shared.std(0), anew.std(0), atol=0.04, rtol=0.1)
+
+
 def test_training_in_bfloat16_reaches_every_parameter(
     small: dict[str, Any], stream: Stream, images: Images
 ) -> None:

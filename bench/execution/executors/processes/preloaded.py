@@ -13,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # np.quantile and np.median import numpy.ma when they are called.
 import numpy.ma  # noqa: E402, F401
 import safetensors.numpy  # noqa: E402, F401
+import sklearn.metrics  # type: ignore[import-untyped, unused-ignore]  # noqa: E402, F401
 
 import distillation_bench.bench.execution.executors.processes.worker_process  # noqa: E402
 import distillation_bench.bench.execution.worker  # noqa: E402

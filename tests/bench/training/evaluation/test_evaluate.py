@@ -236,6 +236,40 @@ def test_the_teachers_fidelity_to_itself_is_perfect(digits: UntrainedTeacher) ->
             assert figures["teacher_spearman"] == pytest.approx(1)
 
 
+def test_the_teachers_own_detection_is_in_each_cell(digits: UntrainedTeacher) -> None:
+    own, students = digits.plain("ensemble"), digits.plain("kd")
+    for name in ("ood:patches", "ood:digits-8-9", "ood", "ood-near"):
+        for score in ("total", "epistemic", "confidence"):
+            expected = own[name, "", 0][f"ood_auroc:{score}"]
+            assert students[name, "", 0][f"teacher_ood_auroc:{score}"] == expected
+    assert "teacher_ood_auroc:total" not in students["test", "", 0]
+    assert "teacher_ood_auroc" not in digits.figures("kd")[0]
+
+
+def test_fidelity_is_measured_on_every_ood_set(digits: UntrainedTeacher) -> None:
+    for name in ("test", "ood:patches", "ood:digits-8-9"):
+        assert math.isfinite(digits.plain("hydra")[name, "", 0]["teacher_spearman"])
+
+
+@pytest.mark.parametrize("name", ["hydra", "mc-dropout", "gauss", "ensemble", "kd"])
+def test_passes_on_the_canvas_are_functions(tmp_path: Path, name: str) -> None:
+    sine = UntrainedTeacher(tmp_path, "sine")
+    canvas = sine.data.canvas
+    assert canvas is not None and canvas.y is not None
+    # Every input twice: noise that is drawn for each input would differ.
+    doubled = replace(canvas, x=canvas.x[:100].repeat(2, 1), y=canvas.y[:100].repeat(2))
+    prepared = replace(sine.data, canvas=doubled)
+    outputs = {"canvas": sine.teacher.outputs["canvas"][:, :100].repeat(1, 2, 1)}
+    known = replace(sine.teacher, outputs={**sine.teacher.outputs, **outputs})
+    inputs = replace(sine.inputs(name, prepared, sine.recipe), teacher=known)
+    passes = evaluate(sine.student(name), inputs, sine.sources)[2]["canvas/passes"]
+    count = {"kd": 1, "mc-dropout": 10, "gauss": 10}.get(name, 3)
+    assert passes.shape == (count, 200)
+    np.testing.assert_allclose(passes[:, :100], passes[:, 100:], rtol=1e-5, atol=1e-5)
+    if count > 1:
+        assert passes.std(0).min() > 0
+
+
 def test_a_point_prediction_has_no_epistemic_uncertainty(digits: UntrainedTeacher) -> None:
     values = digits.plain("kd")
     assert values["test", "", 0]["epistemic"] == 0

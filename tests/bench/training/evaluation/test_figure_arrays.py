@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from distillation_bench.bench.metrics.calibration import ece
+from distillation_bench.bench.metrics.classification import accuracy, aurc, risks
 from distillation_bench.bench.metrics.fidelity import histogram_distance, robust_upper_end
 from distillation_bench.bench.metrics.outcome import ClassOutcome, ValueOutcome
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
@@ -55,9 +56,21 @@ def test_reliability_bins_have_the_reported_calibration_error() -> None:
 
 def test_fidelity_pairs_are_a_few_of_the_same_examples() -> None:
     student, teacher = classes(1203), classes(1203)
-    pairs = figure_arrays.set_arrays("test", student, teacher)["fidelity/test"]
+    pairs = figure_arrays.fidelity_arrays("test", student, teacher)["fidelity/test"]
     np.testing.assert_equal(pairs, [student.epistemic[::3], teacher.epistemic[::3]])
     assert "reliability/test" not in figure_arrays.set_arrays("ood:x", student, teacher)
+
+
+@pytest.mark.parametrize("count", [7, 100, 900])
+def test_the_risk_coverage_curve_has_the_reported_area(count: int) -> None:
+    outcome = classes(count, RNG.integers(0, 3, count))
+    curve = figure_arrays.set_arrays("test", outcome, outcome)["selective/test"]
+    reported = outcome.total, outcome.probabilities, outcome.targets
+    assert curve.shape == (100,)
+    assert curve[-1] == pytest.approx(1 - accuracy(outcome.probabilities, outcome.targets))
+    exact = risks(*reported)
+    assert curve[49] == exact[-(-count // 2) - 1]
+    assert curve.mean() == pytest.approx(aurc(*reported), abs=0 if count == 100 else 0.05)
 
 
 @pytest.mark.parametrize("levels", [4, 10_000])
