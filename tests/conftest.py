@@ -38,6 +38,14 @@ def tiny_numbers() -> Iterator[None]:
         sys.modules["torch"].set_flush_denormal(False)
 
 
+@pytest.fixture(autouse=True)
+def words_of_the_command_line() -> Iterator[None]:
+    """Word messages for the command line again after a test that used the public API."""
+    yield
+    if "distillation_bench.bench.common.errors" in sys.modules:
+        sys.modules["distillation_bench.bench.common.errors"].word(str)
+
+
 @pytest.fixture
 def float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything in float64: noise, and outputs too, which a worker makes float32."""

@@ -35,7 +35,9 @@ BREAKING_LINES = {
 
 BY_COMPUTED_NAME = {
     "bench/execution/executors/registry.py": "an executor whose library may not be installed",
+    "bench/__init__.py": "delays the import of the public API",
     "bench/planning/plugins/loading.py": "plugins",
+    "src/distillation_bench/__init__.py": "delays the import of the public API",
     "datasets/image_files/torchvision_import.py": "delays the import of torchvision",
     "methods/__init__.py": "delays the import of modules that need torch",
     "methods/lazy.py": "delays the import of torch",

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+_wording: Callable[[str], str] = str
+
+
+def word(wording: Callable[[str], str]) -> None:
+    """Let a function word the messages of all errors of this process, as for Python's users."""
+    global _wording
+    _wording = wording
 
 
 class UsageError(Exception):
-    """A mistake of the user: where, what is wrong, and the nearest right name. Exit status 2."""
+    """A mistake of the user: where, what is wrong, and the nearest right name. Exit status 2.
+
+    The message names options of the command line; `word` makes arguments of them.
+    """
+
+    def __str__(self) -> str:
+        return _wording(super().__str__())
 
 
 class CacheFault(OSError):

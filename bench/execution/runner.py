@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import Future
@@ -30,6 +29,7 @@ from distillation_bench.bench.execution.progress.announcements import (
     warn_of_slow_precision,
 )
 from distillation_bench.bench.execution.progress.display import Progress
+from distillation_bench.bench.execution.progress.screens import screen
 from distillation_bench.bench.execution.progress.utilisation import Usage
 from distillation_bench.bench.execution.recorder import Recorder, record_skipped
 from distillation_bench.bench.execution.scheduler import Scheduler
@@ -200,7 +200,7 @@ def _start_executor(options: RunOptions) -> Executor:
         options.scheduler, options.jobs, options.workplace, options.timeout, device
     )
     if cluster.dashboard:
-        print(f"dashboard: {cluster.dashboard}", file=sys.stderr)
+        screen().note(f"dashboard: {cluster.dashboard}")
     return cluster
 
 
@@ -253,12 +253,13 @@ def _run_jobs(
     estimate, kinds_with_latency = unfinished.estimate, unfinished.kinds_with_latency
     start = partial(start_job, executor, options.workplace, kinds_with_latency)
     usage = Usage(executor.slots, None if options.scheduler else cores())
-    with Progress(cells, executor.slots, estimate) as progress:
+    progress = Progress(cells, executor.slots, estimate)
+    with screen().live(progress):
         recorder = Recorder(run, cells, kinds_with_latency, (usage, progress))
         Scheduler(
             jobs, executor, start, recorder, fail_fast=options.fail_fast, estimate=estimate
         ).run()
-    print(usage.report(), file=sys.stderr)
+    screen().note(usage.report())
 
 
 def start_job(

@@ -26,6 +26,8 @@ CELL_LIBRARIES = ("numpy", "scikit-learn", "torch")
 
 DECIDES_NO_VALUE: Mapping[str, str] = {
     # Rooms
+    "bench/__init__.py": "imports public names",
+    "bench/api": "reads arguments, whose values are in identities",
     "bench/cli": "reads options, whose values are in identities",
     "bench/check": "tries plugins before they are used",
     "bench/execution": "decides where and when cells run",

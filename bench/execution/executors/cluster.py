@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import pickle
-import sys
 import time
 import uuid
 from abc import abstractmethod
@@ -36,6 +35,7 @@ from distillation_bench.bench.execution.executors.remote_job import (
     differences,
     identity,
 )
+from distillation_bench.bench.execution.progress.screens import screen
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.storage.cache import Cache
 
@@ -157,7 +157,7 @@ class Cluster(Executor):
 
     def _wait_for_workers(self) -> None:
         if not self._count_slots():
-            print("no worker yet; waiting for one", file=sys.stderr)
+            screen().note("no worker yet; waiting for one")
             while not self._count_slots():
                 time.sleep(POLL_SECONDS)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from distillation_bench.bench.execution.executors.base import (
     WorkerLost,
 )
 from distillation_bench.bench.execution.jobs import CheckPrecision, Job
+from distillation_bench.bench.execution.progress.screens import screen
 from distillation_bench.bench.execution.scheduler import FinishedJob
 from distillation_bench.bench.execution.workplace import Workplace
 from distillation_bench.bench.planning.cells import Cell
@@ -35,8 +35,8 @@ class DataPreparation:
     failure: FinishedJob | None = None
 
     def job_started(self, job: Job) -> None:
-        """Print the name of the job."""
-        print(terminal_safe(f"preparing {job.name}"), file=sys.stderr, flush=True)
+        """Show the name of the job."""
+        screen().note(terminal_safe(f"preparing {job.name}"))
 
     def job_finished(self, finished: FinishedJob) -> None:
         """Keep the first failure."""
@@ -45,7 +45,7 @@ class DataPreparation:
 
 
 def warn_of_slow_precision(cells: Sequence[Cell], executor: Executor, workplace: Workplace) -> None:
-    """Print a warning if cells train in bfloat16 and the workers' processors emulate it."""
+    """Show a warning if cells train in bfloat16 and the workers' processors emulate it."""
     if all(cell.recipe.precision == "float32" for cell in cells):
         return
     options = JobOptions(timed=False)
@@ -53,18 +53,18 @@ def warn_of_slow_precision(cells: Sequence[Cell], executor: Executor, workplace:
     # What kills this process kills the jobs too, and is reported for them.
     with contextlib.suppress(JobFailed, WorkerDied, WorkerLost):
         if warning := answer.result():
-            print(warning, file=sys.stderr, flush=True)
+            screen().note(warning)
 
 
 def note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, data_root: Path) -> None:
-    """Print remarks on the data of cells, and keep them in the run's description.
+    """Show remarks on the data of cells, and keep them in the run's description.
 
     Earlier remarks on the same datasets are replaced, since files may have been repaired.
     """
     lines = remarks(data_plans(cells), cache, data_root)
     for dataset, dataset_lines in lines.items():
         for line in dataset_lines:
-            print(terminal_safe(f"{dataset}: {line}"), file=sys.stderr)
+            screen().note(terminal_safe(f"{dataset}: {line}"))
     manifest, datasets = run.manifest(), {cell.dataset for cell in cells}
     earlier = manifest.get("remarks", {}).items()
     others = {dataset: remark for dataset, remark in earlier if dataset not in datasets}
@@ -72,14 +72,12 @@ def note_remarks(run: Run, cells: Sequence[Cell], cache: Cache, data_root: Path)
 
 
 def announce_duration(cells: Sequence[Cell], cache: Cache, jobs: int, device: str) -> None:
-    """Print roughly how long the cells will take on processors, if that is long."""
+    """Show roughly how long the cells will take on processors, if that is long."""
     if device != "cpu":
         return
     seconds = rough_seconds(cells, cache, max(jobs, 1))
     if seconds >= LONG_SECONDS:
-        print(
+        screen().note(
             f"this will take roughly {rough_duration(seconds)} with {jobs} at a time, by the "
-            "operations of its networks; plan --estimate times them",
-            file=sys.stderr,
-            flush=True,
+            "operations of its networks; plan --estimate times them"
         )

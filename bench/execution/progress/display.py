@@ -1,18 +1,16 @@
-"""Progress of a run on stderr: a live line on a terminal, else one line per finished cell."""
+"""Progress of a run: the cells that are done, running and failed, and the time left."""
 
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from textwrap import shorten
-from types import TracebackType
-from typing import Any
 
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.execution.jobs import Job
+from distillation_bench.bench.execution.progress.screens import screen
 from distillation_bench.bench.execution.scheduler import FinishedJob
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.job_durations import DurationEstimator
@@ -42,33 +40,18 @@ class Progress:
         self._start = time.monotonic()
         self._updated = -math.inf
         self._time_left = ""
-        self._live: Any = None
 
-    def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True, markup=False, highlight=False)
-            self._live = Live(console=console, get_renderable=self.summary, refresh_per_second=4)
-            self._live.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.__exit__(kind, error, trace)
+    @property
+    def total(self) -> int:
+        """The number of cells to run."""
+        return len(self.cells)
 
     def job_started(self, job: Job) -> None:
         """Count the job as running."""
         self._running.add(job.name)
 
     def job_finished(self, finished: FinishedJob) -> None:
-        """Count the job; print a line for a cell, on a terminal only if it failed."""
+        """Count the job; show that a cell has ended."""
         name = finished.job.name
         self._running.discard(name)
         if name not in self.cells:
@@ -76,11 +59,7 @@ class Progress:
         self._unfinished[self.cells[name].job_kind] -= 1
         self.done += not finished.failed
         self.failed += finished.failed
-        line = self._line(self.cells[name], finished)
-        if self._live is None:
-            print(line, file=sys.stderr, flush=True)
-        elif finished.failed:
-            self._live.console.print(line)
+        screen().cell_finished(self._line(self.cells[name], finished), finished.failed)
 
     def _line(self, cell: Cell, finished: FinishedJob) -> str:
         width = len(str(len(self.cells)))
