@@ -123,7 +123,12 @@ class MethodUnderTest:
 
     def check_prediction(self) -> None:
         """Check that a prediction sums to 1, and has finite uncertainties of at least 0."""
-        prediction = self._method.predict(self._outputs(self._trained()))
+        # Training asks for predictions too: where they are wrong, it is this check that says so.
+        self._check_prediction(self._build())
+        self._check_prediction(self._trained())
+
+    def _check_prediction(self, network: nn.Module) -> None:
+        prediction = self._method.predict(self._outputs(network))
         if isinstance(prediction, Categorical):
             error = (prediction.mean.sum(-1) - 1).abs().max().item()
             require(error < TOLERANCE, f"probabilities sum to 1 ± {error:.1e}")

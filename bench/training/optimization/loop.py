@@ -19,8 +19,10 @@ from distillation_bench.bench.training.optimization.optimizer import Adam
 
 Indices = Tensor | slice
 """Indices of examples [B] or, batched, [M, B]; a slice for the whole split."""
-COLUMNS = ("stage", "epoch", "learning_rate", "gradient_norm", "validation")
+COLUMNS = ("stage", "epoch", "learning_rate", "gradient_norm", "validation_nll")
 """Columns of the history, besides the loss and its terms."""
+VALIDATIONS = 25
+"""Epochs of a stage, about, whose loss on the validation split is in the history."""
 
 
 class NonFinite(ArithmeticError):
@@ -52,8 +54,7 @@ class Problem:
         network: the module whose parameters are trained.
         examples: number of training examples.
         epoch: returns the epoch of a number, counted from 0.
-        validation: returns the loss on the validation split, [1] or, batched, [M]; called only if
-            the recipe selects an epoch by it.
+        validation: returns the NLL on the validation split, [1] or, batched, [M].
         batched: whether the first axis of the parameters counts independent networks.
         undecayed: parameters without weight decay.
         student: the student that the network is a part of, to be stored in checkpoints too.
@@ -107,14 +108,35 @@ def train_network(
         for epoch in range(len(history), epochs):
             rate = cosine_rate(recipe.learning_rate, epoch, epochs)
             history.append(_train_epoch(problem, optimizer, recipe.batch_size, epoch, rate))
-            if best is not None:
-                history[-1]["validation"] = best.update()
+            if best is not None or _is_validated(problem, epoch, epochs):
+                loss = _validation_loss(problem)
+                history[-1]["validation_nll"] = loss.mean().item()
+                if best is not None:
+                    best.update(loss)
             if checkpoint is not None:
                 checkpoint.save(state, [*earlier, *history])
     if best is not None and history:
         best.restore()
     problem.network.eval()
     return history
+
+
+def _is_validated(problem: Problem, epoch: int, epochs: int) -> bool:
+    """Whether the loss on the validation split is measured after an epoch, for the history alone.
+
+    It is so in the first, the last and every k-th epoch. A part of a student need not give a
+    prediction, so that its loss is measured only if that selects the epoch.
+    """
+    every = -(-epochs // VALIDATIONS)
+    return problem.student is None and (epoch % every == 0 or epoch == epochs - 1)
+
+
+@torch.no_grad()
+def _validation_loss(problem: Problem) -> Tensor:
+    problem.network.eval()
+    loss = problem.validation()
+    problem.network.train()
+    return loss
 
 
 def _optimizer(problem: Problem, decay: float, clip: float) -> Adam:
@@ -238,21 +260,13 @@ class _BestEpoch:
         }
 
     @torch.no_grad()
-    def update(self) -> float:
-        """Measure the validation loss and keep the weights of networks that improved.
-
-        Returns:
-            The mean validation loss of the networks.
-        """
-        self._problem.network.eval()
-        loss = self._problem.validation()
-        self._problem.network.train()
+    def update(self, loss: Tensor) -> None:
+        """Keep the weights of the networks whose validation loss, [1] or [M], is lower."""
         better = loss < self._lowest
         self._lowest.copy_(torch.where(better, loss, self._lowest))
         for name, best in self._best.items():
             shape = (-1, *[1] * (best.dim() - 1)) if self._problem.batched else ()
             best.copy_(torch.where(better.view(shape), self._current[name], best))
-        return loss.mean().item()
 
     def restore(self) -> None:
         """Copy the best weights into the network.

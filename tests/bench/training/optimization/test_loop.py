@@ -56,10 +56,11 @@ def scripted(
             weights or {},
         )
 
-    def unasked() -> Tensor:
-        raise AssertionError("validation is asked only to select an epoch")
+    return Problem("second", network, 40, epoch, validation or _ones, **options)
 
-    return Problem("second", network, 40, epoch, validation or unasked, **options)
+
+def _ones() -> Tensor:
+    return torch.ones(1)
 
 
 def sizes(network: Weights, indices: Indices) -> Tensor:
@@ -134,7 +135,7 @@ def test_the_epoch_best_on_validation_is_kept_per_member(
         assert len({tuple(state[name].flatten().tolist()) for state in states}) == 4
         for member, epoch in enumerate(best):
             assert torch.equal(value[member], states[epoch][name][member])
-    means = [row["validation"] for row in history]
+    means = [row["validation_nll"] for row in history]
     np.testing.assert_array_equal(means, np.mean(losses, axis=1))
 
 
@@ -175,6 +176,7 @@ def test_history_has_the_weighted_means_of_the_steps() -> None:
         second = sum(size * value for size, _, value in steps) / 40
         norm = row.pop("gradient_norm")
         assert isinstance(norm, float) and norm > 0
+        assert row.pop("validation_nll") == 1
         assert row.pop("stage") == "second"
         assert row == pytest.approx(
             {
@@ -192,9 +194,25 @@ def test_columns_are_the_same_in_every_epoch() -> None:
     network = Weights(1)
     problem = scripted(network, shrink(network), lambda: torch.ones(1))
     start = ["stage", "epoch", "learning_rate", "loss", "size", "gradient_norm"]
-    for select, columns in (("last", start), ("validation", [*start, "validation"])):
+    for select in ("last", "validation"):
         for row in train_network(problem, recipe(select=select), 3, 0.0):
-            assert list(row) == columns
+            assert list(row) == [*start, "validation_nll"]
+
+
+def validated(epochs: int, **options: Any) -> tuple[list[int], Weights]:
+    """Train; return the epochs with a validation loss, and the network."""
+    network = Weights(1)
+    problem = scripted(network, shrink(network), **options)
+    history = train_network(problem, recipe(), epochs, 0.0)
+    return [row["epoch"] for row in history if "validation_nll" in row], network  # type: ignore[misc]
+
+
+def test_validation_is_measured_in_some_epochs_and_changes_no_weight() -> None:
+    assert validated(20)[0] == list(range(20))
+    assert validated(60)[0] == [*range(0, 60, 3), 59]
+    # A part of a student need not give a prediction.
+    part, unmeasured = validated(60, student=nn.Linear(1, 1))
+    assert part == [] and torch.equal(validated(60)[1].row, unmeasured.row)
 
 
 def test_decay_skips_undecayed_parameters() -> None:
