@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,10 +18,13 @@ from distillation_bench.methods.base import Method
 from distillation_bench.methods.networks.heads import shared_part
 from distillation_bench.methods.networks.mlp import unpadded
 
-REPEATS = 5
-"""Timed forward passes, of which the fastest counts."""
+ROUNDS = 100
+MIN_ROUNDS = 3
+"""Timed forward passes of each batch size: as many as fit into `ROUNDS_SECONDS`, within these."""
+ROUNDS_SECONDS = 0.05
 BATCH_SIZES = (1, 256)
 """Batch sizes for which latency is measured."""
+_QUARTILES = {"": 0.5, "_low": 0.25, "_high": 0.75}
 
 
 class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
@@ -90,7 +95,9 @@ def latencies(
 ) -> dict[str, float]:
     """Return the seconds per example of a forward pass, in batches of 1 and of 256.
 
-    The fastest of 5 passes counts.
+    Each is the median of many passes, which other work of the machine hardly moves, so that equal
+    networks tie; `…_low` and `…_high` are the quartiles. Passes of both sizes alternate, and each
+    follows an untimed one that fills the processor's caches.
 
     Args:
         method: makes outputs from the network.
@@ -99,26 +106,37 @@ def latencies(
         compute: device and precision.
     """
     stream = torch.Generator(x.device)
+    batches = [x[torch.arange(size, device=x.device) % len(x)] for size in BATCH_SIZES]
 
-    def seconds(size: int) -> float:
-        batch = x[torch.arange(size, device=x.device) % len(x)]
-
-        def forward() -> None:
-            compute.outputs(lambda: method.forward(network, batch, stream))
-            if x.is_cuda:
-                torch.cuda.synchronize(x.device)
-
-        return _fastest(forward) / size
+    def forward(batch: Tensor) -> None:
+        compute.outputs(lambda: method.forward(network, batch, stream))
+        if x.is_cuda:
+            torch.cuda.synchronize(x.device)
 
     with torch.no_grad():
-        return {f"latency_seconds_batch_{size}": seconds(size) for size in BATCH_SIZES}
+        rounds = _timed_rounds([partial(forward, batch) for batch in batches])
+    seconds = np.quantile(rounds, list(_QUARTILES.values()), axis=0) / BATCH_SIZES
+    return {
+        f"latency_seconds_batch_{size}{suffix}": float(value)
+        for suffix, values in zip(_QUARTILES, seconds, strict=True)
+        for size, value in zip(BATCH_SIZES, values, strict=True)
+    }
 
 
-def _fastest(function: Callable[[], object]) -> float:
-    """Return the shortest time of `REPEATS` calls, in seconds."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def _timed_rounds(functions: Sequence[Callable[[], object]]) -> np.ndarray:
+    """Return the seconds of each function, called in turn, [rounds, functions]."""
+    rounds: list[list[float]] = []
+    start = time.perf_counter()
+    while len(rounds) < MIN_ROUNDS or (
+        len(rounds) < ROUNDS and time.perf_counter() - start < ROUNDS_SECONDS
+    ):
+        rounds.append([_seconds(function) for function in functions])
+    return np.array(rounds)
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    """Return the seconds of a call that follows another."""
+    function()
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start

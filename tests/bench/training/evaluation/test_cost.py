@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.datasets.spiral import Spiral
-from distillation_bench.methods import METHODS, Setting
+from distillation_bench.methods import METHODS, Method, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
@@ -57,3 +58,53 @@ def test_counts_of_the_networks_of_the_original_code(
     shared = {"ensemble": (0, 0), "kd": CORE, "hydra+": CORE}.get(name, TRUNK)
     assert counts["parameters_core"] == shared[0]
     assert counts["flops_core"] == 2 * shared[1]
+
+
+def small_method() -> Method:
+    setting = Setting(
+        task=TASKS["classification"],
+        members=1,
+        examples=240,
+        networks=network_builder(Spiral.network, Spiral.shape, Spiral.outputs),
+        teacher=torch.nn.Module,
+    )
+    return METHODS["kd"](METHODS["kd"].Parameters(), setting)
+
+
+def test_latency_is_the_median_of_alternating_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One second after another, and a hundred in a disturbed pass; a batch of 256 takes twice."""
+    method = small_method()
+    sizes: list[int] = []
+    monkeypatch.setattr(cost, "ROUNDS_SECONDS", 1e9)
+
+    def seconds(function: Callable[[], object]) -> float:
+        function()
+        disturbed = 100.0 if len(sizes) % 10 < 2 else 1.0
+        return disturbed * (1 if sizes[-1] == 1 else 2)
+
+    def forward(network: torch.nn.Module, x: torch.Tensor, *_: object) -> torch.Tensor:
+        sizes.append(len(x))
+        return x
+
+    monkeypatch.setattr(cost, "_seconds", seconds)
+    monkeypatch.setattr(method, "forward", forward)
+    found = cost.latencies(method, method.build(torch_stream(0)), torch.zeros(4, 2))
+    assert sizes == [1, 256] * cost.ROUNDS
+    start = "latency_seconds_batch_"
+    assert {name.removeprefix(start): value for name, value in found.items()} == {
+        **{"1": 1, "1_low": 1, "1_high": 1},
+        **{"256": 2 / 256, "256_low": 2 / 256, "256_high": 2 / 256},
+    }
+
+
+def test_a_slow_network_is_timed_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "ROUNDS_SECONDS", 0.0)
+    assert cost._timed_rounds([lambda: None, lambda: None]).shape == (cost.MIN_ROUNDS, 2)
+
+
+def test_quartiles_surround_the_median() -> None:
+    method = small_method()
+    found = cost.latencies(method, method.build(torch_stream(0)), torch.zeros(4, 2))
+    for size in cost.BATCH_SIZES:
+        name = f"latency_seconds_batch_{size}"
+        assert 0 < found[f"{name}_low"] <= found[name] <= found[f"{name}_high"]
