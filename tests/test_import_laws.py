@@ -36,6 +36,7 @@ BREAKING_LINES = {
 BY_COMPUTED_NAME = {
     "bench/execution/executors/registry.py": "an executor whose library may not be installed",
     "bench/__init__.py": "delays the import of the public API",
+    "bench/figures/registry.py": "each module of bench/figures/families registers its figures",
     "bench/planning/plugins/loading.py": "plugins",
     "src/distillation_bench/__init__.py": "delays the import of the public API",
     "datasets/image_files/torchvision_import.py": "delays the import of torchvision",

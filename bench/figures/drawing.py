@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from itertools import chain, count
-from typing import NamedTuple, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
-from distillation_bench.bench.analysis.old_results import Results
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.figures.appearance.layout import NoData
-from distillation_bench.bench.figures.appearance.style import figure_style
-from distillation_bench.bench.figures.dataset_data import DatasetData
-from distillation_bench.bench.figures.figure_types import (
-    DrawnFigure,
-    FigureOptions,
-    RenderedFigure,
+from distillation_bench.bench.figures.figure_data import FigureData, FigureOptions
+from distillation_bench.bench.figures.image_files import RenderedFigure
+from distillation_bench.bench.figures.panels import Drawing
+from distillation_bench.bench.figures.registry import FigureKind, NoData, figure_kind, figure_kinds
+from distillation_bench.bench.figures.style import (
+    check_font,
+    figure_style,
+    label_styles,
+    page_widths,
 )
-from distillation_bench.bench.figures.registry import FIGURE_KINDS
-from distillation_bench.bench.figures.run_data import RunData
 
 ALL = FigureOptions()
 
-AnyFigure = TypeVar("AnyFigure", DrawnFigure, RenderedFigure)
+AnyFigure = TypeVar("AnyFigure", Drawing, RenderedFigure)
 
 
 class FigureRequest(NamedTuple):
@@ -32,66 +38,149 @@ class FigureRequest(NamedTuple):
     dataset: str
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Results and what is drawn of them.
+
+    Attributes:
+        results, options: see `FigureData`.
+        damaged: damaged files that were left out, with the id of their cell.
+    """
+
+    results: Results
+    options: FigureOptions = ALL
+    damaged: dict[Path, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise UsageError if a name in the options is unknown."""
+        options, results = self.options, self.results
+        page_widths(options.width)
+        check_font(options.font)
+        results.select_labels(options.labels, None, "method", "the run")
+        results.select_datasets(options.datasets, "dataset", "the run")
+        seeds = sorted(set(results.planned["seed"]))
+        if options.seed is not None and options.seed not in seeds:
+            there = ", ".join(map(str, seeds))
+            raise UsageError(f"seed {options.seed}: not in the run; there is {there}")
+        if options.sets:
+            _check_sets(results, options.sets)
+
+    def requests(self, kinds: Sequence[str] = ()) -> list[FigureRequest]:
+        """Return what is drawn: kind by kind as given, or all kinds dataset by dataset.
+
+        Raises:
+            UsageError: a kind, or a name in the options, is unknown.
+        """
+        selected = {name: figure_kind(name) for name in kinds} or figure_kinds()
+        self.check()
+        chosen = set(self.options.datasets) or set(self.results.datasets)
+        datasets = [name for name in self.results.datasets if name in chosen]
+        single = [name for name, kind in selected.items() if not kind.over_datasets]
+        requests = [FigureRequest(kind, dataset) for dataset in datasets for kind in single]
+        requests += [FigureRequest(name, "") for name in selected if name not in single]
+        order = [*selected]
+        return sorted(requests, key=lambda r: order.index(r.kind)) if kinds else requests
+
+    def draw(self, request: FigureRequest, ax: Axes | None = None) -> tuple[list[Drawing], str]:
+        """Return the figures of a request, or none and the reason why there is nothing to draw."""
+        kind, styles = figure_kind(request.kind), label_styles(self.results)
+        data = FigureData(self.results, self.options, styles, request.dataset, ax, self.damaged)
+        try:
+            drawings = _draw(kind, data)
+        except NoData as error:
+            return [], f"{request.dataset}: {error}" if request.dataset else str(error)
+        subject = filter(None, (request.kind, request.dataset))
+        return [replace(d, name=_file_name(*subject, d.part)) for d in drawings], ""
+
+
 def draw(
+    results: Results, kind: str, options: FigureOptions = ALL, ax: Axes | None = None
+) -> Figure:
+    """Draw the one figure of a kind that there is for a selection.
+
+    Args:
+        results: what is drawn.
+        kind: name of the kind.
+        options: the selection.
+        ax: axes of the caller to draw into, in the caller's style and without the note, if the
+            figure has one panel.
+
+    Returns:
+        The figure, or that of `ax`.
+
+    Raises:
+        UsageError: a name is unknown, there is nothing to draw, or there are several figures.
+    """
+    selection = Selection(results, options)
+    if ax is None:
+        drawings = list(draw_figures(results, [kind], options))
+        if len(drawings) > 1:
+            names = ", ".join(drawing.name for drawing in drawings)
+            raise UsageError(f"figure {kind}: {len(drawings)} figures ({names}): choose one")
+        return drawings[0].figure
+    requests = selection.requests([kind])
+    if len(requests) > 1:
+        names = ", ".join(request.dataset for request in requests)
+        raise UsageError(f"figure {kind}: choose one of the datasets {names} to draw into ax")
+    (drawing, *_) = collect(requests, [selection.draw(requests[0], ax)], [kind])
+    return drawing.figure
+
+
+def draw_figures(
     results: Results, kinds: Sequence[str] = (), options: FigureOptions = ALL
-) -> Iterator[DrawnFigure]:
+) -> Iterator[Drawing]:
     """Draw figures of some kinds, each of which must have data; by default of all that have.
 
     Raises:
         UsageError: a name is unknown, or a kind that was given has no data.
     """
-    run = RunData.of(results, options)
-    requests = requests_for(run, kinds)
-    yield from collect(requests, (draw_request(run, request) for request in requests), kinds)
+    selection = Selection(results, options)
+    requests = selection.requests(kinds)
+
+    def answers() -> Iterator[tuple[list[Drawing], str]]:
+        for request in requests:
+            with figure_style(options.font):
+                answer = selection.draw(request)
+            yield answer
+
+    yield from collect(requests, answers(), kinds)
 
 
-def requests_for(run: RunData, kinds: Sequence[str] = ()) -> list[FigureRequest]:
-    """Return what is drawn, in order: kind by kind as given, or all kinds dataset by dataset.
-
-    Raises:
-        UsageError: a kind, or a name in the options, is unknown.
-    """
-    for kind in kinds:
-        if kind not in FIGURE_KINDS:
-            raise UsageError(f"figure {kind}: unknown{nearest(kind, FIGURE_KINDS)}")
-    _check_seed(run)
-    _check_sets(run)
-    selected = list(dict.fromkeys(kinds) or FIGURE_KINDS)
-    by_dataset = [kind for kind in selected if FIGURE_KINDS[kind].draw_dataset]
-    requests = [FigureRequest(kind, dataset) for dataset in run.datasets for kind in by_dataset]
-    requests += [FigureRequest(kind, "") for kind in selected if FIGURE_KINDS[kind].draw_all]
-    return sorted(requests, key=lambda request: selected.index(request.kind)) if kinds else requests
-
-
-def _check_seed(run: RunData) -> None:
-    seed = run.options.seed
-    seeds = sorted({seed for _, _, seed in run.results.cells})
-    if seed is not None and seed not in seeds:
-        raise UsageError(f"seed {seed}: not in the run; there is {', '.join(map(str, seeds))}")
+def _draw(kind: FigureKind, data: FigureData) -> list[Drawing]:
+    """Return the figures of a kind, of what its function takes and returns."""
+    first, *others = signature(kind.function).parameters
+    if first == "data":
+        drawings: Any = kind.function(data)
+        return [drawings] if isinstance(drawings, Drawing) else list(drawings)
+    selected = _selected(data)
+    if others:
+        figure = data.ax.figure if data.ax else Figure()
+        kind.function(selected, data.ax or figure.subplots())
+    else:
+        figure = kind.function(selected)
+    if not isinstance(figure, Figure):
+        raise UsageError(f"figure {kind.name}: its function must return a Figure of matplotlib")
+    return [Drawing(figure, kind.summary or kind.name, kind.summary, "")]
 
 
-def _check_sets(run: RunData) -> None:
-    """Raise UsageError if a selected set is not in the run; not every figure needs to have it."""
-    if not run.options.sets:
-        return
-    rows = {row[:3] for _, row, _ in run.results.long_table(lambda row: True)}
+def _selected(data: FigureData) -> Results:
+    """Return the results with the selected cells alone, for a plugin."""
+    planned = data.planned
+    if data.options.datasets:
+        planned = planned[planned["dataset"].isin(data.options.datasets)]
+    names = ("dataset", "method", "label")
+    tidy = planned.assign(**{k: planned[k].cat.remove_unused_categories() for k in names})
+    headline = data.results.headline.loc[planned.index]
+    return replace(data.results, planned=tidy, headline=headline)
+
+
+def _check_sets(results: Results, sets: Sequence[str]) -> None:
+    """Raise UsageError if a set is not in the run; not every figure needs to have it."""
+    rows = results.metrics[["set", "shift", "severity"]].drop_duplicates().itertuples(index=False)
     names = {"test"} | {f"{shift}/{severity}" if shift else name for name, shift, severity in rows}
-    for name in run.options.sets:
+    for name in sets:
         if name.removeprefix("test/") not in names:
             raise UsageError(f"--on {name}: not in the run{nearest(name, names)}")
-
-
-def draw_request(run: RunData, request: FigureRequest) -> tuple[list[DrawnFigure], str]:
-    """Return the figures of a request, or none and the reason why there is nothing to draw."""
-    kind = FIGURE_KINDS[request.kind]
-    with figure_style():
-        try:
-            if kind.draw_all:
-                return kind.draw_all(run), ""
-            assert kind.draw_dataset
-            return kind.draw_dataset(DatasetData(run, request.dataset)), ""
-        except NoData as error:
-            return [], f"{request.dataset}: {error}" if request.dataset else str(error)
 
 
 def collect(
@@ -122,7 +211,12 @@ def collect(
             reasons[request.kind].append(reason)
     for kind, texts in reasons.items():
         why = "; ".join(dict.fromkeys(texts))
-        raise UsageError(f"figure {kind}: no data ({why}); it needs {FIGURE_KINDS[kind].needs}")
+        raise UsageError(f"figure {kind}: no data ({why}); it needs {figure_kind(kind).needs}")
+
+
+def _file_name(*parts: str) -> str:
+    """Return a file name that is safe on every system, from a figure's kind and its subject."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", "-".join(filter(None, parts))).strip("._")
 
 
 def _unused(name: str, used: Container[str]) -> str:

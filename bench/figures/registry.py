@@ -1,83 +1,100 @@
-"""Every kind of figure by name. A new kind is added here, its function in `families`."""
+"""Kinds of figures by name, those of `families` and those that a plugin adds."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from distillation_bench.bench.figures.dataset_data import DatasetData
-from distillation_bench.bench.figures.families.ablations import draw_ablation
-from distillation_bench.bench.figures.families.critical_difference import draw_ranks
-from distillation_bench.bench.figures.families.metric_dots import draw_metrics
-from distillation_bench.bench.figures.families.quality_and_cost import draw_cost
-from distillation_bench.bench.figures.families.regression_bands import draw_bands
-from distillation_bench.bench.figures.families.reliability_diagrams import draw_reliability
-from distillation_bench.bench.figures.families.roc_curves import draw_roc
-from distillation_bench.bench.figures.families.shift_lines import draw_shift
-from distillation_bench.bench.figures.families.teacher_fidelity import draw_fidelity
-from distillation_bench.bench.figures.families.training_curves import draw_training
-from distillation_bench.bench.figures.families.uncertainty_histograms import draw_histograms
-from distillation_bench.bench.figures.families.uncertainty_maps import draw_maps
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.run_data import RunData
+from distillation_bench.bench.common.errors import UsageError, nearest
+
+ORDER = (
+    *("metrics", "forest", "maps", "bands", "histograms", "shift", "calibration", "reliability"),
+    *("roc", "selective", "fidelity", "cost", "pareto", "ablation", "ranks", "training"),
+)
+"""The kinds of this package, in the order of lists and pages; those of plugins follow."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class NoData(Exception):
+    """There is nothing to draw; the message is the reason in a few words."""
 
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A kind of figure. One of the two functions is set.
+    """A kind of figure.
 
     Attributes:
-        summary: what it shows, in one line.
+        name, summary: what it is called, and what it shows in one line.
         needs: which results it needs.
-        draw_dataset: draws the figures of one dataset.
-        draw_all: draws figures over all datasets.
+        function: draws it; see `figure`.
+        over_datasets: whether a figure shows all datasets, and not one.
+        is_plugin: whether it was registered from outside this package.
     """
 
+    name: str
     summary: str
     needs: str
-    draw_dataset: Callable[[DatasetData], list[DrawnFigure]] | None = None
-    draw_all: Callable[[RunData], list[DrawnFigure]] | None = None
+    function: Callable[..., Any]
+    over_datasets: bool
+    is_plugin: bool
 
 
-FIGURE_KINDS = {
-    "metrics": FigureKind(
-        "metrics as dots (--on): every seed, the mean, its interval, the best student marked",
-        "values of metrics",
-        draw_metrics,
-    ),
-    "maps": FigureKind(
-        "total, aleatoric and epistemic uncertainty on the plane, methods side by side",
-        "a dataset in the plane, such as spiral",
-        draw_maps,
-    ),
-    "bands": FigureKind(
-        "bands of the three uncertainties around the regression curve",
-        "a dataset with a curve, such as sine",
-        draw_bands,
-    ),
-    "histograms": FigureKind(
-        "the three uncertainties on evaluation sets (--on), over the teacher's",
-        "curves beside the cells",
-        draw_histograms,
-    ),
-    "shift": FigureKind("a metric against the severity of shifts", "shifted test sets", draw_shift),
-    "reliability": FigureKind("accuracy against confidence (--on)", "classes", draw_reliability),
-    "roc": FigureKind("detection of OOD inputs, with AUROC", "OOD sets", draw_roc),
-    "fidelity": FigureKind(
-        "epistemic uncertainty of students against the teacher's (--on)",
-        "curves beside the cells",
-        draw_fidelity,
-    ),
-    "cost": FigureKind(
-        "a metric against FLOPs, parameters and latency", "values of cost", draw_cost
-    ),
-    "ablation": FigureKind(
-        "metrics against parameters such as λ, b and the number of heads",
-        "variants of a method that differ in one parameter only",
-        draw_ablation,
-    ),
-    "ranks": FigureKind(
-        "critical-difference diagram of average ranks", "at least 5 datasets", draw_all=draw_ranks
-    ),
-    "training": FigureKind("every term of the loss by epoch", "logged training", draw_training),
-}
+_KINDS: dict[str, FigureKind] = {}
+
+
+def figure(
+    name: str, summary: str = "", needs: str = "", over_datasets: bool | None = None
+) -> Callable[[Function], Function]:
+    """Register the decorated function as a kind of figure.
+
+    A function whose first parameter is `data` draws the figures of one dataset from a `FigureData`,
+    or of all with `over_datasets`; it returns or yields a `Drawing` for each. A function whose
+    first parameter is `results` draws one figure from the selected results, and returns a Figure of
+    matplotlib; with a second parameter `ax` it draws into these axes and returns nothing.
+
+    Args:
+        name: of the kind.
+        summary: what it shows, by default the first line of the function's docstring.
+        needs: which results it needs, for the message where there is nothing to draw.
+        over_datasets: whether a figure shows all datasets, by default if it draws from `results`.
+
+    Raises:
+        UsageError: the name is taken, or the function has other parameters.
+    """
+
+    def register(function: Function) -> Function:
+        first, *others = inspect.signature(function).parameters
+        if first not in ("data", "results") or others not in ([], ["ax"]):
+            raise UsageError(f"figure {name}: its function takes data, results, or results and ax")
+        is_plugin = not function.__module__.startswith(__package__ or "")
+        if name in _KINDS and not (is_plugin and _KINDS[name].is_plugin):
+            raise UsageError(f"figure {name}: there is one of this name")
+        said = summary or (function.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        over = first == "results" if over_datasets is None else over_datasets
+        _KINDS[name] = FigureKind(name, said, needs or "other results", function, over, is_plugin)
+        return function
+
+    return register
+
+
+def figure_kinds() -> dict[str, FigureKind]:
+    """Return every kind of figure by name."""
+    from distillation_bench.bench.figures import families
+
+    for module in pkgutil.iter_modules(families.__path__):
+        importlib.import_module(f"{families.__name__}.{module.name}")
+    own = [name for name in ORDER if name in _KINDS]
+    return {name: _KINDS[name] for name in dict.fromkeys([*own, *_KINDS])}
+
+
+def figure_kind(name: str) -> FigureKind:
+    """Return a kind of figure; raise UsageError if there is none of this name."""
+    kinds = figure_kinds()
+    if name not in kinds:
+        raise UsageError(f"figure {name}: unknown{nearest(name, kinds)}")
+    return kinds[name]

@@ -5,49 +5,48 @@ Most of the time that a report takes is spent here.
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import os
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.devices import cores
+from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.signals import shield_children
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.figures.appearance.image_files import Format, to_bytes
-from distillation_bench.bench.figures.appearance.style import DOTS_PER_INCH
-from distillation_bench.bench.figures.drawing import (
-    ALL,
-    FigureRequest,
-    collect,
-    draw_request,
-    requests_for,
-)
-from distillation_bench.bench.figures.figure_types import (
-    DrawnFigure,
-    FigureOptions,
-    RenderedFigure,
-)
-from distillation_bench.bench.figures.run_data import RunData
+from distillation_bench.bench.figures.drawing import ALL, FigureRequest, Selection, collect
+from distillation_bench.bench.figures.figure_data import FigureOptions
+from distillation_bench.bench.figures.image_files import Format, RenderedFigure, to_bytes
+from distillation_bench.bench.figures.panels import Drawing
+from distillation_bench.bench.figures.registry import figure_kinds
+from distillation_bench.bench.figures.style import DOTS_PER_INCH, figure_style
 
 FEW = 3
 """Up to this many requests are drawn faster in this process than another one starts."""
 
 
 @dataclass(frozen=True)
-class _Settings:
+class _Work:
     """What a process needs to draw."""
 
-    results: Results
-    options: FigureOptions
+    selection: Selection
     formats: tuple[Format, ...]
     dots_per_inch: int
+
+    def render(self, request: FigureRequest) -> _Answer:
+        with figure_style(self.selection.options.font):
+            drawings, reason = self.selection.draw(request)
+            figures = [self._rendered(drawing) for drawing in drawings]
+        return _Answer(figures, reason, list(self.selection.damaged))
+
+    def _rendered(self, drawn: Drawing) -> RenderedFigure:
+        width, height = map(float, drawn.figure.get_size_inches())
+        contents = {f: to_bytes(drawn.figure, f, self.dots_per_inch) for f in self.formats}
+        return RenderedFigure(
+            drawn.name, drawn.title, drawn.alt, drawn.note, width, height, contents
+        )
 
 
 class _Answer(NamedTuple):
@@ -70,74 +69,64 @@ def render(
     Damaged files are left out and named on standard error.
 
     Raises:
-        UsageError: a name is unknown, or a kind that was given has no data.
+        UsageError: a name is unknown, a kind that was given has no data, or a process that draws
+            was ended.
     """
-    settings = _Settings(results, options, tuple(formats), dots_per_inch)
-    requests = requests_for(RunData.of(results, options), kinds)
-    yield from collect(requests, _report_damage(_answers(settings, requests)), kinds)
+    work = _Work(Selection(results, options), tuple(formats), dots_per_inch)
+    requests = work.selection.requests(kinds)
+    yield from collect(requests, _report_damage(_answers(work, requests)), kinds)
 
 
 def _report_damage(answers: Iterable[_Answer]) -> Iterator[tuple[list[RenderedFigure], str]]:
     """Pass the answers on, and name each damaged file once on standard error."""
     reported: set[Path] = set()
     for figures, reason, damaged in answers:
-        for path in damaged:
-            if path not in reported:
-                print(terminal_safe(f"{path}: damaged, left out"), file=sys.stderr)
-                reported.add(path)
+        for path in set(damaged) - reported:
+            print(terminal_safe(f"{path}: damaged, left out"), file=sys.stderr)
+        reported |= {*damaged}
         yield figures, reason
 
 
-def _answers(settings: _Settings, requests: Sequence[FigureRequest]) -> Iterator[_Answer]:
-    if cores() == 1 or len(requests) <= FEW:
-        _begin(settings)
-        yield from map(_render_request, requests)
+def _answers(work: _Work, requests: Sequence[FigureRequest]) -> Iterator[_Answer]:
+    """Return the answers in order; figures of plugins are drawn by this process, which has them."""
+    plugins = {name for name, kind in figure_kinds().items() if kind.is_plugin}
+    elsewhere = [request for request in requests if request.kind not in plugins]
+    if cores() == 1 or len(elsewhere) <= FEW:
+        yield from map(work.render, requests)
         return
-    # All records are read once before they are sent, not by each process.
-    _ = settings.results.facts
+    answers = _answers_in_parallel(work, elsewhere)
+    yield from (work.render(r) if r.kind in plugins else next(answers) for r in requests)
+
+
+def _answers_in_parallel(work: _Work, requests: Sequence[FigureRequest]) -> Iterator[_Answer]:
+    import joblib
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    # The table is read once before it is sent, not by each process.
+    _ = work.selection.results.metrics
     processes = min(cores(), len(requests))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _begin_process, (settings,)) as pool:
+    with joblib.parallel_config(
+        "loky", n_jobs=processes, initializer=_begin, initargs=(work,), idle_worker_timeout=5
+    ):
+        parallel = joblib.Parallel(return_as="generator", batch_size=1, pre_dispatch="all")
         # Processes start when requests are submitted.
         with shield_children():
-            answers = pool.map(_render_request, requests)
-        yield from answers
+            answers = parallel(joblib.delayed(_render_request)(request) for request in requests)
+        try:
+            yield from answers
+        except BrokenProcessPool:
+            reason = "a process that draws was ended, perhaps for want of memory"
+            raise UsageError(f"figures: {reason}") from None
 
 
-_current: tuple[_Settings, RunData]
+_work: _Work
 """What this process draws."""
 
 
-def _begin(settings: _Settings) -> None:
-    global _current
-    _current = settings, RunData.of(settings.results, settings.options)
-
-
-def _begin_process(settings: _Settings) -> None:
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _begin(settings)
-
-
-def _exit_with_parent() -> None:
-    """Exit when the parent does: a parent that is killed leaves its processes waiting forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+def _begin(work: _Work) -> None:
+    global _work
+    _work = work
 
 
 def _render_request(request: FigureRequest) -> _Answer:
-    settings, run = _current
-    figures, reason = draw_request(run, request)
-    return _Answer([_rendered(f, settings) for f in figures], reason, list(run.damaged))
-
-
-def _rendered(drawn: DrawnFigure, settings: _Settings) -> RenderedFigure:
-    width, height = drawn.figure.get_size_inches()
-    contents = {
-        format: to_bytes(drawn.figure, format, settings.dots_per_inch)
-        for format in settings.formats
-    }
-    return RenderedFigure(
-        drawn.name, drawn.title, drawn.alt, drawn.note, float(width), float(height), contents
-    )
+    return _work.render(request)

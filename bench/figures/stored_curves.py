@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from distillation_bench.bench.common.errors import nearest
-from distillation_bench.bench.figures.appearance.layout import NoData
+from distillation_bench.bench.figures.registry import NoData
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 from distillation_bench.bench.storage.run_folder import Record
 

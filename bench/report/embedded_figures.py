@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from distillation_bench.bench.analysis.old_results import Results
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.figures.figure_types import RenderedFigure
+    from distillation_bench.bench.figures.image_files import RenderedFigure
 
 PIXELS_PER_INCH = 96
 DOTS_PER_PIXEL = 2
@@ -34,10 +34,13 @@ class EmbeddedFigure:
 
 def embedded_figures(results: Results) -> list[EmbeddedFigure]:
     """Return every figure that has data."""
+    from distillation_bench.bench.analysis.results import load
     from distillation_bench.bench.figures.rendering import render
 
+    folders = [run.folder for run in results.runs]
+    tables = load(*folders, mixed=True, agree=False)
     resolution = DOTS_PER_PIXEL * PIXELS_PER_INCH
-    return [_embedded(figure) for figure in render(results, dots_per_inch=resolution)]
+    return [_embedded(figure) for figure in render(tables, dots_per_inch=resolution)]
 
 
 def _embedded(figure: RenderedFigure) -> EmbeddedFigure:

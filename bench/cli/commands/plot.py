@@ -22,7 +22,8 @@ from distillation_bench.bench.common.errors import UsageError, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from distillation_bench.bench.figures.figure_types import FigureOptions, Format, RenderedFigure
+    from distillation_bench.bench.figures.figure_data import FigureOptions
+    from distillation_bench.bench.figures.image_files import Format, RenderedFigure
 
 
 FORMATS: dict[str, Format] = {"png": "png", "pdf": "pdf", "svg": "svg"}
@@ -30,7 +31,7 @@ FORMATS: dict[str, Format] = {"png": "png", "pdf": "pdf", "svg": "svg"}
 
 @dataclass(frozen=True)
 class FigureFiles:
-    """Where figures are written, and in which formats."""
+    """Where figures are written, in which formats and at which size."""
 
     out: Annotated[
         Path | None,
@@ -41,6 +42,16 @@ class FigureFiles:
     formats: Annotated[
         str, typer.Option("--format", help="png, pdf, svg, or several with commas")
     ] = "png,pdf,svg"
+    width: Annotated[
+        str,
+        typer.Option(
+            "--width", help="inches, or neurips, icml, iclr, acl", show_default="3.3, 6.9"
+        ),
+    ] = ""
+    no_note: Annotated[bool, typer.Option("--no-note", help="no note below the panels")] = False
+    font: Annotated[
+        str, typer.Option("--font", metavar="NAME", help="a font of this machine, or serif")
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -56,9 +67,9 @@ class FigureContent:
         typer.Option("--on", metavar="SET", help="test, SHIFT/SEVERITY or ood:NAME; repeatable"),
     ] = None
 
-    def options(self) -> FigureOptions:
-        """Return these options for the figures."""
-        from distillation_bench.bench.figures.figure_types import FigureOptions
+    def options(self, files: FigureFiles) -> FigureOptions:
+        """Return these options and those of the files for the figures."""
+        from distillation_bench.bench.figures.figure_data import FigureOptions
 
         return FigureOptions(
             datasets=tuple(self.dataset or ()),
@@ -66,6 +77,9 @@ class FigureContent:
             seed=self.seed,
             metrics=tuple(self.metric or ()),
             sets=tuple(self.on or ()),
+            width=files.width,
+            note=not files.no_note,
+            font=files.font,
         )
 
 
@@ -90,21 +104,22 @@ def plot(
         return
     if not folders:
         raise UsageError("plot: give a run's folder, or --list")
-    from distillation_bench.bench.analysis.old_results import read
+    from distillation_bench.bench.analysis.results import load
     from distillation_bench.bench.figures.rendering import render
 
     target = _target(files.out, folders[0])
-    results = read(folders, mixed)
-    rendered = render(results, figure or (), content.options(), formats)
+    results = load(*folders, mixed=mixed)
+    rendered = render(results, figure or (), content.options(files), formats)
     if not _write(rendered, target, formats):
         raise UsageError("plot: no figure has data with these options")
 
 
 def _listing() -> str:
-    from distillation_bench.bench.figures.registry import FIGURE_KINDS
+    from distillation_bench.bench.figures.registry import figure_kinds
 
-    width = max(map(len, FIGURE_KINDS))
-    return "\n".join(f"{name:{width}}  {kind.summary}" for name, kind in FIGURE_KINDS.items())
+    kinds = figure_kinds()
+    width = max(map(len, kinds))
+    return "\n".join(f"{name:{width}}  {kind.summary}" for name, kind in kinds.items())
 
 
 def _write(figures: Iterable[RenderedFigure], folder: Path, formats: list[Format]) -> int:

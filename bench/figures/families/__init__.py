@@ -1,3 +1,3 @@
-"""The families of figures, one module for each; `registry` says what each of them shows."""
+"""The families of figures, one module for each; a module that is added here is found by itself."""
 
 __all__: list[str] = []

@@ -28,6 +28,7 @@ from distillation_bench.bench.analysis.old_chance_level import (
     teacher_detections,
 )
 from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.analysis.tables.leaderboard import make_leaderboards, ranks_by_metric
 from distillation_bench.bench.analysis.tables.leaderboard_text import (
     leaderboard_markdown,
@@ -40,8 +41,8 @@ from distillation_bench.bench.analysis.tables.table_model import PaperTable, Tab
 from distillation_bench.bench.analysis.tables.table_notes import table_notes
 from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
 from distillation_bench.bench.cli.terminal import page
-from distillation_bench.bench.figures.drawing import draw
-from distillation_bench.bench.figures.figure_types import FigureOptions
+from distillation_bench.bench.figures.drawing import draw_figures
+from distillation_bench.bench.figures.figure_data import FigureOptions
 from distillation_bench.bench.report.comparison_sentences import metrics_by_sentence
 from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.tables import CellKey
@@ -324,7 +325,9 @@ def test_such_a_dataset_counts_in_no_rank_across_datasets(
 
 
 def figures_by(results: Results, *names: str, **options: Any) -> dict[str, Any]:
-    return {figure.name: figure for figure in draw(results, names, FigureOptions(**options))}
+    tables = load(*(run.folder for run in results.runs))
+    selection = FigureOptions(**options)
+    return {figure.name: figure for figure in draw_figures(tables, names, selection)}
 
 
 def test_metric_dots_mark_no_best_method(two_datasets: Results) -> None:

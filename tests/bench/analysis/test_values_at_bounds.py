@@ -11,6 +11,7 @@ from distillation_bench.bench.analysis.comparison.comparison_text import compari
 from distillation_bench.bench.analysis.comparison.method_comparison import compare
 from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.analysis.old_values_at_bounds import describe_clamped_variances
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.analysis.tables.leaderboard import make_leaderboards
 from distillation_bench.bench.analysis.tables.leaderboard_text import (
     leaderboard_markdown,
@@ -21,8 +22,8 @@ from distillation_bench.bench.analysis.tables.table_csv import table_csv
 from distillation_bench.bench.analysis.tables.table_latex import table_latex
 from distillation_bench.bench.analysis.tables.table_model import TableOptions
 from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
-from distillation_bench.bench.figures.drawing import draw
-from distillation_bench.bench.figures.figure_types import FigureOptions
+from distillation_bench.bench.figures.drawing import draw_figures
+from distillation_bench.bench.figures.figure_data import FigureOptions
 from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.tables import CellKey
 
@@ -60,8 +61,9 @@ def test_a_temperature_at_a_bound_is_marked_in_tables_that_use_it(
     assert [
         sentence in " ".join(comparison_text(comparison).split()) for comparison in compared
     ] == [True, False]
+    loaded = load(*(run.folder for run in results.runs))
     for name in ("nll_tempered", "nll"):
-        (figure,) = draw(results, ["metrics"], FigureOptions(metrics=(name,)))
+        (figure,) = draw_figures(loaded, ["metrics"], FigureOptions(metrics=(name,)))
         assert (sentence in figure.note) == (name != "nll")
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.text import Text
 
-from distillation_bench.bench.analysis.old_results import Results, read
-from distillation_bench.bench.figures.drawing import draw
-from distillation_bench.bench.figures.figure_types import DrawnFigure, FigureOptions
+from distillation_bench.bench.analysis.results import Results, load
+from distillation_bench.bench.figures.drawing import draw_figures
+from distillation_bench.bench.figures.figure_data import FigureOptions
+from distillation_bench.bench.figures.panels import Drawing
 from distillation_bench.bench.storage.run_folder import Run
 
 Make = Callable[..., Run]
@@ -71,10 +72,10 @@ def a_run(
         histories=dict.fromkeys(slots, history),
         **options,
     )
-    return read([folder])
+    return load(folder)
 
 
-def texts(drawing: DrawnFigure) -> list[str]:
+def texts(drawing: Drawing) -> list[str]:
     """Return all texts of a figure."""
     artists = drawing.figure.findobj(Text)
     return [
@@ -82,6 +83,6 @@ def texts(drawing: DrawnFigure) -> list[str]:
     ]
 
 
-def draw_one(results: Results, name: str, **options: Any) -> DrawnFigure:
-    (drawing,) = draw(results, [name], FigureOptions(**options))
+def draw_one(results: Results, name: str, **options: Any) -> Drawing:
+    (drawing,) = draw_figures(results, [name], FigureOptions(**options))
     return drawing

@@ -11,17 +11,15 @@ from typing import Any
 import pytest
 from tests.bench.figures.figure_runs import Make, a_run, draw_one
 
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.bench.figures.appearance.image_files import to_bytes
-from distillation_bench.bench.figures.appearance.style import LabelStyles
-from distillation_bench.bench.figures.appearance.text_fit import (
-    drawable,
-)
-from distillation_bench.bench.figures.drawing import draw
-from distillation_bench.bench.figures.figure_types import FigureOptions
-from distillation_bench.bench.figures.registry import FIGURE_KINDS
+from distillation_bench.bench.figures.drawing import draw_figures
+from distillation_bench.bench.figures.figure_data import FigureOptions
+from distillation_bench.bench.figures.image_files import to_bytes
+from distillation_bench.bench.figures.registry import figure_kinds
+from distillation_bench.bench.figures.style import label_styles
+from distillation_bench.bench.figures.text_fit import drawable
 
 HOSTILE = ["a_b & 100% #1", "$x$ and $y", "_hidden", "<script>alert(1)</script>", "../x", "a\nb"]
 
@@ -35,20 +33,20 @@ def test_every_figure_of_a_dataset_is_drawn_once(make_run: Make, tmp_path: Path)
         methods={label: label.split("[")[0] for label in labels},
         parameters={"hydra+[heads=5]": {"heads": 5}, "hydra+[heads=10]": {"heads": 10}},
     )
-    names = [drawing.name for drawing in draw(results)]
-    assert names == [f"{name}-plane" for name in FIGURE_KINDS if name not in ("bands", "ranks")]
+    names = [drawing.name for drawing in draw_figures(results)]
+    assert names == [f"{name}-plane" for name in figure_kinds() if name not in ("bands", "ranks")]
 
 
 def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     results = a_run(make_run, folder, ["ensemble", "kd"])
     program = (
-        "import sys, hashlib; from pathlib import Path\n"
-        "from distillation_bench.bench.analysis.old_results import read\n"
-        "from distillation_bench.bench.figures.appearance.image_files import to_bytes\n"
-        "from distillation_bench.bench.figures.drawing import draw\n"
+        "import sys, hashlib\n"
+        "from distillation_bench.bench.analysis.results import load\n"
+        "from distillation_bench.bench.figures.image_files import to_bytes\n"
+        "from distillation_bench.bench.figures.drawing import draw_figures\n"
         "for name in ('maps', 'fidelity', 'metrics'):\n"
-        "  (d,) = draw(read([Path(sys.argv[1])]), [name])\n"
+        "  (d,) = draw_figures(load(sys.argv[1]), [name])\n"
         "  for kind in ('svg', 'png', 'pdf'):\n"
         "    print(hashlib.sha256(to_bytes(d.figure, kind)).hexdigest())\n"
     )
@@ -72,13 +70,13 @@ def test_selecting_labels_does_not_change_their_style(make_run: Make, tmp_path: 
     labels = ["ensemble", *(f"hydra+[{i}]" for i in range(39))]
     methods = {label: label.split("[")[0] for label in labels}
     make_run(tmp_path / "run", {("d", k, 0): {"nll": 1.0} for k in labels}, methods=methods)
-    styles = LabelStyles(read([tmp_path / "run"]))
+    styles = label_styles(load(tmp_path / "run"))
     appearances = [(styles[k].color, styles[k].marker, str(styles[k].dashes)) for k in labels]
     assert len(set(appearances)) == 40
-    results = read([tmp_path / "run"])
+    results = load(tmp_path / "run")
     drawing = draw_one(results, "metrics", labels=(labels[7],))
     colors = {line.get_color() for line in drawing.figure.axes[0].lines[:1]}
-    assert colors == {styles.color(labels[7])}
+    assert colors == {styles[labels[7]].color}
 
 
 @pytest.mark.parametrize(
@@ -99,14 +97,14 @@ def test_mistakes_are_one_line(
 ) -> None:
     results = a_run(make_run, tmp_path / "run", ["kd"], seeds=1)
     with pytest.raises(UsageError) as caught:
-        list(draw(results, [name], FigureOptions(**options)))
+        list(draw_figures(results, [name], FigureOptions(**options)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_hostile_names_are_drawn_as_they_are(make_run: Make, tmp_path: Path) -> None:
     results = a_run(make_run, tmp_path / "run", HOSTILE, seeds=1)
-    for drawing in draw(results):
+    for drawing in draw_figures(results):
         content = to_bytes(drawing.figure, "svg")
         assert b"<script>" not in content
         assert re.fullmatch(r"[A-Za-z0-9.+_-]+", drawing.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import subprocess
@@ -9,17 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from tests.bench.figures.figure_runs import Make, a_run, curves, figures
 from tests.unchecked import unchecked
 
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.cli.commands.plot import FigureContent, FigureFiles, plot
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.figures import rendering
-from distillation_bench.bench.figures.drawing import draw
+from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.rendering import render
 
 
@@ -54,7 +56,7 @@ def test_curves_of_wrong_shapes_are_named_and_left_out(
     with unchecked():
         run = make_run(tmp_path / "run", {slot: figures() for slot in slots}, curves=arrays)
     figures_by_name = {
-        figure.name: figure for figure in render(read([run.folder]), ["reliability", "maps"])
+        figure.name: figure for figure in render(load(run.folder), ["reliability", "maps"])
     }
     (path,) = run.cells.glob("plane-kd*/curves.safetensors")
     assert capsys.readouterr().err == f"{path}: damaged, left out\n"
@@ -107,8 +109,8 @@ def test_plotting_needs_no_torch() -> None:
 def test_file_names_are_distinct_and_the_same_in_parallel(make_run: Make, tmp_path: Path) -> None:
     slots = [(dataset, label, 0) for dataset in ("a b", "a_b", "A_B") for label in ("kd", "hydra")]
     make_run(tmp_path / "run", {slot: {"nll": 0.5, "flops": 9.0} for slot in slots})
-    results = read([tmp_path / "run"])
-    drawn_names = [figure.name for figure in draw(results)]
+    results = load(tmp_path / "run")
+    drawn_names = [figure.name for figure in draw_figures(results)]
     rendered = [figure.name for figure in render(results, dots_per_inch=30)]
     assert drawn_names == rendered
     assert len({name.lower() for name in drawn_names}) == len(drawn_names) >= 6
@@ -120,22 +122,21 @@ def test_ctrl_c_does_not_reach_the_drawing_processes(
     """They inherit the blocked signals when they start; otherwise each would print a traceback."""
     blocked: list[set[int]] = []
 
-    class InProcessExecutor:
+    class InProcess:
         """Draws in this process."""
 
-        def __init__(self, count: int, context: object, begin: Any, arguments: Any) -> None:
-            rendering._begin(*arguments)
+        def __init__(self, **settings: Any) -> None: ...
 
-        def __enter__(self) -> InProcessExecutor:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def map(self, function: Any, parts: Any) -> Any:
+        def __call__(self, calls: Any) -> Any:
             blocked.append({*signal.pthread_sigmask(signal.SIG_BLOCK, ())})
-            return map(function, parts)
+            return (function(*arguments) for function, arguments, _ in calls)
 
-    monkeypatch.setattr(rendering, "ProcessPoolExecutor", InProcessExecutor)
+    def configure(backend: str, initializer: Any, initargs: Any, **_: Any) -> Any:
+        initializer(*initargs)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(joblib, "Parallel", InProcess)
+    monkeypatch.setattr(joblib, "parallel_config", configure)
     monkeypatch.setattr(rendering, "FEW", 0)
     monkeypatch.setattr(rendering, "cores", lambda: 2)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tests.bench.figures.figure_runs import Make, a_run, curves, draw_one, texts
 
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.figures.drawing import draw
-from distillation_bench.bench.figures.families.quality_and_cost import _latencies
+from distillation_bench.bench.figures.drawing import draw_figures
+from distillation_bench.bench.figures.old.families.quality_and_cost import _latencies
 
 
 def test_the_latency_of_a_variant_is_found_whatever_seed_is_shown() -> None:
@@ -41,7 +41,7 @@ def test_metrics_show_means_intervals_and_every_seed(make_run: Make, tmp_path: P
     values = {"kd": [1.0, 2.0, 3.0], "hydra": [2.0, 2.5, 3.0]}
     cells = {("d", k, s): {"nll": v} for k, vs in values.items() for s, v in enumerate(vs)}
     make_run(tmp_path / "run", cells, failed={("d", "endd", 0): "boom"})
-    drawing = draw_one(read([tmp_path / "run"]), "metrics", metrics=("nll",))
+    drawing = draw_one(load(tmp_path / "run"), "metrics", metrics=("nll",))
     seeds, interval, mean = drawing.figure.axes[0].lines[:3]
     assert np.asarray(seeds.get_xdata()).tolist() == [1, 2, 3]
     # Student's t with 2 degrees of freedom: 4.303 standard errors of 1 / √3.
@@ -55,7 +55,7 @@ def test_metrics_show_means_intervals_and_every_seed(make_run: Make, tmp_path: P
 
 def test_a_single_seed_has_no_interval(make_run: Make, tmp_path: Path) -> None:
     make_run(tmp_path / "run", {("d", "kd", 0): {"nll": 1.0}})
-    drawing = draw_one(read([tmp_path / "run"]), "metrics")
+    drawing = draw_one(load(tmp_path / "run"), "metrics")
     assert "a single seed has no interval; n = 1 seed" in " ".join(texts(drawing))
 
 
@@ -70,7 +70,7 @@ def test_the_pareto_front_is_what_no_method_beats(make_run: Make, tmp_path: Path
     costs = {"cheap": (1e6, 0.5), "better": (2e6, 0.3), "worse": (3e6, 0.4), "best": (4e6, 0.1)}
     cells = {("d", k, 0): {"nll": nll, "flops": flops} for k, (flops, nll) in costs.items()}
     make_run(tmp_path / "run", cells)
-    drawing = draw_one(read([tmp_path / "run"]), "cost")
+    drawing = draw_one(load(tmp_path / "run"), "cost")
     assert "in both than cheap, better, best." in drawing.alt
 
 
@@ -88,7 +88,7 @@ def test_ablation_lines_join_variants_that_differ_in_one_parameter(
         parameters=parameters,
         methods=dict.fromkeys(parameters, "hydra+"),
     )
-    axes = draw_one(read([tmp_path / "run"]), "ablation").figure.axes
+    axes = draw_one(load(tmp_path / "run"), "ablation").figure.axes
     values = {panel.get_xlabel(): np.asarray(panel.lines[0].get_ydata()).tolist() for panel in axes}
     assert values == {"λ": [1, 2], "b": [2, 3]}
 
@@ -96,16 +96,16 @@ def test_ablation_lines_join_variants_that_differ_in_one_parameter(
 def test_ranks_need_five_datasets(make_run: Make, tmp_path: Path) -> None:
     cells = {(f"d{d}", k, 0): {"nll": i + 0.1 * d} for d in range(5) for i, k in enumerate("abc")}
     make_run(tmp_path / "five", cells)
-    drawing = draw_one(read([tmp_path / "five"]), "ranks")
+    drawing = draw_one(load(tmp_path / "five"), "ranks")
     assert "a 1.00, b 2.00, c 3.00" in drawing.alt
     make_run(tmp_path / "four", {slot: row for slot, row in cells.items() if slot[0] != "d4"})
     with pytest.raises(UsageError, match="it needs 5 datasets, here are 4"):
-        list(draw(read([tmp_path / "four"]), ["ranks"]))
+        list(draw_figures(load(tmp_path / "four"), ["ranks"]))
 
 
 def test_only_a_method_with_all_seeds_is_named_best(make_run: Make, tmp_path: Path) -> None:
     values = {"kd": [1.0, 2.0, 3.0], "hydra": [2.0, 3.0, 4.0], "lucky": [0.1]}
     cells = {("d", k, s): {"nll": v} for k, vs in values.items() for s, v in enumerate(vs)}
     make_run(tmp_path / "run", cells, missing=[("d", "lucky", 1)])
-    drawing = draw_one(read([tmp_path / "run"]), "metrics", metrics=("nll",))
+    drawing = draw_one(load(tmp_path / "run"), "metrics", metrics=("nll",))
     assert "Best student means: NLL: kd (2.000 nats)" in drawing.alt

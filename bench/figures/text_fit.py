@@ -5,36 +5,44 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+import matplotlib as mpl
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
-from distillation_bench.bench.figures.appearance.style import FONT, FONT_SIZE
+from distillation_bench.bench.figures.style import FONT_SIZE
 
 MARGIN = 1.05
 """Text may be this many times as wide as the width that it is wrapped to."""
 
 
 def drawable(text: str) -> str:
-    """Return text whose characters the font has, the others as �.
+    """Return text whose characters the fonts have, the others as �.
 
     A leading underscore gets a space before it, since legends leave out such labels.
     """
-    font = get_font(findfont(FontProperties(family=[FONT])))
-    shown = "".join(c if font.get_char_index(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in text)
+    families = mpl.rcParams["font.family"]
+    fonts = [get_font(findfont(FontProperties(family=[name]))) for name in families]
+    shown = "".join(
+        c if any(font.get_char_index(ord(c)) for font in fonts) else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
     return f" {shown}" if shown.startswith("_") else shown
 
 
-@lru_cache(maxsize=4096)
 def text_width(text: str) -> float:
     """Return the width of a line of text in inches."""
-    font = FontProperties(family=[FONT], size=FONT_SIZE)
-    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
-    return float(width) / 72
+    return _width(text, tuple(mpl.rcParams["font.family"]))
+
+
+@lru_cache(maxsize=4096)
+def _width(text: str, families: tuple[str, ...]) -> float:
+    font = FontProperties(family=[families[0]], size=FONT_SIZE)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
 
 
 def wrap(text: str, width: float, lines: int = 3) -> str:
     """Wrap text to a width in inches; what does not fit into the number of lines is cut off."""
-    text = drawable(text)
+    text = drawable(" ".join(text.split()) if lines == 1 else text)
     if text_width(text) <= width * MARGIN:
         return text
     if lines == 1:

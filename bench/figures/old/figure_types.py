@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from distillation_bench.bench.figures.appearance.image_files import Format as Format
-from distillation_bench.bench.figures.appearance.layout import note_of
+from distillation_bench.bench.figures.image_files import Format as Format
+from distillation_bench.bench.figures.old.appearance.layout import note_of
 
 
 @dataclass(frozen=True)

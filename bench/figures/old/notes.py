@@ -10,7 +10,7 @@ from distillation_bench.bench.analysis.old_metric_formats import metric_format
 from distillation_bench.bench.analysis.old_missing_cells import describe_seeds
 from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.common.text import counted
-from distillation_bench.bench.figures.dataset_data import DatasetData
+from distillation_bench.bench.figures.old.dataset_data import DatasetData
 
 
 def note_over_seeds(

@@ -11,18 +11,18 @@ from matplotlib.axes import Axes
 from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
 from distillation_bench.bench.analysis.comparison.method_comparison import Comparison, compare
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.figures.appearance.colors import GREY, INK
-from distillation_bench.bench.figures.appearance.layout import (
+from distillation_bench.bench.figures.old.appearance.colors import GREY, INK
+from distillation_bench.bench.figures.old.appearance.layout import (
     NoData,
     PanelGrid,
     Spacing,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE, LabelStyles
-from distillation_bench.bench.figures.appearance.text_fit import text_width, wrap
-from distillation_bench.bench.figures.dataset_data import file_name
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.run_data import RunData
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, PAGE, LabelStyles
+from distillation_bench.bench.figures.old.appearance.text_fit import text_width, wrap
+from distillation_bench.bench.figures.old.dataset_data import file_name
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.run_data import RunData
 
 LABEL_WIDTH = 1.6
 ROW_HEIGHT, BAR_HEIGHT = 0.16, 0.07

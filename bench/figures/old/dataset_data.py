@@ -21,9 +21,9 @@ from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.analysis.old_summaries import best_first, summarise
 from distillation_bench.bench.analysis.statistics import Interval, paired_interval
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.figures.appearance.layout import NoData
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.run_data import RunData
+from distillation_bench.bench.figures.old.appearance.layout import NoData
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.run_data import RunData
 from distillation_bench.bench.figures.stored_curves import Curves, are_consistent
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record
 from distillation_bench.bench.storage.tables import CellKey

@@ -15,19 +15,19 @@ from distillation_bench.bench.analysis.old_chance_level import (
     teacher_detection,
     teacher_labels,
 )
-from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
-from distillation_bench.bench.figures.appearance.colors import FAINT, GREY, INK
-from distillation_bench.bench.figures.appearance.layout import (
+from distillation_bench.bench.figures.old.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.old.appearance.colors import FAINT, GREY, INK
+from distillation_bench.bench.figures.old.appearance.layout import (
     NoData,
     PanelGrid,
     Spacing,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
-from distillation_bench.bench.figures.appearance.text_fit import text_width, wrap
-from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.notes import note_over_seeds
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, PAGE
+from distillation_bench.bench.figures.old.appearance.text_fit import text_width, wrap
+from distillation_bench.bench.figures.old.dataset_data import DatasetData, LabelValues
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.notes import note_over_seeds
 from distillation_bench.bench.figures.stored_curves import values_on_set
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 

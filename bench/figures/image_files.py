@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
-from distillation_bench.bench.figures.appearance.style import DOTS_PER_INCH, figure_style
+from distillation_bench.bench.figures.style import DOTS_PER_INCH, figure_style
 
 Format = Literal["png", "pdf", "svg"]
 
@@ -17,6 +19,25 @@ _METADATA: dict[Format, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
+
+
+@dataclass(frozen=True)
+class RenderedFigure:
+    """A figure as image files.
+
+    Attributes:
+        name, title, alt, note: as in `Drawing`.
+        width, height: size in inches.
+        contents: content of the file in each format.
+    """
+
+    name: str
+    title: str
+    alt: str
+    note: str
+    width: float
+    height: float
+    contents: Mapping[Format, bytes]
 
 
 def to_bytes(figure: Figure, format: Format, dots_per_inch: int = DOTS_PER_INCH) -> bytes:

@@ -8,19 +8,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
-from distillation_bench.bench.figures.appearance.colors import GREY
-from distillation_bench.bench.figures.appearance.layout import (
+from distillation_bench.bench.figures.old.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.old.appearance.colors import GREY
+from distillation_bench.bench.figures.old.appearance.layout import (
     NoData,
     PanelGrid,
     Spacing,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
-from distillation_bench.bench.figures.appearance.text_fit import drawable, text_width, wrap
-from distillation_bench.bench.figures.dataset_data import DatasetData
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.notes import note_of_one_seed
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, PAGE
+from distillation_bench.bench.figures.old.appearance.text_fit import drawable, text_width, wrap
+from distillation_bench.bench.figures.old.dataset_data import DatasetData
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.notes import note_of_one_seed
 from distillation_bench.bench.figures.stored_curves import Curves, sets_to_show
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 

@@ -9,19 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
-from distillation_bench.bench.figures.appearance.colors import GREY, INK
-from distillation_bench.bench.figures.appearance.layout import (
+from distillation_bench.bench.figures.old.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.old.appearance.colors import GREY, INK
+from distillation_bench.bench.figures.old.appearance.layout import (
     NoData,
     Spacing,
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, LINE, PAGE
-from distillation_bench.bench.figures.appearance.text_fit import wrap
-from distillation_bench.bench.figures.dataset_data import DatasetData
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.notes import note_of_one_seed
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, LINE, PAGE
+from distillation_bench.bench.figures.old.appearance.text_fit import wrap
+from distillation_bench.bench.figures.old.dataset_data import DatasetData
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.notes import note_of_one_seed
 from distillation_bench.bench.figures.stored_curves import Curves
 
 MAX_COLUMNS = 5

@@ -12,25 +12,29 @@ from distillation_bench.bench.analysis.old_metric_formats import MetricFormat
 from distillation_bench.bench.analysis.old_results import MetricInfo
 from distillation_bench.bench.analysis.statistics import Interval
 from distillation_bench.bench.common.hashing import canonical_json
-from distillation_bench.bench.figures.appearance.axis_scales import (
+from distillation_bench.bench.figures.old.appearance.axis_scales import (
     draw_intervals,
     printed_bounds,
     scale_suffix,
     set_limits,
     set_ticks,
 )
-from distillation_bench.bench.figures.appearance.colors import GREY, INK
-from distillation_bench.bench.figures.appearance.layout import (
+from distillation_bench.bench.figures.old.appearance.colors import GREY, INK
+from distillation_bench.bench.figures.old.appearance.layout import (
     NoData,
     PanelGrid,
     Spacing,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE
-from distillation_bench.bench.figures.appearance.text_fit import drawable, wrap
-from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues, seed_interval
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.notes import (
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, PAGE
+from distillation_bench.bench.figures.old.appearance.text_fit import drawable, wrap
+from distillation_bench.bench.figures.old.dataset_data import (
+    DatasetData,
+    LabelValues,
+    seed_interval,
+)
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.notes import (
     describe_below_chance,
     describe_intervals,
     joined,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from distillation_bench.bench.analysis.old_results import MetricInfo, Results
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.figures.appearance.style import LabelStyles
-from distillation_bench.bench.figures.figure_types import FigureOptions
+from distillation_bench.bench.figures.old.appearance.style import LabelStyles
+from distillation_bench.bench.figures.old.figure_types import FigureOptions
 from distillation_bench.bench.storage.tables import CellKey
 
 CellValues = Mapping[CellKey, float]

@@ -8,14 +8,14 @@ import pytest
 from matplotlib.text import Text
 from tests.bench.figures.figure_runs import Make, a_run
 
-from distillation_bench.bench.figures.appearance.style import FONT_SIZE, figure_style
-from distillation_bench.bench.figures.appearance.text_fit import (
+from distillation_bench.bench.figures.drawing import draw_figures
+from distillation_bench.bench.figures.panels import Drawing
+from distillation_bench.bench.figures.style import FONT_SIZE, figure_style
+from distillation_bench.bench.figures.text_fit import (
     MARGIN,
     text_width,
     wrap,
 )
-from distillation_bench.bench.figures.drawing import draw
-from distillation_bench.bench.figures.figure_types import DrawnFigure
 
 
 @pytest.mark.parametrize("count", [1, 2, 14])
@@ -24,7 +24,7 @@ def test_text_stays_on_the_page_and_is_large_enough(
 ) -> None:
     labels = [f"method {i} with a rather long name" for i in range(count)]
     results = a_run(make_run, tmp_path / "run", labels, seeds=2)
-    for drawing in draw(results):
+    for drawing in draw_figures(results):
         with figure_style():
             drawing.figure.draw_without_rendering()
         width = drawing.figure.bbox.width
@@ -35,7 +35,7 @@ def test_text_stays_on_the_page_and_is_large_enough(
             assert box.x1 <= width + 1, (drawing.name, text.get_text())
 
 
-def written(drawing: DrawnFigure) -> list[Text]:
+def written(drawing: Drawing) -> list[Text]:
     """Return the visible texts: matplotlib also keeps ticks beyond the ends of axes."""
     beyond = set()
     for axes in drawing.figure.axes:

@@ -8,22 +8,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.figures.appearance.axis_scales import (
+from distillation_bench.bench.figures.old.appearance.axis_scales import (
     scale_suffix,
     set_limits,
     set_ticks,
 )
-from distillation_bench.bench.figures.appearance.layout import (
+from distillation_bench.bench.figures.old.appearance.layout import (
     NoData,
     Spacing,
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, PAGE, LabelStyle
-from distillation_bench.bench.figures.appearance.text_fit import drawable
-from distillation_bench.bench.figures.dataset_data import DatasetData
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.notes import note_over_seeds
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, PAGE, LabelStyle
+from distillation_bench.bench.figures.old.appearance.text_fit import drawable
+from distillation_bench.bench.figures.old.dataset_data import DatasetData
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.notes import note_over_seeds
 
 NOT_TERMS = ("stage", "epoch", "learning_rate", "gradient_norm")
 """Columns of a history that are not terms of the loss."""

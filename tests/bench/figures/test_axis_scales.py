@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from distillation_bench.bench.analysis.statistics import Interval
-from distillation_bench.bench.figures.appearance.axis_scales import (
+from distillation_bench.bench.figures.old.appearance.axis_scales import (
     draw_intervals,
     scale_suffix,
     set_limits,
     set_ticks,
 )
-from distillation_bench.bench.figures.appearance.layout import panel_grid
+from distillation_bench.bench.figures.old.appearance.layout import panel_grid
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from distillation_bench.bench.figures.appearance.colors import GREY
-from distillation_bench.bench.figures.appearance.style import COLUMN, FONT_SIZE, LINE, PAGE
-from distillation_bench.bench.figures.appearance.text_fit import MARGIN, text_width, wrap
+from distillation_bench.bench.figures.old.appearance.colors import GREY
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, FONT_SIZE, LINE, PAGE
+from distillation_bench.bench.figures.old.appearance.text_fit import MARGIN, text_width, wrap
+from distillation_bench.bench.figures.registry import NoData as NoData
 
 MAX_HEIGHT = 100.0
 """Inches; a taller figure fits no paper, and a PNG has a largest size."""
 _NOTE_ID = "note"
 
 LegendEntries = Sequence[tuple[Artist, str]]
-
-
-class NoData(Exception):
-    """There is nothing to draw; the message is the reason in a few words."""
 
 
 def even_columns(count: int, maximum: int) -> int:

@@ -16,7 +16,7 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from distillation_bench.bench.analysis.old_results import Results
-from distillation_bench.bench.figures.appearance.colors import (
+from distillation_bench.bench.figures.old.appearance.colors import (
     GREY,
     VARIANT_SHADES,
     method_colors,

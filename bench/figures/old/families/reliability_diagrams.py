@@ -8,20 +8,20 @@ from statistics import fmean
 import numpy as np
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.figures.appearance.axis_scales import set_ticks
-from distillation_bench.bench.figures.appearance.colors import FAINT
-from distillation_bench.bench.figures.appearance.layout import (
+from distillation_bench.bench.figures.old.appearance.axis_scales import set_ticks
+from distillation_bench.bench.figures.old.appearance.colors import FAINT
+from distillation_bench.bench.figures.old.appearance.layout import (
     NoData,
     PanelGrid,
     Spacing,
     even_columns,
     panel_grid,
 )
-from distillation_bench.bench.figures.appearance.style import COLUMN, LINE, PAGE, LabelStyle
-from distillation_bench.bench.figures.appearance.text_fit import wrap
-from distillation_bench.bench.figures.dataset_data import DatasetData, LabelValues
-from distillation_bench.bench.figures.figure_types import DrawnFigure
-from distillation_bench.bench.figures.notes import note_over_seeds
+from distillation_bench.bench.figures.old.appearance.style import COLUMN, LINE, PAGE, LabelStyle
+from distillation_bench.bench.figures.old.appearance.text_fit import wrap
+from distillation_bench.bench.figures.old.dataset_data import DatasetData, LabelValues
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.notes import note_over_seeds
 from distillation_bench.bench.figures.stored_curves import set_name, values_on_set
 
 MAX_COLUMNS = 6

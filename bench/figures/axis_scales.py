@@ -1,0 +1,248 @@
+"""Limits, scales and ticks of an axis, and means with intervals along it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from distillation_bench.bench.analysis.metric_info import MetricFormat
+
+AxisName = Literal["x", "y"]
+Limits = tuple[float, float]
+ANY: Limits = (-math.inf, math.inf)
+LINEAR_RATIO = 30.0
+"""Values with a larger ratio can be distinguished only on a logarithmic scale."""
+CUT = "arrow: beyond the axis"
+
+_BOUNDS: dict[str, Limits] = {
+    "brier": (0.0, 2.0),
+    "aurc": (0.0, 1.0),
+    "teacher_spearman": (-1.0, 1.0),
+    **dict.fromkeys((f"teacher_tv_{u}" for u in ("total", "aleatoric", "epistemic")), (0.0, 1.0)),
+    **dict.fromkeys(("accuracy", "ece", "ood_auroc"), (0.0, 1.0)),
+    **dict.fromkeys(("teacher_kl", "rmse", "mae", "crps", "flops", "parameters"), (0.0, math.inf)),
+    **dict.fromkeys(("latency", "temperature"), (0.0, math.inf)),
+}
+"""The values that metrics can have, where they are drawn as recorded."""
+
+
+def possible_values(shown: MetricFormat) -> Limits:
+    """Return the least and the largest value that a metric can have in the printed unit."""
+    return (0.0, 100.0) if shown.unit == "%" else _BOUNDS.get(shown.metric.name, ANY)
+
+
+def plain_number(value: float) -> str:
+    """Return the text of a number at a tick."""
+    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "\N{MINUS SIGN}")
+
+
+def short_number(value: float) -> str:
+    """Return the text of a size at a tick: 20k, 1.5M."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def set_ticks(axis: Axis, count: int = 4, text: Callable[[float], str] = plain_number) -> None:
+    """Set ticks at about `count` round numbers."""
+    scale, (low, high) = axis.get_scale(), axis.get_view_interval()
+    if scale == "log":
+        multiples = (1.0,) if high / low > 100 else (1.0, 2.0, 5.0)
+        axis.set_major_locator(LogLocator(subs=multiples, numticks=count + 1))
+    elif scale == "symlog":
+        axis.set_major_locator(FixedLocator(_symlog_ticks(axis, count)))
+    else:
+        axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 5, 10]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+
+def _symlog_ticks(axis: Axis, count: int) -> list[float]:
+    """Return 0 and powers of ten of both signs, except those too close to 0."""
+    low, high = axis.get_view_interval()
+    threshold = axis.get_transform().linthresh  # type: ignore[attr-defined]
+    first, last = math.log10(threshold) + 0.5, math.log10(max(abs(low), high))
+    step = max(1, math.ceil((last - first) / max(1, count - 1)))
+    powers = [10.0**k for k in range(math.floor(last), math.ceil(first) - 1, -step)]
+    signed = (sign * power for power in powers for sign in (-1, 1))
+    return [0.0, *(value for value in signed if low <= value <= high)]
+
+
+def set_limits(
+    axes: Axes,
+    axis: AxisName,
+    values: Iterable[float],
+    ends: Iterable[float] = (),
+    possible: Limits = ANY,
+) -> bool:
+    """Set the scale and the limits of an axis so that values can be distinguished.
+
+    A quantity with two bounds has a linear axis that ends at them. Else values of very different
+    sizes have a logarithmic one. Where a few values lie far from all others, the axis is cut before
+    them, and `draw_means` draws an arrow with the number.
+
+    Args:
+        axes: axes to set up.
+        axis: "x" or "y".
+        values: the values that are drawn; those that are not finite are ignored.
+        ends: ends of intervals. They are shown unless they lie much farther out than the values:
+            the interval of two seeds may be a hundred times as long as all others.
+        possible: the values that the quantity can have.
+
+    Returns:
+        Whether a value is beyond the axis.
+    """
+    finite = _finite(values)
+    if not len(finite):
+        return False
+    bounded = math.isfinite(sum(possible))
+    low, high = float(finite.min()), float(finite.max())
+    sizes = np.abs(finite[finite != 0])
+    inner = _without_outliers(finite)
+    if not bounded and low > 0 and high / low > (4 if len(inner) < len(finite) else LINEAR_RATIO):
+        _set_log_limits(axes, axis, (low, high), _finite(ends))
+    elif len(inner) < len(finite):
+        _set_linear_limits(axes, axis, inner, _finite(ends), possible)
+        return True
+    elif not bounded and len(sizes) and sizes.max() / _low_percentile(sizes) > LINEAR_RATIO:
+        _set_symlog_limits(axes, axis, (low, high), sizes)
+    else:
+        _set_linear_limits(axes, axis, finite, _finite(ends), possible)
+    return False
+
+
+def _finite(values: Iterable[float]) -> np.ndarray:
+    array = np.array([*values], float)
+    finite: np.ndarray = array[np.isfinite(array)]
+    return finite
+
+
+def _without_outliers(values: np.ndarray) -> np.ndarray:
+    """Return values without those, a quarter at most, that are far from all others."""
+    first, third = np.percentile(values, [25, 75])
+    inner = values[
+        (values >= first - 6 * (third - first)) & (values <= third + 6 * (third - first))
+    ]
+    is_clear = third > first and len(values) >= 6 and len(inner) >= 0.75 * len(values)
+    return inner if is_clear and np.ptp(values) > 4 * np.ptp(inner) else values
+
+
+def _low_percentile(sizes: np.ndarray) -> float:
+    return float(np.percentile(sizes, 10, method="lower"))
+
+
+def _set_log_limits(axes: Axes, axis: AxisName, values: Limits, ends: np.ndarray) -> None:
+    low, high = values
+    shown = np.clip(ends, low / 3, high * 3)
+    getattr(axes, f"set_{axis}scale")("log")
+    getattr(axes, f"set_{axis}lim")(min([low, *shown]) / 1.3, max([high, *shown]) * 1.3)
+
+
+def _set_symlog_limits(axes: Axes, axis: AxisName, values: Limits, sizes: np.ndarray) -> None:
+    low, high = values
+    linear = max(_low_percentile(sizes), float(sizes.max()) * 1e-6)
+    getattr(axes, f"set_{axis}scale")("symlog", linthresh=linear, linscale=0.5)
+    getattr(axes, f"set_{axis}lim")(
+        low * 1.5 if low < 0 else -0.3 * linear, high * 1.5 if high > 0 else 0.3 * linear
+    )
+
+
+def _set_linear_limits(
+    axes: Axes, axis: AxisName, values: np.ndarray, ends: np.ndarray, possible: Limits
+) -> None:
+    low, high = float(values.min()), float(values.max())
+    spread = (high - low) or 0.1 * abs(high) or 1.0
+    shown = np.clip(ends, low - 3 * spread, high + 3 * spread)
+    low, high = min([low, *shown]), max([high, *shown])
+    margin = 0.1 * (high - low or spread)
+    # Markers of values at the very bound stay whole.
+    least, most = possible[0] - 0.3 * margin, possible[1] + 0.3 * margin
+    getattr(axes, f"set_{axis}lim")(
+        max(low - margin, min(low, least)), min(high + margin, max(high, most))
+    )
+
+
+def scale_suffix(axes: Axes, axis: AxisName) -> str:
+    """Return what follows the name of an axis: " (log)", " (symlog)", empty if it is linear."""
+    scale = getattr(axes, f"get_{axis}scale")()
+    return "" if scale == "linear" else f" ({scale})"
+
+
+def draw_means(
+    axes: Axes,
+    axis: AxisName,
+    positions: Iterable[float],
+    means: pd.DataFrame,
+    color: str,
+    linewidth: float = 0.8,
+    **marker: Any,
+) -> None:
+    """Draw means with their intervals along an axis whose limits are set.
+
+    What is beyond the axis has an arrow at its end, and a mean its number too.
+
+    Args:
+        axes: axes to draw on.
+        axis: the axis of the values.
+        positions: coordinates along the other axis.
+        means: `mean`, `low` and `high` of each; see `seed_means`.
+        color, linewidth: of the intervals.
+        **marker: arguments of `Axes.plot` for the means; without them, intervals alone are drawn.
+    """
+    low, high = sorted(getattr(axes, f"get_{axis}lim")())
+    table = means.assign(at=[*positions])
+    has_interval = table[table["low"].notna() & table["high"].ge(low) & table["low"].le(high)]
+    parts = [has_interval["low"].clip(lower=low), has_interval["high"].clip(upper=high)]
+    # One line with gaps is drawn faster than many.
+    ends = np.column_stack([*parts, np.full(len(has_interval), np.nan)]).ravel()[:-1]
+    at = np.repeat(has_interval["at"].to_numpy(float), 3)[:-1]
+    _plot(axes, axis, ends, at, color=color, linewidth=linewidth)
+    for heads, edge, is_cut in (
+        ("<v", low, has_interval["low"].lt(low)),
+        (">^", high, has_interval["high"].gt(high)),
+    ):
+        cut = has_interval["at"][is_cut]
+        head = heads[axis == "y"]
+        arrow = {"marker": head, "color": color, "linestyle": "none", "markersize": 3}
+        _plot(axes, axis, np.full(len(cut), edge), cut, **arrow, clip_on=False)
+    if marker:
+        inside = table[table["mean"].between(low, high)]
+        _plot(axes, axis, inside["mean"], inside["at"], **{"color": color, "zorder": 3} | marker)
+        for row in table.drop(inside.index).itertuples():
+            _draw_beyond(axes, axis, float(row.mean), float(row.at), (low, high), color)
+
+
+def _plot(axes: Axes, axis: AxisName, along: Any, across: Any, **settings: Any) -> None:
+    if len(along):
+        axes.plot(*((along, across) if axis == "x" else (across, along)), **settings)
+
+
+def _draw_beyond(
+    axes: Axes, axis: AxisName, value: float, at: float, limits: Limits, color: str
+) -> None:
+    """Draw an arrow with the number of a mean at the end of the axis that it is beyond."""
+    is_low = value < limits[0]
+    end, sign = limits[not is_low], 1 if is_low else -1
+    arrow = ("<>" if axis == "x" else "v^")[not is_low]
+    _plot(axes, axis, [end], [at], marker=arrow, color=color, markersize=5, clip_on=False)
+    offset = (4 * sign, 0) if axis == "x" else (0, 4 * sign)
+    alignment = ("left" if is_low else "right", "center")
+    if axis == "y":
+        alignment = ("center", "bottom" if is_low else "top")
+    axes.annotate(
+        plain_number(value),
+        (end, at) if axis == "x" else (at, end),
+        offset,
+        textcoords="offset points",
+        ha=alignment[0],
+        va=alignment[1],
+        color=color,
+    )

@@ -1,0 +1,1 @@
+"""The former figures, until each family is ported."""

@@ -1,0 +1,3 @@
+"""The families of figures, one module for each; `registry` says what each of them shows."""
+
+__all__: list[str] = []

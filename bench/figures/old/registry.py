@@ -1,0 +1,77 @@
+"""Every kind of figure by name. A new kind is added here, its function in `families`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from distillation_bench.bench.figures.old.dataset_data import DatasetData
+from distillation_bench.bench.figures.old.families.ablations import draw_ablation
+from distillation_bench.bench.figures.old.families.critical_difference import draw_ranks
+from distillation_bench.bench.figures.old.families.quality_and_cost import draw_cost
+from distillation_bench.bench.figures.old.families.regression_bands import draw_bands
+from distillation_bench.bench.figures.old.families.reliability_diagrams import draw_reliability
+from distillation_bench.bench.figures.old.families.roc_curves import draw_roc
+from distillation_bench.bench.figures.old.families.shift_lines import draw_shift
+from distillation_bench.bench.figures.old.families.teacher_fidelity import draw_fidelity
+from distillation_bench.bench.figures.old.families.training_curves import draw_training
+from distillation_bench.bench.figures.old.families.uncertainty_histograms import draw_histograms
+from distillation_bench.bench.figures.old.families.uncertainty_maps import draw_maps
+from distillation_bench.bench.figures.old.figure_types import DrawnFigure
+from distillation_bench.bench.figures.old.run_data import RunData
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """A kind of figure. One of the two functions is set.
+
+    Attributes:
+        summary: what it shows, in one line.
+        needs: which results it needs.
+        draw_dataset: draws the figures of one dataset.
+        draw_all: draws figures over all datasets.
+    """
+
+    summary: str
+    needs: str
+    draw_dataset: Callable[[DatasetData], list[DrawnFigure]] | None = None
+    draw_all: Callable[[RunData], list[DrawnFigure]] | None = None
+
+
+FIGURE_KINDS = {
+    "maps": FigureKind(
+        "total, aleatoric and epistemic uncertainty on the plane, methods side by side",
+        "a dataset in the plane, such as spiral",
+        draw_maps,
+    ),
+    "bands": FigureKind(
+        "bands of the three uncertainties around the regression curve",
+        "a dataset with a curve, such as sine",
+        draw_bands,
+    ),
+    "histograms": FigureKind(
+        "the three uncertainties on evaluation sets (--on), over the teacher's",
+        "curves beside the cells",
+        draw_histograms,
+    ),
+    "shift": FigureKind("a metric against the severity of shifts", "shifted test sets", draw_shift),
+    "reliability": FigureKind("accuracy against confidence (--on)", "classes", draw_reliability),
+    "roc": FigureKind("detection of OOD inputs, with AUROC", "OOD sets", draw_roc),
+    "fidelity": FigureKind(
+        "epistemic uncertainty of students against the teacher's (--on)",
+        "curves beside the cells",
+        draw_fidelity,
+    ),
+    "cost": FigureKind(
+        "a metric against FLOPs, parameters and latency", "values of cost", draw_cost
+    ),
+    "ablation": FigureKind(
+        "metrics against parameters such as λ, b and the number of heads",
+        "variants of a method that differ in one parameter only",
+        draw_ablation,
+    ),
+    "ranks": FigureKind(
+        "critical-difference diagram of average ranks", "at least 5 datasets", draw_all=draw_ranks
+    ),
+    "training": FigureKind("every term of the loss by epoch", "logged training", draw_training),
+}
