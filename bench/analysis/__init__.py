@@ -1,6 +1,7 @@
 """What is made of finished runs: statistics, comparisons, leaderboards, tables, export.
 
 results           the results of runs as DataFrames: where everything else starts
+overview          what results show of themselves
 recorded_tables   the tables of a run, read by pandas
 metric_info       how a metric is selected and printed
 ranking           students from best to worst
@@ -31,6 +32,7 @@ __all__ = [
     "old_summaries",
     "old_values_at_bounds",
     "one_cell",
+    "overview",
     "pairing",
     "ranking",
     "results",

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from distillation_bench.bench.analysis.metric_info import MetricInfo, parse_metric
+from distillation_bench.bench.analysis.overview import overview, overview_html
 from distillation_bench.bench.analysis.recorded_tables import (
     join_tables,
     read_cell_facts,
@@ -30,7 +31,7 @@ PLACE = ["set", "shift", "severity", "metric", "score"]
 """Columns of `Results.metrics` that say which value a row holds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """The results of one run or several.
 
@@ -53,6 +54,12 @@ class Results:
     holders: Mapping[str, Run]
     planned: pd.DataFrame
     headline: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return overview(self)
+
+    def _repr_html_(self) -> str:
+        return overview_html(self)
 
     # Tables
 
@@ -327,7 +334,9 @@ def summarise(values: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
     return table.assign(missing=table["planned"] - table["n"])
 
 
-def load(*folders: Path | str, mixed: bool = False, agree: bool = True) -> Results:
+def load(
+    *folders: Path | str, mixed: bool = False, agree: bool = True, empty: bool = False
+) -> Results:
     """Read runs as one; a cell that several runs hold counts once, the first that is done.
 
     Args:
@@ -336,6 +345,7 @@ def load(*folders: Path | str, mixed: bool = False, agree: bool = True) -> Resul
             measures) than the first ones of their dataset, or with another method, parameters or
             code than the first ones of their label, with a mark behind their labels.
         agree: require that cells that several runs hold have the same values in all of them.
+        empty: take runs too in which no cell is done.
 
     Raises:
         UsageError: a folder is not a run, unreadable or without values, protocols differ, a label
@@ -343,7 +353,7 @@ def load(*folders: Path | str, mixed: bool = False, agree: bool = True) -> Resul
     """
     runs = tuple(Run(Path(folder)) for folder in dict.fromkeys(map(str, folders)))
     try:
-        joined = join_runs(runs, mixed, agree)
+        joined = join_runs(runs, mixed, agree, empty)
     except ProtocolClash as clash:
         raise UsageError(f"{clash}; --mixed takes both, marked") from None
     planned = _planned_cells(joined.manifest, joined.rows)

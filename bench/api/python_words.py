@@ -37,6 +37,7 @@ def option_of(argument: str) -> str:
 def in_python_words(message: str) -> str:
     """Return a message about options as one about arguments."""
     message = re.sub(r"\b(the )?same command\b", r"\1same call", message)
+    message = re.sub(r"--plugin (?!or |and |to )(\S+)$", r'plugins=["\1"]', message)
     return _OPTION.sub(_argument, message)
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from distillation_bench.bench.api.arguments import AnyPath, Seeds, TextOrTexts, as_written
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.hashing import code_times
+from distillation_bench.bench.common.paths import PACKAGE
 from distillation_bench.bench.common.program import KEPT
 from distillation_bench.bench.execution.launch import Launch, prepare
 from distillation_bench.bench.execution.progress.screens import (
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from distillation_bench.bench.analysis.results import Results
 
+_code = code_times()
+"""When each file of this suite was changed, as it was when this module was imported."""
 _running = threading.Lock()
 """Held by the run of this process; plugins, whose registries are the process's, are its own."""
 
@@ -91,16 +95,30 @@ def run(
         KeyboardInterrupt: the user has interrupted the run; finished cells are kept.
     """
     arguments = {name: value for name, value in locals().items() if name != "progress"}
+    _require_unchanged_code()
     with _only_run(), shown_on(interactive_screen() if progress else Screen()):
         request, execution, command = as_written(arguments)
         launch = prepare(request, execution, shlex.join(command))
         succeeded = _run_cells(launch)
     from distillation_bench.bench.analysis.results import load
 
-    loaded = load(launch.run.folder)
+    loaded = load(launch.run.folder, empty=True)
     if not succeeded:
         warnings.warn(_failures(loaded), stacklevel=2)
     return loaded
+
+
+def _require_unchanged_code() -> None:
+    """Refuse to run other code than that on disk, by which cells are identified.
+
+    Raises:
+        UsageError: a file was edited since this process has imported the package.
+    """
+    if _code != code_times():
+        raise UsageError(
+            f"{PACKAGE} has changed on disk since it was imported; start Python again, in a "
+            "notebook its kernel"
+        )
 
 
 @contextlib.contextmanager

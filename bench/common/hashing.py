@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.common.paths import ROOT
+from distillation_bench.bench.common.paths import FOLDERS, ROOT
 
 
 def canonical_json(value: Any) -> str:
@@ -113,3 +113,8 @@ def code_digest(paths: tuple[str, ...], excluded: frozenset[str] = frozenset()) 
     """
     files = code_files(paths, excluded)
     return digest([[path.relative_to(ROOT).as_posix(), file_digest(path)] for path in files])
+
+
+def code_times() -> dict[Path, int]:
+    """Return when each file of this suite was last changed, in nanoseconds."""
+    return {path: path.stat().st_mtime_ns for path in code_files(FOLDERS)}

@@ -66,10 +66,12 @@ def prepare(request: Request, execution: Execution, command: str) -> Launch:
     from distillation_bench.bench.common.devices import device_kind
     from distillation_bench.bench.planning.cells import make_cells
     from distillation_bench.bench.planning.evaluation_sources import fetch_missing
+    from distillation_bench.bench.planning.plugins.registrations import require_reachable
     from distillation_bench.bench.storage.run_folder import Run
 
     devices, jobs = _devices_and_jobs(request, execution)
     config, plugins = request.configure()
+    require_reachable(config, plugins)
     if execution.download:
         fetch_missing(config, request.data_root)
     _check_executor(execution)

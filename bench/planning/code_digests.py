@@ -195,6 +195,12 @@ def protocol_code(task: str) -> str:
     return digest({"engine": PROTOCOL.digest(), "metrics": _metrics_code(task)})[:32]
 
 
+def forget_plugins() -> None:
+    """Forget digests that depend on what plugins had registered."""
+    cell_code.cache_clear()
+    protocol_code.cache_clear()
+
+
 def _metrics_code(task: str) -> str:
     metrics = [metric for metric in METRICS.values() if metric.applies(task)]
     return _modules_code(metric.function.__module__ for metric in metrics)

@@ -82,10 +82,12 @@ class Request:
         Raises:
             UsageError: a plugin, the preset or a text is wrong.
         """
+        from distillation_bench.bench.planning.code_digests import forget_plugins
         from distillation_bench.bench.planning.configuration import option_values, preset_files
         from distillation_bench.bench.planning.plugins.loading import load_all
 
         plugins = load_all(self.plugins or ())
+        forget_plugins()
         config = preset_files.load_preset(self.preset)
         changes: dict[str, Any] = {}
         if self.methods:

@@ -11,6 +11,7 @@ loading            imports plugins, at the start and in workers
 module_digests     the digest of the code of a module
 old_names          the names by which the folders of this suite were imported before 0.1.0
 plugin_files       the files of a plugin
+registrations      which file has registered a method, a dataset or a metric
 safe_import        turns whatever an import raises into one line
 source_files       the files that a module's code comes from
 """
@@ -22,6 +23,7 @@ __all__ = [
     "module_digests",
     "old_names",
     "plugin_files",
+    "registrations",
     "safe_import",
     "source_files",
 ]

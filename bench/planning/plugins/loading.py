@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.hashing import file_digest
 from distillation_bench.bench.planning.plugins import installed_plugins
 from distillation_bench.bench.planning.plugins.integrity import refuse_changes
 from distillation_bench.bench.planning.plugins.old_names import find_libraries
@@ -22,6 +23,7 @@ from distillation_bench.bench.planning.plugins.plugin_files import (
     find_plugin,
     plugin_path,
 )
+from distillation_bench.bench.planning.plugins.registrations import unregister
 from distillation_bench.bench.planning.plugins.safe_import import import_errors_in_one_line
 from distillation_bench.bench.planning.plugins.source_files import is_of_suite, is_own
 
@@ -37,7 +39,7 @@ class ChangedPlugin(Exception):
 
 
 def load_all(plugins: Iterable[str]) -> tuple[Plugin, ...]:
-    """Load the installed plugins and those that are given.
+    """Load the installed plugins and those that are given; others are forgotten.
 
     Args:
         plugins: names of files, folders or packages.
@@ -46,6 +48,7 @@ def load_all(plugins: Iterable[str]) -> tuple[Plugin, ...]:
         UsageError: there is no such plugin, or it cannot be imported.
     """
     paths = [plugin_path(plugin) for plugin in plugins]
+    _forget_all()
     installed_plugins.load_installed()
     return load_plugins(paths)
 
@@ -75,6 +78,18 @@ def load_planned(plugins: Iterable[Plugin]) -> None:
         _load(plugin)
 
 
+def _forget_all() -> None:
+    """Forget the plugins of an earlier run of this process, and what files held then."""
+    unregister({file.path for plugin in _loaded.values() for file in plugin.own_files})
+    for name, module in list(sys.modules.items()):
+        is_own = getattr(module, "__file__", None) in _module_files.values()
+        if is_own or name.startswith(LONE_PREFIX):
+            del sys.modules[name]
+    _loaded.clear()
+    _module_files.clear()
+    file_digest.cache_clear()
+
+
 def loaded_plugins() -> set[Plugin]:
     """Return the plugins that this process has loaded from files."""
     return set(_loaded.values())
@@ -89,6 +104,8 @@ def _load(plugin: Plugin) -> Plugin:
     if plugin in _loaded:
         return _loaded[plugin]
     _prepare_path(plugin)
+    # The program may have imported a file of the plugin before.
+    unregister({file.path for file in plugin.own_files})
     before = set(sys.modules)
     paths = {file.module: Path(file.path) for file in plugin.files}
     own_files = {file.path for file in plugin.own_files}

@@ -31,7 +31,7 @@ OF_OTHERS = {
             "give data_root=, or download=True",
         ),
         ("a method (-m), a dataset (-d)", "a method (methods=), a dataset (datasets=)"),
-        ("give it with --plugin FILE.py", "give it with plugins=FILE.py"),
+        ("give it with --plugin FILE.py", 'give it with plugins=["FILE.py"]'),
         ("lower --cells-per-gpu or --set batch_size", "cells_per_gpu= or recipe=batch_size"),
         ("start Dask workers with --resources GPU=1", "with --resources GPU=1"),
         ("give another folder with --results", "give another folder with results="),

@@ -1,0 +1,81 @@
+"""Which file has registered a method, a dataset or a metric.
+
+A program in Python can have several runs, each with plugins of its own, and can register classes
+itself. A run knows what the command line would know: this suite, installed plugins and its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.metrics.registry import METRICS
+from distillation_bench.bench.planning.configuration.config import Config
+from distillation_bench.bench.planning.plugins.installed_plugins import GROUP
+from distillation_bench.bench.planning.plugins.plugin_files import Plugin
+from distillation_bench.bench.planning.plugins.source_files import is_installed, is_of_suite
+from distillation_bench.datasets import DATASETS
+from distillation_bench.methods import METHODS
+
+
+class Registration(NamedTuple):
+    """An entry of a registry, and the module that it was defined in."""
+
+    kind: str
+    name: str
+    module: str
+    registry: dict[str, Any]
+
+    @property
+    def file(self) -> str:
+        """The module's file; empty if it has none, as in a notebook."""
+        file = getattr(sys.modules.get(self.module), "__file__", None)
+        return str(Path(file).resolve()) if file else ""
+
+
+def foreign_registrations() -> Iterator[Registration]:
+    """Yield what is registered and not of this suite."""
+    functions = {name: metric.function for name, metric in METRICS.items()}
+    kinds: dict[str, tuple[Any, Any]] = {
+        "method": (METHODS, METHODS),
+        "dataset": (DATASETS, DATASETS),
+        "metric": (functions, METRICS),
+    }
+    for kind, (definitions, registry) in kinds.items():
+        for name, definition in list(definitions.items()):
+            if not is_of_suite(definition.__module__):
+                yield Registration(kind, name, definition.__module__, registry)
+
+
+def unregister(files: Collection[str]) -> None:
+    """Remove what modules of these files have registered."""
+    for entry in foreign_registrations():
+        if entry.file in files:
+            del entry.registry[entry.name]
+
+
+def require_reachable(config: Config, plugins: Collection[Plugin]) -> None:
+    """Check that workers, which load plugins alone, have what the configuration names.
+
+    Raises:
+        UsageError: something was registered by the program itself.
+    """
+    wanted = {("method", variant.method) for variant in config.variants}
+    wanted |= {("dataset", name) for name in config.datasets}
+    files = {file.path for plugin in plugins for file in plugin.own_files}
+    packages = {entry.module.partition(".")[0] for entry in entry_points(group=GROUP)}
+    for entry in foreign_registrations():
+        # All metrics are measured in each cell.
+        is_wanted = entry.kind == "metric" or (entry.kind, entry.name) in wanted
+        is_loaded = entry.file in files or entry.module.partition(".")[0] in packages
+        if is_wanted and not is_loaded and not (entry.file and is_installed(Path(entry.file))):
+            place = "the program itself" if entry.module == "__main__" else entry.module
+            file = "FILE.py" if entry.module == "__main__" else entry.file or "FILE.py"
+            raise UsageError(
+                f"{entry.kind} {entry.name!r} is defined in {place}, which workers do not load; "
+                f"have it in a file, and give that with --plugin {file}"
+            )
