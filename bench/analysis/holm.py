@@ -10,6 +10,20 @@ from typing import NamedTuple
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """Return p-values after Holm's correction, in the order given.
+
+    They bound the probability of any false rejection among all of them. A nan stays nan and does
+    not count as a test.
+    """
+    order = sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])
+    adjusted, largest = [math.nan] * len(ps), 0.0
+    for step, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - step) * ps[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
 def smallest_corrected_p(comparisons: int, n: int) -> float:
     """Return the smallest p-value of n pairs after Holm's correction over some comparisons."""
     return min(1.0, comparisons * smallest_p(n))
@@ -30,20 +44,6 @@ class CorrectedP(NamedTuple):
 
     p: float
     corrected: float = math.nan
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values adjusted by Holm's correction, in the order given (Holm 1979).
-
-    They bound the probability of any false rejection among all of them. A nan stays nan and does
-    not count as a test.
-    """
-    order = sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])
-    adjusted, largest = [math.nan] * len(ps), 0.0
-    for step, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - step) * ps[i]))
-        adjusted[i] = largest
-    return adjusted
 
 
 def correct_family(ps: Sequence[float]) -> list[CorrectedP]:

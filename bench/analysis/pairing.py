@@ -39,5 +39,6 @@ def unusable_cells(planned: pd.DataFrame, values: pd.DataFrame, metric: MetricIn
     has_value = planned["id"].isin(values["id"])
     status = planned["status"].astype(str)
     reason = status.where(status.ne("done"), f"no {metric}")
-    reason = reason.where(~has_value, pd.Series(of_cells, planned.index).astype(str))
+    # Not `astype(str)`, which leaves nan as it is.
+    reason = reason.where(~has_value, [str(value) for value in of_cells])
     return planned.assign(reason=reason)[~np.isfinite(of_cells)]

@@ -356,12 +356,22 @@ def load(
         joined = join_runs(runs, mixed, agree, empty)
     except ProtocolClash as clash:
         raise UsageError(f"{clash}; --mixed takes both, marked") from None
-    planned = _planned_cells(joined.manifest, joined.rows)
+    return assemble(runs, joined.manifest, joined.holders, joined.rows)
+
+
+def assemble(
+    runs: tuple[Run, ...],
+    manifest: Mapping[str, Any],
+    holders: Mapping[str, Run],
+    rows: Mapping[CellKey, Mapping[str, str]],
+) -> Results:
+    """Return results from the description of runs and, by cell, the rows of results.csv."""
+    planned = _planned_cells(manifest, rows)
     keys = zip(planned["dataset"], planned["label"], planned["seed"], strict=True)
-    rows = [joined.rows.get(key, {}) for key in keys]
-    texts = pd.DataFrame(rows, index=planned.index, dtype=object).fillna("")
+    of_cells = [rows.get(key, {}) for key in keys]
+    texts = pd.DataFrame(of_cells, index=planned.index, dtype=object).fillna("")
     headline = texts.drop(columns=[name for name in RESULT_COLUMNS if name in texts])
-    return Results(runs, joined.manifest, joined.holders, planned, headline)
+    return Results(runs, manifest, holders, planned, headline)
 
 
 def _planned_cells(

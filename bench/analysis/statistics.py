@@ -1,7 +1,10 @@
 """Tests and intervals for few paired seeds and few datasets, and what their number allows.
 
-Differences are of pairs: the same dataset, teacher and seed under two methods. All functions expect
-finite numbers; missing values are removed before (bench/analysis/pairing.py).
+Differences are of pairs: the same dataset, teacher and seed under two methods. All functions raise
+ValueError for numbers that are not finite; `pairing` leaves these out before.
+
+`scipy.stats` is imported only where it is needed: it takes half a second, its Wilcoxon test is
+wrong with ties, its Friedman test refuses two methods, and its permutation test is slow.
 """
 
 from __future__ import annotations
@@ -62,11 +65,9 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
 
     Ties count half: Mann and Whitney's U / (n m), as in Agarwal et al. 2021 (arXiv 2108.13264).
     """
-    values, others = _values(first), _values(second)
-    n = len(values)
-    # Ranks of the first values among all, less their ranks among themselves.
-    above = midranks(np.concatenate((values, others)))[:n].sum() - n * (n + 1) / 2
-    return float(above / (n * len(others)))
+    values, others = _values(first), np.sort(_values(second))
+    below, at_most = (others.searchsorted(values, side) for side in ("left", "right"))
+    return float((below + at_most).mean() / (2 * len(others)))
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
@@ -99,8 +100,7 @@ def _sums(values: Array) -> Array:
 
 def _on_grid(values: Array) -> Array:
     """Return values [n] as whole numbers of steps; the sum of their sizes is about GRID."""
-    total = float(np.abs(values).sum())
-    return np.rint(values / total * GRID) if total else values
+    return np.rint(values / (float(np.abs(values).sum()) or 1.0) * GRID)
 
 
 def _counted_p(steps: Array) -> float:
@@ -110,14 +110,12 @@ def _counted_p(steps: Array) -> float:
     """
     # Beginning with the smallest numbers keeps the range of sums short.
     sizes = np.sort(np.abs(steps)).astype(int)
-    total, reached = int(sizes.sum()), 0
+    total = int(sizes.sum())
     shares = np.zeros(total + 1)
     shares[0] = 1.0
-    for size in sizes:
-        halves = shares[: reached + 1] / 2
-        shares[: reached + 1] = halves
-        shares[size : reached + size + 1] += halves
-        reached += size
+    for size, reached in zip(sizes, sizes.cumsum(), strict=True):
+        shares[: reached + 1] /= 2
+        shares[size : reached + 1] += shares[: reached - size + 1].copy()
     positive = int(steps[steps > 0].sum())
     return min(1.0, 2 * float(shares[max(positive, total - positive) :].sum()))
 
@@ -141,9 +139,7 @@ def _merged(sizes: Array) -> Array:
     """Return sizes [n], made equal if only rounding separates them, as .3 - .2 and .2 - .1."""
     order = sizes.argsort()
     steps = np.diff(sizes[order], prepend=0) > tolerance(sizes)
-    merged = np.empty(len(sizes))
-    merged[order] = steps.cumsum()
-    return merged
+    return steps.cumsum()[order.argsort()]
 
 
 def smallest_p(n: int) -> float:
@@ -156,8 +152,7 @@ def average_ranks(table: ArrayLike) -> Array:
 
     The least value has rank 1; ties share ranks.
     """
-    ranks: Array = np.array([midranks(row) for row in _table(table)])
-    return np.asarray(ranks.mean(axis=0))
+    return np.asarray(_ranks(table).mean(axis=0))
 
 
 def friedman_p(table: ArrayLike) -> float:
@@ -165,25 +160,21 @@ def friedman_p(table: ArrayLike) -> float:
 
     The statistic is corrected for ties.
     """
-    ranks = np.array([midranks(row) for row in _table(table)])
-    rows, columns = ranks.shape
-    spread = float(((ranks - (columns + 1) / 2) ** 2).sum())
+    ranks = _ranks(table)
+    columns = ranks.shape[1]
+    centred = ranks - (columns + 1) / 2
+    spread = float((centred**2).sum())
     if spread == 0:
         return 1.0
-    between = float(((ranks.mean(axis=0) - (columns + 1) / 2) ** 2).sum())
-    statistic = (columns - 1) * rows**2 * between / spread
+    statistic = (columns - 1) * float((centred.sum(axis=0) ** 2).sum()) / spread
     return float(special.chdtrc(columns - 1, statistic))
 
 
 def nemenyi_p(ranks: ArrayLike, rows: int) -> Array:
-    """Return p-values [k, k] of Nemenyi's test for each pair of average ranks [k], corrected.
+    """Return p-values [k, k] of Nemenyi's test for each pair of average ranks [k] over some rows.
 
-    They follow from the studentized range with infinite degrees of freedom (Nemenyi 1963; Demšar
-    2006).
-
-    Args:
-        ranks: average ranks [k].
-        rows: number of rows that the ranks are averaged over.
+    They follow from the studentized range with infinite degrees of freedom, and are corrected for
+    the number of pairs (Nemenyi 1963; Demšar 2006).
     """
     from scipy import stats
 
@@ -193,12 +184,7 @@ def nemenyi_p(ranks: ArrayLike, rows: int) -> Array:
 
 
 def critical_difference(columns: int, rows: int, alpha: float = ALPHA) -> float:
-    """Return the least difference of average ranks that Nemenyi's test can distinguish.
-
-    Args:
-        columns, rows: size of the table that is ranked.
-        alpha: level of the test.
-    """
+    """Return the least difference of average ranks that Nemenyi's test can distinguish."""
     from scipy import stats
 
     quantile = float(stats.studentized_range.ppf(1 - alpha, columns, np.inf))
@@ -217,11 +203,12 @@ def _values(values: ArrayLike) -> Array:
     return array
 
 
-def _table(values: ArrayLike) -> Array:
-    array = np.asarray(values, np.float64)
-    if array.ndim != 2 or not array.size or not np.isfinite(array).all():
+def _ranks(values: ArrayLike) -> Array:
+    """Return the ranks of each row of a table."""
+    table = np.asarray(values, np.float64)
+    if table.ndim != 2 or not table.size or not np.isfinite(table).all():
         raise ValueError("a complete table of finite numbers, rows by columns, is needed")
-    return array
+    return np.array([midranks(row) for row in table])
 
 
 def tolerance(values: Array) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from distillation_bench.bench.analysis.comparison.method_comparison import compare
-from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
+from distillation_bench.bench.analysis.old_comparison.method_comparison import compare
+from distillation_bench.bench.analysis.old_comparison.sentences import comparison_sentences
 from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.common.errors import UsageError
 

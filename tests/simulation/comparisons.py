@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 from tests.simulation.null import ALPHA, NOISES, Rate, figures
-from tests.simulation.runs import results_of
+from tests.simulation.runs import frames_of
 
-from distillation_bench.bench.analysis.comparison.method_comparison import compare
-from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.comparison import compare
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.metrics.outcome import Array
 
 SIZES = ((3, 8), (7, 10))
@@ -49,15 +49,15 @@ def _rejections(tables: Array, pairs: str) -> int:
     if pairs == "best":
         best = tables.mean(axis=1).argmin(axis=1)
         return sum(
-            _on(results_of(table[None]), f"m{i}") for table, i in zip(tables, best, strict=True)
+            _on(frames_of(table[None]), f"m{i}") for table, i in zip(tables, best, strict=True)
         )
-    return _on(results_of(tables), "m0" if pairs == "fixed" else "")
+    return _on(frames_of(tables), "m0" if pairs == "fixed" else "")
 
 
 def _on(results: Results, baseline: str) -> int:
     """Count the datasets on which any pair is distinguishable."""
-    entries = compare(results, baseline=baseline).datasets
-    return sum(any(pair.is_distinguishable for pair in entry.pairs) for entry in entries)
+    pairs = compare(results, baseline=baseline).pairs
+    return pairs.loc[pairs["distinguishable"], "dataset"].nunique()
 
 
 def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> list[Rate]:
@@ -70,15 +70,14 @@ def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> lis
         tables = figures(stream, NOISES["normal"], (datasets, seeds), students)
         # Values of datasets differ in size.
         tables *= 10.0 ** stream.uniform(-2, 2, (datasets, 1, 1))
-        comparison = compare(results_of(tables))
+        comparison = compare(frames_of(tables))
         across = comparison.across
         assert across is not None
         differ = across.friedman <= ALPHA
         rejections["Friedman"] += differ
-        rejections["Nemenyi after it"] += differ and bool(across.nemenyi.min() <= ALPHA)
-        rejections["pairs of means"] += any(pair.is_distinguishable for pair in across.pairs)
-        pooled = [test.sign_flip.corrected for test in comparison.pooled]
-        rejections["pooled seeds"] += min(pooled) <= ALPHA
+        rejections["Nemenyi after it"] += differ and bool(across.nemenyi.to_numpy().min() <= ALPHA)
+        rejections["pairs of means"] += bool(across.pairs["distinguishable"].any())
+        rejections["pooled seeds"] += bool(comparison.pooled["p_holm"].min() <= ALPHA)
     setting = f"{datasets} datasets, {students} students, {seeds} seeds"
     return [
         Rate(f"compare: any by {procedure}", setting, count / runs, runs, "≤ .05")

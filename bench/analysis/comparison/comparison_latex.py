@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
+from collections.abc import Sequence
+
 from distillation_bench.bench.analysis.comparison.comparison_text import (
     COLUMNS,
-    allowed_sentence,
+    SMALLEST,
     legend,
     marked_label,
     pair_cells,
     shared_decimals,
 )
-from distillation_bench.bench.analysis.comparison.method_comparison import Comparison
-from distillation_bench.bench.analysis.comparison.method_pairs import MethodPair
+from distillation_bench.bench.analysis.comparison.methods import Comparison
 from distillation_bench.bench.analysis.comparison.sentences import (
-    across_sentence,
-    chance_sentences,
+    allowed_sentence,
+    further_notes,
     left_out_sentence,
+    ranks_sentence,
+    verdict_lines,
 )
-from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
 from distillation_bench.bench.analysis.markup.latex import escape_latex
 from distillation_bench.bench.analysis.markup.latex_tables import (
     floats,
@@ -27,67 +28,76 @@ from distillation_bench.bench.analysis.markup.latex_tables import (
     tabular,
 )
 
-TESTS = {"p flip": r"$p_\mathrm{flip}$", "p rank": r"$p_\mathrm{rank}$"}
-SYMBOLS = {"d_z": "$d_z$", "P": "$P$", **TESTS}
+SYMBOLS = {
+    "p rank": r"$p_\mathrm{rank}$",
+    "p rank Holm": r"$p_\mathrm{rank}$ Holm",
+    "p Holm": "$p$ Holm",
+    "95 % interval": r"95\,\% interval",
+    **{"n": "$n$", "p": "$p$", "P": "$P$", "d_z": "$d_z$"},
+}
 """Names of columns on the terminal, and their symbols."""
 
 
 def comparison_latex(*comparisons: Comparison) -> str:
-    """Return a float or more for each dataset, then average ranks if there are any."""
-    text = [preamble()]
+    """Return a float or more for each dataset, then average ranks if there are any.
+
+    What the columns mean is in the caption of the first one.
+    """
+    text, explanation = [preamble()], escape_latex(legend(*comparisons, marks=False))
+    for name in ("d_z", "P", "p", "p rank"):
+        # As its definition begins with it.
+        explanation = explanation.replace(f" {escape_latex(name)}: ", f" {SYMBOLS[name]}: ")
     for comparison in comparisons:
-        for entry in comparison.datasets:
-            text += _pair_floats(comparison, entry)
-        if not comparison.datasets:
-            text += [rf"\par {escape_latex(sentence)}" for sentence in chance_sentences(comparison)]
+        for dataset in comparison.datasets.index:
+            text += _pair_floats(comparison, dataset, explanation)
+            explanation = ""
+        if comparison.pairs.empty:
+            text += [rf"\par {escape_latex(line)}." for line in verdict_lines(comparison)]
         if comparison.across:
-            text += _rank_floats(comparison, comparison.across)
+            text += _rank_floats(comparison)
     return "\n".join(text)
 
 
-def _pair_floats(comparison: Comparison, entry: DatasetComparison) -> list[str]:
-    places = shared_decimals(entry.pairs)
-    names = ["method", *([] if comparison.baseline else ["against"])]
-    headers = [*names, "mean", r"95\,\% interval", "$d_z$", "$P$", "W/T/L", "$n$", *TESTS.values()]
-    rows = [_row(comparison, pair, places) for pair in entry.pairs]
-    alignment = "l" * len(names) + "r" * len(COLUMNS)
-    pages = [tabular(headers, [rows[i] for i in part], alignment) for part in split_rows(len(rows))]
-    against = f"differences to {comparison.baseline}" if comparison.baseline else "all pairs"
-    title = escape_latex(f"{comparison.metric} on {entry.dataset}, {against}")
-    name = f"tab:compare-{comparison.metric}-{entry.dataset}-{comparison.baseline or 'all'}"
-    return floats(pages, title, _explanation(comparison, entry), name)
+def _pair_floats(comparison: Comparison, dataset: str, explanation: str) -> list[str]:
+    baseline, pairs = comparison.baseline, comparison.printed
+    pairs, rows = pairs[pairs["dataset"] == dataset], []
+    for pair in pairs.itertuples():
+        labels = [pair.first] if baseline else [pair.first, pair.second]
+        cells = pair_cells(pair, shared_decimals(pairs))
+        # A minus and not a hyphen, since `escape_latex` sets it in maths.
+        texts = [cells[name].replace("-", "−").strip(f"*{SMALLEST}") for name in COLUMNS]
+        rows.append([*(marked_label(comparison, label) for label in labels), *texts])
+    names = ["method"] if baseline else ["method", "against"]
+    headers = [*names, *(SYMBOLS.get(name, name) for name in COLUMNS)]
+    against = f"differences to {baseline}" if baseline else "all pairs"
+    title = f"{comparison.format.title} on {dataset}, {against}"
+    notes = [
+        comparison.note,
+        allowed_sentence(comparison, dataset),
+        left_out_sentence(comparison, dataset),
+    ]
+    notes += [f"{line}." for line in verdict_lines(comparison) if " not compared: " in line]
+    text = " ".join([explanation, *(escape_latex(note) for note in notes if note)]).strip()
+    name = f"compare-{comparison.metric}-{dataset}-{baseline or 'all'}"
+    return _floats(headers, rows, "l" * len(names) + "r" * len(COLUMNS), (title, text, name))
 
 
-def _row(comparison: Comparison, pair: MethodPair, places: int) -> list[str]:
-    labels = [pair.first] if comparison.baseline else [pair.first, pair.second]
-    # A minus and not a hyphen, since `escape_latex` sets it in maths.
-    cells = [cell.replace("-", "−").replace("*", "") for cell in pair_cells(pair, places)]
-    return [escape_latex(text) for text in (*(marked_label(comparison, x) for x in labels), *cells)]
-
-
-def _explanation(comparison: Comparison, entry: DatasetComparison) -> str:
-    """Return the text below a table's title, in LaTeX; columns are named as in the table."""
-    text = escape_latex(legend(comparison).replace("; * p flip at most .05", ""))
-    for name, symbol in SYMBOLS.items():
-        # As its definition begins with it.
-        text = text.replace(f" {escape_latex(name)}: ", f" {symbol}: ")
-    parts = [allowed_sentence(entry)] if comparison.is_tested else []
-    parts += [left_out_sentence(entry)]
-    not_comparable = comparison.not_comparable.items()
-    parts += [f"Not compared on {name}: {why}." for name, why in not_comparable]
-    parts += chance_sentences(comparison)
-    return " ".join([text, *(escape_latex(part) for part in parts if part)])
-
-
-def _rank_floats(comparison: Comparison, across: AcrossDatasets) -> list[str]:
+def _rank_floats(comparison: Comparison) -> list[str]:
     rows = [
-        [escape_latex(marked_label(comparison, label)), f"{rank:.2f}"]
-        for label, rank in zip(across.labels, across.ranks, strict=True)
+        [marked_label(comparison, label), f"{rank:.2f}"]
+        for label, rank in comparison.ranks.itertuples(index=False)
     ]
-    pages = [
-        tabular(["method", "average rank"], [rows[i] for i in part], "lr")
-        for part in split_rows(len(rows))
-    ]
-    title = escape_latex(f"Average ranks by {comparison.metric}")
-    explanation = escape_latex(across_sentence(comparison))
-    return floats(pages, title, explanation, f"tab:ranks-{comparison.metric}")
+    title = f"Average ranks by {comparison.format.name}"
+    notes = [f"{ranks_sentence(comparison)}.", *further_notes(comparison)[-1:]]
+    text, name = escape_latex(" ".join(notes)), f"ranks-{comparison.metric}"
+    return _floats(["method", "average rank"], rows, "lr", (title, text, name))
+
+
+def _floats(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], columns: str, texts: tuple[str, str, str]
+) -> list[str]:
+    """Return rows of plain text as floats; the texts are title, explanation (LaTeX) and name."""
+    cells = [[escape_latex(text) for text in row] for row in rows]
+    pages = [tabular(headers, [cells[i] for i in part], columns) for part in split_rows(len(cells))]
+    title, explanation, name = texts
+    return floats(pages, escape_latex(title), explanation, f"tab:{name}")

@@ -1,104 +1,132 @@
-"""A comparison as tables and sentences for the terminal."""
+"""Comparisons for the terminal: verdicts first, then tables, and what they mean once at the end."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
-from distillation_bench.bench.analysis.comparison.method_comparison import Comparison
-from distillation_bench.bench.analysis.comparison.method_pairs import MethodPair
+import pandas as pd
+
+from distillation_bench.bench.analysis.comparison.methods import Comparison
 from distillation_bench.bench.analysis.comparison.sentences import (
-    across_sentence,
-    capitalised,
-    chance_sentences,
+    allowed_sentence,
     decimals,
-    left_out_sentence,
-    p_equation,
+    fixed,
+    further_notes,
     p_text,
-    pooled_sentence,
-    power_sentence,
+    power_text,
+    standings,
+    verdict_lines,
 )
-from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
 from distillation_bench.bench.analysis.holm import can_reach_alpha
-from distillation_bench.bench.analysis.markup.text_tables import aligned_table, wrap_words
-from distillation_bench.bench.analysis.statistics import smallest_p
+from distillation_bench.bench.analysis.markup.text_tables import aligned_table, terminal_width
+from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
 from distillation_bench.bench.common.text import counted, terminal_safe
 
-WIDTH = 80
-ACROSS_COLUMNS = ("W/T/L", "n", "p flip", "p rank")
-COLUMNS = ("mean", "95 % interval", "d_z", "P", *ACROSS_COLUMNS)
-ACROSS_LEGEND = (
-    "Across datasets n and W/T/L count datasets, by means over seeds; p flip and p rank test the "
-    "differences of these means, after Holm's correction over the pairs; datasets with larger "
-    "differences weigh more."
+COLUMNS = (
+    *("difference", "95 % interval", "n", "p", "p Holm", "d_z", "P", "W/T/L"),
+    *("p rank", "p rank Holm"),
 )
+FEW_SEEDS = ("difference", "95 % interval", "n", "p", "d_z", "P", "W/T/L")
+"""Where no test can reach .05, a correction says no more, nor does another test."""
+ACROSS = ("n", "p", "p Holm", "W/T/L", "p rank", "p rank Holm")
+MAX_ROWS = 20
+"""Pairs of a table that compares all with all; files hold the others, too."""
+SMALLEST = "°"
+"""Marks a p-value that is too large for .05 and can't be smaller with so few seeds."""
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """Return tables of at most 80 columns, and what they can and cannot show."""
-    parts = [part for entry in comparison.datasets for part in _dataset_parts(comparison, entry)]
-    parts += [
-        _wrap(f"{dataset}: {comparison.metric} is not compared: {reason}.")
-        for dataset, reason in comparison.not_comparable.items()
-    ]
-    parts += map(_wrap, chance_sentences(comparison))
+def comparison_text(*comparisons: Comparison, width: int | None = None) -> str:
+    """Return the verdicts of all metrics, then their tables, then what the columns mean.
+
+    Args:
+        comparisons: one for each metric.
+        width: characters per line; by default those of the terminal.
+    """
+    width = width or terminal_width()
+    verdicts = [_wrapped(x, width, "  ") for each in comparisons for x in verdict_lines(each)]
+    parts = [part for comparison in comparisons for part in _parts(comparison, width)]
+    parts.append(_wrapped(legend(*comparisons, marks=True), width))
+    return "\n\n".join(filter(None, ["\n".join(verdicts), *parts]))
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return wrapper.fill(terminal_safe(text))
+
+
+def _parts(comparison: Comparison, width: int) -> Iterator[str]:
+    for dataset, pairs in comparison.printed.groupby("dataset", sort=False):
+        yield from _on_dataset(comparison, str(dataset), pairs, width)
     if comparison.across:
-        parts += _across_parts(comparison, comparison.across)
-    elif comparison.is_tested:
-        parts.append(_wrap(across_sentence(comparison)))
-    parts.append(_wrap(pooled_sentence(comparison)))
-    if comparison.datasets:
-        parts.append(_wrap(legend(comparison)))
-    if comparison.across:
-        parts.append(_wrap(ACROSS_LEGEND))
-    return "\n\n".join(part for part in parts if part)
+        n, pairs = len(comparison.across.seeds), comparison.across.pairs
+        # Without averages: datasets' values need not be of the same size or unit.
+        title = f"{comparison.format.name} on {n} datasets, means over seeds"
+        yield _pairs_table(comparison, title, pairs, ACROSS, width)
+        if not can_reach_alpha(len(pairs), n):
+            yield _wrapped(f"Pair by pair: {power_text(n, len(pairs), 'dataset')}.", width)
+    yield from (_wrapped(note, width) for note in further_notes(comparison))
 
 
-def _wrap(text: str) -> str:
-    return wrap_words(terminal_safe(text), WIDTH)
-
-
-def _dataset_parts(comparison: Comparison, entry: DatasetComparison) -> Iterator[str]:
-    places = shared_decimals(entry.pairs)
-    rows = {pair: pair_cells(pair, places) for pair in entry.pairs}
-    yield from _tables(comparison, entry.dataset, rows, COLUMNS)
-    allowed = allowed_sentence(entry) if comparison.is_tested else ""
-    yield _wrap(f"{allowed} {left_out_sentence(entry)}")
-
-
-def _across_parts(comparison: Comparison, across: AcrossDatasets) -> Iterator[str]:
-    n, pairs = len(across.seeds), across.pairs
-    # Without averages: datasets' values need not be of the same size or unit.
-    rows = {pair: pair_cells(pair, 0)[-len(ACROSS_COLUMNS) :] for pair in pairs}
-    yield from _tables(comparison, f"{n} datasets, means over seeds", rows, ACROSS_COLUMNS)
-    text = across_sentence(comparison)
-    if not can_reach_alpha(len(pairs), n):
-        text += f" Pair by pair, {power_sentence(n, len(pairs), 'dataset')}"
-    if comparison.incomplete:
-        labels = "; ".join(f"{label}: {why}" for label, why in comparison.incomplete.items())
-        text += f" Left out across datasets, since incomplete: {labels}."
-    yield _wrap(text)
-
-
-def _tables(
-    comparison: Comparison,
-    title: str,
-    cells: Mapping[MethodPair, Sequence[str]],
-    columns: Sequence[str],
+def _on_dataset(
+    comparison: Comparison, dataset: str, pairs: pd.DataFrame, width: int
 ) -> Iterator[str]:
-    """Yield one table for each method that others are compared with."""
-    for second in dict.fromkeys(pair.second for pair in cells):
-        rows = [
-            [terminal_safe(marked_label(comparison, pair.first)), *row]
-            for pair, row in cells.items()
-            if pair.second == second
-        ]
-        against = marked_label(comparison, second)
-        heading = _wrap(f"{title}: {comparison.metric}, against {against}")
-        table = aligned_table([("method", *columns), *rows], WIDTH, long_names_above=True)
-        yield f"{heading}\n\n{table}"
+    title = f"{comparison.format.title} on {dataset}"
+    row = comparison.datasets.loc[dataset]
+    is_long = len(pairs) > MAX_ROWS and not comparison.baseline
+    if is_long and pairs["distinguishable"].any() and comparison.format.better:
+        table = standings(comparison, pairs[pairs["tested"]]).reset_index()
+        header = ("method", "better than", "worse than", "not distinguishable from")
+        yield f"{_wrapped(title, width)}\n\n{_fitted([header, *table.to_numpy()], width)}"
+    columns = FEW_SEEDS if row["seeds_needed"] or not row["comparisons"] else COLUMNS
+    yield _pairs_table(comparison, title, pairs, columns, width)
+    if columns == COLUMNS:
+        yield _wrapped(allowed_sentence(comparison, dataset), width)
+
+
+def _pairs_table(
+    comparison: Comparison, title: str, pairs: pd.DataFrame, columns: Sequence[str], width: int
+) -> str:
+    places, shown, end = shared_decimals(pairs), pairs, ""
+    other = marked_label(comparison, comparison.baseline) if comparison.baseline else "second"
+    title += f": {'method' if comparison.baseline else 'first'} − {other}"
+    if len(pairs) > MAX_ROWS and not comparison.baseline:
+        shown = pairs.assign(size=-pairs["effect"].abs()).sort_values(["p_holm", "p", "size"])
+        shown, left = shown.head(MAX_ROWS), counted(len(pairs) - MAX_ROWS, "more pair")
+        title += f", the {MAX_ROWS} pairs with the smallest p"
+        end = _wrapped(f"\n{left}: see --csv, --json or --baseline LABEL.", width)
+    rows = []
+    for pair in shown.itertuples():
+        labels = [pair.first] if comparison.baseline else [pair.first, pair.second]
+        cells = pair_cells(pair, places)
+        name = " − ".join(marked_label(comparison, label) for label in labels)
+        rows.append([name, *(cells[column] for column in columns)])
+    return "\n\n".join(
+        filter(None, [_wrapped(title, width), _fitted([["method", *columns], *rows], width), end])
+    )
+
+
+def _fitted(rows: Sequence[Sequence[Any]], width: int) -> str:
+    """Return a table; columns that do not fit the width follow below, and are announced."""
+    texts = [[terminal_safe(str(cell)) for cell in row] for row in rows]
+    sizes = [max(map(len, column)) + 2 for column in zip(*texts, strict=True)]
+    name, count = min(sizes[0], max(width * 2 // 5, 14)), len(sizes) - 1
+    # As many columns in each part, so that none has a single one.
+    for columns in range(count, 0, -1):
+        parts = [range(i, min(i + columns, count + 1)) for i in range(1, count + 1, columns)]
+        if max(sum(sizes[i] for i in part) for part in parts) + name <= width + 2:
+            break
+    tables = [
+        aligned_table([[row[i] for i in (0, *part)] for row in texts], width, long_names_above=True)
+        for part in parts
+    ]
+    below = ", ".join(texts[0][i] for part in parts[1:] for i in part)
+    tables[0] += f"\n{_wrapped(f'(below: {below})', width)}" if below else ""
+    return "\n\n".join(tables)
 
 
 # Parts that the LaTeX output shares
@@ -109,78 +137,74 @@ def marked_label(comparison: Comparison, label: str) -> str:
     return f"{label} (ref.)" if label in comparison.references else label
 
 
-def pair_cells(pair: MethodPair, places: int) -> list[str]:
-    """Return the texts of a pair's row, in the order of COLUMNS."""
-    mean, low, high = pair.interval
-    limits = "–" if math.isnan(low) else f"{low:.{places}f} to {high:.{places}f}"
-    star = "*" if pair.is_distinguishable else ""
-    return [
-        f"{mean:.{places}f}",
-        limits,
-        _two_decimals(pair.effect),
-        _two_decimals(pair.improvement),
-        f"{pair.wins}/{pair.ties}/{pair.losses}",
-        str(pair.n),
-        f"{p_text(pair.sign_flip.corrected)}{star}",
-        p_text(pair.wilcoxon.corrected),
-    ]
+def pair_cells(pair: Any, places: int) -> dict[str, str]:
+    """Return the texts of a row of `Comparison.printed`, by column, with marks."""
+    limits = f"{fixed(pair.low, places)} to {fixed(pair.high, places)}"
+    too_large = smallest_p(pair.n) * (1 + 1e-9)
+    marks = {
+        "p": SMALLEST if pair.p_holm > ALPHA and pair.p <= too_large else "",
+        "p rank": SMALLEST if pair.p_rank_holm > ALPHA and pair.p_rank <= too_large else "",
+    }
+    return {
+        "difference": fixed(pair.mean, places),
+        "95 % interval": "–" if math.isnan(pair.low) else limits,
+        "n": str(pair.n),
+        "p": p_text(pair.p) + marks["p"],
+        "p Holm": p_text(pair.p_holm) + ("*" if pair.distinguishable else ""),
+        "d_z": fixed(pair.effect, 2),
+        "P": fixed(pair.improvement, 2),
+        "W/T/L": f"{pair.wins}/{pair.ties}/{pair.losses}",
+        "p rank": p_text(pair.p_rank) + marks["p rank"],
+        "p rank Holm": p_text(pair.p_rank_holm),
+    }
 
 
-def _two_decimals(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
-
-
-def shared_decimals(pairs: Sequence[MethodPair]) -> int:
+def shared_decimals(pairs: pd.DataFrame) -> int:
     """Return the decimals of all means: two digits of the median, but not far below the spread."""
-    means = median(abs(pair.interval.mean) for pair in pairs)
-    largest = median(max(map(abs, pair.differences)) for pair in pairs)
-    return decimals(max(means, largest / 9))
+    largest = pairs["differences"].map(lambda differences: max(map(abs, differences))).median()
+    return decimals(max(pairs["mean"].abs().median(), largest / 9))
 
 
-def allowed_sentence(entry: DatasetComparison) -> str:
-    """Return what the number of seeds and comparisons allows to find."""
-    if entry.seeds_needed or not entry.tested:
-        return capitalised(power_sentence(entry.n, len(entry.tested), "seed"))
-    return (
-        f"{counted(len(entry.tested), 'comparison')}, n up to {counted(entry.n, 'seed')}: the "
-        f"{p_equation(smallest_p(entry.n), 'smallest possible p')}, after Holm "
-        f"{p_equation(entry.smallest_p)}."
-    )
+def legend(*comparisons: Comparison, marks: bool) -> str:
+    """Return what the columns mean; each is said once for all comparisons.
+
+    Args:
+        comparisons: what is shown.
+        marks: whether the tables have those of `pair_cells`.
+    """
+    shown = [comparison for comparison in comparisons if len(comparison.pairs)]
+    better = [each.format for each in shown if each.format.better]
+    is_tested = any(comparison.is_tested for comparison in shown)
+    parts = {
+        **{f"{each.name}: {each.better} is better.": True for each in better},
+        "Differences are of pairs with the same teacher and seed.": bool(shown),
+        "Those of values in % are in percentage points.": any(x.format.unit == "%" for x in shown),
+        "d_z: Cohen's, with Hedges' correction.": bool(shown),
+        PROBABILITY: bool(better),
+        f"W/T/L: seeds on which the method is {BETTER if better else ABOVE}.": bool(shown),
+        TESTS: is_tested,
+        SIGNS: is_tested and marks,
+        BASELINE: is_tested and any(comparison.baseline for comparison in shown),
+        ACROSS_DATASETS: any(comparison.across for comparison in shown),
+        "–: not tested.": not all(comparison.pairs["tested"].all() for comparison in shown),
+        REFERENCE: any(comparison.references and not comparison.note for comparison in shown),
+    }
+    notes = [note for each in shown for note in (each.at_bound, each.format.note) if note]
+    parts |= {f"{note[:1].upper()}{note[1:]}.": True for note in notes}
+    return " ".join(part for part, holds in parts.items() if holds)
 
 
-def legend(comparison: Comparison) -> str:
-    """Return what the columns of a dataset's table mean."""
-    parts = [_columns_legend(comparison)]
-    if comparison.is_tested:
-        parts.append(
-            "Student's t intervals assume normal differences; each is for one comparison alone, "
-            "not corrected. p flip: sign-flip test, p rank: Wilcoxon's, both two-sided "
-            "and after Holm's correction over the comparisons of the dataset; * p flip at most .05."
-        )
-        if comparison.baseline:
-            parts.append(
-                "The correction holds for a baseline that was chosen before the values were seen."
-            )
-    if any(not pair.is_tested for entry in comparison.datasets for pair in entry.pairs):
-        parts.append("–: not tested.")
-    if comparison.references and not comparison.note:
-        parts.append("(ref.): a bound, not a student; tested only if requested.")
-    if comparison.at_bound:
-        parts.append(f"{capitalised(comparison.at_bound)}.")
-    return " ".join([*parts, comparison.note]).rstrip()
-
-
-def _columns_legend(comparison: Comparison) -> str:
-    better = comparison.metric.better
-    sides = "is better, equal, worse" if better else "is above, equal, below"
-    direction = f": {better} is better" if better else ""
-    improvement = (
-        "P: probability that one of its runs is better than one of the other's, of any seed; "
-        if better
-        else ""
-    )
-    return (
-        f"{comparison.metric}{direction}. Means are of paired differences (same teacher and seed), "
-        "the method's value minus the other's; d_z: Cohen's, with Hedges' correction; "
-        f"{improvement}W/T/L: seeds on which the method {sides}."
-    )
+BETTER, ABOVE = "better, equal, worse", "above, equal, below"
+PROBABILITY = "P: probability that one of its runs is better than one of the other's, of any seed."
+TESTS = (
+    "Student's t intervals assume normal differences; each is for one comparison alone, not "
+    "corrected. p: sign-flip test, p rank: Wilcoxon's, both two-sided; Holm: after Holm's "
+    "correction over the comparisons of the dataset, as the p of sentences."
+)
+SIGNS = f"* p Holm at most .05; {SMALLEST} no smaller p is possible with this n."
+BASELINE = "The correction holds for a baseline that was chosen before the values were seen."
+ACROSS_DATASETS = (
+    "Across datasets n and W/T/L count datasets, by means over seeds; p and p rank test the "
+    "differences of these means; datasets with larger differences weigh more."
+)
+REFERENCE = "(ref.): a bound, not a student; tested only if requested."

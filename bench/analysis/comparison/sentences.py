@@ -4,84 +4,129 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from distillation_bench.bench.analysis.comparison.across_datasets import (
-    AcrossDatasets,
-    PooledTest,
-)
-from distillation_bench.bench.analysis.comparison.method_comparison import Comparison
-from distillation_bench.bench.analysis.comparison.method_pairs import MethodPair
-from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
+import numpy as np
+import pandas as pd
+
 from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
-from distillation_bench.bench.analysis.old_missing_cells import describe_seeds
-from distillation_bench.bench.analysis.old_results import MetricInfo
+from distillation_bench.bench.analysis.missing_cells import describe_seeds
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
 from distillation_bench.bench.common.text import counted
 
-SPELLED_OUT = 3
-"""Number of differences of a dataset that get a sentence each."""
+if TYPE_CHECKING:
+    from distillation_bench.bench.analysis.comparison.methods import Comparison
+
+SPELLED_OUT = 5
+"""Number of differences of a dataset that get a sentence each; then their number is given."""
 
 
 def comparison_sentences(comparison: Comparison) -> list[str]:
-    """Return a few sentences for each dataset, then one about all datasets together."""
-    sentences = [
-        " ".join(_dataset_sentences(entry, comparison.metric)) for entry in comparison.datasets
-    ]
-    sentences += chance_sentences(comparison)
-    across = across_sentence(comparison)
-    if comparison.note:
-        return [comparison.note, *sentences, across] if comparison.is_tested else [comparison.note]
-    return [*sentences, across]
+    """Return the verdicts, what is left out, and what holds on all datasets together."""
+    return [*verdict_lines(comparison), *further_notes(comparison)]
 
 
-def _dataset_sentences(entry: DatasetComparison, metric: MetricInfo) -> Iterator[str]:
-    tested = entry.tested
-    different = [pair for pair in tested if pair.is_distinguishable]
-    different.sort(key=lambda pair: pair.sign_flip.corrected)
-    comparisons = counted(len(tested), "comparison")
-    if not tested or entry.seeds_needed:
-        yield f"On {entry.dataset}, {power_sentence(entry.n, len(tested), 'seed')}"
-    elif not different:
-        smallest = p_equation(min(pair.sign_flip.corrected for pair in tested))
-        yield (
-            f"On {entry.dataset}, no methods are statistically distinguishable in {comparisons} of "
-            f"{metric} at {counted(entry.n, 'seed')} (the smallest {smallest} after Holm)."
-        )
-    for pair in different[:SPELLED_OUT]:
-        yield f"On {entry.dataset}, {_difference_sentence(pair, metric, len(tested))}"
-    if len(different) > SPELLED_OUT:
-        yield f"{counted(len(different) - SPELLED_OUT, 'more comparison')} reach .05."
-    if different and len(tested) > len(different):
-        others = f"{len(tested) - len(different)} of {comparisons}"
-        yield f"In {others} the methods are not statistically distinguishable."
-    if left_out := left_out_sentence(entry):
-        yield left_out
+def verdict_lines(comparison: Comparison) -> list[str]:
+    """Return a line for each dataset or, if they are few, for each pair that is tested."""
+    name, lines = comparison.format.name, [comparison.note] if comparison.note else []
+    if comparison.is_tested or not comparison.note:
+        lines += [
+            x for dataset in comparison.datasets.index for x in _verdicts(comparison, dataset)
+        ]
+    for reasons, end in ((comparison.not_comparable, ""), (comparison.below_chance, NONE_BETTER)):
+        lines += [f"{name} on {key}: not compared: {why}{end}" for key, why in reasons.items()]
+    lines += [f"{name} on {key}: {why}" for key, why in comparison.chance_unknown.items()]
+    return [*lines, ranks_sentence(comparison)] if comparison.across else lines
 
 
-def _difference_sentence(pair: MethodPair, metric: MetricInfo, comparisons: int) -> str:
-    mean, low, high = pair.interval
-    if mean < 0:
-        mean, low, high = -mean, -high, -low
-    places = decimals(high - low)
-    return (
-        f"{better_first(pair.first, pair.second, pair.interval.mean, metric)} by {mean:.{places}f} "
-        f"(95 % interval {low:.{places}f} to {high:.{places}f}, n = {counted(pair.n, 'seed')}; "
-        f"sign-flip {p_equation(pair.sign_flip.corrected)} after Holm over "
-        f"{counted(comparisons, 'comparison')})."
+NONE_BETTER = ", so none is better"
+
+
+def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
+    tested = comparison.pairs[comparison.pairs["tested"] & comparison.pairs["dataset"].eq(dataset)]
+    different = tested[tested["distinguishable"]].sort_values("p_holm", kind="stable")
+    start, texts = f"{comparison.format.name} on {dataset}", comparison.verdicts["verdict"]
+    n, total, needed = (
+        comparison.datasets[x][dataset] for x in ("n", "comparisons", "seeds_needed")
     )
+    if needed or not total:
+        yield f"{start}: {power_text(n, total)}"
+    elif total <= SPELLED_OUT:
+        yield from texts[[*different.index, *tested.index.difference(different.index)]]
+    elif different.empty:
+        smallest = p_equation(tested["p_holm"].min())
+        yield (
+            f"{start}: no two methods are statistically distinguishable in {total} comparisons, "
+            f"n = {n} (the smallest {smallest} after Holm's correction)"
+        )
+    else:
+        count = f"{len(different)} of {total} pairs are statistically distinguishable, n = {n}"
+        if len(different) <= SPELLED_OUT or comparison.baseline or not comparison.format.better:
+            yield from texts[different.index[:SPELLED_OUT]]
+            yield f"{start}: {count}"
+        else:
+            best = standings(comparison, tested).iloc[0]
+            yield (
+                f"{start}: {best.name} is better than {best['better']} of {best.sum()} other "
+                f"methods and worse than {best['worse'] or 'none'}; {count}"
+            )
 
 
-def better_first(first: str, second: str, difference: float, metric: MetricInfo) -> str:
-    """Return `a has a lower (better) nll than b`; without a direction the lower one is first."""
-    direction = metric.better or "lower"
-    if (difference < 0) != (direction == "lower"):
-        first, second = second, first
-    note = " (better)" if metric.better else ""
-    return f"{first} has a {direction}{note} {metric} than {second}"
+def standings(comparison: Comparison, tested: pd.DataFrame) -> pd.DataFrame:
+    """Return how many others a label is better and worse than, and is not distinguishable from.
+
+    Args:
+        comparison: gives the direction of the metric.
+        tested: pairs of one dataset.
+
+    Returns:
+        `better`, `worse`, `alike` by label; those that are better than most come first.
+    """
+    gains = np.sign(tested["mean"]) * (-1 if comparison.metric.better == "lower" else 1)
+    outcomes = gains.where(tested["distinguishable"], 0)
+    labels = pd.concat([tested["first"], tested["second"]], ignore_index=True)
+    counts = pd.crosstab(labels, pd.concat([outcomes, -outcomes], ignore_index=True))
+    table = counts.reindex(columns=[1, -1, 0], fill_value=0)
+    table.columns = pd.Index(["better", "worse", "alike"])
+    return table.sort_values(["better", "worse"], ascending=[False, True], kind="stable")
 
 
-def power_sentence(n: int, comparisons: int, unit: str) -> str:
-    """Return why no test can reach .05, and what would be needed.
+def verdicts(comparison: Comparison) -> pd.DataFrame:
+    """Return `dataset`, `first`, `second` and, in words, the `verdict` of each pair."""
+    pairs = comparison.printed
+    texts = [_verdict(comparison, pair) for pair in pairs.itertuples()]
+    return pairs[["dataset", "first", "second"]].assign(verdict=pd.Series(texts, dtype=object))
+
+
+def _verdict(comparison: Comparison, pair: Any) -> str:
+    name, better = comparison.format.name, comparison.format.better
+    which, amount = f"{pair.first} and {pair.second} on {pair.dataset}", _amount(comparison, pair)
+    if not pair.tested:
+        return f"{name}: {which} are not tested: {amount}"
+    if comparison.datasets["seeds_needed"][pair.dataset]:
+        total = comparison.datasets["comparisons"][pair.dataset]
+        return f"{name}: {which}: {power_text(pair.n, total)}"
+    if not pair.distinguishable:
+        return f"{name}: {which} are not statistically distinguishable: {amount}"
+    if (pair.mean > 0) == (better != "higher"):
+        pair = pair._replace(first=pair.second, second=pair.first)
+    verb = "is better than" if better else f"has a lower {name} than"
+    amount = _amount(comparison, pair, pair.mean < 0)
+    return f"{name}: {pair.first} {verb} {pair.second} on {pair.dataset} by {amount}"
+
+
+def _amount(comparison: Comparison, pair: Any, negated: bool = False) -> str:
+    """Return a difference with its unit, interval, n and p: `0.20 nats [0.11, 0.29], n = 9, …`."""
+    limits = (-pair.mean, -pair.high, -pair.low) if negated else (pair.mean, pair.low, pair.high)
+    mean, low, high = (fixed(x, decimals(pair.high - pair.low)) for x in limits)
+    unit = {"%": " points", "": ""}.get(comparison.format.unit, f" {comparison.format.unit}")
+    interval = "" if math.isnan(pair.low) else f" [{low}, {high}]"
+    p = f", {p_equation(pair.p_holm)}" if pair.tested else ""
+    return f"{mean}{unit}{interval}, n = {pair.n}{p}"
+
+
+def power_text(n: int, comparisons: int, unit: str = "seed") -> str:
+    """Return why no test of n pairs, one of some comparisons, can reach .05, and what is needed.
 
     Args:
         n: number of seeds or datasets.
@@ -89,121 +134,118 @@ def power_sentence(n: int, comparisons: int, unit: str) -> str:
         unit: "seed" or "dataset".
     """
     if not comparisons:
-        return "nothing is tested: no two students."
-    needed = f"{counted(seeds_needed(comparisons), unit)} would be needed."
-    family, least = counted(comparisons, "comparison"), smallest_p(n)
-    if least > ALPHA:
-        return (
-            f"with {counted(n, unit)} no sign-flip or Wilcoxon test can reach .05: the smallest "
-            f"possible p is {p_text(least).rstrip('0')}; with {family} {needed}"
-        )
-    corrected = p_equation(smallest_corrected_p(comparisons, n))
-    return (
-        f"with {counted(n, unit)} the {p_equation(least, 'smallest possible p')}, but after Holm's "
-        f"correction over {family} {corrected}: no sign-flip or "
-        f"Wilcoxon test can reach .05; {needed}"
-    )
+        return "nothing is tested: no two students"
+    needed, least = counted(seeds_needed(comparisons), unit), smallest_p(n)
+    possible = f"the {p_equation(least, 'smallest possible p')}"
+    if comparisons > 1:
+        corrected = p_equation(smallest_corrected_p(comparisons, n))
+        possible += f", after Holm's correction over {comparisons} comparisons {corrected}"
+    return f"cannot tell with n = {n}: at least {needed} are needed ({possible})"
 
 
-def left_out_sentence(entry: DatasetComparison) -> str:
+def allowed_sentence(comparison: Comparison, dataset: str) -> str:
+    """Return what the number of seeds and comparisons on a dataset allows; empty without tests."""
+    n, total, smallest, needed = comparison.datasets.loc[dataset]
+    if not comparison.is_tested:
+        return ""
+    if needed or not total:
+        text = power_text(int(n), int(total))
+        return f"{text[:1].upper()}{text[1:]}."
+    least, tests = smallest_p(int(n)), counted(int(total), "comparison")
+    possible = f"the {p_equation(least, 'smallest possible p')}, after Holm {p_equation(smallest)}"
+    return f"{tests}, n up to {counted(int(n), 'seed')}: {possible}."
+
+
+def further_notes(comparison: Comparison) -> list[str]:
+    """Return what is left out, and what holds on all datasets together."""
+    notes = [left_out_sentence(comparison, dataset) for dataset in comparison.datasets.index]
+    if comparison.is_tested or not comparison.note:
+        labels = "; ".join(f"{label}: {why}" for label, why in comparison.incomplete.items())
+        notes.append(pooled_sentence(comparison))
+        if not comparison.across:
+            notes.append(f"Across datasets nothing is tested: {comparison.no_across}.")
+        elif labels:
+            notes.append(f"Left out across datasets, since incomplete: {labels}.")
+    return [note for note in notes if note]
+
+
+def left_out_sentence(comparison: Comparison, dataset: str) -> str:
     """Return what is left out of a dataset's comparisons; empty if nothing is."""
-    parts = [f"{label}: {describe_seeds(seeds)}" for label, seeds in entry.unusable.items()]
-    parts += [f"{pair}, not paired" for pair in entry.not_paired]
-    return f"Left out: {'; '.join(parts)}." if parts else ""
+    cells = comparison.unusable[comparison.unusable["dataset"].eq(dataset)]
+    labels = cells.groupby("label", observed=True)
+    parts = [f"{label}: {describe_seeds(group)}" for label, group in labels]
+    parts += [f"{pair}, not paired" for pair in comparison.not_paired[dataset]]
+    return f"Left out on {dataset}: {'; '.join(parts)}." if parts else ""
 
 
-def chance_sentences(comparison: Comparison) -> list[str]:
-    """Return where the teacher detects worse than chance, or that is unknown, by dataset."""
-    metric = comparison.metric
-    below = [
-        f"On {dataset}, {metric} is not compared: {why}, so none is better."
-        for dataset, why in comparison.below_chance.items()
-    ]
-    unknown = comparison.chance_unknown.items()
-    return below + [f"On {dataset}, {metric}: {why}." for dataset, why in unknown]
-
-
-def across_sentence(comparison: Comparison) -> str:
-    """Return what holds beyond single datasets, or why nothing is said."""
-    across = comparison.across
+def ranks_sentence(comparison: Comparison) -> str:
+    """Return the ranks over datasets, and which of them differ; empty if nothing is ranked."""
+    across, name = comparison.across, comparison.format.name
     if across is None:
-        return f"Across datasets nothing is tested: {comparison.no_across}."
-    pairs = zip(across.labels, across.ranks, strict=True)
-    ranks = ", ".join(f"{label} {rank:.2f}" for label, rank in pairs)
-    verb, nemenyi = "differ", f"; {_nemenyi_clause(across)}"
+        return ""
+    ranks = ", ".join(f"{label} {rank:.2f}" for label, rank in across.ranks.itertuples(index=False))
+    start = f"{name} across {len(across.seeds)} datasets: {len(across.ranks)} methods"
+    end = f"(Friedman's {p_equation(across.friedman)}); average ranks, 1 is best: {ranks}"
     if across.friedman > ALPHA:
-        verb, nemenyi = "are not statistically distinguishable", ""
+        return f"{start} are not statistically distinguishable {end}"
+    i, j = np.nonzero(np.triu(across.nemenyi <= ALPHA, 1))
+    labels = across.ranks["label"]
+    pairs = [f"{a} and {b}" for a, b in zip(labels[i], labels[j], strict=True)]
     return (
-        f"Across {counted(len(across.seeds), 'dataset')}, {len(across.labels)} methods {verb} in "
-        f"{comparison.metric} (Friedman's {p_equation(across.friedman)}). Average ranks, 1 is "
-        f"best: {ranks}{nemenyi}."
+        f"{start} differ {end}; by Nemenyi's test average ranks at least "
+        f"{across.critical_difference:.2f} apart differ{_first_few(pairs, ': ') or '; none are'}"
     )
 
 
-def _nemenyi_clause(across: AcrossDatasets) -> str:
-    labels = across.labels
-    pairs = [
-        f"{labels[i]} and {labels[j]}"
-        for i in range(len(labels))
-        for j in range(i + 1, len(labels))
-        if across.nemenyi[i, j] <= ALPHA
-    ]
-    more = f" and {len(pairs) - SPELLED_OUT} more" if len(pairs) > SPELLED_OUT else ""
-    which = f": {', '.join(pairs[:SPELLED_OUT])}{more}" if pairs else "; none are"
-    distance = f"{across.critical_difference:.2f}"
-    return f"by Nemenyi's test average ranks at least {distance} apart differ{which}"
+def _first_few(parts: list[str], start: str, separator: str = ", ") -> str:
+    more = [f"and {len(parts) - SPELLED_OUT} more"] if len(parts) > SPELLED_OUT else []
+    return start + separator.join([*parts[:SPELLED_OUT], *more]) if parts else ""
 
 
 def pooled_sentence(comparison: Comparison) -> str:
     """Return what the seeds of all datasets together show on exactly these datasets."""
-    tests = comparison.pooled
-    if not tests:
+    tests, names = comparison.pooled, comparison.datasets.index
+    if tests.empty:
         return ""
-    datasets = tuple(entry.dataset for entry in comparison.datasets)
-    different = [test for test in tests if test.sign_flip.corrected <= ALPHA]
-    different.sort(key=lambda test: test.sign_flip.corrected)
-    parts = [_pooled_clause(t, comparison.metric, datasets) for t in different[:SPELLED_OUT]]
-    if len(different) > SPELLED_OUT:
-        parts.append(f"and {len(different) - SPELLED_OUT} more")
-    findings = "; ".join(parts) or "no methods are statistically distinguishable"
+    different = tests[tests["p_holm"] <= ALPHA].sort_values("p_holm", kind="stable")
+    parts = [_pooled_clause(comparison, test) for test in different.itertuples()]
     return (
-        f"On exactly these datasets ({', '.join(datasets)}), seeds pooled, in differences "
-        "scaled by each dataset's root mean square, sign-flip after Holm over "
-        f"{counted(len(tests), 'comparison')}: {findings}. It says nothing about other datasets."
+        f"{comparison.format.name} on exactly these datasets ({', '.join(names)}), seeds pooled, "
+        "in differences scaled by each dataset's root mean square, sign-flip after Holm over "
+        f"{counted(len(tests), 'comparison')}: "
+        f"{_first_few(parts, '', '; ') or 'no methods are statistically distinguishable'}. It says "
+        "nothing about other datasets."
     )
 
 
-def _pooled_clause(test: PooledTest, metric: MetricInfo, datasets: tuple[str, ...]) -> str:
-    first, second, mean = test.first, test.second, test.scaled_mean
-    if (mean < 0) != (metric.better != "higher"):
+def _pooled_clause(comparison: Comparison, test: Any) -> str:
+    first, second, size = test.first, test.second, abs(test.scaled_mean)
+    if (test.scaled_mean < 0) != (comparison.metric.better != "higher"):
         first, second = second, first
-    adjective = "better" if metric.better else "lower"
-    on = len(test.datasets) if test.datasets == datasets else ", ".join(test.datasets)
+    adjective, count = "better" if comparison.format.better else "lower", len(test.datasets)
+    on = count if count == len(comparison.datasets) else ", ".join(test.datasets)
     return (
-        f"{first} is {adjective} than {second} in standardised differences of {metric}, by "
-        f"{abs(mean):.2f} (n = {test.n} on {on}; {p_equation(test.sign_flip.corrected)}; its mean "
-        f"is {adjective} on {test.agreeing} of {len(test.datasets)} datasets)"
+        f"{first} is {adjective} than {second} in standardised differences, by {size:.2f} "
+        f"(n = {test.n} on {on}; {p_equation(test.p_holm)}; its mean is {adjective} on "
+        f"{test.agreeing} of {count} datasets)"
     )
-
-
-def capitalised(text: str) -> str:
-    """Return text with a capital first letter."""
-    return text[:1].upper() + text[1:]
 
 
 def p_text(p: float) -> str:
     """Return a p-value as `.250`, `<.001` or `1`; a dash for nan."""
     if math.isnan(p):
         return "–"
-    if p < 0.001:
-        return "<.001"
-    return "1" if p >= 0.9995 else f"{p:.3f}"[1:]
+    return "<.001" if p < 0.001 else "1" if p >= 0.9995 else f"{p:.3f}"[1:]
 
 
 def p_equation(p: float, name: str = "p") -> str:
     """Return `p = .25` or `p < .001`."""
-    text = p_text(p)
-    return f"{name} < .001" if text == "<.001" else f"{name} = {text.rstrip('0')}"
+    return f"{name} < .001" if p < 0.001 else f"{name} = {p_text(p).rstrip('0')}"
+
+
+def fixed(value: float, places: int) -> str:
+    """Return a number with so many decimals, and a zero without a sign; a dash for nan."""
+    return "–" if math.isnan(value) else f"{round(value, places) + 0.0:.{places}f}"
 
 
 def decimals(scale: float) -> int:

@@ -34,24 +34,21 @@ def compare(
     mixed: Mixed = False,
 ) -> None:
     """Test which methods differ, paired by teacher and seed."""
-    from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
-    from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
-    from distillation_bench.bench.analysis.comparison.csv_and_json import (
+    from distillation_bench.bench.analysis.comparison import DEFAULT_METRIC, compare_all
+    from distillation_bench.bench.analysis.comparison.comparison_data import (
         comparison_csv,
         comparison_json,
     )
-    from distillation_bench.bench.analysis.comparison.method_comparison import (
-        DEFAULT_METRIC,
-        compare_all,
-    )
-    from distillation_bench.bench.analysis.old_results import read
+    from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
+    from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+    from distillation_bench.bench.analysis.results import load
 
     check_targets(csv, json, latex)
-    results = read(folders, mixed)
+    results = load(*folders, mixed=mixed)
     metrics = metric or [DEFAULT_METRIC]
     compared = compare_all(results, metrics, baseline, dataset or [], method or [])
     writers = {csv: comparison_csv, json: comparison_json, latex: comparison_latex}
     files = [(path, content(*compared)) for path, content in writers.items() if path]
     write_outputs(files)
     if not any(is_stdout(path) for path, _ in files):
-        page("\n\n\n".join(map(comparison_text, compared)))
+        page(comparison_text(*compared))

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
-from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.comparison.csv_and_json import (
     comparison_csv,
     comparison_json,
 )
 from distillation_bench.bench.analysis.comparison.method_comparison import compare
+
+from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
+from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
 from distillation_bench.bench.analysis.old_chance_level import (
     auroc_metric,

@@ -7,8 +7,8 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+from distillation_bench.bench.analysis.comparison import compare
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
-from distillation_bench.bench.analysis.comparison.method_comparison import compare
 from distillation_bench.bench.analysis.old_results import Results
 from distillation_bench.bench.analysis.old_values_at_bounds import describe_clamped_variances
 from distillation_bench.bench.analysis.results import load

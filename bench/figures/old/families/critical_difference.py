@@ -8,8 +8,8 @@ from functools import cached_property
 
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
-from distillation_bench.bench.analysis.comparison.method_comparison import Comparison, compare
+from distillation_bench.bench.analysis.old_comparison.across_datasets import AcrossDatasets
+from distillation_bench.bench.analysis.old_comparison.method_comparison import Comparison, compare
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.old.appearance.colors import GREY, INK
 from distillation_bench.bench.figures.old.appearance.layout import (

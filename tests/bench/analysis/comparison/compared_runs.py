@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.comparison import Comparison
+from distillation_bench.bench.analysis.results import Results
 
 Table = Mapping[str, list[float]]
 
@@ -53,3 +54,8 @@ def run_of_datasets(
         if (f"d{d}", label, seed) not in (failed or {})
     }
     return Path(make_run(folder / "many", figures, failed=failed).folder)
+
+
+def pairs_of(comparison: Comparison, dataset: str = "") -> list[Any]:
+    """Return the pairs, of all datasets or one, with columns as attributes."""
+    return [p for p in comparison.pairs.itertuples() if dataset in ("", p.dataset)]

@@ -12,7 +12,7 @@ from tests.bench.analysis.comparison.compared_runs import (
     Table,
 )
 
-from distillation_bench.bench.analysis.old_results import Results, read
+from distillation_bench.bench.analysis.results import Results, load
 
 
 @pytest.fixture
@@ -32,6 +32,6 @@ def make_results(make_run: Callable[..., Any], tmp_path: Path) -> MakeResults:
             for label, values in table.items()
             for seed, value in enumerate(values)
         }
-        return read([make_run(tmp_path / folder, figures, **options).folder])
+        return load(make_run(tmp_path / folder, figures, **options).folder)
 
     return make

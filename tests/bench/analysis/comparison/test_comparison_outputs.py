@@ -13,22 +13,23 @@ import pytest
 from tests.bench.analysis.comparison.compared_runs import (
     TEN,
     MakeResults,
+    pairs_of,
 )
 from tests.bench.analysis.markup.test_latex import HOSTILE, compiled, needs_pdflatex
 
-from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
-from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
-from distillation_bench.bench.analysis.comparison.csv_and_json import (
-    comparison_csv,
-    comparison_json,
-)
-from distillation_bench.bench.analysis.comparison.method_comparison import (
+from distillation_bench.bench.analysis.comparison import (
     Comparison,
     compare,
     compare_all,
 )
+from distillation_bench.bench.analysis.comparison.comparison_data import (
+    comparison_csv,
+    comparison_json,
+)
+from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
+from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.markup.latex_tables import preamble
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.cli.main import main
 
 
@@ -41,9 +42,9 @@ def test_csv_and_json_hold_every_pair_and_value(make_results: MakeResults) -> No
         ("pooled", "hydra+"),
         ("pooled", "gauss"),
     ]
-    pair = comparisons[0].datasets[0].pairs[0]
-    assert float(rows[0]["mean"]) == pair.interval.mean
-    assert float(rows[0]["wilcoxon_p_holm"]) == pair.wilcoxon.corrected
+    pair = pairs_of(comparisons[0])[0]
+    assert float(rows[0]["mean"]) == pair.mean
+    assert float(rows[0]["wilcoxon_p_holm"]) == pair.p_rank_holm
     [described] = json.loads(comparison_json(*comparisons))
     assert described["no_across"] == "it needs 5 datasets, here are 2"
     assert described["datasets"][0]["seeds_needed"] == 0
@@ -57,7 +58,7 @@ def _hostile(make_results: MakeResults) -> Comparison:
 
 
 def test_tables_fit_a_terminal(make_results: MakeResults) -> None:
-    text = comparison_text(_hostile(make_results))
+    text = comparison_text(_hostile(make_results), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert "hydra+[b=0.5,heads=20,lam=0]" in text
 
@@ -88,9 +89,13 @@ def test_latex_has_tables_that_fit_a_page_for_each_dataset(make_results: MakeRes
     # 55 pairs: 45 and 10 rows.
     tables = text.split(r"\begin{table}")[1:5]
     assert [table.count(r" \\") - 1 for table in tables] == [45, 10] * 2
-    assert r"\caption{nll on digits, all pairs. nll: lower is better" in tables[0]
+    assert r"\caption{NLL [nats] on digits, all pairs. NLL: lower is better" in tables[0].replace(
+        "{[}", "["
+    )
     assert "d_z" not in tables[0].replace("$d_z$", "") and "$d_z$: Cohen's" in tables[0]
-    assert r"$p_\mathrm{flip}$: sign{-}flip test" in tables[0]
+    assert "$p$: sign{-}flip test" in tables[0]
+    # What the columns mean is said once.
+    assert "Cohen" not in "".join(tables[1:])
     assert r"\label{tab:compare-nll-spiral-all-2}" in tables[3]
 
 
@@ -109,7 +114,7 @@ def test_latex_compiles_and_stays_on_the_page(
         if (dataset, label, seed) != ("d", "kd", 1)
     }
     failed = {("d", "kd", 1): "100% \\bad_ {"}
-    results = read([make_run(tmp_path / "run", figures, failed=failed).folder])
+    results = load(make_run(tmp_path / "run", figures, failed=failed).folder)
     comparisons = [compare(results, baseline=baseline), compare(results, datasets=["e", "f"])]
     log = compiled(tmp_path, comparison_latex(*comparisons))
     assert "Overfull" not in log
@@ -133,7 +138,7 @@ def test_files_are_checked_first_and_stdout_holds_only_data(
         return int(ended.value.code or 0), *capsys.readouterr()
 
     written = tmp_path / "new" / "c.json"
-    assert "d: nll, against a" in command("--json", str(written))[1]
+    assert "NLL [nats] on d: first − second" in command("--json", str(written))[1]
     assert command("--json", "-")[1] == written.read_text()
     code, out, error = command("--csv", str(tmp_path / "c.csv"), "--latex", str(tmp_path))
     assert (code, out, error.count("\n")) == (2, "", 1)

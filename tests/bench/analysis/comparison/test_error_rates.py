@@ -10,17 +10,15 @@ import numpy as np
 import pytest
 from tests.simulation.comparisons import on_each_dataset, together
 from tests.simulation.null import NOISES
-from tests.simulation.runs import results_of
+from tests.simulation.runs import frames_of as results_of
 
-from distillation_bench.bench.analysis.comparison.csv_and_json import (
-    comparison_json,
-)
-from distillation_bench.bench.analysis.comparison.method_comparison import (
+from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.old_results import read
-from distillation_bench.bench.analysis.tables.table_builder import make_tables
-from distillation_bench.bench.analysis.tables.table_model import TableOptions
+from distillation_bench.bench.analysis.comparison.comparison_data import (
+    comparison_json,
+)
+from distillation_bench.bench.analysis.results import Results, load
 from distillation_bench.bench.storage.tables import CellKey
 
 
@@ -29,14 +27,16 @@ def test_simulated_results_equal_results_read_from_a_run(
 ) -> None:
     tables = np.random.default_rng(0).normal(size=(5, 8, 3))
     simulated = results_of(tables)
-    figures = {slot: {"nll": tables[_index(slot)]} for slot in simulated.cells}
-    on_disk = read([make_run(tmp_path / "run", figures).folder])
+    figures = {slot: {"nll": tables[_index(slot)]} for slot in _slots(simulated)}
+    on_disk = load(make_run(tmp_path / "run", figures).folder)
     for baseline in ("", "m1"):
         assert comparison_json(compare(on_disk, baseline=baseline)) == comparison_json(
             compare(simulated, baseline=baseline)
         )
-    choice = TableOptions(metrics=("nll",))
-    assert make_tables(on_disk, choice) == make_tables(simulated, choice)
+
+
+def _slots(results: Results) -> list[CellKey]:
+    return list(results.planned[["dataset", "label", "seed"]].itertuples(index=False, name=None))
 
 
 def _index(slot: CellKey) -> tuple[int, ...]:

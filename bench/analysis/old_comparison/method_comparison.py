@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distillation_bench.bench.analysis.comparison.across_datasets import (
+from distillation_bench.bench.analysis.old_chance_level import (
+    TeacherDetection,
+    auroc_metrics,
+    teacher_detections,
+)
+from distillation_bench.bench.analysis.old_comparison.across_datasets import (
     AcrossDatasets,
     Incomplete,
     PooledTest,
@@ -13,15 +18,10 @@ from distillation_bench.bench.analysis.comparison.across_datasets import (
     incomplete_labels,
     pool_datasets,
 )
-from distillation_bench.bench.analysis.comparison.within_datasets import (
+from distillation_bench.bench.analysis.old_comparison.within_datasets import (
     DatasetComparison,
     NotComparable,
     compare_on_dataset,
-)
-from distillation_bench.bench.analysis.old_chance_level import (
-    TeacherDetection,
-    auroc_metrics,
-    teacher_detections,
 )
 from distillation_bench.bench.analysis.old_metric_formats import metric_format
 from distillation_bench.bench.analysis.old_pairing import PairedValues

@@ -7,13 +7,13 @@ import json
 import math
 from typing import Any
 
-from distillation_bench.bench.analysis.comparison.across_datasets import (
+from distillation_bench.bench.analysis.old_comparison.across_datasets import (
     AcrossDatasets,
     PooledTest,
 )
-from distillation_bench.bench.analysis.comparison.method_comparison import Comparison
-from distillation_bench.bench.analysis.comparison.method_pairs import MethodPair
-from distillation_bench.bench.analysis.comparison.within_datasets import DatasetComparison
+from distillation_bench.bench.analysis.old_comparison.method_comparison import Comparison
+from distillation_bench.bench.analysis.old_comparison.method_pairs import MethodPair
+from distillation_bench.bench.analysis.old_comparison.within_datasets import DatasetComparison
 from distillation_bench.bench.analysis.statistics import smallest_p
 from distillation_bench.bench.storage.formats.csv_files import csv_dict_writer, spreadsheet_safe
 from distillation_bench.bench.storage.formats.json_files import encodable

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distillation_bench.bench.analysis.comparison.method_pairs import (
+from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
+from distillation_bench.bench.analysis.old_comparison.method_pairs import (
     MethodPair,
     compare_pair,
     correct_pairs,
     pairs_to_compare,
     untested,
 )
-from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.old_missing_cells import SeedsByReason, describe_seeds
 from distillation_bench.bench.analysis.old_pairing import PairedValues
 from distillation_bench.bench.analysis.statistics import ALPHA

@@ -1,0 +1,301 @@
+"""Methods compared in one metric, on each dataset and across datasets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from distillation_bench.bench.analysis.chance_level import TeacherDetection, teacher_detections
+from distillation_bench.bench.analysis.comparison import sentences
+from distillation_bench.bench.analysis.comparison.across_datasets import (
+    AcrossDatasets,
+    compare_across_datasets,
+    pool_datasets,
+)
+from distillation_bench.bench.analysis.comparison.pairs import NotComparable, compare_on_dataset
+from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
+from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
+from distillation_bench.bench.analysis.missing_cells import describe_seeds
+from distillation_bench.bench.analysis.pairing import paired_values, unusable_cells
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.statistics import ALPHA
+from distillation_bench.bench.analysis.values_at_bounds import (
+    describe_temperatures,
+    temperatures_at_bound,
+)
+from distillation_bench.bench.common.errors import UsageError
+
+DEFAULT_METRIC = "nll"
+"""Every task has it, and it is a proper score of the whole predictive distribution."""
+PAIR_COLUMNS = [
+    *("dataset", "first", "second", "mean", "low", "high", "effect", "improvement", "wins", "ties"),
+    *("losses", "n", "p", "p_holm", "p_rank", "p_rank_holm", "tested", "distinguishable"),
+    *("seeds", "differences"),
+]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Methods compared in one metric.
+
+    Attributes:
+        metric, format: the metric, and how it is printed.
+        baseline: label that all others are compared with; empty for all pairs.
+        note: what is special about the metric, one sentence; else empty.
+        references, rivals: labels that are not students; labels whose pairs are tested.
+        values, unusable: the values of the cells that are compared, and the other cells with the
+            `reason` of each.
+        pairs: a row for each pair of labels on each dataset: `dataset`, `first`, `second`; `mean`,
+            `low`, `high`: the mean difference, first − second, as recorded, with its 95 % interval
+            by Student's t; `effect`: Cohen's d_z with Hedges' correction; `improvement`: the
+            probability that a run of the first is better than one of the second, of any seeds;
+            `wins`, `ties`, `losses`: seeds on which the first is better, equal, worse (above,
+            equal, below without a direction); `n`; `p`, `p_holm`: the sign-flip test, and after
+            Holm's correction over the dataset; `p_rank`, `p_rank_holm`: Wilcoxon's; `tested`;
+            `distinguishable`: `p_holm` is at most .05; `seeds` and `differences` of the n pairs.
+        tables: by dataset that is compared, its `pairing.paired_values`.
+        not_paired: by dataset, pairs without a seed under the same teacher, with the reason.
+        not_comparable, below_chance: datasets without a comparison, with the reason; on the latter
+            the teacher detects worse than chance.
+        chance_unknown: datasets that are compared although it is unknown whether the teacher
+            detects better than chance, with the reason.
+        at_bound: in how many cells the temperature is at a bound, one sentence; else empty.
+    """
+
+    metric: MetricInfo
+    format: MetricFormat
+    baseline: str
+    note: str
+    references: frozenset[str]
+    rivals: Sequence[str]
+    unusable: pd.DataFrame
+    pairs: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    not_paired: Mapping[str, Sequence[str]]
+    not_comparable: Mapping[str, str]
+    below_chance: Mapping[str, str]
+    chance_unknown: Mapping[str, str]
+    at_bound: str
+
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences)
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are tests on any dataset."""
+        return bool(self.pairs["tested"].any())
+
+    @cached_property
+    def printed(self) -> pd.DataFrame:
+        """The pairs with `mean`, `low`, `high`, `effect` and `differences` as they are printed."""
+        factor, pairs = self.format.factor, self.pairs
+        low, high = ("low", "high") if factor > 0 else ("high", "low")
+        columns = {"mean": "mean", "low": low, "high": high}
+        return pairs.assign(
+            **{name: factor * pairs[source] for name, source in columns.items()},
+            effect=math.copysign(1, factor) * pairs["effect"],
+            differences=[tuple(factor * x for x in row) for row in pairs["differences"]],
+        )
+
+    @cached_property
+    def datasets(self) -> pd.DataFrame:
+        """What the seeds allow, by dataset that is compared.
+
+        `n` of the pair that has most seeds, `comparisons` (number of tests), `smallest_p_holm`,
+        and `seeds_needed` to reach .05, which is 0 if there are enough.
+        """
+        rows = {}
+        for name, pairs in self.pairs.groupby("dataset", sort=False):
+            count = int(pairs["tested"].sum())
+            n = int(pairs.loc[pairs["tested"] | (count == 0), "n"].max())
+            smallest = smallest_corrected_p(count, n) if count else math.nan
+            rows[name] = (n, count, smallest, seeds_needed(count) if smallest > ALPHA else 0)
+        columns = ["n", "comparisons", "smallest_p_holm", "seeds_needed"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+    @cached_property
+    def incomplete(self) -> dict[str, str]:
+        """Rivals that lack values on one of the datasets, with the first reason."""
+        reasons: dict[str, str] = {}
+        for dataset, table in self.tables.items():
+            for label in self.rivals:
+                why = describe_seeds(_of(self.unusable, dataset, label))
+                if why or label not in table:
+                    reasons.setdefault(label, f"{why or 'missing'} on {dataset}")
+        return reasons
+
+    @cached_property
+    def across(self) -> AcrossDatasets | None:
+        """The comparison over datasets, or None."""
+        return None if isinstance(self._across, str) else self._across
+
+    @property
+    def no_across(self) -> str:
+        """Why there is no comparison over datasets; else empty."""
+        return self._across if isinstance(self._across, str) else ""
+
+    @cached_property
+    def _across(self) -> AcrossDatasets | str:
+        complete = [label for label in self.rivals if label not in self.incomplete]
+        try:
+            better = self.format.better and self.metric.better
+            return compare_across_datasets(self.tables, complete, self.baseline, better)
+        except NotComparable as reason:
+            return str(reason)
+
+    @property
+    def ranks(self) -> pd.DataFrame:
+        """`label` and average `rank` over datasets, best first; empty without `across`."""
+        return self.across.ranks if self.across else pd.DataFrame(columns=["label", "rank"])
+
+    @cached_property
+    def pooled(self) -> pd.DataFrame:
+        """Tests of all seeds together, see `pool_datasets`."""
+        return pool_datasets(self.pairs)
+
+    @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """A row for each pair: `dataset`, `first`, `second`, and the `verdict` in words."""
+        return sentences.verdicts(self)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict of each dataset, what is left out, and what holds beyond datasets."""
+        return sentences.comparison_sentences(self)
+
+
+def compare_all(
+    results: Results,
+    metrics: Sequence[str],
+    baseline: str = "",
+    datasets: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> list[Comparison]:
+    """Compare methods in several metrics; see `compare`."""
+    # A metric that is unknown is reported before the first one is compared.
+    selectors = dict.fromkeys(str(results.metric(metric)) for metric in metrics)
+    return [compare(results, selector, baseline, datasets, labels) for selector in selectors]
+
+
+def compare(
+    results: Results,
+    metric: str = DEFAULT_METRIC,
+    baseline: str = "",
+    datasets: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> Comparison:
+    """Compare methods in one metric, paired by dataset, teacher and seed.
+
+    References are bounds and not rivals: they are shown, and tested only if they are selected.
+
+    Args:
+        results: results of one run or several.
+        metric: a selector, see `Results.metric`.
+        baseline: label that all others are compared with; by default all pairs are compared.
+        datasets: only these datasets.
+        labels: only these labels and the baseline; a method stands for all its variants.
+
+    Raises:
+        UsageError: a name is unknown, or nothing can be compared.
+    """
+    selected, info = results.select_datasets(datasets), results.metric(metric)
+    baseline = _one_label(baseline, results) if baseline else ""
+    shown, rivals, note = _labels(results, info, baseline, labels)
+    values = results.values(info)
+    values = values[values["label"].isin(shown)]
+    planned = results.planned[results.planned["label"].isin(shown)]
+    unusable = unusable_cells(planned, values, info)
+    printed, detections = metric_format(info, values["value"]), teacher_detections(results, info)
+    tables, pairs, not_paired, reasons, below = {}, [], {}, dict[str, str](), dict[str, str]()
+    for dataset in selected:
+        table = paired_values(values, dataset)
+        try:
+            usable = _usable(shown, table, baseline, _of(unusable, dataset, baseline))
+            better = printed.better and info.better
+            compared, unpaired = compare_on_dataset(table, usable, baseline, better, rivals)
+        except NotComparable as reason:
+            reasons[dataset] = str(reason)
+            continue
+        if detections.get(dataset, ABOVE_CHANCE).is_below_chance:
+            below[dataset] = detections[dataset].reason
+        else:
+            tables[dataset], not_paired[dataset] = table, unpaired
+            pairs.append(compared.assign(dataset=dataset))
+    if not (pairs or below) or (datasets and reasons):
+        dataset, why = next(iter(reasons.items()))
+        raise UsageError(f"{dataset}: {info} can't be compared: {why}")
+    unknown = {name: detections[name] for name in tables if name in detections}
+    cells = values.loc[values["dataset"].isin(list(tables)), "id"]
+    return Comparison(
+        info,
+        printed,
+        baseline,
+        note,
+        results.references,
+        rivals,
+        unusable,
+        pd.concat(pairs or [NO_PAIRS], ignore_index=True)[PAIR_COLUMNS],
+        tables,
+        not_paired,
+        reasons,
+        below,
+        {name: detection.reason for name, detection in unknown.items() if detection.is_unknown},
+        describe_temperatures([info.name], cells, temperatures_at_bound(results)),
+    )
+
+
+NO_PAIRS = pd.DataFrame(columns=PAIR_COLUMNS).astype({"tested": bool, "distinguishable": bool})
+ABOVE_CHANCE = TeacherDetection(math.inf)
+
+
+def _of(cells: pd.DataFrame, dataset: str, label: str) -> pd.DataFrame:
+    return cells[cells["dataset"].eq(dataset) & cells["label"].eq(label)]
+
+
+def _usable(
+    labels: Sequence[str], table: pd.DataFrame, baseline: str, of_baseline: pd.DataFrame
+) -> list[str]:
+    """Return the labels that have values on a dataset."""
+    usable = [label for label in labels if label in table]
+    if not usable:
+        raise NotComparable("no method has it")
+    if baseline and baseline not in usable:
+        raise NotComparable(f"the baseline {baseline}: {describe_seeds(of_baseline) or 'missing'}")
+    if len(usable) < 2:
+        raise NotComparable(f"only {usable[0]} has it")
+    return usable
+
+
+def _one_label(name: str, results: Results) -> str:
+    variants = results.select_labels([name], option="--baseline")
+    if len(variants) > 1:
+        raise UsageError(f"--baseline {name}: which of {', '.join(variants)}?")
+    return variants[0]
+
+
+def _labels(
+    results: Results, metric: MetricInfo, baseline: str, labels: Sequence[str]
+) -> tuple[list[str], list[str], str]:
+    """Return the labels to show, those to test, and a note on the metric."""
+    references, note, name = results.references, "", metric_format(metric).name
+    wanted = {*results.select_labels(labels), baseline}
+    shown = [label for label in results.labels() if label in wanted]
+    named = {*(shown if labels else ()), baseline}
+    rivals = [label for label in shown if label in named or label not in references]
+    if metric_format(metric).exact:
+        reason = "what a student costs is chosen, not measured, so nothing is tested."
+        note, rivals = f"{name}: {reason}", []
+    elif metric.name.startswith("teacher_") and references & set(shown):
+        # The teacher's difference from itself is always 0, so it says nothing.
+        note = f"{name} is measured against the ensemble, so references are left out."
+        if baseline in references:
+            raise UsageError(f"--baseline {baseline}: {note}")
+        shown = rivals = [label for label in shown if label not in references]
+    if len(shown) < 2:
+        only = shown[0] if shown else "no student"
+        raise UsageError(f"{metric}: there is only {only}; two methods are needed")
+    return shown, rivals, note
