@@ -25,6 +25,7 @@ __all__ = [
     "metric_info",
     "missing_cells",
     "old_chance_level",
+    "old_comparison",
     "old_metric_formats",
     "old_missing_cells",
     "old_pairing",

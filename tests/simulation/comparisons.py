@@ -57,7 +57,7 @@ def _rejections(tables: Array, pairs: str) -> int:
 def _on(results: Results, baseline: str) -> int:
     """Count the datasets on which any pair is distinguishable."""
     pairs = compare(results, baseline=baseline).pairs
-    return pairs.loc[pairs["distinguishable"], "dataset"].nunique()
+    return int(pairs.loc[pairs["distinguishable"], "dataset"].nunique())
 
 
 def together(runs: int, datasets: int, students: int = 4, seeds: int = 3) -> list[Rate]:

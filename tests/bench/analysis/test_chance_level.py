@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distillation_bench.bench.analysis.comparison.csv_and_json import (
+
+from distillation_bench.bench.analysis import comparison as comparisons
+from distillation_bench.bench.analysis.comparison import Comparison
+from distillation_bench.bench.analysis.comparison.comparison_data import (
     comparison_csv,
     comparison_json,
 )
-from distillation_bench.bench.analysis.comparison.method_comparison import compare
-
 from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
-from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
 from distillation_bench.bench.analysis.old_chance_level import (
     auroc_metric,
     teacher_detection,
@@ -80,6 +80,10 @@ ABOVE = figures_of(
 @pytest.fixture
 def two_datasets(results_of: Callable[..., Results]) -> Results:
     return results_of({**BELOW, **ABOVE})
+
+
+def compare(results: Results, metric: str, **options: Any) -> Comparison:
+    return comparisons.compare(load(*(run.folder for run in results.runs)), metric, **options)
 
 
 def by_dataset(tables: list[PaperTable]) -> dict[str, dict[str, Any]]:
@@ -185,7 +189,7 @@ def test_without_the_teacher_nothing_is_marked(results_of: Callable[..., Results
     comparison = compare(results, "ood_auroc")
     assert comparison.is_tested and list(comparison.chance_unknown) == ["spiral"]
     assert "not known" in comparison_text(comparison) and any(
-        "not known" in sentence for sentence in comparison_sentences(comparison)
+        "not known" in sentence for sentence in comparison.sentences
     )
 
 
@@ -266,16 +270,14 @@ def test_rows_are_not_sorted_by_values_below_chance(two_datasets: Results) -> No
 
 def test_compare_tests_no_pair_and_names_no_better_method(two_datasets: Results) -> None:
     comparison = compare(two_datasets, "ood_auroc")
-    assert [entry.dataset for entry in comparison.datasets] == ["digits"]
+    assert list(comparison.datasets.index) == ["digits"]
     assert list(comparison.below_chance) == ["spiral"]
     text = " ".join(comparison_text(comparison).split())
-    assert "On spiral, ood_auroc is not compared: the teacher itself detects worse than" in text
-    assert "spiral: ood_auroc, against" not in text
-    sentences = [
-        sentence for sentence in comparison_sentences(comparison) if "On spiral" in sentence
-    ]
+    assert "OOD AUROC on spiral: not compared: the teacher itself detects worse than" in text
+    assert "OOD AUROC [%] on spiral" not in text and "OOD AUROC [%] on digits" in text
+    sentences = [sentence for sentence in comparison.sentences if "on spiral" in sentence]
     assert sentences and all("so none is better" in sentence for sentence in sentences)
-    assert not any("spiral" in pooled.datasets for pooled in comparison.pooled)
+    assert not any("spiral" in pooled.datasets for pooled in comparison.pooled.itertuples())
     document = json.loads(comparison_json(comparison))[0]
     assert (
         document["worse_than_chance"] == ["spiral"]
@@ -285,15 +287,15 @@ def test_compare_tests_no_pair_and_names_no_better_method(two_datasets: Results)
     of_spiral = [row for row in rows if row["dataset"] == "spiral"]
     assert len(of_spiral) == 1 and "worse than chance" in of_spiral[0]["not_compared"]
     assert not of_spiral[0]["mean"] and not of_spiral[0]["sign_flip_p"]
-    assert "On spiral, ood" in comparison_latex(comparison)
+    assert "OOD AUROC on spiral: not compared: the teacher" in comparison_latex(comparison)
 
 
 def test_compare_of_only_such_values_answers_with_a_sentence(two_datasets: Results) -> None:
     """The request is answered, not refused."""
     comparison = compare(two_datasets, "ood_auroc", baseline="kd", datasets=["spiral"])
-    assert not comparison.datasets and not comparison.is_tested
+    assert comparison.datasets.empty and not comparison.is_tested
     text = comparison_text(comparison)
-    assert "is not compared" in text and "p flip" not in text and "W/T/L" not in text
+    assert "not compared" in text and "p rank" not in text and "W/T/L" not in text
     assert comparison_csv(comparison).count("\n") == 2
     assert json.loads(comparison_json(comparison))[0]["pairs"] == []
     assert "not compared" in comparison_latex(comparison) and "tabular" not in comparison_latex(

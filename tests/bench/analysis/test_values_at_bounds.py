@@ -57,11 +57,11 @@ def test_a_temperature_at_a_bound_is_marked_in_tables_that_use_it(
     assert at_bound == {"kd": "1", "endd": "", "hydra": "2"}
     assert "‡" not in table_text(make_tables(results, TableOptions(metrics=("nll",))))
     sentence = "n 3 of 6 cells the temperature is at a bound of its fit"
-    compared = [compare(results, name) for name in ("nll_tempered", "nll")]
+    loaded = load(*(run.folder for run in results.runs))
+    compared = [compare(loaded, name) for name in ("nll_tempered", "nll")]
     assert [
         sentence in " ".join(comparison_text(comparison).split()) for comparison in compared
     ] == [True, False]
-    loaded = load(*(run.folder for run in results.runs))
     for name in ("nll_tempered", "nll"):
         (figure,) = draw_figures(loaded, ["metrics"], FigureOptions(metrics=(name,)))
         assert (sentence in figure.note) == (name != "nll")
