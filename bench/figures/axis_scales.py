@@ -82,6 +82,8 @@ def set_limits(
     values: Iterable[float],
     ends: Iterable[float] = (),
     possible: Limits = ANY,
+    reach: float = 3.0,
+    linear: bool = False,
 ) -> bool:
     """Set the scale and the limits of an axis so that values can be distinguished.
 
@@ -96,6 +98,8 @@ def set_limits(
         ends: ends of intervals. They are shown unless they lie much farther out than the values:
             the interval of two seeds may be a hundred times as long as all others.
         possible: the values that the quantity can have.
+        reach: how far out ends are shown, as a multiple of the range of the values.
+        linear: whether the scale is linear in any case, as for differences.
 
     Returns:
         Whether a value is beyond the axis.
@@ -103,19 +107,19 @@ def set_limits(
     finite = _finite(values)
     if not len(finite):
         return False
-    bounded = math.isfinite(sum(possible))
+    linear |= math.isfinite(sum(possible))
     low, high = float(finite.min()), float(finite.max())
     sizes = np.abs(finite[finite != 0])
     inner = _without_outliers(finite)
-    if not bounded and low > 0 and high / low > (4 if len(inner) < len(finite) else LINEAR_RATIO):
+    if not linear and low > 0 and high / low > (4 if len(inner) < len(finite) else LINEAR_RATIO):
         _set_log_limits(axes, axis, (low, high), _finite(ends))
     elif len(inner) < len(finite):
-        _set_linear_limits(axes, axis, inner, _finite(ends), possible)
+        _set_linear_limits(axes, axis, inner, _finite(ends), possible, reach)
         return True
-    elif not bounded and len(sizes) and sizes.max() / _low_percentile(sizes) > LINEAR_RATIO:
+    elif not linear and len(sizes) and sizes.max() / _low_percentile(sizes) > LINEAR_RATIO:
         _set_symlog_limits(axes, axis, (low, high), sizes)
     else:
-        _set_linear_limits(axes, axis, finite, _finite(ends), possible)
+        _set_linear_limits(axes, axis, finite, _finite(ends), possible, reach)
     return False
 
 
@@ -156,11 +160,16 @@ def _set_symlog_limits(axes: Axes, axis: AxisName, values: Limits, sizes: np.nda
 
 
 def _set_linear_limits(
-    axes: Axes, axis: AxisName, values: np.ndarray, ends: np.ndarray, possible: Limits
+    axes: Axes,
+    axis: AxisName,
+    values: np.ndarray,
+    ends: np.ndarray,
+    possible: Limits,
+    reach: float,
 ) -> None:
     low, high = float(values.min()), float(values.max())
     spread = (high - low) or 0.1 * abs(high) or 1.0
-    shown = np.clip(ends, low - 3 * spread, high + 3 * spread)
+    shown = np.clip(ends, low - reach * spread, high + reach * spread)
     low, high = min([low, *shown]), max([high, *shown])
     margin = 0.1 * (high - low or spread)
     # Markers of values at the very bound stay whole.
@@ -245,4 +254,5 @@ def _draw_beyond(
         ha=alignment[0],
         va=alignment[1],
         color=color,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -89,8 +89,7 @@ class Selection:
             drawings = _draw(kind, data)
         except NoData as error:
             return [], f"{request.dataset}: {error}" if request.dataset else str(error)
-        subject = filter(None, (request.kind, request.dataset))
-        return [replace(d, name=_file_name(*subject, d.part)) for d in drawings], ""
+        return [replace(d, name=_file_name(*request, d.part)) for d in drawings], ""
 
 
 def draw(
@@ -151,7 +150,9 @@ def _draw(kind: FigureKind, data: FigureData) -> list[Drawing]:
     first, *others = signature(kind.function).parameters
     if first == "data":
         drawings: Any = kind.function(data)
-        return [drawings] if isinstance(drawings, Drawing) else list(drawings)
+        several = iter([drawings] if isinstance(drawings, Drawing) else drawings)
+        # Two figures would be drawn into the same axes.
+        return list(islice(several, 1 if data.ax else None))
     selected = _selected(data)
     if others:
         figure = data.ax.figure if data.ax else Figure()

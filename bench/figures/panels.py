@@ -84,7 +84,7 @@ class Panels:
         fitting = columns or even_columns(count, min(most, wide / width))
         self.width = narrow if fitting * width <= narrow * 1.01 else wide
         self.columns, self.rows = fitting, math.ceil(count / fitting)
-        self.panel_height = height
+        self.panel_height, self.shares_y = height, bool(subplots.get("sharey"))
         if data.ax is not None:
             if count > 1:
                 raise UsageError(f"{count} panels do not fit into one pair of axes: choose one")
@@ -109,7 +109,7 @@ class Panels:
     @property
     def panel_width(self) -> float:
         """About the width of a panel in inches, for text that is wrapped to it."""
-        return (self.width - 0.45) / self.columns - 2 * PAD
+        return self.width / self.columns - (0.2 if self.shares_y else 0.45)
 
     def is_left(self, index: int) -> bool:
         """Return whether a panel is the first of its row."""

@@ -15,7 +15,12 @@ from distillation_bench.bench.figures.old.run_data import RunData
 from distillation_bench.bench.figures.panels import Drawing
 from distillation_bench.bench.figures.registry import figure
 
-PORTED = frozenset({"metrics"})
+PORTED = {
+    "ablation",
+    "metrics",
+    "shift",
+    "training",
+}
 _last: list[Any] = []
 
 

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distillation_bench.bench.figures.old.dataset_data import DatasetData
-from distillation_bench.bench.figures.old.families.ablations import draw_ablation
 from distillation_bench.bench.figures.old.families.critical_difference import draw_ranks
 from distillation_bench.bench.figures.old.families.quality_and_cost import draw_cost
 from distillation_bench.bench.figures.old.families.regression_bands import draw_bands
 from distillation_bench.bench.figures.old.families.reliability_diagrams import draw_reliability
 from distillation_bench.bench.figures.old.families.roc_curves import draw_roc
-from distillation_bench.bench.figures.old.families.shift_lines import draw_shift
 from distillation_bench.bench.figures.old.families.teacher_fidelity import draw_fidelity
-from distillation_bench.bench.figures.old.families.training_curves import draw_training
 from distillation_bench.bench.figures.old.families.uncertainty_histograms import draw_histograms
 from distillation_bench.bench.figures.old.families.uncertainty_maps import draw_maps
 from distillation_bench.bench.figures.old.figure_types import DrawnFigure
@@ -54,7 +51,6 @@ FIGURE_KINDS = {
         "curves beside the cells",
         draw_histograms,
     ),
-    "shift": FigureKind("a metric against the severity of shifts", "shifted test sets", draw_shift),
     "reliability": FigureKind("accuracy against confidence (--on)", "classes", draw_reliability),
     "roc": FigureKind("detection of OOD inputs, with AUROC", "OOD sets", draw_roc),
     "fidelity": FigureKind(
@@ -65,13 +61,7 @@ FIGURE_KINDS = {
     "cost": FigureKind(
         "a metric against FLOPs, parameters and latency", "values of cost", draw_cost
     ),
-    "ablation": FigureKind(
-        "metrics against parameters such as λ, b and the number of heads",
-        "variants of a method that differ in one parameter only",
-        draw_ablation,
-    ),
     "ranks": FigureKind(
         "critical-difference diagram of average ranks", "at least 5 datasets", draw_all=draw_ranks
     ),
-    "training": FigureKind("every term of the loss by epoch", "logged training", draw_training),
 }

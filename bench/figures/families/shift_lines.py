@@ -1,0 +1,180 @@
+"""A metric against the severity of shifts, and its difference to the teacher's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from distillation_bench.bench.analysis.chance_level import TEACHER
+from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
+from distillation_bench.bench.common.text import natural_key
+from distillation_bench.bench.figures.axis_scales import (
+    ANY,
+    draw_means,
+    scale_suffix,
+    set_limits,
+    set_ticks,
+)
+from distillation_bench.bench.figures.figure_data import (
+    FigureData,
+    describe_below_chance,
+    describe_intervals,
+    seed_means,
+    with_unit,
+)
+from distillation_bench.bench.figures.panels import Drawing, Panels
+from distillation_bench.bench.figures.registry import NoData, figure
+from distillation_bench.bench.figures.style import GREY, even_columns, page_widths
+from distillation_bench.bench.figures.text_fit import wrap
+
+PLACE = ["shift", "severity"]
+PANEL_WIDTH = 1.3
+
+
+@figure("shift", "a metric against the severity of shifts", "shifted test sets")
+def draw_shift(data: FigureData) -> Iterator[Drawing]:
+    """Draw a panel for each shift, below it the differences; a figure for each metric."""
+    for name in data.options.metrics or ("nll",):
+        metric = data.results.metric(name.partition("@")[0])
+        yield _draw(data, metric, metric.name if data.options.metrics else "")
+
+
+def shifted_values(data: FigureData, metric: MetricInfo) -> pd.DataFrame:
+    """Return values of done cells of the dataset, with columns `shift` and `severity`.
+
+    Severity 0 is the test set; it has a row for each shift. The teacher is there in any selection.
+
+    Raises:
+        NoData: there are none on shifted test sets.
+    """
+    table = data.results.metrics
+    rows = table["metric"].eq(metric.name) & table["shift"].ne("")
+    keys = ["dataset", "label", "seed"]
+    planned = data.results.planned
+    chosen = planned[planned["id"].isin(data.planned["id"]) | planned["method"].eq(TEACHER)]
+    chosen = chosen[chosen["dataset"].eq(data.dataset)]
+    shifted = chosen.merge(table.loc[rows, [*keys, *PLACE, "value"]], on=keys)
+    shifts = sorted(map(str, shifted["shift"].unique()), key=natural_key)
+    if shifted.empty:
+        raise NoData(f"no {metric.name} on shifted test sets")
+    test = data.results.values(metric, optional=True)
+    test = test[test["id"].isin(chosen["id"])].assign(severity=0)
+    parts = [shifted.assign(shift=shifted["shift"].astype(str))]
+    values = pd.concat([*(test.assign(shift=shift) for shift in shifts), *parts])
+    finite = values[values["value"].abs().lt(float("inf"))]
+    order = pd.Categorical(finite["shift"], shifts)
+    return finite.assign(shift=order, severity=finite["severity"].astype(int))
+
+
+def teacher_differences(values: pd.DataFrame) -> pd.DataFrame:
+    """Return values less the teacher's of the same seed, for all that are not the teacher's."""
+    own = values[values["method"].eq(TEACHER)]
+    on = ["teacher", "seed", *PLACE]
+    pairs = values[values["method"].ne(TEACHER)].merge(
+        own[[*on, "value"]], on=on, suffixes=("", "_t")
+    )
+    return pairs.assign(value=pairs["value"] - pairs["value_t"])
+
+
+def _draw(data: FigureData, metric: MetricInfo, part: str) -> Drawing:
+    shown, values = metric_format(metric), shifted_values(data, metric)
+    values = values.assign(value=shown.convert(values["value"]))
+    selected = values[values["label"].isin(data.labels)]
+    if selected.empty:
+        raise NoData(f"no {metric.name} on shifted test sets")
+    by = [*PLACE, "label"]
+    means = seed_means(selected, by, data.possible_values(shown))
+    differences = seed_means(teacher_differences(selected_with_teacher(values, data.labels)), by)
+    tables = [means] if data.ax or differences.empty else [means, differences]
+    shifts = list(selected["shift"].cat.categories)
+    panels = _draw_panels(data, tables, shifts, shown)
+    labels = [label for label in data.labels if label in means.index.get_level_values("label")]
+    counts = {label: int(means.xs(label, level="label")["n"].max()) for label in labels}
+    text = describe_intervals(
+        counts,
+        "severity 0 is the test set",
+        "differences of the same seeds, 0 is the teacher" if len(tables) > 1 else "",
+        describe_below_chance(data.below_chance([metric])),
+    )
+    return panels.finish(
+        f"{shown.name} under shift on {data.dataset}",
+        _alt_text(data, shown, labels, shifts, means),
+        data.note(text, counts),
+        data.legend(labels),
+        part,
+    )
+
+
+def selected_with_teacher(values: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Return the values of labels, and the teacher's."""
+    return values[values["label"].isin(labels) | values["method"].eq(TEACHER)]
+
+
+def _draw_panels(
+    data: FigureData, tables: Sequence[pd.DataFrame], shifts: Sequence[str], shown: MetricFormat
+) -> Panels:
+    """Draw rows of panels, and below each row that of the differences."""
+    columns = even_columns(len(shifts), min(5, page_widths(data.options.width)[1] / PANEL_WIDTH))
+    starts = range(0, len(shifts), columns)
+    rows = [(table, shifts[start : start + columns]) for start in starts for table in tables]
+    panels = Panels(
+        data, len(rows) * columns, width=PANEL_WIDTH, height=1.25, columns=columns, sharey="row"
+    )
+    for index, (table, row) in enumerate(rows):
+        line = panels.axes[index * columns : (index + 1) * columns]
+        is_difference = table is not tables[0]
+        possible = ANY if is_difference else data.possible_values(shown)
+        ends = table[["low", "high"]].to_numpy().ravel()
+        set_limits(line[0], "y", table["mean"], ends, possible, linear=is_difference)
+        set_ticks(line[0].yaxis)
+        name = f"{shown.title} − teacher's" if is_difference else shown.header
+        line[0].set_ylabel(wrap(f"{name}{scale_suffix(line[0], 'y')}", 0.9))
+        for axes, shift in zip(line, row, strict=False):
+            if is_difference:
+                axes.axhline(0, color=GREY, linewidth=0.6)
+            draw_severities(axes, data, table.loc[shift])
+            if not is_difference:
+                panels.title(axes, shift, 1)
+            if table is tables[-1]:
+                axes.set_xlabel("severity")
+        for axes in line[len(row) :]:
+            axes.remove()
+    return panels
+
+
+def draw_severities(axes: Axes, data: FigureData, means: pd.DataFrame) -> None:
+    """Draw a line for each label over severities; `means` is indexed by severity and label."""
+    labels = [k for k in data.labels if k in means.index.get_level_values("label")]
+    for position, label in enumerate(labels):
+        style, of_label = data.styles[label], means.xs(label, level="label")
+        # Labels stand side by side, or their intervals would hide each other.
+        x = of_label.index.to_numpy() + (position / max(1, len(labels) - 1) - 0.5) * 0.3
+        draw_means(axes, "y", x, of_label, style.color, 0.6)
+        axes.plot(x, of_label["mean"], **style.line | {"markersize": 2.5, "linewidth": 0.8})
+    severities = sorted(set(means.index.get_level_values("severity")))
+    axes.set_xticks(severities)
+
+
+def _alt_text(
+    data: FigureData,
+    shown: MetricFormat,
+    labels: Sequence[str],
+    shifts: Sequence[str],
+    means: pd.DataFrame,
+) -> str:
+    alt = (
+        f"{shown.name} of {', '.join(labels)} on {data.dataset} against the severity of "
+        f"{', '.join(shifts)}."
+    )
+    if not shown.better:
+        return alt
+    grouped = means["mean"].groupby(level="label", observed=True)
+    worst = means.loc[grouped.idxmax() if shown.better == "lower" else grouped.idxmin()]
+    worst = worst.droplevel(PLACE).loc[labels]
+    detection = data.below_chance([shown.metric]).get(shown.metric)
+    if best := data.best_student(worst, shown.better, detection):
+        value = with_unit(shown, worst["mean"][best])
+        alt += f" In the worst case {best} keeps the best mean ({value})."
+    return alt
