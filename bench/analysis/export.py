@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from distillation_bench.bench.analysis.old_results import Results
+import numpy as np
+import pandas as pd
+
+from distillation_bench.bench.analysis.results import PLACE, Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
 from distillation_bench.bench.storage.formats.csv_files import (
@@ -19,14 +21,11 @@ from distillation_bench.bench.storage.formats.csv_files import (
     csv_writer,
     spreadsheet_safe,
 )
-from distillation_bench.bench.storage.formats.schema import CELL_NAMES
-from distillation_bench.bench.storage.run_folder import DamagedFile, Record, cell_status
-from distillation_bench.bench.storage.tables import CellKey
+from distillation_bench.bench.storage.run_folder import DamagedFile
 
-TableRow = dict[str, Any]
-CELL_COLUMNS = (*CELL_NAMES, "status", "teacher")
-VALUE_COLUMNS = ("set", "shift", "severity", "metric", "score", "value")
-CHUNK_ROWS = 50_000
+CELL_COLUMNS = ["dataset", "method", "label", "seed", "status", "teacher"]
+VALUE_COLUMNS = [*PLACE, "value"]
+CHUNK_ROWS = 100_000
 MAX_NAME = 200
 """The most characters of a folder's name; file systems allow 255 bytes."""
 
@@ -56,9 +55,11 @@ def _require(package: str, option: str) -> None:
     from importlib.util import find_spec
 
     if find_spec(package) is None:
-        raise UsageError(
-            f"{option}: needs {package}, which is not installed: pip install {package}"
-        )
+        message = f"{option}: needs {package}, which is not installed: pip install {package}"
+        raise UsageError(message)
+
+
+# The table
 
 
 def write_table(results: Results, path: Path) -> int:
@@ -75,125 +76,123 @@ def write_table(results: Results, path: Path) -> int:
             return write_csv(results, file)
 
 
-def _columns(results: Results) -> dict[str, str]:
-    """Return the type of each column: `text`, `whole`, `number` or `truth`."""
-    values: dict[str, list[Any]] = {}
-    timings: dict[str, list[Any]] = {}
-    for key, cell in results.cells.items():
-        for name, value in cell["parameters"].items():
-            values.setdefault(f"param.{name}", []).append(value)
-        for name, value in _timings(results.record(key)).items():
-            timings.setdefault(f"timing.{name}", []).append(value)
-    kinds = {"seed": "whole", "severity": "whole", "value": "number"}
-    return {
-        **{name: kinds.get(name, "text") for name in CELL_COLUMNS},
-        **{name: _kind(values[name]) for name in sorted(values)},
-        **{name: kinds.get(name, "text") for name in VALUE_COLUMNS},
-        **{name: _kind(timings[name]) for name in sorted(timings)},
-    }
-
-
-def _kind(values: Sequence[Any]) -> str:
-    """Return the narrowest type of values; numbers together with schedules are text."""
-    given = [value for value in values if value is not None]
-    if all(isinstance(value, bool) for value in given):
-        return "truth"
-    if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in given):
-        return "text"
-    return "whole" if all(isinstance(value, int) for value in given) else "number"
-
-
-def _timings(record: Record | None) -> Mapping[str, Any]:
-    return record["timings"] if record else {}
-
-
-def _rows(results: Results) -> Iterator[TableRow]:
-    for key, cell in results.cells.items():
-        record = results.record(key)
-        base: TableRow = {
-            **cell,
-            "status": cell_status(record).status,
-            "teacher": cell["measured"],
-        }
-        base |= {f"param.{name}": value for name, value in cell["parameters"].items()}
-        base |= {f"timing.{name}": value for name, value in _timings(record).items()}
-        sets = record["sets"] if record else []
-        if not sets:
-            yield base
-        for entry in sets:
-            of_set = base | {name: entry[name] for name in ("set", "shift", "severity")}
-            for name, value in sorted(entry["values"].items()):
-                metric, _, score = name.partition(":")
-                yield {**of_set, "metric": metric, "score": score, "value": value}
-
-
 def write_csv(results: Results, file: Writable) -> int:
     """Write the same table as CSV into an open file; return the number of rows.
 
     Text that a spreadsheet would run as a formula begins with '.
     """
-    columns = _columns(results)
-    rows = csv_writer(file)
-    rows.writerow(map(spreadsheet_safe, columns))
-    texts = [name for name, kind in columns.items() if kind in ("text", "truth")]
+    cells, timings = _cells(results), _timings(results)
+    starts, ends = _lines(cells), [f",{line}" for line in _lines(timings)]
+    file.write(f"{_lines(pd.DataFrame([[*cells, *VALUE_COLUMNS, *timings]]))[0]}\n")
     count = 0
-    for row in _rows(results):
-        row |= {name: _text(row[name]) for name in texts if name in row}
-        rows.writerow([spreadsheet_safe(row.get(name, "")) for name in columns])
-        count += 1
+    for of_cells, rows in _chunks(results):
+        values = results.metrics.iloc[rows[rows >= 0]]
+        # Rows differ in few texts and the value: each text is written once.
+        places, distinct = pd.factorize(pd.MultiIndex.from_frame(values[PLACE]))
+        middles = [*_lines(distinct.to_frame()), ",,,,"] if len(distinct) else [",,,,"]
+        codes, texts = np.full(len(rows), -1), np.full(len(rows), "", object)
+        codes[rows >= 0], texts[rows >= 0] = places, list(map(repr, values["value"].tolist()))
+        lines = zip(of_cells.tolist(), codes.tolist(), texts.tolist(), strict=True)
+        file.write("".join(f"{starts[i]},{middles[j]},{text}{ends[i]}\n" for i, j, text in lines))
+        count += len(rows)
     return count
-
-
-def _text(value: Any) -> str:
-    """Return the text of a value that is not a number, as JSON unless it is text."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value)
 
 
 def _write_parquet(results: Results, path: Path) -> int:
-    import pyarrow
+    import pyarrow as pa
     import pyarrow.parquet
 
-    columns = _columns(results)
-    types = {
-        "text": pyarrow.string(),
-        "whole": pyarrow.int64(),
-        "number": pyarrow.float64(),
-        "truth": pyarrow.bool_(),
-    }
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in columns.items()])
-    count = 0
-    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as parquet:
-        for rows in _chunks(_rows(results)):
-            arrays = [
-                pyarrow.array(_column(rows, name, kind), types[kind])
-                for name, kind in columns.items()
-            ]
-            parquet.write_table(pyarrow.table(arrays, schema=schema))
-            count += len(rows)
+    def table(frame: pd.DataFrame) -> pa.Table:
+        # Not `from_pandas`, for which an undefined value is none.
+        return pa.table({name: pa.array(_typed(column)) for name, column in frame.items()})
+
+    def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+    cells, timings = table(_cells(results)), table(_timings(results))
+    values, count, writer = table(results.metrics[VALUE_COLUMNS]), 0, None
+    for of_cells, rows in _chunks(results):
+        parts = [cells.take(of_cells), values.take(pa.array(rows, mask=rows < 0))]
+        parts.append(timings.take(of_cells))
+        columns = {name: part[name] for part in parts for name in part.column_names}
+        chunk = pa.table({name: plain(column) for name, column in columns.items()})
+        writer = writer or pyarrow.parquet.ParquetWriter(path, chunk.schema, compression="zstd")
+        writer.write_table(chunk)
+        count += len(rows)
+    if writer:
+        writer.close()
     return count
 
 
-def _chunks(rows: Iterator[TableRow]) -> Iterator[list[TableRow]]:
-    """Yield rows in chunks, so that a long table is never in memory as a whole."""
-    while chunk := list(islice(rows, CHUNK_ROWS)):
-        yield chunk
+def _cells(results: Results) -> pd.DataFrame:
+    """Return what each planned cell is, with its parameters as they are in the description."""
+    planned = results.planned[CELL_COLUMNS].astype({"seed": object})
+    described = results.manifest["cells"]
+    given = [described[cell_id]["parameters"] for cell_id in results.planned["id"]]
+    names = sorted({name for parameters in given for name in parameters})
+    columns = {f"param.{name}": [each.get(name) for each in given] for name in names}
+    return planned.astype(object).assign(
+        **{name: pd.Series(values, planned.index, object) for name, values in columns.items()}
+    )
 
 
-def _column(rows: Sequence[TableRow], name: str, kind: str) -> list[Any]:
-    """Return the values of a column; None where there is none."""
-    values = (row.get(name) for row in rows)
-    return [None if value is None else _CONVERSIONS[kind](value) for value in values]
+def _timings(results: Results) -> pd.DataFrame:
+    """Return the timings of each planned cell; a number of bytes is whole."""
+    names = sorted(name for name in results.cells if name.startswith("timing."))
+    table = results.cells[names]
+    whole = [name for name in names if name.endswith("bytes")]
+    table = table.astype(dict.fromkeys(whole, "Int64")).astype(object)
+    return table.where(table.notna(), None)
 
 
-_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
-    # A value that is not finite is text in a record.
-    "number": float,
-    "text": _text,
-    "whole": int,
-    "truth": bool,
-}
+def _chunks(results: Results) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, in the order of tables, the cell of each row and its row in `metrics`, or -1."""
+    keys = ["dataset", "label", "seed"]
+    positions = results.planned[keys].assign(cell=np.arange(len(results.planned)))
+    of_values = results.metrics[keys].merge(positions, on=keys, how="left")["cell"].to_numpy()
+    without = np.setdiff1d(positions["cell"], of_values)
+    cells = np.concatenate((of_values, without))
+    rows = np.concatenate((np.arange(len(of_values)), np.full(len(without), -1)))
+    order = cells.argsort(kind="stable")
+    for start in range(0, len(order), CHUNK_ROWS):
+        part = order[start : start + CHUNK_ROWS]
+        yield cells[part], rows[part]
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
+    """Return the rows of a table as lines of CSV."""
+    lines = _Lines()
+    writer = csv_writer(lines)
+    for row in table.itertuples(index=False, name=None):
+        writer.writerow([spreadsheet_safe(_text(value)) for value in row])
+    return lines
+
+
+class _Lines(list[str]):
+    """A file whose lines are the elements of a list."""
+
+    def write(self, line: str, /) -> int:
+        self.append(line.removesuffix("\n"))
+        return len(line)
+
+
+def _text(value: Any) -> Any:
+    """Return a number as it is, text as it is, anything else as JSON."""
+    if isinstance(value, bool) or not (value is None or isinstance(value, (str, int, float))):
+        return json.dumps(value)
+    return "" if value is None else value
+
+
+def _typed(column: pd.Series) -> Any:
+    """Return values of one type; numbers together with schedules are text."""
+    given = [value for value in column if value is not None] if column.dtype == object else []
+    kinds = {type(value) for value in given}
+    if column.dtype != object or kinds <= {bool} or kinds <= {int, float}:
+        return column.array if column.dtype == "category" else column.to_numpy()
+    return [None if value is None else str(_text(value)) for value in column]
+
+
+# Training curves
 
 
 def write_curves(results: Results, folder: Path) -> tuple[int, list[DamagedFile]]:
@@ -205,15 +204,16 @@ def write_curves(results: Results, folder: Path) -> tuple[int, list[DamagedFile]
     again replaces a file, for example while a run goes on.
     """
     count, damaged = 0, list[DamagedFile]()
-    for key, cell in results.cells.items():
-        record = results.record(key)
+    for cell in results.planned.itertuples():
+        record = results.record(cell.id)
         try:
-            history = results.holders[cell["id"]].history(record) if record else []
+            history = results.holders[cell.id].history(record) if record else []
         except DamagedFile as error:
             damaged.append(error)
             continue
-        if record is not None and history:
-            with atomic_file(_event_file(folder, key)) as part:
+        if record and history:
+            names = (_folder_name(cell.dataset), _folder_name(cell.label), f"seed {cell.seed}")
+            with atomic_file(folder.joinpath(*names, "events.out.tfevents.0")) as part:
                 _write_events(part, history, _seconds(record["finished"]))
             count += 1
     return count, damaged
@@ -228,9 +228,10 @@ def _write_events(path: Path, history: Sequence[Mapping[str, str]], time: float)
     writer = RecordWriter(str(path))
     writer.write(Event(wall_time=time, file_version="brain.Event:2").SerializeToString())
     for step, row in enumerate(history):
+        terms = {k: text for k, text in row.items() if k not in ("stage", "epoch") and text}
         scalars = [
-            Summary.Value(tag=f"{row['stage']}/{name}", simple_value=value)
-            for name, value in _terms(row)
+            Summary.Value(tag=f"{row['stage']}/{name}", simple_value=float(text))
+            for name, text in terms.items()
         ]
         epoch = int(row.get("epoch") or step)
         event = Event(wall_time=time, step=epoch, summary=Summary(value=scalars))
@@ -244,19 +245,6 @@ def _seconds(time: str) -> float:
         return datetime.datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError):
         return 0.0
-
-
-def _terms(row: Mapping[str, str]) -> Iterator[tuple[str, float]]:
-    """Yield the terms of a row of a history."""
-    for name, text in row.items():
-        if name not in ("stage", "epoch") and text:
-            yield name, float(text)
-
-
-def _event_file(folder: Path, key: CellKey) -> Path:
-    dataset, label, seed = key
-    names = (_folder_name(dataset), _folder_name(label), f"seed {seed}")
-    return folder.joinpath(*names, "events.out.tfevents.0")
 
 
 def _folder_name(text: str) -> str:

@@ -20,7 +20,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import counted
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.analysis.old_results import Results
+    from distillation_bench.bench.analysis.results import Results
 
 
 def export(
@@ -36,10 +36,10 @@ def export(
     mixed: Mixed = False,
 ) -> None:
     """Write all values as a table, or curves for TensorBoard."""
-    from distillation_bench.bench.analysis.old_results import read
+    from distillation_bench.bench.analysis.results import load
 
     _check_export(out, tensorboard)
-    results = read(folders, mixed)
+    results = load(*folders, mixed=mixed)
     if out is not None:
         _export_table(results, out)
     if tensorboard is not None:

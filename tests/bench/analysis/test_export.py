@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from distillation_bench.bench.analysis import export
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.csv_files import spreadsheet_safe
 from distillation_bench.bench.storage.run_folder import Run
@@ -50,7 +50,7 @@ def run(tmp_path: Path, make_run: MakeRun) -> Run:
 
 
 def rows(run: Run, path: Path) -> list[dict[str, str]]:
-    export.write_table(read([run.folder]), path)
+    export.write_table(load(run.folder), path)
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
 
 
@@ -98,7 +98,7 @@ def test_equal_runs_give_equal_files(run: Run, tmp_path: Path) -> None:
 def test_parquet_holds_the_same_rows(run: Run, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     text = rows(run, tmp_path / "out.csv")
-    export.write_table(read([run.folder]), tmp_path / "out.parquet")
+    export.write_table(load(run.folder), tmp_path / "out.parquet")
     table = parquet.read_table(tmp_path / "out.parquet")
     kinds = {name: str(table.schema.field(name).type) for name in table.column_names}
     assert kinds["value"] == kinds["timing.seconds"] == "double"
@@ -125,14 +125,14 @@ def test_tensorboard_reads_the_curves_back(run: Run, tmp_path: Path) -> None:
         reason="tensorboard is not installed",
     )
     folder = tmp_path / "deep" / "tb"
-    assert export.write_curves(read([run.folder]), folder) == (2, [])
+    assert export.write_curves(load(run.folder), folder) == (2, [])
     files = sorted(path for path in tmp_path.rglob("events*"))
     assert [str(path.parent.relative_to(folder)) for path in files] == [
         *("d/..%2Fx/seed 0", "d/kd/seed 0")
     ]
     content = files[1].read_bytes()
     # Written twice, as during a run: the second file replaces the first one.
-    export.write_curves(read([run.folder]), folder)
+    export.write_curves(load(run.folder), folder)
     assert files[1].read_bytes() == content
     assert [path.name for path in files[1].parent.iterdir()] == [files[1].name]
     events = reader.EventAccumulator(str(files[1].parent)).Reload()
@@ -147,7 +147,7 @@ def test_a_damaged_history_is_left_out(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
     path = next(run.cells.glob("d-kd.s0*/history.csv"))
     path.unlink()
-    count, damaged = export.write_curves(read([run.folder]), tmp_path / "tb")
+    count, damaged = export.write_curves(load(run.folder), tmp_path / "tb")
     assert (count, [str(error) for error in damaged]) == (1, [f"{path}: missing or empty"])
 
 
