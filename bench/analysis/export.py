@@ -137,12 +137,13 @@ def _cells(results: Results) -> pd.DataFrame:
 
 
 def _timings(results: Results) -> pd.DataFrame:
-    """Return the timings of each planned cell; a number of bytes is whole."""
+    """Return the timings of each planned cell; what is counted, not measured, is whole."""
     names = sorted(name for name in results.cells if name.startswith("timing."))
     table = results.cells[names]
-    whole = [name for name in names if name.endswith("bytes")]
+    counts = [name for name in table.select_dtypes("float") if "seconds" not in name]
+    whole = [name for name in counts if (table[name].dropna() % 1 == 0).all()]
     table = table.astype(dict.fromkeys(whole, "Int64")).astype(object)
-    return table.where(table.notna(), None)
+    return table.where(table.notna() & table.ne(""), None)
 
 
 def _chunks(results: Results) -> Iterator[tuple[np.ndarray, np.ndarray]]:
