@@ -107,7 +107,8 @@ def _write_parquet(results: Results, path: Path) -> int:
         return pa.table({name: pa.array(_typed(column)) for name, column in frame.items()})
 
     def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-        return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+        is_text = pa.types.is_dictionary(column.type) or pa.types.is_null(column.type)
+        return column.cast(pa.string()) if is_text else column
 
     cells, timings = table(_cells(results)), table(_timings(results))
     values, count, writer = table(results.metrics[VALUE_COLUMNS]), 0, None

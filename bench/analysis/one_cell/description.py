@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distillation_bench.bench.analysis.markup.text_tables import terminal_width
-from distillation_bench.bench.analysis.one_cell.lookup import find_cell, run_and_cell
 from distillation_bench.bench.analysis.one_cell.training import describe_training
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
@@ -23,10 +23,11 @@ from distillation_bench.bench.storage.run_folder import (
 )
 
 Manifest = Mapping[str, Any]
-Lines = Sequence[tuple[str, Any]]
-"""Names and values."""
 RerunCommand = Callable[[Run, Manifest, CellEntry], str]
 """Returns how to run a cell again, from its run, the run's description and the cell."""
+MAX_EXAMPLES = 5
+"""Number of cells that an error message lists."""
+ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
 def describe_cell(
@@ -44,21 +45,63 @@ def describe_cell(
     Raises:
         UsageError: there is no such run or no such cell, or several cells are meant.
     """
-    run, text = run_and_cell(arguments)
-    manifest = run.existing_manifest()
-    cell_id = find_cell(run, manifest["cells"], text)
+    run, text = _run_and_cell(arguments)
+    manifest, width = run.existing_manifest(), width or terminal_width()
+    cell_id = _find_cell(run, manifest["cells"], text)
     record = run.record(cell_id)
     cell = _cell(run, manifest, cell_id, record)
     parts = [_status(run, cell, record, is_planned=cell_id in manifest["cells"])]
-    width = width or terminal_width()
-    if record is not None:
-        parts += [_reason(record), _headline_values(manifest, record, width)]
-    parts.append(_parameters(manifest["cells"], cell, width))
-    if record is not None:
-        parts += [describe_training(run, record, width), _provenance(record, width)]
+    parameters = _section("parameters", _parameters(manifest["cells"], cell), width)
+    if record is None:
+        parts.append(parameters or "parameters\n  none")
+    else:
+        values = (
+            (name + ARROWS.get(manifest["metrics"].get(name, {}).get("better", ""), ""), value)
+            for name, value in record["headline"].items()
+        )
+        parts += [
+            f"{record['status']}: {terminal_safe(record['reason'])}" if record["reason"] else "",
+            str(record.get("details") or "").strip(),
+            _section("values", ((name, f"{float(value):.6g}") for name, value in values), width),
+            parameters or "parameters\n  none",
+            describe_training(run, record, width),
+            *(_section(name, lines, width) for name, lines in _provenance(record).items()),
+        ]
     parts += [_teacher(manifest, cell, cache), rerun_command(run, manifest, cell)]
-    lines = "\n\n".join(filter(None, parts)).split("\n")
-    return "\n".join(map(terminal_safe, lines))
+    return "\n".join(map(terminal_safe, "\n\n".join(filter(None, parts)).split("\n")))
+
+
+def _run_and_cell(arguments: Sequence[str]) -> tuple[Run, str]:
+    """Return the run and what the user wrote for the cell."""
+    first, *rest = arguments
+    path, run = Path(first), Run(Path(first).parent.parent)
+    if rest:
+        return Run(path), " ".join(rest).strip()
+    if path.parent.name == "cells" and (run.folder / "run.json").exists():
+        return run, path.name.removesuffix(".json")
+    Run(path).existing_manifest()
+    usage = f"Give its id, or dataset, label and seed: why {first} DATASET LABEL SEED"
+    raise UsageError(f"{first}: which cell? {usage}")
+
+
+def _find_cell(run: Run, cells: Mapping[str, Any], text: str) -> str:
+    """Return the id of a cell from its id, the beginning of one, or dataset, label and seed."""
+    names = {f"{c['dataset']} {c['label']} {c['seed']}": cell_id for cell_id, c in cells.items()}
+    # `status` names a cell with the word seed.
+    wanted = text.replace(" seed ", " ").removesuffix(".json")
+    cell_ids = {*run.record_ids(), *cells}
+    if wanted in names or wanted in cell_ids:
+        return names.get(wanted, wanted)
+    matches = sorted(cell_id for cell_id in cell_ids if wanted and cell_id.startswith(wanted))
+    matches += [cell_id for name, cell_id in names.items() if name.startswith(f"{wanted} ")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        examples = ", ".join([*matches[:MAX_EXAMPLES], *["…"] * (len(matches) > MAX_EXAMPLES)])
+        raise UsageError(f"{text}: {len(matches)} cells begin so: {examples}")
+    close = difflib.get_close_matches(wanted, [*names, *cell_ids], n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"{run.folder} has {len(cells)} cells"
+    raise UsageError(f"{text}: no such cell; {hint}")
 
 
 def _cell(run: Run, manifest: Manifest, cell_id: str, record: Record | None) -> CellEntry:
@@ -75,58 +118,33 @@ def _status(run: Run, cell: CellEntry, record: Record | None, is_planned: bool) 
     path = run.paths(cell["id"]).record
     is_damaged = record is None and path.exists()
     status = "its record is damaged" if is_damaged else cell_status(record).status
-    lines = [f"{cell_name(cell)}: {status}", f"  {path}"]
-    if not is_planned:
-        lines.append("  no longer asked for, or of older code; not in the tables")
-    return "\n".join(lines)
+    note = "" if is_planned else "\n  no longer asked for, or of older code; not in the tables"
+    return f"{cell_name(cell)}: {status}\n  {path}{note}"
 
 
-def _reason(record: Record) -> str:
-    reason = f"{record['status']}: {terminal_safe(record['reason'])}" if record["reason"] else ""
-    details = str(record.get("details") or "").strip()
-    return "\n\n".join(filter(None, [reason, details]))
-
-
-def _headline_values(manifest: Manifest, record: Record, width: int) -> str:
-    """Return the headline values, with the direction that is better."""
-    arrows = {"higher": " ↑", "lower": " ↓"}
-    lines = []
-    for name, value in record["headline"].items():
-        better = manifest["metrics"].get(name, {}).get("better", "")
-        lines.append((name + arrows.get(better, ""), f"{float(value):.6g}"))
-    return _section("values", lines, width) if lines else ""
-
-
-def _parameters(cells: Mapping[str, CellEntry], cell: CellEntry, width: int) -> str:
-    """Return each parameter, and what other variants of the method on the dataset have instead."""
-    others = [
-        other
-        for other in cells.values()
-        if other["label"] != cell["label"]
-        and all(other[name] == cell[name] for name in ("dataset", "method", "seed"))
-    ]
-    lines = []
+def _parameters(cells: Mapping[str, CellEntry], cell: CellEntry) -> Iterable[tuple[str, str]]:
+    """Yield each parameter, and what other variants of the method on the dataset have instead."""
+    names = ("dataset", "method", "seed")
+    others = [other for other in cells.values() if all(other[x] == cell[x] for x in names)]
     for name, value in cell["parameters"].items():
         labels: dict[str, list[str]] = {}
         for other in others:
             different = other["parameters"].get(name)
             if canonical_json(different) != canonical_json(value):
                 labels.setdefault(str(different), []).append(other["label"])
-        variants = [f"{different} in {', '.join(names)}" for different, names in labels.items()]
-        lines.append((name, "; ".join([str(value), *variants])))
-    return _section("parameters", lines, width) if lines else "parameters\n  none"
+        variants = [f"{different} in {', '.join(same)}" for different, same in labels.items()]
+        yield name, "; ".join([str(value), *variants])
 
 
-def _provenance(record: Record, width: int) -> str:
+def _provenance(record: Record) -> dict[str, list[tuple[str, Any]]]:
     """Return recipe, timings and environment."""
-    environment = [*record["environment"].items(), ("finished", record["finished"])]
-    environment += [("commit", record["commit"])] if record["commit"] else []
-    sections = {
+    commit = [("commit", record["commit"])] if record["commit"] else []
+    finished = ("finished", record["finished"])
+    return {
         "recipe": [(k, value) for k, value in record["recipe"].items() if value not in (None, "")],
-        "timings": [(name, _amount(name, v)) for name, v in record["timings"].items()],
-        "environment": environment,
+        "timings": [(name, _amount(name, value)) for name, value in record["timings"].items()],
+        "environment": [*record["environment"].items(), finished, *commit],
     }
-    return "\n\n".join(_section(name, lines, width) for name, lines in sections.items() if lines)
 
 
 def _amount(name: str, value: Any) -> str:
@@ -140,25 +158,22 @@ def _amount(name: str, value: Any) -> str:
     return f"{value:.4g} s" + (f" ({duration(value)})" if value >= 60 else "")
 
 
-def _section(title: str, lines: Lines, width: int) -> str:
+def _section(title: str, lines: Iterable[tuple[str, Any]], width: int) -> str:
     """Return names and values, one line each; long values are continued under their beginning."""
-    longest = max(len(name) for name, _ in lines)
-    text = [title]
-    for name, value in lines:
+    given = list(lines)
+    longest, text = max((len(name) for name, _ in given), default=0), [title]
+    for name, value in given:
         start = f"  {name:{longest}}  "
-        text += textwrap.wrap(
-            str(value),
-            max(width, longest + 24),
-            initial_indent=start,
-            subsequent_indent=" " * len(start),
-        ) or [start.rstrip()]
-    return "\n".join(text)
+        wrapper = textwrap.TextWrapper(
+            max(width, longest + 24), initial_indent=start, subsequent_indent=" " * len(start)
+        )
+        text += wrapper.wrap(str(value)) or [start.rstrip()]
+    return "\n".join(text) if given else ""
 
 
 def _teacher(manifest: Manifest, cell: CellEntry, cache: Path) -> str:
     """Return where the teacher came from, and which cell measures it."""
-    key = cell["measured"]
-    source = f"not in {cache}"
+    key, source = cell["measured"], f"not in {cache}"
     if note := Cache(cache).note(key):
         members = f"{note.get('members')} members of {note.get('dataset')}"
         source = f"{members}, seed {note.get('seed')}, in {cache}"

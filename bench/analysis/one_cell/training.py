@@ -2,58 +2,67 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from distillation_bench.bench.analysis.one_cell.sparklines import sparkline
+import numpy as np
+import pandas as pd
+
 from distillation_bench.bench.common.terminal_tables import text_table
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run
 
 MAX_CURVE = 60
 """Characters of a curve."""
-EpochRow = Mapping[str, str]
-"""A row of a history: one epoch."""
+BARS = "▁▂▃▄▅▆▇█"
+NOT_FINITE = "×"
+ALIGNMENT = ("left", "right", "right", "right", "left", "left")
 
 
 def describe_training(run: Run, record: Record, width: int) -> str:
     """Return the first, lowest and last value of each term and its course, stage by stage."""
     try:
-        history = run.history(record)
+        history = pd.DataFrame(run.history(record), dtype=str)
     except DamagedFile as error:
         return f"training: left out, {error}"
-    stages: dict[str, list[EpochRow]] = {}
-    for row in history:
-        stages.setdefault(row.get("stage", ""), []).append(row)
-    return "\n\n".join(_describe_stage(name, rows, width) for name, rows in stages.items())
+    if history.empty:
+        return ""
+    stages = history.get("stage", pd.Series("", history.index))
+    terms = history.drop(columns=["stage", "epoch"], errors="ignore")
+    groups = terms.groupby(stages.fillna(""), sort=False)
+    return "\n\n".join(_describe_stage(str(name), rows, width) for name, rows in groups)
 
 
-def _describe_stage(stage: str, rows: Sequence[EpochRow], width: int) -> str:
-    terms = {
-        name: [_number(row.get(name)) for row in rows]
-        for name in rows[0]
-        if name not in ("stage", "epoch") and any(row.get(name) for row in rows)
-    }
-    longest = max(map(len, terms), default=0)
-    curve_width = max(10, min(MAX_CURVE, width - longest - 44))
-    table = text_table(
-        [_term_cells(name, values, curve_width) for name, values in terms.items()],
-        ["term", "first", "lowest", "last", "by epoch", ""],
-        style="plain",
-        align=("left", "right", "right", "right", "left", "left"),
-    )
-    return f"training, stage {stage}: {len(rows)} epochs\n{textwrap.indent(table, '  ')}"
+def _describe_stage(stage: str, texts: pd.DataFrame, width: int) -> str:
+    terms = texts.loc[:, texts.fillna("").ne("").any()].apply(pd.to_numeric, errors="coerce")
+    curve_width = max(10, min(MAX_CURVE, width - max(map(len, terms), default=0) - 44))
+    rows = []
+    for name, values in terms.items():
+        lowest = values[np.isfinite(values)].min()
+        least = "" if pd.isna(lowest) else f"{lowest:.4g}"
+        ends = f"{values.iloc[0]:.4g}", f"{values.iloc[-1]:.4g}"
+        rows.append([name, ends[0], least, ends[1], *sparkline(list(values), curve_width)])
+    header = ["term", "first", "lowest", "last", "by epoch", ""]
+    table = text_table(rows, header, style="plain", align=ALIGNMENT)
+    return f"training, stage {stage}: {len(texts)} epochs\n{textwrap.indent(table, '  ')}"
 
 
-def _term_cells(name: str, values: Sequence[float], curve_width: int) -> list[str]:
-    curve, scale = sparkline(values, curve_width)
-    finite = [value for value in values if math.isfinite(value)]
-    lowest = f"{min(finite):.4g}" if finite else ""
-    return [name, f"{values[0]:.4g}", lowest, f"{values[-1]:.4g}", curve, scale]
+def sparkline(values: Sequence[float], width: int) -> tuple[str, str]:
+    """Return a curve of at most `width` characters, and `log` if its scale is logarithmic.
 
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return math.nan
+    Neighbouring values share a character, which shows their mean. Positive values that span more
+    than two powers of ten are drawn by their logarithm. A value that is not finite is shown as ×.
+    """
+    heights = np.array(values, float)
+    finite = np.isfinite(heights)
+    if not finite.any():
+        return NOT_FINITE * min(width, len(heights)), ""
+    low, high = heights[finite].min(), heights[finite].max()
+    is_logarithmic = bool(0 < 100 * low < high)
+    if is_logarithmic:
+        low, high = np.log((low, high))
+        heights[finite] = np.log(heights[finite])
+    means = (part.mean() for part in np.array_split(heights, min(width, len(heights))))
+    shares = [(mean - low) / ((high - low) or 1.0) for mean in means]
+    last = len(BARS) - 1
+    bars = (BARS[round(x * last)] if np.isfinite(x) else NOT_FINITE for x in shares)
+    return "".join(bars), "log" if is_logarithmic else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from distillation_bench.bench.analysis.one_cell.sparklines import sparkline
+from distillation_bench.bench.analysis.one_cell.training import sparkline
 
 
 def test_sparklines_show_the_course_of_values() -> None:
