@@ -6,6 +6,7 @@ run         runs cells, as the command `run` does, and returns their results
 load        reads the results of runs
 Results     what both return
 UsageError  a mistake of the user, in one line
+figure      registers a kind of figure, as a decorator
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from distillation_bench.bench.analysis.results import Results, load
+    from distillation_bench.bench.api.results import Results, load
     from distillation_bench.bench.api.run import run
     from distillation_bench.bench.common.errors import UsageError
+    from distillation_bench.bench.figures.registry import figure
 
-__all__ = ["Results", "UsageError", "load", "run"]
+__all__ = ["Results", "UsageError", "figure", "load", "run"]
 
 _MODULES = {
-    "Results": "analysis.results",
+    "Results": "api.results",
     "UsageError": "common.errors",
-    "load": "analysis.results",
+    "figure": "figures.registry",
+    "load": "api.results",
     "run": "api.run",
 }
 """The modules of public names: the program and its help need not wait for pandas."""

@@ -40,10 +40,10 @@ def tiny_numbers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def words_of_the_command_line() -> Iterator[None]:
-    """Word messages for the command line again after a test that used the public API."""
+    """Word messages neither for the program nor for Python after a test that used one of them."""
     yield
     if "distillation_bench.bench.common.errors" in sys.modules:
-        sys.modules["distillation_bench.bench.common.errors"].word(str)
+        sys.modules["distillation_bench.bench.common.errors"].word(None)
 
 
 @pytest.fixture

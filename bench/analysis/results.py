@@ -335,7 +335,7 @@ def summarise(values: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
 
 
 def load(
-    *folders: Path | str, mixed: bool = False, agree: bool = True, empty: bool = False
+    *folders: Path | str, mixed: bool = False, agree: bool = True, unfinished: bool = False
 ) -> Results:
     """Read runs as one; a cell that several runs hold counts once, the first that is done.
 
@@ -345,7 +345,7 @@ def load(
             measures) than the first ones of their dataset, or with another method, parameters or
             code than the first ones of their label, with a mark behind their labels.
         agree: require that cells that several runs hold have the same values in all of them.
-        empty: take runs too in which no cell is done.
+        unfinished: take runs of which no cell is done, too.
 
     Raises:
         UsageError: a folder is not a run, unreadable or without values, protocols differ, a label
@@ -353,7 +353,7 @@ def load(
     """
     runs = tuple(Run(Path(folder)) for folder in dict.fromkeys(map(str, folders)))
     try:
-        joined = join_runs(runs, mixed, agree, empty)
+        joined = join_runs(runs, mixed, agree, unfinished)
     except ProtocolClash as clash:
         raise UsageError(f"{clash}; --mixed takes both, marked") from None
     return assemble(runs, joined.manifest, joined.holders, joined.rows)

@@ -104,6 +104,15 @@ def _texts(name: str, value: Any, *types: type) -> tuple[str, ...]:
     return texts
 
 
+def texts_of(name: str, value: TextOrTexts | None) -> tuple[str, ...]:
+    """Return an argument that is a text or several as a tuple; empty if it is not given.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    return () if value is None else _texts(name, value, str)
+
+
 def _seeds(value: Any) -> tuple[str, ...]:
     """Return seeds as texts; those that follow one another as a range, such as `0-2`."""
     values = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)

@@ -26,7 +26,7 @@ from distillation_bench.bench.planning.request import DEFAULT_PRESET
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from distillation_bench.bench.analysis.results import Results
+    from distillation_bench.bench.api.results import Results
 
 _code = code_times()
 """When each file of this suite was changed, as it was when this module was imported."""
@@ -101,8 +101,9 @@ def run(
         launch = prepare(request, execution, shlex.join(command))
         succeeded = _run_cells(launch)
     from distillation_bench.bench.analysis.results import load
+    from distillation_bench.bench.api.results import with_methods
 
-    loaded = load(launch.run.folder, empty=True)
+    loaded = with_methods(load(launch.run.folder, unfinished=True))
     if not succeeded:
         warnings.warn(_failures(loaded), stacklevel=2)
     return loaded

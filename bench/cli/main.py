@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 
 from distillation_bench.bench.cli import streams, typer_messages
 from distillation_bench.bench.cli.app import app
-from distillation_bench.bench.common import signals
+from distillation_bench.bench.common import errors, signals
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.program import RESUMABLE
 from distillation_bench.bench.common.text import truncated
@@ -27,6 +27,7 @@ def main() -> None:
     if interrupted.
     """
     streams.prepare()
+    errors.word(str)
     try:
         status = _run_command()
     except BrokenPipeError:

@@ -9,6 +9,7 @@ paths            where the code is, and default folders
 process_memory   the memory of this process: its peak, and giving back what is free
 program          how the program was started
 random_streams   named random streams
+registries       registries that plugins add to
 signals          how signals end the program and its workers
 terminal_tables  tables as text
 text             text for a terminal
@@ -24,6 +25,7 @@ __all__ = [
     "process_memory",
     "program",
     "random_streams",
+    "registries",
     "signals",
     "terminal_tables",
     "text",

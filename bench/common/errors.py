@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
-_wording: Callable[[str], str] = str
+_wording: Callable[[str], str] | None = None
 
 
-def word(wording: Callable[[str], str]) -> None:
-    """Let a function word the messages of all errors of this process, as for Python's users."""
+def word(wording: Callable[[str], str] | None) -> None:
+    """Let a function word all messages of this process, unless one does already.
+
+    The program and the public API do so; a plugin of the program may use the API.
+    """
     global _wording
-    _wording = wording
+    _wording = (wording and _wording) or wording
 
 
 class UsageError(Exception):
@@ -21,7 +24,8 @@ class UsageError(Exception):
     """
 
     def __str__(self) -> str:
-        return _wording(super().__str__())
+        message = super().__str__()
+        return _wording(message) if _wording else message
 
 
 class CacheFault(OSError):

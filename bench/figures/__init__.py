@@ -10,6 +10,7 @@
     drawing       which figures there are for a selection, and drawing them
     rendering     the same as contents of PNG, PDF and SVG files, drawn by several processes
     image_files   one figure as an image file
+    notebooks     figures in notebooks
     families      one module for each family of figures
 
 A family is a module in `families` with a function that is registered; nothing else lists it but
@@ -56,4 +57,4 @@ Rules:
   stay: `shift-digits`, and `shift-digits-ece` with `--metric ece`.
 """
 
-__all__ = ["drawing", "figure_data", "registry", "rendering"]
+__all__ = ["drawing", "figure_data", "image_files", "notebooks", "registry", "rendering"]

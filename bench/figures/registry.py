@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from distillation_bench.bench.common.errors import UsageError, nearest
+from distillation_bench.bench.common.registries import REGISTRIES
 
 ORDER = (
     *("metrics", "forest", "maps", "bands", "histograms", "shift", "calibration", "reliability"),
@@ -45,6 +46,7 @@ class FigureKind:
 
 
 _KINDS: dict[str, FigureKind] = {}
+REGISTRIES["figure"] = _KINDS, lambda kind: str(kind.function.__module__)
 
 
 def figure(

@@ -32,21 +32,21 @@ class JoinedRuns:
 
 
 def join_runs(
-    runs: Sequence[Run], mixed: bool = False, agree: bool = True, empty: bool = False
+    runs: Sequence[Run], mixed: bool = False, agree: bool = True, unfinished: bool = False
 ) -> JoinedRuns:
     """Join runs; of the runs that hold a cell, the first in which it is `done` counts.
 
     Args:
-        runs: each with at least one cell that is done, unless it may be empty.
+        runs: each with at least one cell that is done, unless `unfinished`.
         mixed: mark the labels of cells of another protocol, instead of refusing them.
         agree: demand that a cell which is done in several runs has the same values in all.
-        empty: take runs too in which no cell is done.
+        unfinished: take runs of which no cell is done, too.
 
     Raises:
         UsageError: a folder is not a run or no cell of it is done; values of a cell differ.
         ProtocolClash: runs have different protocols, or a label stands for more than one thing.
     """
-    joining = _Joining(runs, mixed, agree, empty)
+    joining = _Joining(runs, mixed, agree, unfinished)
     for run in runs:
         joining.add(run)
     return joining.joined()
@@ -55,9 +55,9 @@ def join_runs(
 class _Joining:
     """Runs that are joined one after another."""
 
-    def __init__(self, runs: Sequence[Run], mixed: bool, agree: bool, empty: bool) -> None:
+    def __init__(self, runs: Sequence[Run], mixed: bool, agree: bool, unfinished: bool) -> None:
         self._agree = agree
-        self._empty = empty
+        self._unfinished = unfinished
         self._protocols = Protocols(runs, mixed)
         self._parts: dict[str, dict[str, Any]] = {part: {} for part in _BY_NAME}
         self._methods: dict[str, Any] = {}
@@ -71,7 +71,7 @@ class _Joining:
         return JoinedRuns(manifest, self._rows, self._holders)
 
     def add(self, run: Run) -> None:
-        manifest, rows = _read(run, self._empty)
+        manifest, rows = _read(run, self._unfinished)
         for part, entries in self._parts.items():
             entries |= {k: v for k, v in manifest.get(part, {}).items() if k not in entries}
         self._methods |= {method["name"]: method for method in manifest["methods"]}
@@ -107,9 +107,9 @@ class _Joining:
             self._rows[cell["dataset"], label, cell["seed"]] = {**row, "label": label}
 
 
-def _read(run: Run, empty: bool) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def _read(run: Run, unfinished: bool) -> tuple[dict[str, Any], list[dict[str, str]]]:
     manifest, rows = run.existing_manifest(), tables.results(run)
-    if empty:
+    if unfinished:
         return manifest, rows
     if not rows:
         damaged = any(map(run.has_damaged_record, manifest["cells"]))

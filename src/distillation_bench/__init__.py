@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from distillation_bench.bench import Results, UsageError, load, run
+    from distillation_bench.bench import Results, UsageError, figure, load, run
 
-__all__ = ["Results", "UsageError", "__version__", "load", "run"]
+__all__ = ["Results", "UsageError", "__version__", "figure", "load", "run"]
 
 __version__ = "0.1.0"
 

@@ -14,6 +14,7 @@ from distillation_bench.bench.cli.options import (
     Metrics,
     Mixed,
     OptionalRunFolders,
+    Plugins,
 )
 from distillation_bench.bench.cli.output_files import check_folder
 from distillation_bench.bench.cli.terminal import notice, page
@@ -95,10 +96,14 @@ def plot(
     files: FigureFiles,
     content: FigureContent,
     mixed: Mixed = False,
+    plugin: Plugins = None,
     listing: Annotated[bool, typer.Option("--list", help="list the figures")] = False,
 ) -> None:
     """Draw figures for a paper as PNG, PDF and SVG."""
+    from distillation_bench.bench.planning.plugins.loading import load_all
+
     formats = _formats(files.formats)
+    load_all(plugin or ())
     if listing:
         page(_listing())
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distillation_bench.bench.cli.options import Mixed, RunFolders
+from distillation_bench.bench.cli.options import Mixed, Plugins, RunFolders
 from distillation_bench.bench.cli.output_files import check_targets, is_stdout, write_output
 from distillation_bench.bench.cli.terminal import page
 
@@ -24,6 +24,7 @@ def report(
         ),
     ] = None,
     mixed: Mixed = False,
+    plugin: Plugins = None,
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="only tables and text, which is faster")
     ] = False,
@@ -31,6 +32,7 @@ def report(
     """Write a report as one HTML page, and print its path."""
     from distillation_bench.bench.analysis.old_results import read
     from distillation_bench.bench.common.files import write_atomically
+    from distillation_bench.bench.planning.plugins.loading import load_all
     from distillation_bench.bench.report.page import build_report
 
     path = out or folders[0] / "report.html"
@@ -38,6 +40,7 @@ def report(
     is_link = out is None and path.is_symlink()
     if not is_link:
         check_targets(path)
+    load_all(plugin or ())
     content = build_report(read(folders, mixed), with_figures=not no_figures)
     if is_link:
         write_atomically(path, content.encode())

@@ -1,4 +1,4 @@
-"""Which file has registered a method, a dataset or a metric.
+"""Which file has registered a method, a dataset, a metric or a figure.
 
 A program in Python can have several runs, each with plugins of its own, and can register classes
 itself. A run knows what the command line would know: this suite, installed plugins and its own.
@@ -7,12 +7,13 @@ itself. A run knows what the command line would know: this suite, installed plug
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.registries import REGISTRIES
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.plugins.installed_plugins import GROUP
@@ -39,16 +40,16 @@ class Registration(NamedTuple):
 
 def foreign_registrations() -> Iterator[Registration]:
     """Yield what is registered and not of this suite."""
-    functions = {name: metric.function for name, metric in METRICS.items()}
-    kinds: dict[str, tuple[Any, Any]] = {
-        "method": (METHODS, METHODS),
-        "dataset": (DATASETS, DATASETS),
-        "metric": (functions, METRICS),
+    kinds: dict[str, tuple[dict[str, Any], Callable[[Any], str]]] = {
+        "method": (METHODS, lambda method: str(method.__module__)),
+        "dataset": (DATASETS, lambda dataset: str(dataset.__module__)),
+        "metric": (METRICS, lambda metric: str(metric.function.__module__)),
+        **REGISTRIES,
     }
-    for kind, (definitions, registry) in kinds.items():
-        for name, definition in list(definitions.items()):
-            if not is_of_suite(definition.__module__):
-                yield Registration(kind, name, definition.__module__, registry)
+    for kind, (registry, module_of) in kinds.items():
+        for name, entry in list(registry.items()):
+            if not is_of_suite(module := module_of(entry)):
+                yield Registration(kind, name, module, registry)
 
 
 def unregister(files: Collection[str]) -> None:

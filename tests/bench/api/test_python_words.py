@@ -15,7 +15,8 @@ ROOMS = ("common", "planning", "execution", "analysis")
 OF_OTHERS = {
     **dict.fromkeys(("--num-gpus", "--resources"), "an option of a cluster's program"),
     **dict.fromkeys(("--always", "--abbrev", "--dirty"), "an option of git"),
-    **dict.fromkeys(("--out", "--tensorboard", "--on", "--estimate"), "of a command alone"),
+    "--on": "an argument of figures, where it has this name",
+    **dict.fromkeys(("--out", "--csv", "--json", "--tensorboard", "--estimate"), "a command's own"),
 }
 """Options in the code of these rooms that no argument stands for."""
 

@@ -1,0 +1,86 @@
+"""Results from Python: the tables, and by method what commands make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from distillation_bench.bench.analysis import results as analysis
+from distillation_bench.bench.api.arguments import AnyPath, TextOrTexts, texts_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, repr=False)
+class Results(analysis.Results):
+    __doc__ = analysis.Results.__doc__
+
+    def plot(
+        self,
+        figure: str,
+        *,
+        metric: TextOrTexts | None = None,
+        datasets: TextOrTexts | None = None,
+        methods: TextOrTexts | None = None,
+        seed: int | None = None,
+        on: TextOrTexts | None = None,
+        width: float | str = "",
+        note: bool = True,
+        font: str = "",
+        ax: Axes | None = None,
+    ) -> Figure:
+        """Draw a figure, as the command `plot` does.
+
+        Args:
+            figure: its name: "shift", "cost" and so on, or that of a plugin.
+            metric: selectors, such as "nll" or "ece@rotation/3", for figures of metrics.
+            datasets, methods: by default all; a method names all its variants.
+            seed: for figures of one seed.
+            on: evaluation sets, such as "test", "rotation/3" or "ood:plane".
+            width: inches, or "neurips", "icml", "iclr" or "acl".
+            note: whether to write the note below the panels.
+            font: a font of this machine.
+            ax: axes to draw into, for a figure of one panel.
+
+        Raises:
+            UsageError: a name is unknown, there is nothing to draw, or several figures.
+        """
+        from distillation_bench.bench.figures.drawing import draw
+        from distillation_bench.bench.figures.figure_data import FigureOptions
+        from distillation_bench.bench.figures.notebooks import show_figures
+
+        options = FigureOptions(
+            datasets=texts_of("datasets", datasets),
+            labels=texts_of("methods", methods),
+            seed=seed,
+            metrics=texts_of("metric", metric),
+            sets=texts_of("on", on),
+            width=str(width),
+            note=note,
+            font=font,
+        )
+        show_figures()
+        return draw(self, figure, options, ax)
+
+
+def load(*folders: AnyPath, mixed: bool = False) -> Results:
+    """Read the results of one run or several.
+
+    Args:
+        folders: folders of runs. A cell that several runs hold counts once, the first that is done.
+        mixed: also take cells made under another protocol (recipe, teacher, sets, code that
+            measures) than the first ones of their dataset, or with another method, parameters or
+            code than the first ones of their label, with a mark behind their labels.
+
+    Raises:
+        UsageError: a folder is not a run, unreadable or without values, protocols differ, a label
+            stands for more than one thing, or the values of a cell differ.
+    """
+    return with_methods(analysis.load(*map(str, folders), mixed=mixed))
+
+
+def with_methods(results: analysis.Results) -> Results:
+    """Return the same results with the methods of Python."""
+    return Results(**{field.name: getattr(results, field.name) for field in fields(results)})
