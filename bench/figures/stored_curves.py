@@ -39,11 +39,22 @@ def _canvas_is_consistent(curves: Curves) -> bool:
     points = {kind: curves[f"{kind}/x"] for kind in ("canvas", "train")}
     if points["canvas"].shape[1] != points["train"].shape[1] or not points["canvas"].size:
         return False
+    passes = curves.get("canvas/passes")
+    if passes is not None:
+        if passes.ndim != 2 or not passes.size:
+            return False
+        if passes.shape[1] != len(points["canvas"][points_of_passes(curves)]):
+            return False
     return all(
         len(array) == len(points[name.partition("/")[0]])
         for name, array in curves.items()
-        if name.partition("/")[0] in points
+        if name.partition("/")[0] in points and name != "canvas/passes"
     )
+
+
+def points_of_passes(curves: Curves) -> slice:
+    """Return at which points of the canvas `canvas/passes` is stored."""
+    return slice(None, None, -(-len(curves["canvas/x"]) // curves["canvas/passes"].shape[1]))
 
 
 def set_name(selector: str) -> str:

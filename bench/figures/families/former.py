@@ -17,6 +17,7 @@ from distillation_bench.bench.figures.registry import figure
 
 PORTED = {
     "ablation",
+    "bands",
     "metrics",
     "shift",
     "training",

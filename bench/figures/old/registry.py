@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from distillation_bench.bench.figures.old.dataset_data import DatasetData
 from distillation_bench.bench.figures.old.families.critical_difference import draw_ranks
 from distillation_bench.bench.figures.old.families.quality_and_cost import draw_cost
-from distillation_bench.bench.figures.old.families.regression_bands import draw_bands
 from distillation_bench.bench.figures.old.families.reliability_diagrams import draw_reliability
 from distillation_bench.bench.figures.old.families.roc_curves import draw_roc
 from distillation_bench.bench.figures.old.families.teacher_fidelity import draw_fidelity
@@ -40,11 +39,6 @@ FIGURE_KINDS = {
         "total, aleatoric and epistemic uncertainty on the plane, methods side by side",
         "a dataset in the plane, such as spiral",
         draw_maps,
-    ),
-    "bands": FigureKind(
-        "bands of the three uncertainties around the regression curve",
-        "a dataset with a curve, such as sine",
-        draw_bands,
     ),
     "histograms": FigureKind(
         "the three uncertainties on evaluation sets (--on), over the teacher's",

@@ -42,6 +42,21 @@ def curves(seed: int = 0, ood: Sequence[str] = ("ood:far",), side: int = 8) -> d
     return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
 
 
+def line_curves(seed: int = 0, passes: int = 3) -> dict[str, Any]:
+    """Return the arrays of a cell of a regression dataset with a curve of 40 points."""
+    draws, x = np.random.default_rng(seed), np.linspace(-2, 2, 40)
+    arrays: dict[str, Any] = {
+        "canvas/x": x[:, None],
+        "canvas/y": np.sin(x),
+        "canvas/mean": np.sin(x) + 0.1,
+        "canvas/passes": np.sin(x[::2]) + draws.normal(0, 0.1, (passes, 1)),
+        "train/x": draws.uniform(-1, 1, (12, 1)),
+        "train/y": draws.normal(0, 1, 12),
+        **{f"canvas/{name}": np.full(40, 0.04) for name in ("total", "aleatoric", "epistemic")},
+    }
+    return {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+
+
 def figures(value: float = 0.5) -> dict[str, float]:
     """Return the values of a cell."""
     return {

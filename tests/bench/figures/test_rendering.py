@@ -37,6 +37,8 @@ def broken(array: str, shape: tuple[int, ...]) -> dict[str, Any]:
         broken("canvas/x", (9, 1)),
         broken("train/x", (12, 3)),
         broken("canvas/total", (63,)),
+        broken("canvas/passes", (65,)),
+        broken("canvas/passes", (2, 65)),
         broken("fidelity/test", (2, 0)),
         {k: v for k, v in curves().items() if not k.startswith("upper/")},
         {k: v for k, v in curves().items() if k != "canvas/epistemic"},
