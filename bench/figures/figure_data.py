@@ -243,18 +243,25 @@ class FigureData:
         """Return the entries of labels in a legend, with or without a line through the marker."""
         return [(self.styles[label].handle(line), label) for label in labels]
 
-    def note(self, text: str, counts: Mapping[str, int], labels: Sequence[str] = ()) -> str:
+    def note(
+        self,
+        text: str,
+        counts: Mapping[str, int],
+        labels: Sequence[str] = (),
+        metrics: Iterable[MetricInfo] = (),
+    ) -> str:
         """Return the note of a figure over seeds.
 
         Args:
             text: what is shown.
             counts: number of seeds of each label that is shown.
             labels: labels whose missing cells are listed; by default all selected ones.
+            metrics: what is shown; their values that are not finite are listed.
         """
         numbers = pd.Series(dict(counts), dtype=int)
         usual = int(numbers.mode().max()) if len(numbers) else 0
         exceptions = [f"{label} n = {n}" for label, n in counts.items() if n != usual]
-        missing = self._missing(counts, labels or self.labels, self.options.seed)
+        missing = self._missing(counts, labels or self.labels, self.options.seed, metrics)
         start = f"{self.dataset}: {text}; n = {counted(usual, 'seed')}"
         return ". ".join([start, *exceptions, *missing]) + "."
 
@@ -263,12 +270,19 @@ class FigureData:
         missing = self._missing([*shown], self.labels, self.seed)
         return ". ".join([f"{self.dataset}: {text}; seed {self.seed}", *missing]) + "."
 
-    def _missing(self, shown: Iterable[str], labels: Sequence[str], seed: int | None) -> list[str]:
-        """Return each reason with the labels whose cells are missing for it."""
+    def _missing(
+        self,
+        shown: Iterable[str],
+        labels: Sequence[str],
+        seed: int | None,
+        metrics: Iterable[MetricInfo] = (),
+    ) -> list[str]:
+        """Return each reason with the labels whose cells or values are missing for it."""
         shown = frozenset(shown)
         status = self.planned["status"].astype(str)
         reasons = status.mask(self.planned["id"].isin(self.damaged.values()), "damaged")
-        cells = self.planned.assign(reason=reasons)
+        not_finite = [self._not_finite(metric) for metric in metrics]
+        cells = pd.concat([self.planned.assign(reason=reasons), *not_finite])
         if seed is not None:
             cells = cells[cells["seed"].eq(seed)]
         cells = cells[cells["reason"].ne("done")]
@@ -285,6 +299,13 @@ class FigureData:
             if why:
                 labels_by_reason.setdefault(why, []).append(label)
         return [f"{reason}: {', '.join(names)}" for reason, names in labels_by_reason.items()]
+
+    def _not_finite(self, metric: MetricInfo) -> pd.DataFrame:
+        """Return the selected cells whose value is nan or inf, with the `reason`."""
+        table = self.results.values(metric, optional=True)
+        table = table[table["id"].isin(self.planned["id"]) & ~np.isfinite(table["value"])]
+        name = metric_format(metric).name
+        return table.assign(reason=[f"{name} {value}" for value in table["value"]])
 
 
 def seed_means(

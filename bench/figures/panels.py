@@ -139,7 +139,7 @@ class Panels:
 
         The caller's axes get the legend alone.
         """
-        entries = [(handle, wrap(text, self.width - 0.6)) for handle, text in legend]
+        entries = [(handle, wrap(text, self.width / 2 - 0.5)) for handle, text in legend]
         if self.given is not None:
             if entries:
                 self.given.legend(*zip(*entries, strict=True))
@@ -177,7 +177,7 @@ class Panels:
 
     def _legend(self, entries: LegendEntries) -> Artist:
         widest = max(text_width(line) for _, text in entries for line in text.split("\n"))
-        columns = max(1, min(len(entries), int((self.width - 0.1) / (widest + 0.46))))
+        columns = max(1, min(len(entries), int((self.width + 0.05) / (widest + 0.4))))
         handles, texts = zip(*entries, strict=True)
         spacing = {"borderpad": 0.0, "borderaxespad": 0.0, "labelspacing": 0.25}
         spacing |= {"handlelength": 2.4, "columnspacing": 1.2, "handletextpad": 0.5}

@@ -37,12 +37,12 @@ WIDTHS = {
 }
 """Widths of a column and of the text in inches; neurips and iclr have one column."""
 
-# Seaborn's colours for readers with a colour vision deficiency, without its pink and its yellow,
-# which are too light for lines; then three of Tol's.
+# Seaborn's colours for readers with a colour vision deficiency, without those too light for
+# lines (brown, pink, yellow); then three of Tol's.
 _PALETTE = sns.color_palette("colorblind").as_hex()
-_STUDENT_COLORS = [_PALETTE[7], *_PALETTE[:6], _PALETTE[9], "#882255", "#999933", "#332288"]
+_STUDENT_COLORS = [_PALETTE[7], *_PALETTE[:5], _PALETTE[9], "#882255", "#999933", "#332288"]
 _REFERENCE_COLORS = (INK, "#4D4D4D")
-_SHADES = (0.0, -0.4, 0.4, -0.2, 0.25, -0.55, 0.55)
+_SHADES = (0.0, -0.4, 0.35, -0.2, 0.2, -0.6, 0.45)
 """Shares of black (negative) or white that are mixed into the colour of the method."""
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "d", "*", "h")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.3)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))

@@ -20,6 +20,7 @@ def drawable(text: str) -> str:
 
     A leading underscore gets a space before it, since legends leave out such labels.
     """
+    text = " ".join(text.splitlines())
     families = mpl.rcParams["font.family"]
     fonts = [get_font(findfont(FontProperties(family=[name]))) for name in families]
     shown = "".join(

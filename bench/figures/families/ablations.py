@@ -86,7 +86,7 @@ def draw_ablation(data: FigureData) -> Drawing:
     return panels.finish(
         f"Ablation on {data.dataset}",
         _alt_text(data, sweeps, rows),
-        data.note(text, counts, labels),
+        data.note(text, counts, labels, metrics),
         data.legend(labels, line=False),
     )
 

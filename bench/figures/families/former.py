@@ -19,6 +19,7 @@ PORTED = {
     "ablation",
     "bands",
     "metrics",
+    "ranks",
     "shift",
     "training",
 }

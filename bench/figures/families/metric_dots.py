@@ -89,7 +89,7 @@ def _draw(data: FigureData, metrics: Sequence[MetricInfo], set_name: str = "") -
     return panels.finish(
         f"Metrics on {subject}",
         _alt_text(data, labels, columns, describe_below_chance(below)),
-        data.note(describe_intervals(counts, *parts), counts),
+        data.note(describe_intervals(counts, *parts), counts, metrics=metrics),
         _legend(),
         set_name,
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from distillation_bench.bench.analysis.chance_level import TEACHER
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
-from distillation_bench.bench.common.text import natural_key
+from distillation_bench.bench.common.text import counted, natural_key
 from distillation_bench.bench.figures.axis_scales import (
     ANY,
     draw_means,
@@ -44,7 +46,8 @@ def draw_shift(data: FigureData) -> Iterator[Drawing]:
 def shifted_values(data: FigureData, metric: MetricInfo) -> pd.DataFrame:
     """Return values of done cells of the dataset, with columns `shift` and `severity`.
 
-    Severity 0 is the test set; it has a row for each shift. The teacher is there in any selection.
+    Severity 0 is the test set; it has a row for each shift. The teacher is there in any selection,
+    and nan and inf as they are.
 
     Raises:
         NoData: there are none on shifted test sets.
@@ -63,9 +66,8 @@ def shifted_values(data: FigureData, metric: MetricInfo) -> pd.DataFrame:
     test = test[test["id"].isin(chosen["id"])].assign(severity=0)
     parts = [shifted.assign(shift=shifted["shift"].astype(str))]
     values = pd.concat([*(test.assign(shift=shift) for shift in shifts), *parts])
-    finite = values[values["value"].abs().lt(float("inf"))]
-    order = pd.Categorical(finite["shift"], shifts)
-    return finite.assign(shift=order, severity=finite["severity"].astype(int))
+    order = pd.Categorical(values["shift"], shifts)
+    return values.assign(shift=order, severity=values["severity"].astype(int))
 
 
 def teacher_differences(values: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +82,9 @@ def teacher_differences(values: pd.DataFrame) -> pd.DataFrame:
 
 def _draw(data: FigureData, metric: MetricInfo, part: str) -> Drawing:
     shown, values = metric_format(metric), shifted_values(data, metric)
-    values = values.assign(value=shown.convert(values["value"]))
+    is_finite = np.isfinite(values["value"])
+    not_finite = int((~is_finite & values["label"].isin(data.labels)).sum())
+    values = values.assign(value=shown.convert(values["value"]))[is_finite]
     selected = values[values["label"].isin(data.labels)]
     if selected.empty:
         raise NoData(f"no {metric.name} on shifted test sets")
@@ -96,6 +100,7 @@ def _draw(data: FigureData, metric: MetricInfo, part: str) -> Drawing:
         counts,
         "severity 0 is the test set",
         "differences of the same seeds, 0 is the teacher" if len(tables) > 1 else "",
+        f"{counted(not_finite, 'value')} not finite and left out" if not_finite else "",
         describe_below_chance(data.below_chance([metric])),
     )
     return panels.finish(
@@ -151,8 +156,9 @@ def draw_severities(axes: Axes, data: FigureData, means: pd.DataFrame) -> None:
         style, of_label = data.styles[label], means.xs(label, level="label")
         # Labels stand side by side, or their intervals would hide each other.
         x = of_label.index.to_numpy() + (position / max(1, len(labels) - 1) - 0.5) * 0.3
-        draw_means(axes, "y", x, of_label, style.color, 0.6)
-        axes.plot(x, of_label["mean"], **style.line | {"markersize": 2.5, "linewidth": 0.8})
+        axes.plot(x, of_label["mean"], color=style.color, linestyle=style.dashes, linewidth=0.8)
+        marker: dict[str, Any] = {"marker": style.marker, "markersize": 2.5, "linestyle": "none"}
+        draw_means(axes, "y", x, of_label, style.color, 0.6, **marker)
     severities = sorted(set(means.index.get_level_values("severity")))
     axes.set_xticks(severities)
 

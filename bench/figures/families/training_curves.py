@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from distillation_bench.bench.analysis.metric_info import metric_format
 from distillation_bench.bench.figures.axis_scales import scale_suffix, set_limits, set_ticks
 from distillation_bench.bench.figures.figure_data import FigureData
 from distillation_bench.bench.figures.panels import Drawing, Panels
@@ -39,7 +40,7 @@ def draw_training(data: FigureData) -> Drawing:
     panels = Panels(data, len(contents), width=1.5, height=1.4)
     for axes, (title, lines) in zip(panels, contents.items(), strict=True):
         _draw_panel(axes, data, lines, list(counts))
-        panels.title(axes, f"{title}{scale_suffix(axes, 'y')}")
+        panels.title(axes, f"{_title(data, title)}{scale_suffix(axes, 'y')}")
     panels.label("epoch")
     text = (
         "mean over seeds; terms before weighting, the loss is their weighted sum, another one for "
@@ -52,6 +53,13 @@ def draw_training(data: FigureData) -> Drawing:
         alt += f" Last loss: {', '.join(f'{label} {loss:.3g}' for label, loss in last.items())}."
     note = data.note(text, counts)
     return panels.finish(f"Training on {data.dataset}", alt, note, data.legend(counts))
+
+
+def _title(data: FigureData, term: str) -> str:
+    """Return a term as written, and `validation NLL [nats]` for a metric on validation."""
+    metric = data.find_metric(term.removeprefix("validation_"))
+    is_validation = metric is not None and term.startswith("validation_")
+    return f"validation {metric_format(metric).title}" if metric and is_validation else term
 
 
 def by_epoch(history: pd.DataFrame) -> pd.DataFrame:
@@ -103,10 +111,13 @@ def _means(table: pd.DataFrame, term: str) -> dict[str, pd.Series]:
 
 
 def _draw_panel(axes: Axes, data: FigureData, lines: Lines, labels: Sequence[str]) -> None:
-    set_limits(axes, "y", pd.concat([mean for mean, _ in lines.values()]))
+    values = pd.concat([mean for mean, _ in lines.values()])
+    set_limits(axes, "y", values, linear=bool(values.lt(0).any()))
     for label, (mean, ends) in lines.items():
         style = data.styles[label]
-        shown = mean.iloc[:: max(1, len(mean) // MAX_POINTS)]
+        # Validation is measured in some epochs only.
+        measured = mean.dropna()
+        shown = measured.iloc[:: max(1, len(measured) // MAX_POINTS)]
         every = (3 * labels.index(label) % 20, 25)
         axes.plot(shown.index, shown, **style.line | {"markersize": 2.5}, markevery=every)
         for end in ends:

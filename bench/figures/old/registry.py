@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distillation_bench.bench.figures.old.dataset_data import DatasetData
-from distillation_bench.bench.figures.old.families.critical_difference import draw_ranks
 from distillation_bench.bench.figures.old.families.quality_and_cost import draw_cost
 from distillation_bench.bench.figures.old.families.reliability_diagrams import draw_reliability
 from distillation_bench.bench.figures.old.families.roc_curves import draw_roc
@@ -54,8 +53,5 @@ FIGURE_KINDS = {
     ),
     "cost": FigureKind(
         "a metric against FLOPs, parameters and latency", "values of cost", draw_cost
-    ),
-    "ranks": FigureKind(
-        "critical-difference diagram of average ranks", "at least 5 datasets", draw_all=draw_ranks
     ),
 }

@@ -19,6 +19,7 @@ def drawable(text: str) -> str:
 
     A leading underscore gets a space before it, since legends leave out such labels.
     """
+    text = " ".join(text.split("\n"))
     font = get_font(findfont(FontProperties(family=[FONT])))
     shown = "".join(c if font.get_char_index(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in text)
     return f" {shown}" if shown.startswith("_") else shown
