@@ -44,7 +44,7 @@ DECIDES_NO_VALUE: Mapping[str, str] = {
     "bench/common/hashing.py": "makes identities",
     "bench/common/locks.py": "lets one process write at a time",
     "bench/common/paths.py": "folders",
-    "bench/common.registries.py": "names registries",
+    "bench/common/registries.py": "names registries",
     "bench/common/process_memory.py": "measures memory and gives it back",
     "bench/common/program.py": "commands in messages",
     "bench/common/signals.py": "ends the program, and a worker between two epochs",
