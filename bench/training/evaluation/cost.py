@@ -22,6 +22,8 @@ ROUNDS = 100
 MIN_ROUNDS = 3
 """Timed forward passes of each batch size: as many as fit into `ROUNDS_SECONDS`, within these."""
 ROUNDS_SECONDS = 0.05
+BLOCK = 12
+"""Rounds after which the weights are moved in memory."""
 BATCH_SIZES = (1, 256)
 """Batch sizes for which latency is measured."""
 _QUARTILES = {"": 0.5, "_low": 0.25, "_high": 0.75}
@@ -114,7 +116,8 @@ def latencies(
             torch.cuda.synchronize(x.device)
 
     with torch.no_grad():
-        rounds = _timed_rounds([partial(forward, batch) for batch in batches])
+        calls = [partial(forward, batch) for batch in batches]
+        rounds = _timed_rounds(calls, partial(_move, network))
     seconds = np.quantile(rounds, list(_QUARTILES.values()), axis=0) / BATCH_SIZES
     return {
         f"latency_seconds_batch_{size}{suffix}": float(value)
@@ -123,15 +126,30 @@ def latencies(
     }
 
 
-def _timed_rounds(functions: Sequence[Callable[[], object]]) -> np.ndarray:
+def _timed_rounds(
+    functions: Sequence[Callable[[], object]], move: Callable[[], object]
+) -> np.ndarray:
     """Return the seconds of each function, called in turn, [rounds, functions]."""
     rounds: list[list[float]] = []
+    # What was moved stays, so that each place is a new one.
+    places: list[object] = []
     start = time.perf_counter()
     while len(rounds) < MIN_ROUNDS or (
         len(rounds) < ROUNDS and time.perf_counter() - start < ROUNDS_SECONDS
     ):
+        if rounds and len(rounds) % BLOCK == 0:
+            places.append(move())
         rounds.append([_seconds(function) for function in functions])
     return np.array(rounds)
+
+
+def _move(network: nn.Module) -> list[Tensor]:
+    """Copy the weights to another place in memory, and return those at the former place."""
+    tensors = [*network.parameters(), *network.buffers()]
+    former = [tensor.data for tensor in tensors]
+    for tensor in tensors:
+        tensor.data = tensor.data.clone()
+    return former
 
 
 def _seconds(function: Callable[[], object]) -> float:

@@ -99,7 +99,19 @@ def test_latency_is_the_median_of_alternating_passes(monkeypatch: pytest.MonkeyP
 
 def test_a_slow_network_is_timed_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "ROUNDS_SECONDS", 0.0)
-    assert cost._timed_rounds([lambda: None, lambda: None]).shape == (cost.MIN_ROUNDS, 2)
+    moved: list[int] = []
+    rounds = cost._timed_rounds([lambda: None, lambda: None], lambda: moved.append(1))
+    assert rounds.shape == (cost.MIN_ROUNDS, 2) and not moved
+
+
+def test_a_network_is_timed_at_several_places_and_stays_the_same() -> None:
+    network = small_method().build(torch_stream(0))
+    before = {name: (t.data_ptr(), t.clone()) for name, t in network.state_dict().items()}
+    held = cost._move(network)
+    after = network.state_dict()
+    for name, (place, tensor) in before.items():
+        assert after[name].data_ptr() != place and torch.equal(after[name], tensor)
+    assert len(held) == len(before)
 
 
 def test_quartiles_surround_the_median() -> None:
