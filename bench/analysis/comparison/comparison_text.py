@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -31,9 +32,13 @@ COLUMNS = (
 )
 FEW_SEEDS = ("difference", "95 % interval", "n", "p", "d_z", "P", "W/T/L")
 """Where no test can reach .05, a correction says no more, nor does another test."""
+COSTS = ("difference", "n")
+"""What is chosen and not measured has no spread."""
 ACROSS = ("n", "p", "p Holm", "W/T/L", "p rank", "p rank Holm")
-MAX_ROWS = 20
+MAX_ROWS = 30
 """Pairs of a table that compares all with all; files hold the others, too."""
+MANY_PAIRS = 10
+"""Of more pairs there is a summary, too: how many others each method is better than."""
 SMALLEST = "°"
 """Marks a p-value that is too large for .05 and can't be smaller with so few seeds."""
 
@@ -56,7 +61,9 @@ def _wrapped(text: str, width: int, indent: str = "") -> str:
     wrapper = textwrap.TextWrapper(
         width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-    return wrapper.fill(terminal_safe(text))
+    # Not between the parts of `p = .05`.
+    tied = re.sub(" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", terminal_safe(text))
+    return wrapper.fill(tied).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _parts(comparison: Comparison, width: int) -> Iterator[str]:
@@ -77,12 +84,18 @@ def _on_dataset(
 ) -> Iterator[str]:
     title = f"{comparison.format.title} on {dataset}"
     row = comparison.datasets.loc[dataset]
-    is_long = len(pairs) > MAX_ROWS and not comparison.baseline
+    is_long = len(pairs) > MANY_PAIRS and not comparison.baseline
     if is_long and pairs["distinguishable"].any() and comparison.format.better:
         table = standings(comparison, pairs[pairs["tested"]]).reset_index()
         header = ("method", "better than", "worse than", "not distinguishable from")
         yield f"{_wrapped(title, width)}\n\n{_fitted([header, *table.to_numpy()], width)}"
-    columns = FEW_SEEDS if row["seeds_needed"] or not row["comparisons"] else COLUMNS
+    columns = (
+        COSTS
+        if comparison.format.exact
+        else FEW_SEEDS
+        if row["seeds_needed"] or not row["comparisons"]
+        else COLUMNS
+    )
     yield _pairs_table(comparison, title, pairs, columns, width)
     if columns == COLUMNS:
         yield _wrapped(allowed_sentence(comparison, dataset), width)
@@ -95,10 +108,11 @@ def _pairs_table(
     other = marked_label(comparison, comparison.baseline) if comparison.baseline else "second"
     title += f": {'method' if comparison.baseline else 'first'} − {other}"
     if len(pairs) > MAX_ROWS and not comparison.baseline:
-        shown = pairs.assign(size=-pairs["effect"].abs()).sort_values(["p_holm", "p", "size"])
-        shown, left = shown.head(MAX_ROWS), counted(len(pairs) - MAX_ROWS, "more pair")
-        title += f", the {MAX_ROWS} pairs with the smallest p"
-        end = _wrapped(f"\n{left}: see --csv, --json or --baseline LABEL.", width)
+        is_tested, left = pairs["tested"].any(), counted(len(pairs) - MAX_ROWS, "more pair")
+        order = pairs.assign(size=-pairs["effect"].abs()).sort_values(["p_holm", "p", "size"])
+        shown = (order if is_tested else pairs).head(MAX_ROWS)
+        title += f", {MAX_ROWS} of {len(pairs)} pairs{', smallest p first' if is_tested else ''}"
+        end = _wrapped(f"{left}: see --csv, --json or --baseline LABEL.", width)
     rows = []
     for pair in shown.itertuples():
         labels = [pair.first] if comparison.baseline else [pair.first, pair.second]

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from distillation_bench.bench.analysis.chance_level import TeacherDetection, teacher_detections
+from distillation_bench.bench.analysis.chance_level import teacher_detections
 from distillation_bench.bench.analysis.comparison import sentences
 from distillation_bench.bench.analysis.comparison.across_datasets import (
     AcrossDatasets,
@@ -208,48 +208,43 @@ def compare(
     values = results.values(info)
     values = values[values["label"].isin(shown)]
     planned = results.planned[results.planned["label"].isin(shown)]
-    unusable = unusable_cells(planned, values, info)
-    printed, detections = metric_format(info, values["value"]), teacher_detections(results, info)
-    tables, pairs, not_paired, reasons, below = {}, [], {}, dict[str, str](), dict[str, str]()
+    printed, unusable = metric_format(info, values["value"]), unusable_cells(planned, values, info)
+    compared, reasons = {}, dict[str, str]()
     for dataset in selected:
         table = paired_values(values, dataset)
         try:
             usable = _usable(shown, table, baseline, _of(unusable, dataset, baseline))
             better = printed.better and info.better
-            compared, unpaired = compare_on_dataset(table, usable, baseline, better, rivals)
+            compared[dataset] = table, *compare_on_dataset(table, usable, baseline, better, rivals)
         except NotComparable as reason:
             reasons[dataset] = str(reason)
-            continue
-        if detections.get(dataset, ABOVE_CHANCE).is_below_chance:
-            below[dataset] = detections[dataset].reason
-        else:
-            tables[dataset], not_paired[dataset] = table, unpaired
-            pairs.append(compared.assign(dataset=dataset))
-    if not (pairs or below) or (datasets and reasons):
+    if not compared or (datasets and reasons):
         dataset, why = next(iter(reasons.items()))
         raise UsageError(f"{dataset}: {info} can't be compared: {why}")
-    unknown = {name: detections[name] for name in tables if name in detections}
-    cells = values.loc[values["dataset"].isin(list(tables)), "id"]
+    detections = {k: v for k, v in teacher_detections(results, info).items() if k in compared}
+    below = {name: each.reason for name, each in detections.items() if each.is_below_chance}
+    kept = {name: each for name, each in compared.items() if name not in below}
+    pairs = [each.assign(dataset=name) for name, (_, each, _) in kept.items()] or [NO_PAIRS]
+    cells = values.loc[values["dataset"].isin(list(kept)), "id"]
     return Comparison(
-        info,
-        printed,
-        baseline,
-        note,
-        results.references,
-        rivals,
-        unusable,
-        pd.concat(pairs or [NO_PAIRS], ignore_index=True)[PAIR_COLUMNS],
-        tables,
-        not_paired,
-        reasons,
-        below,
-        {name: detection.reason for name, detection in unknown.items() if detection.is_unknown},
-        describe_temperatures([info.name], cells, temperatures_at_bound(results)),
+        metric=info,
+        format=printed,
+        baseline=baseline,
+        note=note,
+        references=results.references,
+        rivals=rivals,
+        unusable=unusable,
+        pairs=pd.concat(pairs, ignore_index=True)[PAIR_COLUMNS],
+        tables={name: table for name, (table, _, _) in kept.items()},
+        not_paired={name: unpaired for name, (_, _, unpaired) in kept.items()},
+        not_comparable=reasons,
+        below_chance=below,
+        chance_unknown={k: each.reason for k, each in detections.items() if each.is_unknown},
+        at_bound=describe_temperatures([info.name], cells, temperatures_at_bound(results)),
     )
 
 
 NO_PAIRS = pd.DataFrame(columns=PAIR_COLUMNS).astype({"tested": bool, "distinguishable": bool})
-ABOVE_CHANCE = TeacherDetection(math.inf)
 
 
 def _of(cells: pd.DataFrame, dataset: str, label: str) -> pd.DataFrame:

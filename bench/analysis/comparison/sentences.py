@@ -52,7 +52,16 @@ def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
     if needed or not total:
         yield f"{start}: {power_text(n, total)}"
     elif total <= SPELLED_OUT:
-        yield from texts[[*different.index, *tested.index.difference(different.index)]]
+        alike = tested.index.difference(different.index)
+        yield from texts[different.index]
+        if len(alike) == 1 or not comparison.baseline:
+            yield from texts[alike]
+        elif len(alike):
+            names, p = tested["first"][alike], tested["p_holm"][alike].min()
+            yield (
+                f"{start}: {', '.join(names)} are not statistically distinguishable from "
+                f"{comparison.baseline}, n = {n} (the smallest {p_equation(p)})"
+            )
     elif different.empty:
         smallest = p_equation(tested["p_holm"].min())
         yield (
@@ -66,10 +75,9 @@ def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
             yield f"{start}: {count}"
         else:
             best = standings(comparison, tested).iloc[0]
-            yield (
-                f"{start}: {best.name} is better than {best['better']} of {best.sum()} other "
-                f"methods and worse than {best['worse'] or 'none'}; {count}"
-            )
+            which = "all" if best["better"] == best.sum() else f"{best['better']} of"
+            rest = f"{which} {best.sum()} other methods and worse than {best['worse'] or 'none'}"
+            yield f"{start}: {best.name} is better than {rest}; {count}"
 
 
 def standings(comparison: Comparison, tested: pd.DataFrame) -> pd.DataFrame:
@@ -197,9 +205,9 @@ def ranks_sentence(comparison: Comparison) -> str:
     )
 
 
-def _first_few(parts: list[str], start: str, separator: str = ", ") -> str:
-    more = [f"and {len(parts) - SPELLED_OUT} more"] if len(parts) > SPELLED_OUT else []
-    return start + separator.join([*parts[:SPELLED_OUT], *more]) if parts else ""
+def _first_few(parts: list[str], start: str, separator: str = ", ", few: int = 3) -> str:
+    more = [f"and {len(parts) - few} more"] if len(parts) > few else []
+    return start + separator.join([*parts[:few], *more]) if parts else ""
 
 
 def pooled_sentence(comparison: Comparison) -> str:

@@ -143,3 +143,87 @@ def test_files_are_checked_first_and_stdout_holds_only_data(
     code, out, error = command("--csv", str(tmp_path / "c.csv"), "--latex", str(tmp_path))
     assert (code, out, error.count("\n")) == (2, "", 1)
     assert not (tmp_path / "c.csv").exists()
+
+
+def test_the_text_begins_with_verdicts_and_ends_with_the_legend(make_results: MakeResults) -> None:
+    results = make_results(TEN, datasets=("digits", "spiral"))
+    few = make_results({k: v[:3] for k, v in TEN.items()}, metric="accuracy", folder="few")
+    comparisons = [compare(results, baseline="kd"), compare(few, "accuracy", baseline="kd")]
+    text = comparison_text(*comparisons, width=100)
+    lines = text.splitlines()
+    assert lines[0].startswith("NLL: hydra+ is better than kd on digits by 0.145 nats [0.123, 0.")
+    assert lines[1].startswith("NLL: gauss and kd on digits are not statistically distinguishable")
+    assert lines[5].startswith("Error on digits: cannot tell with n = 3: at least 7 seeds are")
+    first_table = text.index("difference")
+    assert text.index("Error on digits") < first_table < text.index("NLL: lower is better")
+    for words in ("Cohen's", "lower is better. Differences", "Student's t"):
+        assert text.count(words) == 1
+    assert text.rstrip().splitlines()[-1].endswith("seen.")
+
+
+def test_the_error_is_printed_for_the_accuracy(make_results: MakeResults) -> None:
+    # kd has the higher accuracy by 1, 2, … 10 %.
+    table = {"kd": [0.9] * 10, "gauss": [0.9 - 0.01 * (s + 1) for s in range(10)]}
+    comparison = compare(make_results(table, metric="accuracy"), "accuracy")
+    assert comparison.sentences[0] == (
+        "Error: kd is better than gauss on digits by 5.5 points [3.3, 7.7], n = 10, p = .002"
+    )
+    text = comparison_text(comparison, width=120)
+    [row] = [line for line in text.splitlines() if line.startswith("gauss − kd")]
+    assert row.split()[3:7] == ["5.5", "3.3", "to", "7.7"] and "0/0/10" in row
+    assert "Error [%] on digits" in text and "accuracy" not in text.lower()
+    legend = " ".join(text.split())
+    assert "Error: lower is better." in legend and "percentage points" in legend
+    assert float(next(csv.DictReader(io.StringIO(comparison_csv(comparison))))["mean"]) < 0
+
+
+def test_no_p_value_contradicts_its_effect_unexplained(make_results: MakeResults) -> None:
+    # Ten methods, three seeds: all seeds agree, and still nothing can be shown.
+    table = {f"m{i}": [i + 0.01 * s * i for s in range(3)] for i in range(10)}
+    text = comparison_text(compare(make_results(table)), width=120)
+    [row] = [line for line in text.splitlines() if line.startswith("m9 − m8")]
+    assert row.split()[-4].startswith(".250°") and "Holm " not in row
+    assert "p Holm" not in text.partition("NLL: lower is better")[0]
+    assert "° no smaller p is possible with this n" in text
+    assert " ".join(text.split()).startswith(
+        "NLL on digits: cannot tell with n = 3: at least 11 seeds are needed (the smallest "
+        "possible p = .25, after Holm's correction over 45 comparisons p = 1)"
+    )
+
+
+def test_many_pairs_begin_with_who_is_better_than_how_many(make_results: MakeResults) -> None:
+    table = {f"m{i}": [i + 0.01 * s * i for s in range(14)] for i in range(10)}
+    comparison = compare(make_results(table))
+    assert comparison.sentences[0] == (
+        "NLL on digits: m0 is better than all 9 other methods and worse than none; 45 of 45 pairs "
+        "are statistically distinguishable, n = 14"
+    )
+    text = comparison_text(comparison, width=120)
+    header = "method  better than  worse than  not distinguishable from"
+    standings = [line.split() for line in text.partition(header)[2].splitlines()[2:5]]
+    assert standings == [["m0", "9", "0", "0"], ["m1", "8", "1", "0"], ["m2", "7", "2", "0"]]
+    assert "30 of 45 pairs, smallest p first" in text
+    assert "15 more pairs: see --csv, --json or --baseline LABEL." in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_rows_are_not_wrapped_and_columns_below_are_announced(
+    make_results: MakeResults, width: int
+) -> None:
+    table = {f"h[heads={i}]": [i + 0.1 * s for s in range(10)] for i in (20, 5, 10)}
+    results = make_results(table, methods=dict.fromkeys(table, "h"))
+    text = comparison_text(compare(results), width=width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    rules = [line for line in lines if line.startswith("---")]
+    assert len(rules) == {60: 3, 80: 2}.get(width, 1)
+    assert ("(below: " in text) == (width < 120)
+    # A rule has a part for each column: the method, and at least two others.
+    assert all(len(rule.split()) > 2 for rule in rules)
+    rows = [line.partition("  ")[0] for line in lines if line.startswith("h[") and " − " in line]
+    # In natural order.
+    assert rows[:3] == [
+        "h[heads=10] − h[heads=5]",
+        "h[heads=20] − h[heads=5]",
+        "h[heads=20] − h[heads=10]",
+    ]
