@@ -20,10 +20,14 @@ def merge(
         Path | None,
         typer.Option("--prefer", metavar="RUN", help="run whose values win where runs differ"),
     ] = None,
+    no_arrays: Annotated[
+        bool, typer.Option("--no-arrays", help="leave out histories and the arrays of figures")
+    ] = False,
 ) -> None:
     """Merge runs of one protocol into another run."""
     from distillation_bench.bench.storage.run_folder import Run
     from distillation_bench.bench.storage.upkeep.merge import merge as merge_runs
 
     preferred = Run(prefer) if prefer else None
-    page(merge_runs([Run(folder) for folder in folders], Run(into), preferred))
+    sources = [Run(folder) for folder in folders]
+    page(merge_runs(sources, Run(into), preferred, arrays=not no_arrays))

@@ -167,6 +167,8 @@ class RecordModel(TypedDict):
     curves: str
     # Older versions wrote none.
     history: NotRequired[str]
+    # Files that the cell had in the run that it was copied from.
+    left_out: NotRequired[Annotated[list[Name], _first_error]]
 
 
 @_open

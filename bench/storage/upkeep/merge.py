@@ -31,7 +31,7 @@ class MergePlan:
     holders: Mapping[str, Run]
 
 
-def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
+def merge(sources: Sequence[Run], target: Run, prefer: Run | None, arrays: bool = True) -> str:
     """Copy the cells of sources into the target, a new folder or a run; return a summary.
 
     A cell that several runs hold is taken from one in which it is done. The sources and the cells
@@ -41,6 +41,8 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
         sources: to copy from.
         target: to copy to; its lock is held meanwhile.
         prefer: the run to take a cell from if it is done in several with different values.
+        arrays: copy histories and curves too. Else the copied records say under `left_out` that
+            they were, and tables, comparisons and figures of values have all that they need.
 
     Raises:
         UsageError: a source is not a run, or damaged; protocols differ; the values of a cell differ
@@ -58,7 +60,10 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None) -> str:
         target.write_manifest(plan.manifest)
         copied = [cell_id for cell_id, run in plan.holders.items() if run is not target]
         for cell_id in copied:
-            _copy(plan.holders[cell_id], target, cell_id)
+            if arrays:
+                _copy(plan.holders[cell_id], target, cell_id)
+            else:
+                _copy_values(plan.holders[cell_id], target, cell_id)
         tables.write_tables(target)
     return "\n".join([_summary(plan, target, len(copied)), *_running(sources)])
 
@@ -183,3 +188,13 @@ def _copy(source: Run, target: Run, cell_id: str) -> None:
     for name in CELL_FILES:
         target.write_cell_file(getattr(paths, name), source.cell_file(record, name))
     write_atomically(paths.record, source.read(source.paths(cell_id).record))
+
+
+def _copy_values(source: Run, target: Run, cell_id: str) -> None:
+    """Copy a cell without its history and curves."""
+    record = source.read_record(cell_id)
+    left_out = [name for name in CELL_FILES if source.cell_file(record, name)]
+    left_out += record.get("left_out", [])
+    # The checksum is that of the former content.
+    copied = {name: value for name, value in record.items() if name != "sum"}
+    target.write_record({**copied, "left_out": sorted(left_out)})

@@ -48,6 +48,42 @@ def test_merged_halves_equal_the_complete_run(tmp_path: Path, complete_run: Make
     assert target.manifest()["command"] == command
 
 
+def test_a_copy_without_arrays_has_all_values_and_says_what_it_lacks(
+    tmp_path: Path, complete_run: MakeRun
+) -> None:
+    runs = halves(tmp_path, complete_run, failed=(("e", "b", 3),))
+    whole, small = Run(tmp_path / "whole"), Run(tmp_path / "small")
+    merge(runs, whole, None)
+    merge([whole], small, None, arrays=False)
+    for table in ("results.csv", "metrics.csv"):
+        assert (small.folder / table).read_bytes() == (whole.folder / table).read_bytes()
+    assert not [finding for finding in verify(small) if finding.wrong]
+    assert {path.suffix for path in small.cells.rglob("*")} == {".json"}
+    record = small.read_record("d.a.s0")
+    assert record["left_out"] == ["curves", "history"]
+    assert small.history(record) == [] and small.curves(record) == {}
+    assert small.read_record("e.b.s3")["left_out"] == []
+    # The copy can be copied, and joins with the run itself.
+    again = Run(tmp_path / "again")
+    merge([small], again, None, arrays=False)
+    assert content(again.cells) == content(small.cells)
+    assert read([small.folder, whole.folder]).rows == read([whole.folder]).rows
+
+
+@pytest.mark.parametrize("kept", [(), ("results.csv",)])
+def test_a_run_without_tables_is_complete(
+    tmp_path: Path, complete_run: MakeRun, kept: tuple[str, ...]
+) -> None:
+    """As in a clone of a repository that holds the records."""
+    run = complete_run(tmp_path / "r")
+    expected = derived.results(run)
+    for path in [*run.folder.glob("*.csv"), run.folder / "derived.json"]:
+        if path.name not in kept:
+            path.unlink()
+    assert not [finding for finding in verify(run) if finding.wrong]
+    assert derived.results(run) == expected
+
+
 def test_merging_again_copies_nothing(tmp_path: Path, complete_run: MakeRun) -> None:
     runs = halves(tmp_path, complete_run)
     target = Run(tmp_path / "both")
