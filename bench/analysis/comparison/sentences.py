@@ -53,7 +53,9 @@ def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
         yield f"{start}: {power_text(n, total)}"
     elif total <= SPELLED_OUT:
         alike = tested.index.difference(different.index)
-        yield from texts[different.index]
+        few = alike[tested["n"][alike].map(smallest_p) > ALPHA]
+        yield from texts[[*different.index, *few]]
+        alike = alike.difference(few)
         if len(alike) == 1 or not comparison.baseline:
             yield from texts[alike]
         elif len(alike):
@@ -111,7 +113,7 @@ def _verdict(comparison: Comparison, pair: Any) -> str:
     which, amount = f"{pair.first} and {pair.second} on {pair.dataset}", _amount(comparison, pair)
     if not pair.tested:
         return f"{name}: {which} are not tested: {amount}"
-    if comparison.datasets["seeds_needed"][pair.dataset]:
+    if comparison.datasets["seeds_needed"][pair.dataset] or smallest_p(pair.n) > ALPHA:
         total = comparison.datasets["comparisons"][pair.dataset]
         return f"{name}: {which}: {power_text(pair.n, total)}"
     if not pair.distinguishable:

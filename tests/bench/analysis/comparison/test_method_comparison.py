@@ -289,3 +289,15 @@ def test_a_method_name_selects_all_its_variants(
     compared = compare(results, baseline="kd", labels=["h"])
     assert set(compared.pairs["first"]) == {"h[2]", "h[3]"}
     assert mistake(lambda: compare(results, baseline="h")) == "--baseline h: which of h[2], h[3]?"
+
+
+def test_a_pair_of_few_seeds_is_not_called_alike(make_results: MakeResults) -> None:
+    table = {**TEN, "endd": [s - 5.0 for s in range(3)], "swag": [s + 0.0 for s in range(10)]}
+    sentences = compare(make_results(table), baseline="kd").sentences
+    assert sentences[0].startswith("NLL: hydra+ is better than kd on digits by")
+    assert sentences[1].startswith(
+        "NLL: endd and kd on digits: cannot tell with n = 3: at least 8 seeds are needed"
+    )
+    assert sentences[2].startswith(
+        "NLL on digits: gauss, swag are not statistically distinguishable from kd, n = 10"
+    )
