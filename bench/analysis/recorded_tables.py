@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -29,23 +31,29 @@ def read_metrics(run: Run, shown: Mapping[CellKey, str]) -> pd.DataFrame:
     Args:
         run: the run.
         shown: by cell that counts, as its own tables name it, the label that it is shown by.
-
-    Raises:
-        DamagedFile: metrics.csv holds something else, though its checksum is right.
     """
     try:
-        table = _parse(run, _TYPES)
-        # pandas makes numbers of categories that all look like numbers, as a label `1e3`.
-        texts = {name: "str" for name in _TEXTS if table[name].cat.categories.dtype != "str"}
-        if texts:
-            table = _parse(run, {**_TYPES, **texts}).astype(dict.fromkeys(texts, "category"))
+        table = _parse(lambda: tables.metrics_file(run))
     except (ValueError, KeyError, OverflowError):
-        raise DamagedFile(run.folder / "metrics.csv", "no values") from None
+        # It holds something else, though its checksum is right.
+        table = _parse(lambda: contextlib.nullcontext(tables.recorded_metrics_file(run)))
     return _shown(table, shown)
 
 
-def _parse(run: Run, types: Mapping[str, str]) -> pd.DataFrame:
-    with tables.metrics_file(run) as file:
+_Opened = Callable[[], contextlib.AbstractContextManager[BinaryIO]]
+
+
+def _parse(open_table: _Opened) -> pd.DataFrame:
+    table = _parse_as(_TYPES, open_table)
+    # pandas makes numbers of categories that all look like numbers, as a label `1e3`.
+    texts = {name: "str" for name in _TEXTS if table[name].cat.categories.dtype != "str"}
+    if texts:
+        table = _parse_as({**_TYPES, **texts}, open_table)
+    return table.astype(dict.fromkeys(texts, "category"))
+
+
+def _parse_as(types: Mapping[str, str], open_table: _Opened) -> pd.DataFrame:
+    with open_table() as file:
         # A label may be `NA` or `null`: only `nan` in the column of values is not a number.
         table = pd.read_csv(file, dtype=types, keep_default_na=False, na_values={"value": ["nan"]})
     sizes = table["value"].abs()

@@ -249,7 +249,12 @@ def metrics_file(run: Run) -> Iterator[BinaryIO]:
     apply to a cell, as the CRPS of a classifier, has no row. Other values are finite or `inf`.
     """
     with open_current(run, "metrics") as file:
-        yield file or _stream(_metrics_of_records(run))
+        yield file or recorded_metrics_file(run)
+
+
+def recorded_metrics_file(run: Run) -> BinaryIO:
+    """Open what metrics.csv should hold, made from the records as it is read."""
+    return _stream(_metrics_of_records(run))
 
 
 @contextlib.contextmanager
