@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.comparison.method_comparison import compare
+from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
+from distillation_bench.bench.analysis.old_results import Results as OldResults
+from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
-from distillation_bench.bench.report.comparison_sentences import metrics_by_sentence
-from distillation_bench.bench.report.embedded_figures import embedded_figures
-from distillation_bench.bench.report.leaderboard_tables import LeaderboardTables
-from distillation_bench.bench.report.provenance import provenance
+from distillation_bench.bench.report import columns, page_data, provenance
 
 FOLDER = Path(__file__).parent
+PIXELS_PER_INCH = 140
+"""Larger than in print: a figure of a text's width fills most of a page."""
+DOTS_PER_INCH = 192
+"""Of PNG: as SVG most figures would be several times as large."""
 
 
 def build_report(results: Results, with_figures: bool = True) -> str:
@@ -27,6 +35,9 @@ def build_report(results: Results, with_figures: bool = True) -> str:
         with_figures: draw every figure that has data, which takes most of the time.
     """
     style, script = _own_file("style.css"), _own_file("script.js")
+    shown = columns.make_columns(results)
+    former = read([run.folder for run in results.runs], mixed=True)
+    ranks = columns.average_ranks(shown)
     # Names come from the run and may be anything, so all but our own two files is escaped.
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -40,12 +51,60 @@ def build_report(results: Results, with_figures: bool = True) -> str:
         policy=_content_policy(style, script),
         style=style,
         script=script,
+        data=page_data.page_data(results, shown, provenance.settings(results)),
         results=results,
-        provenance=provenance(results),
-        leaderboards=LeaderboardTables(results),
-        comparisons=metrics_by_sentence(results),
-        figures=embedded_figures(results) if with_figures else [],
+        columns=shown,
+        left_out=page_data.left_out(results, shown),
+        best=columns.best_students(results, shown),
+        boards=columns.make_tables(results, shown, "quality"),
+        costs=columns.make_tables(results, shown, "cost"),
+        ranks=ranks,
+        ranked={label for entry in ranks.values() for label in entry["ranks"]},
+        verdicts=_verdicts(former, shown),
+        figures=_figures(former) if with_figures else [],
+        newest=results.cells["finished"].fillna("").max(),
+        troubles=provenance.cells_without_values(results),
+        variants=provenance.variants(results).to_dict("records"),
+        recipes=provenance.recipes(results),
+        versions=provenance.versions(results),
     )
+
+
+def _verdicts(results: OldResults, shown: Iterable[columns.Column]) -> dict[str, list[str]]:
+    """Return titles of metrics by sentence: with few seeds the same often holds for all metrics."""
+    titles: dict[str, list[str]] = {}
+    for column in shown:
+        if column.group == "quality" and column.format.better:
+            for sentence in _sentences(results, column.key):
+                titles.setdefault(sentence, []).append(column.format.name)
+    return titles
+
+
+def _sentences(results: OldResults, metric: str) -> list[str]:
+    try:
+        return comparison_sentences(compare(results, metric))
+    except UsageError as error:
+        # One method, or no two with a seed in common: the page says so.
+        return [str(error)]
+
+
+def _figures(results: OldResults) -> list[dict[str, Any]]:
+    """Return every figure that has data, as an image within the page; sizes are in inches."""
+    from distillation_bench.bench.figures.rendering import render
+
+    return [
+        {
+            "dataset": "",
+            "name": figure.name,
+            "title": figure.title,
+            "alt": figure.alt,
+            "note": "",
+            "width": round(PIXELS_PER_INCH * figure.width),
+            "height": round(PIXELS_PER_INCH * figure.height),
+            "source": f"data:image/png;base64,{base64.b64encode(figure.contents['png']).decode()}",
+        }
+        for figure in render(results, dots_per_inch=DOTS_PER_INCH)
+    ]
 
 
 def _own_file(name: str) -> Markup:

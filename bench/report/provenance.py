@@ -1,127 +1,75 @@
-"""What a report says beside values: cells without values, variants, recipes, versions."""
+"""What a page says beside values: cells without values, variants, recipes, versions."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distillation_bench.bench.analysis.old_results import Results
+import pandas as pd
+
+from distillation_bench.bench.analysis.missing_cells import seed_ranges
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.hashing import canonical_json
 
-STATUS_ORDER = {"failed": 0, "missing": 1, "skipped": 2}
+MAX_REASONS = 500
+"""Number of rows that name cells without values."""
 
 
-@dataclass(frozen=True)
-class CellsWithoutValues:
-    """Cells of one variant that have no values for the same reason.
+def cells_without_values(results: Results) -> list[dict[str, Any]]:
+    """Return the cells that are not done, failures first, together if only their seeds differ.
 
-    Attributes:
-        dataset, label: what they are of.
-        status: `failed`, `skipped` or `missing`.
-        reason: the reason in their records.
-        seeds: seeds of the cells.
-        first_id: id of the first cell.
+    Each has `dataset`, `label`, `status`, `reason`, `seeds` as text, and `id` of the first cell.
     """
-
-    dataset: str
-    label: str
-    status: str
-    reason: str
-    seeds: list[int]
-    first_id: str
-
-
-@dataclass(frozen=True)
-class VariantSettings:
-    """A label with its method and parameters, on the datasets on which these are the same."""
-
-    label: str
-    method: str
-    reference: bool
-    datasets: list[str]
-    parameters: str
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What the records say beside values.
-
-    Attributes:
-        statuses: number of cells by status.
-        without_values: cells without values, failures first.
-        environment: by name, the values with the number of records that have each.
-        commits: number of records by commit.
-        newest: when the last record was finished, ISO 8601; empty if unknown.
-        variants: settings of every variant.
-        recipes: by name of a setting, its text in each dataset's recipe.
-    """
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    without_values: list[CellsWithoutValues] = field(default_factory=list)
-    environment: dict[str, Counter[str]] = field(default_factory=dict)
-    commits: Counter[str] = field(default_factory=Counter)
-    newest: str = ""
-    variants: list[VariantSettings] = field(default_factory=list)
-    recipes: dict[str, dict[str, str]] = field(default_factory=dict)
-
-
-def provenance(results: Results) -> Provenance:
-    """Return what all records say beside values."""
-    facts = list(results.facts.values())
-    environment: dict[str, Counter[str]] = {}
-    for cell in facts:
-        for name, value in cell.environment.items():
-            environment.setdefault(name, Counter())[str(value)] += 1
-    return Provenance(
-        statuses=Counter(results.statuses[key] for key in results.cells),
-        without_values=_without_values(results),
-        environment=environment,
-        commits=Counter(cell.commit for cell in facts if cell.commit),
-        newest=max((cell.finished for cell in facts), default=""),
-        variants=_variants(results),
-        recipes=_recipes(results.manifest["recipes"]),
+    rows = results.cells[results.cells["status"] != "done"].assign(reason=lambda t: t["reason"].fillna(""))
+    order = pd.Categorical(rows["status"].astype(str), ["failed", "missing", "skipped"])
+    groups = rows.assign(status=order).groupby(
+        ["status", "dataset", "label", "reason"], observed=True
     )
+    table = groups.agg(seeds=("seed", seed_ranges), id=("id", "first")).reset_index()
+    return table.to_dict("records")
 
 
-def _without_values(results: Results) -> list[CellsWithoutValues]:
-    """Return the cells that are not done, together if they differ in their seed only."""
-    groups: dict[tuple[str, ...], CellsWithoutValues] = {}
-    for key, cell in results.cells.items():
-        dataset, label, seed = key
-        status = results.statuses[key]
-        if status == "done":
-            continue
-        reason = results.facts[key].reason if key in results.facts else ""
-        new = CellsWithoutValues(dataset, label, status, reason, [], cell["id"])
-        groups.setdefault((dataset, label, status, reason), new).seeds.append(seed)
-    return sorted(groups.values(), key=lambda group: STATUS_ORDER.get(group.status, 3))
+def settings(results: Results) -> pd.DataFrame:
+    """Return the parameters of each label on each dataset, as text.
+
+    Columns: `label`, `method`, `dataset`, `parameters`.
+    """
+    rows = results.planned.drop_duplicates(["label", "dataset"])
+    given = (results.manifest["cells"][cell_id].get("parameters") or {} for cell_id in rows["id"])
+    texts = [", ".join(f"{name} = {_plain(value)}" for name, value in g.items()) for g in given]
+    return rows[["label", "method", "dataset"]].astype(str).assign(parameters=texts)
 
 
-def _variants(results: Results) -> list[VariantSettings]:
-    variants: dict[tuple[str, str], VariantSettings] = {}
-    for (dataset, label, _), cell in results.cells.items():
-        parameters = _mapping(cell.get("parameters"))
-        text = ", ".join(f"{name} = {_plain(value)}" for name, value in parameters.items())
-        new = VariantSettings(label, cell["method"], label in results.references, [], text)
-        variant = variants.setdefault((label, canonical_json(parameters)), new)
-        if dataset not in variant.datasets:
-            variant.datasets.append(dataset)
-    positions = {label: position for position, label in enumerate(results.labels())}
-    return sorted(variants.values(), key=lambda variant: positions[variant.label])
+def variants(results: Results) -> pd.DataFrame:
+    """Return `settings` with the datasets joined on which a label has the same ones."""
+    table = settings(results)
+    groups = table.groupby(["label", "method", "parameters"], sort=False)["dataset"]
+    return groups.agg(", ".join).reset_index()
 
 
-def _recipes(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Return the settings of all recipes by name and dataset; empty text where one lacks it."""
-    flat = {dataset: dict(_flat(recipe)) for dataset, recipe in sorted(recipes.items())}
+def recipes(results: Results) -> dict[str, dict[str, str]]:
+    """Return the text of each setting by name and dataset; empty where a recipe lacks it."""
+    flat = {dataset: dict(_flat(recipe)) for dataset, recipe in results.manifest["recipes"].items()}
     names = dict.fromkeys(name for recipe in flat.values() for name in recipe)
     return {
-        name: {dataset: recipe.get(name, "") for dataset, recipe in flat.items()} for name in names
+        name: {dataset: flat[dataset].get(name, "") for dataset in results.datasets if dataset in flat}
+        for name in names
     }
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+def versions(results: Results) -> dict[str, dict[str, int]]:
+    """Return commits and the values of the environment, with the number of cells that have each."""
+    cells = results.cells
+    counts = {"commit": cells.loc[cells["commit"].fillna("").ne(""), "commit"].value_counts().to_dict()}
+    for text, count in cells["environment"].dropna().value_counts().items():
+        for name, value in json.loads(text).items():
+            of_name = counts.setdefault(name, {})
+            of_name[str(value)] = of_name.get(str(value), 0) + count
+    return counts
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
@@ -138,7 +86,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return " × ".join(map(_plain, value))
     return str(value)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -30,7 +30,7 @@ def report(
     ] = False,
 ) -> None:
     """Write a report as one HTML page, and print its path."""
-    from distillation_bench.bench.analysis.old_results import read
+    from distillation_bench.bench.analysis.results import load
     from distillation_bench.bench.common.files import write_atomically
     from distillation_bench.bench.planning.plugins.loading import load_all
     from distillation_bench.bench.report.page import build_report
@@ -41,7 +41,7 @@ def report(
     if not is_link:
         check_targets(path)
     load_all(plugin or ())
-    content = build_report(read(folders, mixed), with_figures=not no_figures)
+    content = build_report(load(*folders, mixed=mixed), with_figures=not no_figures)
     if is_link:
         write_atomically(path, content.encode())
     else:

@@ -1,0 +1,111 @@
+"""The values of single cells, and of metrics that are not shown at first, for the page's script."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.common.text import counted
+from distillation_bench.bench.report.columns import MAX_CELLS, Column
+
+MAX_VALUES = 100_000
+"""Number of values of single cells in a page."""
+SIGNIFICANT = 6
+"""Digits of a value of a single cell."""
+
+
+def page_data(results: Results, columns: Sequence[Column], settings: pd.DataFrame) -> Markup:
+    """Return what the page's script needs, as JSON that can stand in a script element.
+
+    Tables are columns of equal length. A cell's dataset, label and status are positions in lists; a
+    value that is not finite is a text, and None if there is none.
+
+    Args:
+        results: the results.
+        columns: all columns.
+        settings: see `provenance.settings`.
+    """
+    cells = _shown_cells(results, columns)
+    reasons = cells["reason"].fillna("").reset_index(drop=True)
+    data = {
+        "datasets": results.datasets,
+        "labels": results.labels(),
+        "methods": [results.methods[label] for label in results.labels()],
+        "references": [label in results.references for label in results.labels()],
+        "statuses": list(cells["status"].cat.categories),
+        "cells": {
+            **{k: cells[k].cat.codes.tolist() for k in ("dataset", "label", "status")},
+            "seed": cells["seed"].tolist(),
+            "finished": cells["finished"].fillna("").str[:19].tolist(),
+        },
+        "reasons": reasons[reasons != ""].to_dict(),
+        "settings": settings[["dataset", "label", "parameters"]].to_numpy().tolist(),
+        "columns": [_column(column, cells["id"]) for column in columns],
+    }
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _shown_cells(results: Results, columns: Sequence[Column]) -> pd.DataFrame:
+    """Return the cells of as many seeds of each label as a page has room for."""
+    per_label = results.cells.groupby(["dataset", "label"], observed=True).cumcount()
+    return results.cells[per_label < _seeds_shown(results, columns)]
+
+
+def _seeds_shown(results: Results, columns: Sequence[Column]) -> int:
+    labels = len(results.planned[["dataset", "label"]].drop_duplicates())
+    return max(1, MAX_VALUES // (labels * max(1, len(columns))))
+
+
+def left_out(results: Results, columns: Sequence[Column]) -> list[str]:
+    """Return what the page leaves out of a large run, a sentence each."""
+    lines = []
+    seeds = int(results.planned.groupby(["dataset", "label"], observed=True).size().max())
+    if seeds > (shown := _seeds_shown(results, columns)):
+        lines.append(
+            f"Only the first {counted(shown, 'seed')} of {seeds} of each method are shown one by "
+            "one; means are over all of them."
+        )
+    if len(results.planned) > MAX_CELLS:
+        lines.append(
+            f"Of a run of more than {MAX_CELLS:,} cells, only the metrics of the leaderboard are "
+            "here; `table` and `plot` show the others."
+        )
+    return lines
+
+
+def _column(column: Column, cells: pd.Series) -> dict[str, Any]:
+    values = column.values.set_index("id")["value"].reindex(cells)
+    has_value = values.notna() | cells.isin(column.values["id"]).to_numpy()
+    printed = column.format.convert(values)
+    entry = {
+        "key": column.key,
+        "title": column.format.title,
+        "better": column.format.better,
+        "group": column.group,
+        "meaning": column.meaning,
+        "digits": column.format.digits,
+        "reasons": column.reasons,
+        "values": [_number(v) if has else None for v, has in zip(printed, has_value, strict=True)],
+    }
+    return entry if column.is_shown else {**entry, "summary": _summary(column.summary)}
+
+
+def _summary(summary: pd.DataFrame) -> list[list[Any]]:
+    """Return rows of dataset, label, mean, its two texts and mark, of those that have a value."""
+    rows = summary[summary["n"] > 0].reset_index()
+    means = map(_number, rows["mean"])
+    texts = rows[["text", "spread", "mark"]].itertuples(index=False, name=None)
+    keys = rows[["dataset", "label"]].itertuples(index=False, name=None)
+    return [[*key, mean, *text] for key, mean, text in zip(keys, means, texts, strict=True)]
+
+
+def _number(value: float) -> float | str:
+    """Return a number that JSON can hold."""
+    return float(f"{value:.{SIGNIFICANT}g}") if math.isfinite(value) else str(value)
