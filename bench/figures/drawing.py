@@ -89,7 +89,8 @@ class Selection:
             drawings = _draw(kind, data)
         except NoData as error:
             return [], f"{request.dataset}: {error}" if request.dataset else str(error)
-        return [replace(d, name=_file_name(*request, d.part)) for d in drawings], ""
+        named = (replace(d, name=_file_name(*request, d.part)) for d in drawings)
+        return [replace(drawing, dataset=request.dataset) for drawing in named], ""
 
 
 def draw(

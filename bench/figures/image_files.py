@@ -26,12 +26,13 @@ class RenderedFigure:
     """A figure as image files.
 
     Attributes:
-        name, title, alt, note: as in `Drawing`.
+        name, dataset, title, alt, note: as in `Drawing`.
         width, height: size in inches.
         contents: content of the file in each format.
     """
 
     name: str
+    dataset: str
     title: str
     alt: str
     note: str

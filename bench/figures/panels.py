@@ -40,6 +40,7 @@ class Drawing:
         note: what is said below the panels: n, and the cells that are missing.
         part: tells several figures of a kind and a dataset apart.
         name: name of its file, without the suffix.
+        dataset: that it shows; empty if it shows all.
     """
 
     figure: Figure
@@ -48,6 +49,7 @@ class Drawing:
     note: str
     part: str = ""
     name: str = ""
+    dataset: str = ""
 
 
 class Panels:

@@ -45,7 +45,8 @@ class _Work:
         width, height = map(float, drawn.figure.get_size_inches())
         contents = {f: to_bytes(drawn.figure, f, self.dots_per_inch) for f in self.formats}
         return RenderedFigure(
-            drawn.name, drawn.title, drawn.alt, drawn.note, width, height, contents
+            *(drawn.name, drawn.dataset, drawn.title, drawn.alt, drawn.note),
+            *(width, height, contents),
         )
 
 

@@ -89,7 +89,7 @@ def _other_metrics(results: Results) -> Iterator[MetricInfo]:
     # Flags are said below tables, and widths of bins are no results.
     order = [name for name in described if name not in FLAGS and not name.endswith("_bin")]
     places = results.metrics[PLACE].drop_duplicates()
-    places = places[places["metric"].isin(order)].astype({name: str for name in PLACE})
+    places = places[places["metric"].isin(order)].astype(dict.fromkeys(PLACE, str))
     for row in sorted(
         places.itertuples(index=False), key=lambda r: (r[0] != "test", *r[:3], order.index(r[3]))
     ):
@@ -142,7 +142,9 @@ def _marked(
         labels = rank_students(rows, better, references, dataset in below)
         ranked = rows["mean"][labels].rank(ascending=better == "lower")
         ranks |= {(dataset, label): rank for label, rank in ranked.items()}
-        marks |= {(dataset, label): mark for label, mark in zip(labels, ("best", "second"), strict=False)}
+        marks |= {
+            (dataset, label): mark for label, mark in zip(labels, ("best", "second"), strict=False)
+        }
     return summary.assign(
         rank=[ranks.get(key, math.nan) for key in summary.index],
         mark=[marks.get(key, "") for key in summary.index],
@@ -181,7 +183,8 @@ def make_tables(results: Results, columns: Sequence[Column], group: str) -> list
     tables = []
     for dataset in results.datasets:
         shown = [column for column in columns if column.group == group and column.is_on(dataset)]
-        rows, footnotes = _rows(results, dataset, shown), _footnotes(results, dataset, shown)
+        rows = _rows(results, dataset, shown)
+        footnotes = _footnotes(results, dataset, columns) if group == "quality" else []
         tables.append({"dataset": dataset, "columns": shown, "rows": rows, "footnotes": footnotes})
     return tables
 
@@ -205,8 +208,8 @@ def _rows(results: Results, dataset: str, columns: Sequence[Column]) -> list[dic
 
 def _footnotes(results: Results, dataset: str, columns: Sequence[Column]) -> list[str]:
     """Return what must be said of the values of a dataset."""
-    if not any(column.group == "quality" for column in columns):
-        return []
+    here = [column for column in columns if column.is_on(dataset)]
+    names = [column.format.metric.name for column in here]
     sets = results.manifest.get("ood", {}).get(dataset, {})
     means = [f"{name} ({group})" for name, group in sets.items() if "absent" not in group]
     absent = [name for name, group in sets.items() if "absent" in group]
@@ -214,13 +217,18 @@ def _footnotes(results: Results, dataset: str, columns: Sequence[Column]) -> lis
         f"{CHANCE_SIGN} {column.format.name}: {reason}, so none is best and none is ranked"
         if column.summary.loc[dataset, "mark"].eq("chance").any()
         else f"{column.format.name}: {reason}"
-        for column in columns
-        if (reason := column.reasons.get(dataset))
+        for column in here
+        if column.group == "quality" and (reason := column.reasons.get(dataset))
     ]
     lines = [
         f"OOD AUROC: mean over {', '.join(means)}, by total uncertainty" if means else "",
         f"absent OOD sets: {', '.join(absent)}" if absent else "",
         describe_clamped_variances(results, dataset),
+        describe_temperatures(
+            names,
+            results.planned["id"][results.planned["dataset"] == dataset],
+            temperatures_at_bound(results),
+        ),
         *chance,
     ]
     remarks = results.manifest.get("remarks", {}).get(dataset, ())
@@ -251,23 +259,20 @@ def average_ranks(columns: Sequence[Column]) -> dict[str, Any]:
 def best_students(results: Results, columns: Sequence[Column]) -> list[dict[str, Any]]:
     """Return a row for each metric of the leaderboard that has a best student on any dataset.
 
-    A row has the `column` and, by dataset, `best` (its label), `second`, `value` (a row of the
-    summary) and `teacher` (the text of the ensemble's mean).
+    A row has the `column` and for each dataset `best` and `second` (labels or None), `value` (of
+    the best, a row of the summary) and `reason` (why there is none).
     """
-    rows = []
-    for column in columns:
-        if column.group == "quality" and column.summary["mark"].eq("best").any():
-            rows.append({"column": column, "cells": []})
-            for dataset in results.datasets:
-                table = column.summary.loc[dataset]
-                labels = {mark: label for label, mark in table["mark"].items()}
-                best = labels.get("best")
-                rows[-1]["cells"].append(
-                    {
-                        "best": best,
-                        "second": labels.get("second"),
-                        "value": table.loc[best].to_dict() if best else {},
-                        "reason": column.reasons.get(dataset, "") if table["n"].any() else "",
-                    }
-                )
-    return rows
+    return [
+        {"column": column, "cells": [_best(column, dataset) for dataset in results.datasets]}
+        for column in columns
+        if column.group == "quality" and column.summary["mark"].eq("best").any()
+    ]
+
+
+def _best(column: Column, dataset: str) -> dict[str, Any]:
+    table = column.summary.loc[dataset]
+    labels = {mark: label for label, mark in table["mark"].items()}
+    best, second = labels.get("best"), labels.get("second")
+    value = table.loc[best].to_dict() if best is not None else {}
+    reason = column.reasons.get(dataset, "") if column.is_on(dataset) else ""
+    return {"best": best, "second": second, "value": value, "reason": reason}

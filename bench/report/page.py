@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def build_report(results: Results, with_figures: bool = True) -> str:
         ranks=ranks,
         ranked={label for entry in ranks.values() for label in entry["ranks"]},
         verdicts=_verdicts(former, shown),
-        figures=_figures(former) if with_figures else [],
+        figures=list(_figures(results)) if with_figures else [],
         newest=results.cells["finished"].fillna("").max(),
         troubles=provenance.cells_without_values(results),
         variants=provenance.variants(results).to_dict("records"),
@@ -88,23 +88,21 @@ def _sentences(results: OldResults, metric: str) -> list[str]:
         return [str(error)]
 
 
-def _figures(results: OldResults) -> list[dict[str, Any]]:
-    """Return every figure that has data, as an image within the page; sizes are in inches."""
+def _figures(results: Results) -> Iterator[dict[str, Any]]:
+    """Yield every figure that has data, as an image within the page; sizes are in pixels."""
+    from distillation_bench.bench.figures.figure_data import FigureOptions
     from distillation_bench.bench.figures.rendering import render
 
-    return [
-        {
-            "dataset": "",
-            "name": figure.name,
-            "title": figure.title,
-            "alt": figure.alt,
-            "note": "",
+    # The note is in the caption, where it can be read by all, and not in the image, too.
+    options = FigureOptions(note=False)
+    for figure in render(results, options=options, dots_per_inch=DOTS_PER_INCH):
+        content = base64.b64encode(figure.contents["png"]).decode()
+        yield {
+            **vars(figure),
+            "source": f"data:image/png;base64,{content}",
             "width": round(PIXELS_PER_INCH * figure.width),
             "height": round(PIXELS_PER_INCH * figure.height),
-            "source": f"data:image/png;base64,{base64.b64encode(figure.contents['png']).decode()}",
         }
-        for figure in render(results, dots_per_inch=DOTS_PER_INCH)
-    ]
 
 
 def _own_file(name: str) -> Markup:

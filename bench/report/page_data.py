@@ -98,12 +98,11 @@ def _column(column: Column, cells: pd.Series) -> dict[str, Any]:
 
 
 def _summary(summary: pd.DataFrame) -> list[list[Any]]:
-    """Return rows of dataset, label, mean, its two texts and mark, of those that have a value."""
+    """Return rows of dataset, label, mean, n, two texts and mark, of those that have a value."""
     rows = summary[summary["n"] > 0].reset_index()
-    means = map(_number, rows["mean"])
-    texts = rows[["text", "spread", "mark"]].itertuples(index=False, name=None)
-    keys = rows[["dataset", "label"]].itertuples(index=False, name=None)
-    return [[*key, mean, *text] for key, mean, text in zip(keys, means, texts, strict=True)]
+    rows["mean"] = rows["mean"].astype(object).map(_number)
+    names = ["dataset", "label", "mean", "n", "text", "spread", "mark"]
+    return [list(row) for row in rows[names].itertuples(index=False)]
 
 
 def _number(value: float) -> float | str:

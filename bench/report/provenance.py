@@ -10,10 +10,6 @@ import pandas as pd
 
 from distillation_bench.bench.analysis.missing_cells import seed_ranges
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.common.hashing import canonical_json
-
-MAX_REASONS = 500
-"""Number of rows that name cells without values."""
 
 
 def cells_without_values(results: Results) -> list[dict[str, Any]]:
@@ -21,13 +17,15 @@ def cells_without_values(results: Results) -> list[dict[str, Any]]:
 
     Each has `dataset`, `label`, `status`, `reason`, `seeds` as text, and `id` of the first cell.
     """
-    rows = results.cells[results.cells["status"] != "done"].assign(reason=lambda t: t["reason"].fillna(""))
+    rows = results.cells[results.cells["status"] != "done"].assign(
+        reason=lambda t: t["reason"].fillna("")
+    )
     order = pd.Categorical(rows["status"].astype(str), ["failed", "missing", "skipped"])
     groups = rows.assign(status=order).groupby(
         ["status", "dataset", "label", "reason"], observed=True
     )
     table = groups.agg(seeds=("seed", seed_ranges), id=("id", "first")).reset_index()
-    return table.to_dict("records")
+    return [dict(row) for row in table.to_dict("records")]
 
 
 def settings(results: Results) -> pd.DataFrame:
@@ -53,7 +51,9 @@ def recipes(results: Results) -> dict[str, dict[str, str]]:
     flat = {dataset: dict(_flat(recipe)) for dataset, recipe in results.manifest["recipes"].items()}
     names = dict.fromkeys(name for recipe in flat.values() for name in recipe)
     return {
-        name: {dataset: flat[dataset].get(name, "") for dataset in results.datasets if dataset in flat}
+        name: {
+            dataset: flat[dataset].get(name, "") for dataset in results.datasets if dataset in flat
+        }
         for name in names
     }
 
@@ -61,7 +61,9 @@ def recipes(results: Results) -> dict[str, dict[str, str]]:
 def versions(results: Results) -> dict[str, dict[str, int]]:
     """Return commits and the values of the environment, with the number of cells that have each."""
     cells = results.cells
-    counts = {"commit": cells.loc[cells["commit"].fillna("").ne(""), "commit"].value_counts().to_dict()}
+    counts = {
+        "commit": cells.loc[cells["commit"].fillna("").ne(""), "commit"].value_counts().to_dict()
+    }
     for text, count in cells["environment"].dropna().value_counts().items():
         for name, value in json.loads(text).items():
             of_name = counts.setdefault(name, {})

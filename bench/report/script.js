@@ -430,11 +430,9 @@ function reachDots(picture, dots, dataset) {
     tip.style.top = `${box.y + scrollY}px`;
     picture.setAttribute("aria-label", text);
   };
-  const nearestInRow = (row) => {
-    const x = Number(dots[current].circle.getAttribute("cx"));
-    const distance = (dot) => Math.abs(Number(dot.circle.getAttribute("cx")) - x);
-    const candidates = dots.filter((dot) => dot.row === row).sort((a, b) => distance(a) - distance(b));
-    return candidates.length ? dots.indexOf(candidates[0]) : current;
+  const sameSeedIn = (row) => {
+    const its = dots.filter((dot) => dot.row === row);
+    return dots.indexOf(its.find((dot) => dot.seed === dots[current].seed) || its[0]);
   };
   const move = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 };
   picture.addEventListener("keydown", (event) => {
@@ -447,7 +445,7 @@ function reachDots(picture, dots, dataset) {
     else {
       const rows = [...new Set(dots.map((dot) => dot.row))];
       const next = rows[rows.indexOf(dots[current].row) + move[event.key]];
-      if (next !== undefined) focus(nearestInRow(next));
+      if (next !== undefined) focus(sameSeedIn(next));
     }
   });
   picture.addEventListener("blur", () => focus(-1));

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -43,8 +42,6 @@ from distillation_bench.bench.analysis.tables.table_text import table_markdown, 
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.figure_data import FigureOptions
-from distillation_bench.bench.report.comparison_sentences import metrics_by_sentence
-from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.tables import CellKey
 
 Figures = dict[CellKey, dict[str, float]]
@@ -366,21 +363,3 @@ def test_a_roc_figure_names_no_best_method(results_of: Callable[..., Results]) -
         (roc,) = figures_by(results, "roc", labels=chosen).values()
         assert "largest mean AUROC" not in roc.alt and "worse than chance" in roc.alt
         assert "Grey titles, none is best: on plane" in roc.note
-
-
-def test_a_report_shows_such_values_in_grey_and_says_why(two_datasets: Results) -> None:
-    page = build_report(two_datasets, with_figures=False)
-    assert page.count('class="number chance"') == 3
-    assert "so none is best and none is ranked" in page and "Grey ~" in page
-    start = page.index('id="board-2"')
-    assert "spiral" in page[start : start + 200]
-    board = page[start : page.index("</table>", start)]
-    (hydra,) = [row for row in board.split("<tr") if 'data-label="hydra"' in row]
-    assert hydra.count("best") == 2 and "~" in hydra
-    # Sorting is unchanged.
-    (key,) = re.findall(r'class="number chance" data-key="([^"]*)"', hydra)
-    assert float(key) == pytest.approx(0.607)
-    sentences = metrics_by_sentence(two_datasets)
-    assert any(
-        "so none is better" in sentence and "ood_auroc" in sentence for sentence in sentences
-    )

@@ -103,6 +103,7 @@ def test_leaderboards_tables_and_reports_name_clamped_variances(
     assert not digits.clamped_note and set(sine.metrics) == {"nll"}
     plain = table_text(make_tables(results, TableOptions()), width=200)
     assert plain.count("On sine, variances clamped") == 1 and sentence in plain
-    assert sentence in build_report(results, with_figures=False)
+    tables_of_run = load(*(run.folder for run in results.runs))
+    assert sentence in build_report(tables_of_run, with_figures=False)
     (table,) = make_tables(results, TableOptions(datasets=("sine",), metrics=("variance_capped",)))
     assert "50.00" in table_text([table])

@@ -1,20 +1,23 @@
-"""The content of the report; tests/end_to_end/test_report.py opens it in a browser."""
+"""The content of the report; test_in_browser.py opens it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unchecked import unchecked
 
 from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.report import columns, page_data
 from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -62,6 +65,10 @@ class Page(HTMLParser):
 def page_of(*runs: Run, mixed: bool = False) -> Page:
     results = load(*(run.folder for run in runs), mixed=mixed)
     return Page(build_report(results, with_figures=False))
+
+
+def data_of(page: str) -> dict[str, Any]:
+    return dict(json.loads(Page(page).inside["data"]))
 
 
 def hostile_run(make_run: MakeRun, folder: Path) -> Run:
@@ -164,6 +171,96 @@ def test_non_finite_values_are_shown_as_such(make_run: MakeRun, tmp_path: Path) 
     cells = [attributes for tag, attributes in page.elements if tag == "td"]
     keys = [attributes["data-key"] for attributes in cells if "data-key" in attributes]
     assert keys[1::2][:3] == ["", "inf", "1.0"]
+
+
+def test_values_below_chance_are_grey_and_the_reason_is_said(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    """The teacher is worse than chance on spiral, and better on digits."""
+    aurocs = {"spiral": (0.2, 0.1, 0.6), "digits": (0.9, 0.3, 0.4)}
+    values = {
+        (dataset, label, 0): {"ood_auroc": auroc, "nll": nll}
+        for dataset, of_labels in aurocs.items()
+        for label, auroc, nll in zip(
+            ("ensemble", "kd", "hydra"), of_labels, (0.1, 0.3, 0.2), strict=True
+        )
+    }
+    run = make_run(tmp_path / "run", values)
+    page = build_report(load(run.folder), with_figures=False)
+    assert page.count('class="number chance"') == 3
+    assert "so none is best and none is ranked" in page and "Grey ~" in page
+    assert "none: the teacher itself detects worse than chance" in page
+    start = page.index('id="board-2"')
+    assert "spiral" in page[start : start + 200]
+    board = page[start : page.index("</table>", start)]
+    (hydra,) = [row for row in board.split("<tr") if 'data-label="hydra"' in row]
+    assert hydra.count("best") == 2 and "~" in hydra
+    # Sorting is unchanged.
+    (key,) = re.findall(r'class="number chance" data-key="([^"]*)"', hydra)
+    assert float(key) == pytest.approx(60.0)
+    sentences = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    assert any("OOD AUROC" in title and "so none is better" in text for title, text in sentences)
+    reasons = [column["reasons"] for column in data_of(page)["columns"]]
+    assert sum("worse than chance" in reason.get("spiral", "") for reason in reasons) == 1
+    assert not any("digits" in reason for reason in reasons)
+
+
+# The data of the script
+
+
+def test_the_data_hold_the_value_of_every_seed(make_run: MakeRun, tmp_path: Path) -> None:
+    values = {("far", "a", seed): {"nll": float(seed)} for seed in (1, 2, 3)}
+    values["far", "b", 1] = {"nll": math.inf}
+    failed = {("far", "b", 2): "loss is </script> nan"}
+    run = make_run(tmp_path / "run", values, failed=failed, parameters={"b": {"lam": 0.5}})
+    page = build_report(load(run.folder), with_figures=False)
+    data = data_of(page)
+    assert page.count("</script>") == 2
+    (nll,) = [column for column in data["columns"] if column["key"] == "nll"]
+    assert nll["values"] == [1.0, 2.0, 3.0, "inf", None]
+    assert data["cells"]["seed"] == [1, 2, 3, 1, 2]
+    assert data["reasons"] == {"4": "loss is </script> nan"}
+    assert data["settings"] == [["far", "a", ""], ["far", "b", "lam = 0.5"]]
+
+
+def test_other_metrics_can_be_ticked(make_run: MakeRun, tmp_path: Path) -> None:
+    values = {
+        ("far", label, seed): {"nll": 1.0, "nll@rotation/3": nll + seed, "aurc@test": 0.5}
+        for label, nll in (("a", 1.0), ("b", 2.0))
+        for seed in (0, 2)
+    }
+    values["far", "a", 1] = {"nll": 1.0}
+    data = data_of(build_report(load(make_run(tmp_path / "run", values).folder), False))
+    by_key = {column["key"]: column for column in data["columns"]}
+    assert [key for key, column in by_key.items() if "summary" in column] == [
+        "aurc@test",
+        "nll@rotation/3",
+    ]
+    assert by_key["nll@rotation/3"]["summary"][0] == [
+        *("far", "a", 2.0, 2, "2.000", "± 1.414", "best")
+    ]
+    assert by_key["nll@rotation/3"]["title"] == "NLL (rotation 3) [nats]"
+
+
+def test_a_large_run_is_bounded_and_says_so(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "MAX_CELLS", 10)
+    monkeypatch.setattr(page_data, "MAX_CELLS", 10)
+    monkeypatch.setattr(page_data, "MAX_VALUES", 60)
+    values = {
+        ("far", label, seed): {"nll": float(seed), "nll@rotation/3": 1.0}
+        for label in ("a", "b")
+        for seed in range(20)
+    }
+    page = build_report(load(make_run(tmp_path / "run", values).folder), with_figures=False)
+    shown = data_of(page)
+    seeds = len(shown["cells"]["seed"]) // 2
+    assert seeds == 60 // 2 // len(shown["columns"]) and 0 < seeds < 20
+    assert f"Only the first {seeds} seeds of 20 of each method are shown one by one" in page
+    assert "only the metrics of the leaderboard are here" in page
+    assert [c["key"] for c in shown["columns"]] == ["nll", "timing.train_seconds", "timing.seconds"]
+    assert "9.500" in page, "means are over all seeds"
 
 
 def test_the_report_counts_versions_and_shows_the_command(
