@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from distillation_bench.bench.analysis.comparison.method_comparison import compare
-from distillation_bench.bench.analysis.comparison.sentences import comparison_sentences
-from distillation_bench.bench.analysis.old_results import Results as OldResults
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.comparison import DEFAULT_METRIC, compare
+from distillation_bench.bench.analysis.comparison.sentences import further_notes, verdict_lines
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
@@ -36,8 +34,8 @@ def build_report(results: Results, with_figures: bool = True) -> str:
     """
     style, script = _own_file("style.css"), _own_file("script.js")
     shown = columns.make_columns(results)
-    former = read([run.folder for run in results.runs], mixed=True)
     ranks = columns.average_ranks(shown)
+    verdicts, notes = _verdicts(results, shown)
     # Names come from the run and may be anything, so all but our own two files is escaped.
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -60,7 +58,8 @@ def build_report(results: Results, with_figures: bool = True) -> str:
         costs=columns.make_tables(results, shown, "cost"),
         ranks=ranks,
         ranked={label for entry in ranks.values() for label in entry["ranks"]},
-        verdicts=_verdicts(former, shown),
+        verdicts=verdicts,
+        notes=notes,
         figures=list(_figures(results)) if with_figures else [],
         newest=results.cells["finished"].fillna("").max(),
         troubles=provenance.cells_without_values(results),
@@ -70,22 +69,41 @@ def build_report(results: Results, with_figures: bool = True) -> str:
     )
 
 
-def _verdicts(results: OldResults, shown: Iterable[columns.Column]) -> dict[str, list[str]]:
-    """Return titles of metrics by sentence: with few seeds the same often holds for all metrics."""
-    titles: dict[str, list[str]] = {}
-    for column in shown:
+Sentences = dict[str, dict[str, list[str]]]
+"""By sentence, the metrics for which it holds, by dataset (empty: all of them)."""
+
+
+def _verdicts(results: Results, shown: Sequence[columns.Column]) -> tuple[Sentences, Sentences]:
+    """Return the verdicts, and what is left out and holds on all datasets together.
+
+    With few seeds the same holds for many metrics, and is said once.
+    """
+    verdicts, notes = Sentences(), Sentences()
+    for column in sorted(shown, key=lambda column: column.key != DEFAULT_METRIC):
         if column.group == "quality" and column.format.better:
-            for sentence in _sentences(results, column.key):
-                titles.setdefault(sentence, []).append(column.format.name)
-    return titles
+            try:
+                comparison = compare(results, column.key)
+            except UsageError as error:
+                # One method, or no two with a seed in common: the page says so.
+                _group(verdicts, column, results.datasets, [str(error)])
+            else:
+                _group(verdicts, column, results.datasets, verdict_lines(comparison))
+                _group(notes, column, results.datasets, further_notes(comparison))
+    return verdicts, notes
 
 
-def _sentences(results: OldResults, metric: str) -> list[str]:
-    try:
-        return comparison_sentences(compare(results, metric))
-    except UsageError as error:
-        # One method, or no two with a seed in common: the page says so.
-        return [str(error)]
+def _group(
+    sentences: Sentences, column: columns.Column, datasets: Sequence[str], lines: Sequence[str]
+) -> None:
+    name = column.format.name
+    heads = {f"{name} on {dataset}: ": dataset for dataset in datasets}
+    heads |= dict.fromkeys((f"{name}: ", f"{name} "), "")
+    for line in lines:
+        head = next(filter(line.startswith, heads), "")
+        dataset = heads.get(head, "")
+        if not dataset or column.is_on(dataset):
+            text = columns.as_sentence(line.removeprefix(head))
+            sentences.setdefault(text, {}).setdefault(dataset, []).append(name)
 
 
 def _figures(results: Results) -> Iterator[dict[str, Any]]:
