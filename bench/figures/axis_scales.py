@@ -114,7 +114,7 @@ def set_limits(
     if not linear and low > 0 and high / low > (4 if len(inner) < len(finite) else LINEAR_RATIO):
         _set_log_limits(axes, axis, (low, high), _finite(ends))
     elif len(inner) < len(finite):
-        _set_linear_limits(axes, axis, inner, _finite(ends), possible, reach)
+        _set_linear_limits(axes, axis, inner, _finite(ends), possible, 1.0)
         return True
     elif not linear and len(sizes) and sizes.max() / _low_percentile(sizes) > LINEAR_RATIO:
         _set_symlog_limits(axes, axis, (low, high), sizes)

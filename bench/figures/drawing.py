@@ -102,8 +102,8 @@ def draw(
         results: what is drawn.
         kind: name of the kind.
         options: the selection.
-        ax: axes of the caller to draw into, in the caller's style and without the note, if the
-            figure has one panel.
+        ax: axes of the caller to draw into, in the caller's style, without the note and with the
+            legend beside them, if the figure has one panel.
 
     Returns:
         The figure, or that of `ax`.
@@ -119,6 +119,8 @@ def draw(
             raise UsageError(f"figure {kind}: {len(drawings)} figures ({names}): choose one")
         return drawings[0].figure
     requests = selection.requests([kind])
+    if len(requests) > 1:
+        requests = [request for request in requests if selection.draw(request)[0]] or requests[:1]
     if len(requests) > 1:
         names = ", ".join(request.dataset for request in requests)
         raise UsageError(f"figure {kind}: choose one of the datasets {names} to draw into ax")

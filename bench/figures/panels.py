@@ -89,7 +89,8 @@ class Panels:
         self.panel_height, self.shares_y = height, bool(subplots.get("sharey"))
         if data.ax is not None:
             if count > 1:
-                raise UsageError(f"{count} panels do not fit into one pair of axes: choose one")
+                raise UsageError(f"{count} panels, and ax takes one: choose a metric or a set")
+            self.width = data.ax.bbox.width / data.ax.figure.dpi
             self.figure: Figure = data.ax.figure  # type: ignore[assignment]
             self.axes = [data.ax]
             return
@@ -130,8 +131,8 @@ class Panels:
                 axes.set_ylabel(wrap(y, self.panel_height * 0.8))
 
     def title(self, axes: Axes, text: str, lines: int = 2, **settings: Any) -> None:
-        """Set the title of a panel, wrapped to its width; none in the caller's axes."""
-        if self.given is None:
+        """Set the title of a panel, wrapped to its width, unless the caller's axes have one."""
+        if not axes.get_title():
             axes.set_title(wrap(text, self.panel_width, lines), **settings)
 
     def finish(
@@ -139,12 +140,14 @@ class Panels:
     ) -> Drawing:
         """Add the legend and the note, lay the figure out, and return it.
 
-        The caller's axes get the legend alone.
+        The caller's axes get the legend alone, beside them.
         """
-        entries = [(handle, wrap(text, self.width / 2 - 0.5)) for handle, text in legend]
+        entries = [(handle, wrap(text, self.width / 2 - 0.5, 6)) for handle, text in legend]
         if self.given is not None:
             if entries:
-                self.given.legend(*zip(*entries, strict=True))
+                # Beside the axes: a layout of matplotlib makes room for it.
+                beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "frameon": False}
+                self.given.legend(*zip(*entries, strict=True), **beside)
         else:
             self._lay_out(entries, note if self.data.options.note else "")
         return Drawing(self.figure, title, alt, note, part)
@@ -179,7 +182,7 @@ class Panels:
 
     def _legend(self, entries: LegendEntries) -> Artist:
         widest = max(text_width(line) for _, text in entries for line in text.split("\n"))
-        columns = max(1, min(len(entries), int((self.width + 0.05) / (widest + 0.4))))
+        columns = even_columns(len(entries), (self.width + 0.05) / (widest + 0.4))
         handles, texts = zip(*entries, strict=True)
         spacing = {"borderpad": 0.0, "borderaxespad": 0.0, "labelspacing": 0.25}
         spacing |= {"handlelength": 2.4, "columnspacing": 1.2, "handletextpad": 0.5}

@@ -79,8 +79,8 @@ def figure_style(font: str = "") -> Iterator[None]:
 
 def check_font(font: str) -> None:
     """Raise UsageError if there is no such font on this machine."""
-    names = [*get_font_names(), "serif", "sans-serif", "monospace", ""]
-    if font not in names:
+    names = [*get_font_names(), "serif", "sans-serif", "monospace"]
+    if font and font not in names:
         raise UsageError(f"--font {font}: not on this machine{nearest(font, names)}")
 
 
@@ -145,8 +145,14 @@ def label_styles(results: Results) -> dict[str, LabelStyle]:
 def mix(color: str, share: float) -> str:
     """Mix a colour with a share of white, or of black where the share is negative."""
     end = 0.0 if share < 0 else 1.0
-    red, green, blue = (part + abs(share) * (end - part) for part in to_rgb(color))
+    # A light colour takes less white, or its lines would be faint.
+    share = abs(share) if share < 0 else share * min(1.0, 1.4 * (1 - _lightness(to_rgb(color))))
+    red, green, blue = (part + share * (end - part) for part in to_rgb(color))
     return to_hex((red, green, blue))
+
+
+def _lightness(color: Sequence[float]) -> float:
+    return sum(w * c for w, c in zip((0.3, 0.59, 0.11), color, strict=False))
 
 
 def even_columns(count: int, most: float) -> int:
@@ -157,4 +163,4 @@ def even_columns(count: int, most: float) -> int:
 
 def contrast_ink(color: Sequence[float]) -> str:
     """Return black or white, which can be read on a colour."""
-    return INK if sum(w * c for w, c in zip((0.3, 0.59, 0.11), color, strict=False)) > 0.5 else "w"
+    return INK if _lightness(color) > 0.5 else "w"

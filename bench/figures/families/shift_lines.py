@@ -35,7 +35,7 @@ PLACE = ["shift", "severity"]
 PANEL_WIDTH = 1.3
 
 
-@figure("shift", "a metric against the severity of shifts", "shifted test sets")
+@figure("shift", "a metric against the severity of shifts (--on)", "shifted test sets")
 def draw_shift(data: FigureData) -> Iterator[Drawing]:
     """Draw a panel for each shift, below it the differences; a figure for each metric."""
     for name in data.options.metrics or ("nll",):
@@ -59,6 +59,10 @@ def shifted_values(data: FigureData, metric: MetricInfo) -> pd.DataFrame:
     chosen = planned[planned["id"].isin(data.planned["id"]) | planned["method"].eq(TEACHER)]
     chosen = chosen[chosen["dataset"].eq(data.dataset)]
     shifted = chosen.merge(table.loc[rows, [*keys, *PLACE, "value"]], on=keys)
+    # `rotation/3` stands for the shift, of which all severities are shown.
+    chosen_shifts = {s.removeprefix("test/").partition("/")[0] for s in data.options.sets}
+    if chosen_shifts & set(shifted["shift"]):
+        shifted = shifted[shifted["shift"].isin(chosen_shifts)]
     shifts = sorted(map(str, shifted["shift"].unique()), key=natural_key)
     if shifted.empty:
         raise NoData(f"no {metric.name} on shifted test sets")
