@@ -18,6 +18,7 @@ from distillation_bench.bench.figures.registry import figure
 PORTED = {
     "ablation",
     "bands",
+    "maps",
     "metrics",
     "ranks",
     "shift",

@@ -11,7 +11,6 @@ from distillation_bench.bench.figures.old.families.reliability_diagrams import d
 from distillation_bench.bench.figures.old.families.roc_curves import draw_roc
 from distillation_bench.bench.figures.old.families.teacher_fidelity import draw_fidelity
 from distillation_bench.bench.figures.old.families.uncertainty_histograms import draw_histograms
-from distillation_bench.bench.figures.old.families.uncertainty_maps import draw_maps
 from distillation_bench.bench.figures.old.figure_types import DrawnFigure
 from distillation_bench.bench.figures.old.run_data import RunData
 
@@ -34,11 +33,6 @@ class FigureKind:
 
 
 FIGURE_KINDS = {
-    "maps": FigureKind(
-        "total, aleatoric and epistemic uncertainty on the plane, methods side by side",
-        "a dataset in the plane, such as spiral",
-        draw_maps,
-    ),
     "histograms": FigureKind(
         "the three uncertainties on evaluation sets (--on), over the teacher's",
         "curves beside the cells",
