@@ -12,10 +12,39 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from distillation_bench.bench.analysis.comparison.methods import Comparison
+
 
 @dataclass(frozen=True, repr=False)
 class Results(analysis.Results):
     __doc__ = analysis.Results.__doc__
+
+    def compare(
+        self,
+        metric: str = "nll",
+        *,
+        baseline: str = "",
+        datasets: TextOrTexts | None = None,
+        methods: TextOrTexts | None = None,
+    ) -> Comparison:
+        """Compare methods in one metric, paired by seed and teacher, as the command `compare` does.
+
+        Args:
+            metric: a selector, such as "ece" or "ece@rotation/3".
+            baseline: the method that all others are compared with; by default all pairs are.
+            datasets, methods: by default all; a method names all its variants.
+
+        Returns:
+            `pairs` is a DataFrame with a row for each pair on each dataset; `sentences` say what
+            it can and cannot show.
+
+        Raises:
+            UsageError: a name is unknown, or nothing can be compared.
+        """
+        from distillation_bench.bench.analysis.comparison.methods import compare
+
+        shown = texts_of("datasets", datasets), texts_of("methods", methods)
+        return compare(self, metric, baseline, *shown)
 
     def plot(
         self,

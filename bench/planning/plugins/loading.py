@@ -23,7 +23,7 @@ from distillation_bench.bench.planning.plugins.plugin_files import (
     find_plugin,
     plugin_path,
 )
-from distillation_bench.bench.planning.plugins.registrations import unregister
+from distillation_bench.bench.planning.plugins.registrations import names_given_up, unregister
 from distillation_bench.bench.planning.plugins.safe_import import import_errors_in_one_line
 from distillation_bench.bench.planning.plugins.source_files import is_of_suite, is_own
 
@@ -50,7 +50,10 @@ def load_all(plugins: Iterable[str]) -> tuple[Plugin, ...]:
     paths = [plugin_path(plugin) for plugin in plugins]
     _forget_all()
     installed_plugins.load_installed()
-    return load_plugins(paths)
+    with names_given_up() as files:
+        loaded = load_plugins(paths)
+        files.update(file.path for plugin in loaded for file in plugin.own_files)
+    return loaded
 
 
 def load_plugins(paths: Iterable[str]) -> tuple[Plugin, ...]:
@@ -104,8 +107,6 @@ def _load(plugin: Plugin) -> Plugin:
     if plugin in _loaded:
         return _loaded[plugin]
     _prepare_path(plugin)
-    # The program may have imported a file of the plugin before.
-    unregister({file.path for file in plugin.own_files})
     before = set(sys.modules)
     paths = {file.module: Path(file.path) for file in plugin.files}
     own_files = {file.path for file in plugin.own_files}

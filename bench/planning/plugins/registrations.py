@@ -6,6 +6,7 @@ itself. A run knows what the command line would know: this suite, installed plug
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import entry_points
@@ -59,23 +60,50 @@ def unregister(files: Collection[str]) -> None:
             del entry.registry[entry.name]
 
 
+@contextlib.contextmanager
+def names_given_up() -> Iterator[set[str]]:
+    """Give up the names that the program itself has registered, for plugins to take.
+
+    Yields a set of files; at the end of the block, the program gets back what no plugin has taken
+    and what does not come from one of these files.
+    """
+    own = [(entry, entry.registry.pop(entry.name)) for entry in _of_program()]
+    files: set[str] = set()
+    try:
+        yield files
+    finally:
+        for entry, value in own:
+            if entry.file not in files:
+                entry.registry.setdefault(entry.name, value)
+
+
+def _of_program() -> list[Registration]:
+    """Return what the program itself has registered, and no installed package."""
+    packages = {entry.module.partition(".")[0] for entry in entry_points(group=GROUP)}
+    return [
+        entry
+        for entry in foreign_registrations()
+        if entry.module.partition(".")[0] not in packages
+        and not (entry.file and is_installed(Path(entry.file)))
+    ]
+
+
 def require_reachable(config: Config, plugins: Collection[Plugin]) -> None:
     """Check that workers, which load plugins alone, have what the configuration names.
 
     Raises:
         UsageError: something was registered by the program itself.
     """
-    wanted = {("method", variant.method) for variant in config.variants}
+    # All metrics are measured in each cell.
+    wanted = {("metric", name) for name in METRICS}
+    wanted |= {("method", variant.method) for variant in config.variants}
     wanted |= {("dataset", name) for name in config.datasets}
     files = {file.path for plugin in plugins for file in plugin.own_files}
-    packages = {entry.module.partition(".")[0] for entry in entry_points(group=GROUP)}
-    for entry in foreign_registrations():
-        # All metrics are measured in each cell.
-        is_wanted = entry.kind == "metric" or (entry.kind, entry.name) in wanted
-        is_loaded = entry.file in files or entry.module.partition(".")[0] in packages
-        if is_wanted and not is_loaded and not (entry.file and is_installed(Path(entry.file))):
-            place = "the program itself" if entry.module == "__main__" else entry.module
-            file = "FILE.py" if entry.module == "__main__" else entry.file or "FILE.py"
+    for entry in _of_program():
+        if (entry.kind, entry.name) in wanted and entry.file not in files:
+            in_program = entry.module == "__main__"
+            place = "the program itself" if in_program else entry.module
+            file = "FILE.py" if in_program or not entry.file else entry.file
             raise UsageError(
                 f"{entry.kind} {entry.name!r} is defined in {place}, which workers do not load; "
                 f"have it in a file, and give that with --plugin {file}"
