@@ -13,15 +13,16 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from distillation_bench.bench.analysis.metric_info import MetricInfo
 from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.common.text import CHANCE_SIGN
 
+__all__ = ["CHANCE_SIGN", "TeacherDetection", "teacher_detections"]
 CHANCE = 0.5
 TEACHER = "ensemble"
 """The method whose values are the teacher's own."""
-CHANCE_SIGN = "~"
-"""Marks a value that is worse than chance where text cannot be grey."""
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,38 @@ def is_below_chance(results: Results, metric: MetricInfo, dataset: str) -> bool:
     """Return whether a metric detects and the teacher itself does worse than chance."""
     detection = teacher_detections(results, metric).get(dataset)
     return detection is not None and detection.is_below_chance
+
+
+def describe_ood_sets(results: Results, dataset: str) -> str:
+    """Return what the headline OOD AUROC of a dataset is a mean over, and which sets are absent.
+
+    A mean may hide a set on which the teacher itself detects worse than chance: it is named. The
+    teacher's few records have its values by set; the table of all values would take seconds.
+    """
+    groups = results.manifest["ood"].get(dataset, {})
+    absent = [name for name, group in groups.items() if "absent" in group]
+    aurocs = _teacher_aurocs(results, dataset) if len(groups) - len(absent) > 1 else {}
+    parts = []
+    for name, group in groups.items():
+        mean = aurocs.get(f"ood:{name}", math.nan)
+        below = f"; there the teacher itself is worse than chance, {100 * mean:.2f} %"
+        parts += [f"{name} ({group}{below if mean < CHANCE else ''})"] * (name not in absent)
+    is_mean = "a mean over" if len(parts) > 1 else "on"
+    text = f"OOD AUROC is {is_mean} {', '.join(parts)}" if parts else ""
+    missing = f"absent OOD sets: {', '.join(absent)}" if absent else ""
+    return "; ".join(filter(None, [text, missing]))
+
+
+def _teacher_aurocs(results: Results, dataset: str) -> dict[str, float]:
+    """Return the teacher's mean OOD AUROC by total uncertainty, by evaluation set."""
+    cells = results.planned
+    own = cells[cells["dataset"].eq(dataset) & cells["method"].eq(TEACHER)]
+    records = filter(None, map(results.record, own["id"]))
+    rows = [
+        (place["set"], place["values"]["ood_auroc:total"])
+        for record in records
+        for place in record["sets"]
+        if math.isfinite(place["values"].get("ood_auroc:total", math.nan))
+    ]
+    means = pd.DataFrame(rows, columns=["set", "value"]).groupby("set")["value"].mean()
+    return {str(name): float(mean) for name, mean in means.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+import numpy as np
 import pandas as pd
 
 
@@ -12,7 +13,7 @@ def rank_students(
 ) -> list[str]:
     """Return the students from best to worst by mean.
 
-    Students with fewer seeds than another one, or whose mean is nan, are left out. Without a
+    Students with fewer seeds than another one, or whose mean is not finite, are left out. Without a
     direction, and where the teacher itself detects worse than chance, nobody is ranked.
 
     Args:
@@ -24,6 +25,6 @@ def rank_students(
     if not better or below_chance:
         return []
     students = summary[[label not in references for label in summary.index]]
-    complete = students[students["n"].eq(students["n"].max()) & students["mean"].notna()]
+    complete = students[students["n"].eq(students["n"].max()) & np.isfinite(students["mean"])]
     ordered = complete["mean"].sort_values(ascending=better == "lower", kind="stable")
     return [str(label) for label in ordered.index]

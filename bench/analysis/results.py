@@ -230,8 +230,8 @@ class Results:
             optional: return an empty table where no cell has the metric.
 
         Returns:
-            A row for each cell that has the metric, in the order of `planned` and with its columns,
-            and `value`; nan and inf as they are.
+            A row for each cell that has the metric, in the order of `planned`, with its index and
+            its columns, and `value`; nan and inf as they are.
 
         Raises:
             UsageError: no cell has it, or it is unknown.
@@ -262,7 +262,9 @@ class Results:
             np.logical_and.reduce([table[name] == value for name, value in wanted.items()])
         ]
         keys = ["dataset", "label", "seed"]
-        return self.planned.merge(rows[[*keys, "value"]].drop_duplicates(keys), on=keys)
+        cells = self.planned.reset_index(names="row")
+        values = cells.merge(rows[[*keys, "value"]].drop_duplicates(keys), on=keys)
+        return values.set_index("row").rename_axis(None)
 
     def _hint(self, info: MetricInfo) -> str:
         """Return the nearest selector of a metric or, if no cell has it, the task it belongs to."""

@@ -44,13 +44,19 @@ def describe_temperatures(
     return f"in {count} of {len(shown)} cells the temperature is at a bound of its fit, 0.05 or 20"
 
 
-def describe_clamped_variances(results: Results, dataset: str) -> str:
-    """Return whose variances were clamped on a dataset; empty if none were."""
+def describe_clamped_variances(
+    results: Results, dataset: str, labels: Iterable[str] | None = None
+) -> str:
+    """Return whose variances were clamped on a dataset, by default of all labels; may be empty."""
     shares: dict[str, float] = {}
     # Every cell also has the share of its teacher's members.
     for column, whose in (("teacher_variance_capped", "the teacher"), ("variance_capped", "")):
         flags = results.flag(column)
+        if flags.empty:
+            continue
         of_dataset = flags["dataset"].eq(dataset) & flags["value"].gt(0)
+        if labels is not None:
+            of_dataset &= flags["label"].isin(list(labels))
         if not whose:
             of_dataset &= flags["method"].ne(TEACHER)
         for label, value in flags.loc[of_dataset, ["label", "value"]].itertuples(index=False):

@@ -7,7 +7,7 @@ import re
 import sys
 
 from distillation_bench.bench.cli import streams
-from distillation_bench.bench.common.text import terminal_safe
+from distillation_bench.bench.common.text import CHANCE_SIGN, terminal_safe
 
 GREY, DEFAULT_COLOUR = "\x1b[90m", "\x1b[39m"
 
@@ -38,8 +38,6 @@ def _safe_lines(text: str) -> str:
 
 def _with_grey_values(text: str) -> str:
     """Colour the values of a table that end in the sign for worse than chance."""
-    from distillation_bench.bench.analysis.old_chance_level import CHANCE_SIGN
-
     value = rf"(?:-?\d\S*|nan|-?inf)(?: ± \S+)?(?: \(\d+\))? {CHANCE_SIGN}(?=\s|$)"
     return re.sub(value, rf"{GREY}\g<0>{DEFAULT_COLOUR}", text)
 

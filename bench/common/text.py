@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+CHANCE_SIGN = "~"
+"""Stands behind a value that is worse than chance where text cannot be grey."""
+
 
 def terminal_safe(text: str) -> str:
     """Return the text on one line, with nothing in it that a terminal would act on.

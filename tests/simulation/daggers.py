@@ -10,19 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 from tests.simulation.null import NOISES, Rate, figures
-from tests.simulation.runs import results_of
+from tests.simulation.runs import frames_of
 
-from distillation_bench.bench.analysis.tables.table_builder import make_tables
-from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableOptions
+from distillation_bench.bench.analysis.metric_info import metric_format
+from distillation_bench.bench.analysis.tables.entries import make_entries
 
 SIZES = ((3, 8), (7, 10), (13, 12))
 """Students, and about as many seeds as their comparisons need."""
-
-
-def tells_apart(table: PaperTable) -> bool:
-    """Return whether a table shows any student as worse than the best: ranked, no dagger."""
-    (verdict,) = table.tests
-    return not all(verdict.indistinguishable.values())
 
 
 def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
@@ -33,8 +27,10 @@ def daggers(runs: int, students: int, seeds: int, name: str = "normal") -> Rate:
     while done < runs:
         chunk = min(200, runs - done)
         values = figures(stream, NOISES[name], (chunk, seeds), students)
-        tables = make_tables(results_of(values), TableOptions(metrics=("nll",)))
-        rejected += sum(map(tells_apart, tables))
+        results = frames_of(values)
+        entries = make_entries(results, results.planned, [metric_format(results.metric("nll"))])
+        # Ranked and without a dagger: shown as worse than the best.
+        rejected += entries["dataset"][entries["level"].eq("no")].nunique()
         done += chunk
     setting = f"{students} students, {seeds} seeds, {name}"
     return Rate("any told from the best of a table", setting, rejected / runs, runs, "≤ .05")

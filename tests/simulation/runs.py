@@ -39,6 +39,7 @@ def _tables(tables: Array) -> tuple[dict[str, Any], list[dict[str, str]]]:
         rows.append({**names, "seed": str(seed), "status": "done", "nll": repr(float(figure))})
     manifest = {
         "cells": cells,
+        "ood": {},
         "metrics": {"nll": {"better": "lower", "headline": True, "task": "any", "summary": ""}},
         "methods": [{"name": f"m{i}", "reference": False} for i in range(tables.shape[2])],
     }

@@ -14,20 +14,7 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", terminal_safe(text))
 
 
-def emphasised(markdown: str, mark: str) -> str:
-    """Return Markdown of a value in bold for the mark `best`, in italics for `second`."""
-    return {"best": f"**{markdown}**", "second": f"_{markdown}_"}.get(mark, markdown)
-
-
-def markdown_table(
-    rows: Sequence[Sequence[str]], headers: Sequence[str], left: Sequence[int] = ()
-) -> str:
-    """Return a table of cells that are Markdown already.
-
-    Args:
-        rows: cells of each row.
-        headers: header of each column.
-        left: indices of further columns than the first that are aligned to the left.
-    """
-    align = ["left" if i == 0 or i in left else "right" for i in range(len(headers))]
+def markdown_table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    """Return a table of cells that are Markdown already; the first column is to the left."""
+    align = ["left", *["right"] * (len(headers) - 1)]
     return text_table(rows, headers, style="pipe", align=align)

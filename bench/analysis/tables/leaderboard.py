@@ -1,234 +1,150 @@
-"""The leaderboard: for each dataset, mean ± standard deviation over seeds, students ranked."""
+"""The leaderboard: for each dataset, every headline metric over seeds, and ranks over datasets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import fmean
-from typing import Any
+from collections.abc import Sequence
 
-from distillation_bench.bench.analysis.old_chance_level import (
-    CHANCE_SIGN,
-    TeacherDetection,
-    auroc_metric,
-    teacher_detection,
-    teacher_labels,
+import pandas as pd
+
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.entries import make_entries
+from distillation_bench.bench.analysis.tables.paper_tables import (
+    dataset_remarks,
+    describe_missing,
+    metric_formats,
+    rule_row,
+    shown_cells,
+    shown_headline_metrics,
 )
-from distillation_bench.bench.analysis.old_missing_cells import describe_counts
-from distillation_bench.bench.analysis.old_results import reference_labels, table_order
-from distillation_bench.bench.analysis.old_summaries import Summary, rank_students, summarise
-from distillation_bench.bench.analysis.old_values_at_bounds import (
-    ResultRow,
-    describe_clamped_variances,
+from distillation_bench.bench.analysis.tables.table import (
+    Table,
+    tables_markdown,
+    tables_text,
+    with_texts,
 )
 
-MarkedSummary = tuple[Summary | None, str]
-"""A summary, or None without a value; and its mark: `best`, `second`, `chance` or empty."""
 
+class Leaderboard(Table):
+    """The leaderboard of a dataset: a row for each label, a column for each headline metric, n.
 
-@dataclass(frozen=True)
-class Leaderboard:
-    """The leaderboard of one dataset.
-
-    Attributes:
-        dataset: name of the dataset.
-        metrics: the columns, with the better direction of each.
-        summaries: by label, the summary of each metric that it has.
-        counts: by label, the number of cells in the means.
-        notes: by label, which cells are failed, missing or skipped; empty if none are.
-        references: labels that are not students and are not ranked.
-        ood_note: over which OOD sets values are means, and which sets are absent.
-        clamped_note: whose variances are at their bounds.
-        detections: how well the teacher itself detects, by detection metric.
-        remarks: remarks on the data.
+    The n is the number of cells that are done; a value over fewer has its own behind it.
     """
 
-    dataset: str
-    metrics: Mapping[str, str]
-    summaries: Mapping[str, Mapping[str, Summary]]
-    counts: Mapping[str, int]
-    notes: Mapping[str, str]
-    references: frozenset[str] = frozenset()
-    ood_note: str = ""
-    clamped_note: str = ""
-    detections: Mapping[str, TeacherDetection] = field(default_factory=dict)
-    remarks: Sequence[str] = ()
 
-    @property
-    def below_chance(self) -> frozenset[str]:
-        """Metrics in which no student is best, since the teacher detects worse than chance."""
-        return frozenset(name for name, d in self.detections.items() if d.is_below_chance)
+def leaderboard(results: Results, dataset: str, labels: Sequence[str] = ()) -> Leaderboard:
+    """Return the leaderboard of a dataset, by default with all labels.
 
-    @property
-    def footnotes(self) -> list[str]:
-        """What must be said of the values, one line each."""
-        chance = (
-            f"{CHANCE_SIGN} {name}: {detection.reason}, so none is best and none is ranked"
-            if detection.is_below_chance
-            else f"{name}: {detection.reason}"
-            for name, detection in self.detections.items()
-            if detection.reason
-        )
-        lines = (self.ood_note, self.clamped_note, *chance, *self.remarks)
-        return [line for line in lines if line]
-
-    def ranked(self, metric: str) -> list[str]:
-        """Return the students from best to worst by mean, of those with all seeds."""
-        summaries = {k: row[metric] for k, row in self.summaries.items() if metric in row}
-        below_chance = metric in self.below_chance
-        return rank_students(summaries, self.metrics[metric], self.references, below_chance)
-
-    def marks(self, metric: str) -> dict[str, str]:
-        """Return `best` and `second` by label; `chance` for all labels below chance level."""
-        if metric in self.below_chance:
-            return dict.fromkeys(self.summaries, "chance")
-        return dict(zip(self.ranked(metric), ("best", "second"), strict=False))
-
-    def marked_rows(self) -> Iterator[tuple[str, list[MarkedSummary]]]:
-        """Yield each label with its summary and mark in each metric."""
-        marks = {name: self.marks(name) for name in self.metrics}
-        for label, row in self.summaries.items():
-            yield (
-                label,
-                [
-                    (row[name], marks[name].get(label, "")) if name in row else (None, "")
-                    for name in self.metrics
-                ],
-            )
+    Raises:
+        UsageError: there is no such dataset or label.
+    """
+    return leaderboards(results, [dataset], labels)[0]
 
 
-def make_leaderboards(
-    manifest: Mapping[str, Any],
-    rows: Iterable[ResultRow],
-    reasons: Mapping[tuple[str, str], str],
+def leaderboards(
+    results: Results, datasets: Sequence[str] = (), labels: Sequence[str] = ()
 ) -> list[Leaderboard]:
-    """Return the leaderboard of each planned dataset, in order of name.
+    """Return the leaderboard of each dataset that has any of the labels; by default all.
 
-    Args:
-        manifest: description of the run.
-        rows: rows of results.csv.
-        reasons: why cells of a (dataset, label) were skipped or failed, for the notes.
+    Raises:
+        UsageError: there is no such dataset or label, or no such cell.
     """
-    planned: dict[str, dict[str, list[int]]] = {}
-    for cell in manifest["cells"].values():
-        planned.setdefault(cell["dataset"], {}).setdefault(cell["label"], []).append(cell["seed"])
-    finished: dict[tuple[str, str], list[ResultRow]] = {}
-    for row in rows:
-        finished.setdefault((row["dataset"], row["label"]), []).append(row)
-    sort_key, leaderboards = table_order(manifest), []
-    for dataset, seeds in sorted(planned.items()):
-        labels = sorted(seeds, key=sort_key.__getitem__)
-        label_rows = {label: finished.get((dataset, label), []) for label in labels}
-        notes = {
-            label: _missing_note(own_rows, len(seeds[label]), reasons.get((dataset, label), ""))
-            for label, own_rows in label_rows.items()
-        }
-        leaderboards.append(_leaderboard(manifest, dataset, label_rows, notes))
-    return leaderboards
-
-
-def _leaderboard(
-    manifest: Mapping[str, Any],
-    dataset: str,
-    rows: Mapping[str, Sequence[ResultRow]],
-    notes: Mapping[str, str],
-) -> Leaderboard:
-    metrics = _metrics(manifest["metrics"], rows.values())
-    done = {label: [r for r in group if r["status"] == "done"] for label, group in rows.items()}
-    all_done = [row for group in done.values() for row in group]
-    teachers = teacher_labels(manifest)
-    return Leaderboard(
-        dataset=dataset,
-        metrics=metrics,
-        summaries={label: _summaries(group, metrics) for label, group in done.items()},
-        counts={label: len(group) for label, group in done.items()},
-        notes=notes,
-        references=reference_labels(manifest),
-        ood_note=_ood_note(manifest.get("ood", {}).get(dataset, {})),
-        clamped_note=describe_clamped_variances(all_done, teachers),
-        detections=_detections([r for r in all_done if r["label"] in teachers], metrics),
-        remarks=manifest.get("remarks", {}).get(dataset, ()),
-    )
-
-
-def _metrics(described: Mapping[str, Any], rows: Iterable[Sequence[ResultRow]]) -> dict[str, str]:
-    """Return the headline metrics that have values, with their direction."""
-    filled = {name for group in rows for row in group for name, value in row.items() if value}
-    return {n: m["better"] for n, m in described.items() if m["headline"] and n in filled}
-
-
-def _summaries(rows: Sequence[ResultRow], metrics: Iterable[str]) -> dict[str, Summary]:
-    values = {m: [float(row[m]) for row in rows if row.get(m)] for m in metrics}
-    return {metric: summarise(numbers) for metric, numbers in values.items() if numbers}
-
-
-def _detections(
-    teacher_rows: Sequence[ResultRow], metrics: Iterable[str]
-) -> dict[str, TeacherDetection]:
-    aurocs = {name: auroc for name in metrics if (auroc := auroc_metric(name))}
-    return {
-        name: teacher_detection(float(row[auroc]) for row in teacher_rows if row.get(auroc))
-        for name, auroc in aurocs.items()
-    }
-
-
-def _ood_note(sets: Mapping[str, str]) -> str:
-    """Return over which OOD sets the headline value is a mean, and which sets are absent."""
-    present = [f"{name} ({group})" for name, group in sets.items() if "absent" not in group]
-    absent = [name for name, group in sets.items() if "absent" in group]
-    text = f"ood_auroc: mean over {', '.join(present)}, by total uncertainty" if present else ""
-    missing = f"absent OOD sets: {', '.join(absent)}" if absent else ""
-    return "; ".join(part for part in (text, missing) if part)
-
-
-def _missing_note(rows: Sequence[ResultRow], planned: int, reason: str) -> str:
-    """Return how many cells of a label have no values, with the reason: `1 failed of 3: …`."""
-    missing = ["missing"] * (planned - len(rows))
-    text = describe_counts([*(row["status"] for row in rows), *missing])
-    return f"{text}: {reason}" if text and reason else text
-
-
-# Average ranks
-
-
-def leaderboards_ranked_by(leaderboards: Sequence[Leaderboard], metric: str) -> list[Leaderboard]:
-    """Return the leaderboards in which students are ranked by a metric."""
+    planned = shown_cells(results, datasets, labels)
+    formats = metric_formats(results, planned, shown_headline_metrics(results, planned))
+    entries = make_entries(results, planned, formats, tested=False)
+    by_dataset = planned.groupby("dataset", observed=True)
     return [
-        leaderboard
-        for leaderboard in leaderboards
-        if leaderboard.metrics.get(metric) and metric not in leaderboard.below_chance
+        _leaderboard(results, str(dataset), cells, entries[entries["dataset"].eq(dataset)])
+        for dataset, cells in by_dataset
     ]
 
 
-def ranks_by_metric(leaderboards: Sequence[Leaderboard], metric: str) -> dict[str, float]:
-    """Return average ranks by a metric, of labels that are ranked on every ranked dataset.
+def _leaderboard(
+    results: Results, dataset: str, cells: pd.DataFrame, entries: pd.DataFrame
+) -> Leaderboard:
+    names = list(cells["label"].cat.remove_unused_categories().cat.categories)
+    done = cells["label"][cells["status"].eq("done")].value_counts()
+    formats = list(dict.fromkeys(entries["format"]))
+    entries = entries.assign(
+        row=[names.index(label) for label in entries["label"]],
+        column=[formats.index(format) for format in entries["format"]],
+    )
+    return Leaderboard(
+        name=dataset,
+        title=dataset,
+        corner="method",
+        rows=names,
+        columns=[format.header for format in formats],
+        entries=with_texts(entries, usual=[done[label] for label in entries["label"]]),
+        remarks=dataset_remarks(results, dataset, entries),
+        missing=describe_missing(results, cells),
+        rule=rule_row(results, names),
+        counts=[str(done[label]) for label in names],
+    )
 
-    1 is best, and ties share ranks.
+
+def leaderboards_text(
+    results: Results,
+    datasets: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    markdown: bool = False,
+) -> str:
+    """Return leaderboards, and the average ranks over their datasets, for a terminal.
+
+    Args:
+        results: the results.
+        datasets, labels: by default all.
+        markdown: return Markdown instead.
+
+    Raises:
+        UsageError: there is no such dataset or label, or no such cell.
     """
-    ranks: dict[str, list[float]] = {}
-    used = leaderboards_ranked_by(leaderboards, metric)
-    for leaderboard in used:
-        labels = leaderboard.ranked(metric)
-        means = {label: leaderboard.summaries[label][metric].mean for label in labels}
-        sign = -1 if leaderboard.metrics[metric] == "higher" else 1
-        for label, mean in means.items():
-            better = sum(sign * other < sign * mean for other in means.values())
-            equal = sum(other == mean for other in means.values())
-            ranks.setdefault(label, []).append(better + (equal + 1) / 2)
-    return {k: fmean(positions) for k, positions in ranks.items() if len(positions) == len(used)}
+    boards = leaderboards(results, datasets, labels)
+    notes = []
+    if len(results.runs) > 1:
+        notes = [f"Runs: {', '.join(str(run.folder) for run in results.runs)}."]
+    more = _ranks_table(boards)
+    return (tables_markdown if markdown else tables_text)(boards, more, notes)
 
 
-def shared_ranks(leaderboards: Sequence[Leaderboard]) -> dict[str, dict[str, float]]:
-    """Return average ranks by metric and label, for metrics that rank at least two datasets."""
-    metrics = dict.fromkeys(name for board in leaderboards for name in board.metrics)
-    shared = [name for name in metrics if len(leaderboards_ranked_by(leaderboards, name)) > 1]
-    ranks = {name: ranks_by_metric(leaderboards, name) for name in shared}
-    return {name: labels for name, labels in ranks.items() if labels}
+def average_ranks(boards: Sequence[Leaderboard]) -> pd.DataFrame:
+    """Return average ranks by label (1 is best) in the metrics that rank at least two datasets.
+
+    Ranks are those of means; ties share ranks. A label has one if it is ranked on every dataset on
+    which the metric ranks students, else it is nan.
+    """
+    entries = pd.concat([board.entries for board in boards])
+    ranked = entries[entries["rank"].notna()]
+    sign = [-1 if format.better == "higher" else 1 for format in ranked["format"]]
+    ranked = ranked.assign(
+        metric=[format.name for format in ranked["format"]], signed=ranked["mean"] * sign
+    )
+    ranked["place"] = ranked.groupby(["metric", "dataset"])["signed"].rank()
+    datasets = ranked.groupby("metric")["dataset"].nunique()
+    means = ranked.groupby(["label", "metric"])["place"].agg(["mean", "size"]).reset_index()
+    complete = means["size"].eq(means["metric"].map(datasets)) & means["metric"].map(datasets).gt(1)
+    table = means[complete].pivot(index="label", columns="metric", values="mean")
+    order = {
+        name: [x for x in dict.fromkeys(column) if x in table.axes[axis]]
+        for axis, (name, column) in enumerate(
+            {"label": entries["label"], "metric": ranked["metric"]}.items()
+        )
+    }
+    return table.reindex(index=order["label"], columns=order["metric"])
 
 
-def ranked_labels(
-    leaderboards: Sequence[Leaderboard], ranks: Mapping[str, Mapping[str, float]]
-) -> list[str]:
-    """Return the labels that have an average rank by any metric, in the order of tables."""
-    labels = dict.fromkeys(label for board in leaderboards for label in board.summaries)
-    return [label for label in labels if any(label in by_label for by_label in ranks.values())]
+def _ranks_table(boards: Sequence[Leaderboard]) -> list[Table]:
+    """Return the table of average ranks; none where no metric ranks two datasets."""
+    ranks = average_ranks(boards)
+    is_below = any(board.entries["chance"].eq("worse").any() for board in boards)
+    condition = " and the teacher not below chance" if is_below else ""
+    title = (
+        f"average rank over datasets with the metric{condition} (1 is best; methods that have it "
+        "on all, with all seeds)"
+    )
+    places = [(i, j) for i in range(len(ranks)) for j in range(len(ranks.columns))]
+    entries = pd.DataFrame(places, columns=["row", "column"])
+    texts = [f"{rank:.2f}" if rank == rank else "–" for rank in ranks.to_numpy().ravel()]
+    plain = {"n": 0, "usual": 0, "mark": "", "level": "", "at_bound": 0, "chance": ""}
+    entries = entries.assign(text=texts, **plain)
+    table = Table("ranks", title, "method", list(ranks.index), list(ranks.columns), entries)
+    return [table] if len(ranks) else []

@@ -7,13 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from distillation_bench.bench.analysis.old_metric_formats import MetricFormat, metric_format
-from distillation_bench.bench.analysis.old_results import MetricInfo, Results
-from distillation_bench.bench.analysis.old_summaries import Summary, summarise
-from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableEntry
-from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.storage.tables import CellKey, cell_key
+import pandas as pd
+
+from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.entries import make_entries
+from distillation_bench.bench.analysis.tables.table import Table, with_texts
 
 PUBLISHED = Path(__file__).with_name("published") / "hydra_plus.csv"
 SHIFT = ("vertical-shift", 3)
@@ -32,7 +33,7 @@ PaperColumn = tuple[str, str]
 """A dataset and the paper's name of a metric."""
 
 
-def published_tables(results: Results) -> list[PaperTable]:
+def published_tables(results: Results) -> list[Table]:
     """Return the main table (SVHN, CIFAR-10) and that of shifted CIFAR-10, a plot in the paper."""
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -44,41 +45,37 @@ def published_tables(results: Results) -> list[PaperTable]:
     ]
 
 
-def _table(name: str, title: str, results: Results, published: Sequence[PaperRow]) -> PaperTable:
+def _table(name: str, title: str, results: Results, published: Sequence[PaperRow]) -> Table:
     columns = {(row["dataset"], row["metric"]): _format(row) for row in published}
-    values = {column: _values(results, format.metric) for column, format in columns.items()}
     datasets = list(dict.fromkeys(dataset for dataset, _ in columns))
-    protocol = "; ".join(_differences(results, datasets, name != "paper"))
-    return PaperTable(
-        name,
-        title,
-        corner="method",
-        columns=tuple(f"{NAMES[d]} {format.header}" for (d, _), format in columns.items()),
-        rows=tuple(_rows(results, published, columns, values)),
-        remarks=(f"{protocol}.", *_lacking(results, datasets, values)),
-    )
-
-
-def _rows(
-    results: Results,
-    published: Sequence[PaperRow],
-    columns: Mapping[PaperColumn, MetricFormat],
-    values: Mapping[PaperColumn, Mapping[CellKey, float]],
-) -> list[tuple[str, tuple[TableEntry, ...]]]:
-    """Return each published row, followed by the rows of its variants in the results."""
-    cells = {(row["model"], row["dataset"], row["metric"]): row for row in published}
-    datasets = list(dict.fromkeys(dataset for dataset, _ in columns))
-    rows = []
+    own = _own_entries(results, columns)
+    rows, parts = [], []
     for model, row in {row["model"]: row for row in published}.items():
-        entries = (_published_entry(cells[model, *c], format) for c, format in columns.items())
-        rows.append((model, tuple(entries)))
+        rows.append(model)
+        theirs = [_published_entry(r, columns) for r in published if r["model"] == model]
+        parts.append(pd.DataFrame(theirs).assign(row=len(rows) - 1))
         for label in _variants(results, row, datasets):
-            entries = (
-                _own_entry(results, label, column[0], format, values[column])
-                for column, format in columns.items()
-            )
-            rows.append((f"here: {label}", tuple(entries)))
-    return rows
+            rows.append(f"here: {label}")
+            parts.append(own[own["label"].eq(label)].assign(row=len(rows) - 1))
+    entries = pd.concat([part for part in parts if len(part)])
+    places = [(dataset, format) for (dataset, _), format in columns.items()]
+    column = [places.index(p) for p in zip(entries["dataset"], entries["format"], strict=True)]
+    entries = with_texts(entries.assign(column=column))
+    headers = [f"{NAMES[dataset]} {format.header}" for (dataset, _), format in columns.items()]
+    remarks = ["; ".join(_differences(results, datasets, name != "paper")) + "."]
+    remarks += _lacking(results, datasets) if ("cifar10", "ece") in columns else []
+    return Table(name, title, "method", rows, headers, entries, remarks)
+
+
+def _own_entries(results: Results, columns: Mapping[PaperColumn, MetricFormat]) -> pd.DataFrame:
+    """Return the entries of the results, without marks."""
+    cells = results.planned
+    parts = [
+        make_entries(results, cells[cells["dataset"].eq(dataset)], [format], tested=False)
+        for (dataset, _), format in columns.items()
+    ]
+    entries = pd.concat([part for part in parts if len(part)] or parts[:1])
+    return entries.assign(mark="", rank=math.nan, chance="")
 
 
 def _format(row: PaperRow) -> MetricFormat:
@@ -99,44 +96,34 @@ def _format(row: PaperRow) -> MetricFormat:
     return replace(format, unit=size, digits=2, factor=operations / factor)
 
 
-def _published_entry(row: PaperRow, format: MetricFormat) -> TableEntry:
+def _published_entry(row: PaperRow, columns: Mapping[PaperColumn, MetricFormat]) -> dict[str, Any]:
     scale = FROM_SUM if row["metric"].startswith("teacher_tv") else 1.0
-    deviation = float(row["deviation"]) if row["deviation"] else math.nan
-    summary = Summary(scale * float(row["mean"]), scale * deviation, int(row["n"]))
-    return TableEntry(row["dataset"], row["model"], format, summary, summary.n)
+    return {
+        "dataset": row["dataset"],
+        "label": row["model"],
+        "reference": False,
+        "format": columns[row["dataset"], row["metric"]],
+        "mean": scale * float(row["mean"]),
+        "std": scale * float(row["deviation"] or "nan"),
+        **{"n": int(row["n"]), "planned": int(row["n"]), "status": "–", "rank": math.nan},
+        **{"mark": "", "comparisons": 0, "shared": math.nan, "level": ""},
+        **{"auroc": math.nan, "chance": "", "at_bound": 0},
+    }
 
 
-def _values(results: Results, metric: MetricInfo) -> Mapping[CellKey, float]:
-    """Return a metric's values by cell; empty if no cell has it."""
-    try:
-        return results.values(metric)
-    except UsageError:
-        return {}
-
-
-def _own_entry(
-    results: Results,
-    label: str,
-    dataset: str,
-    format: MetricFormat,
-    values: Mapping[CellKey, float],
-) -> TableEntry:
-    cells = [(dataset, label, seed) for seed in results.seeds(dataset, label)]
-    printed = [format.convert(values[cell]) for cell in cells if cell in values]
-    summary = summarise(printed) if printed else None
-    statuses = {results.statuses[cell] for cell in cells}
-    placeholder = "–" if "done" in statuses or not statuses else min(statuses)
-    return TableEntry(dataset, label, format, summary, len(cells), placeholder)
+def _cells(results: Results, datasets: Sequence[str]) -> list[Mapping[str, Any]]:
+    return [cell for cell in results.manifest["cells"].values() if cell["dataset"] in datasets]
 
 
 def _variants(results: Results, row: PaperRow, datasets: Sequence[str]) -> list[str]:
     """Return the labels of a published row's method that have the same number of heads."""
+    recipes = results.manifest["recipes"]
     heads = {
-        label: str(cell["parameters"].get("heads") or results.manifest["recipes"][name]["members"])
-        for (name, label, _), cell in results.cells.items()
-        if name in datasets and cell["method"] == row["method"]
+        cell["label"]: cell["parameters"].get("heads") or recipes[cell["dataset"]]["members"]
+        for cell in _cells(results, datasets)
+        if cell["method"] == row["method"]
     }
-    return [label for label, count in heads.items() if row["heads"] in ("", count)]
+    return [label for label, count in heads.items() if row["heads"] in ("", str(count))]
 
 
 def _differences(results: Results, datasets: Sequence[str], is_shifted: bool) -> list[str]:
@@ -179,24 +166,19 @@ def _recipe_difference(results: Results, dataset: str) -> str:
 def _with_own_weight(results: Results, datasets: Sequence[str]) -> list[str]:
     """Return labels of Hydra+ whose weight of diversity is of a mean; the paper's is of a sum."""
     is_of_mean = {
-        label: cell["parameters"].get("normalise")
-        for (name, label, _), cell in results.cells.items()
-        if name in datasets and cell["method"] == "hydra+"
+        cell["label"]: cell["parameters"].get("normalise")
+        for cell in _cells(results, datasets)
+        if cell["method"] == "hydra+"
     }
     return sorted(label for label, is_mean in is_of_mean.items() if is_mean)
 
 
-def _lacking(
-    results: Results,
-    datasets: Sequence[str],
-    values: Mapping[PaperColumn, Mapping[CellKey, float]],
-) -> list[str]:
+def _lacking(results: Results, datasets: Sequence[str]) -> list[str]:
     """Return how many cells of older code lack the ECE with the paper's number of bins."""
-    rows = [row for row in results.rows if row["dataset"] in datasets and row.get("ece")]
-    lacking = [row for row in rows if cell_key(row) not in values.get((row["dataset"], "ece"), ())]
-    if not lacking or not any(metric == "ece" for _, metric in values):
-        return []
+    recorded = [results.values(name, optional=True) for name in ("ece", "ece_10@test")]
+    ece, with_bins = (table[table["dataset"].isin(datasets)]["id"] for table in recorded)
+    count = int((~ece.isin(with_bins)).sum())
     return [
-        f"ECE with 10 bins is not recorded in {len(lacking)} of {len(rows)} cells, which are of "
-        "older code: run them again."
-    ]
+        f"ECE with 10 bins is not recorded in {count} of {len(ece)} cells, which are of older "
+        "code: run them again."
+    ] * bool(count)

@@ -6,7 +6,10 @@ import hashlib
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
 
 from distillation_bench.bench.analysis.markup.latex import escape_latex
 from distillation_bench.bench.analysis.markup.latex_tables import (
@@ -15,68 +18,90 @@ from distillation_bench.bench.analysis.markup.latex_tables import (
     split_rows,
     tabular,
 )
-from distillation_bench.bench.analysis.tables.table_model import (
-    PaperTable,
-    TableEntry,
-    value_text,
-)
-from distillation_bench.bench.analysis.tables.table_notes import table_notes
+from distillation_bench.bench.analysis.tables.notes import Signs, seeds_text, shared_notes
+from distillation_bench.bench.analysis.tables.table import Table, is_below_chance, value_text
+from distillation_bench.bench.common.terminal_tables import fitting_columns
 from distillation_bench.bench.common.text import terminal_safe
 
 PAGE_WIDTH = 125
 """Characters that fit a page; further columns go into another table."""
+MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
 DIGIT_WORDS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
-MacroKey = tuple[str, str, str, str]
-"""Dataset, label, metric, and `mean` or nothing."""
 
+def tables_latex(
+    tables: Sequence[Table], caption: str = "", label: str = "", with_note: bool = True
+) -> str:
+    r"""Return floats that fit a page; tables with too many rows or columns are split.
 
-def table_latex(tables: Sequence[PaperTable], caption: str = "", label: str = "") -> str:
-    """Return floats that fit a page; tables with too many rows or columns are split.
+    Captions are short. What holds for all tables is a macro, `\tablenote`, which the first float
+    prints below its table.
 
     Args:
         tables: the tables.
         caption: text before the standard text; by default the title of the table.
         label: label of the table, or a prefix for several; by default `tab:NAME`.
+        with_note: whether to define and print the note.
     """
-    is_grey = any(entry.is_below_chance for table in tables for entry in table.entries)
+    is_grey = any(_is_grey(table) for table in tables)
     text = [preamble("xcolor") if is_grey else preamble()]
-    for table in tables:
+    text += [note_macro(tables)] * with_note
+    for number, table in enumerate(tables):
         name = label if label and len(tables) == 1 else f"{label or 'tab'}:{table.name}"
         title = escape_latex(caption or table.title).rstrip(".")
-        legend = ("Bold", "underlined")
-        notes = table_notes(table, legend, with_reasons=False, chance_sign="Grey")
         pages = [
             _tabular(table, rows, columns)
-            for columns in _fitting_columns(table)
+            for columns in _column_blocks(table)
             for rows in split_rows(len(table.rows))
         ]
-        text += floats(pages, title, escape_latex(" ".join(notes)), name)
+        note = r"\tablenote" if with_note and number == 0 else ""
+        text += floats(pages, title, escape_latex(_explanation(table)), name, note)
     return "\n".join(text)
 
 
-def _fitting_columns(table: PaperTable) -> Iterator[range]:
-    """Yield the indices of columns that fit beside each other, at least one."""
-    names = max(len(name) for name, _ in table.rows)
-    first, width = 0, names
-    for index, header in enumerate(table.columns):
-        values = max(len(value_text(row[index], table.usual_n)) for _, row in table.rows)
-        column_width = 2 + max(values, *map(len, _header_lines(header)))
-        if index > first and width + column_width > PAGE_WIDTH:
-            yield range(first, index)
-            first, width = index, names
-        width += column_width
-    yield range(first, len(table.columns))
+def note_macro(tables: Sequence[Table]) -> str:
+    r"""Return the definition of `\tablenote`: what must be said of tables, once for all."""
+    notes = shared_notes(
+        pd.concat([t.entries for t in tables]), Signs("Bold", "underlined", "Grey")
+    )
+    own = [part for table in tables for part in (*table.remarks, *(f"{m}." for m in table.missing))]
+    return (
+        rf"\newcommand{{\tablenote}}{{{escape_latex(' '.join(dict.fromkeys([*notes, *own])))}}}"
+        + "\n"
+    )
 
 
-def _tabular(table: PaperTable, rows: range, columns: range) -> str:
-    headers = [table.corner, *(_header(table.columns[i]) for i in columns)]
+def _explanation(table: Table) -> str:
+    """Return what a caption says: what values are, and the marks that the table has."""
+    entries = table.entries
+    parts = [f"Mean ± std, {seeds_text(entries)}"]
+    parts += ["bold best, underlined second"] * bool(entries["mark"].ne("").any())
+    parts += ["† not distinguishable from the best"] * bool(entries["level"].eq("yes").any())
+    parts += ["grey below chance"] * _is_grey(table)
+    return f"{'; '.join(parts)}."
+
+
+def _is_grey(table: Table) -> bool:
+    return bool((table.entries["chance"].eq("worse") & table.entries["n"].gt(0)).any())
+
+
+def _column_blocks(table: Table) -> list[range]:
+    """Return the indices of the columns of each part, which fit beside each other."""
+    texts = zip(*table.cells(value_text), strict=True)
+    sizes = [
+        2 + max(map(len, [*column, *_header_lines(header)]))
+        for header, column in zip(table.headers, texts, strict=True)
+    ]
+    return fitting_columns(sizes, PAGE_WIDTH - max(map(len, table.rows)))
+
+
+def _tabular(table: Table, rows: range, columns: range) -> str:
+    cells = table.cells(_cell, empty="--")
     body: list[list[str]] = []
     for row in rows:
-        name, entries = table.rows[row]
-        if row in table.rules and row != rows.start:
-            body.append([])
-        body.append([escape_latex(name), *(_cell(entries[i], table.usual_n) for i in columns)])
+        body += [[]] * (row == table.rule and row != rows.start)
+        body.append([escape_latex(table.rows[row]), *(cells[row][i] for i in columns)])
+    headers = [table.corner, *(_header(table.headers[i]) for i in columns)]
     return tabular(headers, body, f"l{'r' * len(columns)}")
 
 
@@ -90,66 +115,61 @@ def _header_lines(text: str) -> list[str]:
     name, bracket, unit = text.rpartition(" [")
     if bracket and "]" in unit:
         return [*_wrap_header(name), f"[{unit}"]
-    text = text.replace(" ↑", "\N{NO-BREAK SPACE}↑").replace(" ↓", "\N{NO-BREAK SPACE}↓")
-    return _wrap_header(text)
+    return _wrap_header(re.sub(" (?=[↑↓])", "\N{NO-BREAK SPACE}", text))
 
 
 def _wrap_header(text: str) -> list[str]:
-    return textwrap.wrap(text, 7, break_long_words=False, break_on_hyphens=False) or [text]
+    # A label may also be broken behind a bracket or a comma.
+    breakable = re.sub(r"(?<=[,\[])", "\0 ", text)
+    lines = textwrap.wrap(breakable, 7, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\0 ", "").rstrip("\0") for line in lines] or [text]
 
 
-def _cell(entry: TableEntry, usual_n: int) -> str:
-    mean, sign, rest = value_text(entry, usual_n).partition(" ±")
+def _cell(entry: Any) -> str:
+    mean, sign, rest = value_text(entry).partition(" ±")
     text = escape_latex(mean) + (rf"{{\scriptsize$\,\pm${escape_latex(rest)}}}" if sign else "")
-    if entry.summary is None:
-        text = rf"\textit{{{text}}}"
-    text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[entry.mark]
-    if entry.is_below_chance:
+    text = MARKS[entry.mark] % text if entry.n else rf"\textit{{{text}}}"
+    if is_below_chance(entry):
         text = rf"\textcolor{{gray}}{{{text}}}"
-    signs = [r"^\dagger"] * bool(entry.indistinguishable) + [r"^\ddagger"] * bool(entry.at_bound)
+    signs = [r"^\dagger"] * (entry.level == "yes") + [r"^\ddagger"] * bool(entry.at_bound)
     return rf"{text}\rlap{{${'{}'.join(signs)}$}}" if signs else text
 
 
 # Macros
 
 
-def latex_macros(tables: Sequence[PaperTable]) -> str:
+def latex_macros(tables: Sequence[Table]) -> str:
     r"""Return a `\newcommand` for each value with its deviation, and another for the mean alone.
 
     A name consists of `\res`, dataset, method and metric, and `Mean` for the mean: words begin with
     capitals, digits and + are spelled, other characters left out. Names that would be equal get a
     hash of what they stand for.
     """
-    entries: dict[MacroKey, TableEntry] = {
+    entries = {
         (entry.dataset, entry.label, str(entry.format.metric), part): entry
         for table in tables
-        for entry in table.entries
+        for entry in table.entries.itertuples()
         for part in ("", "mean")
     }
     names = {key: "res" + "".join(map(_camel_case, key)) for key in entries}
     counts = Counter(names.values())
     unique = {k: name if counts[name] == 1 else name + _letters(k) for k, name in names.items()}
-    return "".join(_macro(unique[key], key, entry) for key, entry in entries.items()) or "\n"
+    return "".join(_macro(unique[key], *key, entry) for key, entry in entries.items()) or "\n"
 
 
-def _macro(name: str, key: MacroKey, entry: TableEntry) -> str:
-    text = value_text(entry, entry.n)
-    if key[-1]:
-        text = text.partition(" ± ")[0]
+def _macro(name: str, dataset: str, label: str, metric: str, part: str, entry: Any) -> str:
+    text = entry.text.partition(" ± ")[0] if part else entry.text
+    chance = ", the teacher itself is worse than chance" if is_below_chance(entry) else ""
     unit = f" {entry.format.unit}".rstrip()
-    chance = ", the teacher itself is worse than chance" if entry.is_below_chance else ""
-    comment = f"{entry.dataset}, {entry.label}, {key[2]}:{unit} n = {entry.n}{chance}"
-    comment = terminal_safe(comment).encode("ascii", "backslashreplace").decode()
+    comment = terminal_safe(f"{dataset}, {label}, {metric}:{unit} n = {entry.n}{chance}")
+    comment = comment.encode("ascii", "backslashreplace").decode()
     return rf"\newcommand{{\{name}}}{{{escape_latex(text)}}} % {comment}" + "\n"
 
 
 def _camel_case(text: str) -> str:
     words = re.findall(r"[A-Za-z]+|[0-9]|\+", text)
-    return "".join("Plus" if word == "+" else _word(word) for word in words)
-
-
-def _word(word: str) -> str:
-    return DIGIT_WORDS[int(word)] if word.isdigit() else word[0].upper() + word[1:]
+    spelled = {"+": "Plus", **dict(zip("0123456789", DIGIT_WORDS, strict=True))}
+    return "".join(spelled.get(word, word[0].upper() + word[1:]) for word in words)
 
 
 def _letters(key: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import typer
 from distillation_bench.bench.cli.options import Plugins
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.errors import UsageError, nearest
-from distillation_bench.bench.common.terminal_tables import text_table
+from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
 from distillation_bench.bench.common.text import terminal_safe
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _field_lines(model: type[BaseModel]) -> list[str]:
         star = "*" if isinstance(extra, dict) and extra.get("dataset") else ""
         description = terminal_safe(field.description or "")
         rows.append([name, terminal_safe(f"{_default(field)}{star}"), description])
-    table = text_table(rows, style="plain", max_widths=[None, None, 70])
+    table = text_table(rows, style="plain", width=terminal_width() - 4)
     return [f"    {line}" for line in table.splitlines()]
 
 

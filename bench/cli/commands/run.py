@@ -80,7 +80,7 @@ def _show_board(run: Run, succeeded: bool) -> None:
     from distillation_bench.bench.cli.leaderboard import board_text
 
     try:
-        page(board_text(run, markdown=False))
+        page(board_text([run.folder]))
     finally:
         # Also if stdout is closed.
         if not succeeded:

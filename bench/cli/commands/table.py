@@ -14,10 +14,11 @@ from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from distillation_bench.bench.analysis.old_results import Results
-    from distillation_bench.bench.analysis.tables.table_model import PaperTable, TableOptions
+    from distillation_bench.bench.analysis.results import Results
+    from distillation_bench.bench.analysis.tables.paper_tables import TableOptions
+    from distillation_bench.bench.analysis.tables.table import Table
 
 GROUPINGS = ("dataset", "metric")
 
@@ -32,6 +33,14 @@ class TableFiles:
     macros: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=r"a LaTeX \newcommand for each value; - is stdout"),
+    ] = None
+    note: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=r"the note on the tables as the LaTeX macro \tablenote, which --latex then leaves "
+            "out; - is stdout",
+        ),
     ] = None
 
 
@@ -69,7 +78,7 @@ class TableContent:
 
     def options(self) -> TableOptions:
         """Return these options for the analysis; raise UsageError for an unknown `--by`."""
-        from distillation_bench.bench.analysis.tables.table_model import TableOptions
+        from distillation_bench.bench.analysis.tables.paper_tables import TableOptions
 
         if self.by not in GROUPINGS:
             raise UsageError(f"--by {self.by}: unknown{nearest(self.by, GROUPINGS)}")
@@ -99,38 +108,39 @@ def table(
     ] = False,
 ) -> None:
     """Make tables for a paper: on the terminal, or in files."""
-    from distillation_bench.bench.analysis.old_results import read
+    from distillation_bench.bench.analysis.results import load
+    from distillation_bench.bench.analysis.tables.paper_tables import make_tables
     from distillation_bench.bench.analysis.tables.published_values import published_tables
-    from distillation_bench.bench.analysis.tables.table_builder import make_tables
-    from distillation_bench.bench.analysis.tables.table_text import table_text
+    from distillation_bench.bench.analysis.tables.table import tables_text
 
     options = content.options()
     if paper and content != TableContent():
         raise UsageError("--paper: rows, columns and digits are the paper's; omit other options")
-    check_targets(files.latex, files.markdown, files.csv, files.macros)
-    results = read(runs, mixed)
+    check_targets(files.latex, files.markdown, files.csv, files.macros, files.note)
+    results = load(*runs, mixed=mixed)
     tables = published_tables(results) if paper else make_tables(results, options)
     texts = _texts_of_files(files, tables, results, caption, label)
     write_outputs(texts)
     if not texts:
-        page(table_text(tables))
+        page(tables_text(tables))
 
 
 def _texts_of_files(
-    files: TableFiles, tables: Sequence[PaperTable], results: Results, caption: str, label: str
+    files: TableFiles, tables: Sequence[Table], results: Results, caption: str, label: str
 ) -> list[tuple[Path, str]]:
     """Return the path and the text of each file to write."""
-    from distillation_bench.bench.analysis.tables.table_csv import table_csv
-    from distillation_bench.bench.analysis.tables.table_latex import latex_macros, table_latex
-    from distillation_bench.bench.analysis.tables.table_text import table_markdown
+    from distillation_bench.bench.analysis.tables.table import tables_csv, tables_markdown
+    from distillation_bench.bench.analysis.tables.table_latex import (
+        latex_macros,
+        note_macro,
+        tables_latex,
+    )
 
-    texts: list[tuple[Path, str]] = []
-    if files.latex:
-        texts.append((files.latex, table_latex(tables, caption, label)))
-    if files.markdown:
-        texts.append((files.markdown, table_markdown(tables)))
-    if files.csv:
-        texts.append((files.csv, table_csv(tables, results)))
-    if files.macros:
-        texts.append((files.macros, latex_macros(tables)))
-    return texts
+    writers: tuple[tuple[Path | None, Callable[[], str]], ...] = (
+        (files.latex, lambda: tables_latex(tables, caption, label, with_note=not files.note)),
+        (files.markdown, lambda: tables_markdown(tables)),
+        (files.csv, lambda: tables_csv(tables, results.methods)),
+        (files.macros, lambda: latex_macros(tables)),
+        (files.note, lambda: note_macro(tables)),
+    )
+    return [(path, write()) for path, write in writers if path]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import terminal_safe, truncated
+from distillation_bench.bench.common.text import natural_key, terminal_safe, truncated
 from distillation_bench.bench.storage.formats.schema import STATUSES
 from distillation_bench.bench.storage.run_folder import cell_name
 
@@ -35,9 +35,10 @@ def status_table(cells: Mapping[str, Any], status_of: Callable[[str], str]) -> s
         counts.setdefault(group, Counter())[status_of(cell_id)] += 1
     rows = [
         [*map(terminal_safe, group), *(count[status] or "" for status in STATUSES)]
-        for group, count in sorted(counts.items())
+        for group, count in sorted(counts.items(), key=lambda item: [*map(natural_key, item[0])])
     ]
-    return text_table(rows, ["dataset", "method", *STATUSES])
+    align = ["left", "left", *["right"] * len(STATUSES)]
+    return text_table(rows, ["dataset", "method", *STATUSES], align=align, names=2)
 
 
 def failure_line(cell: Mapping[str, Any], reason: str) -> str:

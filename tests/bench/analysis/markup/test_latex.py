@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,15 @@ from distillation_bench.bench.analysis.markup.latex_tables import (
     split_rows,
     tabular,
 )
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import load
+from distillation_bench.bench.analysis.tables.leaderboard import leaderboards
+from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
 from distillation_bench.bench.analysis.tables.published_values import published_tables
-from distillation_bench.bench.analysis.tables.table_builder import make_tables
-from distillation_bench.bench.analysis.tables.table_latex import latex_macros, table_latex
-from distillation_bench.bench.analysis.tables.table_model import TableOptions
+from distillation_bench.bench.analysis.tables.table_latex import (
+    latex_macros,
+    note_macro,
+    tables_latex,
+)
 from distillation_bench.bench.storage.run_folder import Run
 
 needs_pdflatex = pytest.mark.skipif(
@@ -86,7 +91,8 @@ def test_a_table_float_equals_the_one_written_by_hand() -> None:
 
 def test_a_long_table_is_cut_into_numbered_parts() -> None:
     assert [list(part) for part in split_rows(2)] == [[0, 1]]
-    assert [len(part) for part in split_rows(100)] == [45, 45, 10]
+    assert [len(part) for part in split_rows(100)] == [33, 34, 33]
+    assert [len(part) for part in split_rows(46)] == [23, 23] and split_rows(0) == []
     assert [row for part in split_rows(100) for row in part] == list(range(100))
     first, second = floats(["x", "y"], "T", "E.", "tab:t")
     assert r"\caption{T. E.}" in first and r"\label{tab:t}" in first
@@ -119,10 +125,11 @@ def test_tables_compile_and_fit_on_the_page(
     missing = [("a_b & 100% #1 \\input{x}", labels[0], 99)]
     failed = {("a_b & 100% #1 \\input{x}", "all } failed", 0): "100% \\bad_ {"}
     make_run(tmp_path / "run", values, missing=missing, failed=failed)
-    results = read([tmp_path / "run"])
+    results = load(tmp_path / "run")
     choices = (TableOptions(), TableOptions(by="metric"), TableOptions(transpose=True))
     tables = [table for choice in choices for table in make_tables(results, choice)]
-    body = latex_macros(tables) + table_latex(tables, label="tab:a_b}")
+    tables += [replace(board, name=f"board {board.name}") for board in leaderboards(results)]
+    body = latex_macros(tables) + tables_latex(tables, label="tab:a_b}")
     log = compiled(tmp_path, body)
     assert "Overfull" not in log
     assert "multiply defined" not in log
@@ -131,14 +138,14 @@ def test_tables_compile_and_fit_on_the_page(
 @needs_pdflatex
 def test_the_tables_of_the_paper_compile(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(("kd", "gauss"), 2, "svhn"))
-    tables = published_tables(read([tmp_path / "run"]))
-    assert "Overfull" not in compiled(tmp_path, latex_macros(tables) + table_latex(tables))
+    tables = published_tables(load(tmp_path / "run"))
+    assert "Overfull" not in compiled(tmp_path, latex_macros(tables) + tables_latex(tables))
 
 
 def test_macros_have_distinct_legal_names(make_run: Callable[..., Run], tmp_path: Path) -> None:
     labels = ("a b", "a-b", "a_b", "A B", "ab", "hydra+ 20", "hydra 20", "中", "{}", "1", "one")
     make_run(tmp_path / "run", figures(labels, 3))
-    tables = make_tables(read([tmp_path / "run"]), TableOptions(metrics=("nll",)))
+    tables = make_tables(load(tmp_path / "run"), TableOptions(metrics=("nll",)))
     text = latex_macros(tables)
     names = re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}", text, re.M)
     assert len(names) == len(text.splitlines()) == 2 * len(labels) == len(set(names))
@@ -149,6 +156,36 @@ def test_macros_have_distinct_legal_names(make_run: Callable[..., Run], tmp_path
 def test_the_same_table_gives_the_same_bytes(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(HOSTILE, 3))
     first, second = (
-        table_latex(make_tables(read([tmp_path / "run"]), TableOptions())) for _ in range(2)
+        tables_latex(make_tables(load(tmp_path / "run"), TableOptions())) for _ in range(2)
     )
     assert first == second and first.isascii()
+
+
+def test_the_note_is_printed_once_and_captions_are_short(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    labels = ("ensemble", "kd", *(f"hydra+[heads={heads}]" for heads in range(60)))
+    make_run(tmp_path / "run", figures(labels, 8) | figures(labels, 8, "e"))
+    tables = make_tables(load(tmp_path / "run"), TableOptions())
+    text = tables_latex(tables)
+    assert text.count(r"\newcommand{\tablenote}") == 1
+    assert text.count(r"\footnotesize \tablenote") == 1
+    captions = re.findall(r"\\caption\{(.*)\}", text)
+    # A line of the class article has about 75 characters.
+    assert len(captions) > 2 and max(map(len, captions)) < 150
+    apart = tables_latex(tables, with_note=False)
+    assert r"\tablenote" not in apart and note_macro(tables) in text
+
+
+def test_no_column_is_alone_in_its_part_of_a_table(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    labels = tuple(f"label {i:02}" for i in range(24))
+    make_run(tmp_path / "run", figures(labels, 2))
+    results = load(tmp_path / "run")
+    for count in range(2, len(labels)):
+        options = TableOptions(transpose=True, labels=labels[:count], metrics=("nll",))
+        latex = tables_latex(make_tables(results, options))
+        columns = [len(part) for part in re.findall(r"\\begin\{tabular\}\{l(r+)\}", latex)]
+        assert sum(columns) == count and min(columns) > 1
+        assert max(columns) - min(columns) <= 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from distillation_bench.bench.analysis.tables.table_model import (
-    PaperTable,
-    TableEntry,
-)
-from distillation_bench.bench.analysis.tables.table_notes import table_notes
+from typing import Any
+
+from distillation_bench.bench.analysis.tables.notes import Signs, shared_notes
+from distillation_bench.bench.analysis.tables.table import Table, value_text
 from distillation_bench.bench.storage.tables import CellKey
 
 
@@ -19,10 +18,22 @@ def of(metric: str, **labels: list[float]) -> dict[CellKey, dict[str, float]]:
     }
 
 
-def entries(table: PaperTable) -> dict[str, TableEntry]:
-    """Return the cells of a table with one column, by label."""
-    return {name: row[0] for name, row in table.rows}
+def entries(table: Table) -> dict[str, Any]:
+    """Return the entries of a table with one column, by label."""
+    return {entry.label: entry for entry in table.entries.itertuples()}
 
 
-def notes(table: PaperTable) -> str:
-    return " ".join(table_notes(table, ("Bold", "underlined")))
+def row(table: Table, number: int) -> dict[str, Any]:
+    """Return the entries of a row, by the header of the column."""
+    own = table.entries[table.entries["row"].eq(number)]
+    return {table.columns[entry.column]: entry for entry in own.itertuples()}
+
+
+def texts(table: Table, number: int) -> list[str]:
+    """Return the texts of a row."""
+    return table.cells(value_text)[number]
+
+
+def notes(table: Table) -> str:
+    shared = shared_notes(table.entries, Signs("Bold", "underlined", "~"))
+    return " ".join([*shared, *table.notes])

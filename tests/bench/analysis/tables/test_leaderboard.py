@@ -2,114 +2,202 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bench.generated_runs import generate
 
-from distillation_bench.bench.analysis.old_summaries import summarise
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables.leaderboard import (
-    make_leaderboards,
-    ranks_by_metric,
+    Leaderboard,
+    average_ranks,
+    leaderboard,
+    leaderboards,
+    leaderboards_text,
 )
-from distillation_bench.bench.analysis.tables.leaderboard_text import (
-    leaderboard_markdown,
-    leaderboard_text,
-)
+from distillation_bench.bench.cli.leaderboard import board_text
+from distillation_bench.bench.common.errors import UsageError
 
-METRICS = {
-    "accuracy": {"better": "higher", "headline": True},
-    "nll": {"better": "lower", "headline": True},
-}
-METHODS = [{"name": "ensemble", "reference": True}] + [
-    {"name": name, "reference": False} for name in ("kd", "hydra", "gauss")
-]
+ResultsOf = Callable[..., Results]
 
 
-def boards(figures: dict[str, list[Any]], dataset: str = "d", reasons: Any = None) -> Any:
-    """Return the leaderboards of accuracies by label; a word stands for a status."""
-    cells, results = {}, []
-    for label, values in figures.items():
-        for seed, value in enumerate(values):
-            name = {"dataset": dataset, "method": label, "label": label, "seed": seed}
-            cells[f"{label}{seed}"] = name
-            if isinstance(value, str):
-                results.append({**map_text(name), "status": value, "accuracy": ""})
-            elif value is not None:
-                row = {"status": "done", "accuracy": str(value), "nll": str(1 - value)}
-                results.append({**map_text(name), **row})
-    manifest = {"cells": cells, "metrics": METRICS, "methods": METHODS}
-    return make_leaderboards(manifest, results, reasons or {})
+@pytest.fixture
+def boards_of(results_of: ResultsOf) -> ResultsOf:
+    """boards_of(values, dataset): results of accuracies by label; a word stands for a status."""
+
+    def make(figures: dict[str, list[Any]], dataset: str = "d") -> Results:
+        cells = {(dataset, k, seed): v for k, row in figures.items() for seed, v in enumerate(row)}
+        done = {
+            cell: {"accuracy": value, "nll": 1 - value}
+            for cell, value in cells.items()
+            if isinstance(value, float)
+        }
+        options: dict[str, Any] = {
+            status: {cell: f"a {status} reason" for cell, v in cells.items() if v == status}
+            for status in ("failed", "skipped")
+        }
+        missing = [cell for cell, value in cells.items() if value is None]
+        return results_of(done, missing=missing, **options)
+
+    return make
 
 
-def map_text(values: dict[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in values.items()}
+def ranked(board: Leaderboard, header: str) -> list[str]:
+    """Return the ranked labels from best to worst in one column."""
+    own = board.entries[board.entries["column"].eq(board.columns.index(header))]
+    return list(own.dropna(subset="rank").sort_values("rank")["label"])
 
 
-def test_deviations_have_n_minus_one() -> None:
-    summary = summarise([1.0, 2.0, 4.0])
-    assert summary.mean == pytest.approx(7 / 3)
-    assert summary.deviation == pytest.approx(math.sqrt(7 / 3))
-    assert str(summarise([0.5])) == "0.500"
-    assert str(summarise([0.5, math.nan])) == "nan"
-    assert str(summarise([0.5, math.inf])) == "inf"
+def test_best_and_second_are_marked_among_students(boards_of: ResultsOf) -> None:
+    results = boards_of({"ensemble": [0.99], "kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
+    board = leaderboard(results, "d")
+    assert ranked(board, "Error [%] ↓") == ["hydra", "kd", "gauss"]
+    assert ranked(board, "NLL [nats] ↓") == ["hydra", "kd", "gauss"]
+    text = leaderboards_text(results)
+    assert "10.00 *" in text and "20.00 '" in text and "1.00 *" not in text.replace("10", "")
+    assert "**10.00**" in board.to_markdown() and "_20.00_" in board.to_markdown()
 
 
-def test_best_and_second_are_marked_among_students() -> None:
-    (board,) = boards({"ensemble": [0.99], "kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
-    assert board.ranked("accuracy") == ["hydra", "kd", "gauss"]
-    assert board.ranked("nll") == ["hydra", "kd", "gauss"]
-    text = leaderboard_text([board])
-    assert "0.900 *" in text and "0.800 '" in text and "0.990 *" not in text
-    assert "**0.900**" in leaderboard_markdown([board])
+def test_values_are_printed_as_in_tables(boards_of: ResultsOf) -> None:
+    board = leaderboard(boards_of({"kd": [0.8, 0.7], "hydra": [0.9, 0.8]}), "d")
+    assert list(board.table.columns) == ["Error [%] ↓", "NLL [nats] ↓", "n"]
+    assert list(board.table.loc["kd"]) == ["25.00 ± 7.07", "0.250 ± 0.071", "2"]
 
 
-def test_methods_with_few_seeds_are_not_ranked() -> None:
-    (board,) = boards({"kd": [0.8, 0.8], "hydra": [0.7, 0.7], "gauss": [0.9, "failed"]})
-    assert board.ranked("accuracy") == ["kd", "hydra"]
-    assert "0.900 *" not in leaderboard_text([board])
+def test_methods_with_few_seeds_are_not_ranked(boards_of: ResultsOf) -> None:
+    results = boards_of({"kd": [0.8, 0.8], "hydra": [0.7, 0.7], "gauss": [0.9, "failed"]})
+    assert ranked(leaderboard(results, "d"), "Error [%] ↓") == ["kd", "hydra"]
+    assert "10.00 *" not in leaderboards_text(results)
 
 
-def test_missing_failed_and_skipped_cells_are_shown() -> None:
-    reasons = {("d", "gauss"): "ValueError: no"}
-    (board,) = boards(
-        {"kd": [0.8, None, None], "gauss": [0.9, "failed"], "hydra": ["skipped"]}, reasons=reasons
-    )
-    assert board.notes == {
-        "kd": "2 missing of 3",
-        "gauss": "1 failed of 2: ValueError: no",
-        "hydra": "1 skipped of 1",
+def test_missing_failed_and_skipped_cells_are_shown(boards_of: ResultsOf) -> None:
+    results = boards_of({"kd": [0.8, None, None], "gauss": [0.9, "failed"], "hydra": ["skipped"]})
+    board = leaderboard(results, "d")
+    assert board.missing == {
+        "kd on d: 2 missing of 3": "",
+        "gauss on d: 1 failed of 2": "a failed reason",
+        "hydra on d: 1 skipped of 1": "a skipped reason",
     }
-    assert board.counts == {"kd": 1, "gauss": 1, "hydra": 0}
-    for phrase in ("2 missing of 3", "ValueError: no", "1 skipped of 1"):
-        assert phrase in leaderboard_text([board])
+    assert dict(zip(board.rows, board.counts, strict=True)) == {
+        "kd": "1",
+        "gauss": "1",
+        "hydra": "0",
+    }
+    for phrase in ("2 missing of 3", "a failed reason", "1 skipped of 1"):
+        assert phrase in leaderboards_text(results)
 
 
-def test_ranks_equal_the_calculation_by_hand() -> None:
-    first = boards({"kd": [0.8], "hydra": [0.9], "gauss": [0.7]}, "a")
-    second = boards({"kd": [0.8], "hydra": [0.8], "gauss": ["failed"]}, "b")
-    assert ranks_by_metric([*first, *second], "accuracy") == {"kd": 1.75, "hydra": 1.25}
+def test_labels_that_lack_cells_for_the_same_reason_are_named_together(
+    boards_of: ResultsOf,
+) -> None:
+    board = leaderboard(boards_of({"kd": [0.8], "a": ["skipped"], "b": ["skipped"]}), "d")
+    assert board.notes == ["a, b on d: 1 skipped of 1: a skipped reason."]
 
 
-def test_pipes_do_not_break_markdown() -> None:
-    (board,) = boards({"a|b": [0.5]})
-    assert "a\\|b" in leaderboard_markdown([board])
+def test_a_run_without_values_still_has_a_leaderboard(boards_of: ResultsOf) -> None:
+    results = boards_of({"kd": ["failed"], "gauss": [None]})
+    text = leaderboards_text(results)
+    assert "kd on d: 1 failed of 1: a failed reason." in text
+    assert "gauss on d: 1 missing of 1." in text
+    assert "gauss" in leaderboards_text(results, markdown=True)
 
 
-def test_marks_are_aligned_and_lines_fit_the_terminal() -> None:
-    (board,) = boards({"kd": [0.8, 0.7], "hydra": [0.9, 0.8], "gauss": [0.7, "failed"]})
-    lines = leaderboard_text([board], width=60).splitlines()
+def test_a_value_over_fewer_seeds_than_the_row_says_so(results_of: ResultsOf) -> None:
+    row = {"nll": 0.1, "ece": 0.1}
+    results = results_of({("d", "kd", 0): row, ("d", "kd", 1): {"nll": 0.3}})
+    board = leaderboard(results, "d")
+    assert list(board.table.loc["kd"]) == ["10.00 (1)", "0.200 ± 0.141", "2"]
+    assert "(n) after a value: over n seeds only" in " ".join(leaderboards_text(results).split())
+
+
+def test_ranks_equal_the_calculation_by_hand(results_of: ResultsOf) -> None:
+    accuracies = {"a": {"kd": 0.8, "hydra": 0.9, "gauss": 0.7}, "b": {"kd": 0.8, "hydra": 0.8}}
+    results = results_of(
+        {
+            (dataset, label, 0): {"accuracy": value}
+            for dataset, row in accuracies.items()
+            for label, value in row.items()
+        },
+        failed={("b", "gauss", 0): "no"},
+    )
+    ranks = average_ranks(leaderboards(results))
+    assert ranks["Error"].to_dict() == {"kd": 1.75, "hydra": 1.25}
+    assert "average rank over datasets with the metric" in leaderboards_text(results)
+    assert "average rank" not in leaderboards_text(results, datasets=["a"])
+
+
+def test_labels_and_datasets_are_selected(boards_of: ResultsOf) -> None:
+    results = boards_of({"kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
+    board = leaderboard(results, "d", ["gauss", "kd"])
+    assert board.rows == ["gauss", "kd"] and ranked(board, "Error [%] ↓") == ["kd", "gauss"]
+    with pytest.raises(UsageError, match="--method gaus: not in these runs; did you mean 'gauss'"):
+        leaderboards(results, labels=["gaus"])
+
+
+def test_rows_are_in_natural_order(results_of: ResultsOf) -> None:
+    labels = [f"hydra+[heads={heads}]" for heads in (5, 10, 20)]
+    results = results_of(
+        {("d", label, 0): {"nll": 0.1} for label in reversed(labels)},
+        methods=dict.fromkeys(labels, "hydra+"),
+    )
+    assert leaderboard(results, "d").rows == labels
+
+
+def test_several_runs_are_one_leaderboard(tmp_path: Path) -> None:
+    for name, label in (("mine", "kd"), ("reference", "gauss")):
+        generate(tmp_path / name, {("d", label, 0): {"nll": 0.1}})
+    text = board_text([tmp_path / "mine", tmp_path / "reference"])
+    assert "\nkd " in text and "\ngauss " in text
+    assert "Runs: " in text and str(tmp_path / "reference") in text.replace("\n", " ")
+    assert "Runs: " not in board_text([tmp_path / "mine"])
+
+
+def test_the_ood_sets_below_chance_are_named(results_of: ResultsOf) -> None:
+    """A mean of .6 over sets may hide one of .3."""
+    aurocs = {"ood_auroc": 0.6, "ood_auroc@ood:near": 0.9, "ood_auroc@ood:far": 0.3}
+    results = results_of(
+        {("d", label, seed): aurocs for label in ("ensemble", "kd", "hydra") for seed in range(2)},
+        ood={"d": {"near": "near", "far": "far", "gone": "absent: no file"}},
+    )
+    (remark,) = leaderboard(results, "d").remarks
+    assert remark == (
+        "On d, OOD AUROC is a mean over far (far; there the teacher itself is worse than chance, "
+        "30.00 %), near (near); absent OOD sets: gone."
+    )
+
+
+def test_pipes_do_not_break_markdown(boards_of: ResultsOf) -> None:
+    assert "a\\|b" in leaderboard(boards_of({"a|b": [0.5]}), "d").to_markdown()
+
+
+def test_marks_are_aligned_and_lines_fit_the_terminal(
+    boards_of: ResultsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    results = boards_of({"kd": [0.8, 0.7], "hydra": [0.9, 0.8], "gauss": [0.7, "failed"]})
+    lines = leaderboards_text(results).splitlines()
     kd, hydra, gauss = (next(line for line in lines if line.startswith(x)) for x in ("k", "h", "g"))
     assert kd.index("±") == hydra.index("±")
-    assert kd.index("'") == hydra.index("*") == kd.index("±") + 8
-    assert gauss.index("0.700") == kd.index("±") + 2
+    assert kd.index("'") == hydra.index("*") == kd.index("±") + 7
+    assert gauss.index("30.00") == kd.index("±") + 1
     assert max(map(len, lines)) <= 60
-    assert "gauss: 1 failed of 2" in lines
+    assert "gauss on d: 1 failed of 2: a failed reason." in lines
 
 
-def test_names_send_no_control_characters() -> None:
-    figures = {"a\x1b[2J\nb": [0.5], "kd": [0.6]}
-    for text_of in (leaderboard_text, leaderboard_markdown):
+def test_names_send_no_control_characters(boards_of: ResultsOf) -> None:
+    results = boards_of({"a\x1b[2J\nb": [0.5], "kd": [0.6]}, "d\n\x07")
+    for markdown in (False, True):
         # In Markdown, brackets are escaped.
-        text = text_of(boards(figures, "d\n\x07")).replace("\\[", "[")
+        text = leaderboards_text(results, markdown=markdown).replace("\\[", "[")
         assert "a\N{REPLACEMENT CHARACTER}[2J b" in text and "\x1b" not in text
+
+
+def test_a_notebook_shows_an_escaped_table_with_marks(boards_of: ResultsOf) -> None:
+    board = leaderboard(boards_of({"<b>kd": [0.8], "hydra": [0.9], "gauss": [0.7]}), "d")
+    page = board._repr_html_()
+    assert "<b>kd" not in page and "&lt;b&gt;kd" in page
+    assert "font-weight: bold" in page and "text-decoration: underline" in page
+    assert "Bold: best, underlined: second student" in page
+    assert r"\textbf{10.00}" in board.to_latex() and r"\newcommand{\tablenote}" in board.to_latex()

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable
 
 import pytest
-from tests.bench.analysis.tables.paper_table_values import notes
+from tests.bench.analysis.tables.paper_table_values import notes, row, texts
 
-from distillation_bench.bench.analysis.old_results import Results
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables.published_values import PUBLISHED, published_tables
 
 
@@ -33,8 +33,8 @@ def test_an_ece_with_other_bins_is_not_compared_with_the_paper(
         | {("cifar10", "kd", 0): {"ece": 0.07}, ("spiral", "endd", 0): {"ece": 0.07}}
     )
     table, shift = published_tables(results)
-    entry = next(e for e in dict(table.rows)["here: endd"] if e.dataset == "cifar10" and e.summary)
-    assert entry.summary and (entry.summary.mean, entry.n) == (5.0, 1)
+    entry = row(table, table.rows.index("here: endd"))["CIFAR-10 ECE [%] ↓"]
+    assert (entry.mean, entry.n) == (5.0, 1)
     assert "ECE with 10 bins is not recorded in 2 of 3 cells" in notes(table)
     assert "not recorded" not in notes(shift)
 
@@ -55,13 +55,21 @@ def test_the_table_of_the_paper_shows_our_values_beside_it(
         recipe={"members": 5, "epochs": 200},
     )
     table, shift = published_tables(results)
-    names = [name for name, _ in table.rows]
+    names = table.rows
     assert len(table.columns) == 8 and len(names) == 8 + 2
     assert names[names.index("Hydra+-20") + 1] == "here: twenty" and "here: three" not in names
-    ours = dict(table.rows)["here: twenty"]
-    texts = [e.format.text(e.summary.mean) if e.summary else e.placeholder for e in ours]
+    ours = texts(table, names.index("here: twenty"))
     # 2 GFLOPs are 1 G multiply-accumulates.
-    assert texts == ["–", "–", "–", "–", "10.00", "5.00", "1.00", "3.00"]
+    assert [text.removesuffix(" (1)") for text in ours] == [
+        "–",
+        "–",
+        "–",
+        "–",
+        "10.00",
+        "5.00",
+        "1.00",
+        "3.00",
+    ]
     text = notes(table)
     assert "no cell of SVHN here" in text and "members 5 instead of 20" in text
     assert "epochs" not in text and "ECE of both: 10 equal-width bins" in text
@@ -71,6 +79,7 @@ def test_the_table_of_the_paper_shows_our_values_beside_it(
     )
     assert "± with n where the other lines have n − 1" in text and "older code" not in text
     # The printed 8.86, of at most 43.4, is a total variation of 0.204.
-    theirs = dict(shift.rows)["Hydra+-20"][3].summary
-    assert theirs and theirs.mean == pytest.approx(8.86 / (100 / math.log(10)))
-    assert dict(shift.rows)["here: twenty"][3].summary
+    header = shift.columns[3]
+    theirs = row(shift, shift.rows.index("Hydra+-20"))[header]
+    assert theirs.mean == pytest.approx(8.86 / (100 / math.log(10)))
+    assert row(shift, shift.rows.index("here: twenty"))[header].n == 1

@@ -11,15 +11,11 @@ from statistics import fmean, stdev
 import pytest
 from tests.bench.analysis.tables.paper_table_values import of
 
-from distillation_bench.bench.analysis.markup.text_tables import terminal_width
-from distillation_bench.bench.analysis.old_results import Results
-from distillation_bench.bench.analysis.tables.table_builder import make_tables
-from distillation_bench.bench.analysis.tables.table_csv import table_csv
-from distillation_bench.bench.analysis.tables.table_model import (
-    TableOptions,
-)
-from distillation_bench.bench.analysis.tables.table_text import table_markdown, table_text
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
+from distillation_bench.bench.analysis.tables.table import tables_csv, tables_markdown, tables_text
 from distillation_bench.bench.cli.main import main
+from distillation_bench.bench.common.terminal_tables import terminal_width
 from distillation_bench.bench.storage.run_folder import Run
 
 Maker = Callable[..., Run]
@@ -35,7 +31,7 @@ def test_a_narrow_terminal_gets_the_table_in_blocks(
         for label in ("kd", "hydra+[heads=20]")
         for seed in range(3)
     }
-    text = table_text(make_tables(results_of(figures), TableOptions()), width)
+    text = tables_text(make_tables(results_of(figures), TableOptions()), width=width)
     assert max(map(len, text.splitlines())) <= width
     # All columns are there, each block with the names of its rows.
     for part in ("Error", "NLL", "ECE", "Brier", "AUROC", "KL", "TV epistemic ↓"):
@@ -55,11 +51,13 @@ def test_csv_is_tidy_and_unrounded(results_of: Callable[..., Results]) -> None:
     values = [0.123456789, 0.2, 0.3]
     results = results_of(of("nll", a=values), failed={("d", "b", 0): "x"})
     rows = list(
-        csv.DictReader(io.StringIO(table_csv(make_tables(results, TableOptions()), results)))
+        csv.DictReader(
+            io.StringIO(tables_csv(make_tables(results, TableOptions()), results.methods))
+        )
     )
     assert [row["label"] for row in rows] == ["a", "b"]
     assert float(rows[0]["mean"]) == fmean(values)
-    assert float(rows[0]["deviation"]) == stdev(values)
+    assert float(rows[0]["deviation"]) == pytest.approx(stdev(values), rel=1e-15)
     assert (rows[0]["n"], rows[0]["unit"], rows[1]["n"], rows[1]["empty"]) == (
         *("3", "nats", "0", "failed"),
     )
@@ -67,13 +65,13 @@ def test_csv_is_tidy_and_unrounded(results_of: Callable[..., Results]) -> None:
 
 def test_markdown_escapes_names(results_of: Callable[..., Results]) -> None:
     label = "a|b_*<script>\n[x](y)"
-    text = table_markdown(make_tables(results_of(of("nll", **{label: [0.5]})), TableOptions()))
+    text = tables_markdown(make_tables(results_of(of("nll", **{label: [0.5]})), TableOptions()))
     assert r"a\|b\_\*\<script\> \[x\](y)" in text
     assert "<script>" not in text.replace(r"\<", "")
 
 
 def test_a_terminal_gets_no_control_characters(results_of: Callable[..., Results]) -> None:
-    text = table_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]})), TableOptions()))
+    text = tables_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]})), TableOptions()))
     assert "\x1b" not in text and "\b" not in text
 
 

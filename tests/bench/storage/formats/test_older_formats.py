@@ -45,7 +45,7 @@ def test_old_statuses_are_read_as_the_present_ones(run: Run) -> None:
     assert [row["status"] for row in rows] == ["failed"] * 2 + ["skipped"] * 2 + ["done"] * 2
     assert len(tables.done(run)) in (0, 2)
     assert "2 done, 2 failed, 2 skipped" in status_text(run)
-    assert "broken: 2 failed of 2: ValueError: it broke" in board_text(run, markdown=False)
+    assert "broken on sine: 2 failed of 2: ValueError: it broke" in board_text([run.folder])
 
 
 def test_the_values_are_as_written(run: Run) -> None:

@@ -6,18 +6,17 @@ import math
 from collections.abc import Callable
 from statistics import fmean, stdev
 
+import numpy as np
 import pytest
 from scipy import stats
-from tests.bench.analysis.tables.paper_table_values import entries, notes, of
+from tests.bench.analysis.tables.paper_table_values import entries, notes, of, row
 from tests.simulation.daggers import daggers
+from tests.simulation.runs import frames_of
 
-from distillation_bench.bench.analysis.old_metric_formats import metric_format
-from distillation_bench.bench.analysis.old_results import Results
-from distillation_bench.bench.analysis.tables.table_builder import make_tables
-from distillation_bench.bench.analysis.tables.table_model import (
-    TableOptions,
-)
-from distillation_bench.bench.analysis.tables.table_text import table_text
+from distillation_bench.bench.analysis.metric_info import metric_format
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
+from distillation_bench.bench.analysis.tables.table import Table, tables_text
 from distillation_bench.bench.common.errors import UsageError
 
 
@@ -29,15 +28,15 @@ def test_units_are_those_that_papers_use(results_of: Callable[..., Results]) -> 
         }
     )
     (table,) = make_tables(results, TableOptions())
-    error, ece, nll = table.rows[0][1]
-    assert table.columns == ("Error [%] ↓", "ECE [%] ↓", "NLL [nats] ↓")
-    assert error.summary and error.summary.mean == pytest.approx(15)
-    assert error.summary.deviation == pytest.approx(stdev([10, 20]))
-    assert ece.format.text(ece.summary.mean if ece.summary else 0) == "1.23"
-    assert nll.summary and nll.summary.mean == 0.5
+    error, ece, nll = row(table, 0).values()
+    assert table.columns == ["Error [%] ↓", "ECE [%] ↓", "NLL [nats] ↓"]
+    assert error.mean == pytest.approx(15)
+    assert error.std == pytest.approx(stdev([10, 20]))
+    assert ece.format.text(ece.mean) == "1.23"
+    assert nll.mean == 0.5
     (raw,) = make_tables(results, TableOptions(raw=True, digits=2))
-    assert raw.columns == ("Accuracy ↑", "ECE ↓", "NLL [nats] ↓")
-    assert "0.85 ± 0.07" in table_text([raw])
+    assert raw.columns == ["Accuracy ↑", "ECE ↓", "NLL [nats] ↓"]
+    assert "0.85 ± 0.07" in tables_text([raw])
 
 
 def test_the_unit_of_sizes_follows_the_largest_value(results_of: Callable[..., Results]) -> None:
@@ -46,7 +45,7 @@ def test_the_unit_of_sizes_follows_the_largest_value(results_of: Callable[..., R
     assert metric_format(metric, [2_500_000.0, 900.0]).header == "FLOPs [M]"
     assert metric_format(metric, [0.0]).header == "FLOPs"
     (table,) = make_tables(results, TableOptions(metrics=("flops",)))
-    assert "2.50" in table_text([table]) and not any(e.mark for e in table.entries)
+    assert "2.50" in tables_text([table]) and not table.entries["mark"].any()
 
 
 def test_best_and_second_are_decided_by_rounded_means(results_of: Callable[..., Results]) -> None:
@@ -74,7 +73,7 @@ def test_a_single_method_is_not_marked_as_best(results_of: Callable[..., Results
     (table,) = make_tables(
         results_of(of("nll", ensemble=[0.1, 0.2], kd=[0.3, 0.4])), TableOptions()
     )
-    assert not any(entry.mark for entry in table.entries)
+    assert not table.entries["mark"].any()
     assert "Bold" not in notes(table) and "cannot tell" not in notes(table)
 
 
@@ -83,7 +82,7 @@ def test_few_seeds_give_no_daggers_and_the_note_says_how_many_are_needed(
 ) -> None:
     figures = of("nll", a=[0.1, 0.2, 0.3], b=[0.1, 0.2, 0.31], c=[0.5, 0.6, 0.7])
     (table,) = make_tables(results_of(figures), TableOptions())
-    assert not any(entry.indistinguishable for entry in table.entries)
+    assert not table.entries["level"].any()
     # Three pairs: 3 · 2^(1 − n) ≤ .05 from n = 7 on.
     assert "At n = 3, no student can be statistically distinguishable" in notes(table)
     assert "from the best: with 3 comparisons" in notes(table)
@@ -113,14 +112,14 @@ def test_daggers_are_holm_corrected_sign_flips(results_of: Callable[..., Results
     # All pairs are the family, though only those with the best a show.
     adjusted = dict(zip(p, multitest_holm([*p.values()]), strict=True))
     assert adjusted["ab"] > 0.05 >= adjusted["ac"]
-    assert {label: entry.indistinguishable for label, entry in entries(table).items()} == {
-        "a": None,
-        "b": True,
-        "c": False,
+    assert {label: entry.level for label, entry in entries(table).items()} == {
+        "a": "",
+        "b": "yes",
+        "c": "no",
     }
     assert "ranked and without †: statistically distinguishable" in notes(table)
     assert "3 comparisons" in notes(table)
-    assert "'†" in table_text([table]).replace(" ", "")
+    assert "'†" in tables_text([table]).replace(" ", "")
 
 
 def multitest_holm(ps: list[float]) -> list[float]:
@@ -139,9 +138,9 @@ def test_all_pairs_are_corrected_for_because_the_best_is_chosen_from_the_same_va
     assert 3 * 2**-6 <= 0.05 < 6 * 2**-6
     three = {label: steps[label] for label in "abc"}
     (table,) = make_tables(results_of(of("nll", **three)), TableOptions())
-    assert table.tests[0].indistinguishable == {"b": False, "c": False}
+    assert levels(table) == {"b": "no", "c": "no"}
     (table,) = make_tables(results_of(of("nll", **steps)), TableOptions())
-    assert table.tests[0].indistinguishable == {} and "needs 8 seeds" in notes(table)
+    assert levels(table) == {} and "needs 8 seeds" in notes(table)
 
 
 def test_daggers_hold_their_level_when_no_method_differs() -> None:
@@ -159,8 +158,8 @@ def test_pairs_that_are_not_tested_are_named(results_of: Callable[..., Results])
     cells = entries(table)
     assert (cells["a"].mark, cells["c"].mark) == ("best", "")
     # The untested pair has no dagger and changes no other one.
-    assert table.tests[0].n == {"b": 8, "far": 1} and table.tests[0].have_power
-    assert cells["far"].indistinguishable is None and cells["b"].indistinguishable is False
+    assert shared(table) == {"b": 8, "far": 1}
+    assert cells["far"].level == "" and cells["b"].level == "no"
     assert "Not tested, for too few seeds shared with the best: far." in notes(table)
     assert "Neither ranked nor tested where a seed is missing or not finite: c." in notes(table)
 
@@ -168,11 +167,10 @@ def test_pairs_that_are_not_tested_are_named(results_of: Callable[..., Results])
 def test_only_values_of_the_same_teacher_are_paired(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=BEST, b=[x + 0.2 for x in BEST])
     results = results_of(figures)
-    for (_, label, seed), cell in results.cells.items():
-        if label == "b" and seed > 5:
-            cell["measured"] = "another"  # type: ignore[index]
+    is_other = results.planned["label"].eq("b") & results.planned["seed"].gt(5)
+    results.planned.loc[is_other, "teacher"] = "another"
     (table,) = make_tables(results, TableOptions())
-    assert table.tests[0].n == {"b": 6}
+    assert shared(table) == {"b": 6}
 
 
 def test_pairs_share_their_teacher(results_of: Callable[..., Results]) -> None:
@@ -180,6 +178,18 @@ def test_pairs_share_their_teacher(results_of: Callable[..., Results]) -> None:
     apart = {("d", "b", seed): "another teacher" for seed in range(8)}
     with pytest.raises(UsageError, match="teacher"):
         results_of(figures, measured=apart)
+
+
+def levels(table: Table) -> dict[str, str]:
+    """Return whether a test distinguished students from the best, of those that it could."""
+    tested = table.entries[table.entries["level"].ne("")]
+    return dict(zip(tested["label"], tested["level"], strict=True))
+
+
+def shared(table: Table) -> dict[str, int]:
+    """Return the seeds that each student shares with the best."""
+    compared = table.entries.dropna(subset="shared")
+    return dict(zip(compared["label"], compared["shared"].astype(int), strict=True))
 
 
 def test_missing_values_are_shown_and_not_ranked(results_of: Callable[..., Results]) -> None:
@@ -193,10 +203,10 @@ def test_missing_values_are_shown_and_not_ranked(results_of: Callable[..., Resul
     (table,) = make_tables(results, TableOptions())
     cells = entries(table)
     assert (cells["a"].mark, cells["b"].mark, cells["c"].mark) == ("best", "second", "")
-    assert (cells["e"].placeholder, cells["f"].placeholder, cells["g"].placeholder) == (
+    assert (cells["e"].status, cells["f"].status, cells["g"].status) == (
         *("failed", "missing", "skipped"),
     )
-    text = table_text([table])
+    text = tables_text([table])
     assert "0.100 (1)" in text and "nan" in text and "(n) after a value" in text
     assert "c on d: 1 failed and 1 missing of 3: ValueError: no." in text
     assert "g on d: 1 skipped of 1: not its task." in text
@@ -217,14 +227,14 @@ def test_all_layouts_hold_the_same_values(results_of: Callable[..., Results]) ->
         assert len(tables) == 2
         values_by_layout.append(
             sorted(
-                (e.dataset, e.label, str(e.format.metric), e.summary.mean if e.summary else 0)
+                (e.dataset, e.label, str(e.format.metric), e.mean)
                 for table in tables
-                for e in table.entries
+                for e in table.entries.itertuples()
             )
         )
     assert values_by_layout[0] == values_by_layout[1] == values_by_layout[2]
     turned = make_tables(results, TableOptions(transpose=True))[0]
-    assert turned.corner == "metric" and turned.columns == ("kd", "gauss")
+    assert turned.corner == "metric" and turned.columns == ["kd", "gauss"]
 
 
 def test_options_select_rows_and_columns(results_of: Callable[..., Results]) -> None:
@@ -232,9 +242,9 @@ def test_options_select_rows_and_columns(results_of: Callable[..., Results]) -> 
         of("nll", a=[0.3], b=[0.1], c=[0.2]) | {("r", "a", 0): {"rmse": 1.0}},
     )
     choice = TableOptions(datasets=("d",), labels=("c", "a"), metrics=("nll",))
-    assert [name for name, _ in make_tables(results, choice)[0].rows] == ["c", "a"]
+    assert make_tables(results, choice)[0].rows == ["c", "a"]
     by_value = make_tables(results, TableOptions(datasets=("d",), sort="nll"))[0]
-    assert [name for name, _ in by_value.rows] == ["b", "c", "a"]
+    assert by_value.rows == ["b", "c", "a"]
     assert "Methods by their mean in nll." in notes(
         make_tables(results, TableOptions(sort="nll"))[0]
     )
@@ -245,7 +255,7 @@ def test_options_select_rows_and_columns(results_of: Callable[..., Results]) -> 
 def test_incomplete_methods_are_sorted_last(results_of: Callable[..., Results]) -> None:
     figures = of("nll", a=[0.3, 0.4], b=[0.1], c=[0.2, 0.3], e=[0.1, math.nan])
     table = make_tables(results_of(figures, missing=[("d", "b", 1)]), TableOptions(sort="nll"))[0]
-    assert [name for name, _ in table.rows] == ["c", "a", "b", "e"]
+    assert table.rows == ["c", "a", "b", "e"]
     assert "last, where a seed is missing or not finite: b, e." in notes(table)
 
 
@@ -253,7 +263,7 @@ def test_a_method_name_selects_all_its_variants(results_of: Callable[..., Result
     labels = {"h5": "hydra", "h9": "hydra", "kd": "kd"}
     results = results_of(of("nll", h5=[0.1], h9=[0.2], kd=[0.3]), methods=labels)
     table = make_tables(results, TableOptions(labels=("kd", "hydra")))[0]
-    assert [name for name, _ in table.rows] == ["kd", "h5", "h9"]
+    assert table.rows == ["kd", "h5", "h9"]
 
 
 @pytest.mark.parametrize(
@@ -278,3 +288,20 @@ def test_mistakes_are_one_line(
     with pytest.raises(UsageError, match=message) as error:
         make_tables(results, choice)
     assert "\n" not in str(error.value)
+
+
+def test_simulated_results_equal_results_read_from_a_run(
+    results_of: Callable[..., Results],
+) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 8, 3))
+    on_disk = results_of(
+        {
+            (f"d{dataset}", f"m{student}", seed): {"nll": value}
+            for (dataset, seed, student), value in np.ndenumerate(values)
+        }
+    )
+    choice = TableOptions(metrics=("nll",))
+    read, simulated = (make_tables(results, choice) for results in (on_disk, frames_of(values)))
+    assert tables_text(read) == tables_text(simulated)
+    for first, second in zip(read, simulated, strict=True):
+        assert first.entries.astype(str).equals(second.entries.astype(str))

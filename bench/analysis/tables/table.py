@@ -1,0 +1,262 @@
+"""A table of results, and its forms: for the terminal, Markdown, notebooks and CSV."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from distillation_bench.bench.analysis.markup.markdown import escape_markdown, markdown_table
+from distillation_bench.bench.analysis.tables.notes import Signs, shared_notes
+from distillation_bench.bench.analysis.values_at_bounds import BOUND_SIGN
+from distillation_bench.bench.common.terminal_tables import terminal_width, text_table, wrap_words
+from distillation_bench.bench.common.text import CHANCE_SIGN, terminal_safe
+from distillation_bench.bench.storage.formats.csv_files import csv_writer, spreadsheet_safe
+
+INDISTINGUISHABLE_SIGN = "†"
+TEXT_MARKS = {"best": "*", "second": "'", "": " "}
+MARKDOWN_MARKS = {"best": "**", "second": "_", "": ""}
+HTML_STYLES = {"best": "font-weight: bold", "second": "text-decoration: underline", "": ""}
+CSV_COLUMNS = (
+    *("dataset", "label", "method", "metric", "quantity", "unit", "n", "planned", "mean"),
+    *("deviation", "mark", "level", "empty", "chance", "at_bound"),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of values, rows by columns.
+
+    Attributes:
+        name, title: of the dataset or the metric that it is of.
+        corner: header of the first column, which says what rows are.
+        rows, columns: their headers.
+        entries: the values, see `entries.make_entries`, with the numbers of their `row` and
+            `column`, their `text`, and `usual`, the n that is not printed behind a value.
+        remarks: what must be said of this table beside the shared notes.
+        missing: which cells have no values, and how many: sentences without a full stop; the
+            reason of each.
+        rule: the row that a thin line is above, between references and students; 0 for none.
+        counts: cells of a last column n; empty for none.
+    """
+
+    name: str
+    title: str
+    corner: str
+    rows: list[str]
+    columns: list[str]
+    entries: pd.DataFrame
+    remarks: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    rule: int = 0
+    counts: list[str] = field(default_factory=list)
+
+    def cells(self, write: Callable[[Any], str], empty: str = "–") -> list[list[str]]:
+        """Return the texts of each row, without its header; `write` returns that of an entry."""
+        cells = [[empty] * len(self.columns) for _ in self.rows]
+        for entry in self.entries.itertuples(index=False):
+            cells[entry.row][entry.column] = write(entry)
+        counts = [[n] for n in self.counts] or [[]] * len(self.rows)
+        return [[*row, *n] for row, n in zip(cells, counts, strict=True)]
+
+    @property
+    def headers(self) -> list[str]:
+        """Headers of all columns but the first."""
+        return [*self.columns, *["n"] * bool(self.counts)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be said of this table alone."""
+        missing = (f"{text}: {why}" if why else text for text, why in self.missing.items())
+        return [*self.remarks, *(f"{text}." for text in missing)]
+
+    def transposed(self, corner: str) -> Table:
+        """Return the table with its rows as columns."""
+        turned = self.entries.rename(columns={"row": "column", "column": "row"})
+        return replace(
+            self, corner=corner, rows=self.columns, columns=self.rows, entries=turned, rule=0
+        )
+
+    # Forms
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The texts of the values, without marks."""
+        rows = pd.Index(self.rows, name=self.corner)
+        return pd.DataFrame(self.cells(value_text), index=rows, columns=self.headers)
+
+    @property
+    def style(self) -> Any:
+        """A pandas Styler: best bold, second underlined, worse than chance grey."""
+        styles = np.array(self.cells(_html_style, ""), dtype=object)
+        if self.counts:
+            styles[:, -1] = ""
+        unique = self.table.reset_index().set_axis([self.corner, *self.headers], axis=1)
+        styler = unique.style.hide(axis="index").format(escape="html")
+        styler = styler.format_index(escape="html", axis=1).set_caption(_html(self.title))
+        return styler.apply(lambda _: np.insert(styles, 0, "", axis=1), axis=None)
+
+    def _repr_html_(self) -> str:
+        notes = [*shared_notes(self.entries, Signs("Bold", "underlined", "Grey")), *self.notes]
+        return f"{self.style.to_html()}<p>{'<br>'.join(map(_html, notes))}</p>"
+
+    def to_markdown(self) -> str:
+        """Return the table with its notes as Markdown."""
+        return tables_markdown([self])
+
+    def to_latex(self) -> str:
+        """Return a float or more, with the notes below the first."""
+        from distillation_bench.bench.analysis.tables.table_latex import tables_latex
+
+        return tables_latex([self])
+
+
+def _html(text: str) -> str:
+    from markupsafe import escape
+
+    return str(escape(terminal_safe(text)))
+
+
+def _html_style(entry: Any) -> str:
+    return "color: gray" if is_below_chance(entry) else HTML_STYLES[entry.mark]
+
+
+def is_below_chance(entry: Any) -> bool:
+    """Return whether a value is grey, since the teacher itself detects worse than chance."""
+    return bool(entry.chance == "worse" and entry.n)
+
+
+def value_text(entry: Any) -> str:
+    """Return mean ± deviation in the printed unit, with n if it is not the usual one."""
+    return entry.text if entry.n in (0, entry.usual) else f"{entry.text} ({entry.n})"
+
+
+def with_texts(entries: pd.DataFrame, usual: Sequence[int] | int | None = None) -> pd.DataFrame:
+    """Return entries with their `text` and the `usual` n, by default that of most."""
+    if usual is None:
+        counts = entries["n"][entries["n"] > 0].value_counts()
+        usual = int(counts[counts.eq(counts.max())].index.max()) if len(counts) else 0
+    texts = [_mean_text(entry) if entry.n else entry.status for entry in entries.itertuples()]
+    return entries.assign(text=texts, usual=usual)
+
+
+def _mean_text(entry: Any) -> str:
+    text: str = entry.format.text(entry.mean)
+    if np.isfinite(entry.std) and (entry.std or not entry.format.exact):
+        text += f" ± {entry.format.text(entry.std)}"
+    return text
+
+
+# For the terminal, Markdown and CSV
+
+
+def tables_text(
+    tables: Sequence[Table],
+    more: Sequence[Table] = (),
+    notes: Sequence[str] = (),
+    width: int | None = None,
+) -> str:
+    """Return tables for a terminal.
+
+    Args:
+        tables: the tables.
+        more: tables whose entries are no values over seeds, such as ranks.
+        notes: what must be said beside the shared notes.
+        width: characters per line; by default the terminal's.
+    """
+    width = width or terminal_width()
+    parts = []
+    for table in (*tables, *more):
+        headers = [table.corner, *map(terminal_safe, table.headers)]
+        names, cells = map(terminal_safe, table.rows), table.cells(_text_writer(table.entries))
+        rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+        align = ["left", *["right"] * (len(headers) - 1)]
+        parts += [
+            wrap_words(terminal_safe(table.title), width),
+            text_table(rows, headers, align=align, width=width),
+            _wrapped(table.notes, width),
+        ]
+    shared = _notes_of(tables, Signs("*", "'", CHANCE_SIGN))
+    parts.append(_wrapped([*shared, *notes], width))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _wrapped(notes: Sequence[str], width: int) -> str:
+    return "\n".join(wrap_words(terminal_safe(note), width) for note in notes)
+
+
+def _notes_of(tables: Sequence[Table], signs: Signs) -> list[str]:
+    return shared_notes(pd.concat([table.entries for table in tables]), signs)
+
+
+def _text_writer(entries: pd.DataFrame) -> Callable[[Any], str]:
+    """Return what writes an entry; signs of the same width behind values keep them aligned."""
+    has_marks = entries["mark"].ne("").any() or entries["chance"].eq("worse").any()
+    has_levels, has_bounds = entries["level"].eq("yes").any(), entries["at_bound"].any()
+
+    def write(entry: Any) -> str:
+        mark = CHANCE_SIGN if is_below_chance(entry) else TEXT_MARKS[entry.mark]
+        level = INDISTINGUISHABLE_SIGN if entry.level == "yes" else " "
+        bound = BOUND_SIGN if entry.at_bound else " "
+        used = zip(
+            (" ", mark, level, bound), (True, has_marks, has_levels, has_bounds), strict=True
+        )
+        signs = "".join(sign for sign, is_used in used if is_used)
+        return value_text(entry) + ("" if signs == " " else signs)
+
+    return write
+
+
+def tables_markdown(
+    tables: Sequence[Table], more: Sequence[Table] = (), notes: Sequence[str] = ()
+) -> str:
+    """Return tables as Markdown, for a README or an issue; see `tables_text`."""
+    parts = []
+    for table in (*tables, *more):
+        headers = [table.corner, *map(escape_markdown, table.headers)]
+        names, cells = map(escape_markdown, table.rows), table.cells(_markdown_text)
+        rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+        parts += [f"### {escape_markdown(table.title)}", markdown_table(rows, headers)]
+        parts += map(escape_markdown, table.notes)
+    # The legend is the only part of the notes that is Markdown already.
+    text = " ".join([*_notes_of(tables, Signs("\0", "\1", CHANCE_SIGN)), *notes])
+    legend = {"\0": "**bold**", "\1": "_italic_"}
+    shared = [legend.get(part) or escape_markdown(part) for part in re.split("([\0\1])", text)]
+    return "\n\n".join([*parts, "".join(shared)]) + "\n"
+
+
+def _markdown_text(entry: Any) -> str:
+    mark = MARKDOWN_MARKS[entry.mark]
+    signs = [INDISTINGUISHABLE_SIGN] * (entry.level == "yes") + [BOUND_SIGN] * bool(entry.at_bound)
+    signs += [escape_markdown(CHANCE_SIGN)] * is_below_chance(entry)
+    return " ".join([f"{mark}{value_text(entry)}{mark}", *signs])
+
+
+def tables_csv(tables: Sequence[Table], methods: dict[str, str]) -> str:
+    """Return one row for each value, unrounded, in the unit that is printed.
+
+    `level` says whether a student is not distinguishable from the best, where a test could tell.
+    `empty` is the reason where there is no value. `chance` is set for metrics that detect
+    something: the teacher itself is `better` or `worse` than chance (then no student is best), or
+    that is `unknown`. `at_bound` is the number of seeds whose temperature is at a bound.
+
+    Args:
+        tables: the tables.
+        methods: method of each label; a label without one is published.
+    """
+    text = io.StringIO()
+    rows = csv_writer(text)
+    rows.writerow(CSV_COLUMNS)
+    for entry in pd.concat([table.entries for table in tables]).itertuples():
+        format, method = entry.format, methods.get(entry.label, "published")
+        values = [repr(float(v)) if entry.n else "" for v in (entry.mean, entry.std)]
+        row = [entry.dataset, entry.label, method, str(format.metric), format.name, format.unit]
+        row += [entry.n, entry.planned, *values, entry.mark, entry.level]
+        row += ["" if entry.n else entry.text, entry.chance, str(entry.at_bound or "")]
+        rows.writerow(map(spreadsheet_safe, row))
+    return text.getvalue()
