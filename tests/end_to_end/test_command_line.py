@@ -115,7 +115,7 @@ def test_run_plan_status_and_board_work_together(in_process: Bench, tmp_path: Pa
     assert "1 cells: 1 missing" in in_process("plan", *CELL, *folders("run")).stdout
     done = in_process("run", *CELL, *folders("run"))
     assert done.returncode == 0
-    assert "spiral kd seed 0" in done.stderr and "accuracy ↑" in done.stdout
+    assert "spiral kd seed 0" in done.stderr and "Error [%] ↓" in done.stdout
     again = in_process("run", *CELL, *folders("run"))
     assert again.returncode == 0 and again.stderr == ""
     plan = in_process("plan", *CELL, *folders("run")).stdout
