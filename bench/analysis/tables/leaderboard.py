@@ -22,6 +22,7 @@ from distillation_bench.bench.analysis.tables.table import (
     tables_text,
     with_texts,
 )
+from distillation_bench.bench.analysis.tables.table_latex import tables_latex
 
 
 class Leaderboard(Table):
@@ -29,6 +30,10 @@ class Leaderboard(Table):
 
     The n is the number of cells that are done; a value over fewer has its own behind it.
     """
+
+    def to_latex(self) -> str:
+        """Return a float or more, with the notes below the first."""
+        return tables_latex([self])
 
 
 def leaderboard(results: Results, dataset: str, labels: Sequence[str] = ()) -> Leaderboard:

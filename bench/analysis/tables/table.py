@@ -109,12 +109,6 @@ class Table:
         """Return the table with its notes as Markdown."""
         return tables_markdown([self])
 
-    def to_latex(self) -> str:
-        """Return a float or more, with the notes below the first."""
-        from distillation_bench.bench.analysis.tables.table_latex import tables_latex
-
-        return tables_latex([self])
-
 
 def _html(text: str) -> str:
     from markupsafe import escape
