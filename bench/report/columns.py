@@ -1,10 +1,11 @@
-"""The columns of a page's tables, their rows, and what must be said below them."""
+"""The columns of a page's tables, and what must be said below them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ import pandas as pd
 
 from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN, teacher_detections
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
-from distillation_bench.bench.analysis.missing_cells import describe_counts
 from distillation_bench.bench.analysis.ranking import rank_students
 from distillation_bench.bench.analysis.results import PLACE, Results, summarise
 from distillation_bench.bench.analysis.values_at_bounds import (
@@ -35,7 +35,7 @@ TIMINGS = {
 """By timing of a record: name, unit, digits and factor."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """A metric, or a timing, in the tables of all datasets.
 
@@ -45,8 +45,8 @@ class Column:
         group: `quality` for metrics of the leaderboard, `cost`, or the evaluation set of others.
         values: see `Results.values`.
         summary: by dataset and label, `mean` in the printed unit, `text` and `spread` (texts of the
-            mean and the deviation), `n`, `planned`, `missing`, `rank` among the students and `mark`
-            (`best`, `second`, `chance` or empty).
+            mean and the deviation), `n`, `rank` among the students and `mark` (`best`, `second`,
+            `chance` or empty).
         reasons: by dataset, why no student is best, or why that is not known.
         meaning: one sentence; may be empty.
     """
@@ -59,14 +59,21 @@ class Column:
     reasons: Mapping[str, str] = field(default_factory=dict)
     meaning: str = ""
 
-    @property
-    def is_shown(self) -> bool:
-        """Whether it is in the tables at first; others have to be ticked."""
-        return self.group in ("quality", "cost")
+    @cached_property
+    def rows(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The rows of `summary` by label, of each dataset on which any cell has a value."""
+        tables = {str(name): rows.droplevel(0) for name, rows in self.summary.groupby(level=0)}
+        return {name: t.to_dict("index") for name, t in tables.items() if t["n"].any()}
 
-    def is_on(self, dataset: str) -> bool:
-        """Whether any cell of a dataset has a value."""
-        return bool(self.summary.loc[dataset, "n"].any())
+    def labelled(self, mark: str, dataset: str) -> str | None:
+        """Return the label that has a mark on a dataset."""
+        rows = self.rows.get(dataset, {}).items()
+        return next((label for label, row in rows if row["mark"] == mark), None)
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        """The ranks of students [label, dataset] that are ranked on every dataset that ranks."""
+        return self.summary["rank"].unstack("dataset").dropna(axis=1, how="all").dropna()
 
 
 def make_columns(results: Results) -> list[Column]:
@@ -88,79 +95,71 @@ def _other_metrics(results: Results) -> Iterator[MetricInfo]:
     described = results.manifest["metrics"]
     # Flags are said below tables, and widths of bins are no results.
     order = [name for name in described if name not in FLAGS and not name.endswith("_bin")]
-    places = results.metrics[PLACE].drop_duplicates()
-    places = places[places["metric"].isin(order)].astype(dict.fromkeys(PLACE, str))
-    for row in sorted(
-        places.itertuples(index=False), key=lambda r: (r[0] != "test", *r[:3], order.index(r[3]))
-    ):
+    places = results.metrics[PLACE].drop_duplicates().astype(dict.fromkeys(PLACE, str))
+    rows = places[places["metric"].isin(order)].itertuples(index=False)
+    for row in sorted(rows, key=lambda row: (row[0] != "test", *row[:3], order.index(row[3]))):
         set_name, shift, severity, name, score = row
-        headline, is_usual = described[name]["headline"], (set_name, shift) == ("test", "")
-        is_usual |= (set_name, score) == ("ood", "total")
+        headline, better = described[name]["headline"], described[name]["better"]
+        is_usual = (set_name, shift) == ("test", "") or (set_name, score) == ("ood", "total")
         if headline != is_usual or (name.startswith("ood_") and not headline):
-            better = described[name]["better"]
             yield MetricInfo(name, score, set_name, shift, int(severity), better, headline=False)
 
 
 def _metric_column(results: Results, info: MetricInfo, group: str) -> Column:
-    values = results.values(info)
-    shown = metric_format(info, values["value"])
-    detections = teacher_detections(results, info)
+    values, detections = results.values(info), teacher_detections(results, info)
+    shown, described = metric_format(info, values["value"]), results.manifest["metrics"]
     below = {dataset for dataset, detection in detections.items() if detection.is_below_chance}
     # What a student costs is chosen, not measured: nothing is best.
     better = info.better if shown.better else ""
-    summary = _marked(summarise(values, results.planned), better, results.references, below)
+    summary = _marked(_summary(values, results, shown), better, results.references, below)
     reasons = {dataset: d.reason for dataset, d in detections.items() if d.reason}
-    described = results.manifest["metrics"].get(info.name, {})
-    meaning = as_sentence(described.get("summary", "") or shown.note)
-    return Column(str(info), shown, group, values, _printed(summary, shown), reasons, meaning)
+    meaning = as_sentence(described.get(info.name, {}).get("summary", "") or shown.note)
+    return Column(str(info), shown, group, values, summary, reasons, meaning)
 
 
 def _timing_columns(results: Results) -> Iterator[Column]:
     for name, (title, unit, digits, factor) in TIMINGS.items():
-        column = f"timing.{name}"
-        if column in results.cells and results.cells[column].notna().any():
+        key = f"timing.{name}"
+        if key in results.cells and results.cells[key].notna().any():
             info = MetricInfo(name, "", "cost", "", 0, "", headline=False)
             shown = MetricFormat(info, title, unit, digits, "", factor)
-            values = results.cells.rename(columns={column: "value"}).dropna(subset="value")
-            summary = _marked(summarise(values, results.planned))
-            yield Column(column, shown, "cost", values, _printed(summary, shown))
+            values = results.cells.rename(columns={key: "value"}).dropna(subset="value")
+            yield Column(key, shown, "cost", values, _marked(_summary(values, results, shown)))
+
+
+def _summary(values: pd.DataFrame, results: Results, shown: MetricFormat) -> pd.DataFrame:
+    """Return means in the printed unit with their texts, and as `recorded`."""
+    table = summarise(values, results.planned)
+    mean, std = shown.convert(table["mean"]), abs(shown.factor) * table["std"]
+    has_spread = np.isfinite(std) & np.isfinite(mean) & (not shown.exact)
+    return table.assign(
+        recorded=table["mean"],
+        mean=mean,
+        text=[shown.text(m) if n else NO_VALUE for m, n in zip(mean, table["n"], strict=True)],
+        spread=[f"± {shown.text(s)}" if x else "" for s, x in zip(std, has_spread, strict=True)],
+    )
 
 
 def _marked(
     summary: pd.DataFrame,
     better: str = "",
-    references: frozenset[str] = frozenset(),
-    below: frozenset[str] | set[str] = frozenset(),
+    references: Container[str] = (),
+    below: Container[str] = (),
 ) -> pd.DataFrame:
     """Return a summary with the rank and the mark of each label on each dataset."""
     ranks: dict[Any, float] = {}
     marks: dict[Any, str] = {}
-    for dataset, rows in summary.groupby(level="dataset", observed=True):
+    recorded = summary.assign(mean=summary["recorded"])
+    for dataset, rows in recorded.groupby(level="dataset", observed=True):
+        labels = rank_students(rows.droplevel(0), better, references, dataset in below)
+        means = rows["mean"].loc[[(dataset, label) for label in labels]]
+        ranks |= means.rank(ascending=better == "lower").to_dict()
+        marks |= dict(zip(means.index, ("best", "second"), strict=False))
         if dataset in below:
             marks |= dict.fromkeys(rows.index[rows["n"] > 0], "chance")
-        rows = rows.droplevel("dataset")
-        labels = rank_students(rows, better, references, dataset in below)
-        ranked = rows["mean"][labels].rank(ascending=better == "lower")
-        ranks |= {(dataset, label): rank for label, rank in ranked.items()}
-        marks |= {
-            (dataset, label): mark for label, mark in zip(labels, ("best", "second"), strict=False)
-        }
+    keys = [*summary.index]
     return summary.assign(
-        rank=[ranks.get(key, math.nan) for key in summary.index],
-        mark=[marks.get(key, "") for key in summary.index],
-    )
-
-
-def _printed(summary: pd.DataFrame, shown: MetricFormat) -> pd.DataFrame:
-    """Return a summary in the printed unit, with the texts of means and deviations."""
-    mean, spread = shown.convert(summary["mean"]), abs(shown.factor) * summary["std"]
-    has_spread = np.isfinite(spread) & np.isfinite(mean) & (not shown.exact)
-    return summary.assign(
-        mean=mean,
-        text=[shown.text(m) if n else NO_VALUE for m, n in zip(mean, summary["n"], strict=True)],
-        spread=[
-            f"± {shown.text(s)}" if has else "" for s, has in zip(spread, has_spread, strict=True)
-        ],
+        rank=[ranks.get(key, math.nan) for key in keys], mark=[marks.get(key, "") for key in keys]
     )
 
 
@@ -170,52 +169,17 @@ def as_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
-# Tables
-
-
-def make_tables(results: Results, columns: Sequence[Column], group: str) -> list[dict[str, Any]]:
-    """Return a table for each dataset with the columns of a group.
-
-    A table has `dataset`, `columns`, `rows` and `footnotes`. A row has `label`, `method`,
-    `reference`, `n` (cells that are done), `note` (cells that are not) and `cells`, each a row of
-    `Column.summary`.
-    """
-    tables = []
-    for dataset in results.datasets:
-        shown = [column for column in columns if column.group == group and column.is_on(dataset)]
-        rows = _rows(results, dataset, shown)
-        footnotes = _footnotes(results, dataset, columns) if group == "quality" else []
-        tables.append({"dataset": dataset, "columns": shown, "rows": rows, "footnotes": footnotes})
-    return tables
-
-
-def _rows(results: Results, dataset: str, columns: Sequence[Column]) -> list[dict[str, Any]]:
-    planned = results.planned[results.planned["dataset"] == dataset]
-    statuses = planned.groupby("label", observed=True)["status"].agg(list)
-    summaries = [column.summary.loc[dataset].to_dict("index") for column in columns]
-    return [
-        {
-            "label": label,
-            "method": results.methods[label],
-            "reference": label in results.references,
-            "n": statuses[label].count("done"),
-            "note": describe_counts(statuses[label]),
-            "cells": [summary[label] for summary in summaries],
-        }
-        for label in results.labels(dataset)
-    ]
-
-
-def _footnotes(results: Results, dataset: str, columns: Sequence[Column]) -> list[str]:
+def footnotes(results: Results, dataset: str, columns: Sequence[Column]) -> list[str]:
     """Return what must be said of the values of a dataset."""
-    here = [column for column in columns if column.is_on(dataset)]
+    here = [column for column in columns if dataset in column.rows]
+    ids = results.planned["id"][results.planned["dataset"] == dataset]
     names = [column.format.metric.name for column in here]
     sets = results.manifest.get("ood", {}).get(dataset, {})
     means = [f"{name} ({group})" for name, group in sets.items() if "absent" not in group]
     absent = [name for name, group in sets.items() if "absent" in group]
     chance = [
         f"{CHANCE_SIGN} {column.format.name}: {reason}, so none is best and none is ranked"
-        if column.summary.loc[dataset, "mark"].eq("chance").any()
+        if column.labelled("chance", dataset) is not None
         else f"{column.format.name}: {reason}"
         for column in here
         if column.group == "quality" and (reason := column.reasons.get(dataset))
@@ -224,55 +188,8 @@ def _footnotes(results: Results, dataset: str, columns: Sequence[Column]) -> lis
         f"OOD AUROC: mean over {', '.join(means)}, by total uncertainty" if means else "",
         f"absent OOD sets: {', '.join(absent)}" if absent else "",
         describe_clamped_variances(results, dataset),
-        describe_temperatures(
-            names,
-            results.planned["id"][results.planned["dataset"] == dataset],
-            temperatures_at_bound(results),
-        ),
+        describe_temperatures(names, ids, temperatures_at_bound(results)),
         *chance,
     ]
     remarks = results.manifest.get("remarks", {}).get(dataset, ())
     return [*(as_sentence(line) for line in lines if line), *remarks]
-
-
-def average_ranks(columns: Sequence[Column]) -> dict[str, Any]:
-    """Return ranks averaged over datasets, for metrics that rank students on at least two.
-
-    Returns:
-        By `Column.key`: the `column`, `count` of datasets, and `ranks` by label, of students that
-        are ranked on all of them.
-    """
-    averages = {}
-    for column in columns:
-        if column.group == "quality":
-            ranks = column.summary["rank"].unstack("dataset").dropna(axis=1, how="all")
-            complete = ranks.dropna().mean(axis=1)
-            if ranks.shape[1] > 1 and len(complete):
-                averages[column.key] = {
-                    "column": column,
-                    "count": ranks.shape[1],
-                    "ranks": complete.to_dict(),
-                }
-    return averages
-
-
-def best_students(results: Results, columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """Return a row for each metric of the leaderboard that has a best student on any dataset.
-
-    A row has the `column` and for each dataset `best` and `second` (labels or None), `value` (of
-    the best, a row of the summary) and `reason` (why there is none).
-    """
-    return [
-        {"column": column, "cells": [_best(column, dataset) for dataset in results.datasets]}
-        for column in columns
-        if column.group == "quality" and column.summary["mark"].eq("best").any()
-    ]
-
-
-def _best(column: Column, dataset: str) -> dict[str, Any]:
-    table = column.summary.loc[dataset]
-    labels = {mark: label for label, mark in table["mark"].items()}
-    best, second = labels.get("best"), labels.get("second")
-    value = table.loc[best].to_dict() if best is not None else {}
-    reason = column.reasons.get(dataset, "") if column.is_on(dataset) else ""
-    return {"best": best, "second": second, "value": value, "reason": reason}

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from distillation_bench.bench.analysis.comparison import DEFAULT_METRIC, compare
 from distillation_bench.bench.analysis.comparison.sentences import further_notes, verdict_lines
+from distillation_bench.bench.analysis.missing_cells import describe_counts
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
@@ -34,7 +35,6 @@ def build_report(results: Results, with_figures: bool = True) -> str:
     """
     style, script = _own_file("style.css"), _own_file("script.js")
     shown = columns.make_columns(results)
-    ranks = columns.average_ranks(shown)
     verdicts, notes = _verdicts(results, shown)
     # Names come from the run and may be anything, so all but our own two files is escaped.
     environment = Environment(
@@ -44,25 +44,25 @@ def build_report(results: Results, with_figures: bool = True) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["contains"] = lambda container, item: item in container
     return environment.get_template("template.html.j2").render(
         title=", ".join(real_path(run.folder).name for run in results.runs),
         policy=_content_policy(style, script),
         style=style,
         script=script,
-        data=page_data.page_data(results, shown, provenance.settings(results)),
+        data=page_data.page_data(results, shown),
         results=results,
-        columns=shown,
+        quality=[column for column in shown if column.group == "quality"],
+        cost=[column for column in shown if column.group == "cost"],
+        statuses=results.planned.groupby(["dataset", "label"], observed=True)["status"].agg(list),
+        describe_counts=describe_counts,
+        footnotes={name: columns.footnotes(results, name, shown) for name in results.datasets},
         left_out=page_data.left_out(results, shown),
-        best=columns.best_students(results, shown),
-        boards=columns.make_tables(results, shown, "quality"),
-        costs=columns.make_tables(results, shown, "cost"),
-        ranks=ranks,
-        ranked={label for entry in ranks.values() for label in entry["ranks"]},
         verdicts=verdicts,
         notes=notes,
         figures=list(_figures(results)) if with_figures else [],
         newest=results.cells["finished"].fillna("").max(),
-        troubles=provenance.cells_without_values(results),
+        troubles=provenance.cells_without_values(results).to_dict("records"),
         variants=provenance.variants(results).to_dict("records"),
         recipes=provenance.recipes(results),
         versions=provenance.versions(results),
@@ -101,7 +101,7 @@ def _group(
     for line in lines:
         head = next(filter(line.startswith, heads), "")
         dataset = heads.get(head, "")
-        if not dataset or column.is_on(dataset):
+        if not dataset or dataset in column.rows:
             text = columns.as_sentence(line.removeprefix(head))
             sentences.setdefault(text, {}).setdefault(dataset, []).append(name)
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.text import counted
 from distillation_bench.bench.report.columns import MAX_CELLS, Column
+from distillation_bench.bench.report.provenance import settings
 
 MAX_VALUES = 100_000
 """Number of values of single cells in a page."""
@@ -20,16 +21,11 @@ SIGNIFICANT = 6
 """Digits of a value of a single cell."""
 
 
-def page_data(results: Results, columns: Sequence[Column], settings: pd.DataFrame) -> Markup:
+def page_data(results: Results, columns: Sequence[Column]) -> Markup:
     """Return what the page's script needs, as JSON that can stand in a script element.
 
     Tables are columns of equal length. A cell's dataset, label and status are positions in lists; a
     value that is not finite is a text, and None if there is none.
-
-    Args:
-        results: the results.
-        columns: all columns.
-        settings: see `provenance.settings`.
     """
     cells = _shown_cells(results, columns)
     reasons = cells["reason"].fillna("").reset_index(drop=True)
@@ -45,7 +41,7 @@ def page_data(results: Results, columns: Sequence[Column], settings: pd.DataFram
             "finished": cells["finished"].fillna("").str[:19].tolist(),
         },
         "reasons": reasons[reasons != ""].to_dict(),
-        "settings": settings[["dataset", "label", "parameters"]].to_numpy().tolist(),
+        "settings": settings(results)[["dataset", "label", "parameters"]].to_numpy().tolist(),
         "columns": [_column(column, cells["id"]) for column in columns],
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -94,7 +90,11 @@ def _column(column: Column, cells: pd.Series) -> dict[str, Any]:
         "reasons": column.reasons,
         "values": [_number(v) if has else None for v, has in zip(printed, has_value, strict=True)],
     }
-    return entry if column.is_shown else {**entry, "summary": _summary(column.summary)}
+    return (
+        entry
+        if column.group in ("quality", "cost")
+        else {**entry, "summary": _summary(column.summary)}
+    )
 
 
 def _summary(summary: pd.DataFrame) -> list[list[Any]]:
