@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from distillation_bench.bench.analysis.recorded_tables import first_rows
 from distillation_bench.bench.analysis.results import PLACE, Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
@@ -151,7 +152,9 @@ def _chunks(results: Results) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield, in the order of tables, the cell of each row and its row in `metrics`, or -1."""
     keys = ["dataset", "label", "seed"]
     positions = results.planned[keys].assign(cell=np.arange(len(results.planned)))
-    of_values = results.metrics[keys].merge(positions, on=keys, how="left")["cell"].to_numpy()
+    starts = first_rows(results.metrics)
+    firsts = results.metrics[keys].iloc[starts].merge(positions, on=keys, how="left")["cell"]
+    of_values = np.repeat(firsts.to_numpy(), np.diff(np.append(starts, len(results.metrics))))
     without = np.setdiff1d(positions["cell"], of_values)
     cells = np.concatenate((of_values, without))
     rows = np.concatenate((np.arange(len(of_values)), np.full(len(without), -1)))

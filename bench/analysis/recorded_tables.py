@@ -72,7 +72,7 @@ def join_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _shown(table: pd.DataFrame, shown: Mapping[CellKey, str]) -> pd.DataFrame:
     """Return the rows of cells that count, with the labels that they are shown by."""
-    starts = _first_rows(table)
+    starts = first_rows(table)
     keys = table.iloc[starts][["dataset", "label", "seed"]].itertuples(index=False, name=None)
     labels = [shown.get(key, "") for key in keys]
     lengths = np.diff(np.append(starts, len(table)))
@@ -84,7 +84,7 @@ def _shown(table: pd.DataFrame, shown: Mapping[CellKey, str]) -> pd.DataFrame:
     return table
 
 
-def _first_rows(table: pd.DataFrame) -> np.ndarray:
+def first_rows(table: pd.DataFrame) -> np.ndarray:
     """Return the index of the first row of each cell; rows of a cell follow one another."""
     columns = (table["dataset"].cat.codes, table["label"].cat.codes, table["seed"])
     changes = np.logical_or.reduce([np.diff(column) != 0 for column in columns])

@@ -44,6 +44,7 @@ def run(tmp_path: Path, make_run: MakeRun) -> Run:
         failed={("d", "kd", 2): "it broke"},
         missing=[("d", "kd", 3)],
         parameters=PARAMETERS,
+        timings={"attempts": 1, "peak_memory_bytes": 2**20},
         methods=dict.fromkeys(STRANGE, "kd"),
         histories={("d", label, 0): HISTORY for label in ("kd", "../x")},
     )
@@ -87,6 +88,8 @@ def test_parameters_teacher_and_timings_are_columns(run: Run, tmp_path: Path) ->
     assert [unnamed[name] for name in names] == ["5", "linear(0, 4)", "false", "", ""]
     assert kd["teacher"] == unnamed["teacher"] and kd["teacher"].startswith("outputs-")
     assert kd["timing.seconds"] == "1.0"
+    # What is counted and not measured is whole.
+    assert (kd["timing.attempts"], kd["timing.peak_memory_bytes"]) == ("1", "1048576")
 
 
 def test_equal_runs_give_equal_files(run: Run, tmp_path: Path) -> None:
@@ -103,6 +106,7 @@ def test_parquet_holds_the_same_rows(run: Run, tmp_path: Path) -> None:
     kinds = {name: str(table.schema.field(name).type) for name in table.column_names}
     assert kinds["value"] == kinds["timing.seconds"] == "double"
     assert kinds["seed"] == kinds["severity"] == kinds["param.heads"] == "int64"
+    assert kinds["timing.attempts"] == "int64" and kinds["param.none"] == "string"
     assert kinds["param.flat"] == "bool" and kinds["param.lam"] == "string"
     exported: list[dict[str, Any]] = table.to_pylist()
     assert len(exported) == len(text)
