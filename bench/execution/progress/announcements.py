@@ -36,7 +36,7 @@ class DataPreparation:
 
     def job_started(self, job: Job) -> None:
         """Show the name of the job."""
-        screen().note(terminal_safe(f"preparing {job.name}"))
+        screen().step(terminal_safe(f"preparing {job.name}"))
 
     def job_finished(self, finished: FinishedJob) -> None:
         """Keep the first failure."""

@@ -41,6 +41,9 @@ class Screen:
     def note(self, line: str) -> None:
         """Show a line that stays."""
 
+    def step(self, line: str) -> None:
+        """Show what is done before cells run; it need not stay."""
+
     def cell_finished(self, line: str, failed: bool) -> None:
         """Show that a cell has ended."""
 
@@ -58,6 +61,8 @@ class Stderr(Screen):
     def note(self, line: str) -> None:
         """Print a line."""
         print(line, file=sys.stderr, flush=True)
+
+    step = note
 
     def cell_finished(self, line: str, failed: bool) -> None:
         """Print a line, on a terminal only if the cell failed."""
@@ -95,6 +100,7 @@ class Notebook(Screen):
         self._publish = shell.display_pub.publish
         self._id = {"display_id": uuid.uuid4().hex}
         self._lines: list[str] = []
+        self._step = ""
         self._counts: Counts | None = None
         self._updated = 0.0
         self._lock = threading.Lock()
@@ -103,6 +109,11 @@ class Notebook(Screen):
     def note(self, line: str) -> None:
         """Show a line below the bar."""
         self._lines.append(line)
+        self._update()
+
+    def step(self, line: str) -> None:
+        """Show a line until there is another, or the bar."""
+        self._step = line
         self._update()
 
     def cell_finished(self, line: str, failed: bool) -> None:
@@ -139,16 +150,16 @@ class Notebook(Screen):
 
     def _content(self) -> dict[str, str]:
         """Return the display as HTML, and as text for consoles without it."""
-        bar, summary = Markup(""), ""
+        bar, summary = Markup(""), self._step
         if self._counts is not None:
             ended, summary = self._counts.done + self._counts.failed, self._counts.summary()
-            bar = Markup('<progress value="{}" max="{}"></progress> {}').format(
-                ended, self._counts.total, summary
+            bar = Markup('<progress value="{}" max="{}"></progress> ').format(
+                ended, self._counts.total
             )
         hidden = len(self._lines) - MAX_LINES
         lines = [f"{hidden} earlier lines", *self._lines[hidden:]] if hidden > 0 else self._lines
         text = "\n".join(lines)
-        html = bar + (Markup("<pre>{}</pre>").format(text) if text else "")
+        html = bar + summary + (Markup("<pre>{}</pre>").format(text) if text else "")
         return {"text/html": f"<div>{html}</div>", "text/plain": f"{summary}\n{text}".strip()}
 
 

@@ -48,7 +48,7 @@ class Shell:
 def test_by_default_lines_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(screen(), Stderr)
     with screen().live(Counts()):
-        screen().note("preparing")
+        screen().step("preparing")
         screen().cell_finished("[1/4] spiral kd", failed=False)
     assert capsys.readouterr() == ("", "preparing\n[1/4] spiral kd\n")
 
@@ -64,7 +64,9 @@ def test_a_silent_screen_shows_nothing(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_notebook_has_one_display_that_is_updated(capsys: pytest.CaptureFixture[str]) -> None:
     shell = Shell()
     shown = Notebook(shell)
-    shown.note("preparing <b>")
+    shown.step("preparing <b>")
+    assert shell.html == "<div>preparing &lt;b&gt;</div>"
+    shown.note("rare class <b>")
     with shown.live(Counts()):
         for number in range(100):
             shown.cell_finished(f"[{number}]", failed=False)
@@ -75,10 +77,10 @@ def test_a_notebook_has_one_display_that_is_updated(capsys: pytest.CaptureFixtur
     assert len({display_id for _, display_id, _ in shell.published}) == 1
     assert len(shell.published) < 20
     assert '<progress value="3" max="4"></progress> 2/4 cells done' in shell.html
-    assert "preparing &lt;b&gt;\nFAILED &lt;script&gt;" in shell.html
+    assert "rare class &lt;b&gt;\nFAILED &lt;script&gt;" in shell.html
     assert "[0]" not in shell.html
     text = shell.published[-1][0]["text/plain"]
-    assert text == "2/4 cells done, 1 failed\npreparing <b>\nFAILED <script>"
+    assert text == "2/4 cells done, 1 failed\nrare class <b>\nFAILED <script>"
     assert capsys.readouterr() == ("", "")
 
 
