@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from distillation_bench.bench.analysis import results as analysis
 from distillation_bench.bench.api.arguments import AnyPath, TextOrTexts, texts_of
+from distillation_bench.bench.common.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from distillation_bench.bench.analysis.comparison.methods import Comparison
+    from distillation_bench.bench.analysis.tables.leaderboard import Leaderboard
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,6 +47,24 @@ class Results(analysis.Results):
 
         shown = texts_of("datasets", datasets), texts_of("methods", methods)
         return compare(self, metric, baseline, *shown)
+
+    def leaderboard(
+        self, dataset: str | None = None, *, methods: TextOrTexts | None = None
+    ) -> Leaderboard:
+        """Return the leaderboard of a dataset; it may be left out if there is only one.
+
+        Returns:
+            A table that a notebook shows with the best bold. `table` is a DataFrame of its texts,
+            `style` a Styler; `to_latex()` and `to_markdown()` return text.
+
+        Raises:
+            UsageError: a name is unknown, or there are several datasets and none is given.
+        """
+        from distillation_bench.bench.analysis.tables.leaderboard import leaderboard
+
+        if dataset is None and len(self.datasets) > 1:
+            raise UsageError(f"leaderboard: of which dataset? there is {', '.join(self.datasets)}")
+        return leaderboard(self, dataset or self.datasets[0], texts_of("methods", methods))
 
     def plot(
         self,

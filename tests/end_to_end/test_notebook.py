@@ -55,6 +55,12 @@ def test_figures_are_shown(executed: Any) -> None:
         assert figure.data["image/png"]
 
 
+def test_a_leaderboard_is_a_table_with_marks(executed: Any) -> None:
+    (board,) = outputs(executed, "leaderboard")
+    assert "font-weight: bold" in board.data["text/html"]
+    assert "hydra+[heads=3]" in board.data["text/plain"]
+
+
 def test_a_comparison_says_what_three_seeds_allow(executed: Any) -> None:
     (comparison,) = outputs(executed, "comparison = ")
     assert "cannot tell with n = 3" in comparison.data["text/plain"]

@@ -31,6 +31,9 @@ class Leaderboard(Table):
     The n is the number of cells that are done; a value over fewer has its own behind it.
     """
 
+    def __repr__(self) -> str:
+        return tables_text([self])
+
     def to_latex(self) -> str:
         """Return a float or more, with the notes below the first."""
         return tables_latex([self])
