@@ -102,7 +102,7 @@ def set_limits(
         linear: whether the scale is linear in any case, as for differences.
 
     Returns:
-        Whether a value is beyond the axis.
+        Whether a value or an end of an interval is beyond the axis.
     """
     finite = _finite(values)
     if not len(finite):
@@ -115,12 +115,13 @@ def set_limits(
         _set_log_limits(axes, axis, (low, high), _finite(ends))
     elif len(inner) < len(finite):
         _set_linear_limits(axes, axis, inner, _finite(ends), possible, 1.0)
-        return True
     elif not linear and len(sizes) and sizes.max() / _low_percentile(sizes) > LINEAR_RATIO:
         _set_symlog_limits(axes, axis, (low, high), sizes)
     else:
         _set_linear_limits(axes, axis, finite, _finite(ends), possible, reach)
-    return False
+    least, most = sorted(getattr(axes, f"get_{axis}lim")())
+    drawn = [low, high, *_finite(ends)]
+    return bool(min(drawn) < least or max(drawn) > most)
 
 
 def _finite(values: Iterable[float]) -> np.ndarray:

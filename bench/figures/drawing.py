@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from distillation_bench.bench.analysis.comparison import one_label
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.figures.figure_data import FigureData, FigureOptions
@@ -62,6 +63,8 @@ class Selection:
         if options.seed is not None and options.seed not in seeds:
             there = ", ".join(map(str, seeds))
             raise UsageError(f"seed {options.seed}: not in the run; there is {there}")
+        if options.baseline:
+            one_label(options.baseline, results)
         if options.sets:
             _check_sets(results, options.sets)
 

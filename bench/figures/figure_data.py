@@ -38,6 +38,7 @@ class FigureOptions:
         seed: a single seed. Figures that show one seed use by default the first one that most
             variants have.
         metrics: selectors (`NAME[:SCORE][@SET]`) for figures that show metrics.
+        baseline: label that figures of differences compare with.
         sets: evaluation sets (`test`, `rotation/3`, `ood:plane`) for figures that show sets.
         width: inches, or the venue whose column and text are as wide; see `style.WIDTHS`.
         note: whether the note is written below the panels.
@@ -52,6 +53,7 @@ class FigureOptions:
     width: str = ""
     note: bool = True
     font: str = ""
+    baseline: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class FigureData:
         rows = table["label"].isin(self.labels)
         if self.dataset:
             rows &= table["dataset"].eq(self.dataset)
+        elif self.options.datasets:
+            rows &= table["dataset"].isin(self.options.datasets)
         if self.options.seed is not None:
             rows &= table["seed"].eq(self.options.seed)
         return table[rows]
@@ -262,7 +266,8 @@ class FigureData:
         usual = int(numbers.mode().max()) if len(numbers) else 0
         exceptions = [f"{label} n = {n}" for label, n in counts.items() if n != usual]
         missing = self._missing(counts, labels or self.labels, self.options.seed, metrics)
-        start = f"{self.dataset}: {text}; n = {counted(usual, 'seed')}"
+        subject = f"{self.dataset}: " if self.dataset else ""
+        start = f"{subject}{text}; n = {counted(usual, 'seed')}"
         return ". ".join([start, *exceptions, *missing]) + "."
 
     def note_of_one_seed(self, text: str, shown: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from distillation_bench.bench.analysis.comparison.methods import (
     Comparison,
     compare,
     compare_all,
+    one_label,
 )
 
-__all__ = ["DEFAULT_METRIC", "Comparison", "compare", "compare_all"]
+__all__ = ["DEFAULT_METRIC", "Comparison", "compare", "compare_all", "one_label"]

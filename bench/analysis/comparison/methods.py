@@ -203,7 +203,7 @@ def compare(
         UsageError: a name is unknown, or nothing can be compared.
     """
     selected, info = results.select_datasets(datasets), results.metric(metric)
-    baseline = _one_label(baseline, results) if baseline else ""
+    baseline = one_label(baseline, results) if baseline else ""
     shown, rivals, note = _labels(results, info, baseline, labels)
     values = results.values(info)
     values = values[values["label"].isin(shown)]
@@ -265,7 +265,8 @@ def _usable(
     return usable
 
 
-def _one_label(name: str, results: Results) -> str:
+def one_label(name: str, results: Results) -> str:
+    """Return the label of a baseline; raise UsageError if it is unknown or has several variants."""
     variants = results.select_labels([name], option="--baseline")
     if len(variants) > 1:
         raise UsageError(f"--baseline {name}: which of {', '.join(variants)}?")

@@ -63,6 +63,9 @@ class FigureContent:
     method: Labels = None
     seed: Annotated[int | None, typer.Option("--seed", help="only this seed")] = None
     metric: Metrics = None
+    baseline: Annotated[
+        str, typer.Option("--baseline", metavar="LABEL", help="that differences are to, else kd")
+    ] = ""
     on: Annotated[
         list[str] | None,
         typer.Option("--on", metavar="SET", help="test, SHIFT/SEVERITY or ood:NAME; repeatable"),
@@ -81,6 +84,7 @@ class FigureContent:
             width=files.width,
             note=not files.no_note,
             font=files.font,
+            baseline=self.baseline,
         )
 
 

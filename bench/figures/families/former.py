@@ -18,6 +18,8 @@ from distillation_bench.bench.figures.registry import figure
 PORTED = {
     "ablation",
     "bands",
+    "cost",
+    "fidelity",
     "maps",
     "metrics",
     "ranks",

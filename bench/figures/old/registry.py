@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distillation_bench.bench.figures.old.dataset_data import DatasetData
-from distillation_bench.bench.figures.old.families.quality_and_cost import draw_cost
 from distillation_bench.bench.figures.old.families.reliability_diagrams import draw_reliability
 from distillation_bench.bench.figures.old.families.roc_curves import draw_roc
-from distillation_bench.bench.figures.old.families.teacher_fidelity import draw_fidelity
 from distillation_bench.bench.figures.old.families.uncertainty_histograms import draw_histograms
 from distillation_bench.bench.figures.old.figure_types import DrawnFigure
 from distillation_bench.bench.figures.old.run_data import RunData
@@ -40,12 +38,4 @@ FIGURE_KINDS = {
     ),
     "reliability": FigureKind("accuracy against confidence (--on)", "classes", draw_reliability),
     "roc": FigureKind("detection of OOD inputs, with AUROC", "OOD sets", draw_roc),
-    "fidelity": FigureKind(
-        "epistemic uncertainty of students against the teacher's (--on)",
-        "curves beside the cells",
-        draw_fidelity,
-    ),
-    "cost": FigureKind(
-        "a metric against FLOPs, parameters and latency", "values of cost", draw_cost
-    ),
 }

@@ -30,6 +30,7 @@ def curves(seed: int = 0, ood: Sequence[str] = ("ood:far",), side: int = 8) -> d
         "train/y": np.zeros(12),
         "reliability/test": np.stack([np.full(15, 4.0), *np.tile(np.linspace(0, 1, 15), (2, 1))]),
     }
+    arrays["selective/test"] = np.linspace(0, 0.1, 100)
     for name in ("total", "aleatoric", "epistemic"):
         arrays[f"canvas/{name}"] = draws.random(side**2)
         for key in ("test", *ood):
@@ -62,7 +63,8 @@ def figures(value: float = 0.5) -> dict[str, float]:
     return {
         "nll": value,
         "accuracy": 1 - value / 2,
-        "ece@test": 0.1,
+        "ece": 0.1,
+        "ece@rotation/1": 0.2,
         "ood_auroc": 0.7,
         "ood_auroc:total@ood:far": 0.7,
         "teacher_spearman@test": 0.3,

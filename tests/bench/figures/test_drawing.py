@@ -34,7 +34,9 @@ def test_every_figure_of_a_dataset_is_drawn_once(make_run: Make, tmp_path: Path)
         parameters={"hydra+[heads=5]": {"heads": 5}, "hydra+[heads=10]": {"heads": 10}},
     )
     names = [drawing.name for drawing in draw_figures(results)]
-    assert names == [f"{name}-plane" for name in figure_kinds() if name not in ("bands", "ranks")]
+    kinds = figure_kinds().items()
+    single = [name for name, kind in kinds if not kind.over_datasets and name != "bands"]
+    assert names == [f"{name}-plane" for name in (*single, "forest")]
 
 
 def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_path: Path) -> None:

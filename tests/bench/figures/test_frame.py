@@ -63,7 +63,7 @@ def test_a_figure_of_one_panel_is_drawn_into_the_axes_given(results: Results) ->
         assert draw(results, "metrics", FigureOptions(metrics=("nll",)), axes) is figure
     assert (left.get_title(), right.get_title()) == ("mine", "NLL [nats] ↓")
     assert draw(results, "shift", ax=left) is figure
-    with pytest.raises(UsageError, match="3 panels, and ax takes one"):
+    with pytest.raises(UsageError, match="4 panels, and ax takes one"):
         draw(results, "metrics", ax=left)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,19 +12,6 @@ from tests.bench.figures.figure_runs import Make, a_run, curves, draw_one, texts
 from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.drawing import draw_figures
-from distillation_bench.bench.figures.old.families.quality_and_cost import _latencies
-
-
-def test_the_latency_of_a_variant_is_found_whatever_seed_is_shown() -> None:
-    latencies = {
-        ("d", "kd", 0): 2e-3,
-        ("d", "kd", 1): 0.0,
-        ("d", "single", 1): 0.0,
-        ("e", "kd", 1): 1.0,
-    }
-    results = SimpleNamespace(facts={k: SimpleNamespace(latency=v) for k, v in latencies.items()})
-    run_data: Any = SimpleNamespace(results=results, dataset="d", labels=["kd", "single"])
-    assert _latencies(run_data) == {"kd": {0: 2.0}}
 
 
 def test_histograms_show_the_total_variation(make_run: Make, tmp_path: Path) -> None:
@@ -64,14 +50,6 @@ def test_lines_over_shifts_start_at_the_test_set(make_run: Make, tmp_path: Path)
     drawing = draw_one(results, "shift")
     line = drawing.figure.axes[0].lines[-1]
     assert np.asarray(line.get_ydata()).tolist() == pytest.approx([0.25, 0.35, 0.55])
-
-
-def test_the_pareto_front_is_what_no_method_beats(make_run: Make, tmp_path: Path) -> None:
-    costs = {"cheap": (1e6, 0.5), "better": (2e6, 0.3), "worse": (3e6, 0.4), "best": (4e6, 0.1)}
-    cells = {("d", k, 0): {"nll": nll, "flops": flops} for k, (flops, nll) in costs.items()}
-    make_run(tmp_path / "run", cells)
-    drawing = draw_one(load(tmp_path / "run"), "cost")
-    assert "in both than cheap, better, best." in drawing.alt
 
 
 def test_ablation_lines_join_variants_that_differ_in_one_parameter(
