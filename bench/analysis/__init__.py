@@ -12,8 +12,8 @@ holm              Holm's correction of a family of tests, and how many seeds it 
 chance_level      whether the teacher detects better than chance
 values_at_bounds  temperatures and variances that end at a bound
 comparison        which method is better, and what n allows to say
-tables            the leaderboard, and tables for papers
-markup            escaping for LaTeX and Markdown, text tables
+tables            leaderboards, and tables for papers
+markup            escaping for LaTeX and Markdown, floats of LaTeX
 export            all values as one long table, curves for TensorBoard
 one_cell          everything that is known of one cell
 """
@@ -25,13 +25,10 @@ __all__ = [
     "metric_info",
     "missing_cells",
     "old_chance_level",
-    "old_comparison",
     "old_metric_formats",
     "old_missing_cells",
-    "old_pairing",
     "old_results",
     "old_summaries",
-    "old_values_at_bounds",
     "one_cell",
     "overview",
     "pairing",

@@ -123,6 +123,7 @@ def test_run_plan_status_and_board_work_together(in_process: Bench, tmp_path: Pa
     longer = in_process("plan", *CELL, "-s", "0-4", *folders("run")).stdout
     assert "1 done, 4 missing" in longer and "time: about" in longer
     assert "### spiral" in in_process("board", "run", "--markdown").stdout
+    assert "\nkd " in in_process("board", "run", "-d", "spiral", "-m", "kd").stdout
     (tmp_path / "run" / ".driver").write_text("process 1 on nowhere\n")
     status = in_process("status", "run").stdout
     assert "1 cells: 1 done" in status and "driven by" not in status

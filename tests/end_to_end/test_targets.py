@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "table --markdown": ("table", "run", "--markdown"),
     "table --csv": ("table", "run", "--csv"),
     "table --macros": ("table", "run", "--macros"),
+    "table --note": ("table", "run", "--note"),
     "compare --csv": ("compare", "run", "--csv"),
     "compare --json": ("compare", "run", "--json"),
     "compare --latex": ("compare", "run", "--latex"),

@@ -22,8 +22,8 @@ from distillation_bench.bench.analysis.comparison.sentences import (
     verdict_lines,
 )
 from distillation_bench.bench.analysis.holm import can_reach_alpha
-from distillation_bench.bench.analysis.markup.text_tables import aligned_table, terminal_width
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
+from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
 from distillation_bench.bench.common.text import counted, terminal_safe
 
 COLUMNS = (
@@ -125,22 +125,8 @@ def _pairs_table(
 
 
 def _fitted(rows: Sequence[Sequence[Any]], width: int) -> str:
-    """Return a table; columns that do not fit the width follow below, and are announced."""
-    texts = [[terminal_safe(str(cell)) for cell in row] for row in rows]
-    sizes = [max(map(len, column)) + 2 for column in zip(*texts, strict=True)]
-    name, count = min(sizes[0], max(width * 2 // 5, 14)), len(sizes) - 1
-    # As many columns in each part, so that none has a single one.
-    for columns in range(count, 0, -1):
-        parts = [range(i, min(i + columns, count + 1)) for i in range(1, count + 1, columns)]
-        if max(sum(sizes[i] for i in part) for part in parts) + name <= width + 2:
-            break
-    tables = [
-        aligned_table([[row[i] for i in (0, *part)] for row in texts], width, long_names_above=True)
-        for part in parts
-    ]
-    below = ", ".join(texts[0][i] for part in parts[1:] for i in part)
-    tables[0] += f"\n{_wrapped(f'(below: {below})', width)}" if below else ""
-    return "\n\n".join(tables)
+    header, *body = [[terminal_safe(str(cell)) for cell in row] for row in rows]
+    return text_table(body, header, align=["left", *["right"] * (len(header) - 1)], width=width)
 
 
 # Parts that the LaTeX output shares

@@ -3,7 +3,6 @@
 latex         escape text for LaTeX
 latex_tables  tables and floats of LaTeX that fit the page
 markdown      escape text for Markdown, and Markdown tables
-text_tables   tables for the terminal
 """
 
-__all__ = ["latex", "latex_tables", "markdown", "text_tables"]
+__all__ = ["latex", "latex_tables", "markdown"]

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillation_bench.bench.analysis.markup.text_tables import terminal_width
 from distillation_bench.bench.analysis.one_cell.training import describe_training
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
+from distillation_bench.bench.common.terminal_tables import terminal_width
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import (

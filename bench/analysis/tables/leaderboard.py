@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables.entries import make_entries
 from distillation_bench.bench.analysis.tables.paper_tables import (
-    dataset_remarks,
-    describe_missing,
+    build_table,
     metric_formats,
-    rule_row,
     shown_cells,
     shown_headline_metrics,
 )
@@ -59,35 +58,20 @@ def leaderboards(
     planned = shown_cells(results, datasets, labels)
     formats = metric_formats(results, planned, shown_headline_metrics(results, planned))
     entries = make_entries(results, planned, formats, tested=False)
-    by_dataset = planned.groupby("dataset", observed=True)
     return [
         _leaderboard(results, str(dataset), cells, entries[entries["dataset"].eq(dataset)])
-        for dataset, cells in by_dataset
+        for dataset, cells in planned.groupby("dataset", observed=True)
     ]
 
 
 def _leaderboard(
     results: Results, dataset: str, cells: pd.DataFrame, entries: pd.DataFrame
 ) -> Leaderboard:
-    names = list(cells["label"].cat.remove_unused_categories().cat.categories)
+    table = build_table(results, cells, entries, (dataset, dataset))
     done = cells["label"][cells["status"].eq("done")].value_counts()
-    formats = list(dict.fromkeys(entries["format"]))
-    entries = entries.assign(
-        row=[names.index(label) for label in entries["label"]],
-        column=[formats.index(format) for format in entries["format"]],
-    )
-    return Leaderboard(
-        name=dataset,
-        title=dataset,
-        corner="method",
-        rows=names,
-        columns=[format.header for format in formats],
-        entries=with_texts(entries, usual=[done[label] for label in entries["label"]]),
-        remarks=dataset_remarks(results, dataset, entries),
-        missing=describe_missing(results, cells),
-        rule=rule_row(results, names),
-        counts=[str(done[label]) for label in names],
-    )
+    usual = [done[label] for label in table.entries["label"]]
+    entries, counts = with_texts(table.entries, usual), [str(done[label]) for label in table.rows]
+    return Leaderboard(**{**vars(table), "entries": entries, "counts": counts})
 
 
 def leaderboards_text(
@@ -131,13 +115,8 @@ def average_ranks(boards: Sequence[Leaderboard]) -> pd.DataFrame:
     means = ranked.groupby(["label", "metric"])["place"].agg(["mean", "size"]).reset_index()
     complete = means["size"].eq(means["metric"].map(datasets)) & means["metric"].map(datasets).gt(1)
     table = means[complete].pivot(index="label", columns="metric", values="mean")
-    order = {
-        name: [x for x in dict.fromkeys(column) if x in table.axes[axis]]
-        for axis, (name, column) in enumerate(
-            {"label": entries["label"], "metric": ranked["metric"]}.items()
-        )
-    }
-    return table.reindex(index=order["label"], columns=order["metric"])
+    in_order = table.reindex(index=entries["label"].unique(), columns=ranked["metric"].unique())
+    return in_order.dropna(how="all").dropna(axis=1, how="all")
 
 
 def _ranks_table(boards: Sequence[Leaderboard]) -> list[Table]:
@@ -149,10 +128,10 @@ def _ranks_table(boards: Sequence[Leaderboard]) -> list[Table]:
         f"average rank over datasets with the metric{condition} (1 is best; methods that have it "
         "on all, with all seeds)"
     )
-    places = [(i, j) for i in range(len(ranks)) for j in range(len(ranks.columns))]
-    entries = pd.DataFrame(places, columns=["row", "column"])
-    texts = [f"{rank:.2f}" if rank == rank else "–" for rank in ranks.to_numpy().ravel()]
+    texts = ranks.map("{:.2f}".format, na_action="ignore").fillna("–").to_numpy()
     plain = {"n": 0, "usual": 0, "mark": "", "level": "", "at_bound": 0, "chance": ""}
-    entries = entries.assign(text=texts, **plain)
-    table = Table("ranks", title, "method", list(ranks.index), list(ranks.columns), entries)
-    return [table] if len(ranks) else []
+    cells = [{"row": i, "column": j, "text": t, **plain} for (i, j), t in np.ndenumerate(texts)]
+    table = Table(
+        "ranks", title, "method", list(ranks.index), list(ranks.columns), pd.DataFrame(cells)
+    )
+    return [table] if cells else []

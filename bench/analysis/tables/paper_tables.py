@@ -62,11 +62,14 @@ def make_tables(results: Results, options: TableOptions) -> list[Table]:
     formats = metric_formats(results, planned, metrics, options.digits, options.raw)
     entries = make_entries(results, planned, formats)
     if options.by == "metric":
-        parts = [(str(f.metric), f.header, entries[entries["format"].eq(f)]) for f in formats]
+        parts = {(str(f.metric), f.header): entries[entries["format"].eq(f)] for f in formats}
     else:
-        parts = [(str(d), str(d), own) for d, own in entries.groupby("dataset", sort=False)]
-        parts.sort(key=lambda part: list(planned["dataset"].cat.categories).index(part[0]))
-    tables = [_table(results, planned, options, *part) for part in parts]
+        own = dict(iter(entries.groupby("dataset")))
+        parts = {(d, d): own[d] for d in planned["dataset"].cat.categories if d in own}
+    tables = [
+        build_table(results, planned, part, names, options.by, options.sort)
+        for names, part in parts.items()
+    ]
     corner = "metric" if options.by == "dataset" else "dataset"
     return [table.transposed(corner) for table in tables] if options.transpose else tables
 
@@ -107,39 +110,47 @@ def metric_formats(
     return [metric_format(metric, numbers, digits, raw) for metric, numbers in shown.items()]
 
 
-def _table(
+def build_table(
     results: Results,
-    planned: pd.DataFrame,
-    options: TableOptions,
-    name: str,
-    title: str,
+    cells: pd.DataFrame,
     entries: pd.DataFrame,
+    names: tuple[str, str],
+    by: str = "dataset",
+    sort: str = "",
 ) -> Table:
+    """Return a table of entries.
+
+    Args:
+        results: the results.
+        cells: the planned cells, see `shown_cells`, at least of the datasets of the entries.
+        entries: see `make_entries`; without any the table is of all cells.
+        names: name and title.
+        by: "dataset" for metrics as columns, "metric" for datasets as columns.
+        sort: selector of a metric that rows are sorted by.
+    """
     shown = frozenset(entries["dataset"])
-    datasets = [name for name in planned["dataset"].cat.categories if name in shown]
-    cells = planned[planned["dataset"].isin(datasets)]
-    labels, remarks = _sorted_labels(results, cells, options.sort)
+    datasets = [name for name in cells["dataset"].cat.categories if name in shown]
+    cells = cells[cells["dataset"].isin(datasets)] if datasets else cells
     formats = list(dict.fromkeys(entries["format"]))
-    by_metric = options.by == "metric"
-    columns = datasets if by_metric else [format.header for format in formats]
-    positions = {name: i for i, name in enumerate(datasets if by_metric else formats)}
-    entries = with_texts(
-        entries.assign(
-            row=[labels.index(label) for label in entries["label"]],
-            column=entries["dataset" if by_metric else "format"].map(positions),
-        )
-    )
+    labels, remarks = _sorted_labels(results, cells, sort)
+    column = entries["format"].map(formats.index)
+    if by == "metric":
+        column = entries["dataset"].map(datasets.index)
+    entries = entries.assign(row=entries["label"].map(labels.index), column=column)
     for dataset in datasets:
         remarks += dataset_remarks(results, dataset, entries)
-    missing, rule = describe_missing(results, cells), rule_row(results, labels)
-    return Table(name, title, "method", labels, columns, entries, remarks, missing, rule)
-
-
-def rule_row(results: Results, labels: Sequence[str]) -> int:
-    """Return the row between references and students; 0 if there are not two groups."""
     is_reference = [label in results.references for label in labels]
     changes = [i for i in range(1, len(labels)) if is_reference[i] != is_reference[i - 1]]
-    return changes[0] if len(changes) == 1 else 0
+    return Table(
+        *names,
+        corner="method",
+        rows=labels,
+        columns=datasets if by == "metric" else [format.header for format in formats],
+        entries=with_texts(entries),
+        remarks=remarks,
+        missing=describe_missing(results, cells),
+        rule=changes[0] if len(changes) == 1 else 0,
+    )
 
 
 def _sorted_labels(results: Results, cells: pd.DataFrame, sort: str) -> tuple[list[str], list[str]]:

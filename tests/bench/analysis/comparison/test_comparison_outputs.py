@@ -217,7 +217,7 @@ def test_rows_are_not_wrapped_and_columns_below_are_announced(
     assert max(map(len, lines)) <= width
     rules = [line for line in lines if line.startswith("---")]
     assert len(rules) == {60: 3, 80: 2}.get(width, 1)
-    assert ("(below: " in text) == (width < 120)
+    assert ("goes on: " in text) == (width < 120)
     # A rule has a part for each column: the method, and at least two others.
     assert all(len(rule.split()) > 2 for rule in rules)
     rows = [line.partition("  ")[0] for line in lines if line.startswith("h[") and " − " in line]
