@@ -13,6 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from distillation_bench.bench.analysis.metric_info import MetricFormat
+from distillation_bench.bench.figures.style import GREY
 
 AxisName = Literal["x", "y"]
 Limits = tuple[float, float]
@@ -208,26 +209,26 @@ def draw_means(
         **marker: arguments of `Axes.plot` for the means; without them, intervals alone are drawn.
     """
     low, high = sorted(getattr(axes, f"get_{axis}lim")())
-    table = means.assign(at=[*positions])
-    has_interval = table[table["low"].notna() & table["high"].ge(low) & table["low"].le(high)]
-    parts = [has_interval["low"].clip(lower=low), has_interval["high"].clip(upper=high)]
+    at = np.array([*positions], float)
+    mean, start, end = means[["mean", "low", "high"]].to_numpy(float).T
+    shown = (end >= low) & (start <= high)
     # One line with gaps is drawn faster than many.
-    ends = np.column_stack([*parts, np.full(len(has_interval), np.nan)]).ravel()[:-1]
-    at = np.repeat(has_interval["at"].to_numpy(float), 3)[:-1]
-    _plot(axes, axis, ends, at, color=color, linewidth=linewidth)
-    for heads, edge, is_cut in (
-        ("<v", low, has_interval["low"].lt(low)),
-        (">^", high, has_interval["high"].gt(high)),
-    ):
-        cut = has_interval["at"][is_cut]
-        head = heads[axis == "y"]
-        arrow = {"marker": head, "color": color, "linestyle": "none", "markersize": 3}
-        _plot(axes, axis, np.full(len(cut), edge), cut, **arrow, clip_on=False)
-    if marker:
-        inside = table[table["mean"].between(low, high)]
-        _plot(axes, axis, inside["mean"], inside["at"], **{"color": color, "zorder": 3} | marker)
-        for row in table.drop(inside.index).itertuples():
-            _draw_beyond(axes, axis, float(row.mean), float(row.at), (low, high), color)
+    gaps = np.full(int(shown.sum()), np.nan)
+    ends = np.column_stack([start[shown].clip(low), end[shown].clip(max=high), gaps]).ravel()[:-1]
+    _plot(axes, axis, ends, np.repeat(at[shown], 3)[:-1], color=color, linewidth=linewidth)
+    head = {"color": color, "linestyle": "none", "clip_on": False}
+    below, above = ("<", ">") if axis == "x" else ("v", "^")
+    for sign, edge, cut in ((below, low, start < low), (above, high, end > high)):
+        points = at[shown & cut]
+        _plot(axes, axis, np.full(len(points), edge), points, marker=sign, markersize=3, **head)
+    if not marker:
+        return
+    inside = (mean >= low) & (mean <= high)
+    _plot(axes, axis, mean[inside], at[inside], **{"color": color, "zorder": 3} | marker)
+    for value, place in zip(mean[~inside], at[~inside], strict=True):
+        sign, edge = (below, low) if value < low else (above, high)
+        _plot(axes, axis, [edge], [place], marker=sign, markersize=5, **head)
+        _write_beyond(axes, axis, float(value), (edge, float(place)), 1 if value < low else -1)
 
 
 def _plot(axes: Axes, axis: AxisName, along: Any, across: Any, **settings: Any) -> None:
@@ -235,25 +236,18 @@ def _plot(axes: Axes, axis: AxisName, along: Any, across: Any, **settings: Any) 
         axes.plot(*((along, across) if axis == "x" else (across, along)), **settings)
 
 
-def _draw_beyond(
-    axes: Axes, axis: AxisName, value: float, at: float, limits: Limits, color: str
-) -> None:
-    """Draw an arrow with the number of a mean at the end of the axis that it is beyond."""
-    is_low = value < limits[0]
-    end, sign = limits[not is_low], 1 if is_low else -1
-    arrow = ("<>" if axis == "x" else "v^")[not is_low]
-    _plot(axes, axis, [end], [at], marker=arrow, color=color, markersize=5, clip_on=False)
-    offset = (4 * sign, 0) if axis == "x" else (0, 4 * sign)
-    alignment = ("left" if is_low else "right", "center")
-    if axis == "y":
-        alignment = ("center", "bottom" if is_low else "top")
+def _write_beyond(axes: Axes, axis: AxisName, value: float, end: Limits, inwards: int) -> None:
+    """Write the number of a mean beside its arrow at the end of the axis."""
+    sides = {"x": ("left", "center"), "y": ("center", "bottom")}
+    if inwards < 0:
+        sides = {"x": ("right", "center"), "y": ("center", "top")}
     axes.annotate(
         plain_number(value),
-        (end, at) if axis == "x" else (at, end),
-        offset,
+        end if axis == "x" else end[::-1],
+        (4 * inwards, 0) if axis == "x" else (0, 4 * inwards),
         textcoords="offset points",
-        ha=alignment[0],
-        va=alignment[1],
-        color=color,
+        ha=sides[axis][0],
+        va=sides[axis][1],
+        color=GREY,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     )
