@@ -126,9 +126,7 @@ class FigureData:
         try:
             curves = self.results.curves(cell_id)
         except DamagedFile:
-            curves = {}
-            record = self.results.record(cell_id)
-            return self._leave_out(cell_id, "curves") if record and record["curves"] else {}
+            return self._leave_out(cell_id, "curves")
         return curves if are_consistent(curves) else self._leave_out(cell_id, "curves")
 
     def history(self, cell_id: str) -> pd.DataFrame:

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from distillation_bench.bench.analysis import values_at_bounds as at_bounds
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo
-from distillation_bench.bench.analysis.values_at_bounds import (
-    describe_temperatures,
-    temperatures_at_bound,
-)
-from distillation_bench.bench.figures.axis_scales import (
-    CUT,
-    draw_means,
-    scale_suffix,
-    set_limits,
-    set_ticks,
-)
-from distillation_bench.bench.figures.figure_data import (
-    FigureData,
-    describe_below_chance,
-    describe_intervals,
-    seed_means,
-    with_unit,
-)
+from distillation_bench.bench.figures import axis_scales as scales
+from distillation_bench.bench.figures import figure_data as words
+from distillation_bench.bench.figures.figure_data import FigureData, seed_means
 from distillation_bench.bench.figures.panels import Drawing, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
 from distillation_bench.bench.figures.style import DIM, FAINT, GREY, INK
@@ -37,8 +22,7 @@ from distillation_bench.bench.figures.text_fit import wrap
 ROW_HEIGHT, LABEL_WIDTH = 0.16, 1.6
 
 
-@dataclass(frozen=True)
-class _Column:
+class Column(NamedTuple):
     """A metric with its values and means: one panel."""
 
     shown: MetricFormat
@@ -73,41 +57,41 @@ def _draw(data: FigureData, metrics: Sequence[MetricInfo], set_name: str = "") -
     labels = [label for label in data.labels if label in present]
     height = ROW_HEIGHT * len(labels) + 0.55
     panels = Panels(data, len(columns), width=1.35, height=height, sharey=True)
-    cut = [
-        _draw_panel(axes, data, labels, column)
-        for axes, column in zip(panels, columns, strict=True)
-    ]
+    are_cut = []
     for axes, column in zip(panels, columns, strict=True):
-        title = f"{column.shown.header}{scale_suffix(axes, 'x')}"
+        are_cut.append(_draw_panel(axes, data, labels, column))
+        title = f"{column.shown.header}{scales.scale_suffix(axes, 'x')}"
         panels.title(axes, title, color=GREY if column.is_grey else INK)
     counts = {k: max(int(c.means["n"].get(k, 0)) for c in columns) for k in labels}
-    at_bound = describe_temperatures(
-        [m.name for m in metrics], data.done["id"], temperatures_at_bound(data.results)
+    why_grey = words.describe_below_chance(below)
+    tempered = at_bounds.describe_temperatures(
+        [m.name for m in metrics], data.done["id"], at_bounds.temperatures_at_bound(data.results)
     )
-    parts = (describe_below_chance(below), at_bound, CUT if any(cut) else "")
-    subject = f"{set_name} of {data.dataset}" if set_name else data.dataset
-    return panels.finish(
-        f"Metrics on {subject}",
-        _alt_text(data, labels, columns, describe_below_chance(below)),
-        data.note(describe_intervals(counts, *parts), counts, metrics=metrics),
-        _legend(),
-        set_name,
-    )
+    text = words.describe_intervals(counts, why_grey, tempered, scales.CUT if any(are_cut) else "")
+    alt = f"Values of {', '.join(labels)} on {data.dataset}, every seed a dot."
+    best = [
+        f"{c.shown.name}: {c.best} ({words.with_unit(c.shown, c.means['mean'][c.best])})"
+        for c in columns
+        if c.best
+    ]
+    alt += f" Best student means: {'; '.join(best)}." if best else ""
+    alt += f" In {why_grey}." if below else ""
+    title = f"Metrics on {set_name} of {data.dataset}" if set_name else f"Metrics on {data.dataset}"
+    return panels.finish(title, alt, data.note(text, counts, metrics=metrics), LEGEND, set_name)
 
 
-def _column(data: FigureData, metric: MetricInfo, is_grey: bool) -> _Column:
+def _column(data: FigureData, metric: MetricInfo, is_grey: bool) -> Column:
     shown, values = data.printed_values(metric)
     means = seed_means(values, possible=data.possible_values(shown))
     best = "" if is_grey else data.best_student(means, shown.better)
-    return _Column(shown, values, means, best, is_grey)
+    return Column(shown, values, means, best, is_grey)
 
 
-def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: _Column) -> bool:
+def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: Column) -> bool:
     """Draw a metric; return whether something is beyond the axis."""
-    possible = data.possible_values(column.shown)
     ends = column.means[["low", "high"]].to_numpy().ravel()
-    is_cut = set_limits(axes, "x", column.values["value"], ends, possible)
-    low, high = axes.get_xlim()
+    possible = data.possible_values(column.shown)
+    scales.set_limits(axes, "x", column.values["value"], ends, possible)
     for row, label in enumerate(labels):
         if label not in column.means.index:
             axes.text(0.02, row, "–", va="center", color=GREY, transform=axes.get_yaxis_transform())
@@ -116,35 +100,22 @@ def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: _Co
         color = DIM if column.is_grey else style.color
         seeds = column.values["value"][column.values["label"].eq(label)]
         axes.plot(seeds, [row + 0.3] * len(seeds), ".", color=color, markersize=2.6)
-        marker = {"marker": style.marker, "markersize": 6 if is_best else 4}
-        edge = {"markeredgecolor": INK, "markeredgewidth": 1.0} if is_best else {}
-        draw_means(axes, "x", [row], column.means.loc[[label]], color, 1.0, **marker, **edge)
-        is_cut |= bool((seeds.lt(low) | seeds.gt(high)).any())
-    names = [wrap(label, LABEL_WIDTH, lines=1) for label in labels]
-    axes.set_yticks(range(len(labels)), names)
+        marker: dict[str, Any] = {"marker": style.marker, "markersize": 6 if is_best else 4}
+        marker |= {"markeredgecolor": INK, "markeredgewidth": 1.0} if is_best else {}
+        scales.draw_means(axes, "x", [row], column.means.loc[[label]], color, 1.0, **marker)
+    axes.set_yticks(range(len(labels)), [wrap(label, LABEL_WIDTH, lines=1) for label in labels])
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=FAINT, linewidth=0.4)
-    set_ticks(axes.xaxis, 3)
-    return is_cut
+    scales.set_ticks(axes.xaxis, 3)
+    low, high = axes.get_xlim()
+    return not pd.Series([*ends, *column.values["value"]]).dropna().between(low, high).all()
 
 
-def _legend() -> list[tuple[Artist, str]]:
-    dot = Line2D([], [], color=GREY, marker=".", linestyle="none", markersize=4)
-    mean = Line2D([], [], color=GREY, marker="o", markersize=4)
-    best = Line2D([], [], color=GREY, marker="o", markersize=6, linestyle="none")
-    best.set(markeredgecolor=INK, markeredgewidth=1.0)
-    return [(dot, "one seed"), (mean, "mean and interval"), (best, "best student mean")]
-
-
-def _alt_text(
-    data: FigureData, labels: Sequence[str], columns: Sequence[_Column], below: str
-) -> str:
-    alt = f"Values of {', '.join(labels)} on {data.dataset}, every seed a dot."
-    best = [
-        f"{c.shown.name}: {c.best} ({with_unit(c.shown, c.means['mean'][c.best])})"
-        for c in columns
-        if c.best
-    ]
-    alt += f" Best student means: {'; '.join(best)}." if best else ""
-    return f"{alt} In {below}." if below else alt
+_GREY: dict[str, Any] = {"color": GREY, "markersize": 4}
+_BEST: dict[str, Any] = {"markersize": 6, "markeredgecolor": INK, "markeredgewidth": 1.0}
+LEGEND = [
+    (Line2D([], [], marker=".", linestyle="none", **_GREY), "one seed"),
+    (Line2D([], [], marker="o", **_GREY), "mean and interval"),
+    (Line2D([], [], marker="o", linestyle="none", **_GREY | _BEST), "best student mean"),
+]

@@ -12,20 +12,9 @@ from matplotlib.axes import Axes
 from distillation_bench.bench.analysis.chance_level import TEACHER
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
 from distillation_bench.bench.common.text import counted, natural_key
-from distillation_bench.bench.figures.axis_scales import (
-    ANY,
-    draw_means,
-    scale_suffix,
-    set_limits,
-    set_ticks,
-)
-from distillation_bench.bench.figures.figure_data import (
-    FigureData,
-    describe_below_chance,
-    describe_intervals,
-    seed_means,
-    with_unit,
-)
+from distillation_bench.bench.figures import axis_scales as scales
+from distillation_bench.bench.figures import figure_data as words
+from distillation_bench.bench.figures.figure_data import FigureData, seed_means
 from distillation_bench.bench.figures.panels import Drawing, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
 from distillation_bench.bench.figures.style import GREY, even_columns, page_widths
@@ -78,47 +67,49 @@ def teacher_differences(values: pd.DataFrame) -> pd.DataFrame:
     """Return values less the teacher's of the same seed, for all that are not the teacher's."""
     own = values[values["method"].eq(TEACHER)]
     on = ["teacher", "seed", *PLACE]
-    pairs = values[values["method"].ne(TEACHER)].merge(
-        own[[*on, "value"]], on=on, suffixes=("", "_t")
-    )
-    return pairs.assign(value=pairs["value"] - pairs["value_t"])
+    students, own = values[values["method"].ne(TEACHER)], own[[*on, "value"]]
+    pairs = students.merge(own, on=on, suffixes=("", "_of_teacher"))
+    return pairs.assign(value=pairs["value"] - pairs["value_of_teacher"])
 
 
 def _draw(data: FigureData, metric: MetricInfo, part: str) -> Drawing:
     shown, values = metric_format(metric), shifted_values(data, metric)
-    is_finite = np.isfinite(values["value"])
-    not_finite = int((~is_finite & values["label"].isin(data.labels)).sum())
-    values = values.assign(value=shown.convert(values["value"]))[is_finite]
-    selected = values[values["label"].isin(data.labels)]
+    is_selected, is_finite = values["label"].isin(data.labels), np.isfinite(values["value"])
+    values = values.assign(value=shown.convert(values["value"]))
+    selected = values[is_selected & is_finite]
     if selected.empty:
         raise NoData(f"no {metric.name} on shifted test sets")
     by = [*PLACE, "label"]
     means = seed_means(selected, by, data.possible_values(shown))
-    differences = seed_means(teacher_differences(selected_with_teacher(values, data.labels)), by)
+    with_teacher = values[(is_selected | values["method"].eq(TEACHER)) & is_finite]
+    differences = seed_means(teacher_differences(with_teacher), by)
     tables = [means] if data.ax or differences.empty else [means, differences]
     shifts = list(selected["shift"].cat.categories)
     panels = _draw_panels(data, tables, shifts, shown)
     labels = [label for label in data.labels if label in means.index.get_level_values("label")]
     counts = {label: int(means.xs(label, level="label")["n"].max()) for label in labels}
-    text = describe_intervals(
+    left_out = int((is_selected & ~is_finite).sum())
+    below = data.below_chance([metric])
+    text = words.describe_intervals(
         counts,
         "severity 0 is the test set",
         "differences of the same seeds, 0 is the teacher" if len(tables) > 1 else "",
-        f"{counted(not_finite, 'value')} not finite and left out" if not_finite else "",
-        describe_below_chance(data.below_chance([metric])),
+        f"{counted(left_out, 'value')} not finite and left out" if left_out else "",
+        words.describe_below_chance(below),
     )
-    return panels.finish(
-        f"{shown.name} under shift on {data.dataset}",
-        _alt_text(data, shown, labels, shifts, means),
-        data.note(text, counts),
-        data.legend(labels),
-        part,
+    alt = (
+        f"{shown.name} of {', '.join(labels)} on {data.dataset} against the severity of "
+        f"{', '.join(shifts)}."
     )
-
-
-def selected_with_teacher(values: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """Return the values of labels, and the teacher's."""
-    return values[values["label"].isin(labels) | values["method"].eq(TEACHER)]
+    if shown.better:
+        by_label = means["mean"].groupby(level="label", observed=True)
+        worst = by_label.idxmax() if shown.better == "lower" else by_label.idxmin()
+        at_worst = means.loc[worst].droplevel(PLACE).loc[labels]
+        if best := data.best_student(at_worst, shown.better, below.get(metric)):
+            value = words.with_unit(shown, at_worst["mean"][best])
+            alt += f" In the worst case {best} keeps the best mean ({value})."
+    title = f"{shown.name} under shift on {data.dataset}"
+    return panels.finish(title, alt, data.note(text, counts), data.legend(labels), part)
 
 
 def _draw_panels(
@@ -128,24 +119,23 @@ def _draw_panels(
     columns = even_columns(len(shifts), min(5, page_widths(data.options.width)[1] / PANEL_WIDTH))
     starts = range(0, len(shifts), columns)
     rows = [(table, shifts[start : start + columns]) for start in starts for table in tables]
-    panels = Panels(
-        data, len(rows) * columns, width=PANEL_WIDTH, height=1.25, columns=columns, sharey="row"
-    )
+    settings: dict[str, Any] = {"width": PANEL_WIDTH, "columns": columns, "sharey": "row"}
+    panels = Panels(data, len(rows) * columns, height=1.25, **settings)
     for index, (table, row) in enumerate(rows):
         line = panels.axes[index * columns : (index + 1) * columns]
         is_difference = table is not tables[0]
-        possible = ANY if is_difference else data.possible_values(shown)
+        possible = scales.ANY if is_difference else data.possible_values(shown)
         ends = table[["low", "high"]].to_numpy().ravel()
-        set_limits(line[0], "y", table["mean"], ends, possible, linear=is_difference)
-        set_ticks(line[0].yaxis)
+        scales.set_limits(line[0], "y", table["mean"], ends, possible, linear=is_difference)
+        scales.set_ticks(line[0].yaxis)
         name = f"{shown.title} − teacher's" if is_difference else shown.header
-        line[0].set_ylabel(wrap(f"{name}{scale_suffix(line[0], 'y')}", 0.9))
+        line[0].set_ylabel(wrap(f"{name}{scales.scale_suffix(line[0], 'y')}", 0.9))
         for axes, shift in zip(line, row, strict=False):
             if is_difference:
                 axes.axhline(0, color=GREY, linewidth=0.6)
-            draw_severities(axes, data, table.loc[shift])
-            if not is_difference:
+            else:
                 panels.title(axes, shift, 1)
+            draw_severities(axes, data, table.loc[shift])
             if table is tables[-1]:
                 axes.set_xlabel("severity")
         for axes in line[len(row) :]:
@@ -162,29 +152,5 @@ def draw_severities(axes: Axes, data: FigureData, means: pd.DataFrame) -> None:
         x = of_label.index.to_numpy() + (position / max(1, len(labels) - 1) - 0.5) * 0.3
         axes.plot(x, of_label["mean"], color=style.color, linestyle=style.dashes, linewidth=0.8)
         marker: dict[str, Any] = {"marker": style.marker, "markersize": 2.5, "linestyle": "none"}
-        draw_means(axes, "y", x, of_label, style.color, 0.6, **marker)
-    severities = sorted(set(means.index.get_level_values("severity")))
-    axes.set_xticks(severities)
-
-
-def _alt_text(
-    data: FigureData,
-    shown: MetricFormat,
-    labels: Sequence[str],
-    shifts: Sequence[str],
-    means: pd.DataFrame,
-) -> str:
-    alt = (
-        f"{shown.name} of {', '.join(labels)} on {data.dataset} against the severity of "
-        f"{', '.join(shifts)}."
-    )
-    if not shown.better:
-        return alt
-    grouped = means["mean"].groupby(level="label", observed=True)
-    worst = means.loc[grouped.idxmax() if shown.better == "lower" else grouped.idxmin()]
-    worst = worst.droplevel(PLACE).loc[labels]
-    detection = data.below_chance([shown.metric]).get(shown.metric)
-    if best := data.best_student(worst, shown.better, detection):
-        value = with_unit(shown, worst["mean"][best])
-        alt += f" In the worst case {best} keeps the best mean ({value})."
-    return alt
+        scales.draw_means(axes, "y", x, of_label, style.color, 0.6, **marker)
+    axes.set_xticks(sorted(set(means.index.get_level_values("severity"))))
