@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import count
-from typing import NamedTuple
 
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
 
@@ -37,15 +36,3 @@ def can_reach_alpha(comparisons: int, n: int) -> bool:
 def seeds_needed(comparisons: int, alpha: float = ALPHA) -> int:
     """Return the number of pairs with which the smallest corrected p-value can reach alpha."""
     return next(n for n in count(1) if comparisons * smallest_p(n) <= alpha)
-
-
-class CorrectedP(NamedTuple):
-    """A two-sided p-value, as it is and after Holm's correction."""
-
-    p: float
-    corrected: float = math.nan
-
-
-def correct_family(ps: Sequence[float]) -> list[CorrectedP]:
-    """Return the p-values of a family of tests with Holm's correction over all of them."""
-    return [CorrectedP(p, corrected) for p, corrected in zip(ps, holm(ps), strict=True)]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from distillation_bench.bench.analysis import old_results
 from distillation_bench.bench.analysis.results import Results, assemble
 from distillation_bench.bench.metrics.outcome import Array
 from distillation_bench.bench.storage.tables import cell_key
@@ -16,12 +15,6 @@ def frames_of(tables: Array) -> Results:
     """A run with figures [datasets, seeds, students], without a folder."""
     manifest, rows = _tables(tables)
     return assemble((), manifest, {}, {cell_key(row): row for row in rows})
-
-
-def results_of(tables: Array) -> old_results.Results:
-    """The same for modules that are not built on DataFrames yet."""
-    manifest, rows = _tables(tables)
-    return old_results.Results((), manifest, tuple(rows), {})
 
 
 def _tables(tables: Array) -> tuple[dict[str, Any], list[dict[str, str]]]:
