@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -15,6 +16,7 @@ from distillation_bench.bench.analysis.comparison import DEFAULT_METRIC, compare
 from distillation_bench.bench.analysis.comparison.sentences import further_notes, verdict_lines
 from distillation_bench.bench.analysis.missing_cells import describe_counts
 from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.leaderboard import average_ranks
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path
 from distillation_bench.bench.report import columns, page_data, provenance
@@ -58,6 +60,7 @@ def build_report(results: Results, with_figures: bool = True) -> str:
         describe_counts=describe_counts,
         footnotes={name: columns.footnotes(results, name, shown) for name in results.datasets},
         left_out=page_data.left_out(results, shown),
+        ranks=average_ranks(pd.concat([c.entries for c in shown if c.group == "quality"])),
         verdicts=verdicts,
         notes=notes,
         figures=list(_figures(results)) if with_figures else [],

@@ -42,7 +42,7 @@ def page_data(results: Results, columns: Sequence[Column]) -> Markup:
         },
         "reasons": reasons[reasons != ""].to_dict(),
         "settings": settings(results)[["dataset", "label", "parameters"]].to_numpy().tolist(),
-        "columns": [_column(column, cells["id"]) for column in columns],
+        "columns": [_column(column, cells) for column in columns],
     }
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
@@ -76,10 +76,9 @@ def left_out(results: Results, columns: Sequence[Column]) -> list[str]:
     return lines
 
 
-def _column(column: Column, cells: pd.Series) -> dict[str, Any]:
-    values = column.values.set_index("id")["value"].reindex(cells)
-    has_value = values.notna() | cells.isin(column.values["id"]).to_numpy()
-    printed = column.format.convert(values)
+def _column(column: Column, cells: pd.DataFrame) -> dict[str, Any]:
+    values = column.values.reindex(cells.index)
+    has_value = cells.index.isin(column.values.index)
     entry = {
         "key": column.key,
         "title": column.format.title,
@@ -88,21 +87,22 @@ def _column(column: Column, cells: pd.Series) -> dict[str, Any]:
         "meaning": column.meaning,
         "digits": column.format.digits,
         "reasons": column.reasons,
-        "values": [_number(v) if has else None for v, has in zip(printed, has_value, strict=True)],
+        "values": [_number(v) if has else None for v, has in zip(values, has_value, strict=True)],
     }
-    return (
-        entry
-        if column.group in ("quality", "cost")
-        else {**entry, "summary": _summary(column.summary)}
-    )
-
-
-def _summary(summary: pd.DataFrame) -> list[list[Any]]:
-    """Return rows of dataset, label, mean, n, two texts and mark, of those that have a value."""
-    rows = summary[summary["n"] > 0].reset_index()
-    rows["mean"] = rows["mean"].astype(object).map(_number)
-    names = ["dataset", "label", "mean", "n", "text", "spread", "mark"]
-    return [list(row) for row in rows[names].itertuples(index=False)]
+    if column.group not in ("quality", "cost"):
+        rows = column.entries[column.entries["n"] > 0]
+        entry["summary"] = [
+            [
+                e.dataset,
+                e.label,
+                _number(e.mean),
+                e.n,
+                e.text,
+                "chance" if e.chance == "worse" else e.mark,
+            ]
+            for e in rows.itertuples()
+        ]
+    return entry
 
 
 def _number(value: float) -> float | str:

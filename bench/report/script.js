@@ -122,8 +122,10 @@ function addColumns(table) {
 }
 
 function valueCell(values, row) {
-  const [, , mean, n, text, spread, mark] = values || [];
+  const [, , mean, n, whole, mark] = values || [];
   if (!values) return element("td", { class: "number", "data-key": "" }, element("span", { class: "mean" }, "–"));
+  const [text, deviation] = whole.split(" ± ");
+  const spread = deviation ? `± ${deviation}` : "";
   const key = mean === "nan" ? "" : mean;
   const cell = element("td", { class: `number ${mark}`, "data-key": key }, element("span", { class: "mean" }, text));
   if (spread) cell.append(" ", element("span", { class: "spread" }, spread));

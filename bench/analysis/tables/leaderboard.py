@@ -98,13 +98,12 @@ def leaderboards_text(
     return (tables_markdown if markdown else tables_text)(boards, more, notes)
 
 
-def average_ranks(boards: Sequence[Leaderboard]) -> pd.DataFrame:
+def average_ranks(entries: pd.DataFrame) -> pd.DataFrame:
     """Return average ranks by label (1 is best) in the metrics that rank at least two datasets.
 
     Ranks are those of means; ties share ranks. A label has one if it is ranked on every dataset on
     which the metric ranks students, else it is nan.
     """
-    entries = pd.concat([board.entries for board in boards])
     ranked = entries[entries["rank"].notna()]
     sign = [-1 if format.better == "higher" else 1 for format in ranked["format"]]
     ranked = ranked.assign(
@@ -121,7 +120,7 @@ def average_ranks(boards: Sequence[Leaderboard]) -> pd.DataFrame:
 
 def _ranks_table(boards: Sequence[Leaderboard]) -> list[Table]:
     """Return the table of average ranks; none where no metric ranks two datasets."""
-    ranks = average_ranks(boards)
+    ranks = average_ranks(pd.concat([board.entries for board in boards]))
     is_below = any(board.entries["chance"].eq("worse").any() for board in boards)
     condition = " and the teacher not below chance" if is_below else ""
     title = (

@@ -237,7 +237,7 @@ def test_other_metrics_can_be_ticked(make_run: MakeRun, tmp_path: Path) -> None:
         "nll@rotation/3",
     ]
     assert by_key["nll@rotation/3"]["summary"][0] == [
-        *("far", "a", 2.0, 2, "2.000", "± 1.414", "best")
+        *("far", "a", 2.0, 2, "2.000 ± 1.414", "best")
     ]
     assert by_key["nll@rotation/3"]["title"] == "NLL (rotation 3) [nats]"
 

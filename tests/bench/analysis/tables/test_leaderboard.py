@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from tests.bench.generated_runs import generate
 
@@ -122,7 +123,7 @@ def test_ranks_equal_the_calculation_by_hand(results_of: ResultsOf) -> None:
         },
         failed={("b", "gauss", 0): "no"},
     )
-    ranks = average_ranks(leaderboards(results))
+    ranks = average_ranks(pd.concat([board.entries for board in leaderboards(results)]))
     assert ranks["Error"].to_dict() == {"kd": 1.75, "hydra": 1.25}
     assert "average rank over datasets with the metric" in leaderboards_text(results)
     assert "average rank" not in leaderboards_text(results, datasets=["a"])

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 from tests.bench.analysis.tables.paper_table_values import notes, row
 
@@ -143,7 +144,7 @@ def test_a_leaderboard_marks_and_ranks_no_method(two_datasets: Results) -> None:
         assert "0.207), so none is best" in flat
     assert "chance" not in leaderboards_text(two_datasets, ["digits"])
     # One dataset is left: no average over datasets.
-    assert list(average_ranks([digits, spiral]).columns) == ["NLL"]
+    assert list(average_ranks(pd.concat([digits.entries, spiral.entries])).columns) == ["NLL"]
     assert (
         "OOD AUROC"
         not in leaderboards_text(two_datasets).partition("average rank")[2].partition("Mean ±")[0]
