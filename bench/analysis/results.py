@@ -237,10 +237,18 @@ class Results:
             UsageError: no cell has it, or it is unknown.
         """
         info = self.metric(metric) if isinstance(metric, str) else metric
-        table = self._headline_values(info.name) if info.headline else self._long_values(info)
+        if info not in self._read:
+            read = self._headline_values(info.name) if info.headline else self._long_values(info)
+            self._read[info] = read
+        table = self._read[info]
         if table.empty and not optional:
             raise UsageError(f"{info}: no cell has this value{self._hint(info)}")
         return table
+
+    @cached_property
+    def _read(self) -> dict[MetricInfo, pd.DataFrame]:
+        """The values that were asked for: tables and their notes ask for the same ones."""
+        return {}
 
     def flag(self, name: str) -> pd.DataFrame:
         """Return a warning's values (`FLAGS` of the metrics), as `values` does; empty if none."""

@@ -13,7 +13,7 @@ import pandas as pd
 from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN, TeacherDetection
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo
 from distillation_bench.bench.analysis.results import PLACE, Results, summarise
-from distillation_bench.bench.analysis.tables.entries import make_entries, shown_values
+from distillation_bench.bench.analysis.tables.entries import make_entries
 from distillation_bench.bench.analysis.tables.paper_tables import dataset_remarks, metric_formats
 from distillation_bench.bench.analysis.tables.table import with_texts
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_NOTE
@@ -98,7 +98,7 @@ def _metric_columns(results: Results, metrics: Sequence[MetricInfo]) -> Iterator
         group = "cost" if is_cost else "quality" if info.headline else info.shift or info.set
         described = results.manifest["metrics"].get(info.name, {})
         meaning = as_sentence(described.get("summary", "") or shown.note)
-        values = shown_values(results, results.planned, shown)["value"]
+        values = shown.convert(results.values(info)["value"])
         yield Column(str(info), shown, group, meaning, parts[str(info)], values)
 
 
