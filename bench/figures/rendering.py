@@ -5,7 +5,10 @@ Most of the time that a report takes is spent here.
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +112,7 @@ def _answers_in_parallel(work: _Work, requests: Sequence[FigureRequest]) -> Iter
     with joblib.parallel_config(
         "loky", n_jobs=processes, initializer=_begin, initargs=(work,), idle_worker_timeout=5
     ):
-        parallel = joblib.Parallel(return_as="generator", batch_size=1, pre_dispatch="all")
+        parallel = joblib.Parallel(return_as="generator", batch_size=1)
         # Processes start when requests are submitted.
         with shield_children():
             answers = parallel(joblib.delayed(_render_request)(request) for request in requests)
@@ -127,6 +130,14 @@ _work: _Work
 def _begin(work: _Work) -> None:
     global _work
     _work = work
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _exit_with_parent(parent: int) -> None:
+    """Exit when the parent does: one that is killed leaves its processes drawing on."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _render_request(request: FigureRequest) -> _Answer:

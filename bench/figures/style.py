@@ -159,8 +159,3 @@ def even_columns(count: int, most: float) -> int:
     """Return a number of columns, at most `most`, with which all rows are about as full."""
     rows = math.ceil(count / max(1, int(most)))
     return math.ceil(count / rows)
-
-
-def contrast_ink(color: Sequence[float]) -> str:
-    """Return black or white, which can be read on a colour."""
-    return INK if _lightness(color) > 0.5 else "w"
