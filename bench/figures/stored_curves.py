@@ -1,4 +1,4 @@
-"""Arrays that are stored beside a cell's record, and values of its record on the same sets.
+"""Arrays that are stored beside a cell's record, and the values of cells that have them.
 
 The arrays are described in bench/training/evaluation/figure_arrays.py.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from distillation_bench.bench.common.errors import nearest
 from distillation_bench.bench.figures.registry import NoData
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
-from distillation_bench.bench.storage.run_folder import Record
 
 Curves = Mapping[str, np.ndarray]
 
@@ -82,10 +82,7 @@ def sets_to_show(selectors: Sequence[str], curves: Iterable[Curves], prefix: str
     return selected or [name for name in default if name in stored]
 
 
-def values_on_set(record: Record, name: str) -> dict[str, float]:
-    """Return a record's values on an evaluation set, as arrays name it, by metric."""
-    for entry in record.get("sets", ()):
-        shift = f"/{entry['shift']}/{entry['severity']}" if entry["shift"] else ""
-        if f"{entry['set']}{shift}" == name:
-            return {metric: float(value) for metric, value in entry["values"].items()}
-    return {}
+def with_arrays(values: pd.DataFrame, arrays: Mapping[str, Mapping[int, object]]) -> pd.DataFrame:
+    """Return the rows of values whose cells have arrays, by label and seed."""
+    cells = zip(values["label"], values["seed"], strict=True)
+    return values[[seed in arrays.get(label, ()) for label, seed in cells]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
-from distillation_bench.bench.analysis.old_missing_cells import describe_counts, describe_seeds
+from distillation_bench.bench.analysis.missing_cells import describe_counts, describe_seeds
 
 
 @pytest.mark.parametrize(
@@ -21,5 +22,8 @@ def test_counts_are_in_the_order_of_statuses(statuses: list[str], text: str) -> 
 
 
 def test_seeds_are_listed_by_reason() -> None:
-    reasons = {"failed": [2], "nan": [0, 1, 5]}
-    assert describe_seeds(reasons) == "failed (seed 2), nan (seeds 0-1, 5)"
+    reasons = [("failed", 2), ("nan", 0), ("nan", 1), ("nan", 5)]
+    assert (
+        describe_seeds(pd.DataFrame(reasons, columns=["reason", "seed"]))
+        == "failed (seed 2), nan (seeds 0-1, 5)"
+    )

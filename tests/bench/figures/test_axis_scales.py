@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from distillation_bench.bench.analysis.statistics import Interval
-from distillation_bench.bench.figures.old.appearance.axis_scales import (
-    draw_intervals,
+from distillation_bench.bench.figures.axis_scales import (
+    draw_means,
     scale_suffix,
     set_limits,
     set_ticks,
 )
-from distillation_bench.bench.figures.old.appearance.layout import panel_grid
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from distillation_bench.bench.figures.old.appearance.layout import panel_grid
     ],
 )
 def test_scales_fit_the_values(values: list[float], scale: str) -> None:
-    axes = panel_grid(1, 1, 1.0).axes[0]
+    axes = Figure().subplots()
     set_limits(axes, "y", values)
     set_ticks(axes.yaxis)
     low, high = axes.get_ylim()
@@ -36,7 +36,7 @@ def test_scales_fit_the_values(values: list[float], scale: str) -> None:
 
 
 def test_a_percentage_has_a_linear_axis_that_ends_at_its_range() -> None:
-    axes = panel_grid(1, 1, 1.0).axes[0]
+    axes = Figure().subplots()
     set_limits(axes, "y", [0.1, 99.0], [-400.0, 500.0], (0.0, 100.0))
     low, high = axes.get_ylim()
     assert axes.get_yscale() == "linear" and scale_suffix(axes, "y") == ""
@@ -44,10 +44,11 @@ def test_a_percentage_has_a_linear_axis_that_ends_at_its_range() -> None:
 
 
 def test_an_interval_beyond_the_axes_ends_in_an_arrowhead() -> None:
-    axes = panel_grid(1, 1, 1.0).axes[0]
+    axes = Figure().subplots()
     axes.set_ylim(0, 1)
-    spans = [Interval(0.5, 0.4, 0.6), Interval(0.5, -3.0, 0.7), Interval(0.5, math.nan, math.nan)]
-    draw_intervals(axes, "y", [1, 2, 3], spans, "#000000")
+    spans = [(0.5, 0.4, 0.6), (0.5, -3.0, 0.7), (0.5, math.nan, math.nan)]
+    means = pd.DataFrame(spans, columns=["mean", "low", "high"])
+    draw_means(axes, "y", [1, 2, 3], means, "#000000")
     line, head = axes.lines
     assert np.asarray(line.get_ydata()) == pytest.approx([0.4, 0.6, math.nan, 0, 0.7], nan_ok=True)
     assert (head.get_marker(), np.asarray(head.get_xydata()).tolist()) == ("v", [[2, 0]])

@@ -1,0 +1,156 @@
+"""Histograms of the three uncertainties on evaluation sets, over the teacher's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+
+from distillation_bench.bench.figures.axis_scales import scale_suffix, set_ticks
+from distillation_bench.bench.figures.figure_data import FigureData
+from distillation_bench.bench.figures.panels import Drawing, Panels
+from distillation_bench.bench.figures.registry import NoData, figure
+from distillation_bench.bench.figures.stored_curves import Curves, sets_to_show
+from distillation_bench.bench.figures.style import GREY
+from distillation_bench.bench.figures.text_fit import drawable, wrap
+from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
+
+ROW_HEIGHT, LABEL_WIDTH, LABEL_SHARE = 0.24, 1.2, 0.28
+"""Inches of a label's row and of its name, which takes at most a share of the figure's width."""
+HALO = [withStroke(linewidth=1.5, foreground="w")]
+TEACHER_COLOR = "#C8C8C8"
+LOG_BINS, LOG_RANGE = 30, 1e5
+"""Bins on the logarithmic axis, and the largest ratio of its ends."""
+
+Bins = tuple[np.ndarray, np.ndarray]
+"""Shares [2, bins] of the student's and the teacher's examples, and the edges of the bins."""
+
+
+@figure(
+    "histograms",
+    "the three uncertainties on evaluation sets (--on), over the teacher's",
+    "curves beside the cells",
+)
+def draw_histograms(data: FigureData) -> Iterator[Drawing]:
+    """Draw a row for each label, a column for each uncertainty; a figure for each two sets."""
+    curves = data.curves_of_one_seed()
+    sets = sets_to_show(data.options.sets, curves.values(), "histogram/total/")
+    for start in range(0, len(sets), 2):
+        yield _draw(data, curves, sets[start : start + 2])
+
+
+def _draw(data: FigureData, stored: Mapping[str, Curves], sets: Sequence[str]) -> Drawing:
+    keys = [f"{uncertainty}/{name}" for name in sets for uncertainty in UNCERTAINTIES]
+    curves = {k: c for k, c in stored.items() if all(f"histogram/{key}" in c for key in keys)}
+    if not curves:
+        raise NoData(f"no histograms of {' and '.join(sets)}")
+    height = ROW_HEIGHT * len(curves) + 0.55
+    panels = Panels(data, len(keys), width=1.0, height=height, most=len(keys), sharey=True)
+    for axes, key in zip(panels, keys, strict=True):
+        _draw_panel(axes, data, curves, key)
+        uncertainty, _, name = key.partition("/")
+        panels.title(axes, f"{drawable(name.removeprefix('test/'))}\n{uncertainty}")
+    width = min(LABEL_WIDTH, LABEL_SHARE * panels.width)
+    names = [wrap(label, width, lines=2) for label in curves]
+    panels.axes[0].set_yticks([len(curves) - 0.65 - row for row in range(len(curves))], names)
+    subject = " and ".join(sets)
+    alt = (
+        f"Histograms of total, aleatoric and epistemic uncertainty on {subject} of "
+        f"{data.dataset}, over the teacher's. {_nearest_and_farthest(data, curves, keys)}"
+    )
+    text = (
+        "shares of examples by bin, heights are square roots, the largest of a column fills a row; "
+        "end bins hold all values beyond; epistemic on a logarithmic axis: at most 500 examples; "
+        "numbers: total variation to the teacher's in 50 equal bins, 0 to 1"
+    )
+    legend = [
+        (Patch(color=TEACHER_COLOR), "teacher"),
+        (Patch(facecolor="white", edgecolor=GREY), "student, in its colour"),
+    ]
+    title, note = f"Uncertainty on {subject} of {data.dataset}", data.note_of_one_seed(text, curves)
+    return panels.finish(title, alt, note, legend, "-".join(data.options.sets and sets))
+
+
+def _draw_panel(axes: Axes, data: FigureData, curves: Mapping[str, Curves], key: str) -> None:
+    bins = _log_bins(curves, key)
+    axes.set_xscale("log" if bins else "linear")
+    bins = bins or {label: _recorded_bins(arrays, key) for label, arrays in curves.items()}
+    tallest = max(float(shares.max()) for shares, _ in bins.values())
+    for row, (label, (shares, edges)) in enumerate(bins.items()):
+        base, color = len(bins) - 1 - row, data.styles[label].color
+        student, teacher = 0.92 * np.sqrt(shares / tallest)
+        axes.stairs(base + teacher, edges, baseline=base, fill=True, color=TEACHER_COLOR)
+        axes.stairs(base + student, edges, baseline=base, color=color, linewidth=0.8)
+        place: dict[str, Any] = {"va": "center", "transform": axes.get_yaxis_transform()}
+        distance = _total_variation(curves[label][f"histogram/{key}"])
+        axes.text(0.95, base + 0.7, f"{distance:.2f}", ha="right", **place, path_effects=HALO)
+        if not student.any():
+            axes.text(0.05, base + 0.3, "none", color=color, **place)
+    axes.set_xlim(min(e[0] for _, e in bins.values()), max(e[-1] for _, e in bins.values()))
+    axes.set_ylim(-0.05, len(bins) + 0.05)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_yticks([])
+    axes.set_xlabel(f"[{data.uncertainty_unit}]{scale_suffix(axes, 'x')}")
+    set_ticks(axes.xaxis, 2)
+
+
+def _recorded_bins(curves: Curves, key: str) -> Bins:
+    """Return the bins as recorded, up to the last one that has any share."""
+    shares = curves[f"histogram/{key}"]
+    edges = np.linspace(0, float(curves[f"upper/{key}"][0]), shares.shape[1] + 1)
+    filled = int(np.flatnonzero(shares.any(0)).max(initial=0)) + 1
+    return shares[:, :filled], edges[: filled + 1]
+
+
+def _log_bins(curves: Mapping[str, Curves], key: str) -> dict[str, Bins]:
+    """Return bins of equal ratio of the epistemic uncertainties that are stored one by one, if any.
+
+    Almost all of them lie in the first of equal bins. A student without any has no share.
+    """
+    uncertainty, _, name = key.partition("/")
+    pairs = {k: c[f"fidelity/{name}"] for k, c in curves.items() if f"fidelity/{name}" in c}
+    positive = np.concatenate([pair[pair > 0] for pair in pairs.values()] or [np.empty(0)])
+    if uncertainty != "epistemic" or len(pairs) < len(curves) or len(positive) < LOG_BINS:
+        return {}
+    highest = float(positive.max())
+    edges = np.geomspace(
+        max(np.quantile(positive, 0.02), highest / LOG_RANGE), highest, LOG_BINS + 1
+    )
+    return {
+        label: (np.array([_shares(values, edges) for values in pair]), edges)
+        for label, pair in pairs.items()
+    }
+
+
+def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return shares of values [N] by bin, none if all are 0; the ends hold all values beyond."""
+    counts = np.histogram(values.clip(edges[0], edges[-1]), edges)[0]
+    shares: np.ndarray = counts * bool(values.any()) / len(values)
+    return shares
+
+
+def _total_variation(shares: np.ndarray) -> float:
+    """Return the total variation between two histograms [2, bins], 0 to 1."""
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def _nearest_and_farthest(
+    data: FigureData, curves: Mapping[str, Curves], keys: Sequence[str]
+) -> str:
+    """Return which student is nearest to the teacher on average, and which is farthest."""
+    means = {
+        label: float(np.mean([_total_variation(arrays[f"histogram/{key}"]) for key in keys]))
+        for label, arrays in curves.items()
+    }
+    students = {k: mean for k, mean in means.items() if k not in data.results.references}
+    means = students or means
+    near, far = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    return (
+        f"Mean total variation to the teacher's is smallest for {near} ({means[near]:.2f}) and "
+        f"largest for {far} ({means[far]:.2f})."
+    )

@@ -1,1 +1,0 @@
-"""The former figures, until each family is ported."""
