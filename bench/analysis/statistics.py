@@ -3,7 +3,7 @@
 Differences are of pairs: the same dataset, teacher and seed under two methods. All functions raise
 ValueError for numbers that are not finite; `pairing` leaves these out before.
 
-`scipy.stats` is imported only where it is needed: it takes half a second, its Wilcoxon test is
+SciPy is imported only where it is needed: `scipy.stats` takes half a second, its Wilcoxon test is
 wrong with ties, its Friedman test refuses two methods, and its permutation test is slow.
 """
 
@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from distillation_bench.bench.metrics.order_statistics import midranks
 from distillation_bench.bench.metrics.outcome import Array
@@ -42,6 +41,8 @@ def paired_interval(differences: ArrayLike, level: float = 0.95) -> Interval:
     mean, n = float(values.mean()), len(values)
     if n == 1:
         return Interval(mean, math.nan, math.nan)
+    from scipy import special
+
     half = float(special.stdtrit(n - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half)
 
@@ -107,17 +108,19 @@ def _counted_p(steps: Array) -> float:
     """Return the sign-flip p-value of whole numbers [n] by counting how often each sum occurs.
 
     The counts are updated number by number: the shift algorithm of Pagano and Tritchler (1983).
+    The sums of positive numbers are symmetric, so those up to the smaller observed one suffice.
     """
     # Beginning with the smallest numbers keeps the range of sums short.
     sizes = np.sort(np.abs(steps)).astype(int)
-    total = int(sizes.sum())
-    shares = np.zeros(total + 1)
-    shares[0] = 1.0
-    for size, reached in zip(sizes, sizes.cumsum(), strict=True):
-        shares[: reached + 1] /= 2
-        shares[size : reached + 1] += shares[: reached - size + 1].copy()
     positive = int(steps[steps > 0].sum())
-    return min(1.0, 2 * float(shares[max(positive, total - positive) :].sum()))
+    observed = min(positive, int(sizes.sum()) - positive)
+    shares = np.zeros(observed + 1)
+    shares[0] = 1.0
+    for size, reached in zip(sizes, np.minimum(sizes.cumsum(), observed), strict=True):
+        shares[: reached + 1] /= 2
+        if size <= reached:
+            shares[size : reached + 1] += shares[: reached - size + 1].copy()
+    return min(1.0, 2 * float(shares.sum()))
 
 
 def wilcoxon_p(differences: ArrayLike) -> float:
@@ -167,6 +170,8 @@ def friedman_p(table: ArrayLike) -> float:
     if spread == 0:
         return 1.0
     statistic = (columns - 1) * float((centred.sum(axis=0) ** 2).sum()) / spread
+    from scipy import special
+
     return float(special.chdtrc(columns - 1, statistic))
 
 

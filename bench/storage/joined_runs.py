@@ -108,7 +108,8 @@ class _Joining:
 
 
 def _read(run: Run, unfinished: bool) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    manifest, rows = run.existing_manifest(), tables.results(run)
+    manifest = run.existing_manifest()
+    rows = tables.results(run, manifest)
     if unfinished:
         return manifest, rows
     if not rows:

@@ -237,8 +237,7 @@ def results_file(run: Run) -> Iterator[BinaryIO]:
     The stream is at the header, and may not be able to seek. It holds what the records give, which
     are read if the table is missing, changed, or older than a record; nothing is written.
     """
-    content = _checked_results(run)
-    yield io.BytesIO(_results_of_records(run) if content is None else content)
+    yield io.BytesIO(_checked_results(run, run.existing_manifest())[0])
 
 
 @contextlib.contextmanager
@@ -268,27 +267,27 @@ def cells_file(run: Run) -> Iterator[BinaryIO]:
         yield file or io.BytesIO(cells_csv(_without_values(recorded_cells(run))))
 
 
-def results(run: Run) -> list[dict[str, str]]:
-    """Return the rows of results.csv, from the records if the table is out of date or changed."""
-    with results_file(run) as file:
-        return parse_results(file.read(), run.existing_manifest()["cells"].values())
+def results(run: Run, manifest: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
+    """Return the rows of results.csv, from the records if the table is out of date or changed.
+
+    Args:
+        run: the run.
+        manifest: what run.json holds, if it was read before.
+    """
+    return _checked_results(run, manifest or run.existing_manifest())[1]
 
 
-def _checked_results(run: Run) -> bytes | None:
-    """Return results.csv if it is current, in the present format, and of the run's cells."""
-    manifest = run.existing_manifest()
+def _checked_results(run: Run, manifest: Mapping[str, Any]) -> tuple[bytes, list[dict[str, str]]]:
+    """Return results.csv with its rows; it is made from the records if its content is wrong."""
+    cells = manifest["cells"].values()
     with open_current(run, "results") as file:
         content = file.read() if file and manifest["format"] == FORMAT else b""
     # A stranger may have written anything, with the right checksum.
     try:
-        parse_results(content, manifest["cells"].values())
+        return content, parse_results(content, cells)
     except ValueError:
-        return None
-    return content
-
-
-def _results_of_records(run: Run) -> bytes:
-    return results_csv(_without_values(recorded_cells(run)))
+        content = results_csv(_without_values(recorded_cells(run)))
+        return content, parse_results(content, cells)
 
 
 def _without_values(cells: Iterable[RecordedCell]) -> list[RecordedCell]:
