@@ -171,7 +171,7 @@ def _set_linear_limits(
 ) -> None:
     low, high = float(values.min()), float(values.max())
     spread = (high - low) or 0.1 * abs(high) or 1.0
-    shown = np.clip(ends, low - reach * spread, high + reach * spread)
+    shown = np.clip(ends.clip(*possible), low - reach * spread, high + reach * spread)
     low, high = min([low, *shown]), max([high, *shown])
     margin = 0.1 * (high - low or spread)
     # Markers of values at the very bound stay whole.
