@@ -25,7 +25,7 @@ TIMINGS = {
     "train_seconds": ("Training", "s", 1, 1.0),
     "seconds": ("Whole cell", "s", 1, 1.0),
     "latency_seconds_batch_1": ("Latency, batch of 1", "ms", 3, 1e3),
-    "latency_seconds_batch_256": ("Latency, batch of 256", "ms", 3, 1e3),
+    "latency_seconds_batch_256": ("Latency, batch of 256", "µs", 1, 1e6),
     "peak_memory_bytes": ("Peak memory", "MiB", 0, 2.0**-20),
 }
 """By timing of a record: name, unit, digits and factor."""

@@ -27,7 +27,8 @@ def page_data(results: Results, columns: Sequence[Column]) -> Markup:
     Tables are columns of equal length. A cell's dataset, label and status are positions in lists; a
     value that is not finite is a text, and None if there is none.
     """
-    cells = _shown_cells(results, columns)
+    number = results.cells.groupby(["dataset", "label"], observed=True).cumcount()
+    cells = results.cells[number < _seeds_shown(results, columns)]
     reasons = cells["reason"].fillna("").reset_index(drop=True)
     data = {
         "datasets": results.datasets,
@@ -48,22 +49,17 @@ def page_data(results: Results, columns: Sequence[Column]) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _shown_cells(results: Results, columns: Sequence[Column]) -> pd.DataFrame:
-    """Return the cells of as many seeds of each label as a page has room for."""
-    per_label = results.cells.groupby(["dataset", "label"], observed=True).cumcount()
-    return results.cells[per_label < _seeds_shown(results, columns)]
-
-
 def _seeds_shown(results: Results, columns: Sequence[Column]) -> int:
+    """Return of how many seeds of each label a page has room for the values."""
     labels = len(results.planned[["dataset", "label"]].drop_duplicates())
     return max(1, MAX_VALUES // (labels * max(1, len(columns))))
 
 
 def left_out(results: Results, columns: Sequence[Column]) -> list[str]:
     """Return what the page leaves out of a large run, a sentence each."""
-    lines = []
-    seeds = int(results.planned.groupby(["dataset", "label"], observed=True).size().max())
-    if seeds > (shown := _seeds_shown(results, columns)):
+    lines, shown = [], _seeds_shown(results, columns)
+    seeds = results.planned.groupby(["dataset", "label"], observed=True).size().max()
+    if seeds > shown:
         lines.append(
             f"Only the first {counted(shown, 'seed')} of {seeds} of each method are shown one by "
             "one; means are over all of them."
