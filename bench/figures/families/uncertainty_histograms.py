@@ -16,7 +16,7 @@ from distillation_bench.bench.figures.panels import Drawing, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
 from distillation_bench.bench.figures.stored_curves import Curves, sets_to_show
 from distillation_bench.bench.figures.style import GREY
-from distillation_bench.bench.figures.text_fit import drawable, wrap
+from distillation_bench.bench.figures.text_fit import wrap
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 ROW_HEIGHT, LABEL_WIDTH, LABEL_SHARE = 0.24, 1.2, 0.28
@@ -50,11 +50,12 @@ def _draw(data: FigureData, stored: Mapping[str, Curves], sets: Sequence[str]) -
         raise NoData(f"no histograms of {' and '.join(sets)}")
     height = ROW_HEIGHT * len(curves) + 0.55
     panels = Panels(data, len(keys), width=1.0, height=height, most=len(keys), sharey=True)
+    width = min(LABEL_WIDTH, LABEL_SHARE * panels.width)
     for axes, key in zip(panels, keys, strict=True):
         _draw_panel(axes, data, curves, key)
         uncertainty, _, name = key.partition("/")
-        panels.title(axes, f"{drawable(name.removeprefix('test/'))}\n{uncertainty}")
-    width = min(LABEL_WIDTH, LABEL_SHARE * panels.width)
+        title = wrap(name.removeprefix("test/"), (panels.width - width) / panels.columns - 0.1, 1)
+        axes.set_title(f"{title}\n{uncertainty}")
     names = [wrap(label, width, lines=2) for label in curves]
     panels.axes[0].set_yticks([len(curves) - 0.65 - row for row in range(len(curves))], names)
     subject = " and ".join(sets)

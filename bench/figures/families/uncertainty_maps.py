@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def draw_maps(data: FigureData) -> Drawing:
     curves = {k: c for k, c in stored.items() if "canvas/x" in c and _is_grid(c["canvas/x"])}
     if not curves:
         raise NoData("no canvas in the plane")
-    window = _window(np.concatenate([arrays["train/x"] for arrays in curves.values()]))
+    window = _window(curves.values())
     ends = {u: _highest(curves, u, window) for u in UNCERTAINTIES}
     panels, positions, side = _layout(data, [*curves])
     for index, (label, arrays) in enumerate(curves.items()):
@@ -96,17 +96,17 @@ def _layout(data: FigureData, labels: Sequence[str]) -> tuple[Panels, np.ndarray
     return panels, positions, side
 
 
-def _window(points: np.ndarray) -> Window:
-    """Return the part of the plane around points [N, 2] that is shown."""
-    low, high = points.min(0), points.max(0)
-    margin = MARGIN * (high - low)
-    return [*zip(low - margin, high + margin, strict=True)]
+def _window(curves: Collection[Curves]) -> Window:
+    """Return the part of the canvas that is shown: the training points and a margin."""
+    points, canvas = (np.concatenate([c[f"{of}/x"] for c in curves]) for of in ("train", "canvas"))
+    margin = MARGIN * np.ptp(points, 0)
+    low = np.maximum(points.min(0) - margin, canvas.min(0))
+    return [*zip(low, np.minimum(points.max(0) + margin, canvas.max(0)), strict=True)]
 
 
 def _is_shown(curves: Curves, window: Window) -> np.ndarray:
-    lows, highs = np.transpose(window)
-    x = curves["canvas/x"]
-    shown: np.ndarray = ((x >= lows) & (x <= highs)).all(1)
+    low, high = np.transpose(window)
+    shown: np.ndarray = ((curves["canvas/x"] >= low) & (curves["canvas/x"] <= high)).all(1)
     return shown
 
 
