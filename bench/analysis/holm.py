@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from itertools import count
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
+from distillation_bench.bench.metrics.outcome import Array
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values after Holm's correction, in the order given.
+def holm(ps: ArrayLike) -> Array:
+    """Return p-values [n] after Holm's correction, in the order given.
 
     They bound the probability of any false rejection among all of them. A nan stays nan and does
     not count as a test.
     """
-    order = sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])
-    adjusted, largest = [math.nan] * len(ps), 0.0
-    for step, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - step) * ps[i]))
-        adjusted[i] = largest
+    adjusted = np.array(ps, float)
+    order = adjusted.argsort()[: np.isfinite(adjusted).sum()]
+    steps = np.arange(len(order), 0, -1)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, steps * adjusted[order]))
     return adjusted
 
 
@@ -33,6 +34,6 @@ def can_reach_alpha(comparisons: int, n: int) -> bool:
     return n > 0 and smallest_corrected_p(comparisons, n) <= ALPHA
 
 
-def seeds_needed(comparisons: int, alpha: float = ALPHA) -> int:
-    """Return the number of pairs with which the smallest corrected p-value can reach alpha."""
-    return next(n for n in count(1) if comparisons * smallest_p(n) <= alpha)
+def seeds_needed(comparisons: int) -> int:
+    """Return the number of pairs with which the smallest corrected p-value can reach .05."""
+    return next(n for n in count(1) if can_reach_alpha(comparisons, n))

@@ -1,8 +1,7 @@
 """Which method is better, and what the number of seeds and datasets allows to say about it.
 
 methods           compare methods in a metric, on each dataset and across them
-pairs             two methods on the same seeds: intervals, effect sizes, tests
-across_datasets   ranks over datasets, and tests pooled over all seeds
+pairs             two methods on the same seeds, ranks over datasets, tests pooled over all seeds
 sentences         the results in sentences, the verdict first
 comparison_text   verdicts and tables for the terminal
 comparison_latex  tables for LaTeX

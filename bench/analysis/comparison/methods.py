@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.chance_level import teacher_detections
+from distillation_bench.bench.analysis.chance_level import TeacherDetection, teacher_detections
 from distillation_bench.bench.analysis.comparison import sentences
-from distillation_bench.bench.analysis.comparison.across_datasets import (
+from distillation_bench.bench.analysis.comparison.pairs import (
     AcrossDatasets,
+    NotComparable,
     compare_across_datasets,
+    compare_on_dataset,
+    pair_table,
     pool_datasets,
 )
-from distillation_bench.bench.analysis.comparison.pairs import NotComparable, compare_on_dataset
 from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
 from distillation_bench.bench.analysis.missing_cells import describe_seeds
@@ -31,11 +34,6 @@ from distillation_bench.bench.common.errors import UsageError
 
 DEFAULT_METRIC = "nll"
 """Every task has it, and it is a proper score of the whole predictive distribution."""
-PAIR_COLUMNS = [
-    *("dataset", "first", "second", "mean", "low", "high", "effect", "improvement", "wins", "ties"),
-    *("losses", "n", "p", "p_holm", "p_rank", "p_rank_holm", "tested", "distinguishable"),
-    *("seeds", "differences"),
-]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +45,8 @@ class Comparison:
         baseline: label that all others are compared with; empty for all pairs.
         note: what is special about the metric, one sentence; else empty.
         references, rivals: labels that are not students; labels whose pairs are tested.
-        values, unusable: the values of the cells that are compared, and the other cells with the
-            `reason` of each.
+        unusable: the cells without a value, with the `reason` of each.
+        tables: by dataset that is compared, its `pairing.paired_values`.
         pairs: a row for each pair of labels on each dataset: `dataset`, `first`, `second`; `mean`,
             `low`, `high`: the mean difference, first − second, as recorded, with its 95 % interval
             by Student's t; `effect`: Cohen's d_z with Hedges' correction; `improvement`: the
@@ -57,12 +55,9 @@ class Comparison:
             equal, below without a direction); `n`; `p`, `p_holm`: the sign-flip test, and after
             Holm's correction over the dataset; `p_rank`, `p_rank_holm`: Wilcoxon's; `tested`;
             `distinguishable`: `p_holm` is at most .05; `seeds` and `differences` of the n pairs.
-        tables: by dataset that is compared, its `pairing.paired_values`.
         not_paired: by dataset, pairs without a seed under the same teacher, with the reason.
-        not_comparable, below_chance: datasets without a comparison, with the reason; on the latter
-            the teacher detects worse than chance.
-        chance_unknown: datasets that are compared although it is unknown whether the teacher
-            detects better than chance, with the reason.
+        not_comparable: datasets without a comparison, with the reason.
+        detections: how well the teacher detects, by dataset, if the metric detects.
         at_bound: in how many cells the temperature is at a bound, one sentence; else empty.
     """
 
@@ -73,16 +68,25 @@ class Comparison:
     references: frozenset[str]
     rivals: Sequence[str]
     unusable: pd.DataFrame
-    pairs: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
+    pairs: pd.DataFrame
     not_paired: Mapping[str, Sequence[str]]
     not_comparable: Mapping[str, str]
-    below_chance: Mapping[str, str]
-    chance_unknown: Mapping[str, str]
+    detections: Mapping[str, TeacherDetection]
     at_bound: str
 
     def __repr__(self) -> str:
         return "\n".join(self.sentences)
+
+    @property
+    def below_chance(self) -> dict[str, str]:
+        """Datasets without a comparison since the teacher detects worse than chance; the reason."""
+        return {k: each.reason for k, each in self.detections.items() if each.is_below_chance}
+
+    @property
+    def chance_unknown(self) -> dict[str, str]:
+        """Datasets on which it is unknown whether the teacher beats chance, with the reason."""
+        return {k: each.reason for k, each in self.detections.items() if each.is_unknown}
 
     @property
     def is_tested(self) -> bool:
@@ -93,11 +97,12 @@ class Comparison:
     def printed(self) -> pd.DataFrame:
         """The pairs with `mean`, `low`, `high`, `effect` and `differences` as they are printed."""
         factor, pairs = self.format.factor, self.pairs
-        low, high = ("low", "high") if factor > 0 else ("high", "low")
-        columns = {"mean": "mean", "low": low, "high": high}
+        limits = factor * pairs[["low", "high"]].to_numpy(float)
         return pairs.assign(
-            **{name: factor * pairs[source] for name, source in columns.items()},
-            effect=math.copysign(1, factor) * pairs["effect"],
+            mean=factor * pairs["mean"],
+            low=limits.min(axis=1),
+            high=limits.max(axis=1),
+            effect=np.sign(factor) * pairs["effect"],
             differences=[tuple(factor * x for x in row) for row in pairs["differences"]],
         )
 
@@ -129,6 +134,15 @@ class Comparison:
         return reasons
 
     @cached_property
+    def _across(self) -> AcrossDatasets | str:
+        complete = [label for label in self.rivals if label not in self.incomplete]
+        better = self.format.better and self.metric.better
+        try:
+            return compare_across_datasets(self.tables, complete, self.baseline, better)
+        except NotComparable as reason:
+            return str(reason)
+
+    @property
     def across(self) -> AcrossDatasets | None:
         """The comparison over datasets, or None."""
         return None if isinstance(self._across, str) else self._across
@@ -137,15 +151,6 @@ class Comparison:
     def no_across(self) -> str:
         """Why there is no comparison over datasets; else empty."""
         return self._across if isinstance(self._across, str) else ""
-
-    @cached_property
-    def _across(self) -> AcrossDatasets | str:
-        complete = [label for label in self.rivals if label not in self.incomplete]
-        try:
-            better = self.format.better and self.metric.better
-            return compare_across_datasets(self.tables, complete, self.baseline, better)
-        except NotComparable as reason:
-            return str(reason)
 
     @property
     def ranks(self) -> pd.DataFrame:
@@ -165,7 +170,7 @@ class Comparison:
     @property
     def sentences(self) -> list[str]:
         """The verdict of each dataset, what is left out, and what holds beyond datasets."""
-        return sentences.comparison_sentences(self)
+        return [*sentences.verdict_lines(self), *sentences.further_notes(self)]
 
 
 def compare_all(
@@ -208,43 +213,32 @@ def compare(
     values = results.values(info)
     values = values[values["label"].isin(shown)]
     planned = results.planned[results.planned["label"].isin(shown)]
-    printed, unusable = metric_format(info, values["value"]), unusable_cells(planned, values, info)
-    compared, reasons = {}, dict[str, str]()
-    for dataset in selected:
-        table = paired_values(values, dataset)
+    format, unusable = metric_format(info, values["value"]), unusable_cells(planned, values, info)
+    tables = {dataset: paired_values(values, dataset) for dataset in selected}
+    rows, not_paired, reasons = {}, {}, dict[str, str]()
+    for dataset, table in tables.items():
         try:
             usable = _usable(shown, table, baseline, _of(unusable, dataset, baseline))
-            better = printed.better and info.better
-            compared[dataset] = table, *compare_on_dataset(table, usable, baseline, better, rivals)
+            rows[dataset], not_paired[dataset] = compare_on_dataset(
+                table, usable, baseline, format.better and info.better, rivals
+            )
         except NotComparable as reason:
             reasons[dataset] = str(reason)
-    if not compared or (datasets and reasons):
+    if not rows or (datasets and reasons):
         dataset, why = next(iter(reasons.items()))
         raise UsageError(f"{dataset}: {info} can't be compared: {why}")
-    detections = {k: v for k, v in teacher_detections(results, info).items() if k in compared}
-    below = {name: each.reason for name, each in detections.items() if each.is_below_chance}
-    kept = {name: each for name, each in compared.items() if name not in below}
-    pairs = [each.assign(dataset=name) for name, (_, each, _) in kept.items()] or [NO_PAIRS]
-    cells = values.loc[values["dataset"].isin(list(kept)), "id"]
+    detections = {k: v for k, v in teacher_detections(results, info).items() if k in rows}
+    kept = [k for k in rows if k not in detections or not detections[k].is_below_chance]
+    cells = values.loc[values["dataset"].isin(kept), "id"]
     return Comparison(
-        metric=info,
-        format=printed,
-        baseline=baseline,
-        note=note,
-        references=results.references,
-        rivals=rivals,
-        unusable=unusable,
-        pairs=pd.concat(pairs, ignore_index=True)[PAIR_COLUMNS],
-        tables={name: table for name, (table, _, _) in kept.items()},
-        not_paired={name: unpaired for name, (_, _, unpaired) in kept.items()},
-        not_comparable=reasons,
-        below_chance=below,
-        chance_unknown={k: each.reason for k, each in detections.items() if each.is_unknown},
-        at_bound=describe_temperatures([info.name], cells, temperatures_at_bound(results)),
+        *(info, format, baseline, note, results.references, rivals, unusable),
+        {dataset: tables[dataset] for dataset in kept},
+        pair_table([{"dataset": dataset} | row for dataset in kept for row in rows[dataset]]),
+        {dataset: not_paired[dataset] for dataset in kept},
+        reasons,
+        detections,
+        describe_temperatures([info.name], cells, temperatures_at_bound(results)),
     )
-
-
-NO_PAIRS = pd.DataFrame(columns=PAIR_COLUMNS).astype({"tested": bool, "distinguishable": bool})
 
 
 def _of(cells: pd.DataFrame, dataset: str, label: str) -> pd.DataFrame:

@@ -21,11 +21,6 @@ SPELLED_OUT = 5
 """Number of differences of a dataset that get a sentence each; then their number is given."""
 
 
-def comparison_sentences(comparison: Comparison) -> list[str]:
-    """Return the verdicts, what is left out, and what holds on all datasets together."""
-    return [*verdict_lines(comparison), *further_notes(comparison)]
-
-
 def verdict_lines(comparison: Comparison) -> list[str]:
     """Return a line for each dataset or, if they are few, for each pair that is tested."""
     name, lines = comparison.format.name, [comparison.note] if comparison.note else []

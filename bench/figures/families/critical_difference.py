@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from distillation_bench.bench.analysis.comparison import Comparison, compare
-from distillation_bench.bench.analysis.comparison.across_datasets import AcrossDatasets
+from distillation_bench.bench.analysis.comparison.pairs import AcrossDatasets
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.figure_data import FigureData
 from distillation_bench.bench.figures.panels import Drawing, Panels
