@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+
+import pandas as pd
 
 from distillation_bench.bench.analysis.comparison.comparison_text import (
-    COLUMNS,
     SMALLEST,
     legend,
     marked_label,
-    pair_cells,
+    pair_columns,
+    pair_texts,
     shared_decimals,
 )
 from distillation_bench.bench.analysis.comparison.methods import Comparison
@@ -53,51 +55,44 @@ def comparison_latex(*comparisons: Comparison) -> str:
             explanation = ""
         if comparison.pairs.empty:
             text += [rf"\par {escape_latex(line)}." for line in verdict_lines(comparison)]
-        if comparison.across:
-            text += _rank_floats(comparison)
+        text += _rank_floats(comparison)
     return "\n".join(text)
 
 
 def _pair_floats(comparison: Comparison, dataset: str, explanation: str) -> list[str]:
     baseline, pairs = comparison.baseline, comparison.printed
-    pairs, rows = pairs[pairs["dataset"] == dataset], []
-    for pair in pairs.itertuples():
-        labels = [pair.first] if baseline else [pair.first, pair.second]
-        cells = pair_cells(pair, shared_decimals(pairs))
-        # A minus and not a hyphen, since `escape_latex` sets it in maths.
-        texts = [cells[name].replace("-", "−").strip(f"*{SMALLEST}") for name in COLUMNS]
-        rows.append([*(marked_label(comparison, label) for label in labels), *texts])
-    names = ["method"] if baseline else ["method", "against"]
-    headers = [*names, *(SYMBOLS.get(name, name) for name in COLUMNS)]
+    pairs, columns = pairs[pairs["dataset"] == dataset], list(pair_columns(comparison, dataset))
+    table = pair_texts(comparison, pairs, columns, shared_decimals(pairs))
+    # A minus and not a hyphen, since `escape_latex` sets it in maths.
+    table[columns] = table[columns].replace({"-": "−", f"[*{SMALLEST}]$": ""}, regex=True)
     against = f"differences to {baseline}" if baseline else "all pairs"
-    title = f"{comparison.format.title} on {dataset}, {against}"
     notes = [
         comparison.note,
         allowed_sentence(comparison, dataset),
         left_out_sentence(comparison, dataset),
+        *(f"{line}." for line in verdict_lines(comparison) if " not compared: " in line),
     ]
-    notes += [f"{line}." for line in verdict_lines(comparison) if " not compared: " in line]
     text = " ".join([explanation, *(escape_latex(note) for note in notes if note)]).strip()
+    title = f"{comparison.format.title} on {dataset}, {against}"
     name = f"compare-{comparison.metric}-{dataset}-{baseline or 'all'}"
-    return _floats(headers, rows, "l" * len(names) + "r" * len(COLUMNS), (title, text, name))
+    return _floats(table, title, text, name)
 
 
-def _rank_floats(comparison: Comparison) -> list[str]:
-    rows = [
-        [marked_label(comparison, label), f"{rank:.2f}"]
-        for label, rank in comparison.ranks.itertuples(index=False)
-    ]
-    title = f"Average ranks by {comparison.format.name}"
-    notes = [f"{ranks_sentence(comparison)}.", *further_notes(comparison)[-1:]]
-    text, name = escape_latex(" ".join(notes)), f"ranks-{comparison.metric}"
-    return _floats(["method", "average rank"], rows, "lr", (title, text, name))
+def _rank_floats(comparison: Comparison) -> Iterator[str]:
+    if comparison.across:
+        table = comparison.ranks.set_axis(["method", "average rank"], axis=1)
+        table["method"] = [marked_label(comparison, label) for label in table["method"]]
+        table["average rank"] = table["average rank"].map("{:.2f}".format)
+        notes = [f"{ranks_sentence(comparison)}.", *further_notes(comparison)[-1:]]
+        title = f"Average ranks by {comparison.format.name}"
+        yield from _floats(
+            table, title, escape_latex(" ".join(notes)), f"ranks-{comparison.metric}"
+        )
 
 
-def _floats(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], columns: str, texts: tuple[str, str, str]
-) -> list[str]:
-    """Return rows of plain text as floats; the texts are title, explanation (LaTeX) and name."""
-    cells = [[escape_latex(text) for text in row] for row in rows]
+def _floats(table: pd.DataFrame, title: str, explanation: str, name: str) -> list[str]:
+    """Return a table of plain text as floats; the explanation is LaTeX."""
+    headers, columns = [SYMBOLS.get(x, x) for x in table], "l" + "r" * (table.shape[1] - 1)
+    cells = table.map(escape_latex).to_numpy().tolist()
     pages = [tabular(headers, [cells[i] for i in part], columns) for part in split_rows(len(cells))]
-    title, explanation, name = texts
     return floats(pages, escape_latex(title), explanation, f"tab:{name}")

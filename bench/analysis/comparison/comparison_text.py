@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from distillation_bench.bench.analysis.comparison.sentences import (
 )
 from distillation_bench.bench.analysis.holm import can_reach_alpha
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
-from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
+from distillation_bench.bench.common.terminal_tables import terminal_width, text_table, wrap_words
 from distillation_bench.bench.common.text import counted, terminal_safe
 
 COLUMNS = (
@@ -35,6 +34,7 @@ FEW_SEEDS = ("difference", "95 % interval", "n", "p", "d_z", "P", "W/T/L")
 COSTS = ("difference", "n")
 """What is chosen and not measured has no spread."""
 ACROSS = ("n", "p", "p Holm", "W/T/L", "p rank", "p rank Holm")
+"""Without averages: datasets' values need not be of the same size or unit."""
 MAX_ROWS = 30
 """Pairs of a table that compares all with all; files hold the others, too."""
 MANY_PAIRS = 10
@@ -58,78 +58,91 @@ def comparison_text(*comparisons: Comparison, width: int | None = None) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> str:
-    wrapper = textwrap.TextWrapper(
-        width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    # Not between the parts of `p = .05`.
+    # No line ends between the parts of `p = .05`.
     tied = re.sub(" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", terminal_safe(text))
-    return wrapper.fill(tied).replace("\N{NO-BREAK SPACE}", " ")
+    lines = wrap_words(tied, width - len(indent)).replace("\n", f"\n{indent}")
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _parts(comparison: Comparison, width: int) -> Iterator[str]:
     for dataset, pairs in comparison.printed.groupby("dataset", sort=False):
-        yield from _on_dataset(comparison, str(dataset), pairs, width)
+        title, columns = (
+            f"{comparison.format.title} on {dataset}",
+            pair_columns(comparison, dataset),
+        )
+        if len(pairs) > MANY_PAIRS and not comparison.baseline and comparison.format.better:
+            yield from _standings(comparison, title, pairs, width)
+        yield from _pairs_table(comparison, title, pairs, columns, width)
+        if columns == COLUMNS:
+            yield _wrapped(allowed_sentence(comparison, str(dataset)), width)
     if comparison.across:
         n, pairs = len(comparison.across.seeds), comparison.across.pairs
-        # Without averages: datasets' values need not be of the same size or unit.
         title = f"{comparison.format.name} on {n} datasets, means over seeds"
-        yield _pairs_table(comparison, title, pairs, ACROSS, width)
+        yield from _pairs_table(comparison, title, pairs, ACROSS, width)
         if not can_reach_alpha(len(pairs), n):
             yield _wrapped(f"Pair by pair: {power_text(n, len(pairs), 'dataset')}.", width)
     yield from (_wrapped(note, width) for note in further_notes(comparison))
 
 
-def _on_dataset(
-    comparison: Comparison, dataset: str, pairs: pd.DataFrame, width: int
+def _standings(
+    comparison: Comparison, title: str, pairs: pd.DataFrame, width: int
 ) -> Iterator[str]:
-    title = f"{comparison.format.title} on {dataset}"
-    row = comparison.datasets.loc[dataset]
-    is_long = len(pairs) > MANY_PAIRS and not comparison.baseline
-    if is_long and pairs["distinguishable"].any() and comparison.format.better:
+    if pairs["distinguishable"].any():
         table = standings(comparison, pairs[pairs["tested"]]).reset_index()
         header = ("method", "better than", "worse than", "not distinguishable from")
-        yield f"{_wrapped(title, width)}\n\n{_fitted([header, *table.to_numpy()], width)}"
-    columns = (
-        COSTS
-        if comparison.format.exact
-        else FEW_SEEDS
-        if row["seeds_needed"] or not row["comparisons"]
-        else COLUMNS
-    )
-    yield _pairs_table(comparison, title, pairs, columns, width)
-    if columns == COLUMNS:
-        yield _wrapped(allowed_sentence(comparison, dataset), width)
+        yield _wrapped(title, width)
+        yield _fitted(table.set_axis(header, axis=1), width)
 
 
 def _pairs_table(
     comparison: Comparison, title: str, pairs: pd.DataFrame, columns: Sequence[str], width: int
-) -> str:
-    places, shown, end = shared_decimals(pairs), pairs, ""
-    other = marked_label(comparison, comparison.baseline) if comparison.baseline else "second"
-    title += f": {'method' if comparison.baseline else 'first'} − {other}"
-    if len(pairs) > MAX_ROWS and not comparison.baseline:
-        is_tested, left = pairs["tested"].any(), counted(len(pairs) - MAX_ROWS, "more pair")
+) -> Iterator[str]:
+    """Yield the title, the table, and how to see pairs that it leaves out."""
+    shown, baseline = pairs, comparison.baseline
+    against = f"method − {marked_label(comparison, baseline)}" if baseline else "first − second"
+    title += f": {against}"
+    if is_cut := len(pairs) > MAX_ROWS and not baseline:
+        is_tested = pairs["tested"].any()
         order = pairs.assign(size=-pairs["effect"].abs()).sort_values(["p_holm", "p", "size"])
         shown = (order if is_tested else pairs).head(MAX_ROWS)
         title += f", {MAX_ROWS} of {len(pairs)} pairs{', smallest p first' if is_tested else ''}"
-        end = _wrapped(f"{left}: see --csv, --json or --baseline LABEL.", width)
-    rows = []
-    for pair in shown.itertuples():
-        labels = [pair.first] if comparison.baseline else [pair.first, pair.second]
-        cells = pair_cells(pair, places)
-        name = " − ".join(marked_label(comparison, label) for label in labels)
-        rows.append([name, *(cells[column] for column in columns)])
-    return "\n\n".join(
-        filter(None, [_wrapped(title, width), _fitted([["method", *columns], *rows], width), end])
-    )
+    yield _wrapped(title, width)
+    yield _fitted(pair_texts(comparison, shown, columns, shared_decimals(pairs)), width)
+    if is_cut:
+        left = counted(len(pairs) - MAX_ROWS, "more pair")
+        yield _wrapped(f"{left}: see --csv, --json or --baseline LABEL.", width)
 
 
-def _fitted(rows: Sequence[Sequence[Any]], width: int) -> str:
-    header, *body = [[terminal_safe(str(cell)) for cell in row] for row in rows]
-    return text_table(body, header, align=["left", *["right"] * (len(header) - 1)], width=width)
+def _fitted(table: pd.DataFrame, width: int) -> str:
+    rows = [[terminal_safe(str(cell)) for cell in row] for row in table.to_numpy()]
+    align = ["left", *["right"] * (table.shape[1] - 1)]
+    return text_table(rows, list(table), align=align, width=width)
 
 
 # Parts that the LaTeX output shares
+
+
+def pair_columns(comparison: Comparison, dataset: object) -> tuple[str, ...]:
+    """Return the columns of a dataset's table that say something."""
+    row = comparison.datasets.loc[dataset]
+    if comparison.format.exact:
+        return COSTS
+    return FEW_SEEDS if row["seeds_needed"] or not row["comparisons"] else COLUMNS
+
+
+def pair_texts(
+    comparison: Comparison, pairs: pd.DataFrame, columns: Sequence[str], places: int
+) -> pd.DataFrame:
+    """Return `method` and the columns, as texts, of rows of `Comparison.printed`.
+
+    Means have so many decimal places, see `shared_decimals`.
+    """
+    names = ["first"] if comparison.baseline else ["first", "second"]
+    labels = pairs[names].map(lambda label: marked_label(comparison, label))
+    texts = [_pair_texts(pair, places) for pair in pairs.itertuples()]
+    table = pd.DataFrame(texts, pairs.index, columns=list(columns))
+    table.insert(0, "method", labels.agg(" − ".join, axis=1))
+    return table
 
 
 def marked_label(comparison: Comparison, label: str) -> str:
@@ -137,26 +150,25 @@ def marked_label(comparison: Comparison, label: str) -> str:
     return f"{label} (ref.)" if label in comparison.references else label
 
 
-def pair_cells(pair: Any, places: int) -> dict[str, str]:
-    """Return the texts of a row of `Comparison.printed`, by column, with marks."""
+def _pair_texts(pair: Any, places: int) -> dict[str, str]:
     limits = f"{fixed(pair.low, places)} to {fixed(pair.high, places)}"
-    too_large = smallest_p(pair.n) * (1 + 1e-9)
-    marks = {
-        "p": SMALLEST if pair.p_holm > ALPHA and pair.p <= too_large else "",
-        "p rank": SMALLEST if pair.p_rank_holm > ALPHA and pair.p_rank <= too_large else "",
-    }
     return {
         "difference": fixed(pair.mean, places),
         "95 % interval": "–" if math.isnan(pair.low) else limits,
         "n": str(pair.n),
-        "p": p_text(pair.p) + marks["p"],
+        "p": _marked_p(pair.p, pair.p_holm, pair.n),
         "p Holm": p_text(pair.p_holm) + ("*" if pair.distinguishable else ""),
         "d_z": fixed(pair.effect, 2),
         "P": fixed(pair.improvement, 2),
         "W/T/L": f"{pair.wins}/{pair.ties}/{pair.losses}",
-        "p rank": p_text(pair.p_rank) + marks["p rank"],
+        "p rank": _marked_p(pair.p_rank, pair.p_rank_holm, pair.n),
         "p rank Holm": p_text(pair.p_rank_holm),
     }
+
+
+def _marked_p(p: float, corrected: float, n: int) -> str:
+    is_smallest = corrected > ALPHA and p <= smallest_p(n) * (1 + 1e-9)
+    return p_text(p) + (SMALLEST if is_smallest else "")
 
 
 def shared_decimals(pairs: pd.DataFrame) -> int:
@@ -170,7 +182,7 @@ def legend(*comparisons: Comparison, marks: bool) -> str:
 
     Args:
         comparisons: what is shown.
-        marks: whether the tables have those of `pair_cells`.
+        marks: whether the tables mark p-values.
     """
     shown = [comparison for comparison in comparisons if len(comparison.pairs)]
     better = [each.format for each in shown if each.format.better]

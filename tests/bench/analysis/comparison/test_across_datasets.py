@@ -22,7 +22,10 @@ from tests.bench.analysis.comparison.compared_runs import (
 from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.comparison.pairs import NotComparable, compare_across_datasets
+from distillation_bench.bench.analysis.comparison.pairs import (
+    NotComparable,
+    compare_across_datasets,
+)
 from distillation_bench.bench.analysis.comparison.comparison_data import (
     comparison_csv,
 )
