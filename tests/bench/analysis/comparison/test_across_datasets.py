@@ -22,14 +22,14 @@ from tests.bench.analysis.comparison.compared_runs import (
 from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.comparison.pairs import (
-    NotComparable,
-    compare_across_datasets,
-)
 from distillation_bench.bench.analysis.comparison.comparison_data import (
     comparison_csv,
 )
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.pairs import (
+    NotComparable,
+    compare_across_datasets,
+)
 from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.analysis.statistics import sign_flip_p
 
