@@ -171,14 +171,13 @@ def _set_linear_limits(
 ) -> None:
     low, high = float(values.min()), float(values.max())
     spread = (high - low) or 0.1 * abs(high) or 1.0
-    shown = np.clip(ends.clip(*possible), low - reach * spread, high + reach * spread)
-    low, high = min([low, *shown]), max([high, *shown])
-    margin = 0.1 * (high - low or spread)
+    shown = np.clip(ends, low - reach * spread, high + reach * spread).clip(*possible)
+    start, end = min([low, *shown]), max([high, *shown])
+    margin = 0.1 * (end - start or spread)
     # Markers of values at the very bound stay whole.
     least, most = possible[0] - 0.3 * margin, possible[1] + 0.3 * margin
-    getattr(axes, f"set_{axis}lim")(
-        max(low - margin, min(low, least)), min(high + margin, max(high, most))
-    )
+    limits = max(start - margin, min(low, least)), min(end + margin, max(high, most))
+    getattr(axes, f"set_{axis}lim")(*limits)
 
 
 def scale_suffix(axes: Axes, axis: AxisName) -> str:

@@ -292,14 +292,11 @@ class FigureData:
         labels_by_reason: dict[str, list[str]] = {}
         for label in labels:
             of_label = cells[cells["label"].eq(label)]
-            why = describe_seeds(of_label) if len(of_label) else "" if label in shown else "no data"
-            if (
-                label not in shown
-                and set(of_label["reason"]) - {"damaged"}
-                and (of_label["reason"].nunique() == 1)
-            ):
-                why = str(of_label["reason"].iloc[0])
-            if why:
+            kinds = set(of_label["reason"])
+            why = describe_seeds(of_label) if kinds else "no data"
+            if label not in shown and len(kinds - {"damaged"}) == len(kinds) == 1:
+                why = kinds.pop()
+            if label not in shown or len(of_label):
                 labels_by_reason.setdefault(why, []).append(label)
         return [f"{reason}: {', '.join(names)}" for reason, names in labels_by_reason.items()]
 
