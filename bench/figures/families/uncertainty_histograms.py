@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 
 from distillation_bench.bench.figures.axis_scales import scale_suffix, set_ticks
 from distillation_bench.bench.figures.figure_data import FigureData
@@ -21,7 +20,6 @@ from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 ROW_HEIGHT, LABEL_WIDTH, LABEL_SHARE = 0.24, 1.2, 0.28
 """Inches of a label's row and of its name, which takes at most a share of the figure's width."""
-HALO = [withStroke(linewidth=1.5, foreground="w")]
 TEACHER_COLOR = "#C8C8C8"
 LOG_BINS, LOG_RANGE = 30, 1e5
 """Bins on the logarithmic axis, and the largest ratio of its ends."""
@@ -66,7 +64,7 @@ def _draw(data: FigureData, stored: Mapping[str, Curves], sets: Sequence[str]) -
     text = (
         "shares of examples by bin, heights are square roots, the largest of a column fills a row; "
         "end bins hold all values beyond; epistemic on a logarithmic axis: at most 500 examples; "
-        "numbers: total variation to the teacher's in 50 equal bins, 0 to 1"
+        "none: no epistemic uncertainty; numbers: total variation to the teacher's in 50 equal bins"
     )
     legend = [
         (Patch(color=TEACHER_COLOR), "teacher"),
@@ -88,7 +86,7 @@ def _draw_panel(axes: Axes, data: FigureData, curves: Mapping[str, Curves], key:
         axes.stairs(base + student, edges, baseline=base, color=color, linewidth=0.8)
         place: dict[str, Any] = {"va": "center", "transform": axes.get_yaxis_transform()}
         distance = _total_variation(curves[label][f"histogram/{key}"])
-        axes.text(0.95, base + 0.7, f"{distance:.2f}", ha="right", **place, path_effects=HALO)
+        axes.text(0.95, base + 0.7, f"{distance:.2f}", ha="right", **place)
         if not student.any():
             axes.text(0.05, base + 0.3, "none", color=color, **place)
     axes.set_xlim(min(e[0] for _, e in bins.values()), max(e[-1] for _, e in bins.values()))
