@@ -19,7 +19,7 @@ from distillation_bench.bench.figures.registry import NoData, figure
 from distillation_bench.bench.figures.style import FAINT, GREY
 from distillation_bench.bench.figures.text_fit import text_width, wrap
 
-ROW_HEIGHT, LABEL_WIDTH = 0.17, 1.3
+LINE_HEIGHT, LABEL_WIDTH = 0.12, 1.6
 BETTER = {"lower": "← better", "higher": "better →"}
 HOLLOW: dict[str, Any] = {"markerfacecolor": "w", "markeredgewidth": 0.9}
 MARKERS: dict[str, dict[str, Any]] = {
@@ -58,11 +58,13 @@ def _draw(
     found, remarks = _compare(data, metrics, datasets, baseline)
     tables = pd.concat([table for _, _, table in found])
     labels = [label for label in data.labels if label in tables.index]
-    height = ROW_HEIGHT * len(labels) + 0.75
-    panels = Panels(data, len(found), width=1.5, height=height, sharey=True)
+    names = [wrap(label, LABEL_WIDTH, lines=2) for label in labels]
+    widest = max(text_width(line) for name in names for line in name.split("\n"))
+    lines = max(name.count("\n") + 1 for name in names)
+    height, width = (LINE_HEIGHT * lines + 0.05) * len(labels) + 0.75, 1.2 + widest / len(found)
+    panels = Panels(data, len(found), width=width, height=height, sharey=True)
     is_cut = False
-    names = [wrap(label, LABEL_WIDTH, lines=1) for label in labels]
-    room = panels.panel_width - max(map(text_width, names)) / panels.columns
+    room = panels.panel_width - widest / panels.columns
     for axes, (comparison, dataset, table) in zip(panels, found, strict=True):
         is_cut |= _draw_panel(axes, data, labels, table)
         axes.set_yticks(range(len(names)), names)
@@ -115,6 +117,7 @@ def _compare(
                 found.append((comparison, dataset, table))
                 needed = max(needed, int(comparison.datasets["seeds_needed"][dataset]))
         left_out = {**comparison.not_comparable, **comparison.below_chance}.items()
+        remarks += [comparison.note.rstrip(".")] if comparison.note else []
         name = comparison.format.name
         remarks += [f"no {name} on {k}: {reason}" for k, reason in left_out if k in datasets]
     if not found:

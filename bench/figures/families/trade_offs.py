@@ -33,7 +33,7 @@ from distillation_bench.bench.figures.registry import NoData, figure
 from distillation_bench.bench.figures.style import DIM, FAINT, GREY
 from distillation_bench.bench.figures.text_fit import wrap
 
-ROOM = 0.085
+ROOM = 0.07
 """Inches between the centres of markers that do not hide each other."""
 LATENCY = "timing.latency_seconds_batch_1"
 COSTS = {"flops": "FLOPs per example", "parameters": "parameters"}
@@ -61,11 +61,14 @@ class _Quantity(NamedTuple):
     def set_up(self, axes: Axes, axis: Any) -> bool:
         """Set the limits, ticks and label of an axis; return whether a value is beyond it."""
         low, high = float(self.means["mean"].min()), float(self.means["mean"].max())
-        is_cut = False
-        if self.is_cost and 0 < 3 * low < high:
-            axes.set(**{f"{axis}scale": "log", f"{axis}lim": (low / 1.5, high * 1.5)})
+        ends = self.means[["low", "high"]].to_numpy().ravel()
+        if self.is_cost:
+            pad = max(0.15 * (high - low), 0.1 * high)
+            is_log = 0 < 3 * low < high
+            limits = (low / 1.5, high * 1.5) if is_log else (low - pad, high + pad)
+            axes.set(**{f"{axis}scale": "log" if is_log else "linear", f"{axis}lim": limits})
+            is_cut = bool((ends < limits[0]).any() or (ends > limits[1]).any())
         else:
-            ends = self.means[["low", "high"]].to_numpy().ravel()
             is_cut = set_limits(axes, axis, self.means["mean"], ends, self.possible)
         set_ticks(getattr(axes, f"{axis}axis"), 4, short_number if self.is_cost else plain_number)
         return is_cut
@@ -161,7 +164,10 @@ def _draw(
     labels = [label for label in data.labels if label in present.index]
     counts = {label: int(present["n"][[label]].max()) for label in labels}
     said = {FRONT: any(fronts), HOLLOW: {*labels} & data.results.references, MOVED: is_moved}
-    said |= {QUARTILES: quantities[-1].means["n"].isna().all(), CUT: is_cut}
+    said |= {
+        QUARTILES: (quantities[-1].means["n"].isna() & quantities[-1].means["low"].notna()).any(),
+        CUT: is_cut,
+    }
     parts = [describe_below_chance(below), *(text for text, is_said in said.items() if is_said)]
     alt = f"{quality.title} on {data.dataset} against {', '.join(x.title for x in quantities)}."
     if fronts[0]:
