@@ -16,10 +16,10 @@ from distillation_bench.bench.figures.axis_scales import CUT, draw_means, set_li
 from distillation_bench.bench.figures.figure_data import FigureData
 from distillation_bench.bench.figures.panels import Drawing, LegendEntries, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.style import FAINT, GREY
+from distillation_bench.bench.figures.style import FAINT, GREY, even_columns, page_widths
 from distillation_bench.bench.figures.text_fit import text_width, wrap
 
-LINE_HEIGHT, LABEL_WIDTH = 0.12, 1.6
+LINE_HEIGHT, LABEL_WIDTH, PANEL_WIDTH = 0.12, 1.6, 1.05
 BETTER = {"lower": "← better", "higher": "better →"}
 HOLLOW: dict[str, Any] = {"markerfacecolor": "w", "markeredgewidth": 0.9}
 MARKERS: dict[str, dict[str, Any]] = {
@@ -59,12 +59,8 @@ def _draw(
     tables = pd.concat([table for _, _, table in found])
     labels = [label for label in data.labels if label in tables.index]
     names = [wrap(label, LABEL_WIDTH, lines=2) for label in labels]
-    widest = max(text_width(line) for name in names for line in name.split("\n"))
-    lines = max(name.count("\n") + 1 for name in names)
-    height, width = (LINE_HEIGHT * lines + 0.05) * len(labels) + 0.75, 1.2 + widest / len(found)
-    panels = Panels(data, len(found), width=width, height=height, sharey=True)
+    panels, room = _panels(data, len(found), names)
     is_cut = False
-    room = panels.panel_width - widest / panels.columns
     for axes, (comparison, dataset, table) in zip(panels, found, strict=True):
         is_cut |= _draw_panel(axes, data, labels, table)
         axes.set_yticks(range(len(names)), names)
@@ -89,6 +85,18 @@ def _draw(
         _legend(signs),
         part,
     )
+
+
+def _panels(data: FigureData, count: int, names: Sequence[str]) -> tuple[Panels, float]:
+    """Return panels whose rows have names, and about the width of one beside them in inches."""
+    widest = 0.3 + max(text_width(line) for name in names for line in name.split("\n"))
+    lines = max(name.count("\n") + 1 for name in names)
+    most = (page_widths(data.options.width)[1] - widest) / PANEL_WIDTH
+    columns = even_columns(count, min(4, most))
+    width = PANEL_WIDTH + widest / columns
+    height = (LINE_HEIGHT * lines + 0.05) * len(names) + 0.75
+    panels = Panels(data, count, width=width, height=height, columns=columns, sharey=True)
+    return panels, panels.panel_width - (widest - 0.3) / columns
 
 
 def _default_baseline(data: FigureData) -> str:

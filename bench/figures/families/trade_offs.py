@@ -148,14 +148,11 @@ def _draw(
         [] if below else _front(t, x, quality, data)
         for t, x in zip(tables, quantities, strict=True)
     ]
-    is_cut = is_moved = False
+    is_cut = False
     for axes, x, table, front in zip(panels, quantities, tables, fronts, strict=True):
         is_cut |= x.set_up(axes, "x") | quality.set_up(axes, "y")
-        table["at"] = _side_by_side(axes, table, (panels.panel_width - 0.35, height - 0.6))
-        is_moved |= bool(table["at"].ne(table["mean_x"]).any())
         _draw_front(axes, table.loc[front], x, quality)
-        for label in table.index:
-            _draw_label(axes, data, label, table, DIM if below else data.styles[label].color)
+        _draw_labels(panels, axes, table, is_grey=bool(below))
         arrow = BETTER.get((x.better, quality.better), "")
         panels.title(axes, arrow, loc="right" if x.better == "higher" else "left", color=GREY)
         axes.set_xlabel(wrap(f"{x.title}{scale_suffix(axes, 'x')}", panels.panel_width))
@@ -163,9 +160,11 @@ def _draw(
     present = pd.concat(tables)
     labels = [label for label in data.labels if label in present.index]
     counts = {label: int(present["n"][[label]].max()) for label in labels}
-    said = {FRONT: any(fronts), HOLLOW: {*labels} & data.results.references, MOVED: is_moved}
-    said |= {
-        QUARTILES: (quantities[-1].means["n"].isna() & quantities[-1].means["low"].notna()).any(),
+    said = {
+        FRONT: any(fronts),
+        HOLLOW: {*labels} & data.results.references,
+        MOVED: present["at"].ne(present["mean_x"]).any(),
+        QUARTILES: (present["n_x"].isna() & present["low_x"].notna()).any(),
         CUT: is_cut,
     }
     parts = [describe_below_chance(below), *(text for text, is_said in said.items() if is_said)]
@@ -225,6 +224,15 @@ def _draw_front(axes: Axes, front: pd.DataFrame, x: _Quantity, y: _Quantity) -> 
         along = [points["mean_x"].iloc[0], *points["mean_x"], worst_x]
         across = [worst_y, *points["mean_y"], points["mean_y"].iloc[-1]]
         axes.plot(along, across, color=FAINT, linewidth=2.5, drawstyle="steps-post", zorder=0)
+
+
+def _draw_labels(panels: Panels, axes: Axes, table: pd.DataFrame, is_grey: bool) -> None:
+    """Draw all labels, and note in the table where along x their markers are: `at`."""
+    size = (panels.panel_width - 0.35, panels.panel_height - 0.6)
+    table["at"] = _side_by_side(axes, table, size)
+    for label in table.index:
+        color = DIM if is_grey else panels.data.styles[label].color
+        _draw_label(axes, panels.data, label, table, color)
 
 
 def _draw_label(axes: Axes, data: FigureData, label: str, table: pd.DataFrame, color: str) -> None:
