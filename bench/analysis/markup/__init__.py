@@ -1,8 +1,7 @@
-"""Text of any kind as LaTeX, Markdown and plain tables.
+"""LaTeX of any text, and its tables.
 
-latex         escape text for LaTeX
-latex_tables  tables and floats of LaTeX that fit the page
-markdown      escape text for Markdown, and Markdown tables
+latex         escape text
+latex_tables  tables and floats that fit the page
 """
 
-__all__ = ["latex", "latex_tables", "markdown"]
+__all__ = ["latex", "latex_tables"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from distillation_bench.bench.analysis.chance_level import teacher_detections
@@ -19,10 +20,15 @@ from distillation_bench.bench.analysis.values_at_bounds import (
     temperatures_at_bound,
 )
 
-ENTRY_COLUMNS = (
-    *("dataset", "label", "reference", "format", "mean", "std", "n", "planned", "status", "rank"),
-    *("mark", "comparisons", "shared", "level", "auroc", "chance", "at_bound"),
-)
+UNMARKED: Mapping[str, Any] = {
+    **{"reference": False, "status": "–", "rank": math.nan, "mark": "", "comparisons": 0},
+    **{"shared": math.nan, "level": "", "auroc": math.nan, "chance": "", "at_bound": 0},
+}
+"""Columns of entries of which nothing is to be said but their mean, std, n and planned."""
+TYPES = {
+    **{"dataset": object, "label": object, "reference": bool},
+    **{"mean": float, "std": float, "n": int, "planned": int},
+}
 
 
 def make_entries(
@@ -44,15 +50,16 @@ def make_entries(
         formats: how each metric is printed.
         tested: whether to test students against the best.
     """
-    status = planned.groupby(["dataset", "label"], observed=True)["status"].agg(_placeholder)
+    groups = planned.groupby(["dataset", "label"], observed=True)["status"]
+    status = groups.agg(lambda found: "–" if "done" in set(found) else found.iloc[0])
     parts = [
         part.assign(status=status.reindex(part.index), format=format).reset_index()
         for format in formats
         for part in _entries_of_metric(results, planned, format, tested)
     ]
-    if not parts:
-        return pd.DataFrame(columns=ENTRY_COLUMNS)
-    return pd.concat(parts, ignore_index=True).astype({"dataset": object, "label": object})
+    columns = pd.DataFrame(columns=list({**TYPES, "format": "", **UNMARKED}))
+    table = pd.concat(parts, ignore_index=True) if parts else columns
+    return table.astype(TYPES)
 
 
 def shown_values(results: Results, planned: pd.DataFrame, format: MetricFormat) -> pd.DataFrame:
@@ -64,41 +71,36 @@ def shown_values(results: Results, planned: pd.DataFrame, format: MetricFormat) 
 
 def _entries_of_metric(
     results: Results, planned: pd.DataFrame, format: MetricFormat, tested: bool
-) -> Iterable[pd.DataFrame]:
+) -> Iterator[pd.DataFrame]:
     """Yield the entries of each dataset that has the metric, by dataset and label."""
     values = shown_values(results, planned, format)
     detections = teacher_detections(results, format.metric)
-    at_bound = temperatures_at_bound(results) if format.metric.name in TEMPERED_METRICS else ()
-    values["at_bound"] = values["id"].isin(at_bound) if at_bound else False
-    by = ["dataset", "label"]
-    bounds = values.groupby(by, observed=True)["at_bound"].sum()
-    table = summarise(values, planned).assign(at_bound=bounds)
+    table = summarise(values, planned).assign(**UNMARKED)
+    if format.metric.name in TEMPERED_METRICS:
+        flagged = values[values["id"].isin(temperatures_at_bound(results))]
+        bounds = flagged.groupby(["dataset", "label"], observed=True).size()
+        table["at_bound"] = bounds.reindex(table.index, fill_value=0)
     for dataset, part in table.groupby(level="dataset", observed=True):
         if not part["n"].any():
             continue
-        detection = detections.get(str(dataset))
+        own, detection = part.droplevel("dataset"), detections.get(str(dataset))
         is_below = detection is not None and detection.is_below_chance
-        own = part.droplevel("dataset")
         ranked = rank_students(own, format.better, results.references, is_below)
-        marks = _marks(ranked, own["mean"].map(format.text))
-        tests = _tests(values, str(dataset), ranked) if tested else {}
-        columns = {
-            "reference": [label in results.references for label in own.index],
-            "rank": [ranked.index(x) + 1.0 if x in ranked else math.nan for x in own.index],
-            "mark": [marks.get(label, "") for label in own.index],
-            "comparisons": tests.get("comparisons", 0),
-            "shared": [tests.get("shared", {}).get(label, math.nan) for label in own.index],
-            "level": [tests.get("level", {}).get(label, "") for label in own.index],
-            "auroc": detection.auroc if detection else math.nan,
-            "chance": detection.verdict if detection else "",
+        columns: dict[str, dict[str, Any]] = {
+            "reference": dict.fromkeys(results.references, True),
+            "rank": {label: rank for rank, label in enumerate(ranked, start=1)},
+            "mark": _marks(ranked, own["mean"].map(format.text)),
         }
-        yield part.assign(**columns, at_bound=part["at_bound"].fillna(0).astype(int))
-
-
-def _placeholder(statuses: Iterable[str]) -> str:
-    """Return what stands for a value that cells do not have."""
-    found = list(statuses)
-    return "–" if "done" in found else found[0]
+        if tested:
+            students = paired_values(values, str(dataset)).reindex(columns=ranked)
+            columns |= compare_with_best(students.to_numpy(), ranked)
+        if detection:
+            part = part.assign(auroc=detection.auroc, chance=detection.verdict)
+        filled = {
+            name: [of_label.get(label, UNMARKED[name]) for label in own.index]
+            for name, of_label in columns.items()
+        }
+        yield part.assign(**filled).astype({"rank": float})
 
 
 def _marks(ranked: Sequence[str], texts: Mapping[str, str]) -> dict[str, str]:
@@ -106,38 +108,42 @@ def _marks(ranked: Sequence[str], texts: Mapping[str, str]) -> dict[str, str]:
 
     A single student is not best, and if two are best none is second.
     """
-    printed = list(dict.fromkeys(texts[label] for label in ranked))
     if len(ranked) < 2:
         return {}
-    names = dict(zip(printed, ("best", "second"), strict=False))
-    if sum(texts[label] == printed[0] for label in ranked) > 1:
-        names = {printed[0]: "best"}
+    best, *others = dict.fromkeys(texts[label] for label in ranked)
+    names = {best: "best"}
+    if texts[ranked[1]] != best:
+        names[others[0]] = "second"
     return {label: names[texts[label]] for label in ranked if texts[label] in names}
 
 
-def _tests(values: pd.DataFrame, dataset: str, ranked: Sequence[str]) -> dict[str, Any]:
+def compare_with_best(values: np.ndarray, ranked: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Test all pairs of ranked students, of which the first is the best.
 
     The best is chosen by the same values, so every pair of students is a comparison: Holm's
     correction over the pairs with the best alone would err more often than it states.
+
+    Args:
+        values: finite or nan, a row for each seed, a column for each student.
+        ranked: their labels.
+
+    Returns:
+        `comparisons`, `shared` and `level`, by label; see `make_entries`.
     """
     # SciPy is imported for tests alone.
     from distillation_bench.bench.analysis.holm import can_reach_alpha, holm
     from distillation_bench.bench.analysis.statistics import ALPHA, sign_flip_p
 
-    table = paired_values(values, dataset)
-    columns = {label: table[label].to_numpy() for label in ranked}
-    pairs = {pair: columns[pair[0]] - columns[pair[1]] for pair in combinations(ranked, 2)}
-    pairs = {pair: d[~pd.isna(d)] for pair, d in pairs.items()}
+    pairs = {(i, j): values[:, i] - values[:, j] for i, j in combinations(range(len(ranked)), 2)}
+    pairs = {pair: d[~np.isnan(d)] for pair, d in pairs.items()}
     pairs = {pair: d for pair, d in pairs.items() if len(d)}
     p = dict.fromkeys(pairs, 1.0)
     if any(can_reach_alpha(len(pairs), len(d)) for d in pairs.values()):
         p = dict(zip(pairs, holm([sign_flip_p(d) for d in pairs.values()]), strict=True))
-    best, *others = ranked or [""]
-    shared = {label: len(pairs.get((best, label), ())) for label in others}
+    shared = {label: len(pairs.get((0, i), ())) for i, label in enumerate(ranked) if i}
     level = {
-        label: "yes" if p.get((best, label), 1.0) > ALPHA else "no"
-        for label, n in shared.items()
-        if can_reach_alpha(len(pairs), n) or p.get((best, label), 1.0) <= ALPHA
+        label: "yes" if p.get((0, i), 1.0) > ALPHA else "no"
+        for i, (label, n) in enumerate(shared.items(), start=1)
+        if can_reach_alpha(len(pairs), n) or p.get((0, i), 1.0) <= ALPHA
     }
-    return {"comparisons": len(pairs), "shared": shared, "level": level}
+    return {"comparisons": dict.fromkeys(ranked, len(pairs)), "shared": shared, "level": level}

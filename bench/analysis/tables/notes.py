@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,6 @@ import pandas as pd
 
 from distillation_bench.bench.analysis.chance_level import TeacherDetection
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_NOTE
-
-UNTESTED = "; with few seeds they may not be statistically distinguishable"
 
 
 class Signs(NamedTuple):
@@ -28,13 +26,7 @@ def shared_notes(entries: pd.DataFrame, signs: Signs) -> list[str]:
         return []
     notes = [_seeds_note(entries), *_metric_notes(entries)]
     if entries["mark"].ne("").any():
-        names = entries["label"][entries["reference"]].astype(str).unique()
-        unranked = f"; {_listed(names)} not ranked" if len(names) else ""
-        condition = ", of those with all seeds" if is_uneven(entries) else ""
-        note = f"{signs.best}: best, {signs.second}: second student by rounded mean"
-        tested = entries["comparisons"].any()
-        notes.append(f"{note}{condition}{unranked}{'' if tested else UNTESTED}.")
-        notes += _test_notes(entries) if tested else []
+        notes += [_marks_note(entries, signs), *_test_notes(entries)]
     notes += _chance_notes(entries, signs.chance)
     return [*notes, BOUND_NOTE] if entries["at_bound"].any() else notes
 
@@ -45,7 +37,7 @@ def seeds_text(entries: pd.DataFrame) -> str:
     return f"n = {usual[0]}" if len(usual) == 1 else "n"
 
 
-def is_uneven(entries: pd.DataFrame) -> bool:
+def _is_uneven(entries: pd.DataFrame) -> bool:
     """Return whether some values are over fewer or more seeds than most."""
     return bool((entries["n"].ne(0) & entries["n"].ne(entries["usual"])).any())
 
@@ -60,26 +52,41 @@ def _seeds_note(entries: pd.DataFrame) -> str:
         text, exception = f"M{mean} {seeds} seeds, {where}.", "over n seeds only."
     if (entries["n"].gt(0) & ~np.isfinite(entries["mean"])).any():
         text += " nan or inf: at least one seed has such a value."
-    return f"{text} (n) after a value: {exception}" if is_uneven(entries) else text
+    return f"{text} (n) after a value: {exception}" if _is_uneven(entries) else text
 
 
 def _metric_notes(entries: pd.DataFrame) -> list[str]:
     """Return what the metrics depend on, each once."""
-    parts = (part for format in entries["format"] for part in format.note.split("; ") if part)
-    text = "; ".join(dict.fromkeys(parts))
+    text = _unique(part for f in entries["format"] for part in f.note.split("; ") if part)
     return [f"{text[0].upper()}{text[1:]}."] if text else []
+
+
+def _marks_note(entries: pd.DataFrame, signs: Signs) -> str:
+    note = f"{signs.best}: best, {signs.second}: second student by rounded mean"
+    if _is_uneven(entries):
+        note += ", of those with all seeds"
+    if names := list(entries["label"][entries["reference"]].unique()):
+        *others, last = names
+        note += f"; {', '.join(others)} and {last} are" if others else f"; {last} is"
+        note += " not ranked"
+    if not entries["comparisons"].any():
+        note += "; with few seeds they may not be statistically distinguishable"
+    return f"{note}."
 
 
 def _test_notes(entries: pd.DataFrame) -> Iterator[str]:
     """Yield what daggers mean, and which students could not be tested."""
+    if not entries["comparisons"].any():
+        return
     # SciPy is imported for tests alone.
     from distillation_bench.bench.analysis.holm import can_reach_alpha, seeds_needed
     from distillation_bench.bench.analysis.statistics import ALPHA
 
+    # A place is one column of methods: a dataset and a metric.
+    entries = entries.assign(place=[*zip(entries["dataset"], entries["format"], strict=True)])
     compared = entries[entries["shared"].notna()]
-    reach = [can_reach_alpha(c, int(n)) for c, n in compared[["comparisons", "shared"]].to_numpy()]
-    has_power = compared.assign(reach=reach).groupby(_place(compared))["reach"].transform("any")
-    has_power = has_power.astype(bool)
+    reach = map(can_reach_alpha, compared["comparisons"], compared["shared"].astype(int))
+    has_power = compared["place"].isin(compared["place"][[*reach]])
     tested, untested = compared[has_power], compared[~has_power]
     if len(tested):
         yield (
@@ -88,11 +95,11 @@ def _test_notes(entries: pd.DataFrame) -> Iterator[str]:
             f"(two-sided sign-flip tests paired by seed and teacher, p ≤ {ALPHA} after Holm's "
             f"correction for all pairs of students, {_comparisons(tested)})."
         )
-        if names := _unique(tested["label"][tested["level"].eq("")]):
+        if names := _unique(tested["label"][tested["level"].eq("")], ", "):
             yield f"Not tested, for too few seeds shared with the best: {names}."
-    is_ranked = entries.groupby(_place(entries))["rank"].transform("count") > 0
+    is_ranked = entries["place"].isin(entries["place"][entries["rank"].notna()])
     left_out = is_ranked & entries["rank"].isna() & entries["n"].gt(0) & ~entries["reference"]
-    if names := _unique(entries["label"][left_out]):
+    if names := _unique(entries["label"][left_out], ", "):
         yield f"Neither ranked nor tested where a seed is missing or not finite: {names}."
     if len(untested):
         yield (
@@ -101,11 +108,6 @@ def _test_notes(entries: pd.DataFrame) -> Iterator[str]:
             f"{_comparisons(untested)}, all pairs of students, a paired test corrected by Holm "
             f"needs {seeds_needed(untested['comparisons'].max())} seeds for p ≤ {ALPHA}."
         )
-
-
-def _place(entries: pd.DataFrame) -> list[pd.Series]:
-    """Return what entries of one column of methods share: the dataset and the metric."""
-    return [entries["dataset"], entries["format"].map(lambda format: str(format.metric))]
 
 
 def _chance_notes(entries: pd.DataFrame, sign: str) -> Iterator[str]:
@@ -121,8 +123,8 @@ def _chance_notes(entries: pd.DataFrame, sign: str) -> Iterator[str]:
             yield f"{where}, so none is best, ranked or tested."
 
 
-def _unique(labels: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(map(str, labels)))
+def _unique(texts: Iterable[str], separator: str = "; ") -> str:
+    return separator.join(dict.fromkeys(texts))
 
 
 def _comparisons(entries: pd.DataFrame) -> str:
@@ -133,8 +135,3 @@ def _comparisons(entries: pd.DataFrame) -> str:
 def _range(numbers: pd.Series) -> str:
     low, high = int(numbers.min()), int(numbers.max())
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last} are" if others else f"{last} is"

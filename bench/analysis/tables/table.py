@@ -6,12 +6,12 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.markup.markdown import escape_markdown, markdown_table
 from distillation_bench.bench.analysis.tables.notes import Signs, shared_notes
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_SIGN
 from distillation_bench.bench.common.terminal_tables import terminal_width, text_table, wrap_words
@@ -19,7 +19,8 @@ from distillation_bench.bench.common.text import CHANCE_SIGN, terminal_safe
 from distillation_bench.bench.storage.formats.csv_files import csv_writer, spreadsheet_safe
 
 INDISTINGUISHABLE_SIGN = "†"
-TEXT_MARKS = {"best": "*", "second": "'", "": " "}
+SIGNS = Signs("*", "'", CHANCE_SIGN)
+TEXT_MARKS = {"best": SIGNS.best, "second": SIGNS.second, "": " "}
 MARKDOWN_MARKS = {"best": "**", "second": "_", "": ""}
 HTML_STYLES = {"best": "font-weight: bold", "second": "text-decoration: underline", "": ""}
 CSV_COLUMNS = (
@@ -68,6 +69,13 @@ class Table:
     def headers(self) -> list[str]:
         """Headers of all columns but the first."""
         return [*self.columns, *["n"] * bool(self.counts)]
+
+    def text(self, write: Callable[[Any], str], escape: Callable[[str], str], **layout: Any) -> str:
+        """Return the rows with their headers, as `text_table` lays them out."""
+        lines = zip(map(escape, self.rows), self.cells(write), strict=True)
+        headers = [self.corner, *map(escape, self.headers)]
+        align = ["left", *["right"] * len(self.headers)]
+        return text_table([[name, *row] for name, row in lines], headers, align=align, **layout)
 
     @property
     def notes(self) -> list[str]:
@@ -164,44 +172,36 @@ def tables_text(
         width: characters per line; by default the terminal's.
     """
     width = width or terminal_width()
+
+    def wrapped(lines: Sequence[str]) -> str:
+        return "\n".join(wrap_words(terminal_safe(line), width) for line in lines)
+
     parts = []
     for table in (*tables, *more):
-        headers = [table.corner, *map(terminal_safe, table.headers)]
-        names, cells = map(terminal_safe, table.rows), table.cells(_text_writer(table.entries))
-        rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
-        align = ["left", *["right"] * (len(headers) - 1)]
-        parts += [
-            wrap_words(terminal_safe(table.title), width),
-            text_table(rows, headers, align=align, width=width),
-            _wrapped(table.notes, width),
-        ]
-    shared = _notes_of(tables, Signs("*", "'", CHANCE_SIGN))
-    parts.append(_wrapped([*shared, *notes], width))
+        text = table.text(_text_writer(table.entries), terminal_safe, width=width)
+        parts += [wrapped([table.title]), text, wrapped(table.notes)]
+    parts.append(wrapped([*shared_notes(entries_of(tables), SIGNS), *notes]))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _wrapped(notes: Sequence[str], width: int) -> str:
-    return "\n".join(wrap_words(terminal_safe(note), width) for note in notes)
-
-
-def _notes_of(tables: Sequence[Table], signs: Signs) -> list[str]:
-    return shared_notes(pd.concat([table.entries for table in tables]), signs)
+def entries_of(tables: Sequence[Table]) -> pd.DataFrame:
+    """Return the entries of several tables."""
+    return pd.concat([table.entries for table in tables])
 
 
 def _text_writer(entries: pd.DataFrame) -> Callable[[Any], str]:
     """Return what writes an entry; signs of the same width behind values keep them aligned."""
-    has_marks = entries["mark"].ne("").any() or entries["chance"].eq("worse").any()
-    has_levels, has_bounds = entries["level"].eq("yes").any(), entries["at_bound"].any()
+    used = (
+        entries["mark"].ne("").any() or entries["chance"].eq("worse").any(),
+        entries["level"].eq("yes").any(),
+        entries["at_bound"].any(),
+    )
 
     def write(entry: Any) -> str:
         mark = CHANCE_SIGN if is_below_chance(entry) else TEXT_MARKS[entry.mark]
         level = INDISTINGUISHABLE_SIGN if entry.level == "yes" else " "
-        bound = BOUND_SIGN if entry.at_bound else " "
-        used = zip(
-            (" ", mark, level, bound), (True, has_marks, has_levels, has_bounds), strict=True
-        )
-        signs = "".join(sign for sign, is_used in used if is_used)
-        return value_text(entry) + ("" if signs == " " else signs)
+        signs = compress((mark, level, BOUND_SIGN if entry.at_bound else " "), used)
+        return " ".join([value_text(entry), *["".join(signs)] * any(used)])
 
     return write
 
@@ -212,16 +212,19 @@ def tables_markdown(
     """Return tables as Markdown, for a README or an issue; see `tables_text`."""
     parts = []
     for table in (*tables, *more):
-        headers = [table.corner, *map(escape_markdown, table.headers)]
-        names, cells = map(escape_markdown, table.rows), table.cells(_markdown_text)
-        rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
-        parts += [f"### {escape_markdown(table.title)}", markdown_table(rows, headers)]
-        parts += map(escape_markdown, table.notes)
+        text = table.text(_markdown_text, escape_markdown, style="pipe")
+        parts += [f"### {escape_markdown(table.title)}", text, *map(escape_markdown, table.notes)]
     # The legend is the only part of the notes that is Markdown already.
-    text = " ".join([*_notes_of(tables, Signs("\0", "\1", CHANCE_SIGN)), *notes])
+    shared = shared_notes(entries_of(tables), Signs("\0", "\1", CHANCE_SIGN))
     legend = {"\0": "**bold**", "\1": "_italic_"}
-    shared = [legend.get(part) or escape_markdown(part) for part in re.split("([\0\1])", text)]
-    return "\n\n".join([*parts, "".join(shared)]) + "\n"
+    pieces = re.split("([\0\1])", " ".join([*shared, *notes]))
+    parts.append("".join(legend.get(piece) or escape_markdown(piece) for piece in pieces))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Return Markdown that shows a text as it is: no emphasis, link, tag or end of a cell."""
+    return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", terminal_safe(text))
 
 
 def _markdown_text(entry: Any) -> str:
@@ -246,7 +249,7 @@ def tables_csv(tables: Sequence[Table], methods: dict[str, str]) -> str:
     text = io.StringIO()
     rows = csv_writer(text)
     rows.writerow(CSV_COLUMNS)
-    for entry in pd.concat([table.entries for table in tables]).itertuples():
+    for entry in entries_of(tables).itertuples():
         format, method = entry.format, methods.get(entry.label, "published")
         values = [repr(float(v)) if entry.n else "" for v in (entry.mean, entry.std)]
         row = [entry.dataset, entry.label, method, str(format.metric), format.name, format.unit]

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from distillation_bench.bench.analysis.markup.latex import escape_latex
 from distillation_bench.bench.analysis.markup.latex_tables import (
     floats,
@@ -19,7 +17,12 @@ from distillation_bench.bench.analysis.markup.latex_tables import (
     tabular,
 )
 from distillation_bench.bench.analysis.tables.notes import Signs, seeds_text, shared_notes
-from distillation_bench.bench.analysis.tables.table import Table, is_below_chance, value_text
+from distillation_bench.bench.analysis.tables.table import (
+    Table,
+    entries_of,
+    is_below_chance,
+    value_text,
+)
 from distillation_bench.bench.common.terminal_tables import fitting_columns
 from distillation_bench.bench.common.text import terminal_safe
 
@@ -61,14 +64,11 @@ def tables_latex(
 
 def note_macro(tables: Sequence[Table]) -> str:
     r"""Return the definition of `\tablenote`: what must be said of tables, once for all."""
-    notes = shared_notes(
-        pd.concat([t.entries for t in tables]), Signs("Bold", "underlined", "Grey")
-    )
-    own = [part for table in tables for part in (*table.remarks, *(f"{m}." for m in table.missing))]
-    return (
-        rf"\newcommand{{\tablenote}}{{{escape_latex(' '.join(dict.fromkeys([*notes, *own])))}}}"
-        + "\n"
-    )
+    notes = shared_notes(entries_of(tables), Signs("Bold", "underlined", "Grey"))
+    for table in tables:
+        notes += [*table.remarks, *(f"{missing}." for missing in table.missing)]
+    text = escape_latex(" ".join(dict.fromkeys(notes)))
+    return rf"\newcommand{{\tablenote}}{{{text}}}" + "\n"
 
 
 def _explanation(table: Table) -> str:
