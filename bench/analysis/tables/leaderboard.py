@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables.entries import make_entries
+from distillation_bench.bench.analysis.tables.entries import UNMARKED, make_entries
 from distillation_bench.bench.analysis.tables.paper_tables import (
     build_table,
     metric_formats,
@@ -91,11 +91,9 @@ def leaderboards_text(
         UsageError: there is no such dataset or label, or no such cell.
     """
     boards = leaderboards(results, datasets, labels)
-    notes = []
-    if len(results.runs) > 1:
-        notes = [f"Runs: {', '.join(str(run.folder) for run in results.runs)}."]
-    more = _ranks_table(boards)
-    return (tables_markdown if markdown else tables_text)(boards, more, notes)
+    folders = ", ".join(str(run.folder) for run in results.runs)
+    notes = [f"Runs: {folders}."] * (len(results.runs) > 1)
+    return (tables_markdown if markdown else tables_text)(boards, _ranks_table(boards), notes)
 
 
 def average_ranks(entries: pd.DataFrame) -> pd.DataFrame:
@@ -128,9 +126,8 @@ def _ranks_table(boards: Sequence[Leaderboard]) -> list[Table]:
         "on all, with all seeds)"
     )
     texts = ranks.map("{:.2f}".format, na_action="ignore").fillna("–").to_numpy()
-    plain = {"n": 0, "usual": 0, "mark": "", "level": "", "at_bound": 0, "chance": ""}
-    cells = [{"row": i, "column": j, "text": t, **plain} for (i, j), t in np.ndenumerate(texts)]
-    table = Table(
-        "ranks", title, "method", list(ranks.index), list(ranks.columns), pd.DataFrame(cells)
+    entries = pd.DataFrame(
+        {"row": i, "column": j, "text": text, "n": 0, "usual": 0, **UNMARKED}
+        for (i, j), text in np.ndenumerate(texts)
     )
-    return [table] if cells else []
+    return [Table("ranks", title, "method", [*ranks.index], [*ranks], entries)] * (len(ranks) > 0)

@@ -53,7 +53,7 @@ def make_tables(results: Results, options: TableOptions) -> list[Table]:
     planned = shown_cells(results, options.datasets, options.labels)
     names = ", ".join([*options.datasets, *options.labels])
     metrics = [results.metric(selector) for selector in options.metrics]
-    for metric in [*metrics, *([results.metric(options.sort)] if options.sort else [])]:
+    for metric in [*metrics, *map(results.metric, filter(None, [options.sort]))]:
         if not results.values(metric).index.isin(planned.index).any():
             raise UsageError(f"{metric}: no cell of {names} has this value")
     metrics = metrics or shown_headline_metrics(results, planned)
@@ -62,13 +62,15 @@ def make_tables(results: Results, options: TableOptions) -> list[Table]:
     formats = metric_formats(results, planned, metrics, options.digits, options.raw)
     entries = make_entries(results, planned, formats)
     if options.by == "metric":
-        parts = {(str(f.metric), f.header): entries[entries["format"].eq(f)] for f in formats}
+        names_of = {format: (str(format.metric), format.header) for format in formats}
+        keys = entries["format"]
     else:
-        own = dict(iter(entries.groupby("dataset")))
-        parts = {(d, d): own[d] for d in planned["dataset"].cat.categories if d in own}
+        names_of = {name: (name, name) for name in planned["dataset"].cat.categories}
+        keys = entries["dataset"]
     tables = [
-        build_table(results, planned, part, names, options.by, options.sort)
-        for names, part in parts.items()
+        build_table(results, planned, entries[keys.eq(key)], names, options.by, options.sort)
+        for key, names in names_of.items()
+        if keys.eq(key).any()
     ]
     corner = "metric" if options.by == "dataset" else "dataset"
     return [table.transposed(corner) for table in tables] if options.transpose else tables
@@ -191,8 +193,6 @@ def describe_missing(results: Results, cells: pd.DataFrame) -> dict[str, str]:
         Reasons, which may be empty, by a text such as `kd, endd on digits: 1 failed of 3`.
     """
     groups: dict[tuple[str, str, str], list[str]] = {}
-    if cells["status"].eq("done").all():
-        return {}
     by = ["dataset", "label"]
     lacking = cells[by][cells["status"].ne("done")].drop_duplicates()
     for (dataset, label), own in cells.merge(lacking, on=by).groupby(by, observed=True):
