@@ -24,7 +24,6 @@ __all__ = [
     "export",
     "metric_info",
     "missing_cells",
-    "old_results",
     "one_cell",
     "overview",
     "pairing",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distillation_bench.bench.analysis.old_results import Results, read
+from distillation_bench.bench.analysis.results import Results, load
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.storage import tables as derived
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
@@ -34,7 +34,7 @@ def results_of(tmp_path: Path) -> Callable[..., Results]:
     """results_of(values, **options): the results of a generated run; see `generate`."""
 
     def make(figures: Figures, **options: Any) -> Results:
-        return read([generate(tmp_path / "run", figures, **options).folder])
+        return load(generate(tmp_path / "run", figures, **options).folder, unfinished=True)
 
     return make
 

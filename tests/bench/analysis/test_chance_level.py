@@ -19,8 +19,7 @@ from distillation_bench.bench.analysis.comparison.comparison_data import (
 )
 from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
-from distillation_bench.bench.analysis.old_results import Results
-from distillation_bench.bench.analysis.results import load
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.figure_data import FigureOptions
 from distillation_bench.bench.storage.tables import CellKey
@@ -61,7 +60,7 @@ def two_datasets(results_of: Callable[..., Results]) -> Results:
 
 
 def compare(results: Results, metric: str, **options: Any) -> Comparison:
-    return comparisons.compare(load(*(run.folder for run in results.runs)), metric, **options)
+    return comparisons.compare(results, metric, **options)
 
 
 def test_without_the_teacher_nothing_is_known(results_of: Callable[..., Results]) -> None:
@@ -135,9 +134,8 @@ def test_such_a_dataset_counts_in_no_rank_across_datasets(
 
 
 def figures_by(results: Results, *names: str, **options: Any) -> dict[str, Any]:
-    tables = load(*(run.folder for run in results.runs))
     selection = FigureOptions(**options)
-    return {figure.name: figure for figure in draw_figures(tables, names, selection)}
+    return {figure.name: figure for figure in draw_figures(results, names, selection)}
 
 
 def test_metric_dots_mark_no_best_method(two_datasets: Results) -> None:

@@ -216,7 +216,13 @@ def test_means_count_every_seed(make_run: MakeRun, tmp_path: Path) -> None:
     assert summary.loc["gauss", ["n", "planned", "missing"]].tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("name", ["NA", "null", "nan", "", "None", "1e3"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("NA", "null", "nan", "", "None", "1e3", "True", " a ", "#a", "\N{BYTE ORDER MARK}a"),
+        *("a\0b", "a\rb", "a\nb", "a\r\nb", '"a"', 'a"b', "a,b", '"', "\\"),
+    ],
+)
 def test_names_stay_text(make_run: MakeRun, tmp_path: Path, name: str) -> None:
     label = name or "NaN"
     make_run(tmp_path / "a", {(label, label, 0): {"nll": 1.0, "nll@rotation/1": 2.0}})

@@ -7,8 +7,7 @@ from typing import Any
 
 from distillation_bench.bench.analysis.comparison import compare
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
-from distillation_bench.bench.analysis.old_results import Results
-from distillation_bench.bench.analysis.results import load
+from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.figure_data import FigureOptions
 from distillation_bench.bench.report.page import build_report
@@ -29,13 +28,12 @@ def test_a_temperature_at_a_bound_is_named_where_a_metric_uses_it(
         }
     )
     sentence = "n 3 of 6 cells the temperature is at a bound of its fit"
-    loaded = load(*(run.folder for run in results.runs))
-    compared = [compare(loaded, name) for name in ("nll_tempered", "nll")]
+    compared = [compare(results, name) for name in ("nll_tempered", "nll")]
     assert [
         sentence in " ".join(comparison_text(comparison).split()) for comparison in compared
     ] == [True, False]
     for name in ("nll_tempered", "nll"):
-        (figure,) = draw_figures(loaded, ["metrics"], FigureOptions(metrics=(name,)))
+        (figure,) = draw_figures(results, ["metrics"], FigureOptions(metrics=(name,)))
         assert (sentence in figure.note) == (name != "nll")
 
 
@@ -51,5 +49,4 @@ def test_reports_name_clamped_variances(
         }
     )
     sentence = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
-    tables_of_run = load(*(run.folder for run in results.runs))
-    assert sentence in build_report(tables_of_run, with_figures=False)
+    assert sentence in build_report(results, with_figures=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from distillation_bench.bench.analysis.old_results import read
+from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.upkeep.merge import merge
 from distillation_bench.bench.storage.upkeep.verify import verify
@@ -41,10 +41,10 @@ def test_runs_whose_labels_differ_are_not_read_together(
     runs = runs_of_halves(make_run, tmp_path, changes)
     folders = [run.folder for run in runs]
     expected = f"{folders[1]}: digits x was made with {reason} than in {folders[0]}"
-    assert mistake(read, folders) == f"{expected}; --mixed takes both, marked"
+    assert mistake(load, *folders) == f"{expected}; --mixed takes both, marked"
     assert mistake(merge, runs, Run(tmp_path / "both"), None) == expected
     assert not (tmp_path / "both").exists()
-    marked = read(folders, mixed=True)
+    marked = load(*folders, mixed=True)
     assert marked.seeds("digits", "x") == [0, 1] and marked.seeds("digits", "x (b)") == [2, 3]
 
 
@@ -68,7 +68,7 @@ def test_a_folder_that_mixes_versions_is_reported(
     ]
     path = mixed.folder / "run.json"
     assert findings == [f"WRONG {path}: digits x: seeds 2, 3 made with {reason} than seed 0"]
-    message = mistake(read, [mixed.folder])
+    message = mistake(load, mixed.folder)
     assert f"digits x seed 2 was made with {reason} than seed 0; --mixed" in message
 
 
@@ -78,11 +78,11 @@ def test_three_versions_are_three_marked_rows(make_run: MakeRun, tmp_path: Path)
     for cell in manifest["cells"].values():
         cell["code"] = str(cell["seed"])
     run.write_manifest(manifest)
-    assert read([run.folder], mixed=True).labels() == ["x", "x (other code 2)", "x (other code)"]
+    assert load(run.folder, mixed=True).labels() == ["x", "x (other code 2)", "x (other code)"]
 
 
 def test_runs_without_code_versions_are_read(make_run: MakeRun, tmp_path: Path) -> None:
     runs = runs_of_halves(make_run, tmp_path, {})
     assert "code" not in str(runs[0].manifest()["cells"])
-    assert read([run.folder for run in runs]).seeds("digits", "x") == [0, 1, 2, 3]
+    assert load(*(run.folder for run in runs)).seeds("digits", "x") == [0, 1, 2, 3]
     assert not [finding for run in runs for finding in verify(run) if finding.wrong]
