@@ -223,7 +223,13 @@ def draw_means(
     if not marker:
         return
     inside = (mean >= low) & (mean <= high)
-    _plot(axes, axis, mean[inside], at[inside], **{"color": color, "zorder": 3} | marker)
+    _plot(
+        axes,
+        axis,
+        mean[inside],
+        at[inside],
+        **{"color": color, "zorder": 3, "clip_on": False} | marker,
+    )
     for value, place in zip(mean[~inside], at[~inside], strict=True):
         sign, edge = (below, low) if value < low else (above, high)
         _plot(axes, axis, [edge], [place], marker=sign, markersize=5, **head)

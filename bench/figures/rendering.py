@@ -85,7 +85,7 @@ def _report_damage(answers: Iterable[_Answer]) -> Iterator[tuple[list[RenderedFi
     """Pass the answers on, and name each damaged file once on standard error."""
     reported: set[Path] = set()
     for figures, reason, damaged in answers:
-        for path in set(damaged) - reported:
+        for path in (path for path in damaged if path not in reported):
             print(terminal_safe(f"{path}: damaged, left out"), file=sys.stderr)
         reported |= {*damaged}
         yield figures, reason

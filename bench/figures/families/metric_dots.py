@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -77,7 +78,7 @@ def _draw(data: FigureData, metrics: Sequence[MetricInfo], set_name: str = "") -
     alt += f" Best student means: {'; '.join(best)}." if best else ""
     alt += f" In {why_grey}." if below else ""
     title = f"Metrics on {set_name} of {data.dataset}" if set_name else f"Metrics on {data.dataset}"
-    return panels.finish(title, alt, data.note(text, counts, metrics=metrics), LEGEND, set_name)
+    return panels.finish(title, alt, data.note(text, counts, metrics=metrics), _legend(), set_name)
 
 
 def _column(data: FigureData, metric: MetricInfo, is_grey: bool) -> Column:
@@ -112,10 +113,11 @@ def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: Col
     return not pd.Series([*ends, *column.values["value"]]).dropna().between(low, high).all()
 
 
-_GREY: dict[str, Any] = {"color": GREY, "markersize": 4}
-_BEST: dict[str, Any] = {"markersize": 6, "markeredgecolor": INK, "markeredgewidth": 1.0}
-LEGEND = [
-    (Line2D([], [], marker=".", linestyle="none", **_GREY), "one seed"),
-    (Line2D([], [], marker="o", **_GREY), "mean and interval"),
-    (Line2D([], [], marker="o", linestyle="none", **_GREY | _BEST), "best student mean"),
-]
+def _legend() -> list[tuple[Artist, str]]:
+    grey: dict[str, Any] = {"color": GREY, "markersize": 4}
+    best = grey | {"markersize": 6, "markeredgecolor": INK, "markeredgewidth": 1.0}
+    return [
+        (Line2D([], [], marker=".", linestyle="none", **grey), "one seed"),
+        (Line2D([], [], marker="o", **grey), "mean and interval"),
+        (Line2D([], [], marker="o", linestyle="none", **best), "best student mean"),
+    ]

@@ -17,7 +17,7 @@ from distillation_bench.bench.figures.registry import NoData, figure
 
 NOT_TERMS = ("stage", "epoch", "learning_rate", "gradient_norm", "label", "seed", "ends")
 """Columns that are not terms of the loss."""
-MAX_POINTS = 100
+MAX_POINTS = 500
 
 
 @figure("training", "validation and terms of the loss by epoch", "logged training")
@@ -118,7 +118,7 @@ def _draw_panel(axes: Axes, data: FigureData, lines: Lines, labels: Sequence[str
         # Validation is measured in some epochs only.
         measured = mean.dropna()
         shown = measured.iloc[:: max(1, len(measured) // MAX_POINTS)]
-        every = (3 * labels.index(label) % 20, 25)
+        every = 3 * labels.index(label) % 20, max(25, len(shown) // 4)
         axes.plot(shown.index, shown, **style.line | {"markersize": 2.5}, markevery=every)
         for end in ends:
             axes.axvline(end + 0.5, color=style.color, linewidth=0.5, linestyle=":", zorder=0)
