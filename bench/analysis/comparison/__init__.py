@@ -12,8 +12,7 @@ from distillation_bench.bench.analysis.comparison.methods import (
     DEFAULT_METRIC,
     Comparison,
     compare,
-    compare_all,
     one_label,
 )
 
-__all__ = ["DEFAULT_METRIC", "Comparison", "compare", "compare_all", "one_label"]
+__all__ = ["DEFAULT_METRIC", "Comparison", "compare", "one_label"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from distillation_bench.bench.analysis.comparison.sentences import (
 )
 from distillation_bench.bench.analysis.holm import can_reach_alpha
 from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
-from distillation_bench.bench.common.terminal_tables import terminal_width, text_table, wrap_words
+from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
 from distillation_bench.bench.common.text import counted, terminal_safe
 
 COLUMNS = (
@@ -60,7 +61,8 @@ def comparison_text(*comparisons: Comparison, width: int | None = None) -> str:
 def _wrapped(text: str, width: int, indent: str = "") -> str:
     # No line ends between the parts of `p = .05`.
     tied = re.sub(" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", terminal_safe(text))
-    lines = wrap_words(tied, width - len(indent)).replace("\n", f"\n{indent}")
+    options = {"break_long_words": False, "break_on_hyphens": False}
+    lines = textwrap.fill(tied, width, subsequent_indent=indent, **options)
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -173,19 +174,6 @@ class Comparison:
         return [*sentences.verdict_lines(self), *sentences.further_notes(self)]
 
 
-def compare_all(
-    results: Results,
-    metrics: Sequence[str],
-    baseline: str = "",
-    datasets: Sequence[str] = (),
-    labels: Sequence[str] = (),
-) -> list[Comparison]:
-    """Compare methods in several metrics; see `compare`."""
-    # A metric that is unknown is reported before the first one is compared.
-    selectors = dict.fromkeys(str(results.metric(metric)) for metric in metrics)
-    return [compare(results, selector, baseline, datasets, labels) for selector in selectors]
-
-
 def compare(
     results: Results,
     metric: str = DEFAULT_METRIC,
@@ -210,20 +198,11 @@ def compare(
     selected, info = results.select_datasets(datasets), results.metric(metric)
     baseline = one_label(baseline, results) if baseline else ""
     shown, rivals, note = _labels(results, info, baseline, labels)
-    values = results.values(info)
-    values = values[values["label"].isin(shown)]
-    planned = results.planned[results.planned["label"].isin(shown)]
+    values, planned = (x[x["label"].isin(shown)] for x in (results.values(info), results.planned))
     format, unusable = metric_format(info, values["value"]), unusable_cells(planned, values, info)
     tables = {dataset: paired_values(values, dataset) for dataset in selected}
-    rows, not_paired, reasons = {}, {}, dict[str, str]()
-    for dataset, table in tables.items():
-        try:
-            usable = _usable(shown, table, baseline, _of(unusable, dataset, baseline))
-            rows[dataset], not_paired[dataset] = compare_on_dataset(
-                table, usable, baseline, format.better and info.better, rivals
-            )
-        except NotComparable as reason:
-            reasons[dataset] = str(reason)
+    better = format.better and info.better
+    rows, not_paired, reasons = _compare_datasets(tables, shown, rivals, baseline, better, unusable)
     if not rows or (datasets and reasons):
         dataset, why = next(iter(reasons.items()))
         raise UsageError(f"{dataset}: {info} can't be compared: {why}")
@@ -232,31 +211,45 @@ def compare(
     cells = values.loc[values["dataset"].isin(kept), "id"]
     return Comparison(
         *(info, format, baseline, note, results.references, rivals, unusable),
-        {dataset: tables[dataset] for dataset in kept},
-        pair_table([{"dataset": dataset} | row for dataset in kept for row in rows[dataset]]),
-        {dataset: not_paired[dataset] for dataset in kept},
-        reasons,
-        detections,
-        describe_temperatures([info.name], cells, temperatures_at_bound(results)),
+        tables={dataset: tables[dataset] for dataset in kept},
+        pairs=pair_table([{"dataset": k} | row for k in kept for row in rows[k]]),
+        not_paired=not_paired,
+        not_comparable=reasons,
+        detections=detections,
+        at_bound=describe_temperatures([info.name], cells, temperatures_at_bound(results)),
     )
+
+
+def _compare_datasets(
+    tables: Mapping[str, pd.DataFrame],
+    labels: Sequence[str],
+    rivals: Sequence[str],
+    baseline: str,
+    better: str,
+    unusable: pd.DataFrame,
+) -> tuple[dict[str, Any], dict[str, list[str]], dict[str, str]]:
+    """Return, by dataset, rows of `pair_table`, what is not paired, and why there is nothing."""
+    rows, not_paired, reasons = {}, {}, {}
+    for dataset, table in tables.items():
+        usable = [label for label in labels if label in table]
+        if not usable:
+            reasons[dataset] = "no method has it"
+        elif baseline and baseline not in usable:
+            why = describe_seeds(_of(unusable, dataset, baseline)) or "missing"
+            reasons[dataset] = f"the baseline {baseline}: {why}"
+        elif len(usable) < 2:
+            reasons[dataset] = f"only {usable[0]} has it"
+        else:
+            found, unpaired = compare_on_dataset(table, usable, baseline, better, rivals)
+            if found:
+                rows[dataset], not_paired[dataset] = found, unpaired
+            else:
+                reasons[dataset] = f"nothing is paired: {unpaired[0]}"
+    return rows, not_paired, reasons
 
 
 def _of(cells: pd.DataFrame, dataset: str, label: str) -> pd.DataFrame:
     return cells[cells["dataset"].eq(dataset) & cells["label"].eq(label)]
-
-
-def _usable(
-    labels: Sequence[str], table: pd.DataFrame, baseline: str, of_baseline: pd.DataFrame
-) -> list[str]:
-    """Return the labels that have values on a dataset."""
-    usable = [label for label in labels if label in table]
-    if not usable:
-        raise NotComparable("no method has it")
-    if baseline and baseline not in usable:
-        raise NotComparable(f"the baseline {baseline}: {describe_seeds(of_baseline) or 'missing'}")
-    if len(usable) < 2:
-        raise NotComparable(f"only {usable[0]} has it")
-    return usable
 
 
 def one_label(name: str, results: Results) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distillation_bench.bench.analysis.metric_info import ARROWS
 from distillation_bench.bench.analysis.one_cell.training import describe_training
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
-from distillation_bench.bench.common.terminal_tables import terminal_width
+from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
 from distillation_bench.bench.common.text import duration, terminal_safe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import (
@@ -27,7 +28,6 @@ RerunCommand = Callable[[Run, Manifest, CellEntry], str]
 """Returns how to run a cell again, from its run, the run's description and the cell."""
 MAX_EXAMPLES = 5
 """Number of cells that an error message lists."""
-ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
 def describe_cell(
@@ -51,22 +51,9 @@ def describe_cell(
     record = run.record(cell_id)
     cell = _cell(run, manifest, cell_id, record)
     parts = [_status(run, cell, record, is_planned=cell_id in manifest["cells"])]
-    parameters = _section("parameters", _parameters(manifest["cells"], cell), width)
-    if record is None:
-        parts.append(parameters or "parameters\n  none")
-    else:
-        values = (
-            (name + ARROWS.get(manifest["metrics"].get(name, {}).get("better", ""), ""), value)
-            for name, value in record["headline"].items()
-        )
-        parts += [
-            f"{record['status']}: {terminal_safe(record['reason'])}" if record["reason"] else "",
-            str(record.get("details") or "").strip(),
-            _section("values", ((name, f"{float(value):.6g}") for name, value in values), width),
-            parameters or "parameters\n  none",
-            describe_training(run, record, width),
-            *(_section(name, lines, width) for name, lines in _provenance(record).items()),
-        ]
+    parameters = _parameters(manifest["cells"], cell)
+    described = _section("parameters", parameters, width) or "parameters\n  none"
+    parts += _recorded(run, manifest, record, described, width) if record else [described]
     parts += [_teacher(manifest, cell, cache), rerun_command(run, manifest, cell)]
     return "\n".join(map(terminal_safe, "\n\n".join(filter(None, parts)).split("\n")))
 
@@ -122,10 +109,11 @@ def _status(run: Run, cell: CellEntry, record: Record | None, is_planned: bool) 
     return f"{cell_name(cell)}: {status}\n  {path}{note}"
 
 
-def _parameters(cells: Mapping[str, CellEntry], cell: CellEntry) -> Iterable[tuple[str, str]]:
-    """Yield each parameter, and what other variants of the method on the dataset have instead."""
+def _parameters(cells: Mapping[str, CellEntry], cell: CellEntry) -> dict[str, str]:
+    """Return each parameter, and what other variants of the method on the dataset have instead."""
     names = ("dataset", "method", "seed")
     others = [other for other in cells.values() if all(other[x] == cell[x] for x in names)]
+    described = {}
     for name, value in cell["parameters"].items():
         labels: dict[str, list[str]] = {}
         for other in others:
@@ -133,18 +121,32 @@ def _parameters(cells: Mapping[str, CellEntry], cell: CellEntry) -> Iterable[tup
             if canonical_json(different) != canonical_json(value):
                 labels.setdefault(str(different), []).append(other["label"])
         variants = [f"{different} in {', '.join(same)}" for different, same in labels.items()]
-        yield name, "; ".join([str(value), *variants])
+        described[name] = "; ".join([str(value), *variants])
+    return described
 
 
-def _provenance(record: Record) -> dict[str, list[tuple[str, Any]]]:
-    """Return recipe, timings and environment."""
-    commit = [("commit", record["commit"])] if record["commit"] else []
-    finished = ("finished", record["finished"])
-    return {
-        "recipe": [(k, value) for k, value in record["recipe"].items() if value not in (None, "")],
-        "timings": [(name, _amount(name, value)) for name, value in record["timings"].items()],
-        "environment": [*record["environment"].items(), finished, *commit],
+def _recorded(
+    run: Run, manifest: Manifest, record: Record, parameters: str, width: int
+) -> list[str]:
+    """Return what a record holds, with the parameters after the values."""
+    values = {
+        name + ARROWS[manifest["metrics"].get(name, {}).get("better", "")]: f"{float(value):.6g}"
+        for name, value in record["headline"].items()
     }
+    recipe = {k: value for k, value in record["recipe"].items() if value not in (None, "")}
+    timings = {name: _amount(name, value) for name, value in record["timings"].items()}
+    commit = {"commit": record["commit"]} if record["commit"] else {}
+    environment = {**record["environment"], "finished": record["finished"], **commit}
+    return [
+        f"{record['status']}: {terminal_safe(record['reason'])}" if record["reason"] else "",
+        str(record.get("details") or "").strip(),
+        _section("values", values, width),
+        parameters,
+        describe_training(run, record, width),
+        _section("recipe", recipe, width),
+        _section("timings", timings, width),
+        _section("environment", environment, width),
+    ]
 
 
 def _amount(name: str, value: Any) -> str:
@@ -158,17 +160,11 @@ def _amount(name: str, value: Any) -> str:
     return f"{value:.4g} s" + (f" ({duration(value)})" if value >= 60 else "")
 
 
-def _section(title: str, lines: Iterable[tuple[str, Any]], width: int) -> str:
+def _section(title: str, lines: Mapping[str, Any], width: int) -> str:
     """Return names and values, one line each; long values are continued under their beginning."""
-    given = list(lines)
-    longest, text = max((len(name) for name, _ in given), default=0), [title]
-    for name, value in given:
-        start = f"  {name:{longest}}  "
-        wrapper = textwrap.TextWrapper(
-            max(width, longest + 24), initial_indent=start, subsequent_indent=" " * len(start)
-        )
-        text += wrapper.wrap(str(value)) or [start.rstrip()]
-    return "\n".join(text) if given else ""
+    rows = [(name, terminal_safe(str(value))) for name, value in lines.items()]
+    table = text_table(rows, style="plain", width=width - 2)
+    return f"{title}\n{textwrap.indent(table, '  ')}" if rows else ""
 
 
 def _teacher(manifest: Manifest, cell: CellEntry, cache: Path) -> str:

@@ -34,7 +34,7 @@ def compare(
     mixed: Mixed = False,
 ) -> None:
     """Test which methods differ, paired by teacher and seed."""
-    from distillation_bench.bench.analysis.comparison import DEFAULT_METRIC, compare_all
+    from distillation_bench.bench.analysis import comparison
     from distillation_bench.bench.analysis.comparison.comparison_data import (
         comparison_csv,
         comparison_json,
@@ -45,8 +45,12 @@ def compare(
 
     check_targets(csv, json, latex)
     results = load(*folders, mixed=mixed)
-    metrics = metric or [DEFAULT_METRIC]
-    compared = compare_all(results, metrics, baseline, dataset or [], method or [])
+    # A metric that is unknown is reported before the first one is compared.
+    metrics = dict.fromkeys(
+        str(results.metric(name)) for name in metric or [comparison.DEFAULT_METRIC]
+    )
+    names = baseline, dataset or [], method or []
+    compared = [comparison.compare(results, name, *names) for name in metrics]
     writers = {csv: comparison_csv, json: comparison_json, latex: comparison_latex}
     files = [(path, content(*compared)) for path, content in writers.items() if path]
     write_outputs(files)

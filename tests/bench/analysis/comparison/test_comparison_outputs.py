@@ -20,7 +20,6 @@ from tests.bench.analysis.markup.test_latex import HOSTILE, compiled, needs_pdfl
 from distillation_bench.bench.analysis.comparison import (
     Comparison,
     compare,
-    compare_all,
 )
 from distillation_bench.bench.analysis.comparison.comparison_data import (
     comparison_csv,
@@ -35,7 +34,7 @@ from distillation_bench.bench.cli.main import main
 
 def test_csv_and_json_hold_every_pair_and_value(make_results: MakeResults) -> None:
     results = make_results(TEN, datasets=("digits", "spiral"))
-    comparisons = compare_all(results, ["nll"], baseline="kd")
+    comparisons = [compare(results, "nll", baseline="kd")]
     rows = list(csv.DictReader(io.StringIO(comparison_csv(*comparisons))))
     assert [(row["scope"], row["first"]) for row in rows] == [
         *[("dataset", "hydra+"), ("dataset", "gauss")] * 2,
