@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from distillation_bench.bench.analysis.comparison.methods import Comparison
 from distillation_bench.bench.analysis.statistics import smallest_p
-from distillation_bench.bench.storage.formats.csv_files import csv_dict_writer, spreadsheet_safe
+from distillation_bench.bench.storage.formats.csv_files import as_csv, spreadsheet_safe
 from distillation_bench.bench.storage.formats.json_files import encodable
 
 COLUMNS = {
@@ -33,13 +32,10 @@ def comparison_csv(*comparisons: Comparison) -> str:
     rows = [row for comparison in comparisons for row in _pair_rows(comparison)]
     for each in comparisons:
         start = {"metric": str(each.metric), "better": each.metric.better, "scope": "dataset"}
-        reasons = _not_compared(each).items()
+        reasons = each.not_compared.items()
         rows += [{**start, "dataset": name, "not_compared": why} for name, why in reasons]
-    text = io.StringIO()
-    writer = csv_dict_writer(text, [*COLUMNS, "not_compared"])
-    writer.writeheader()
-    writer.writerows({name: spreadsheet_safe(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
+    safe = [{name: spreadsheet_safe(value) for name, value in row.items()} for row in rows]
+    return as_csv([*COLUMNS, "not_compared"], safe).decode()
 
 
 def comparison_json(*comparisons: Comparison) -> str:
@@ -58,7 +54,7 @@ def _comparison_object(comparison: Comparison) -> dict[str, Any]:
         "sentences": comparison.sentences,
         "references": sorted(comparison.references),
         "datasets": list(_dataset_objects(comparison)),
-        "not_compared": _not_compared(comparison),
+        "not_compared": comparison.not_compared,
         "worse_than_chance": sorted(comparison.below_chance),
         "at_bound": comparison.at_bound,
         "chance_unknown": sorted(comparison.chance_unknown),
@@ -78,32 +74,29 @@ def _comparison_object(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _not_compared(comparison: Comparison) -> Mapping[str, str]:
-    return {**comparison.not_comparable, **comparison.below_chance}
-
-
 def _dataset_objects(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for name, row in comparison.datasets.to_dict("index").items():
         cells = comparison.unusable[comparison.unusable["dataset"].eq(name)]
-        left_out: dict[str, dict[str, list[int]]] = {}
-        for cell in cells.itertuples():
-            left_out.setdefault(cell.label, {}).setdefault(cell.reason, []).append(cell.seed)
+        left_out = {
+            label: group.groupby("reason", sort=False)["seed"].agg(list).to_dict()
+            for label, group in cells.groupby("label", observed=True)
+        }
         allowed = {**row, "smallest_p": smallest_p(row["n"])}
         not_paired = comparison.not_paired[str(name)]
         yield {"dataset": name, **allowed, "left_out": left_out, "not_paired": not_paired}
 
 
 def _pair_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    pairs, pooled = comparison.pairs, comparison.pooled
+    pairs, pooled, across = comparison.pairs, comparison.pooled, comparison.across
     counts = pairs["dataset"].map(comparison.datasets["comparisons"])
     names = pooled["datasets"].map(", ".join)
-    tables = {"dataset": pairs.assign(comparisons=counts)}
-    if comparison.across:
-        means = comparison.across.pairs
-        tables["datasets"] = means.assign(dataset="", comparisons=len(means))
-    tables["pooled"] = pooled.assign(dataset=names, comparisons=len(pooled), tested=True)
+    tables = {
+        "dataset": pairs.assign(comparisons=counts),
+        "datasets": across.pairs.assign(comparisons=len(across.pairs)) if across else pairs[:0],
+        "pooled": pooled.assign(dataset=names, comparisons=len(pooled), tested=True),
+    }
+    start = {"metric": str(comparison.metric), "better": comparison.metric.better}
     for scope, table in tables.items():
-        start = {"metric": str(comparison.metric), "better": comparison.metric.better}
         smallest = table["n"].map(smallest_p).where(table["tested"])
         for row in table.assign(scope=scope, smallest_p=smallest).to_dict("records"):
             yield {name: (start | row).get(source, "") for name, source in COLUMNS.items()}

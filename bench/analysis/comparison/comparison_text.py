@@ -61,8 +61,9 @@ def comparison_text(*comparisons: Comparison, width: int | None = None) -> str:
 def _wrapped(text: str, width: int, indent: str = "") -> str:
     # No line ends between the parts of `p = .05`.
     tied = re.sub(" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", terminal_safe(text))
-    options = {"break_long_words": False, "break_on_hyphens": False}
-    lines = textwrap.fill(tied, width, subsequent_indent=indent, **options)
+    lines = textwrap.fill(
+        tied, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 

@@ -85,6 +85,11 @@ class Comparison:
         return {k: each.reason for k, each in self.detections.items() if each.is_below_chance}
 
     @property
+    def not_compared(self) -> dict[str, str]:
+        """Datasets without a comparison, with the reason."""
+        return {**self.not_comparable, **self.below_chance}
+
+    @property
     def chance_unknown(self) -> dict[str, str]:
         """Datasets on which it is unknown whether the teacher beats chance, with the reason."""
         return {k: each.reason for k, each in self.detections.items() if each.is_unknown}

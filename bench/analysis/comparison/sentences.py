@@ -25,56 +25,56 @@ def verdict_lines(comparison: Comparison) -> list[str]:
     """Return a line for each dataset or, if they are few, for each pair that is tested."""
     name, lines = comparison.format.name, [comparison.note] if comparison.note else []
     if comparison.is_tested or not comparison.note:
-        lines += [
-            x for dataset in comparison.datasets.index for x in _verdicts(comparison, dataset)
-        ]
-    for reasons, end in ((comparison.not_comparable, ""), (comparison.below_chance, NONE_BETTER)):
-        lines += [f"{name} on {key}: not compared: {why}{end}" for key, why in reasons.items()]
-    lines += [f"{name} on {key}: {why}" for key, why in comparison.chance_unknown.items()]
+        lines += [line for x in comparison.datasets.index for line in _verdicts(comparison, x)]
+    reasons = {k: f"not compared: {why}" for k, why in comparison.not_compared.items()}
+    reasons |= {k: f"{reasons[k]}, so none is better" for k in comparison.below_chance}
+    reasons |= comparison.chance_unknown
+    lines += [f"{name} on {dataset}: {why}" for dataset, why in reasons.items()]
     return [*lines, ranks_sentence(comparison)] if comparison.across else lines
 
 
-NONE_BETTER = ", so none is better"
-
-
 def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
-    tested = comparison.pairs[comparison.pairs["tested"] & comparison.pairs["dataset"].eq(dataset)]
+    pairs, start = comparison.pairs, f"{comparison.format.name} on {dataset}"
+    tested = pairs[pairs["tested"] & pairs["dataset"].eq(dataset)]
     different = tested[tested["distinguishable"]].sort_values("p_holm", kind="stable")
-    start, texts = f"{comparison.format.name} on {dataset}", comparison.verdicts["verdict"]
-    n, total, needed = (
-        comparison.datasets[x][dataset] for x in ("n", "comparisons", "seeds_needed")
-    )
+    n, total, _, needed = comparison.datasets.loc[dataset]
+    n, total = int(n), int(total)
     if needed or not total:
         yield f"{start}: {power_text(n, total)}"
     elif total <= SPELLED_OUT:
-        alike = tested.index.difference(different.index)
-        few = alike[tested["n"][alike].map(smallest_p) > ALPHA]
-        yield from texts[[*different.index, *few]]
-        alike = alike.difference(few)
-        if len(alike) == 1 or not comparison.baseline:
-            yield from texts[alike]
-        elif len(alike):
-            names, p = tested["first"][alike], tested["p_holm"][alike].min()
-            yield (
-                f"{start}: {', '.join(names)} are not statistically distinguishable from "
-                f"{comparison.baseline}, n = {n} (the smallest {p_equation(p)})"
-            )
+        yield from _spelled_out(comparison, start, tested, different, n)
     elif different.empty:
-        smallest = p_equation(tested["p_holm"].min())
         yield (
             f"{start}: no two methods are statistically distinguishable in {total} comparisons, "
-            f"n = {n} (the smallest {smallest} after Holm's correction)"
+            f"n = {n} (the smallest {p_equation(tested['p_holm'].min())} after Holm's correction)"
         )
     else:
         count = f"{len(different)} of {total} pairs are statistically distinguishable, n = {n}"
         if len(different) <= SPELLED_OUT or comparison.baseline or not comparison.format.better:
-            yield from texts[different.index[:SPELLED_OUT]]
+            yield from comparison.verdicts["verdict"][different.index[:SPELLED_OUT]]
             yield f"{start}: {count}"
         else:
             best = standings(comparison, tested).iloc[0]
             which = "all" if best["better"] == best.sum() else f"{best['better']} of"
             rest = f"{which} {best.sum()} other methods and worse than {best['worse'] or 'none'}"
             yield f"{start}: {best.name} is better than {rest}; {count}"
+
+
+def _spelled_out(
+    comparison: Comparison, start: str, tested: pd.DataFrame, different: pd.DataFrame, n: int
+) -> Iterator[str]:
+    """Yield a line for each pair; one for those that are not distinguishable from a baseline."""
+    others = tested.drop(different.index)
+    is_short = others["n"].map(smallest_p) > ALPHA
+    short, alike = others[is_short], others[~is_short]
+    is_joined = comparison.baseline and len(alike) > 1
+    spelled = [*different.index, *short.index, *([] if is_joined else alike.index)]
+    yield from comparison.verdicts["verdict"][spelled]
+    if is_joined:
+        yield (
+            f"{start}: {', '.join(alike['first'])} are not statistically distinguishable from "
+            f"{comparison.baseline}, n = {n} (the smallest {p_equation(alike['p_holm'].min())})"
+        )
 
 
 def standings(comparison: Comparison, tested: pd.DataFrame) -> pd.DataFrame:
@@ -105,24 +105,32 @@ def verdicts(comparison: Comparison) -> pd.DataFrame:
 
 def _verdict(comparison: Comparison, pair: Any) -> str:
     name, better = comparison.format.name, comparison.format.better
-    which, amount = f"{pair.first} and {pair.second} on {pair.dataset}", _amount(comparison, pair)
+    amount, row = _amount(comparison, pair), comparison.datasets.loc[pair.dataset]
+    which = f"{name}: {pair.first} and {pair.second} on {pair.dataset}"
     if not pair.tested:
-        return f"{name}: {which} are not tested: {amount}"
-    if comparison.datasets["seeds_needed"][pair.dataset] or smallest_p(pair.n) > ALPHA:
-        total = comparison.datasets["comparisons"][pair.dataset]
-        return f"{name}: {which}: {power_text(pair.n, total)}"
+        return f"{which} are not tested: {amount}"
+    if row["seeds_needed"] or smallest_p(pair.n) > ALPHA:
+        return f"{which}: {power_text(pair.n, int(row['comparisons']))}"
     if not pair.distinguishable:
-        return f"{name}: {which} are not statistically distinguishable: {amount}"
-    if (pair.mean > 0) == (better != "higher"):
-        pair = pair._replace(first=pair.second, second=pair.first)
+        return f"{which} are not statistically distinguishable: {amount}"
+    first, second = _best_first(pair, pair.mean, better)
     verb = "is better than" if better else f"has a lower {name} than"
-    amount = _amount(comparison, pair, pair.mean < 0)
-    return f"{name}: {pair.first} {verb} {pair.second} on {pair.dataset} by {amount}"
+    return f"{name}: {first} {verb} {second} on {pair.dataset} by {amount}"
 
 
-def _amount(comparison: Comparison, pair: Any, negated: bool = False) -> str:
-    """Return a difference with its unit, interval, n and p: `0.20 nats [0.11, 0.29], n = 9, …`."""
-    limits = (-pair.mean, -pair.high, -pair.low) if negated else (pair.mean, pair.low, pair.high)
+def _best_first(pair: Any, difference: float, better: str) -> tuple[str, str]:
+    """Return the better label of a pair, then the other; without a direction the lower one."""
+    is_first = (difference > 0) == (better == "higher")
+    return (pair.first, pair.second) if is_first else (pair.second, pair.first)
+
+
+def _amount(comparison: Comparison, pair: Any) -> str:
+    """Return a difference with its unit, interval, n and p: `0.20 nats [0.11, 0.29], n = 9, …`.
+
+    Of methods that are distinguishable it is the size of the difference.
+    """
+    sign = -1 if pair.distinguishable and pair.mean < 0 else 1
+    limits = sign * pair.mean, *sorted((sign * pair.low, sign * pair.high))
     mean, low, high = (fixed(x, decimals(pair.high - pair.low)) for x in limits)
     unit = {"%": " points", "": ""}.get(comparison.format.unit, f" {comparison.format.unit}")
     interval = "" if math.isnan(pair.low) else f" [{low}, {high}]"
@@ -133,15 +141,12 @@ def _amount(comparison: Comparison, pair: Any, negated: bool = False) -> str:
 def power_text(n: int, comparisons: int, unit: str = "seed") -> str:
     """Return why no test of n pairs, one of some comparisons, can reach .05, and what is needed.
 
-    Args:
-        n: number of seeds or datasets.
-        comparisons: number of tests in the family.
-        unit: "seed" or "dataset".
+    Pairs are of seeds or of datasets: the unit.
     """
     if not comparisons:
         return "nothing is tested: no two students"
-    needed, least = counted(seeds_needed(comparisons), unit), smallest_p(n)
-    possible = f"the {p_equation(least, 'smallest possible p')}"
+    needed = counted(seeds_needed(comparisons), unit)
+    possible = f"the {p_equation(smallest_p(n), 'smallest possible p')}"
     if comparisons > 1:
         corrected = p_equation(smallest_corrected_p(comparisons, n))
         possible += f", after Holm's correction over {comparisons} comparisons {corrected}"
@@ -151,14 +156,15 @@ def power_text(n: int, comparisons: int, unit: str = "seed") -> str:
 def allowed_sentence(comparison: Comparison, dataset: str) -> str:
     """Return what the number of seeds and comparisons on a dataset allows; empty without tests."""
     n, total, smallest, needed = comparison.datasets.loc[dataset]
+    n, total = int(n), int(total)
     if not comparison.is_tested:
         return ""
     if needed or not total:
-        text = power_text(int(n), int(total))
+        text = power_text(n, total)
         return f"{text[:1].upper()}{text[1:]}."
-    least, tests = smallest_p(int(n)), counted(int(total), "comparison")
-    possible = f"the {p_equation(least, 'smallest possible p')}, after Holm {p_equation(smallest)}"
-    return f"{tests}, n up to {counted(int(n), 'seed')}: {possible}."
+    possible = f"the {p_equation(smallest_p(n), 'smallest possible p')}"
+    tests, seeds = counted(total, "comparison"), counted(n, "seed")
+    return f"{tests}, n up to {seeds}: {possible}, after Holm {p_equation(smallest)}."
 
 
 def further_notes(comparison: Comparison) -> list[str]:
@@ -166,7 +172,7 @@ def further_notes(comparison: Comparison) -> list[str]:
     notes = [left_out_sentence(comparison, dataset) for dataset in comparison.datasets.index]
     if comparison.is_tested or not comparison.note:
         labels = "; ".join(f"{label}: {why}" for label, why in comparison.incomplete.items())
-        notes.append(pooled_sentence(comparison))
+        notes.append(_pooled_sentence(comparison))
         if not comparison.across:
             notes.append(f"Across datasets nothing is tested: {comparison.no_across}.")
         elif labels:
@@ -193,46 +199,44 @@ def ranks_sentence(comparison: Comparison) -> str:
     end = f"(Friedman's {p_equation(across.friedman)}); average ranks, 1 is best: {ranks}"
     if across.friedman > ALPHA:
         return f"{start} are not statistically distinguishable {end}"
-    i, j = np.nonzero(np.triu(across.nemenyi <= ALPHA, 1))
     labels = across.ranks["label"]
-    pairs = [f"{a} and {b}" for a, b in zip(labels[i], labels[j], strict=True)]
+    i, j = np.nonzero(np.triu(across.nemenyi <= ALPHA, 1))
+    pairs = _first_few([f"{a} and {b}" for a, b in zip(labels[i], labels[j], strict=True)], ", ")
     return (
         f"{start} differ {end}; by Nemenyi's test average ranks at least "
-        f"{across.critical_difference:.2f} apart differ{_first_few(pairs, ': ') or '; none are'}"
+        f"{across.critical_difference:.2f} apart differ{f': {pairs}' if pairs else '; none are'}"
     )
 
 
-def _first_few(parts: list[str], start: str, separator: str = ", ", few: int = 3) -> str:
+def _first_few(parts: list[str], separator: str, few: int = 3) -> str:
     more = [f"and {len(parts) - few} more"] if len(parts) > few else []
-    return start + separator.join([*parts[:few], *more]) if parts else ""
+    return separator.join([*parts[:few], *more])
 
 
-def pooled_sentence(comparison: Comparison) -> str:
+def _pooled_sentence(comparison: Comparison) -> str:
     """Return what the seeds of all datasets together show on exactly these datasets."""
     tests, names = comparison.pooled, comparison.datasets.index
     if tests.empty:
         return ""
     different = tests[tests["p_holm"] <= ALPHA].sort_values("p_holm", kind="stable")
-    parts = [_pooled_clause(comparison, test) for test in different.itertuples()]
+    parts = _first_few([_pooled_clause(comparison, x) for x in different.itertuples()], "; ")
     return (
         f"{comparison.format.name} on exactly these datasets ({', '.join(names)}), seeds pooled, "
         "in differences scaled by each dataset's root mean square, sign-flip after Holm over "
         f"{counted(len(tests), 'comparison')}: "
-        f"{_first_few(parts, '', '; ') or 'no methods are statistically distinguishable'}. It says "
-        "nothing about other datasets."
+        f"{parts or 'no methods are statistically distinguishable'}. It says nothing about other "
+        "datasets."
     )
 
 
 def _pooled_clause(comparison: Comparison, test: Any) -> str:
-    first, second, size = test.first, test.second, abs(test.scaled_mean)
-    if (test.scaled_mean < 0) != (comparison.metric.better != "higher"):
-        first, second = second, first
+    first, second = _best_first(test, test.scaled_mean, comparison.metric.better)
     adjective, count = "better" if comparison.format.better else "lower", len(test.datasets)
     on = count if count == len(comparison.datasets) else ", ".join(test.datasets)
     return (
-        f"{first} is {adjective} than {second} in standardised differences, by {size:.2f} "
-        f"(n = {test.n} on {on}; {p_equation(test.p_holm)}; its mean is {adjective} on "
-        f"{test.agreeing} of {count} datasets)"
+        f"{first} is {adjective} than {second} in standardised differences, by "
+        f"{abs(test.scaled_mean):.2f} (n = {test.n} on {on}; {p_equation(test.p_holm)}; its mean "
+        f"is {adjective} on {test.agreeing} of {count} datasets)"
     )
 
 
