@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
+import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,27 +42,14 @@ def check_format(path: Path) -> None:
     if path.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out {path}: neither .csv nor .parquet")
     if path.suffix == ".parquet":
-        _require("pyarrow", f"--out {path}")
+        require_package("pyarrow", f"--out {path}")
 
 
-def check_tensorboard(folder: Path) -> None:
-    """Check that event files can be written.
-
-    Raises:
-        UsageError: tensorboardX is not installed.
-    """
-    _require("tensorboardX", f"--tensorboard {folder}")
-
-
-def _require(package: str, option: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(package) is None:
+def require_package(package: str, option: str) -> None:
+    """Raise UsageError if the package that an option needs is not installed."""
+    if importlib.util.find_spec(package) is None:
         message = f"{option}: needs {package}, which is not installed: pip install {package}"
         raise UsageError(message)
-
-
-# The table
 
 
 def write_table(results: Results, path: Path) -> int:
@@ -103,21 +92,18 @@ def _write_parquet(results: Results, path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet
 
-    def table(frame: pd.DataFrame) -> pa.Table:
-        # Not `from_pandas`, for which an undefined value is none.
-        return pa.table({name: pa.array(_typed(column)) for name, column in frame.items()})
-
-    def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-        is_text = pa.types.is_dictionary(column.type) or pa.types.is_null(column.type)
-        return column.cast(pa.string()) if is_text else column
-
-    cells, timings = table(_cells(results)), table(_timings(results))
-    values, count, writer = table(results.metrics[VALUE_COLUMNS]), 0, None
+    frames = (_cells(results), results.metrics[VALUE_COLUMNS], _timings(results))
+    # Not `from_pandas`, for which an undefined value is none.
+    tables = [pa.table({name: pa.array(_typed(x)) for name, x in f.items()}) for f in frames]
+    count, writer = 0, None
     for of_cells, rows in _chunks(results):
-        parts = [cells.take(of_cells), values.take(pa.array(rows, mask=rows < 0))]
-        parts.append(timings.take(of_cells))
+        of_parts = of_cells, pa.array(rows, mask=rows < 0), of_cells
+        parts = [table.take(places) for table, places in zip(tables, of_parts, strict=True)]
         columns = {name: part[name] for part in parts for name in part.column_names}
-        chunk = pa.table({name: plain(column) for name, column in columns.items()})
+        for name, column in columns.items():
+            if pa.types.is_dictionary(column.type) or pa.types.is_null(column.type):
+                columns[name] = column.cast(pa.string())
+        chunk = pa.table(columns)
         writer = writer or pyarrow.parquet.ParquetWriter(path, chunk.schema, compression="zstd")
         writer.write_table(chunk)
         count += len(rows)
@@ -128,14 +114,13 @@ def _write_parquet(results: Results, path: Path) -> int:
 
 def _cells(results: Results) -> pd.DataFrame:
     """Return what each planned cell is, with its parameters as they are in the description."""
-    planned = results.planned[CELL_COLUMNS].astype({"seed": object})
-    described = results.manifest["cells"]
-    given = [described[cell_id]["parameters"] for cell_id in results.planned["id"]]
+    planned, described = results.planned, results.manifest["cells"]
+    given = [described[cell_id]["parameters"] for cell_id in planned["id"]]
     names = sorted({name for parameters in given for name in parameters})
-    columns = {f"param.{name}": [each.get(name) for each in given] for name in names}
-    return planned.astype(object).assign(
-        **{name: pd.Series(values, planned.index, object) for name, values in columns.items()}
-    )
+    rows = [[parameters.get(name) for name in names] for parameters in given]
+    columns = [f"param.{name}" for name in names]
+    parameters = pd.DataFrame(rows, planned.index, columns, object)
+    return planned[CELL_COLUMNS].astype(object).join(parameters)
 
 
 def _timings(results: Results) -> pd.DataFrame:
@@ -197,9 +182,6 @@ def _typed(column: pd.Series) -> Any:
     return [None if value is None else str(_text(value)) for value in column]
 
 
-# Training curves
-
-
 def write_curves(results: Results, folder: Path) -> tuple[int, list[DamagedFile]]:
     """Write the training of each cell as an event file of TensorBoard.
 
@@ -246,10 +228,9 @@ def _write_events(path: Path, history: Sequence[Mapping[str, str]], time: float)
 
 def _seconds(time: str) -> float:
     """Return seconds since 1970; 0 if the text is not a time."""
-    try:
+    with contextlib.suppress(ValueError, OverflowError):
         return datetime.datetime.fromisoformat(time).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
+    return 0.0
 
 
 def _folder_name(text: str) -> str:

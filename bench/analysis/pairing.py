@@ -30,10 +30,7 @@ def unusable_cells(planned: pd.DataFrame, values: pd.DataFrame, metric: MetricIn
 
     A reason is the status of a cell that is not done, `no METRIC`, `nan`, `inf` or `-inf`.
 
-    Args:
-        planned: cells, see `Results.planned`; those of other labels or datasets may be left out.
-        values: of the metric, see `Results.values`.
-        metric: the metric.
+    `planned` may be a part of `Results.planned`; `values` are those of the metric.
     """
     # By position and not by id: comparing texts takes a hundred times as long.
     of_cells = values["value"].reindex(planned.index)

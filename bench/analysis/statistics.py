@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distillation_bench.bench.common.text import counted
 from distillation_bench.bench.metrics.order_statistics import midranks
 from distillation_bench.bench.metrics.outcome import Array
 
@@ -37,7 +38,7 @@ class Interval(NamedTuple):
 
 def paired_interval(differences: ArrayLike, level: float = 0.95) -> Interval:
     """Return Student's t interval of the mean of differences [n], n - 1 degrees of freedom."""
-    values = _values(differences)
+    values = _finite(differences)
     mean, n = float(values.mean()), len(values)
     if n == 1:
         return Interval(mean, math.nan, math.nan)
@@ -53,7 +54,7 @@ def effect_size(differences: ArrayLike) -> float:
     The exact factor is Γ(f/2) / (√(f/2) Γ((f-1)/2)) with f = n - 1 (Hedges 1981). The result is nan
     for n < 3 and if all differences are equal.
     """
-    values = _values(differences)
+    values = _finite(differences)
     freedom = len(values) - 1
     if freedom < 2 or np.ptp(values) <= tolerance(values):
         return math.nan
@@ -66,7 +67,7 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
 
     Ties count half: Mann and Whitney's U / (n m), as in Agarwal et al. 2021 (arXiv 2108.13264).
     """
-    values, others = _values(first), np.sort(_values(second))
+    values, others = _finite(first), np.sort(_finite(second))
     below, at_most = (others.searchsorted(values, side) for side in ("left", "right"))
     return float((below + at_most).mean() / (2 * len(others)))
 
@@ -78,7 +79,7 @@ def sign_flip_p(differences: ArrayLike) -> float:
     are the same. All 2^n combinations of signs are counted. Beyond 20 differences they are counted
     on a grid, which is an exact test of differences rounded to 1/16,384 of the sum of their sizes.
     """
-    values = _values(differences)
+    values = _finite(differences)
     if len(values) > ENUMERATED:
         return _counted_p(_on_grid(values))
     observed = abs(float(values.sum())) - tolerance(values)
@@ -86,17 +87,17 @@ def sign_flip_p(differences: ArrayLike) -> float:
         return 1.0
     # Each sum is one of the first half plus one of the second: 2^(n/2) values to sort, not 2^n.
     half = len(values) // 2
-    low, high = np.sort(_sums(values[:half])), np.sort(_sums(values[half:]))
+    low, high = _sums(values[:half]), _sums(values[half:])
     extreme = len(low) * len(high) - int(np.searchsorted(low, observed - high).sum())
     return min(1.0, 2 * extreme / (len(low) * len(high)))
 
 
 def _sums(values: Array) -> Array:
-    """Return all sums [2^n] of values [n] with either sign."""
+    """Return all sums [2^n] of values [n] with either sign, in ascending order."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate((sums - value, sums + value))
-    return sums
+    return np.sort(sums)
 
 
 def _on_grid(values: Array) -> Array:
@@ -129,7 +130,7 @@ def wilcoxon_p(differences: ArrayLike) -> float:
     Zeros are left out, and ties share ranks. All 2^n combinations of signs are counted; beyond 127
     differences ranks are rounded to the grid.
     """
-    values = _values(differences)
+    values = _finite(differences)
     values = values[np.abs(values) > tolerance(values)]
     if not len(values):
         return 1.0
@@ -151,18 +152,12 @@ def smallest_p(n: int) -> float:
 
 
 def average_ranks(table: ArrayLike) -> Array:
-    """Return the mean over rows of the ranks [k] of columns in a table [N, k].
-
-    The least value has rank 1; ties share ranks.
-    """
+    """Return ranks [k] of columns, 1 for the least, averaged over the rows of a table [N, k]."""
     return np.asarray(_ranks(table).mean(axis=0))
 
 
 def friedman_p(table: ArrayLike) -> float:
-    """Return the p-value of Friedman's test that the columns of a table [N, k] have equal ranks.
-
-    The statistic is corrected for ties.
-    """
+    """Return the p-value of Friedman's test, corrected for ties, of columns of a table [N, k]."""
     ranks = _ranks(table)
     columns = ranks.shape[1]
     centred = ranks - (columns + 1) / 2
@@ -181,39 +176,35 @@ def nemenyi_p(ranks: ArrayLike, rows: int) -> Array:
     They follow from the studentized range with infinite degrees of freedom, and are corrected for
     the number of pairs (Nemenyi 1963; Demšar 2006).
     """
-    from scipy import stats
+    from scipy.stats import studentized_range
 
-    values = _values(ranks)
-    distances = np.abs(values[:, None] - values[None, :]) / _rank_error(len(values), rows)
-    return np.asarray(stats.studentized_range.sf(distances * math.sqrt(2), len(values), np.inf))
+    values = _finite(ranks)
+    distances = np.abs(np.subtract.outer(values, values)) / _rank_error(len(values), rows)
+    return np.asarray(studentized_range.sf(distances, len(values), np.inf))
 
 
-def critical_difference(columns: int, rows: int, alpha: float = ALPHA) -> float:
+def critical_difference(columns: int, rows: int) -> float:
     """Return the least difference of average ranks that Nemenyi's test can distinguish."""
-    from scipy import stats
+    from scipy.stats import studentized_range
 
-    quantile = float(stats.studentized_range.ppf(1 - alpha, columns, np.inf))
-    return quantile / math.sqrt(2) * _rank_error(columns, rows)
+    return float(studentized_range.ppf(1 - ALPHA, columns, np.inf)) * _rank_error(columns, rows)
 
 
 def _rank_error(columns: int, rows: int) -> float:
-    """Return the standard error of a difference of average ranks if all columns are alike."""
-    return math.sqrt(columns * (columns + 1) / (6 * rows))
+    """Return the standard error of an average rank if all columns are alike."""
+    return math.sqrt(columns * (columns + 1) / (12 * rows))
 
 
-def _values(values: ArrayLike) -> Array:
+def _finite(values: ArrayLike, dimensions: int = 1) -> Array:
     array = np.asarray(values, np.float64)
-    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
-        raise ValueError("at least one number is needed, all of them finite, in one dimension")
+    if array.ndim != dimensions or not array.size or not np.isfinite(array).all():
+        raise ValueError(f"finite numbers in {counted(dimensions, 'dimension')} are needed")
     return array
 
 
-def _ranks(values: ArrayLike) -> Array:
+def _ranks(table: ArrayLike) -> Array:
     """Return the ranks of each row of a table."""
-    table = np.asarray(values, np.float64)
-    if table.ndim != 2 or not table.size or not np.isfinite(table).all():
-        raise ValueError("a complete table of finite numbers, rows by columns, is needed")
-    return np.array([midranks(row) for row in table])
+    return np.apply_along_axis(midranks, 1, _finite(table, 2))
 
 
 def tolerance(values: Array) -> float:

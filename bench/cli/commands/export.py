@@ -48,7 +48,7 @@ def export(
 
 def _check_export(out: Path | None, tensorboard: Path | None) -> None:
     """Raise UsageError if nothing is to be written, or can't be."""
-    from distillation_bench.bench.analysis.export import check_format, check_tensorboard
+    from distillation_bench.bench.analysis.export import check_format, require_package
 
     if out is None and tensorboard is None:
         raise UsageError("export: give --out FILE.csv, --out FILE.parquet or --tensorboard FOLDER")
@@ -58,7 +58,7 @@ def _check_export(out: Path | None, tensorboard: Path | None) -> None:
             check_format(out)
     if tensorboard is not None:
         check_folder(tensorboard, "--tensorboard")
-        check_tensorboard(tensorboard)
+        require_package("tensorboardX", f"--tensorboard {tensorboard}")
 
 
 def _export_table(results: Results, out: Path) -> None:

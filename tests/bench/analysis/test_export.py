@@ -186,4 +186,6 @@ def test_a_mistake_is_reported(
         monkeypatch.setitem(sys.modules, package, None)
     message = mistake(export.check_format, tmp_path / "out.parquet")
     assert message.endswith("needs pyarrow, which is not installed: pip install pyarrow")
-    assert "pip install tensorboardX" in mistake(export.check_tensorboard, tmp_path / "tb")
+    assert "pip install tensorboardX" in mistake(
+        export.require_package, "tensorboardX", "--tensorboard tb"
+    )
