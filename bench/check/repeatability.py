@@ -22,7 +22,7 @@ import torch
 from distillation_bench.bench.check.checks import ContractBroken, require
 from distillation_bench.bench.check.method_under_test import MethodUnderTest
 from distillation_bench.bench.check.synthetic_data import RECIPE, SOURCES
-from distillation_bench.bench.common.paths import IMPORT_FOLDER
+from distillation_bench.bench.common.paths import IMPORT_FOLDER, SAFE_PATH
 from distillation_bench.bench.execution.executors.base import describe_failure
 from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
 from distillation_bench.bench.planning.plugins.loading import load_plugins
@@ -191,7 +191,7 @@ def resume_in_new_process(plugin: str, folder: Path) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, plugin, str(folder)],
-            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed},
+            env={**os.environ, SAFE_PATH: "1", "PYTHONPATH": path, "PYTHONHASHSEED": seed},
             timeout=RESUME_SECONDS,
             capture_output=True,
             check=False,

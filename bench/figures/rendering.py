@@ -17,6 +17,7 @@ from typing import NamedTuple
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.devices import cores
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.paths import safe_path
 from distillation_bench.bench.common.signals import shield_children
 from distillation_bench.bench.common.text import terminal_safe
 from distillation_bench.bench.figures.drawing import ALL, FigureRequest, Selection, collect
@@ -109,9 +110,8 @@ def _answers_in_parallel(work: _Work, requests: Sequence[FigureRequest]) -> Iter
     # The table is read once before it is sent, not by each process.
     _ = work.selection.results.metrics
     processes = min(cores(), len(requests))
-    with joblib.parallel_config(
-        "loky", n_jobs=processes, initializer=_begin, initargs=(work,), idle_worker_timeout=5
-    ):
+    setup = {"initializer": _begin, "initargs": (work,), "idle_worker_timeout": 5}
+    with safe_path(), joblib.parallel_config("loky", n_jobs=processes, **setup):
         parallel = joblib.Parallel(return_as="generator", batch_size=1)
         # Processes start when requests are submitted.
         with shield_children():

@@ -118,6 +118,19 @@ def test_file_names_are_distinct_and_the_same_in_parallel(make_run: Make, tmp_pa
     assert len({name.lower() for name in drawn_names}) == len(drawn_names) >= 6
 
 
+def test_processes_that_draw_import_nothing_from_the_current_folder(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
+    for name in ("numpy", "joblib", "multiprocessing"):
+        marked = f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()"
+        (tmp_path / "run" / f"{name}.py").write_text(marked)
+    monkeypatch.chdir(tmp_path / "run")
+    monkeypatch.setattr(rendering, "cores", lambda: 2)
+    assert list(render(results, dots_per_inch=30))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_ctrl_c_does_not_reach_the_drawing_processes(
     make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,7 +156,10 @@ def test_a_report_written_from_within_a_hostile_run_is_safe(tmp_path: Path, soun
     run, marker, outside = tmp_path / "run", tmp_path / "ran", outside_of(tmp_path)
     shutil.copytree(sound, run)
     code = f"from pathlib import Path\nPath({str(marker)!r}).touch()\n"
-    for name in ("sitecustomize", "usercustomize", "matplotlib", "numpy", "evil", "bench", "typer"):
+    for name in (
+        *("sitecustomize", "usercustomize", "matplotlib", "numpy", "evil", "bench", "typer"),
+        *("joblib", "multiprocessing", "signal", "pickle", "distillation_bench"),
+    ):
         (run / f"{name}.py").write_text(code)
     (run / "matplotlibrc").write_text("backend: module://evil\ntext.usetex: True\n")
     first, second, *_ = sorted(Run(sound).manifest()["cells"])
