@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distillation_bench.bench.metrics.display import MetricDisplay, metric_display
+from distillation_bench.bench.metrics.display import metric_display
 
 SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 RAW_DIGITS = 3
@@ -112,37 +112,30 @@ def metric_format(
         raw: print values as recorded: fractions, accuracy instead of error, nothing scaled.
     """
     display = metric_display(metric.name)
-    if metric.name == "ood_auroc" and metric.headline:
-        note = "OOD AUROC: mean over a dataset's OOD sets, by total uncertainty"
-        display = display._replace(note=note)
-    chosen = _as_recorded(metric, display) if raw else _as_papers_print(metric, display, values)
-    if display.unit == "size":
-        # What a student costs is chosen, not measured: nothing is better, and there is no spread.
-        chosen = replace(chosen, better="", exact=True)
-    if metric.place:
-        chosen = replace(chosen, name=f"{chosen.name} ({metric.place})")
-    return chosen if digits is None else replace(chosen, digits=digits)
-
-
-def _as_recorded(metric: MetricInfo, display: MetricDisplay) -> MetricFormat:
-    name = "Accuracy" if metric.name == "accuracy" else display.name
-    unit = "" if display.unit in ("%", "size") else display.unit
-    return MetricFormat(metric, name, unit, RAW_DIGITS, metric.better, note=display.note)
-
-
-def _as_papers_print(
-    metric: MetricInfo, display: MetricDisplay, values: Iterable[float]
-) -> MetricFormat:
     shown = MetricFormat(metric, *display[:3], metric.better, note=display.note)
-    if metric.name == "accuracy":
-        return replace(shown, better="lower", factor=-100.0, offset=100.0)
-    if display.unit == "%":
-        return replace(shown, factor=100.0)
+    changes: dict[str, Any] = {}
     if display.unit == "size":
         largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-        size, factor = next((s for s in reversed(SIZES) if largest >= s[1]), SIZES[0])
-        return replace(shown, unit=size, digits=shown.digits if size else 0, factor=1 / factor)
-    return shown
+        fitting = [size for size in SIZES if largest >= size[1] and not raw]
+        unit, factor = (*SIZES[:1], *fitting)[-1]
+        # What a student costs is chosen, not measured: nothing is better, and there is no spread.
+        changes = {"unit": unit, "factor": 1 / factor, "better": "", "exact": True}
+        changes["digits"] = display.digits if unit else 0
+    elif metric.name == "accuracy":
+        recorded, error = {"name": "Accuracy"}, {"better": "lower", "factor": -100, "offset": 100}
+        changes = recorded if raw else error
+    elif display.unit == "%" and not raw:
+        changes = {"factor": 100.0}
+    if raw:
+        is_scaled = display.unit in ("%", "size")
+        changes |= {"digits": RAW_DIGITS, "unit": "" if is_scaled else display.unit}
+    if metric.name == "ood_auroc" and metric.headline:
+        changes["note"] = "OOD AUROC: mean over a dataset's OOD sets, by total uncertainty"
+    if metric.place:
+        changes["name"] = f"{changes.get('name', display.name)} ({metric.place})"
+    if digits is not None:
+        changes["digits"] = digits
+    return replace(shown, **changes)
 
 
 def parse_metric(selector: str, described: Mapping[str, Any]) -> MetricInfo:

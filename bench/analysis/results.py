@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,18 +150,10 @@ class Results:
     ) -> list[str]:
         """Return datasets by name, each once, in the order given; by default all.
 
-        Args:
-            names: names of datasets.
-            option, where: what an error message says before and after an unknown name.
-
         Raises:
-            UsageError: a name is unknown.
+            UsageError: a name is unknown; `option` and `where` are said before and after it.
         """
-        for name in names:
-            if name not in self.datasets:
-                near = nearest(name, self.datasets)
-                raise UsageError(f"{option} {name}: not in {where}{near}")
-        return list(dict.fromkeys(names or self.datasets))
+        return _selected(names, {name: [name] for name in self.datasets}, option, where)
 
     def select_labels(
         self,
@@ -171,25 +162,19 @@ class Results:
         option: str = "--method",
         where: str = "these runs",
     ) -> list[str]:
-        """Return the labels that names stand for, in their order; a method names all its variants.
+        """Return the labels of a dataset, by default of all, that names stand for, in their order.
 
-        Args:
-            names: labels or methods; by default all labels.
-            dataset: only labels of this dataset.
-            option, where: what an error message says before and after an unknown name.
+        A method names all its variants; without names, all labels are returned.
 
         Raises:
-            UsageError: a name is neither a label nor a method.
+            UsageError: a name is neither a label nor a method; see `select_datasets`.
         """
         labels = self.labels(dataset)
         by_name: dict[str, list[str]] = {}
         for label in labels:
             by_name.setdefault(self.methods[label], []).append(label)
         by_name |= {label: [label] for label in labels}
-        for name in names:
-            if name not in by_name:
-                raise UsageError(f"{option} {name}: not in {where}{nearest(name, by_name)}")
-        return list(dict.fromkeys(label for name in names or labels for label in by_name[name]))
+        return _selected(names or labels, by_name, option, where)
 
     # Values
 
@@ -330,6 +315,16 @@ class Results:
         return arrays
 
 
+def _selected(
+    names: Sequence[str], by_name: Mapping[str, Sequence[str]], option: str, where: str
+) -> list[str]:
+    """Return what names stand for, each once; by default all."""
+    for name in names:
+        if name not in by_name:
+            raise UsageError(f"{option} {name}: not in {where}{nearest(name, by_name)}")
+    return list(dict.fromkeys(found for name in names or by_name for found in by_name[name]))
+
+
 def summarise(values: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
     """Return mean, std, n, planned and missing by dataset and label; see `Results.summary`."""
     by = ["dataset", "label"]
@@ -391,28 +386,21 @@ def _planned_cells(
     methods = [method["name"] for method in manifest["methods"]]
     references = {method["name"] for method in manifest["methods"] if method["reference"]}
     cells = manifest["cells"]
-    table = pd.DataFrame(
-        {
-            "dataset": [cell["dataset"] for cell in cells.values()],
-            "method": [cell["method"] for cell in cells.values()],
-            "label": [cell["label"] for cell in cells.values()],
-            "seed": [cell["seed"] for cell in cells.values()],
-            "id": list(cells),
-            "teacher": [cell["measured"] for cell in cells.values()],
-            "reference": [cell["method"] in references for cell in cells.values()],
-            "status": [
-                rows.get(cell_key(cell), {"status": "missing"})["status"] for cell in cells.values()
-            ],
-        }
+    names = ["dataset", "method", "label", "seed", "measured"]
+    table = pd.DataFrame(list(cells.values()), columns=names).rename(
+        columns={"measured": "teacher"}
     )
+    table.insert(4, "id", list(cells))
+    table["reference"] = table["method"].isin(references)
+    table["status"] = [
+        row["status"] if (row := rows.get(cell_key(cell))) else "missing" for cell in cells.values()
+    ]
     method_of = dict(zip(table["label"], table["method"], strict=True))
-    positions = {method: position for position, method in enumerate(methods)}
+    methods += sorted({*method_of.values()} - {*methods})
     orders = {
         "dataset": sorted(set(table["dataset"]), key=natural_key),
-        "method": [*methods, *sorted(set(table["method"]) - set(methods))],
-        "label": sorted(
-            method_of, key=lambda x: (positions.get(method_of[x], math.inf), natural_key(x))
-        ),
+        "method": methods,
+        "label": sorted(method_of, key=lambda x: (methods.index(method_of[x]), natural_key(x))),
         "status": STATUSES,
     }
     table = table.astype({name: pd.CategoricalDtype(order) for name, order in orders.items()})

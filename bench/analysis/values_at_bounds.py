@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+import pandas as pd
+
 from distillation_bench.bench.analysis.chance_level import TEACHER
 from distillation_bench.bench.analysis.results import Results
 
@@ -48,23 +50,13 @@ def describe_clamped_variances(
     results: Results, dataset: str, labels: Iterable[str] | None = None
 ) -> str:
     """Return whose variances were clamped on a dataset, by default of all labels; may be empty."""
-    shares: dict[str, float] = {}
+    own = results.flag("variance_capped")
     # Every cell also has the share of its teacher's members.
-    for column, whose in (("teacher_variance_capped", "the teacher"), ("variance_capped", "")):
-        flags = results.flag(column)
-        if flags.empty:
-            continue
-        of_dataset = flags["dataset"].eq(dataset) & flags["value"].gt(0)
-        if labels is not None:
-            of_dataset &= flags["label"].isin(list(labels))
-        if not whose:
-            of_dataset &= flags["method"].ne(TEACHER)
-        for label, value in flags.loc[of_dataset, ["label", "value"]].itertuples(index=False):
-            name = whose or label
-            shares[name] = max(shares.get(name, 0.0), value)
-    if not shares:
-        return ""
-    names = ", ".join(
-        f"{name} (up to {100 * share:.2g} % of them)" for name, share in shares.items()
-    )
-    return f"variances clamped to exp(±15) on some evaluation set: {names}"
+    of_teacher = results.flag("teacher_variance_capped").assign(name="the teacher")
+    shares = pd.concat([of_teacher, own[own["method"].ne(TEACHER)].assign(name=own["label"])])
+    shares = shares[shares["dataset"].eq(dataset) & shares["value"].gt(0)]
+    if labels is not None:
+        shares = shares[shares["label"].isin(list(labels))]
+    largest = shares.groupby("name", sort=False, observed=True)["value"].max()
+    names = ", ".join(f"{name} (up to {100 * x:.2g} % of them)" for name, x in largest.items())
+    return f"variances clamped to exp(±15) on some evaluation set: {names}" if names else ""

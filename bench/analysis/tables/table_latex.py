@@ -113,16 +113,13 @@ def _header(text: str) -> str:
 def _header_lines(text: str) -> list[str]:
     """Return a header as lines, the unit and the arrow last: a column as narrow as its values."""
     name, bracket, unit = text.rpartition(" [")
-    if bracket and "]" in unit:
-        return [*_wrap_header(name), f"[{unit}"]
-    return _wrap_header(re.sub(" (?=[↑↓])", "\N{NO-BREAK SPACE}", text))
-
-
-def _wrap_header(text: str) -> list[str]:
+    if not bracket or "]" not in unit:
+        name, unit = re.sub(" (?=[↑↓])", "\N{NO-BREAK SPACE}", text), ""
     # A label may also be broken behind a bracket or a comma.
-    breakable = re.sub(r"(?<=[,\[])", "\0 ", text)
+    breakable = re.sub(r"(?<=[,\[])", "\0 ", name)
     lines = textwrap.wrap(breakable, 7, break_long_words=False, break_on_hyphens=False)
-    return [line.replace("\0 ", "").rstrip("\0") for line in lines] or [text]
+    lines = [line.replace("\0 ", "").rstrip("\0") for line in lines] or [name]
+    return [*lines, f"[{unit}"] if unit else lines
 
 
 def _cell(entry: Any) -> str:
