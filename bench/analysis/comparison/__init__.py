@@ -4,8 +4,7 @@ methods           compare methods in a metric, on each dataset and across them
 pairs             two methods on the same seeds, ranks over datasets, tests pooled over all seeds
 sentences         the results in sentences, the verdict first
 comparison_text   verdicts and tables for the terminal
-comparison_latex  tables for LaTeX
-comparison_data   all values as CSV and JSON
+comparison_files  tables for LaTeX; all values as CSV and JSON
 """
 
 from distillation_bench.bench.analysis.comparison.methods import (

@@ -191,11 +191,9 @@ def compare(
     References are bounds and not rivals: they are shown, and tested only if they are selected.
 
     Args:
-        results: results of one run or several.
-        metric: a selector, see `Results.metric`.
+        results, metric: results, and a selector, see `Results.metric`.
         baseline: label that all others are compared with; by default all pairs are compared.
-        datasets: only these datasets.
-        labels: only these labels and the baseline; a method stands for all its variants.
+        datasets, labels: only these, and the baseline; a method stands for all its variants.
 
     Raises:
         UsageError: a name is unknown, or nothing can be compared.
@@ -216,12 +214,10 @@ def compare(
     cells = values.loc[values["dataset"].isin(kept), "id"]
     return Comparison(
         *(info, format, baseline, note, results.references, rivals, unusable),
-        tables={dataset: tables[dataset] for dataset in kept},
-        pairs=pair_table([{"dataset": k} | row for k in kept for row in rows[k]]),
-        not_paired=not_paired,
-        not_comparable=reasons,
-        detections=detections,
-        at_bound=describe_temperatures([info.name], cells, temperatures_at_bound(results)),
+        {dataset: tables[dataset] for dataset in kept},
+        pair_table([{"dataset": k} | row for k in kept for row in rows[k]]),
+        *(not_paired, reasons, detections),
+        describe_temperatures([info.name], cells, temperatures_at_bound(results)),
     )
 
 

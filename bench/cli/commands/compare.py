@@ -35,11 +35,11 @@ def compare(
 ) -> None:
     """Test which methods differ, paired by teacher and seed."""
     from distillation_bench.bench.analysis import comparison
-    from distillation_bench.bench.analysis.comparison.comparison_data import (
+    from distillation_bench.bench.analysis.comparison.comparison_files import (
         comparison_csv,
         comparison_json,
+        comparison_latex,
     )
-    from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
     from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
     from distillation_bench.bench.analysis.results import load
 

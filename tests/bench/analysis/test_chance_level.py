@@ -13,11 +13,11 @@ import pytest
 
 from distillation_bench.bench.analysis import comparison as comparisons
 from distillation_bench.bench.analysis.comparison import Comparison
-from distillation_bench.bench.analysis.comparison.comparison_data import (
+from distillation_bench.bench.analysis.comparison.comparison_files import (
     comparison_csv,
     comparison_json,
+    comparison_latex,
 )
-from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.figures.drawing import draw_figures

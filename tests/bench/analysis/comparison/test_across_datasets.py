@@ -22,9 +22,7 @@ from tests.bench.analysis.comparison.compared_runs import (
 from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.comparison.comparison_data import (
-    comparison_csv,
-)
+from distillation_bench.bench.analysis.comparison.comparison_files import comparison_csv
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.comparison.pairs import (
     NotComparable,

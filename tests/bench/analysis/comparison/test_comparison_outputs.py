@@ -21,11 +21,11 @@ from distillation_bench.bench.analysis.comparison import (
     Comparison,
     compare,
 )
-from distillation_bench.bench.analysis.comparison.comparison_data import (
+from distillation_bench.bench.analysis.comparison.comparison_files import (
     comparison_csv,
     comparison_json,
+    comparison_latex,
 )
-from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.markup.latex_tables import preamble
 from distillation_bench.bench.analysis.results import load

@@ -21,10 +21,10 @@ from tests.bench.analysis.comparison.compared_runs import (
 from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.comparison.comparison_data import (
+from distillation_bench.bench.analysis.comparison.comparison_files import (
     comparison_json,
+    comparison_latex,
 )
-from distillation_bench.bench.analysis.comparison.comparison_latex import comparison_latex
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.results import load
 
