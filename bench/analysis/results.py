@@ -107,11 +107,8 @@ class Results:
     def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return a table whose categories of names are in the order of `planned`."""
         # Not `astype`: to it categories are equal in any order.
-        names = ("dataset", "method", "label")
-        orders = {name: self.planned[name].cat.categories for name in names}
+        orders = {k: self.planned[k].cat.categories for k in ("dataset", "method", "label")}
         return table.assign(**{k: table[k].cat.set_categories(v) for k, v in orders.items()})
-
-    # Names
 
     @property
     def datasets(self) -> list[str]:
@@ -198,10 +195,11 @@ class Results:
         """
         name = selector.partition("@")[0].partition(":")[0]
         metrics = self.manifest["metrics"]
+        known = [*metrics, *self.costs]
         if name == "error" and "accuracy" in metrics:
             raise UsageError("--metric error: give accuracy, which tables print as error")
-        if name not in metrics and name not in self.costs:
-            raise UsageError(f"{name}: unknown metric{nearest(name, [*metrics, *self.costs])}")
+        if name not in known:
+            raise UsageError(f"{name}: unknown metric{nearest(name, known)}")
         try:
             return parse_metric(selector, metrics.get(name, {"better": "lower", "headline": True}))
         except ValueError as error:
@@ -223,8 +221,8 @@ class Results:
         """
         info = self.metric(metric) if isinstance(metric, str) else metric
         if info not in self._read:
-            read = self._headline_values(info.name) if info.headline else self._long_values(info)
-            self._read[info] = read
+            read = self._headline_values if info.headline else self._long_values
+            self._read[info] = read(info)
         table = self._read[info]
         if table.empty and not optional:
             raise UsageError(f"{info}: no cell has this value{self._hint(info)}")
@@ -237,23 +235,17 @@ class Results:
 
     def flag(self, name: str) -> pd.DataFrame:
         """Return a warning's values (`FLAGS` of the metrics), as `values` does; empty if none."""
-        return self._headline_values(name)
+        return self._headline_values(MetricInfo(name, "", "", "", 0, "", headline=True))
 
-    def _headline_values(self, name: str) -> pd.DataFrame:
-        if name not in self.headline:
-            return self.planned.iloc[:0].assign(value=pd.Series(dtype=float))
-        texts = self.headline[name]
+    def _headline_values(self, info: MetricInfo) -> pd.DataFrame:
+        texts = self.headline.get(info.name, pd.Series("", self.planned.index))
         has_value = texts.ne("") & self.planned["status"].eq("done")
         return self.planned[has_value].assign(value=texts[has_value].astype(float))
 
     def _long_values(self, info: MetricInfo) -> pd.DataFrame:
-        wanted = dict(
-            zip(PLACE, (info.set, info.shift, info.severity, info.name, info.score), strict=True)
-        )
-        table = self.metrics
-        rows = table[
-            np.logical_and.reduce([table[name] == value for name, value in wanted.items()])
-        ]
+        place = (info.set, info.shift, info.severity, info.name, info.score)
+        equal = [self.metrics[name] == value for name, value in zip(PLACE, place, strict=True)]
+        rows = self.metrics[np.logical_and.reduce(equal)]
         keys = ["dataset", "label", "seed"]
         cells = self.planned.reset_index(names="row")
         values = cells.merge(rows[[*keys, "value"]].drop_duplicates(keys), on=keys)
@@ -373,9 +365,8 @@ def assemble(
     """Return results from the description of runs and, by cell, the rows of results.csv."""
     planned = _planned_cells(manifest, rows)
     keys = zip(planned["dataset"], planned["label"], planned["seed"], strict=True)
-    of_cells = [rows.get(key, {}) for key in keys]
-    texts = pd.DataFrame(of_cells, index=planned.index, dtype=object).fillna("")
-    headline = texts.drop(columns=[name for name in RESULT_COLUMNS if name in texts])
+    texts = pd.DataFrame([rows.get(k, {}) for k in keys], index=planned.index, dtype=object)
+    headline = texts.fillna("").drop(columns=[*RESULT_COLUMNS], errors="ignore")
     return Results(runs, manifest, holders, planned, headline)
 
 

@@ -135,9 +135,8 @@ def build_table(
     cells = cells[cells["dataset"].isin(datasets)] if datasets else cells
     formats = list(dict.fromkeys(entries["format"]))
     labels, remarks = _sorted_labels(results, cells, sort)
-    column = entries["format"].map(formats.index)
-    if by == "metric":
-        column = entries["dataset"].map(datasets.index)
+    key, order = ("dataset", datasets) if by == "metric" else ("format", formats)
+    column = entries[key].map(order.index)
     entries = entries.assign(row=entries["label"].map(labels.index), column=column)
     for dataset in datasets:
         remarks += dataset_remarks(results, dataset, entries)
