@@ -135,15 +135,29 @@ def wilcoxon_p(differences: ArrayLike) -> float:
     if not len(values):
         return 1.0
     # Twice the ranks, since shared ranks may be halves.
-    ranks = 2 * np.sign(values) * midranks(_merged(np.abs(values)))
+    ranks = 2 * np.sign(values) * midranks(_merged(np.abs(values), tolerance(values)))
     return _counted_p(ranks if np.abs(ranks).sum() <= GRID else _on_grid(ranks))
 
 
-def _merged(sizes: Array) -> Array:
-    """Return sizes [n], made equal if only rounding separates them, as .3 - .2 and .2 - .1."""
-    order = sizes.argsort()
-    steps = np.diff(sizes[order], prepend=0) > tolerance(sizes)
+def _merged(values: Array, apart: ArrayLike) -> Array:
+    """Return values [n] as numbers, equal if only rounding separates them, as .3 - .2 and .2 - .1.
+
+    Args:
+        values: the values.
+        apart: the difference that separates values, of all or of each.
+    """
+    order = values.argsort()
+    steps = np.diff(values[order], prepend=-np.inf) > np.broadcast_to(apart, values.shape)[order]
     return steps.cumsum()[order.argsort()]
+
+
+def mean_ranks(means: ArrayLike) -> Array:
+    """Return the ranks of means [k], 1 for the least.
+
+    Means share ranks if only rounding separates them, as those of the same values in another order.
+    """
+    values = _finite(means, 1)
+    return midranks(_merged(values, 1e-12 * np.abs(values)))
 
 
 def smallest_p(n: int) -> float:
@@ -204,7 +218,7 @@ def _finite(values: ArrayLike, dimensions: int = 1) -> Array:
 
 def _ranks(table: ArrayLike) -> Array:
     """Return the ranks of each row of a table."""
-    return np.apply_along_axis(midranks, 1, _finite(table, 2))
+    return np.apply_along_axis(mean_ranks, 1, _finite(table, 2))
 
 
 def tolerance(values: Array) -> float:

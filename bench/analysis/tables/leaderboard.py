@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.statistics import mean_ranks
 from distillation_bench.bench.analysis.tables.entries import UNMARKED, make_entries
 from distillation_bench.bench.analysis.tables.paper_tables import (
     build_table,
@@ -103,11 +104,12 @@ def average_ranks(entries: pd.DataFrame) -> pd.DataFrame:
     which the metric ranks students, else it is nan.
     """
     ranked = entries[entries["rank"].notna()]
-    sign = [-1 if format.better == "higher" else 1 for format in ranked["format"]]
-    ranked = ranked.assign(
-        metric=[format.name for format in ranked["format"]], signed=ranked["mean"] * sign
-    )
-    ranked["place"] = ranked.groupby(["metric", "dataset"])["signed"].rank()
+    ranked = ranked.assign(metric=[format.name for format in ranked["format"]])
+    # As recorded: 100 − 100 · accuracy rounds equal accuracies apart.
+    recorded = [(mean - f.offset) / f.factor for mean, f in ranked[["mean", "format"]].to_numpy()]
+    sign = [-1 if format.metric.better == "higher" else 1 for format in ranked["format"]]
+    signed = pd.Series(np.multiply(sign, recorded), ranked.index)
+    ranked["place"] = signed.groupby([ranked["metric"], ranked["dataset"]]).transform(mean_ranks)
     datasets = ranked.groupby("metric")["dataset"].nunique()
     means = ranked.groupby(["label", "metric"])["place"].agg(["mean", "size"]).reset_index()
     complete = means["size"].eq(means["metric"].map(datasets)) & means["metric"].map(datasets).gt(1)

@@ -167,6 +167,8 @@ def test_friedman_p_equals_scipys() -> None:
 def test_ranks_and_nemenyi_equal_published_values() -> None:
     table = [[1, 2, 3], [1, 3, 3], [2, 1, 3]]
     assert average_ranks(table) == pytest.approx([4 / 3, 11 / 6, 17 / 6])
+    rounded = [0.1 + 0.2, 0.3, 1e9]
+    assert average_ranks([rounded, [-x for x in rounded]]) == pytest.approx([2, 2, 2])
     # Demšar 2006, table 5a: q of .05 for 2, 5 and 10 methods is 1.960, 2.728, 3.164.
     for k, q in ((2, 1.960), (5, 2.728), (10, 3.164)):
         apart = critical_difference(k, 30)

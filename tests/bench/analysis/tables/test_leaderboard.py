@@ -129,6 +129,22 @@ def test_ranks_equal_the_calculation_by_hand(results_of: ResultsOf) -> None:
     assert "average rank" not in leaderboards_text(results, datasets=["a"])
 
 
+def test_equal_means_share_a_rank_whatever_the_order_of_their_values(
+    results_of: ResultsOf,
+) -> None:
+    accuracies = {"kd": (0.1, 0.2, 0.6), "hydra": (0.6, 0.2, 0.1), "gauss": (0.3, 0.3, 0.3)}
+    results = results_of(
+        {
+            (dataset, label, seed): {"accuracy": value}
+            for dataset in ("a", "b")
+            for label, values in accuracies.items()
+            for seed, value in enumerate(values)
+        }
+    )
+    ranks = average_ranks(pd.concat([board.entries for board in leaderboards(results)]))
+    assert ranks["Error"].to_dict() == {"kd": 2, "hydra": 2, "gauss": 2}
+
+
 def test_labels_and_datasets_are_selected(boards_of: ResultsOf) -> None:
     results = boards_of({"kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
     board = leaderboard(results, "d", ["gauss", "kd"])
