@@ -23,7 +23,7 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import counted
 from distillation_bench.bench.figures.axis_scales import ANY, Limits, possible_values
 from distillation_bench.bench.figures.registry import NoData
-from distillation_bench.bench.figures.stored_curves import Curves, are_consistent
+from distillation_bench.bench.figures.stored_curves import Curves, are_consistent, defined
 from distillation_bench.bench.figures.style import LabelStyle
 from distillation_bench.bench.storage.run_folder import DamagedFile
 
@@ -127,7 +127,7 @@ class FigureData:
             curves = self.results.curves(cell_id)
         except DamagedFile:
             return self._leave_out(cell_id, "curves")
-        return curves if are_consistent(curves) else self._leave_out(cell_id, "curves")
+        return defined(curves) if are_consistent(curves) else self._leave_out(cell_id, "curves")
 
     def history(self, cell_id: str) -> pd.DataFrame:
         """Return a cell's training by epoch; empty if there is none or it is damaged."""

@@ -177,8 +177,8 @@ class Panels:
             )
             self.figure.set_layout_engine(engine)
             engine.execute(self.figure)
-            # Once is enough; it takes as long as drawing does.
-            self.figure.set_layout_engine("none")
+            # Once is enough. With any engine, even "none", saving draws twice.
+            self.figure.set_layout_engine(None)
 
     def _legend(self, entries: LegendEntries) -> Artist:
         widest = max(text_width(line) for _, text in entries for line in text.split("\n"))

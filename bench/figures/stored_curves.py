@@ -17,9 +17,16 @@ from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 Curves = Mapping[str, np.ndarray]
 
 
+def defined(curves: Curves) -> Curves:
+    """Return the arrays without curves that are nan throughout, since a score of an example is."""
+    by_score = ("roc/", "selective/")
+    return {k: a for k, a in curves.items() if not (k.startswith(by_score) and np.isnan(a).all())}
+
+
 def are_consistent(curves: Curves) -> bool:
-    """Return whether arrays, each of a valid shape, are finite and fit each other."""
-    if not all(np.isfinite(a).all() for k, a in curves.items() if not k.startswith("reliability/")):
+    """Return whether arrays, each of a valid shape, are finite or undefined and fit each other."""
+    full = {k: a for k, a in defined(curves).items() if not k.startswith("reliability/")}
+    if not all(np.isfinite(array).all() for array in full.values()):
         return False
     for name, array in curves.items():
         kind, _, rest = name.partition("/")

@@ -100,13 +100,12 @@ def _panels(data: FigureData, table: pd.DataFrame) -> Mapping[str, Lines]:
 
 def _means(table: pd.DataFrame, term: str) -> dict[str, pd.Series]:
     """Return the mean of a term over seeds by epoch, of each label that has it."""
-    means = {}
-    for label, rows in table.groupby("label", sort=False):
-        by_seed = rows.pivot(index="epoch", columns="seed", values=term).dropna(axis=1, how="all")
-        if by_seed.shape[1]:
-            # Epochs that not all seeds have would be means of others.
-            length = int(by_seed.apply(pd.Series.last_valid_index).min())
-            means[str(label)] = by_seed.loc[:length].mean(axis=1, skipna=False)
+    cells = table.pivot(index="epoch", columns=["label", "seed"], values=term)
+    cells, means = cells.dropna(axis=1, how="all"), {}
+    for label in filter(cells.columns.unique("label").__contains__, table["label"].unique()):
+        # Epochs that not all seeds have would be means of others.
+        length = int(cells[label].apply(pd.Series.last_valid_index).min())
+        means[str(label)] = cells[label].loc[:length].mean(axis=1, skipna=False)
     return means
 
 

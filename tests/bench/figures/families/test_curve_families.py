@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.patches import StepPatch
-from tests.bench.figures.figure_runs import Make, curves, draw_one, line_curves, texts
+from tests.bench.figures.figure_runs import Make, curves, draw_one, figures, line_curves, texts
 
 from distillation_bench.bench.analysis.results import Results, load
 
@@ -138,6 +138,19 @@ def test_reliability_fades_bins_of_few_examples_and_shows_counts_and_the_range_o
     assert vertices[:, 0].min() == pytest.approx(0.9)
     assert axes.get_title().split() == ["kd", "ECE", "10.00", "%"]
     assert "at most 1,980; pale: bins with fewer than 20; band: range of" in drawing.note
+
+
+def test_a_score_that_is_nan_leaves_out_its_curve_alone(make_run: Make, tmp_path: Path) -> None:
+    slots = [("plane", label, seed) for label in ("ensemble", "kd") for seed in (0, 1)]
+    arrays = {slot: curves() for slot in slots}
+    for name in ("roc/total/ood:far", "selective/test"):
+        arrays["plane", "kd", 1][name] *= np.float32(np.nan)
+    make_run(tmp_path / "run", dict.fromkeys(slots, figures()), curves=arrays)
+    results = load(tmp_path / "run")
+    for kind in ("roc", "selective"):
+        assert ". kd n = 1." in f"{draw_one(results, kind).note}."
+    for kind in ("maps", "histograms", "reliability"):
+        assert "damaged" not in draw_one(results, kind).note
 
 
 def test_roc_shows_the_range_of_seeds_and_sorts_labels_by_auroc(
