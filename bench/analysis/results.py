@@ -219,7 +219,7 @@ class Results:
         Raises:
             UsageError: no cell has it, or it is unknown.
         """
-        info = self.metric(metric) if isinstance(metric, str) else metric
+        info = metric if isinstance(metric, MetricInfo) else self.metric(metric)
         if info not in self._read:
             read = self._headline_values if info.headline else self._long_values
             self._read[info] = read(info)

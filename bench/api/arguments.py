@@ -95,22 +95,38 @@ def _text(name: str, value: Any, *types: type) -> str:
 
 
 def _texts(name: str, value: Any, *types: type) -> tuple[str, ...]:
-    values = (value,) if isinstance(value, types) else value
-    if isinstance(value, bytes) or not isinstance(values, Iterable):
-        raise _wrong(name, value, "not a text or a list of texts")
-    texts = tuple(_text(name, element, *types) for element in values)
+    texts = _any_texts(name, value, *types)
     if not texts:
         raise _wrong(name, value, "is empty; leave it out for what the preset says")
     return texts
+
+
+def _any_texts(name: str, value: Any, *types: type) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, types) else value
+    if isinstance(value, bytes) or not isinstance(values, Iterable):
+        raise _wrong(name, value, "not a text or a list of texts")
+    return tuple(_text(name, element, *types) for element in values)
+
+
+def text_of(name: str, value: Any) -> str:
+    """Return an argument that is a text.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    return _text(name, value, str)
 
 
 def texts_of(name: str, value: TextOrTexts | None) -> tuple[str, ...]:
     """Return an argument that is a text or several as a tuple; empty if it is not given.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: it is something else, or an empty list.
     """
-    return () if value is None else _texts(name, value, str)
+    texts = () if value is None else _any_texts(name, value, str)
+    if value is not None and not texts:
+        raise _wrong(name, value, "is empty; leave it out for all")
+    return texts
 
 
 def _seeds(value: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from distillation_bench.bench.analysis import results as analysis
-from distillation_bench.bench.api.arguments import AnyPath, TextOrTexts, texts_of
+from distillation_bench.bench.api.arguments import AnyPath, TextOrTexts, text_of, texts_of
 from distillation_bench.bench.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from distillation_bench.bench.analysis.comparison.methods import Comparison
+    from distillation_bench.bench.analysis.metric_info import MetricInfo
     from distillation_bench.bench.analysis.tables.leaderboard import Leaderboard
 
 
 @dataclass(frozen=True, repr=False)
 class Results(analysis.Results):
     __doc__ = analysis.Results.__doc__
+
+    def metric(self, selector: str) -> MetricInfo:
+        return super().metric(text_of("metric", selector))
+
+    metric.__doc__ = analysis.Results.metric.__doc__
 
     def compare(
         self,
@@ -46,7 +52,7 @@ class Results(analysis.Results):
         from distillation_bench.bench.analysis.comparison.methods import compare
 
         shown = texts_of("datasets", datasets), texts_of("methods", methods)
-        return compare(self, metric, baseline, *shown)
+        return compare(self, metric, text_of("baseline", baseline), *shown)
 
     def leaderboard(
         self, dataset: str | None = None, *, methods: TextOrTexts | None = None
@@ -64,7 +70,8 @@ class Results(analysis.Results):
 
         if dataset is None and len(self.datasets) > 1:
             raise UsageError(f"leaderboard: of which dataset? there is {', '.join(self.datasets)}")
-        return leaderboard(self, dataset or self.datasets[0], texts_of("methods", methods))
+        name = self.datasets[0] if dataset is None else text_of("dataset", dataset)
+        return leaderboard(self, name, texts_of("methods", methods))
 
     def plot(
         self,
@@ -74,6 +81,7 @@ class Results(analysis.Results):
         datasets: TextOrTexts | None = None,
         methods: TextOrTexts | None = None,
         seed: int | None = None,
+        baseline: str = "",
         on: TextOrTexts | None = None,
         width: float | str = "",
         note: bool = True,
@@ -87,6 +95,7 @@ class Results(analysis.Results):
             metric: selectors, such as "nll" or "ece@rotation/3", for figures of metrics.
             datasets, methods: by default all; a method names all its variants.
             seed: for figures of one seed.
+            baseline: the method that figures of differences are to, by default KD.
             on: evaluation sets, such as "test", "rotation/3" or "ood:plane".
             width: inches, or "neurips", "icml", "iclr" or "acl".
             note: whether to write the note below the panels.
@@ -104,14 +113,15 @@ class Results(analysis.Results):
             datasets=texts_of("datasets", datasets),
             labels=texts_of("methods", methods),
             seed=seed,
+            baseline=text_of("baseline", baseline),
             metrics=texts_of("metric", metric),
             sets=texts_of("on", on),
             width=str(width),
             note=note,
-            font=font,
+            font=text_of("font", font),
         )
         show_figures()
-        return draw(self, figure, options, ax)
+        return draw(self, text_of("figure", figure), options, ax)
 
 
 def load(*folders: AnyPath, mixed: bool = False) -> Results:
@@ -124,9 +134,11 @@ def load(*folders: AnyPath, mixed: bool = False) -> Results:
             code than the first ones of their label, with a mark behind their labels.
 
     Raises:
-        UsageError: a folder is not a run, unreadable or without values, protocols differ, a label
-            stands for more than one thing, or the values of a cell differ.
+        UsageError: no folder is given, one is not a run, unreadable or without values, protocols
+            differ, a label stands for more than one thing, or the values of a cell differ.
     """
+    if not folders:
+        raise UsageError("load: give a run's folder, or several")
     return with_methods(analysis.load(*map(str, folders), mixed=mixed))
 
 

@@ -89,7 +89,7 @@ class Panels:
         self.panel_height, self.shares_y = height, bool(subplots.get("sharey"))
         if data.ax is not None:
             if count > 1:
-                raise UsageError(f"{count} panels, and ax takes one: choose a metric or a set")
+                raise UsageError(f"{count} panels, and ax takes one: choose with metric= or on=")
             self.width = data.ax.bbox.width / data.ax.figure.dpi
             self.figure: Figure = data.ax.figure  # type: ignore[assignment]
             self.axes = [data.ax]

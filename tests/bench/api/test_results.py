@@ -74,6 +74,28 @@ def test_several_runs_are_joined(results: Results, tmp_path: Path) -> None:
             lambda r: r.compare(baseline="kdd"),
             "baseline=kdd: not in these runs; did you mean 'kd'?",
         ),
+        *(
+            (call, "metric=3: not a text")
+            for call in (
+                lambda r: r.compare(3),
+                lambda r: r.summary(3),
+                lambda r: r.values(3),
+                lambda r: r.metric(3),
+            )
+        ),
+        (lambda r: r.compare(baseline=None), "baseline=None: not a text"),
+        (lambda r: r.compare(datasets=[]), "datasets=[]: is empty; leave it out for all"),
+        (lambda r: r.leaderboard(3), "dataset=3: not a text"),
+        (lambda r: r.plot(None), "figure=None: not a text"),
+        (
+            lambda r: r.plot("forest", baseline="kdd"),
+            "baseline=kdd: not in these runs; did you mean 'kd'?",
+        ),
+        (
+            lambda r: r.plot("metrics", width="nips"),
+            "width=nips: give 2 to 40 inches or one of neurips, iclr, icml, acl",
+        ),
+        (lambda r: load(), "load: give a run's folder, or several"),
         (lambda r: r.compare(methods=5), "methods=5: not a text or a list of texts"),
         (lambda r: r.summary("error"), "metric=error: give accuracy, which tables print as error"),
         (lambda r: load("nowhere"), "nowhere: no such folder"),
