@@ -105,24 +105,29 @@ def set_limits(
     Returns:
         Whether a value or an end of an interval is beyond the axis.
     """
-    finite = _finite(values)
+    finite, ends = _finite(values), _finite(ends)
     if not len(finite):
         return False
     linear |= math.isfinite(sum(possible))
     low, high = float(finite.min()), float(finite.max())
     sizes = np.abs(finite[finite != 0])
     inner = _without_outliers(finite)
-    if not linear and low > 0 and high / low > (4 if len(inner) < len(finite) else LINEAR_RATIO):
-        _set_log_limits(axes, axis, (low, high), _finite(ends))
-    elif len(inner) < len(finite):
-        _set_linear_limits(axes, axis, inner, _finite(ends), possible, 1.0)
-    elif not linear and len(sizes) and sizes.max() / _low_percentile(sizes) > LINEAR_RATIO:
-        _set_symlog_limits(axes, axis, (low, high), sizes)
+    has_outliers = len(inner) < len(finite)
+    scale: dict[str, Any] = {"value": "linear"}
+    if not linear and low > 0 and high / low > (4 if has_outliers else LINEAR_RATIO):
+        scale = {"value": "log"}
+        shown = [low, high, *np.clip(ends, low / 3, high * 3)]
+        limits = min(shown) / 1.3, max(shown) * 1.3
+    elif not (linear or has_outliers) and _spans_magnitudes(sizes):
+        threshold = max(_low_percentile(sizes), float(sizes.max()) * 1e-6)
+        scale = {"value": "symlog", "linthresh": threshold, "linscale": 0.5}
+        limits = min(low * 1.5, -0.3 * threshold), max(high * 1.5, 0.3 * threshold)
     else:
-        _set_linear_limits(axes, axis, finite, _finite(ends), possible, reach)
-    least, most = sorted(getattr(axes, f"get_{axis}lim")())
-    drawn = [low, high, *_finite(ends)]
-    return bool(min(drawn) < least or max(drawn) > most)
+        limits = _linear_limits(inner, ends, possible, 1.0 if has_outliers else reach)
+    getattr(axes, f"set_{axis}scale")(**scale)
+    getattr(axes, f"set_{axis}lim")(limits)
+    drawn = [low, high, *ends]
+    return bool(min(drawn) < limits[0] or max(drawn) > limits[1])
 
 
 def _finite(values: Iterable[float]) -> np.ndarray:
@@ -145,30 +150,11 @@ def _low_percentile(sizes: np.ndarray) -> float:
     return float(np.percentile(sizes, 10, method="lower"))
 
 
-def _set_log_limits(axes: Axes, axis: AxisName, values: Limits, ends: np.ndarray) -> None:
-    low, high = values
-    shown = np.clip(ends, low / 3, high * 3)
-    getattr(axes, f"set_{axis}scale")("log")
-    getattr(axes, f"set_{axis}lim")(min([low, *shown]) / 1.3, max([high, *shown]) * 1.3)
+def _spans_magnitudes(sizes: np.ndarray) -> bool:
+    return bool(len(sizes)) and sizes.max() / _low_percentile(sizes) > LINEAR_RATIO
 
 
-def _set_symlog_limits(axes: Axes, axis: AxisName, values: Limits, sizes: np.ndarray) -> None:
-    low, high = values
-    linear = max(_low_percentile(sizes), float(sizes.max()) * 1e-6)
-    getattr(axes, f"set_{axis}scale")("symlog", linthresh=linear, linscale=0.5)
-    getattr(axes, f"set_{axis}lim")(
-        low * 1.5 if low < 0 else -0.3 * linear, high * 1.5 if high > 0 else 0.3 * linear
-    )
-
-
-def _set_linear_limits(
-    axes: Axes,
-    axis: AxisName,
-    values: np.ndarray,
-    ends: np.ndarray,
-    possible: Limits,
-    reach: float,
-) -> None:
+def _linear_limits(values: np.ndarray, ends: np.ndarray, possible: Limits, reach: float) -> Limits:
     low, high = float(values.min()), float(values.max())
     spread = (high - low) or 0.1 * abs(high) or 1.0
     shown = np.clip(ends, low - reach * spread, high + reach * spread).clip(*possible)
@@ -176,8 +162,7 @@ def _set_linear_limits(
     margin = 0.1 * (end - start or spread)
     # Markers of values at the very bound stay whole.
     least, most = possible[0] - 0.3 * margin, possible[1] + 0.3 * margin
-    limits = max(start - margin, min(low, least)), min(end + margin, max(high, most))
-    getattr(axes, f"set_{axis}lim")(*limits)
+    return max(start - margin, min(low, least)), min(end + margin, max(high, most))
 
 
 def scale_suffix(axes: Axes, axis: AxisName) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from itertools import chain, count, islice
@@ -88,8 +89,11 @@ class Selection:
         """Return the figures of a request, or none and the reason why there is nothing to draw."""
         kind, styles = figure_kind(request.kind), label_styles(self.results)
         data = FigureData(self.results, self.options, styles, request.dataset, ax, self.damaged)
+        # Axes of the caller are drawn into in the caller's style.
+        style = figure_style(self.options.font) if ax is None else nullcontext()
         try:
-            drawings = _draw(kind, data)
+            with style:
+                drawings = _draw(kind, data)
         except NoData as error:
             return [], f"{request.dataset}: {error}" if request.dataset else str(error)
         named = (replace(d, name=_file_name(*request, d.part)) for d in drawings)
@@ -141,14 +145,7 @@ def draw_figures(
     """
     selection = Selection(results, options)
     requests = selection.requests(kinds)
-
-    def answers() -> Iterator[tuple[list[Drawing], str]]:
-        for request in requests:
-            with figure_style(options.font):
-                answer = selection.draw(request)
-            yield answer
-
-    yield from collect(requests, answers(), kinds)
+    yield from collect(requests, map(selection.draw, requests), kinds)
 
 
 def _draw(kind: FigureKind, data: FigureData) -> list[Drawing]:

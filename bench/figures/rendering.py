@@ -25,7 +25,7 @@ from distillation_bench.bench.figures.figure_data import FigureOptions
 from distillation_bench.bench.figures.image_files import Format, RenderedFigure, to_bytes
 from distillation_bench.bench.figures.panels import Drawing
 from distillation_bench.bench.figures.registry import figure_kinds
-from distillation_bench.bench.figures.style import DOTS_PER_INCH, figure_style
+from distillation_bench.bench.figures.style import DOTS_PER_INCH
 
 FEW = 3
 """Up to this many requests are drawn faster in this process than another one starts."""
@@ -40,10 +40,8 @@ class _Work:
     dots_per_inch: int
 
     def render(self, request: FigureRequest) -> _Answer:
-        with figure_style(self.selection.options.font):
-            drawings, reason = self.selection.draw(request)
-            figures = [self._rendered(drawing) for drawing in drawings]
-        return _Answer(figures, reason, list(self.selection.damaged))
+        drawings, reason = self.selection.draw(request)
+        return _Answer([*map(self._rendered, drawings)], reason, [*self.selection.damaged])
 
     def _rendered(self, drawn: Drawing) -> RenderedFigure:
         width, height = map(float, drawn.figure.get_size_inches())

@@ -104,7 +104,7 @@ def _draw_panel(
 ) -> bool:
     """Draw a metric against a parameter; return whether something is beyond the axis."""
     ends = means[["low", "high"]].to_numpy().ravel()
-    scales.set_limits(axes, "y", means["mean"], ends, data.possible_values(shown), 10)
+    is_cut = scales.set_limits(axes, "y", means["mean"], ends, data.possible_values(shown), 10)
     for index, group in enumerate(sweep.groups):
         # Groups stand side by side, or their intervals would hide each other.
         aside = min(0.12, 0.5 / len(sweep.groups)) * (index - (len(sweep.groups) - 1) / 2)
@@ -118,7 +118,7 @@ def _draw_panel(
     axes.set_xlim(-0.5, len(sweep.values) - 0.5)
     axes.set_xticks(range(len(sweep.values)), [wrap(value, 0.6) for value in sweep.values])
     scales.set_ticks(axes.yaxis, 3)
-    return not pd.Series([*ends, *means["mean"]]).dropna().between(*axes.get_ylim()).all()
+    return is_cut
 
 
 def _value_text(value: Any) -> str:

@@ -92,7 +92,7 @@ def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: Col
     """Draw a metric; return whether something is beyond the axis."""
     ends = column.means[["low", "high"]].to_numpy().ravel()
     possible = data.possible_values(column.shown)
-    scales.set_limits(axes, "x", column.values["value"], ends, possible)
+    is_cut = scales.set_limits(axes, "x", column.values["value"], ends, possible)
     for row, label in enumerate(labels):
         if label not in column.means.index:
             axes.text(0.02, row, "–", va="center", color=GREY, transform=axes.get_yaxis_transform())
@@ -109,8 +109,7 @@ def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: Col
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=FAINT, linewidth=0.4)
     scales.set_ticks(axes.xaxis, 3)
-    low, high = axes.get_xlim()
-    return not pd.Series([*ends, *column.values["value"]]).dropna().between(low, high).all()
+    return is_cut
 
 
 def _legend() -> list[tuple[Artist, str]]:
