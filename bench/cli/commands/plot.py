@@ -113,7 +113,7 @@ def plot(
         return
     if not folders:
         raise UsageError("plot: give a run's folder, or --list")
-    from distillation_bench.bench.analysis.results import load
+    from distillation_bench.bench.api.results import load
     from distillation_bench.bench.figures.rendering import render
 
     target = _target(files.out, folders[0])

@@ -30,7 +30,7 @@ def report(
     ] = False,
 ) -> None:
     """Write a report as one HTML page, and print its path."""
-    from distillation_bench.bench.analysis.results import load
+    from distillation_bench.bench.api.results import load
     from distillation_bench.bench.common.files import write_atomically
     from distillation_bench.bench.planning.plugins.loading import load_all
     from distillation_bench.bench.report.page import build_report

@@ -44,7 +44,9 @@ def draw_metrics(data: FigureData) -> Iterator[Drawing]:
     if not data.options.sets:
         yield _draw(data, data.metrics(headline))
     for name in data.options.sets:
-        found = [data.find_metric(f"{metric}@{name}") for metric in headline]
+        chosen = [metric.partition("@")[0] for metric in data.options.metrics]
+        find = data.results.metric if chosen else data.find_metric
+        found = [find(f"{metric}@{name}") for metric in chosen or headline]
         metrics = [metric for metric in found if metric and len(data.values(metric))]
         if not metrics:
             raise NoData(f"no values on {name}")

@@ -139,6 +139,14 @@ def test_several_figures_are_not_one(results: Results) -> None:
         draw(results, "metrics", options)
 
 
+def test_a_chosen_metric_is_the_only_panel_on_a_chosen_set(results: Results) -> None:
+    drawing = draw_one(results, "metrics", metrics=("nll",), sets=("rotation/1",))
+    (axes,) = drawing.figure.axes
+    assert axes.get_title().startswith("NLL (rotation 1)")
+    with pytest.raises(UsageError, match="nlll: unknown metric"):
+        draw_one(results, "metrics", metrics=("nlll",), sets=("rotation/1",))
+
+
 def test_intervals_end_at_what_a_metric_can_be(make_run: Make, tmp_path: Path) -> None:
     rows = [{"nll": nll, "accuracy": 1 - nll} for nll in (0.01, 0.02, 0.09)]
     make_run(tmp_path / "run", {("d", "kd", seed): row for seed, row in enumerate(rows)})
