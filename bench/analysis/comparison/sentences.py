@@ -220,12 +220,13 @@ def _pooled_sentence(comparison: Comparison) -> str:
         return ""
     different = tests[tests["p_holm"] <= ALPHA].sort_values("p_holm", kind="stable")
     parts = _first_few([_pooled_clause(comparison, x) for x in different.itertuples()], "; ")
+    n, total = int(tests["n"].max()), len(tests)
+    few = smallest_corrected_p(total, n) > ALPHA
+    none = power_text(n, total, "pair") if few else "no methods are statistically distinguishable"
     return (
         f"{comparison.format.name} on exactly these datasets ({', '.join(names)}), seeds pooled, "
         "in differences scaled by each dataset's root mean square, sign-flip after Holm over "
-        f"{counted(len(tests), 'comparison')}: "
-        f"{parts or 'no methods are statistically distinguishable'}. It says nothing about other "
-        "datasets."
+        f"{counted(total, 'comparison')}: {parts or none}. It says nothing about other datasets."
     )
 
 

@@ -93,6 +93,16 @@ def test_few_datasets_have_pooled_differences_but_no_ranks(
     assert "It says nothing about other datasets." in text
 
 
+def test_too_few_pooled_differences_cannot_tell(
+    make_run: Callable[..., Any], tmp_path: Path
+) -> None:
+    one_seed = {(d, m, 0): {"nll": float(m == "kd")} for d in "ab" for m in ("kd", "hydra")}
+    make_run(tmp_path / "run", one_seed)
+    (pooled,) = [x for x in compare(load(tmp_path / "run")).sentences if "seeds pooled" in x]
+    assert "1 comparison: cannot tell with n = 2: at least 6 pairs are needed" in pooled
+    assert "distinguishable" not in pooled
+
+
 def test_a_dataset_that_is_named_five_times_counts_once(make_results: MakeResults) -> None:
     results = make_results(TEN)
     comparison = compare(results, datasets=["digits"] * 5)
