@@ -107,7 +107,7 @@ class Results(analysis.Results):
         """
         from distillation_bench.bench.figures.drawing import draw
         from distillation_bench.bench.figures.figure_data import FigureOptions
-        from distillation_bench.bench.figures.notebooks import show_figures
+        from distillation_bench.bench.figures.image_files import show_in_notebooks
 
         options = FigureOptions(
             datasets=texts_of("datasets", datasets),
@@ -120,7 +120,7 @@ class Results(analysis.Results):
             note=note,
             font=text_of("font", font),
         )
-        show_figures()
+        show_in_notebooks()
         return draw(self, text_of("figure", figure), options, ax)
 
 

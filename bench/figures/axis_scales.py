@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from distillation_bench.bench.analysis.metric_info import MetricFormat
-from distillation_bench.bench.figures.style import GREY
+from distillation_bench.bench.figures.style import FAINT, GREY
 
 AxisName = Literal["x", "y"]
 Limits = tuple[float, float]
@@ -163,6 +163,16 @@ def _linear_limits(values: np.ndarray, ends: np.ndarray, possible: Limits, reach
     # Markers of values at the very bound stay whole.
     least, most = possible[0] - 0.3 * margin, possible[1] + 0.3 * margin
     return max(start - margin, min(low, least)), min(end + margin, max(high, most))
+
+
+def set_rows(axes: Axes, names: Sequence[str], empty: Iterable[int]) -> None:
+    """Make rows from the top with a name and a faint line each, and a dash in those empty."""
+    for row in empty:
+        axes.text(0.02, row, "–", va="center", color=GREY, transform=axes.get_yaxis_transform())
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", color=FAINT, linewidth=0.4)
 
 
 def scale_suffix(axes: Axes, axis: AxisName) -> str:

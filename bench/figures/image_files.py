@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from distillation_bench.bench.figures.style import DOTS_PER_INCH, figure_style
 
 Format = Literal["png", "pdf", "svg"]
+NOTEBOOK_DOTS_PER_INCH = 144
 
 _METADATA: dict[Format, dict[str, Any]] = {
     # Without dates and versions.
@@ -68,3 +70,13 @@ def _png_with_palette(figure: Figure, pixels: bytes, dots_per_inch: int) -> byte
     smaller = io.BytesIO()
     reduced.save(smaller, "png", dpi=(dots_per_inch, dots_per_inch))
     return smaller.getvalue()
+
+
+def show_in_notebooks() -> None:
+    """Let a notebook show the figures of matplotlib that pyplot has not made."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None:
+        formatter = shell.display_formatter.formatters["image/png"]
+        if Figure not in formatter:
+            formatter.for_type(Figure, lambda f: to_bytes(f, "png", NOTEBOOK_DOTS_PER_INCH))

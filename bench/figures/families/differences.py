@@ -12,11 +12,17 @@ from matplotlib.lines import Line2D
 from distillation_bench.bench.analysis.comparison import Comparison, compare
 from distillation_bench.bench.analysis.metric_info import MetricInfo
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.figures.axis_scales import CUT, draw_means, set_limits, set_ticks
+from distillation_bench.bench.figures.axis_scales import (
+    CUT,
+    draw_means,
+    set_limits,
+    set_rows,
+    set_ticks,
+)
 from distillation_bench.bench.figures.figure_data import FigureData
 from distillation_bench.bench.figures.panels import Drawing, LegendEntries, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.style import FAINT, GREY, even_columns, page_widths
+from distillation_bench.bench.figures.style import GREY, even_columns, page_widths
 from distillation_bench.bench.figures.text_fit import text_width, wrap
 
 LINE_HEIGHT, LABEL_WIDTH, PANEL_WIDTH = 0.12, 1.6, 1.05
@@ -63,7 +69,7 @@ def _draw(
     is_cut = False
     for axes, (comparison, dataset, table) in zip(panels, found, strict=True):
         is_cut |= _draw_panel(axes, data, labels, table)
-        axes.set_yticks(range(len(names)), names)
+        set_rows(axes, names, [row for row, k in enumerate(labels) if k not in table.index])
         title = f"{comparison.format.title} − {baseline}'s"
         arrow = BETTER.get(comparison.metric.better and comparison.format.better, "")
         axes.set_xlabel(f"{wrap(title, room)}\n{arrow}")
@@ -145,11 +151,6 @@ def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], table: pd.D
             means, color = table.loc[[label]], data.styles[label].color
             marker = MARKERS[_sign(means["tested"].iloc[0], means["distinguishable"].iloc[0])]
             draw_means(axes, "x", [row], means, color, 1.0, **{"markeredgecolor": color} | marker)
-        else:
-            axes.text(0.02, row, "–", va="center", color=GREY, transform=axes.get_yaxis_transform())
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", color=FAINT, linewidth=0.4)
     set_ticks(axes.xaxis)
     return is_cut
 

@@ -17,7 +17,7 @@ from distillation_bench.bench.figures import figure_data as words
 from distillation_bench.bench.figures.figure_data import FigureData, seed_means
 from distillation_bench.bench.figures.panels import Drawing, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.style import DIM, FAINT, GREY, INK
+from distillation_bench.bench.figures.style import DIM, GREY, INK
 from distillation_bench.bench.figures.text_fit import wrap
 
 ROW_HEIGHT, LABEL_WIDTH = 0.16, 1.6
@@ -97,7 +97,6 @@ def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: Col
     is_cut = scales.set_limits(axes, "x", column.values["value"], ends, possible)
     for row, label in enumerate(labels):
         if label not in column.means.index:
-            axes.text(0.02, row, "–", va="center", color=GREY, transform=axes.get_yaxis_transform())
             continue
         style, is_best = data.styles[label], label == column.best
         color = DIM if column.is_grey else style.color
@@ -106,10 +105,9 @@ def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], column: Col
         marker: dict[str, Any] = {"marker": style.marker, "markersize": 6 if is_best else 4}
         marker |= {"markeredgecolor": INK, "markeredgewidth": 1.0} if is_best else {}
         scales.draw_means(axes, "x", [row], column.means.loc[[label]], color, 1.0, **marker)
-    axes.set_yticks(range(len(labels)), [wrap(label, LABEL_WIDTH, lines=1) for label in labels])
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", color=FAINT, linewidth=0.4)
+    names = [wrap(label, LABEL_WIDTH, lines=1) for label in labels]
+    empty = [row for row, label in enumerate(labels) if label not in column.means.index]
+    scales.set_rows(axes, names, empty)
     scales.set_ticks(axes.xaxis, 3)
     return is_cut
 
