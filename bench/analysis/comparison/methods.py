@@ -233,13 +233,15 @@ def _compare_datasets(
     rows, not_paired, reasons = {}, {}, {}
     for dataset, table in tables.items():
         usable = [label for label in labels if label in table]
+        own = unusable["reason"][unusable["dataset"].eq(dataset)]
+        what = "a finite value" if own.isin(["nan", "inf", "-inf"]).any() else "it"
         if not usable:
-            reasons[dataset] = "no method has it"
+            reasons[dataset] = f"no method has {what}"
         elif baseline and baseline not in usable:
             why = describe_seeds(_of(unusable, dataset, baseline)) or "missing"
             reasons[dataset] = f"the baseline {baseline}: {why}"
         elif len(usable) < 2:
-            reasons[dataset] = f"only {usable[0]} has it"
+            reasons[dataset] = f"only {usable[0]} has {what}"
         else:
             found, unpaired = compare_on_dataset(table, usable, baseline, better, rivals)
             if found:

@@ -281,6 +281,13 @@ def test_a_metric_of_another_task_is_reported(
     )
 
 
+def test_values_that_are_not_finite_are_not_absent(
+    make_results: MakeResults, mistake: Callable[..., str]
+) -> None:
+    table = {"kd": [math.nan], "gauss": [math.inf]}
+    assert mistake(lambda: compare(make_results(table))).endswith("no method has a finite value")
+
+
 def test_a_method_name_selects_all_its_variants(
     make_results: MakeResults, mistake: Callable[..., str]
 ) -> None:
