@@ -29,6 +29,7 @@ Labels = Annotated[
         "-m", "--method", "--label", help="label, or method with all its variants; repeatable"
     ),
 ]
+BASELINE = "label that others are compared with"
 METRIC = "NAME[:SCORE][@SET], such as ece@rotation/3; repeatable"
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help=METRIC)]
 Mixed = Annotated[

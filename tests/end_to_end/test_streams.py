@@ -66,7 +66,7 @@ def test_characters_that_the_encoding_lacks_are_written_in_ascii(
         assert program("board", "run") == 0
         assert program("status", "∑") == 2
     output = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
-    assert "lambda" in output and "accuracy ^" in output and "nll v" in output
+    assert "lambda" in output and "Error [%] v" in output and "NLL [nats] v" in output
     assert ("+-" in output) == (encoding == "ascii")
     assert content_of(err) == "error: ?: no such folder\n"
 
@@ -92,7 +92,7 @@ def test_an_unwritable_stderr_ends_no_command(program: Program) -> None:
         assert program("plot", "run", "-f", "metrics", "--format", "svg", "--out", "out") == 0
         assert program("list", "nothing") == 2
         assert program("board", "run") == 0
-    assert "nll" in content_of(out)
+    assert "NLL" in content_of(out)
 
 
 def test_closed_streams_are_handled(tmp_path: Path) -> None:

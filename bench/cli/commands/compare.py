@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from distillation_bench.bench.cli.options import (
+    BASELINE,
     METRIC,
     Datasets,
     Labels,
@@ -24,7 +25,7 @@ def compare(
         list[str] | None, typer.Option("--metric", help=METRIC, show_default="nll")
     ] = None,
     baseline: Annotated[
-        str, typer.Option("--baseline", help="label to compare with; without it all pairs")
+        str, typer.Option("--baseline", help=BASELINE, show_default="all pairs")
     ] = "",
     dataset: Datasets = None,
     method: Labels = None,

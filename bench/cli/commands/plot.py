@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distillation_bench.bench.cli.options import (
+    BASELINE,
     Datasets,
     Labels,
     Metrics,
@@ -63,9 +64,7 @@ class FigureContent:
     method: Labels = None
     seed: Annotated[int | None, typer.Option("--seed", help="only this seed")] = None
     metric: Metrics = None
-    baseline: Annotated[
-        str, typer.Option("--baseline", metavar="LABEL", help="that differences are to, else kd")
-    ] = ""
+    baseline: Annotated[str, typer.Option("--baseline", help=BASELINE, show_default="kd")] = ""
     on: Annotated[
         list[str] | None,
         typer.Option("--on", metavar="SET", help="test, SHIFT/SEVERITY or ood:NAME; repeatable"),

@@ -8,6 +8,7 @@ entry stays unless old ones are to go; every entry can be made again. Links and 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -193,7 +194,8 @@ def _table(items: Iterable[Removable]) -> str:
     ]
     headers = ["file", "size", "why"]
     align = ("left", "right", "left")
-    return text_table(rows, headers, align=align)
+    # Paths stay whole, for other programs to read.
+    return text_table(rows, headers, align=align, width=sys.maxsize)
 
 
 def _bytes(count: float) -> str:
