@@ -86,6 +86,12 @@ class MetricFormat:
         return f"{value:.{self.digits}f}" if math.isfinite(value) else str(value)
 
     @property
+    def printed(self) -> str:
+        """The selector, with `error` instead of `accuracy` if the error is printed."""
+        is_error = self.metric.name == "accuracy" and self.offset
+        return str(replace(self.metric, name="error") if is_error else self.metric)
+
+    @property
     def title(self) -> str:
         """Name and unit: `ECE [%]`."""
         return f"{self.name} [{self.unit}]" if self.unit else self.name

@@ -31,6 +31,22 @@ def overview_html(results: Results) -> str:
     return Markup("<div><p>{}</p>{}{}</div>").format(_headline(results), rows, *hidden or [""])
 
 
+def describe_runs(results: Results) -> str:
+    """Return which runs these are and, if that differs, which datasets they have; empty for one.
+
+    One sentence: `Runs: a (digits), b (digits, sine).`
+    """
+    if len(results.runs) < 2:
+        return ""
+    cells = results.planned
+    holders = cells["id"].map(lambda cell_id: str(results.holders[cell_id].folder))
+    names = cells.groupby(holders)["dataset"].agg(lambda x: ", ".join(map(str, x.unique())))
+    folders = [str(run.folder) for run in results.runs]
+    if names.nunique() > 1:
+        folders = [f"{x} ({names[x]})" if x in names else f"{x} (no other cells)" for x in folders]
+    return f"Runs: {', '.join(folders)}."
+
+
 def done_of_planned(results: Results) -> pd.DataFrame:
     """Return the cells that are done of those planned, as text, by label and dataset."""
     cells = results.planned.assign(done=results.planned["status"] == "done")

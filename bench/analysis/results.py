@@ -161,16 +161,18 @@ class Results:
     ) -> list[str]:
         """Return the labels of a dataset, by default of all, that names stand for, in their order.
 
-        A method names all its variants; without names, all labels are returned.
+        A method names all its variants, a label also those with a mark (see `load`) behind it.
 
         Raises:
             UsageError: a name is neither a label nor a method; see `select_datasets`.
         """
         labels = self.labels(dataset)
-        by_name: dict[str, list[str]] = {}
+        own = {c["label"]: c.get("own_label", c["label"]) for c in self.manifest["cells"].values()}
+        by_name, by_own = dict[str, list[str]](), dict[str, list[str]]()
         for label in labels:
             by_name.setdefault(self.methods[label], []).append(label)
-        by_name |= {label: [label] for label in labels}
+            by_own.setdefault(own[label], []).append(label)
+        by_name |= {label: [label] for label in labels} | by_own
         return _selected(names or labels, by_name, option, where)
 
     # Values

@@ -21,7 +21,8 @@ class JoinedRuns:
     """What runs hold together.
 
     Attributes:
-        manifest: the common description.
+        manifest: the common description; a cell has its `label`, which may be marked, and its
+            `own_label` if it is.
         rows: of results.csv, by dataset, label and seed.
         holders: by cell's id, the run whose record counts.
     """
@@ -72,6 +73,7 @@ class _Joining:
 
     def add(self, run: Run) -> None:
         manifest, rows = _read(run, self._unfinished)
+        self._protocols.enter(run, manifest)
         for part, entries in self._parts.items():
             entries |= {k: v for k, v in manifest.get(part, {}).items() if k not in entries}
         self._methods |= {method["name"]: method for method in manifest["methods"]}
@@ -101,7 +103,8 @@ class _Joining:
     ) -> None:
         cell = manifest["cells"][cell_id]
         label = self._protocols.label(run, manifest, cell_id, cell)
-        self._cells[cell_id] = {**cell, "label": label}
+        marked = {} if label == cell["label"] else {"label": label, "own_label": cell["label"]}
+        self._cells[cell_id] = {**cell, **marked}
         self._holders[cell_id] = run
         if row is not None:
             self._rows[cell["dataset"], label, cell["seed"]] = {**row, "label": label}

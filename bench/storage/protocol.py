@@ -131,6 +131,22 @@ class Protocols:
         self._mixed = mixed
         self._marks = _short_names(runs)
         self._first: dict[tuple[str, ...], tuple[Any, CellOfRun]] = {}
+        self._others: set[Run] = set()
+
+    def enter(self, run: Run, manifest: Mapping[str, Any]) -> None:
+        """Note whether the protocol of a run differs on any dataset from those before it.
+
+        If so, the labels of datasets that it alone has are marked, too: under one name, statements
+        across datasets would be about two protocols.
+        """
+        traits = (t for cell in manifest["cells"].values() for t in _dataset_traits(manifest, cell))
+        if any(self._first.get(t.group, (t.value,))[0] != t.value for t in traits):
+            self._others.add(run)
+
+    def _is_foreign(self, run: Run, dataset: str) -> bool:
+        """Whether a run is of another protocol, on a dataset that no run of the first one has."""
+        _, (first, _) = self._first["recipe", dataset]
+        return self._mixed and {run, first} <= self._others
 
     def label(self, run: Run, manifest: Mapping[str, Any], cell_id: str, cell: CellEntry) -> str:
         """Return a cell's label, marked if it may not stand beside the cells before it.
@@ -140,6 +156,8 @@ class Protocols:
         """
         label, number, own = str(cell["label"]), 1, (run, cell)
         clash = self._clash(own, _dataset_traits(manifest, cell))
+        if not clash and self._is_foreign(run, cell["dataset"]):
+            label, number = f"{label} ({self._marks[run]})", 2
         while clash or (clash := self._clash(own, _row_traits(label, cell_id, cell))):
             difference, earlier = clash
             if not self._mixed:

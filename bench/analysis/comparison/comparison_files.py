@@ -73,6 +73,7 @@ def _pair_floats(comparison: Comparison, dataset: str, explanation: str) -> list
     against = f"differences to {baseline}" if baseline else "all pairs"
     notes = [
         comparison.note,
+        comparison.runs,
         allowed_sentence(comparison, dataset),
         left_out_sentence(comparison, dataset),
         *(f"{line}." for line in verdict_lines(comparison) if " not compared: " in line),
@@ -142,6 +143,7 @@ def _comparison_object(comparison: Comparison) -> dict[str, Any]:
         "metric": str(comparison.metric),
         "better": comparison.metric.better,
         "baseline": comparison.baseline,
+        "runs": comparison.runs,
         "note": comparison.note,
         "sentences": comparison.sentences,
         "references": sorted(comparison.references),

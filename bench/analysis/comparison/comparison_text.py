@@ -55,6 +55,7 @@ def comparison_text(*comparisons: Comparison, width: int | None = None) -> str:
     verdicts = [_wrapped(x, width, "  ") for each in comparisons for x in verdict_lines(each)]
     parts = [part for comparison in comparisons for part in _parts(comparison, width)]
     parts.append(_wrapped(legend(*comparisons, marks=True), width))
+    parts += dict.fromkeys(_wrapped(comparison.runs, width) for comparison in comparisons)
     return "\n\n".join(filter(None, ["\n".join(verdicts), *parts]))
 
 

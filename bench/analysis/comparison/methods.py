@@ -24,6 +24,7 @@ from distillation_bench.bench.analysis.comparison.pairs import (
 from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
 from distillation_bench.bench.analysis.missing_cells import describe_seeds
+from distillation_bench.bench.analysis.overview import describe_runs
 from distillation_bench.bench.analysis.pairing import paired_values, unusable_cells
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.statistics import ALPHA
@@ -60,6 +61,7 @@ class Comparison:
         not_comparable: datasets without a comparison, with the reason.
         detections: how well the teacher detects, by dataset, if the metric detects.
         at_bound: in how many cells the temperature is at a bound, one sentence; else empty.
+        runs: which runs these are if there are several, one sentence; else empty.
     """
 
     metric: MetricInfo
@@ -75,6 +77,7 @@ class Comparison:
     not_comparable: Mapping[str, str]
     detections: Mapping[str, TeacherDetection]
     at_bound: str
+    runs: str
 
     def __repr__(self) -> str:
         return "\n".join(self.sentences)
@@ -218,6 +221,7 @@ def compare(
         pair_table([{"dataset": k} | row for k in kept for row in rows[k]]),
         *(not_paired, reasons, detections),
         describe_temperatures([info.name], cells, temperatures_at_bound(results)),
+        describe_runs(results),
     )
 
 
@@ -257,6 +261,8 @@ def _of(cells: pd.DataFrame, dataset: str, label: str) -> pd.DataFrame:
 
 def one_label(name: str, results: Results) -> str:
     """Return the label of a baseline; raise UsageError if it is unknown or has several variants."""
+    if name in results.labels():
+        return name
     variants = results.select_labels([name], option="--baseline")
     if len(variants) > 1:
         raise UsageError(f"--baseline {name}: which of {', '.join(variants)}?")

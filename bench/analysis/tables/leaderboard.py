@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from distillation_bench.bench.analysis.overview import describe_runs
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.statistics import mean_ranks
 from distillation_bench.bench.analysis.tables.entries import UNMARKED, make_entries
@@ -92,8 +93,7 @@ def leaderboards_text(
         UsageError: there is no such dataset or label, or no such cell.
     """
     boards = leaderboards(results, datasets, labels)
-    folders = ", ".join(str(run.folder) for run in results.runs)
-    notes = [f"Runs: {folders}."] * (len(results.runs) > 1)
+    notes = [*filter(None, [describe_runs(results)])]
     return (tables_markdown if markdown else tables_text)(boards, _ranks_table(boards), notes)
 
 

@@ -138,12 +138,12 @@ def _cell(entry: Any) -> str:
 def latex_macros(tables: Sequence[Table]) -> str:
     r"""Return a `\newcommand` for each value with its deviation, and another for the mean alone.
 
-    A name consists of `\res`, dataset, method and metric, and `Mean` for the mean: words begin with
-    capitals, digits and + are spelled, other characters left out. Names that would be equal get a
-    hash of what they stand for.
+    A name consists of `\res`, dataset, method and metric (`Error` where accuracy is printed as
+    error), and `Mean` for the mean: words begin with capitals, digits and + are spelled, other
+    characters left out. Names that would be equal get a hash of what they stand for.
     """
     entries = {
-        (entry.dataset, entry.label, str(entry.format.metric), part): entry
+        (entry.dataset, entry.label, entry.format.printed, part): entry
         for table in tables
         for entry in table.entries.itertuples()
         for part in ("", "mean")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from distillation_bench.bench.analysis.overview import describe_runs
 from distillation_bench.bench.analysis.results import Results, load
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.storage.run_folder import Run
@@ -135,6 +136,28 @@ def test_other_protocols_are_refused_or_marked(
     results = load(*folders, mixed=True)
     assert "gauss (b)" in results.labels("digits") and "kd" in results.labels("digits")
     assert value_of(results.values("nll@rotation/3"), "digits", "gauss (b)", 0) == 5.0
+
+
+def test_a_protocol_is_marked_on_the_datasets_that_it_alone_has(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "a", figures("kd") | figures("kd", dataset="spiral"))
+    sine = figures("kd", dataset="sine")
+    make_run(tmp_path / "b", figures("kd") | sine, recipe={"epochs": 99})
+    make_run(tmp_path / "c", figures("kd", seeds=3) | sine, recipe={"epochs": 99})
+    results = load(tmp_path / "a", tmp_path / "b", mixed=True)
+    assert results.labels("digits") == ["kd", "kd (b)"]
+    assert (results.labels("spiral"), results.labels("sine")) == (["kd"], ["kd (b)"])
+    assert results.select_labels(["kd"]) == ["kd", "kd (b)"]
+    assert results.select_labels(["kd (b)"]) == ["kd (b)"]
+    assert results.select_labels(["kd"], dataset="sine") == ["kd (b)"]
+    folders = f"{tmp_path}/a (digits, spiral), {tmp_path}/b (digits, sine)"
+    assert describe_runs(results) == f"Runs: {folders}." and not describe_runs(load(tmp_path / "a"))
+    # In the other order the second run is the one that is marked.
+    results = load(tmp_path / "b", tmp_path / "a", mixed=True)
+    assert (results.labels("sine"), results.labels("spiral")) == (["kd"], ["kd (a)"])
+    three = load(*(tmp_path / name for name in "abc"), mixed=True)
+    assert not any(label == "kd" for label in three.labels("sine"))
 
 
 def test_other_code_within_one_folder_is_refused(make_run: MakeRun, tmp_path: Path) -> None:

@@ -153,6 +153,17 @@ def test_macros_have_distinct_legal_names(make_run: Callable[..., Run], tmp_path
     assert r"\newcommand{\resDHydraPlusTwoZeroNllMean}{0.451}" in text
 
 
+def test_a_macro_is_named_after_what_it_prints(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "run", {("digits", "kd", 0): {"accuracy": 0.75}})
+    options = TableOptions(metrics=("accuracy",))
+    text = latex_macros(make_tables(load(tmp_path / "run"), options))
+    assert r"\newcommand{\resDigitsKdError}{25.00} % digits, kd, error: % n = 1" in text
+    raw = latex_macros(make_tables(load(tmp_path / "run"), replace(options, raw=True)))
+    assert r"\newcommand{\resDigitsKdAccuracy}{0.750} % digits, kd, accuracy: n = 1" in raw
+
+
 def test_the_same_table_gives_the_same_bytes(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(HOSTILE, 3))
     first, second = (
