@@ -36,7 +36,7 @@ def shifted_values(data: FigureData, metric: MetricInfo) -> pd.DataFrame:
     """Return values of done cells of the dataset, with columns `shift` and `severity`.
 
     Severity 0 is the test set; it has a row for each shift. The teacher is there in any selection,
-    and nan and inf as they are.
+    and nan and inf as they are. For the caller's axes, several shifts are one: their mean.
 
     Raises:
         NoData: there are none on shifted test sets.
@@ -59,8 +59,21 @@ def shifted_values(data: FigureData, metric: MetricInfo) -> pd.DataFrame:
     test = test[test["id"].isin(chosen["id"])].assign(severity=0)
     parts = [shifted.assign(shift=shifted["shift"].astype(str))]
     values = pd.concat([*(test.assign(shift=shift) for shift in shifts), *parts])
+    if data.ax and len(shifts) > 1:
+        values, shifts = _mean_over_shifts(values, shifts)
     order = pd.Categorical(values["shift"], shifts)
     return values.assign(shift=order, severity=values["severity"].astype(int))
+
+
+def _mean_over_shifts(
+    values: pd.DataFrame, shifts: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return each cell's means at the severities that it has of all shifts, for a single panel."""
+    groups = values.groupby(["id", "severity"])["value"]
+    means = groups.mean(skipna=False)[groups.size().eq(len(shifts))]
+    cells = values.drop(columns=[*PLACE, "value"]).drop_duplicates("id")
+    name = f"mean of {len(shifts)} shifts"
+    return cells.merge(means.reset_index(), on="id").assign(shift=name), [name]
 
 
 def teacher_differences(values: pd.DataFrame) -> pd.DataFrame:

@@ -79,6 +79,16 @@ def test_the_only_dataset_with_data_is_drawn_into_the_axes_given(
         draw(load(tmp_path / "run"), "metrics", ax=axes)
 
 
+def test_the_axes_given_show_the_mean_of_several_shifts(make_run: Make, tmp_path: Path) -> None:
+    row = {"nll": 1.0, "nll@rotation/1": 2.0, "nll@blur/1": 4.0, "nll@blur/2": 9.0}
+    make_run(tmp_path / "run", {("a", "kd", seed): row for seed in (0, 1)})
+    axes = Figure().subplots()
+    draw(load(tmp_path / "run"), "shift", ax=axes)
+    assert axes.get_title() == "mean of 2 shifts"
+    # Severity 2 is of one shift alone.
+    assert np.array_equal(axes.lines[0].get_ydata(), [1.0, 3.0])
+
+
 def test_styles_do_not_leak(results: Results) -> None:
     with mpl.rc_context({"font.size": 33, "axes.facecolor": "red", "savefig.dpi": 7}):
         before = dict(mpl.rcParams)
