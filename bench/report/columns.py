@@ -69,6 +69,8 @@ class Column:
     def reasons(self) -> dict[str, str]:
         """By dataset, why no student is best, or why that is not known."""
         detecting = self.entries[self.entries["chance"].isin(["worse", "unknown"])]
+        # Of several protocols' teachers the worst one.
+        detecting = detecting.sort_values("auroc", ascending=False, na_position="first")
         places = detecting[["dataset", "auroc"]].itertuples(index=False, name=None)
         return {dataset: TeacherDetection(auroc).reason for dataset, auroc in places}
 

@@ -212,7 +212,8 @@ def compare(
     if not rows or (datasets and reasons):
         dataset, why = next(iter(reasons.items()))
         raise UsageError(f"{dataset}: {info} can't be compared: {why}")
-    detections = {k: v for k, v in teacher_detections(results, info).items() if k in rows}
+    detections = teacher_detections(results, info, shown)
+    detections = {k: detections[k] for k in rows if k in detections}
     kept = [k for k in rows if k not in detections or not detections[k].is_below_chance]
     cells = values.loc[values["dataset"].isin(kept), "id"]
     return Comparison(
@@ -283,7 +284,8 @@ def _labels(
         note, rivals = f"{name}: {reason}", []
     elif metric.name.startswith("teacher_") and references & set(shown):
         # The teacher's difference from itself is always 0, so it says nothing.
-        note = f"{name} is measured against the ensemble, so references are left out."
+        # Without a verb, as reports name several metrics before it.
+        note = f"{name}: measured against the ensemble, so references are left out."
         if baseline in references:
             raise UsageError(f"--baseline {baseline}: {note}")
         shown = rivals = [label for label in shown if label not in references]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.chance_level import teacher_detections
+from distillation_bench.bench.analysis.chance_level import TeacherDetection, label_detections
 from distillation_bench.bench.analysis.metric_info import MetricFormat
 from distillation_bench.bench.analysis.pairing import paired_values
 from distillation_bench.bench.analysis.ranking import rank_students
@@ -74,7 +74,7 @@ def _entries_of_metric(
 ) -> Iterator[pd.DataFrame]:
     """Yield the entries of each dataset that has the metric, by dataset and label."""
     values = shown_values(results, planned, format)
-    detections = teacher_detections(results, format.metric)
+    detections = label_detections(results, format.metric)
     table = summarise(values, planned).assign(**UNMARKED)
     if format.metric.name in TEMPERED_METRICS:
         flagged = values[values["id"].isin(temperatures_at_bound(results))]
@@ -83,19 +83,22 @@ def _entries_of_metric(
     for dataset, part in table.groupby(level="dataset", observed=True):
         if not part["n"].any():
             continue
-        own, detection = part.droplevel("dataset"), detections.get(str(dataset))
-        is_below = detection is not None and detection.is_below_chance
+        own = part.droplevel("dataset")
+        found: dict[str, TeacherDetection] = {
+            label: detections[str(dataset), label] for label in own.index if detections
+        }
+        is_below = any(detection.is_below_chance for detection in found.values())
         ranked = rank_students(own, format.better, results.references, is_below)
         columns: dict[str, dict[str, Any]] = {
             "reference": dict.fromkeys(results.references, True),
             "rank": {label: rank for rank, label in enumerate(ranked, start=1)},
             "mark": _marks(ranked, own["mean"].map(format.text)),
+            "auroc": {label: detection.auroc for label, detection in found.items()},
+            "chance": {label: detection.verdict for label, detection in found.items()},
         }
         if tested:
             students = paired_values(values, str(dataset)).reindex(columns=ranked)
             columns |= compare_with_best(students.to_numpy(), ranked)
-        if detection:
-            part = part.assign(auroc=detection.auroc, chance=detection.verdict)
         filled = {
             name: [of_label.get(label, UNMARKED[name]) for label in own.index]
             for name, of_label in columns.items()

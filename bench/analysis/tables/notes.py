@@ -114,8 +114,9 @@ def _chance_notes(entries: pd.DataFrame, sign: str) -> Iterator[str]:
     """Yield the metrics and datasets in which no student is best, or that is unknown."""
     detecting = entries[entries["chance"].isin(["worse", "unknown"])]
     places = zip(detecting["format"], detecting["dataset"], detecting["auroc"], strict=True)
-    reasons = {(f.name, dataset): TeacherDetection(auroc) for f, dataset, auroc in places}
-    for (name, dataset), detection in reasons.items():
+    found = [(f.name, dataset, TeacherDetection(auroc)) for f, dataset, auroc in places]
+    reasons = {(name, dataset, each.reason): each for name, dataset, each in found}
+    for (name, dataset, _), detection in reasons.items():
         if detection.is_unknown:
             yield f"{name} on {dataset}: {detection.reason}."
         else:

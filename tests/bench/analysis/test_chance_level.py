@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from distillation_bench.bench.analysis import comparison as comparisons
+from distillation_bench.bench.analysis.chance_level import label_detections, teacher_detections
 from distillation_bench.bench.analysis.comparison import Comparison
 from distillation_bench.bench.analysis.comparison.comparison_files import (
     comparison_csv,
@@ -19,9 +21,11 @@ from distillation_bench.bench.analysis.comparison.comparison_files import (
     comparison_latex,
 )
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
-from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.results import Results, load
+from distillation_bench.bench.analysis.tables.leaderboard import leaderboards_text
 from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.figure_data import FigureOptions
+from distillation_bench.bench.storage.run_folder import Run
 from distillation_bench.bench.storage.tables import CellKey
 
 Figures = dict[CellKey, dict[str, float]]
@@ -70,6 +74,38 @@ def test_without_the_teacher_nothing_is_known(results_of: Callable[..., Results]
     assert "not known" in comparison_text(comparison) and any(
         "not known" in sentence for sentence in comparison.sentences
     )
+
+
+def test_the_auroc_recorded_with_students_stands_for_the_teacher(
+    results_of: Callable[..., Results],
+) -> None:
+    def detections(*selectors: str) -> list[float]:
+        return [teacher_detections(results, results.metric(x))["spiral"].auroc for x in selectors]
+
+    recorded = {"teacher_ood_auroc:total@ood": 0.2, "teacher_ood_auroc:epistemic@ood:far": 0.7}
+    values = {"nll": 1.0, "ood_auroc": 0.9, "ood_auroc:epistemic@ood:far": 0.9}
+    figures = {("spiral", x, s): {**values, **recorded} for x in ("kd", "hydra") for s in (0, 1)}
+    results = results_of(figures)
+    found = detections("ood_auroc", "ood_fpr95:total@ood", "ood_auroc:epistemic@ood:far")
+    assert found == pytest.approx([0.2, 0.2, 0.7])
+    assert list(compare(results, "ood_auroc").below_chance) == ["spiral"]
+
+
+def test_labels_follow_the_teacher_of_their_own_protocol(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    figures = {k: v for k, v in BELOW.items() if k[2] < 2}
+    better = {k: {**v, "ood_auroc": 0.25 + v["ood_auroc"]} for k, v in figures.items()}
+    make_run(tmp_path / "a", figures)
+    make_run(tmp_path / "b", better, recipe={"epochs": 99}, measured=dict.fromkeys(better, "other"))
+    results = load(tmp_path / "a", tmp_path / "b", mixed=True)
+    metric = results.metric("ood_auroc")
+    found = {x: each.auroc for (_, x), each in label_detections(results, metric).items()}
+    assert found["kd"] == found["ensemble"] == pytest.approx(0.201)
+    assert found["kd (b)"] == found["ensemble (b)"] == pytest.approx(0.451)
+    assert teacher_detections(results, metric)["spiral"].auroc == pytest.approx(0.201)
+    text = " ".join(leaderboards_text(results).split())
+    assert "20.10 %" in text and "45.10 %" in text and "32.60 %" not in text
 
 
 # Comparisons

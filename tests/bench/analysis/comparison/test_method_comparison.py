@@ -179,11 +179,11 @@ def test_the_teacher_is_not_compared_with_itself(
     comparison = compare(results, "teacher_kl")
     assert [(p.first, p.second) for p in pairs_of(comparison)] == [("gauss", "kd")]
     assert comparison.note == (
-        "KL to teacher is measured against the ensemble, so references are left out."
+        "KL to teacher: measured against the ensemble, so references are left out."
     )
     assert comparison.note in comparison_text(comparison).replace("\n", " ")
     assert mistake(lambda: compare(results, "teacher_kl", baseline="ensemble")).startswith(
-        "--baseline ensemble: KL to teacher is measured against the ensemble"
+        "--baseline ensemble: KL to teacher: measured against the ensemble"
     )
     assert "there is only kd" in mistake(
         lambda: compare(results, "teacher_kl", labels=["kd", "ensemble"])
