@@ -55,3 +55,24 @@ def test_every_block_of_python_is_found() -> None:
         text = document.read_text(encoding="utf-8")
         assert len(re.findall(r"``` *py", text)) == len(BLOCK.findall(text))
     assert sum(len(BLOCK.findall(document.read_text())) for document in DOCUMENTS) > 10
+
+
+LINK = re.compile(r"\]\(([^)\s:]+)\)")
+"""A link within the repository."""
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(
+        r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings(document: Path) -> None:
+    for link in LINK.findall(document.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link

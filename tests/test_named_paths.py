@@ -13,7 +13,13 @@ import pytest
 
 CLONE = Path(__file__).parents[1]
 FOLDERS = ("bench", "methods", "datasets", "tests")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/python.md",
+    "docs/clusters.md",
+    "docs/failures.md",
+)
 _PATH = re.compile(rf"(?<![\w/.~-])(?:{'|'.join(FOLDERS)})(?:/[\w.-]+)+\.\w+")
 """A path from the top of the repository to a file; a name in capitals stands for any name."""
 

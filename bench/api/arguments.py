@@ -117,6 +117,15 @@ def text_of(name: str, value: Any) -> str:
     return _text(name, value, str)
 
 
+def paths_of(name: str, value: AnyPath | Iterable[AnyPath]) -> tuple[str, ...]:
+    """Return an argument that is a path or several as texts.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    return _any_texts(name, value, os.PathLike, str)
+
+
 def texts_of(name: str, value: TextOrTexts | None) -> tuple[str, ...]:
     """Return an argument that is a text or several as a tuple; empty if it is not given.
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from distillation_bench.bench.analysis import results as analysis
-from distillation_bench.bench.api.arguments import AnyPath, TextOrTexts, text_of, texts_of
+from distillation_bench.bench.api.arguments import AnyPath, TextOrTexts, paths_of, text_of, texts_of
 from distillation_bench.bench.common.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -124,11 +126,11 @@ class Results(analysis.Results):
         return draw(self, text_of("figure", figure), options, ax)
 
 
-def load(*folders: AnyPath, mixed: bool = False) -> Results:
+def load(*folders: AnyPath | Iterable[AnyPath], mixed: bool = False) -> Results:
     """Read the results of one run or several.
 
     Args:
-        folders: folders of runs. A cell that several runs hold counts once, the first that is done.
+        folders: folders of runs, one by one or in lists. A cell that several runs hold counts once, the first that is done.
         mixed: also take cells made under another protocol (recipe, teacher, sets, code that
             measures) than the first ones of their dataset, or with another method, parameters or
             code than the first ones of their label, with a mark behind their labels.
@@ -137,9 +139,10 @@ def load(*folders: AnyPath, mixed: bool = False) -> Results:
         UsageError: no folder is given, one is not a run, unreadable or without values, protocols
             differ, a label stands for more than one thing, or the values of a cell differ.
     """
-    if not folders:
+    paths = [path for group in folders for path in paths_of("load", group)]
+    if not paths:
         raise UsageError("load: give a run's folder, or several")
-    return with_methods(analysis.load(*map(str, folders), mixed=mixed))
+    return with_methods(analysis.load(*paths, mixed=mixed))
 
 
 def with_methods(results: analysis.Results) -> Results:

@@ -9,6 +9,9 @@ import pytest
 from tests.end_to_end.bench_command import ROOT, Bench, folders
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = README + "".join(
+    path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))
+)
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -69,8 +72,8 @@ def test_an_installed_plugin_is_found(
 def test_every_command_and_option_of_the_readme_exists(in_process: Bench) -> None:
     help_text = in_process("--help").stdout
     commands = re.findall(r"^  (\w+)  ", help_text.partition("Commands:")[2], re.MULTILINE)
-    for command in set(re.findall(r"python run_bench\.py +(\w+)", README)):
+    for command in set(re.findall(r"python run_bench\.py +(\w+)", DOCUMENTS)):
         assert command in commands
     text = help_text + "".join(in_process(command, "--help").stdout for command in commands)
-    for option in set(re.findall(r"`(--?[a-z][a-z-]*)", README)):
+    for option in set(re.findall(r"`(--?[a-z][a-z-]*)", DOCUMENTS)):
         assert re.search(rf"{option}\b", text), option

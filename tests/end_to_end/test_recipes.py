@@ -1,4 +1,4 @@
-"""The recipes for clusters of the README, run on one machine."""
+"""The recipes for clusters of docs/clusters.md, run on one machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.end_to_end.test_dask import FEW, MIXED, wait_for
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+CLUSTERS = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")
 GPU = (
     ("# job_extra_directives", "job_extra_directives"),
     ('worker_extra_args=["', 'worker_extra_args=["--resources GPU=1", "'),
@@ -37,7 +37,7 @@ GPU = (
 
 def recipe(name: str, *site: tuple[str, str]) -> str:
     """Return the code block below a heading, with site-specific values replaced."""
-    block = README.partition(f"**{name}**")[2].partition("```")[2].partition("```")[0]
+    block = CLUSTERS.partition(f"**{name}**")[2].partition("```")[2].partition("```")[0]
     text = block.partition("\n")[2]
     for theirs, ours in site:
         assert text.count(theirs) == 1, theirs
@@ -220,8 +220,8 @@ def test_a_run_over_ssh_has_the_same_bits(
 
 
 def scheduler_of_ssh(head: str) -> tuple[str, int]:
-    """The address that the README gives, and its port."""
-    (address,) = set(re.findall(r"tcp://HEAD:\d+", README))
+    """The address that the document gives, and its port."""
+    (address,) = set(re.findall(r"tcp://HEAD:\d+", CLUSTERS))
     return address.replace("HEAD", head), int(address.rpartition(":")[2])
 
 

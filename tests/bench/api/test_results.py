@@ -57,6 +57,7 @@ def test_several_runs_are_joined(results: Results, tmp_path: Path) -> None:
     other = generate(tmp_path / "other", {("digits", "hydra", 0): {"nll": 1.0}}).folder
     joined = load(tmp_path / "run", str(other))
     assert isinstance(joined, Results)
+    assert load([tmp_path / "run", other]).planned.equals(joined.planned)
     assert set(joined.labels("digits")) == {"hydra", "kd", "NA"}
     assert len(joined.planned) == len(results.planned) + 1
 
@@ -99,6 +100,9 @@ def test_several_runs_are_joined(results: Results, tmp_path: Path) -> None:
         (lambda r: r.compare(methods=5), "methods=5: not a text or a list of texts"),
         (lambda r: r.summary("error"), "metric=error: give accuracy, which tables print as error"),
         (lambda r: load("nowhere"), "nowhere: no such folder"),
+        (lambda r: load(["nowhere", "there"]), "nowhere: no such folder"),
+        (lambda r: load([]), "load: give a run's folder, or several"),
+        (lambda r: load(3), "load=3: not a text or a list of texts"),
     ],
 )
 def test_a_mistake_is_one_line_in_the_words_of_python(
