@@ -130,7 +130,8 @@ def load(*folders: AnyPath | Iterable[AnyPath], mixed: bool = False) -> Results:
     """Read the results of one run or several.
 
     Args:
-        folders: folders of runs, one by one or in lists. A cell that several runs hold counts once, the first that is done.
+        folders: folders of runs, one by one or in lists. A cell that several runs hold counts
+            once, the first that is done.
         mixed: also take cells made under another protocol (recipe, teacher, sets, code that
             measures) than the first ones of their dataset, or with another method, parameters or
             code than the first ones of their label, with a mark behind their labels.
