@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,9 @@ from distillation_bench.bench.analysis.recorded_tables import (
     read_cell_facts,
     read_metrics,
 )
-from distillation_bench.bench.common.errors import UsageError, nearest
+from distillation_bench.bench.common.errors import UsageError, did_you_mean, nearest
 from distillation_bench.bench.common.text import natural_key
+from distillation_bench.bench.metrics.display import metric_display
 from distillation_bench.bench.storage.formats.schema import RESULT_COLUMNS, STATUSES
 from distillation_bench.bench.storage.joined_runs import join_runs
 from distillation_bench.bench.storage.protocol import ProtocolClash
@@ -198,10 +199,10 @@ class Results:
         name = selector.partition("@")[0].partition(":")[0]
         metrics = self.manifest["metrics"]
         known = [*metrics, *self.costs]
-        if name == "error" and "accuracy" in metrics:
-            raise UsageError("--metric error: give accuracy, which tables print as error")
+        if name.lower() == "error" and "accuracy" in metrics:
+            raise UsageError(f"--metric {name}: give accuracy, which tables print as error")
         if name not in known:
-            raise UsageError(f"{name}: unknown metric{nearest(name, known)}")
+            raise UsageError(f"{name}: unknown metric{_nearest_metric(name, known)}")
         try:
             return parse_metric(selector, metrics.get(name, {"better": "lower", "headline": True}))
         except ValueError as error:
@@ -307,6 +308,14 @@ class Results:
         if record and record["curves"] and not arrays:
             raise DamagedFile(self.holders[cell_id].paths(cell_id).curves, "missing or damaged")
         return arrays
+
+
+def _nearest_metric(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message with the metric of a name, which may be one that tables print."""
+    names = {metric_display(metric).name.lower(): metric for metric in known}
+    if found := names.get(name.lower()):
+        return f"; give {found}, which tables print as {metric_display(found).name}"
+    return did_you_mean(name, known) or "; `list metrics` has all"
 
 
 def _selected(

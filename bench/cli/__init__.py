@@ -5,6 +5,7 @@ app            the Typer application with all commands
 commands       the commands, a module each
 options        options that several commands share
 run_setup      options of `run` and `plan`
+folders        names that are given as folders, without their option
 rerun_command  the command that runs one cell again
 leaderboard    the leaderboard, for `board` and `run`
 output_files   files that commands write

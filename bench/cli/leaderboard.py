@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from distillation_bench.bench.cli.folders import check_folders
+
 
 def board_text(
     folders: Sequence[Path],
@@ -22,5 +24,6 @@ def board_text(
     from distillation_bench.bench.analysis.results import load
     from distillation_bench.bench.analysis.tables.leaderboard import leaderboards_text
 
+    check_folders([*map(Path, folders)])
     results = load(*folders, mixed=mixed, unfinished=True)
     return leaderboards_text(results, datasets, labels, markdown)

@@ -46,6 +46,8 @@ def main() -> None:
 def _run_command() -> int | None:
     with signals.raise_interrupts():
         _check_arguments(sys.argv[1:])
+        if sys.argv[1:2] == ["help"]:
+            sys.argv[1:] = [*sys.argv[2:], "--help"]
         status: int | None = app(standalone_mode=False)
         streams.write("")
     return status

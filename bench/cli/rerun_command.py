@@ -21,25 +21,28 @@ def rerun_command(run: Run, manifest: Mapping[str, Any], cell: Mapping[str, Any]
     """Return the command that runs this cell again, or the reason why it is not known.
 
     It is the command of the run with other cells selected. Where the label does not stand for the
-    variant on the command line, the record is deleted and the run is resumed.
+    variant on the command line, its record is deleted and the run is resumed.
     """
+    recorded = run.paths(cell["id"]).record.exists()
+    title = "run it again" if recorded else "run it"
     command = (manifest.get("command") or "python run_bench.py run").partition(" && ")[0]
     try:
         program, arguments = split_program(shlex.split(command))
     except ValueError as error:
-        return f"run it again\n  unknown how: the run's command can't be read ({error}): {command}"
+        return f"{title}\n  unknown how: the run's command can't be read ({error}): {command}"
     if not program or arguments[:1] != ["run"]:
         # The user may paste what is printed: no command of another program is passed on.
         reason = "the run's command is not one of this program"
-        return f"run it again\n  unknown how: {reason}: {command}"
+        return f"{title}\n  unknown how: {reason}: {command}"
     arguments = _without(_without(arguments, SELECTION), ("--results",), flags=REPEATS)
     arguments = [*program, *arguments, "--results", str(run.folder)]
     if _label_is_variant(cell):
         selection = ["-m", cell["label"], "-d", cell["dataset"], "-s", str(cell["seed"])]
-        return f"run it again\n  {shlex.join([*arguments, *selection, '--force'])}"
-    path = shlex.quote(str(run.paths(cell["id"]).record))
+        force = ["--force"] if recorded else []
+        return f"{title}\n  {shlex.join([*arguments, *selection, *force])}"
     arguments += ["-d", cell["dataset"], "-s", str(cell["seed"])]
-    return f"run it again (its label is a preset's own)\n  rm -f {path} && {shlex.join(arguments)}"
+    remove = f"rm -f {shlex.quote(str(run.paths(cell['id']).record))} && " if recorded else ""
+    return f"{title} (its label is a preset's own)\n  {remove}{shlex.join(arguments)}"
 
 
 def _label_is_variant(cell: Mapping[str, Any]) -> bool:

@@ -27,7 +27,21 @@ def message(error: TyperException) -> str:
             return f"{_name(error.param)} {first['input']}: {reason}"
         if not error.message:
             return f"{_name(error.param)}: missing; give {vars(error.param)['help']}"
-    return " ".join(error.format_message().split())
+    return " ".join(error.format_message().split()) + _hint(error)
+
+
+def _hint(error: TyperException) -> str:
+    """Return what to type instead of a recipe's option or of a folder without its option."""
+    context: Any = getattr(error, "ctx", None)
+    if not context or context.command.name not in ("run", "plan"):
+        return ""
+    option = str(getattr(error, "option_name", "")).removeprefix("--").replace("-", "_")
+    if option:
+        from distillation_bench.bench.planning.recipe import Recipe
+
+        is_known = option in Recipe.model_fields
+        return f"; values of the recipe are --set {option}=VALUE" if is_known else ""
+    return "; the run's folder is --results FOLDER" if "extra argument" in str(error) else ""
 
 
 def _name(parameter: Any) -> str:

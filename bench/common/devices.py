@@ -27,7 +27,7 @@ def parse_devices(text: str) -> list[str]:
     """
     match = re.fullmatch(r"auto|cpu|cuda(?::([0-9]{1,4}(?:,[0-9]{1,4})*))?", text)
     if match is None:
-        raise UsageError(f"--device {text}: not auto, cpu, cuda or cuda:0,1")
+        raise UsageError(f"--device {text}: unknown device; give auto, cpu, cuda or cuda:0,1")
     if text == "cpu" or (text == "auto" and not Path("/dev/nvidiactl").exists()):
         return ["cpu"]
     count = _gpus()

@@ -35,9 +35,21 @@ class CacheFault(OSError):
 def nearest(word: str, names: Iterable[str]) -> str:
     """Return `; did you mean …?` or the list of names, as the end of an error message."""
     choices = sorted(names)
+    return did_you_mean(word, choices) or (f"; there is {', '.join(choices)}" if choices else "")
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the nearest name; empty if none is near."""
     # Capitals are the most common mistake, and differ as much as any other letters.
-    lower = {name.lower(): name for name in choices}
-    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {lower[close[0]]!r}?"
-    return f"; there is {', '.join(choices)}" if choices else ""
+    lower = {name.lower(): name for name in sorted(names)}
+    close = difflib.get_close_matches(word.lower(), lower, cutoff=0.5)
+    near = next((name for name in close if _is_near(word.lower(), name)), None)
+    return f"; did you mean {lower[near]!r}?" if near else ""
+
+
+def _is_near(word: str, name: str) -> bool:
+    """Whether a word may be a mistyped name: it begins alike, or has a large part of it."""
+    matcher = difflib.SequenceMatcher(None, word, name)
+    shared = matcher.find_longest_match().size
+    begins_alike = word[:1] == name[:1] and matcher.ratio() >= 0.6
+    return begins_alike or shared >= max(4, len(word) / 2)

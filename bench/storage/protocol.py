@@ -118,6 +118,14 @@ class ProtocolClash(UsageError):
     """A cell may not stand beside those that came before it."""
 
 
+class Clash(NamedTuple):
+    """A difference of a cell from an earlier one; of recipes also the values that differ."""
+
+    difference: str
+    earlier: CellOfRun
+    values: str
+
+
 class Protocols:
     """The protocol of each dataset and the meaning of each label, as set by the first cells."""
 
@@ -159,15 +167,14 @@ class Protocols:
         if not clash and self._is_foreign(run, cell["dataset"]):
             label, number = f"{label} ({self._marks[run]})", 2
         while clash or (clash := self._clash(own, _row_traits(label, cell_id, cell))):
-            difference, earlier = clash
             if not self._mixed:
-                raise ProtocolClash(f"{run.folder}: {_clash_text(difference, own, earlier)}")
-            mark = "other code" if earlier[0] is run else self._marks[run]
+                raise ProtocolClash(f"{run.folder}: {_clash_text(clash, own)}")
+            mark = "other code" if clash.earlier[0] is run else self._marks[run]
             label = f"{cell['label']} ({mark if number == 1 else f'{mark} {number}'})"
             number, clash = number + 1, None
         return label
 
-    def _clash(self, own: CellOfRun, traits: Sequence[Trait]) -> tuple[str, CellOfRun] | None:
+    def _clash(self, own: CellOfRun, traits: Sequence[Trait]) -> Clash | None:
         """Return the first difference from an earlier cell, with that cell.
 
         Without one, the traits are noted for the cells that follow.
@@ -175,7 +182,7 @@ class Protocols:
         for difference, group, value in traits:
             first_value, earlier = self._first.get(group, (value, own))
             if first_value != value:
-                return difference, earlier
+                return Clash(difference, earlier, _values_text(group[0], value, first_value))
         for _, group, value in traits:
             self._first.setdefault(group, (value, own))
         return None
@@ -187,8 +194,16 @@ def _row_traits(label: str, cell_id: str, cell: CellEntry) -> list[Trait]:
     return [*label_traits(cell, label), Trait("other parameters or code", row, cell_id)]
 
 
-def _clash_text(difference: str, own: CellOfRun, earlier: CellOfRun) -> str:
-    (run, cell), (earlier_run, earlier_cell) = own, earlier
+def _values_text(group: str, value: Any, earlier: Any) -> str:
+    """Return the first value in which recipes differ: ` (epochs=8, there 100)`; else empty."""
+    if group != "recipe":
+        return ""
+    names = sorted(n for n in {*value, *earlier} if value.get(n) != earlier.get(n))
+    return f" ({names[0]}={value.get(names[0])}, there {earlier.get(names[0])})"
+
+
+def _clash_text(clash: Clash, own: CellOfRun) -> str:
+    (run, cell), (earlier_run, earlier_cell) = own, clash.earlier
     name, than = f"{cell['dataset']} {cell['label']}", earlier_cell["label"]
     if earlier_run is not run:
         than = f"in {earlier_run.folder}"
@@ -196,7 +211,7 @@ def _clash_text(difference: str, own: CellOfRun, earlier: CellOfRun) -> str:
         dataset = earlier_cell["dataset"]
         of_dataset = "" if dataset == cell["dataset"] else f" of {dataset}"
         name, than = f"{name} seed {cell['seed']}", f"seed {earlier_cell['seed']}{of_dataset}"
-    return f"{name} was made with {difference} than {than}"
+    return f"{name} was made with {clash.difference} than {than}{clash.values}"
 
 
 def _short_names(runs: Sequence[Run]) -> dict[Run, str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from distillation_bench import datasets
 from distillation_bench.bench.common.devices import DEVICE_VARIABLE
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import duration
+from distillation_bench.bench.common.text import counted, duration
 from distillation_bench.bench.planning.cache_keys import TeacherPlan
 from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.run_time import Chain, wall_seconds
@@ -36,7 +36,12 @@ CPU_BATCH = 32
 """Largest batch of a timed step on a CPU, where time is proportional to the batch."""
 
 
-def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> str:
+def forecast_text(
+    cells: Sequence[Cell],
+    devices: Sequence[str],
+    jobs: int,
+    is_cached: Callable[[str], bool] = lambda key: False,
+) -> str:
     """Return a table of the hours that teachers and cells take, and the time of the whole run.
 
     Cells that are done count too: the forecast is for a run from nothing.
@@ -45,10 +50,12 @@ def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> s
         cells: of the run.
         devices: "cpu", or the names of GPUs; steps are timed on the first.
         jobs: number of cells and teachers that are trained at a time.
+        is_cached: whether the cache has the outputs of a teacher, by their key. Their teacher is
+            counted nevertheless, and what it saves is said.
     """
     prepare_process()
     os.environ[DEVICE_VARIABLE] = devices[0]
-    rows, chains, total = [], [], 0.0
+    rows, chains, total, saved = [], [], 0.0, 0.0
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         runnable = [cell for cell in cells if cell.dataset == dataset and not cell.skip]
         if runnable:
@@ -56,10 +63,14 @@ def forecast_text(cells: Sequence[Cell], devices: Sequence[str], jobs: int) -> s
             rows += [[dataset, what, duration(value)] for what, value in seconds.items()]
             total += sum(seconds.values())
             chains.append(chain)
+            keys = {cell.teacher.outputs_key for cell in runnable}
+            saved += chain.teacher * sum(map(is_cached, keys))
     table = text_table(rows, ["dataset", "what", "on one of them"])
     run_time = duration(wall_seconds(total, chains, jobs))
     device = devices[0] if devices[0] == "cpu" else torch.cuda.get_device_name(devices[0])
     summary = f"from nothing: about {run_time} with {jobs} at a time on {device}"
+    if saved:
+        summary += f"; cached teachers save {duration(saved)} of work"
     return "\n\n".join(filter(None, [f"\n{table}", summary, _precision_warning(cells)]))
 
 
@@ -73,7 +84,7 @@ def _dataset_seconds(cells: Sequence[Cell], device: torch.device) -> tuple[dict[
     timer = _StepTimer(datasets.get(cells[0].dataset), cells[0].teacher, device)
     teachers = len({cell.teacher.outputs_key for cell in cells})
     teacher_seconds = timer.teacher_seconds()
-    seconds = {f"{teachers} teachers": teachers * teacher_seconds}
+    seconds = {counted(teachers, "teacher"): teachers * teacher_seconds}
     counts = Counter(cell.label for cell in cells)
     representatives = {cell.label: cell for cell in cells}
     cell_seconds = {label: timer.cell_seconds(cell) for label, cell in representatives.items()}

@@ -43,7 +43,10 @@ MISTAKES = [
         "no preset 'seed-spiral'; did you mean 'original-spiral'?",
     ),
     (("plan", "-m", "endd", "-d", "sine"), "a Dirichlet is a distribution over class"),
-    (("run", *CELL, "--device", "gpu"), "--device gpu: not auto, cpu, cuda or cuda:0,1"),
+    (
+        ("run", *CELL, "--device", "gpu"),
+        "--device gpu: unknown device; give auto, cpu, cuda or cuda:0,1",
+    ),
     (
         ("run", *CELL, "--timeout", "inf"),
         "error: --timeout inf: must be at most 10000000\n",
@@ -112,21 +115,21 @@ assert 'torch' not in sys.modules and 'sklearn' not in sys.modules
 
 
 def test_run_plan_status_and_board_work_together(in_process: Bench, tmp_path: Path) -> None:
-    assert "1 cells: 1 missing" in in_process("plan", *CELL, *folders("run")).stdout
+    assert "1 cell: 1 missing" in in_process("plan", *CELL, *folders("run")).stdout
     done = in_process("run", *CELL, *folders("run"))
     assert done.returncode == 0
     assert "spiral kd seed 0" in done.stderr and "Error [%] ↓" in done.stdout
     again = in_process("run", *CELL, *folders("run"))
     assert again.returncode == 0 and again.stderr == ""
     plan = in_process("plan", *CELL, *folders("run")).stdout
-    assert "1 cells: 1 done" in plan and "cached" in plan
+    assert "1 cell: 1 done" in plan and "cached" in plan
     longer = in_process("plan", *CELL, "-s", "0-4", *folders("run")).stdout
     assert "1 done, 4 missing" in longer and "time: about" in longer
     assert "### spiral" in in_process("board", "run", "--markdown").stdout
     assert "\nkd " in in_process("board", "run", "-d", "spiral", "-m", "kd").stdout
     (tmp_path / "run" / ".driver").write_text("process 1 on nowhere\n")
     status = in_process("status", "run").stdout
-    assert "1 cells: 1 done" in status and "driven by" not in status
+    assert "1 cell: 1 done" in status and "driven by" not in status
 
 
 def test_tables_of_a_read_only_copy_are_shown(
@@ -178,6 +181,7 @@ def test_plan_counts_every_teacher_and_cell(in_process: Bench) -> None:
     for jobs in ("2 teachers", "2 x kd", "2 x ensemble"):
         assert any(line.split("  ")[0] == "spiral" and jobs in line for line in lines), jobs
     assert re.search(r"from nothing: about .* with 1 at a time on cpu", lines[-1])
+    assert not any("time: " in line for line in lines)
 
 
 @pytest.mark.parametrize("address", ["nowhere", "tcp://127.0.0.1:1"])

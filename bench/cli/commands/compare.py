@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from distillation_bench.bench.cli.folders import check_folders
 from distillation_bench.bench.cli.options import (
     BASELINE,
     METRIC,
@@ -45,6 +46,7 @@ def compare(
     from distillation_bench.bench.analysis.results import load
 
     check_targets(csv, json, latex)
+    check_folders(folders)
     results = load(*folders, mixed=mixed)
     # A metric that is unknown is reported before the first one is compared.
     metrics = dict.fromkeys(

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 def list_(
     what: Annotated[
         str, typer.Argument(help="methods, datasets, networks, metrics, presets or recipe")
-    ],
+    ] = "",
     plugin: Plugins = None,
 ) -> None:
     """List what can be run, with parameters and defaults."""
+    if not what:
+        page("\n".join(f"list {name}" for name in LISTINGS))
+        return
     if what not in LISTINGS:
         raise UsageError(f"list {what}: unknown{nearest(what, LISTINGS)}")
     from distillation_bench.bench.planning.plugins.loading import load_all

@@ -13,7 +13,7 @@ from distillation_bench.bench.cli.run_setup import SetupOptions
 from distillation_bench.bench.cli.terminal import page
 from distillation_bench.bench.common.program import recorded_command
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import duration, truncated
+from distillation_bench.bench.common.text import counted, duration, truncated
 
 if TYPE_CHECKING:
     from distillation_bench.bench.planning.cache_keys import TeacherPlan
@@ -42,14 +42,22 @@ def plan(
     run = Run(setup.folder)
     check_run(run, cells, recorded_command())
     jobs = setup.jobs_at_a_time(devices)
-    page(plan_text(run, cells, Cache(setup.cache.absolute()), jobs, setup.data_root))
+    cache = Cache(setup.cache.absolute())
+    page(plan_text(run, cells, cache, jobs, setup.data_root, with_time=not estimate))
     if estimate:
         from distillation_bench.bench.training.forecast import forecast_text
 
-        page(forecast_text(cells, devices, jobs))
+        page(forecast_text(cells, devices, jobs, cache.has))
 
 
-def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, data_root: Path) -> str:
+def plan_text(
+    run: Run,
+    cells: Sequence[Cell],
+    cache: Cache,
+    jobs: int,
+    data_root: Path,
+    with_time: bool = True,
+) -> str:
     """Return the status of each cell and teacher, remarks on the data, and the estimated time."""
     from distillation_bench.bench.execution.progress.status_counts import status_summary
 
@@ -63,7 +71,7 @@ def plan_text(run: Run, cells: Sequence[Cell], cache: Cache, jobs: int, data_roo
         "",
         status_summary({cell.id: cell for cell in cells}, lambda name: statuses[name].status),
     ]
-    if waiting:
+    if waiting and with_time:
         lines.append(_time_line(cells, statuses, waiting, jobs))
     return "\n".join(lines)
 
@@ -142,4 +150,4 @@ def _time_line(
     if estimate.mean(("cell",)) is None:
         return "time: not known before something has run in this folder"
     seconds = estimate.total(Counter(cell.job_kind for cell in waiting)) / jobs
-    return f"time: about {duration(seconds)} with {jobs} jobs, teachers not counted"
+    return f"time: about {duration(seconds)} with {counted(jobs, 'job')}, teachers not counted"

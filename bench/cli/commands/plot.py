@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from distillation_bench.bench.cli.folders import check_folders
 from distillation_bench.bench.cli.options import (
     BASELINE,
     Datasets,
@@ -113,9 +114,11 @@ def plot(
     if not folders:
         raise UsageError("plot: give a run's folder, or --list")
     from distillation_bench.bench.api.results import load
+    from distillation_bench.bench.figures.registry import figure_kinds
     from distillation_bench.bench.figures.rendering import render
 
     target = _target(files.out, folders[0])
+    check_folders(folders, figure_kinds())
     results = load(*folders, mixed=mixed)
     rendered = render(results, figure or (), content.options(files), formats)
     if not _write(rendered, target, formats):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from distillation_bench.bench.cli.folders import check_folders
 from distillation_bench.bench.cli.options import Metrics, Mixed, OutputFile, RunFolders
 from distillation_bench.bench.cli.output_files import check_targets, write_outputs
 from distillation_bench.bench.cli.terminal import page
@@ -117,6 +118,7 @@ def table(
     if paper and content != TableContent():
         raise UsageError("--paper: rows, columns and digits are the paper's; omit other options")
     check_targets(files.latex, files.markdown, files.csv, files.macros, files.note)
+    check_folders(runs)
     results = load(*runs, mixed=mixed)
     tables = published_tables(results) if paper else make_tables(results, options)
     texts = _texts_of_files(files, tables, results, caption, label)

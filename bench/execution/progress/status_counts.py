@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import natural_key, terminal_safe, truncated
+from distillation_bench.bench.common.text import counted, natural_key, terminal_safe, truncated
 from distillation_bench.bench.storage.formats.schema import STATUSES
 from distillation_bench.bench.storage.run_folder import cell_name
 
@@ -24,7 +24,7 @@ def status_summary(cells: Mapping[str, Any], status_of: Callable[[str], str]) ->
     """
     counts = Counter(map(status_of, cells))
     parts = (f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    return f"{len(cells)} cells: {', '.join(parts)}"
+    return f"{counted(len(cells), 'cell')}: {', '.join(parts)}"
 
 
 def status_table(cells: Mapping[str, Any], status_of: Callable[[str], str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distillation_bench.bench.common.errors import UsageError, nearest
+from distillation_bench.bench.common.errors import UsageError, did_you_mean
 from distillation_bench.bench.common.hashing import digest, file_digest, python_files
 from distillation_bench.bench.planning.plugins.old_names import (
     check_old_names,
@@ -105,7 +105,7 @@ def plugin_path(text: str, option: str = "--plugin") -> str:
             raise UsageError(f"{option} {text}: a folder without a Python file")
         return str(path)
     if not path.is_file():
-        hint = nearest(path.name, [file.name for file in path.parent.glob("*.py")])
+        hint = did_you_mean(path.name, [file.name for file in path.parent.glob("*.py")])
         raise UsageError(f"{option} {text}: no such file{hint}")
     if path.suffix != ".py":
         raise UsageError(f"{option} {text}: not a Python file")

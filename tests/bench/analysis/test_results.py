@@ -61,7 +61,14 @@ def test_a_selector_finds_its_values(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        *(("nl", "did you mean 'nll'"), ("nll@rotation/x", "'x'"), ("nll@nowhere", "no cell")),
+        *(
+            ("nl", "did you mean 'nll'"),
+            ("Error", "give accuracy"),
+            ("KL to Teacher", "give teacher_kl"),
+            ("xyzzy", "list metrics"),
+            ("nll@rotation/x", "'x'"),
+            ("nll@nowhere", "no cell"),
+        ),
         ("nll@rotatoin/3", "no cell has this value; did you mean 'nll@rotation/3'"),
         *(("rmse", "no cell"), ("nll:total", "no cell"), ("", "unknown metric")),
     ],
@@ -119,7 +126,7 @@ def test_the_done_cell_of_two_equal_ones_counts(make_run: MakeRun, tmp_path: Pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": {"epochs": 99}}, "another recipe"),
+        ({"recipe": {"epochs": 99}}, r"another recipe than in .*/a \(epochs=99, there \w+\)"),
         ({"protocol": "changed"}, "other code or plugins of metrics"),
         ({"measured": {("digits", "gauss", 0): "other"}}, "another teacher"),
         ({"ood": {"digits": {"patches": "far"}}}, "other OOD sets"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.bench.generated_runs import HOSTILE, generate
@@ -102,7 +103,7 @@ def test_several_runs_are_joined(results: Results, tmp_path: Path) -> None:
         (lambda r: load("nowhere"), "nowhere: no such folder"),
         (lambda r: load(["nowhere", "there"]), "nowhere: no such folder"),
         (lambda r: load([]), "load: give a run's folder, or several"),
-        (lambda r: load(3), "load=3: not a text or a list of texts"),
+        (lambda r: load(cast("str", 3)), "load=3: not a text or a list of texts"),
     ],
 )
 def test_a_mistake_is_one_line_in_the_words_of_python(

@@ -43,6 +43,20 @@ MISTAKES = [
     ("status r --watch --every \x1b", "error: --every \N{REPLACEMENT CHARACTER}: not a number\n"),
     ("status", "error: folder: missing; give a run's folder\n"),
     ("why", "error: RUN CELL: missing; give a run's folder and a cell's id"),
+    (
+        "run --epochs 3",
+        "error: No such option: --epochs; values of the recipe are --set epochs=VALUE",
+    ),
+    ("plan --batch-size 3", "; values of the recipe are --set batch_size=VALUE\n"),
+    ("status --epochs 3", "error: No such option: --epochs\n"),
+    ("run results/mine", "(results/mine); the run's folder is --results FOLDER\n"),
+    ("plot r maps", "error: maps: no such folder; a figure is -f maps\n"),
+    ("compare r a", "error: a: no such folder; a method is -m a\n"),
+    ("table r d", "error: d: no such folder; a dataset is -d d\n"),
+    ("board r a", "error: a: no such folder; a method is -m a\n"),
+    ("board r nowhere", "error: nowhere: no such folder\n"),
+    ("check nope.py", "error: check nope.py: no such file\n"),
+    ("plot r --format jpg", "error: --format jpg: unknown; there is pdf, png, svg\n"),
     ("table r --digits 2.5", "error: --digits 2.5: not a whole number\n"),
 ]
 
@@ -65,6 +79,17 @@ def test_without_arguments_the_program_prints_its_help(program: Program) -> None
     assert program("--help") == (0, out, "")
     assert out.startswith("Usage: run_bench.py [OPTIONS] COMMAND [ARGS]...\n\n  Compare methods")
     assert out.count("\n") > 20 and "--version" in out
+
+
+def test_help_is_a_command_too(program: Program) -> None:
+    assert program("help") == program("--help")
+    assert program("help", "run") == program("run", "--help")
+
+
+def test_list_without_a_name_lists_what_it_lists(program: Program) -> None:
+    status, out, error = program("list")
+    assert (status, error) == (0, "")
+    assert "list methods\n" in out and "list recipe\n" in out
 
 
 def test_version_is_that_of_the_package(program: Program) -> None:

@@ -79,7 +79,8 @@ def test_an_invalid_device_is_reported(
     text: str, gpus: Callable[[int], None], mistake: Mistake
 ) -> None:
     gpus(4)
-    assert mistake(parse_devices, text) == f"--device {text}: not auto, cpu, cuda or cuda:0,1"
+    expected = f"--device {text}: unknown device; give auto, cpu, cuda or cuda:0,1"
+    assert mistake(parse_devices, text) == expected
 
 
 def device_after(seconds: float) -> str:

@@ -113,7 +113,8 @@ def test_failed_missing_and_damaged_cells_are_described(run: Run, tmp_path: Path
     assert "failed: ValueError: it �[31mbroke" in failed and "Traceback (most recent" in failed
     assert "\x1b" not in why([folder, "sine a_b"], tmp_path)
     missing = why([folder, "spiral kd 2"], tmp_path)
-    assert missing.startswith("spiral kd seed 2: missing") and "run it again" in missing
+    assert missing.startswith("spiral kd seed 2: missing") and "\nrun it\n" in missing
+    assert "--force" not in missing and "rm -f" not in missing
     path = next(run.cells.glob("sine-kd.s0*.json"))
     path.write_bytes(path.read_bytes()[:-1])
     assert "its record is damaged" in why([folder, "sine kd 0"], tmp_path)
