@@ -210,8 +210,9 @@ def compare(
     better = format.better and info.better
     rows, not_paired, reasons = _compare_datasets(tables, shown, rivals, baseline, better, unusable)
     if not rows or (datasets and reasons):
-        dataset, why = next(iter(reasons.items()))
-        raise UsageError(f"{dataset}: {info} can't be compared: {why}")
+        # One that has the metric says more than one of another task.
+        dataset = max(reasons, key=lambda name: tables[name].shape[1])
+        raise UsageError(f"{format.name} on {dataset}: nothing to compare: {reasons[dataset]}")
     detections = teacher_detections(results, info, shown)
     detections = {k: detections[k] for k in rows if k in detections}
     kept = [k for k in rows if k not in detections or not detections[k].is_below_chance]
@@ -241,12 +242,12 @@ def _compare_datasets(
         own = unusable["reason"][unusable["dataset"].eq(dataset)]
         what = "a finite value" if own.isin(["nan", "inf", "-inf"]).any() else "it"
         if not usable:
-            reasons[dataset] = f"no method has {what}"
+            reasons[dataset] = f"no method has {what}{_unfinished(unusable, dataset)}"
         elif baseline and baseline not in usable:
             why = describe_seeds(_of(unusable, dataset, baseline)) or "missing"
             reasons[dataset] = f"the baseline {baseline}: {why}"
         elif len(usable) < 2:
-            reasons[dataset] = f"only {usable[0]} has {what}"
+            reasons[dataset] = f"only {usable[0]} has {what}{_unfinished(unusable, dataset)}"
         else:
             found, unpaired = compare_on_dataset(table, usable, baseline, better, rivals)
             if found:
@@ -254,6 +255,14 @@ def _compare_datasets(
             else:
                 reasons[dataset] = f"nothing is paired: {unpaired[0]}"
     return rows, not_paired, reasons
+
+
+def _unfinished(unusable: pd.DataFrame, dataset: str) -> str:
+    """Return the cells of a dataset that are not done, by label, behind a semicolon."""
+    cells = unusable[unusable["dataset"].eq(dataset) & unusable["status"].ne("done")]
+    groups = cells.groupby("label", observed=True)
+    parts = [f"{label}: {describe_seeds(group)}" for label, group in groups]
+    return f"; {sentences.first_few(parts, ', ')}" if parts else ""
 
 
 def _of(cells: pd.DataFrame, dataset: str, label: str) -> pd.DataFrame:
@@ -291,5 +300,5 @@ def _labels(
         shown = rivals = [label for label in shown if label not in references]
     if len(shown) < 2:
         only = shown[0] if shown else "no student"
-        raise UsageError(f"{metric}: there is only {only}; two methods are needed")
+        raise UsageError(f"{name}: there is only {only}; two methods are needed")
     return shown, rivals, note

@@ -201,14 +201,15 @@ def ranks_sentence(comparison: Comparison) -> str:
         return f"{start} are not statistically distinguishable {end}"
     labels = across.ranks["label"]
     i, j = np.nonzero(np.triu(across.nemenyi <= ALPHA, 1))
-    pairs = _first_few([f"{a} and {b}" for a, b in zip(labels[i], labels[j], strict=True)], ", ")
+    pairs = first_few([f"{a} and {b}" for a, b in zip(labels[i], labels[j], strict=True)], ", ")
     return (
         f"{start} differ {end}; by Nemenyi's test average ranks at least "
         f"{across.critical_difference:.2f} apart differ{f': {pairs}' if pairs else '; none are'}"
     )
 
 
-def _first_few(parts: list[str], separator: str, few: int = 3) -> str:
+def first_few(parts: list[str], separator: str, few: int = 3) -> str:
+    """Return the first parts, and how many more there are."""
     more = [f"and {len(parts) - few} more"] if len(parts) > few else []
     return separator.join([*parts[:few], *more])
 
@@ -219,7 +220,7 @@ def _pooled_sentence(comparison: Comparison) -> str:
     if tests.empty:
         return ""
     different = tests[tests["p_holm"] <= ALPHA].sort_values("p_holm", kind="stable")
-    parts = _first_few([_pooled_clause(comparison, x) for x in different.itertuples()], "; ")
+    parts = first_few([_pooled_clause(comparison, x) for x in different.itertuples()], "; ")
     n, total = int(tests["n"].max()), len(tests)
     few = smallest_corrected_p(total, n) > ALPHA
     none = power_text(n, total, "pair") if few else "no methods are statistically distinguishable"

@@ -244,7 +244,7 @@ def test_other_seeds_are_not_paired(make_results: MakeResults, mistake: Callable
         ({"metric": "crps"}, "crps: no cell has this value"),
         ({"baseline": "kdd"}, "--baseline kdd: not in these runs; did you mean 'kd'?"),
         ({"labels": ["kd", "hydra"]}, "--method hydra: not in these runs; did you mean 'hydra+'?"),
-        ({"labels": ["kd"]}, "nll: there is only kd; two methods are needed"),
+        ({"labels": ["kd"]}, "NLL: there is only kd; two methods are needed"),
         ({"datasets": ["digit"]}, "--dataset digit: not in these runs; did you mean 'digits'?"),
     ],
 )
@@ -261,7 +261,7 @@ def test_a_baseline_without_values_is_reported(
     failed = {("digits", "endd", seed): "broken" for seed in range(3)}
     results = make_results(THREE, failed=failed)
     assert mistake(lambda: compare(results, baseline="endd")) == (
-        "digits: nll can't be compared: the baseline endd: failed (seeds 0-2)"
+        "NLL on digits: nothing to compare: the baseline endd: failed (seeds 0-2)"
     )
 
 
@@ -277,7 +277,19 @@ def test_a_metric_of_another_task_is_reported(
     results = load(make_run(tmp_path / "run", figures).folder)
     assert compare(results, "crps").not_comparable == {"digits": "no method has it"}
     assert mistake(lambda: compare(results, "crps", datasets=["digits"])) == (
-        "digits: crps can't be compared: no method has it"
+        "CRPS on digits: nothing to compare: no method has it"
+    )
+
+
+def test_an_unfinished_run_says_what_is_missing(
+    make_results: MakeResults, mistake: Callable[..., str]
+) -> None:
+    missing = [("digits", "hydra+", seed) for seed in range(3)]
+    failed = {("digits", "endd", 0): "broken"}
+    results = make_results({"kd": [1.0, 2.0]}, missing=missing, failed=failed)
+    assert mistake(lambda: compare(results)) == (
+        "NLL on digits: nothing to compare: only kd has it; endd: failed (seed 0), "
+        "hydra+: missing (seeds 0-2)"
     )
 
 
