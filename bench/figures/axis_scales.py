@@ -56,14 +56,29 @@ def set_ticks(axis: Axis, count: int = 4, text: Callable[[float], str] = plain_n
     """Set ticks at about `count` round numbers."""
     scale, (low, high) = axis.get_scale(), axis.get_view_interval()
     if scale == "log":
-        multiples = (1.0,) if high / low > 100 else (1.0, 2.0, 5.0)
-        axis.set_major_locator(LogLocator(subs=multiples, numticks=count + 1))
+        ticks = _log_ticks(low, high, count + 1)
+        decades = LogLocator(numticks=count + 1)
+        axis.set_major_locator(FixedLocator(ticks) if ticks else decades)
     elif scale == "symlog":
         axis.set_major_locator(FixedLocator(_symlog_ticks(axis, count)))
     else:
-        axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 5, 10]))
+        least = 3 if count > 3 else 2
+        axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 5, 10], min_n_ticks=least))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+
+def _log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Return round numbers on an axis of at most two decades; none if it is longer."""
+    if high / low > 100:
+        return []
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for multiples in ((1, 2, 5), (1, 3), (1,)):
+        values = (float(f"{multiple}e{decade}") for decade in decades for multiple in multiples)
+        ticks = [value for value in values if low <= value <= high]
+        if len(ticks) <= most:
+            break
+    return ticks
 
 
 def _symlog_ticks(axis: Axis, count: int) -> list[float]:

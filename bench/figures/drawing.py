@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from inspect import signature
+from inspect import signature, unwrap
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -29,6 +30,10 @@ from distillation_bench.bench.figures.style import (
 )
 
 ALL = FigureOptions()
+LEFT_OUT = "arrays were left out of this copy (merge --no-arrays)"
+"""The reason why there is no figure of a run that was copied without its arrays."""
+PLUGIN_SHAPE = 0.75
+"""Height of a plugin's figure, as a share of its width."""
 
 AnyFigure = TypeVar("AnyFigure", Drawing, RenderedFigure)
 
@@ -92,12 +97,36 @@ class Selection:
         # Axes of the caller are drawn into in the caller's style.
         style = figure_style(self.options.font) if ax is None else nullcontext()
         try:
-            with style:
+            with style, plugin_faults(kind):
                 drawings = _draw(kind, data)
         except NoData as error:
+            if data.arrays_are_left_out:
+                return [], LEFT_OUT
             return [], f"{request.dataset}: {error}" if request.dataset else str(error)
         named = (replace(d, name=_file_name(*request, d.part)) for d in drawings)
         return [replace(drawing, dataset=request.dataset) for drawing in named], ""
+
+
+class PluginFault(UsageError):
+    """The function of a plugin's figure failed."""
+
+
+@contextmanager
+def plugin_faults(kind: FigureKind) -> Iterator[None]:
+    """Turn what a plugin's function raises into a PluginFault of one line, with the place."""
+    try:
+        yield
+    except (NoData, PluginFault):
+        raise
+    except Exception as error:
+        if not kind.is_plugin:
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        file = unwrap(kind.function).__code__.co_filename
+        place = [f" ({file}:{frame.lineno})" for frame in frames if frame.filename == file][-1:]
+        name = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
+        reason = " ".join(f"{name}{error}".split()).removesuffix(":")
+        raise PluginFault(f"figure {kind.name}{''.join(place)}: {reason}") from error
 
 
 def draw(
@@ -110,7 +139,7 @@ def draw(
         kind: name of the kind.
         options: the selection.
         ax: axes of the caller to draw into, in the caller's style, without the note and with the
-            legend beside them, if the figure has one panel.
+            legend below them, if the figure has one panel.
 
     Returns:
         The figure, or that of `ax`.
@@ -122,15 +151,17 @@ def draw(
     if ax is None:
         drawings = list(draw_figures(results, [kind], options))
         if len(drawings) > 1:
-            names = ", ".join(drawing.name for drawing in drawings)
-            raise UsageError(f"figure {kind}: {len(drawings)} figures ({names}): choose one")
+            raise UsageError(f"figure {kind}: {_choice(drawings)}")
         return drawings[0].figure
     requests = selection.requests([kind])
     if len(requests) > 1:
         requests = [request for request in requests if selection.draw(request)[0]] or requests[:1]
     if len(requests) > 1:
         names = ", ".join(request.dataset for request in requests)
-        raise UsageError(f"figure {kind}: choose one of the datasets {names} to draw into ax")
+        raise UsageError(
+            f"figure {kind}: choose one of the datasets {names} to draw into ax, such as "
+            f"datasets={requests[0].dataset!r}"
+        )
     (drawing, *_) = collect(requests, [selection.draw(requests[0], ax)], [kind])
     return drawing.figure
 
@@ -148,6 +179,14 @@ def draw_figures(
     yield from collect(requests, map(selection.draw, requests), kinds)
 
 
+def _choice(drawings: Sequence[Drawing]) -> str:
+    """Return that there are several figures, and how to choose one."""
+    names = ", ".join(drawing.name for drawing in drawings)
+    datasets = {drawing.dataset for drawing in drawings}
+    how = f"datasets={drawings[0].dataset!r}" if len(datasets) > 1 else "metric= or on="
+    return f"{len(drawings)} figures ({names}): choose one with {how}"
+
+
 def _draw(kind: FigureKind, data: FigureData) -> list[Drawing]:
     """Return the figures of a kind, of what its function takes and returns."""
     first, *others = signature(kind.function).parameters
@@ -158,12 +197,14 @@ def _draw(kind: FigureKind, data: FigureData) -> list[Drawing]:
         return list(islice(several, 1 if data.ax else None))
     selected = _selected(data)
     if others:
-        figure = data.ax.figure if data.ax else Figure()
+        width = page_widths(data.options.width)[0]
+        own = Figure(figsize=(width, PLUGIN_SHAPE * width), layout="constrained")
+        figure = data.ax.figure if data.ax else own
         kind.function(selected, data.ax or figure.subplots())
     else:
         figure = kind.function(selected)
     if not isinstance(figure, Figure):
-        raise UsageError(f"figure {kind.name}: its function must return a Figure of matplotlib")
+        raise PluginFault(f"figure {kind.name}: its function must return a Figure of matplotlib")
     return [Drawing(figure, kind.summary or kind.name, kind.summary, "")]
 
 
@@ -215,6 +256,8 @@ def collect(
             reasons[request.kind].append(reason)
     for kind, texts in reasons.items():
         why = "; ".join(dict.fromkeys(texts))
+        if why == LEFT_OUT:
+            raise UsageError(f"figure {kind}: no data: {why}")
         raise UsageError(f"figure {kind}: no data ({why}); it needs {figure_kind(kind).needs}")
 
 

@@ -67,6 +67,7 @@ class FigureData:
         dataset: name of the dataset.
         ax: the caller's axes to draw into, which take one panel.
         damaged: damaged files that were left out, with the id of their cell.
+        asked: the ids of cells whose files beside the record were read, with the kind of file.
     """
 
     results: Results
@@ -75,6 +76,7 @@ class FigureData:
     dataset: str = ""
     ax: Axes | None = None
     damaged: dict[Path, str] = field(default_factory=dict)
+    asked: set[tuple[str, str]] = field(default_factory=set)
 
     # Cells
 
@@ -123,6 +125,7 @@ class FigureData:
 
     def curves(self, cell_id: str) -> Curves:
         """Return the arrays beside a cell's record; empty if there are none or they are damaged."""
+        self.asked.add((cell_id, "curves"))
         try:
             curves = self.results.curves(cell_id)
         except DamagedFile:
@@ -131,11 +134,20 @@ class FigureData:
 
     def history(self, cell_id: str) -> pd.DataFrame:
         """Return a cell's training by epoch; empty if there is none or it is damaged."""
+        self.asked.add((cell_id, "history"))
         try:
             return self.results.history(cell_id)
         except (DamagedFile, ValueError):
             self._leave_out(cell_id, "history")
             return pd.DataFrame()
+
+    @property
+    def arrays_are_left_out(self) -> bool:
+        """Whether none of the files that were asked for is there, since a copy was made without."""
+        asked = [(self.results.record(cell) or {}, part) for cell, part in self.asked]
+        return any(part in record.get("left_out", ()) for record, part in asked) and not any(
+            record.get(part) for record, part in asked
+        )
 
     def _leave_out(self, cell_id: str, part: str) -> Curves:
         self.damaged[getattr(self.results.holders[cell_id].paths(cell_id), part)] = cell_id

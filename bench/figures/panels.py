@@ -7,15 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import ScaledTranslation
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.figures.registry import NoData
-from distillation_bench.bench.figures.style import GREY, even_columns, page_widths
+from distillation_bench.bench.figures.style import FONT_SIZE, GREY, even_columns, page_widths
 from distillation_bench.bench.figures.text_fit import text_width, wrap
 
 if TYPE_CHECKING:
@@ -140,14 +143,12 @@ class Panels:
     ) -> Drawing:
         """Add the legend and the note, lay the figure out, and return it.
 
-        The caller's axes get the legend alone, beside them.
+        The caller's axes get the legend alone, below them.
         """
         entries = [(handle, wrap(text, self.width / 2 - 0.5, 6)) for handle, text in legend]
         if self.given is not None:
             if entries:
-                # Beside the axes: a layout of matplotlib makes room for it.
-                beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "frameon": False}
-                self.given.legend(*zip(*entries, strict=True), **beside)
+                self._add_legend_below(self.given, entries)
         else:
             self._lay_out(entries, note if self.data.options.note else "")
         return Drawing(self.figure, title, alt, note, part)
@@ -179,6 +180,20 @@ class Panels:
             engine.execute(self.figure)
             # Once is enough. With any engine, even "none", saving draws twice.
             self.figure.set_layout_engine(None)
+
+    def _add_legend_below(self, axes: Axes, entries: LegendEntries) -> None:
+        """Add a legend below the caller's axes, for which a layout of matplotlib makes room."""
+        size = FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points()
+        widest = max(text_width(line) for _, text in entries for line in text.split("\n"))
+        columns = even_columns(len(entries), self.width / ((widest + 0.6) * size / FONT_SIZE))
+        renderer = self.figure._get_renderer()  # type: ignore[attr-defined]
+        box = axes.xaxis.get_tightbbox(renderer)
+        # In inches, so that it stays where it is when the layout changes the axes' height.
+        ticks = (box.height if box else 0) / self.figure.dpi + 0.04
+        place = ScaledTranslation(0, -ticks, self.figure.dpi_scale_trans)
+        anchor = {"bbox_to_anchor": (0.5, 0), "bbox_transform": axes.transAxes + place}
+        handles, texts = zip(*entries, strict=True)
+        axes.legend(handles, texts, loc="upper center", ncols=columns, frameon=False, **anchor)
 
     def _legend(self, entries: LegendEntries) -> Artist:
         widest = max(text_width(line) for _, text in entries for line in text.split("\n"))

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +20,19 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import safe_path
 from distillation_bench.bench.common.signals import shield_children
 from distillation_bench.bench.common.text import terminal_safe
-from distillation_bench.bench.figures.drawing import ALL, FigureRequest, Selection, collect
+from distillation_bench.bench.figures.drawing import (
+    ALL,
+    LEFT_OUT,
+    FigureRequest,
+    PluginFault,
+    Selection,
+    collect,
+    plugin_faults,
+)
 from distillation_bench.bench.figures.figure_data import FigureOptions
 from distillation_bench.bench.figures.image_files import Format, RenderedFigure, to_bytes
 from distillation_bench.bench.figures.panels import Drawing
-from distillation_bench.bench.figures.registry import figure_kinds
+from distillation_bench.bench.figures.registry import figure_kind, figure_kinds
 from distillation_bench.bench.figures.style import DOTS_PER_INCH
 
 FEW = 3
@@ -41,7 +49,17 @@ class _Work:
 
     def render(self, request: FigureRequest) -> _Answer:
         drawings, reason = self.selection.draw(request)
-        return _Answer([*map(self._rendered, drawings)], reason, [*self.selection.damaged])
+        with plugin_faults(figure_kind(request.kind)):
+            figures = [*map(self._rendered, drawings)]
+        return _Answer(figures, reason, [*self.selection.damaged])
+
+    def render_or_report(self, request: FigureRequest) -> _Answer:
+        """Render a figure; that of a plugin which fails is named on standard error instead."""
+        try:
+            return self.render(request)
+        except PluginFault as fault:
+            print(terminal_safe(f"{fault}; left out"), file=sys.stderr)
+            return _Answer([], "", [*self.selection.damaged])
 
     def _rendered(self, drawn: Drawing) -> RenderedFigure:
         width, height = map(float, drawn.figure.get_size_inches())
@@ -69,7 +87,8 @@ def render(
 ) -> Iterator[RenderedFigure]:
     """Render figures of some kinds, each of which must have data; by default of all that have.
 
-    Damaged files are left out and named on standard error.
+    Damaged files are left out and named on standard error. So are, by default, plugins' figures
+    that fail, and figures whose arrays were left out of a copy of the run.
 
     Raises:
         UsageError: a name is unknown, a kind that was given has no data, or a process that draws
@@ -77,28 +96,38 @@ def render(
     """
     work = _Work(Selection(results, options), tuple(formats), dots_per_inch)
     requests = work.selection.requests(kinds)
-    yield from collect(requests, _report_damage(_answers(work, requests)), kinds)
+    draw = work.render if kinds else work.render_or_report
+    answers = _answers(work, requests, draw)
+    yield from collect(requests, _report(requests, answers, not kinds), kinds)
 
 
-def _report_damage(answers: Iterable[_Answer]) -> Iterator[tuple[list[RenderedFigure], str]]:
-    """Pass the answers on, and name each damaged file once on standard error."""
+def _report(
+    requests: Sequence[FigureRequest], answers: Iterable[_Answer], omits: bool
+) -> Iterator[tuple[list[RenderedFigure], str]]:
+    """Pass the answers on, and name on standard error what is damaged or omitted, each once."""
     reported: set[Path] = set()
-    for figures, reason, damaged in answers:
+    without_arrays: dict[str, None] = {}
+    for request, (figures, reason, damaged) in zip(requests, answers, strict=True):
         for path in (path for path in damaged if path not in reported):
             print(terminal_safe(f"{path}: damaged, left out"), file=sys.stderr)
         reported |= {*damaged}
+        without_arrays |= {request.kind: None} if reason == LEFT_OUT else {}
         yield figures, reason
+    if without_arrays and omits:
+        print(f"not drawn: {', '.join(without_arrays)}: {LEFT_OUT}", file=sys.stderr)
 
 
-def _answers(work: _Work, requests: Sequence[FigureRequest]) -> Iterator[_Answer]:
+def _answers(
+    work: _Work, requests: Sequence[FigureRequest], draw: Callable[[FigureRequest], _Answer]
+) -> Iterator[_Answer]:
     """Return the answers in order; figures of plugins are drawn by this process, which has them."""
     plugins = {name for name, kind in figure_kinds().items() if kind.is_plugin}
     elsewhere = [request for request in requests if request.kind not in plugins]
     if cores() == 1 or len(elsewhere) <= FEW:
-        yield from map(work.render, requests)
+        yield from map(draw, requests)
         return
     answers = _answers_in_parallel(work, elsewhere)
-    yield from (work.render(r) if r.kind in plugins else next(answers) for r in requests)
+    yield from (draw(r) if r.kind in plugins else next(answers) for r in requests)
 
 
 def _answers_in_parallel(work: _Work, requests: Sequence[FigureRequest]) -> Iterator[_Answer]:

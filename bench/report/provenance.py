@@ -27,7 +27,11 @@ def settings(results: Results) -> pd.DataFrame:
     """Return `label`, `method`, `dataset` and as text the `parameters` of each label on each."""
     rows = results.planned.drop_duplicates(["label", "dataset"])
     given = (results.manifest["cells"][cell_id].get("parameters") or {} for cell_id in rows["id"])
-    texts = [", ".join(f"{name} = {_plain(value)}" for name, value in g.items()) for g in given]
+    # A method chooses what is None itself, such as a head for each member.
+    texts = [
+        ", ".join(f"{k} = {'–' if value is None else _plain(value)}" for k, value in g.items())
+        for g in given
+    ]
     return rows[["label", "method", "dataset"]].astype(str).assign(parameters=texts)
 
 

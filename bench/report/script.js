@@ -386,7 +386,8 @@ function drawChart(chart, dataset, column, labels) {
   for (const tick of ticks) {
     const x = place(tick);
     picture.append(svg("line", { x1: x, x2: x, y1: top, y2: bottom, class: "grid" }));
-    picture.append(svg("text", { x, y: height - 7, class: "axis", "text-anchor": "middle" }, String(tick)));
+    const within = Math.min(x, width - widthOf(String(tick)) / 2 - 1);
+    picture.append(svg("text", { x: within, y: height - 7, class: "axis", "text-anchor": "middle" }, String(tick)));
   }
   const dots = [];
   rows.forEach((row, r) => {

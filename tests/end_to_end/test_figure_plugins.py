@@ -55,6 +55,19 @@ def test_commands_draw_a_plugins_figure(in_process: Bench, run_with_plugin: Path
     assert "NLL of each label" in (run_with_plugin / "report.html").read_text()
 
 
+def test_a_plugins_figure_that_fails_is_one_line(in_process: Bench, run_with_plugin: Path) -> None:
+    file = run_with_plugin.parent / "plugin.py"
+    file.write_text(PLUGIN.replace("results.compare(", "results.compar("))
+    done = in_process("plot", "run", "-f", "mine", "--plugin", "plugin.py")
+    fault = f"figure mine ({file}:10): AttributeError: 'Results' object has no attribute 'compar'"
+    assert done.returncode == 2
+    assert done.stderr == f"error: {fault}\n"
+    done = in_process("report", "run", "--plugin", "plugin.py")
+    assert (done.returncode, done.stderr) == (0, f"{fault}; left out\n")
+    page = (run_with_plugin / "report.html").read_text()
+    assert "Metrics on digits" in page and "NLL of each label" not in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

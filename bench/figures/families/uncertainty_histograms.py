@@ -37,6 +37,8 @@ def draw_histograms(data: FigureData) -> Iterator[Drawing]:
     """Draw a row for each label, a column for each uncertainty; a figure for each two sets."""
     curves = data.curves_of_one_seed()
     sets = sets_to_show(data.options.sets, curves.values(), "histogram/total/")
+    if not sets:
+        raise NoData("no histograms")
     for start in range(0, len(sets), 2):
         yield _draw(data, curves, sets[start : start + 2])
 
@@ -86,16 +88,18 @@ def _draw_panel(axes: Axes, data: FigureData, curves: Mapping[str, Curves], key:
         axes.stairs(base + student, edges, baseline=base, color=color, linewidth=0.8)
         place: dict[str, Any] = {"va": "center", "transform": axes.get_yaxis_transform()}
         distance = _total_variation(curves[label][f"histogram/{key}"])
-        axes.text(0.95, base + 0.7, f"{distance:.2f}", ha="right", **place)
+        # Beside the panel, where there are no curves; the layout makes room.
+        axes.text(1.02, base + 0.35, f"{distance:.2f}", **place)
         if not student.any():
-            axes.text(0.05, base + 0.3, "none", color=color, **place)
+            axes.text(0.5, base + 0.6, "none", color=color, ha="center", **place)
     axes.set_xlim(min(e[0] for _, e in bins.values()), max(e[-1] for _, e in bins.values()))
     axes.set_ylim(-0.05, len(bins) + 0.05)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_yticks([])
     axes.set_xlabel(f"[{data.uncertainty_unit}]{scale_suffix(axes, 'x')}")
-    set_ticks(axes.xaxis, 2)
+    # The numbers of a logarithmic axis are long.
+    set_ticks(axes.xaxis, 1 if axes.get_xscale() == "log" else 2)
 
 
 def _recorded_bins(curves: Curves, key: str) -> Bins:

@@ -21,7 +21,7 @@ from distillation_bench.bench.figures.style import (
 from distillation_bench.bench.figures.text_fit import wrap
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
-MAX_COLUMNS, LEAST_SIDE = 8, 0.72
+MAX_COLUMNS, LEAST_SIDE, MAX_HEIGHT = 8, 0.72, 1.8
 ROWS = len(UNCERTAINTIES)
 """Rows of a block of labels."""
 SIDES = 0.95
@@ -75,7 +75,7 @@ def _layout(data: FigureData, labels: Sequence[str]) -> tuple[Panels, np.ndarray
     """Return the panels, their axes [rows, columns] without those of no label, and their width."""
     count = len(labels)
     narrow, wide = page_widths(data.options.width)
-    columns = max(ROWS, even_columns(count, min(MAX_COLUMNS, (wide - SIDES) / LEAST_SIDE)))
+    columns = even_columns(count, min(MAX_COLUMNS, (wide - SIDES) / LEAST_SIDE))
     width = narrow if columns * LEAST_SIDE <= narrow - SIDES else wide
     side = (width - SIDES) / columns
     blocks = -(-count // columns)
@@ -85,7 +85,7 @@ def _layout(data: FigureData, labels: Sequence[str]) -> tuple[Panels, np.ndarray
         blocks * ROWS * columns,
         columns=columns,
         width=width / columns,
-        height=side + 0.08 + (0.3 + 0.12 * lines) / ROWS,
+        height=min(side, MAX_HEIGHT) + 0.08 + (0.3 + 0.12 * lines) / ROWS,
         sharex=True,
         sharey=True,
     )

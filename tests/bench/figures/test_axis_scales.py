@@ -35,6 +35,26 @@ def test_scales_fit_the_values(values: list[float], scale: str) -> None:
     assert low < min(values) and high > max(values)
 
 
+@pytest.mark.parametrize(
+    ("limits", "scale", "count", "ticks"),
+    [
+        ((0.0008, 0.06), "log", 4, [0.001, 0.003, 0.01, 0.03]),
+        ((0.0008, 0.03), "log", 1, [0.001, 0.01]),
+        ((0.0009, 0.0055), "log", 4, [0.001, 0.002, 0.005]),
+        ((-2.0, 85.0), "linear", 4, [0, 20, 40, 60, 80]),
+        ((-4.0, 98.0), "linear", 4, [0, 20, 40, 60, 80]),
+    ],
+)
+def test_ticks_are_neither_too_many_nor_two(
+    limits: tuple[float, float], scale: str, count: int, ticks: list[float]
+) -> None:
+    axes = Figure().subplots()
+    axes.set(yscale=scale, ylim=limits)
+    set_ticks(axes.yaxis, count)
+    shown = [tick for tick in axes.get_yticks() if limits[0] <= tick <= limits[1]]
+    assert shown == pytest.approx(ticks)
+
+
 def test_a_percentage_has_a_linear_axis_that_ends_at_its_range() -> None:
     axes = Figure().subplots()
     set_limits(axes, "y", [0.1, 99.0], [-400.0, 500.0], (0.0, 100.0))

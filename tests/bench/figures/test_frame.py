@@ -67,6 +67,19 @@ def test_a_figure_of_one_panel_is_drawn_into_the_axes_given(results: Results) ->
         draw(results, "metrics", ax=left)
 
 
+def test_names_and_legend_are_within_a_figure_of_the_caller(results: Results) -> None:
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    draw(results, "roc", ax=figure.subplots())
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    assert legend is not None
+    below, inside = legend.get_window_extent(), axes.get_tightbbox()
+    assert inside is not None and inside.x0 >= 0 and below.y0 >= 0
+    assert inside.x1 <= figure.bbox.x1 and below.y1 <= axes.get_window_extent().y0
+    assert axes.get_window_extent().width > 0.8 * figure.bbox.width
+
+
 def test_the_only_dataset_with_data_is_drawn_into_the_axes_given(
     make_run: Make, tmp_path: Path
 ) -> None:
@@ -147,6 +160,14 @@ def test_several_figures_are_not_one(results: Results) -> None:
     options = FigureOptions(sets=("test", "rotation/1"))
     with pytest.raises(UsageError, match=r"2 figures .metrics-plane-test, .*: choose one"):
         draw(results, "metrics", options)
+
+
+def test_a_dataset_is_chosen_in_the_words_of_python(make_run: Make, tmp_path: Path) -> None:
+    values = {(dataset, "kd", 0): {"nll": 1.0} for dataset in "ab"}
+    make_run(tmp_path / "run", values)
+    with pytest.raises(UsageError) as caught:
+        draw(load(tmp_path / "run"), "metrics")
+    assert str(caught.value).endswith("(metrics-a, metrics-b): choose one with datasets='a'")
 
 
 def test_a_chosen_metric_is_the_only_panel_on_a_chosen_set(results: Results) -> None:

@@ -23,6 +23,8 @@ from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.figures import rendering
 from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.rendering import render
+from distillation_bench.bench.storage.run_folder import Run
+from distillation_bench.bench.storage.upkeep.merge import merge
 
 
 def broken(array: str, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -63,6 +65,24 @@ def test_curves_of_wrong_shapes_are_named_and_left_out(
     (path,) = run.cells.glob("plane-kd*/curves.safetensors")
     assert capsys.readouterr().err == f"{path}: damaged, left out\n"
     assert all("damaged (seed 0): kd" in figure.note for figure in figures_by_name.values())
+
+
+def test_figures_whose_arrays_were_left_out_of_a_copy_say_so(
+    make_run: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
+    merge([Run(tmp_path / "run")], Run(tmp_path / "copy"), None, arrays=False)
+    results = load(tmp_path / "copy")
+    reason = "arrays were left out of this copy (merge --no-arrays)"
+    with pytest.raises(UsageError) as caught:
+        list(render(results, ["maps"]))
+    assert str(caught.value) == f"figure maps: no data: {reason}"
+    drawn = {figure.name for figure in render(results)}
+    assert "metrics-plane" in drawn and "maps-plane" not in drawn
+    names = "maps, bands, histograms, reliability, roc, selective, fidelity, training"
+    assert capsys.readouterr().err == f"not drawn: {names}: {reason}\n"
+    with pytest.raises(UsageError, match="no canvas of a curve"):
+        list(render(load(tmp_path / "run"), ["bands"]))
 
 
 def test_changed_histories_are_named_and_left_out(
