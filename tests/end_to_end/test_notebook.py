@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,16 @@ def test_a_comparison_says_what_three_seeds_allow(executed: Any) -> None:
     assert "cannot tell with n = 3" in comparison.data["text/plain"]
 
 
-def test_the_notebook_is_small_and_has_no_outputs() -> None:
-    notebook = nbformat.reads(NOTEBOOK.read_text(), as_version=4)  # type: ignore[no-untyped-call]
+def test_the_notebook_is_small_and_its_outputs_name_no_machine() -> None:
+    """It is committed as executed, so that a reader sees tables and figures without running it."""
+    text = NOTEBOOK.read_text()
+    notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
-    assert Path(NOTEBOOK).stat().st_size < 20_000
-    assert not [
-        cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")
-    ]
+    assert Path(NOTEBOOK).stat().st_size < 300_000
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [o for cell in code for o in cell.outputs if o.output_type in ("stream", "error")]
+    data = [item for cell in code for output in cell.outputs for item in output.data.items()]
+    shown = [str(content) for kind, content in data if kind.startswith("text/")]
+    paths = re.compile(r"(?<![\w<.])/(?:home|Users|root|tmp|work|private|mnt)/|[A-Z]:\\")
+    assert shown and not [text for text in shown if paths.search(text)]
