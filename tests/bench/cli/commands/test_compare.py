@@ -25,4 +25,6 @@ def test_several_runs_are_joined_and_unlike_ones_refused(
     status, out, error = program("compare", "a", "c")
     assert (status, out, error.count("\n")) == (2, "", 1) and "--mixed takes both" in error
     status, out, _ = program("compare", "a", "c", "--mixed")
+    assert status == 0 and "single (" in out and out.endswith("Runs: a, c.\n")
+    status, out, _ = program("compare", "a", "c", "--mixed", "-m", "kd", "-m", "single")
     assert status == 0 and "single (" in out
