@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from tests.bench.analysis.tables.paper_table_values import notes, row
+from tests.bench.analysis.two_datasets import BELOW, figures_of
 
 from distillation_bench.bench.analysis.chance_level import TeacherDetection, teacher_detections
 from distillation_bench.bench.analysis.results import Results
@@ -32,40 +33,6 @@ from distillation_bench.bench.analysis.tables.table import (
 )
 from distillation_bench.bench.analysis.tables.table_latex import latex_macros, tables_latex
 from distillation_bench.bench.cli.terminal import page
-from distillation_bench.bench.storage.tables import CellKey
-
-Figures = dict[CellKey, dict[str, float]]
-SEEDS = range(8)
-
-
-def figures_of(dataset: str, **labels: dict[str, float]) -> Figures:
-    """Return values by label; each seed is a little larger."""
-    return {
-        (dataset, label, seed): {k: v + 0.002 * seed for k, v in values.items()}
-        for label, values in labels.items()
-        for seed in SEEDS
-    }
-
-
-BELOW = figures_of(
-    "spiral",
-    ensemble={"ood_auroc": 0.2, "nll": 0.1},
-    kd={"ood_auroc": 0.1, "nll": 0.3},
-    hydra={"ood_auroc": 0.6, "nll": 0.2},
-)
-"""The teacher itself is worse than chance."""
-ABOVE = figures_of(
-    "digits",
-    ensemble={"ood_auroc": 0.9, "nll": 0.1},
-    kd={"ood_auroc": 0.3, "nll": 0.3},
-    hydra={"ood_auroc": 0.4, "nll": 0.2},
-)
-"""The teacher is better than chance, and no student is."""
-
-
-@pytest.fixture
-def two_datasets(results_of: Callable[..., Results]) -> Results:
-    return results_of({**BELOW, **ABOVE})
 
 
 def by_dataset(tables: list[Table]) -> dict[str, dict[str, Any]]:
