@@ -288,6 +288,13 @@ def test_a_row_leads_to_its_cells(study: Path, page_of: Open) -> None:
     assert page.evaluate("document.activeElement.textContent") == "kd", "the focus comes back"
 
 
+def test_the_numbers_of_a_charts_axis_are_within_it(small: Path, page_of: Open) -> None:
+    page = page_of(small)
+    ends = """all => all.map(text => text.getBoundingClientRect().right
+        - text.closest("svg").getBoundingClientRect().right)"""
+    assert max(page.locator(".chart text.axis").evaluate_all(ends)) <= 0.5
+
+
 # Figures
 
 

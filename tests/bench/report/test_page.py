@@ -212,7 +212,8 @@ def test_the_data_hold_the_value_of_every_seed(make_run: MakeRun, tmp_path: Path
     values = {("far", "a", seed): {"nll": float(seed)} for seed in (1, 2, 3)}
     values["far", "b", 1] = {"nll": math.inf}
     failed = {("far", "b", 2): "loss is </script> nan"}
-    run = make_run(tmp_path / "run", values, failed=failed, parameters={"b": {"lam": 0.5}})
+    parameters = {"b": {"lam": 0.5, "heads": None}}
+    run = make_run(tmp_path / "run", values, failed=failed, parameters=parameters)
     page = build_report(load(run.folder), with_figures=False)
     data = data_of(page)
     assert page.count("</script>") == 2
@@ -220,7 +221,7 @@ def test_the_data_hold_the_value_of_every_seed(make_run: MakeRun, tmp_path: Path
     assert nll["values"] == [1.0, 2.0, 3.0, "inf", None]
     assert data["cells"]["seed"] == [1, 2, 3, 1, 2]
     assert data["reasons"] == {"4": "loss is </script> nan"}
-    assert data["settings"] == [["far", "a", ""], ["far", "b", "lam = 0.5"]]
+    assert data["settings"] == [["far", "a", ""], ["far", "b", "lam = 0.5, heads = –"]]
 
 
 def test_other_metrics_can_be_ticked(make_run: MakeRun, tmp_path: Path) -> None:
