@@ -221,7 +221,7 @@ def test_the_data_hold_the_value_of_every_seed(make_run: MakeRun, tmp_path: Path
     assert nll["values"] == [1.0, 2.0, 3.0, "inf", None]
     assert data["cells"]["seed"] == [1, 2, 3, 1, 2]
     assert data["reasons"] == {"4": "loss is </script> nan"}
-    assert data["settings"] == [["far", "a", ""], ["far", "b", "lam = 0.5, heads = –"]]
+    assert data["settings"] == [["far", "a", ""], ["far", "b", "heads = –, lam = 0.5"]]
 
 
 def test_other_metrics_can_be_ticked(make_run: MakeRun, tmp_path: Path) -> None:
