@@ -577,9 +577,11 @@ all("dialog").forEach((dialog) => {
 document.querySelector("#enlarged .whole").addEventListener("click", (event) => event.currentTarget.classList.toggle("twice"));
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#']");
-  if (!link || link.matches(".skip")) return;
+  if (!link) return;
   event.preventDefault();
-  goTo(link.hash.slice(1));
+  // The address stays: a late change of it would take the focus back.
+  if (link.matches(".skip")) byId("main").focus();
+  else goTo(link.hash.slice(1));
 });
 
 tickBoxes();
