@@ -10,7 +10,10 @@ from tests.faults.injection import injected
 KILLS = 6
 
 
-@pytest.mark.parametrize("options", [(), ("--executor", "dask")], ids=["local", "dask"])
+DASK = pytest.param(("--executor", "dask"), id="dask", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("options", [pytest.param((), id="local"), DASK])
 def test_random_kills_lose_nothing(options: tuple[str, ...]) -> None:
     seed = int.from_bytes(os.urandom(2))
     *_, outcome = injected(KILLS, options, seed)
