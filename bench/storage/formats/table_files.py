@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from distillation_bench.bench.storage.formats.limits import VALUE_BOUND, is_duration
@@ -88,16 +88,6 @@ def parse_metrics(lines: Iterable[str]) -> Iterator[list[str]]:
             yield row
     except csv.Error:
         raise ValueError("not readable as CSV") from None
-
-
-def metric_value(row: Sequence[str]) -> float:
-    """Return the value of a row of metrics.csv.
-
-    Raises:
-        ValueError: the value or the severity is not a number.
-    """
-    int(row[METRIC_COLUMNS.index("severity")])
-    return parse_value(row[-1])
 
 
 def parse_value(text: str) -> float:

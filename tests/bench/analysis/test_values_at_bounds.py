@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from distillation_bench.bench.analysis.comparison import compare
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
@@ -37,16 +36,6 @@ def test_a_temperature_at_a_bound_is_named_where_a_metric_uses_it(
         assert (sentence in figure.note) == (name != "nll")
 
 
-def test_reports_name_clamped_variances(
-    results_of: Callable[..., Results],
-) -> None:
-    flags: dict[str, Any] = {"teacher_variance_capped": 0.02}
-    results = results_of(
-        {
-            ("sine", "kd", 0): {"nll": 0.5, "variance_capped": 0.0, **flags},
-            ("sine", "hydra", 0): {"nll": 0.4, "variance_capped": 0.5, **flags},
-            ("digits", "kd", 0): {"nll": 0.5},
-        }
-    )
+def test_reports_name_clamped_variances(clamped: Results) -> None:
     sentence = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
-    assert sentence in build_report(results, with_figures=False)
+    assert sentence in build_report(clamped, with_figures=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from typing import Any
 
 from tests.bench.analysis.tables.paper_table_values import row
 
@@ -72,20 +71,12 @@ def test_clamped_variances_are_named_with_the_largest_share(results_of: ResultsO
     assert describe_clamped_variances(results, "f") == ""
 
 
-def test_leaderboards_and_tables_name_clamped_variances(results_of: ResultsOf) -> None:
-    flags: dict[str, Any] = {"teacher_variance_capped": 0.02}
-    results = results_of(
-        {
-            ("sine", "kd", 0): {"nll": 0.5, "variance_capped": 0.0, **flags},
-            ("sine", "hydra", 0): {"nll": 0.4, "variance_capped": 0.5, **flags},
-            ("digits", "kd", 0): {"nll": 0.5},
-        }
-    )
+def test_leaderboards_and_tables_name_clamped_variances(clamped: Results) -> None:
     sentence = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
-    sine = leaderboard(results, "sine")
+    sine = leaderboard(clamped, "sine")
     assert sentence in " ".join(sine.notes) and sentence in sine.to_markdown()
-    assert sine.columns == ["NLL [nats] ↓"] and not leaderboard(results, "digits").remarks
-    plain = tables_text(make_tables(results, TableOptions()), width=200)
+    assert sine.columns == ["NLL [nats] ↓"] and not leaderboard(clamped, "digits").remarks
+    plain = tables_text(make_tables(clamped, TableOptions()), width=200)
     assert plain.count("On sine, variances clamped") == 1 and sentence in plain
-    (table,) = make_tables(results, TableOptions(datasets=("sine",), metrics=("variance_capped",)))
+    (table,) = make_tables(clamped, TableOptions(datasets=("sine",), metrics=("variance_capped",)))
     assert "50.00" in tables_text([table])
