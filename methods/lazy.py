@@ -24,5 +24,6 @@ class _LazyModule:
 
 torch = _LazyModule("torch")
 functional = _LazyModule("torch.nn.functional")
+batched = _LazyModule("distillation_bench.methods.networks.batched")
 heads = _LazyModule("distillation_bench.methods.networks.heads")
 predictions = _LazyModule("distillation_bench.methods.predictions")

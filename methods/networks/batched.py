@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
 
 from distillation_bench.methods.networks.options import Batching
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 ALIGNMENT = 64
 """Memory that torch allocates begins at a multiple of this many bytes."""
@@ -42,7 +45,7 @@ class Batched(Stacked):
             stream.
         generators: one per network; networks may share one.
         batching: "turn" or "vmap".
-        rank: number of dimensions of [B, ...].
+        rank: number of dimensions of [B, ...]; None: inputs always have an axis before these.
     """
 
     def __init__(
@@ -50,21 +53,22 @@ class Batched(Stacked):
         make: Callable[[], nn.Module],
         generators: Sequence[Generator],
         batching: Batching = "turn",
-        rank: int = 4,
+        rank: int | None = 4,
     ) -> None:
         super().__init__()
         self.count = len(generators)
         self.batching = batching
         self.rank = rank
         # This module holds the stacks as its parameters and buffers; it is never called itself.
-        self.network = _stack([_initialised(make, generator) for generator in generators])
+        self.network = _stack([initialised(make, generator) for generator in generators])
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dim() > self.rank and len(x) == 1:
-            x = x.squeeze(0)
+        stacked = self.rank is None or x.dim() > self.rank
+        if stacked and len(x) == 1:
+            x, stacked = x.squeeze(0), False
         if self.count > 1 and self.batching == "vmap":
-            return self._at_once(x)
-        return self._in_turn(x)
+            return self._at_once(x, stacked)
+        return self._in_turn(x, stacked)
 
     def rows(self) -> Iterator[Tensor]:
         for layer in self.network.modules():
@@ -74,8 +78,8 @@ class Batched(Stacked):
                 for parameter in parameters:
                     yield parameter.flatten(2) if parameter.dim() > 2 else parameter[..., None]
 
-    def _in_turn(self, x: Tensor) -> Tensor:
-        inputs = x.unbind(0) if x.dim() > self.rank else [x] * self.count
+    def _in_turn(self, x: Tensor, stacked: bool) -> Tensor:
+        inputs = x.unbind(0) if stacked else [x] * self.count
         slices = {name: _slices(stack) for name, stack in self.network.named_parameters()}
         # Views, not copies, because buffers are updated in place.
         slices |= {name: stack.unbind(0) for name, stack in self.network.named_buffers()}
@@ -88,13 +92,13 @@ class Batched(Stacked):
         # Multiplied by 1, so that each network's gradient has its own, aligned memory.
         return torch.stack([output * 1 for output in outputs])
 
-    def _at_once(self, x: Tensor) -> Tensor:
+    def _at_once(self, x: Tensor, stacked: bool) -> Tensor:
         def forward(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
             output: Tensor = functional_call(self.network, tensors, (x,))
             return output
 
         parameters, buffers = self.network.named_parameters(), self.network.named_buffers()
-        dimensions = (0, 0 if x.dim() > self.rank else None)
+        dimensions = (0, 0 if stacked else None)
         outputs: Tensor = vmap(forward, in_dims=dimensions)(
             {**dict(parameters), **dict(buffers)}, x
         )
@@ -113,12 +117,15 @@ def _slices(stack: Tensor) -> Sequence[Tensor]:
     return parts if aligned else [part.clone() for part in parts]
 
 
-def _initialised(make: Callable[[], nn.Module], generator: Generator) -> nn.Module:
+def initialised(make: Callable[[], AnyModule], generator: Generator) -> AnyModule:
     """Build a module with weights from a generator; torch's global stream is left unchanged."""
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return make()
+        module = make()
+    for parameter in module.parameters():
+        parameter.data = _with_layout(parameter)
+    return module
 
 
 def _stack(networks: Sequence[nn.Module]) -> nn.Module:
@@ -126,7 +133,7 @@ def _stack(networks: Sequence[nn.Module]) -> nn.Module:
     for first, *others in zip(*(network.modules() for network in networks), strict=True):
         for name, parameter in list(first.named_parameters(recurse=False)):
             parts = [parameter, *(other.get_parameter(name) for other in others)]
-            setattr(first, name, nn.Parameter(torch.stack([_with_layout(part) for part in parts])))
+            setattr(first, name, nn.Parameter(torch.stack([part.detach() for part in parts])))
         for name, buffer in list(first.named_buffers(recurse=False)):
             stack = torch.stack([buffer, *(other.get_buffer(name) for other in others)])
             setattr(first, name, stack)

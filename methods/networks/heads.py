@@ -33,15 +33,18 @@ class CoreAndHeads(nn.Module):
         return outputs
 
 
-def core_and_heads(networks: NetworkBuilder, heads: int, generator: Generator) -> CoreAndHeads:
+def core_and_heads(
+    networks: NetworkBuilder, heads: int, generator: Generator, outputs: int | None = None
+) -> CoreAndHeads:
     """Return a student with a shared core; with one head it is a plain network.
 
     Args:
         networks: builds the core and the heads, as `Setting.networks`.
         heads: their number.
         generator: for the initial weights.
+        outputs: of each head; by default the dataset's, K.
     """
-    return CoreAndHeads(networks.core(generator), networks.heads(heads, generator))
+    return CoreAndHeads(networks.core(generator), networks.heads(heads, generator, outputs))
 
 
 def rows(student: nn.Module) -> Iterator[Tensor]:

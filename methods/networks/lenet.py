@@ -7,11 +7,10 @@ from itertools import pairwise
 
 from torch import Generator, nn
 
-from distillation_bench.methods.networks.batched import Batched, Stacked
+from distillation_bench.methods.networks.batched import Stacked
 from distillation_bench.methods.networks.builder import NetworkBuilder
-from distillation_bench.methods.networks.mlp import BatchedMLP
+from distillation_bench.methods.networks.mlp import BatchedMLP, dense, perceptron
 from distillation_bench.methods.networks.options import LeNetOptions
-from distillation_bench.methods.networks.resnet import channels_of
 
 SIDE = 4
 """Height and width of the last planes, after average pooling."""
@@ -27,45 +26,27 @@ def convolutions(channels: int, planes: Sequence[int]) -> list[nn.Module]:
     return [*layers, nn.AdaptiveAvgPool2d(SIDE), nn.Flatten()]
 
 
-def dense(widths: Sequence[int]) -> list[nn.Module]:
-    """Return linear layers, each followed by a ReLU."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
-    return layers
-
-
 class LeNetBuilder(NetworkBuilder):
     """Members and cores are convolutional; heads are perceptrons on the features of the core."""
 
-    def __init__(self, options: LeNetOptions, shape: tuple[int, ...], outputs: int) -> None:
-        self.outputs = outputs
-        self._batching = options.batching
-        self._channels = channels_of(shape)
-        self._member = options.scaled(options.member)
-        self._member_dense = [self._member[-1] * SIDE**2, *options.scaled(options.dense)]
-        self._core = options.scaled(options.core)
-        self._head = [self._core[-1] * SIDE**2, *options.scaled(options.head)]
+    options: LeNetOptions
 
-    def members(self, generators: Sequence[Generator]) -> nn.Module:
-        def member() -> nn.Module:
-            last = nn.Linear(self._member_dense[-1], self.outputs)
-            layers = convolutions(self._channels, self._member)
-            return nn.Sequential(*layers, *dense(self._member_dense), last)
+    def member(self) -> nn.Module:
+        options = self.options
+        planes = options.scaled(options.member)
+        widths = [planes[-1] * SIDE**2, *options.scaled(options.dense)]
+        last = nn.Linear(widths[-1], self.outputs)
+        return nn.Sequential(*convolutions(self.shape[0], planes), *dense(widths), last)
 
-        return Batched(member, generators, self._batching)
+    def core_layers(self, shape: tuple[int, ...]) -> Sequence[nn.Module]:
+        return convolutions(shape[0], self.options.scaled(self.options.core))
 
-    def core(self, generator: Generator) -> nn.Module:
-        def core() -> nn.Module:
-            return nn.Sequential(*convolutions(self._channels, self._core))
+    def head_layers(self, outputs: int) -> Sequence[nn.Module]:
+        return perceptron(self._head(outputs))
 
-        return Batched(core, [generator])
+    def heads(self, count: int, generator: Generator, outputs: int | None = None) -> Stacked:
+        return BatchedMLP(self._head(outputs or self.outputs), [generator] * count)
 
-    def heads(self, count: int, generator: Generator) -> Stacked:
-        return BatchedMLP([*self._head, self.outputs], [generator] * count)
-
-    def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
-        def trunk() -> nn.Module:
-            return nn.Sequential(*convolutions(self._channels, self._core), *dense(self._head))
-
-        return Batched(trunk, [generator]), self._head[-1]
+    def _head(self, outputs: int) -> list[int]:
+        core, head = map(self.options.scaled, (self.options.core, self.options.head))
+        return [core[-1] * SIDE**2, *head, outputs]

@@ -113,26 +113,48 @@ class BatchedMLP(Stacked):
         yield from self.parameters()
 
 
+def dense(widths: Sequence[int]) -> list[nn.Module]:
+    """Return linear layers from width to width, each followed by a ReLU."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
+    return layers
+
+
+def perceptron(widths: Sequence[int]) -> list[nn.Module]:
+    """Return linear layers with a ReLU between them."""
+    return [*dense(widths[:-1]), nn.Linear(widths[-2], widths[-1])]
+
+
 class MLPBuilder(NetworkBuilder):
     """Perceptrons on inputs of any shape, with the given hidden widths."""
 
-    def __init__(self, options: MLPOptions, shape: tuple[int, ...], outputs: int) -> None:
-        inputs = math.prod(shape)
-        self.outputs = outputs
-        self._rank = len(shape)
-        self._member = [inputs, *options.member, outputs]
-        self._core = [inputs, *options.core]
-        self._head = [self._core[-1], *options.head, outputs]
+    options: MLPOptions
+
+    def core_layers(self, shape: tuple[int, ...]) -> Sequence[nn.Module]:
+        return [nn.Flatten(), *dense([math.prod(shape), *self.options.core])]
+
+    def head_layers(self, outputs: int) -> Sequence[nn.Module]:
+        return perceptron(self._head(outputs))
 
     def members(self, generators: Sequence[Generator]) -> nn.Module:
-        return BatchedMLP(self._member, generators, rank=self._rank)
+        widths = [math.prod(self.shape), *self.options.member, self.outputs]
+        return BatchedMLP(widths, generators, rank=len(self.shape))
 
     def core(self, generator: Generator) -> nn.Module:
-        return BatchedMLP(self._core, [generator], activated=True, rank=self._rank)
+        return BatchedMLP(self._core, [generator], activated=True, rank=len(self.shape))
 
-    def heads(self, count: int, generator: Generator) -> Stacked:
-        return BatchedMLP(self._head, [generator] * count)
+    def heads(self, count: int, generator: Generator, outputs: int | None = None) -> Stacked:
+        return BatchedMLP(self._head(outputs or self.outputs), [generator] * count)
 
     def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
-        widths = self._core + self._head[1:-1]
-        return BatchedMLP(widths, [generator], activated=True, rank=self._rank), widths[-1]
+        widths = self._core + self.options.head
+        trunk = BatchedMLP(widths, [generator], activated=True, rank=len(self.shape))
+        return trunk, widths[-1]
+
+    @property
+    def _core(self) -> list[int]:
+        return [math.prod(self.shape), *self.options.core]
+
+    def _head(self, outputs: int) -> list[int]:
+        return [self._core[-1], *self.options.head, outputs]

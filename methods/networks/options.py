@@ -23,6 +23,8 @@ class NetworkOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: ClassVar[str]
+    needs_images: ClassVar[bool] = False
+    """Whether inputs have to be images."""
 
 
 class MLPOptions(NetworkOptions):
@@ -37,6 +39,8 @@ class MLPOptions(NetworkOptions):
 
 class _Convolutional(NetworkOptions):
     """Options of all convolutional families."""
+
+    needs_images = True
 
     batching: Batching = Field(
         "turn", description="networks one after another, or vmap: as one grouped convolution"

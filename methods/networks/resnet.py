@@ -5,27 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from distillation_bench.methods.networks.batched import Batched, Stacked
 from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.options import ResNetOptions
 
 FEW_CHANNELS = 8
 """With fewer input channels, a strided 1×1 convolution is a `SubsampledConvolution`."""
-
-
-def channels_of(shape: tuple[int, ...]) -> int:
-    """Return the channels of images of a shape [C, H, W].
-
-    Raises:
-        ValueError: the inputs are not images, or the images are too small.
-    """
-    if len(shape) != 3 or min(shape[1:]) < 8:
-        size = "×".join(map(str, shape))
-        raise ValueError(f"convolutional networks take images of 8×8 and more, not inputs {size}")
-    return shape[0]
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, side: int = 3) -> nn.Conv2d:
@@ -132,44 +119,21 @@ def stages(inputs: int, planes: Sequence[int], blocks: int, stride: int = 2) -> 
 class ResNetBuilder(NetworkBuilder):
     """A member or core is a stem and stages with strides 1, 2, 2, …; a head is further stages."""
 
-    def __init__(self, options: ResNetOptions, shape: tuple[int, ...], outputs: int) -> None:
-        self.outputs = outputs
-        self._batching = options.batching
-        self._blocks = options.blocks
-        self._channels = channels_of(shape)
-        self._member = options.scaled(options.member)
-        self._core = options.scaled(options.core)
-        self._head = options.scaled(options.head)
+    options: ResNetOptions
 
-    def members(self, generators: Sequence[Generator]) -> nn.Module:
-        def member() -> nn.Module:
-            last = nn.Linear(self._member[-1], self.outputs)
-            return nn.Sequential(*self._start(self._member), GlobalPool(), last)
+    def member(self) -> nn.Module:
+        planes = self.options.scaled(self.options.member)
+        last = nn.Linear(planes[-1], self.outputs)
+        return nn.Sequential(*self._start(self.shape[0], planes), GlobalPool(), last)
 
-        return Batched(member, generators, self._batching)
+    def core_layers(self, shape: tuple[int, ...]) -> Sequence[nn.Module]:
+        return self._start(shape[0], self.options.scaled(self.options.core))
 
-    def core(self, generator: Generator) -> nn.Module:
-        return Batched(lambda: nn.Sequential(*self._start(self._core)), [generator])
+    def head_layers(self, outputs: int) -> Sequence[nn.Module]:
+        core, head = map(self.options.scaled, (self.options.core, self.options.head))
+        body = [*stages(core[-1], head, self.options.blocks), GlobalPool()]
+        return [*body, nn.Linear([*core, *head][-1], outputs)]
 
-    def heads(self, count: int, generator: Generator) -> Stacked:
-        def head() -> nn.Module:
-            return nn.Sequential(*self._end(), nn.Linear(self._features, self.outputs))
-
-        return Batched(head, [generator] * count, self._batching)
-
-    def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
-        def trunk() -> nn.Module:
-            return nn.Sequential(*self._start(self._core), *self._end())
-
-        return Batched(trunk, [generator]), self._features
-
-    @property
-    def _features(self) -> int:
-        return [*self._core, *self._head][-1]
-
-    def _start(self, planes: Sequence[int]) -> list[nn.Module]:
+    def _start(self, channels: int, planes: Sequence[int]) -> list[nn.Module]:
         first = planes[0]
-        return [*stem(self._channels, first), *stages(first, planes, self._blocks, stride=1)]
-
-    def _end(self) -> list[nn.Module]:
-        return [*stages(self._core[-1], self._head, self._blocks), GlobalPool()]
+        return [*stem(channels, first), *stages(first, planes, self.options.blocks, stride=1)]

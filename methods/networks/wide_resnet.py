@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from distillation_bench.methods.networks.batched import Batched, Stacked
 from distillation_bench.methods.networks.builder import NetworkBuilder
 from distillation_bench.methods.networks.options import WideResNetOptions
 from distillation_bench.methods.networks.resnet import (
     BatchNorm,
     GlobalPool,
-    channels_of,
     convolution,
 )
 
@@ -51,43 +49,23 @@ def group(inputs: int, outputs: int, blocks: int, stride: int) -> list[nn.Module
 class WideResNetBuilder(NetworkBuilder):
     """A core is the stem and two groups; a head is the third group and a linear layer."""
 
-    def __init__(self, options: WideResNetOptions, shape: tuple[int, ...], outputs: int) -> None:
-        self.outputs = outputs
-        self._batching = options.batching
-        self._channels = channels_of(shape)
-        self._blocks = (options.depth - 4) // 6
-        self._planes = [STEM * options.widen * factor for factor in (1, 2, 4)]
+    options: WideResNetOptions
 
-    def members(self, generators: Sequence[Generator]) -> nn.Module:
-        def member() -> nn.Module:
-            return nn.Sequential(*self._start(), *self._end(), self._last())
-
-        return Batched(member, generators, self._batching)
-
-    def core(self, generator: Generator) -> nn.Module:
-        return Batched(lambda: nn.Sequential(*self._start()), [generator])
-
-    def heads(self, count: int, generator: Generator) -> Stacked:
-        def head() -> nn.Module:
-            return nn.Sequential(*self._end(), self._last())
-
-        return Batched(head, [generator] * count, self._batching)
-
-    def trunk(self, generator: Generator) -> tuple[nn.Module, int]:
-        def trunk() -> nn.Module:
-            return nn.Sequential(*self._start(), *self._end())
-
-        return Batched(trunk, [generator]), self._planes[-1]
-
-    def _start(self) -> list[nn.Module]:
+    def core_layers(self, shape: tuple[int, ...]) -> Sequence[nn.Module]:
         one, two, _ = self._planes
         first, second = group(STEM, one, self._blocks, 1), group(one, two, self._blocks, 2)
-        return [convolution(self._channels, STEM), *first, *second]
+        return [convolution(shape[0], STEM), *first, *second]
 
-    def _end(self) -> list[nn.Module]:
+    def head_layers(self, outputs: int) -> Sequence[nn.Module]:
         _, two, three = self._planes
         after = [BatchNorm(three), nn.ReLU(inplace=True), GlobalPool()]
-        return [*group(two, three, self._blocks, 2), *after]
+        return [*group(two, three, self._blocks, 2), *after, nn.Linear(three, outputs)]
 
-    def _last(self) -> nn.Module:
-        return nn.Linear(self._planes[-1], self.outputs)
+    @property
+    def _planes(self) -> list[int]:
+        return [STEM * self.options.widen * factor for factor in (1, 2, 4)]
+
+    @property
+    def _blocks(self) -> int:
+        """The blocks of a group."""
+        return (self.options.depth - 4) // 6
