@@ -6,8 +6,9 @@ Everything that a method needs can be imported from here:
     Parameters, parameter           the parameters of a method, and one field of them
     Coefficient, Share, Temperature, Linear, Cosine
                                     types of parameters that may be schedules, and the schedules
-    Setting, Batch, Stage           what a student is built for, what a loss is computed from, and
-                                    a part of training
+    Setting, InputRange             what a student is built for, and the range of its inputs
+    Examples, Batch                 a split, and what a step of training is computed from
+    Stage, Group                    a part of training, and parameters with their own rate or decay
     core_and_heads, CoreAndHeads    a student with a shared core and one or more heads
     DropoutLast, GaussianLast       students that sample in their last layer
     Prediction, Samples, Dirichlet, GaussianMixture, Categorical
@@ -23,7 +24,17 @@ import importlib
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from distillation_bench.methods.base import Batch, Method, Parameters, Setting, Stage, parameter
+from distillation_bench.methods.base import (
+    Batch,
+    Examples,
+    Group,
+    InputRange,
+    Method,
+    Parameters,
+    Setting,
+    Stage,
+    parameter,
+)
 from distillation_bench.methods.endd import EnDD
 from distillation_bench.methods.ensemble import Ensemble
 from distillation_bench.methods.gauss import Gauss
@@ -58,8 +69,11 @@ __all__ = [
     "Cosine",
     "Dirichlet",
     "DropoutLast",
+    "Examples",
     "GaussianLast",
     "GaussianMixture",
+    "Group",
+    "InputRange",
     "Linear",
     "Method",
     "Parameters",
@@ -101,6 +115,8 @@ def register(method: AnyMethod) -> AnyMethod:
     """
     absent = [name for name in ("name", "summary", "paper") if not hasattr(method, name)]
     absent += sorted(getattr(method, "__abstractmethods__", ()))
+    if method.loss is Method.loss and method.step is Method.step:
+        absent.append("loss")
     if absent:
         raise TypeError(f"method {method.__name__} lacks {', '.join(absent)}")
     if not re.fullmatch(r"[^\s\[\],=]+", method.name) or not method.name.isprintable():

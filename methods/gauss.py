@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from distillation_bench.methods import base
-from distillation_bench.methods.base import Batch, Method, parameter
+from distillation_bench.methods.base import Batch, Group, Method, parameter
 from distillation_bench.methods.lazy import heads
 from distillation_bench.methods.schedules import Coefficient, Share, Temperature
 
@@ -56,6 +56,6 @@ class Gauss(Method):
     def weights(self, now: Parameters) -> Mapping[str, float]:
         return {"correctness": 1 - now.a, "individuality": now.a, "divergence": now.kl}
 
-    def undecayed(self, student: nn.Module) -> Iterable[nn.Parameter]:
-        assert isinstance(student, heads.GaussianLast)
-        return student.posterior()
+    def groups(self, network: nn.Module) -> Sequence[Group]:
+        assert isinstance(network, heads.GaussianLast)
+        return [Group(network.posterior(), decay=0.0)]

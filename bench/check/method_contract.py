@@ -15,9 +15,12 @@ from distillation_bench.methods import Method
 from distillation_bench.methods.tasks import TASKS
 
 HOOK_CHECKS: dict[str, Callable[[MethodUnderTest], None]] = {
-    "gives outputs [S, B, K]": MethodUnderTest.check_output_shape,
+    "what it fits is finite, and the same twice": MethodUnderTest.check_fit,
+    "gives outputs whose axis 1 is the batch": MethodUnderTest.check_output_shape,
+    "the same draws give the same outputs": MethodUnderTest.check_draws,
     "finite terms and a gradient for every parameter": MethodUnderTest.check_gradients,
     "terms are finite at extreme outputs": MethodUnderTest.check_extreme_outputs,
+    "groups have parameters of the network": MethodUnderTest.check_groups,
     "weights name terms of the loss": MethodUnderTest.check_weights,
     "some term has a weight": MethodUnderTest.check_some_weight,
     "the prediction is a distribution": MethodUnderTest.check_prediction,

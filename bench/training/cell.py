@@ -111,7 +111,7 @@ def load_inputs(cell: Cell, cache: Cache) -> CellInputs:
     outputs = teacher.Teacher(cache.load(cell.teacher.outputs_key), {})
     prepared = data.load(cache, cell.teacher.data)
     return CellInputs(
-        method=_method(cell, cache, prepared.examples),
+        method=_method(cell, cache, prepared),
         data=prepared,
         teacher=outputs,
         recipe=cell.recipe,
@@ -124,10 +124,10 @@ def load_inputs(cell: Cell, cache: Cache) -> CellInputs:
 
 def build_and_train(inputs: CellInputs, checkpoint: Checkpoint | None = None) -> TrainedStudent:
     """Build the student and train it, from the checkpoint if that has a state."""
-    network = student.build(inputs.method, inputs.seed, inputs.dataset)
     start = time.perf_counter()
-    history = student.train_student(network, inputs, checkpoint)
-    return TrainedStudent(network, history, time.perf_counter() - start)
+    network = student.build(inputs, checkpoint)
+    finished, history = student.train_student(network, inputs, checkpoint)
+    return TrainedStudent(finished, history, time.perf_counter() - start)
 
 
 def measure(inputs: CellInputs, network: nn.Module) -> Measurements:
@@ -148,13 +148,14 @@ def _cost_inputs(inputs: CellInputs) -> torch.Tensor:
     return inputs.data.inputs(inputs.data.validation.x[:COST_BATCH], inputs.compute.device)
 
 
-def _method(cell: Cell, cache: Cache, examples: int) -> Method:
+def _method(cell: Cell, cache: Cache, prepared: data.PreparedData) -> Method:
     networks = teacher.networks_of(cell.teacher)
     setting = Setting(
         task=TASKS[datasets.get(cell.dataset).task],
         members=cell.recipe.members,
-        examples=examples,
+        examples=prepared.examples,
         networks=networks,
+        inputs=prepared.input_range,
         teacher=lambda: teacher.load_network(cache, cell.teacher.member_keys, networks),
     )
     method = METHODS[cell.method]

@@ -11,6 +11,7 @@ from torch import Tensor
 from distillation_bench.bench.planning.cache_keys import DataPlan
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.datasets import get
+from distillation_bench.methods.base import InputRange
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,15 @@ class PreparedData:
     def examples(self) -> int:
         """Number of training examples."""
         return len(self.train[0])
+
+    @property
+    def input_range(self) -> InputRange:
+        """The range of the inputs of networks."""
+        x = self.train[0]
+        if self.scaling is None:
+            return InputRange.of(x)
+        black, white = torch.zeros_like(x[0]), torch.full_like(x[0], 255)
+        return InputRange(self.scaling(black), self.scaling(white))
 
     def inputs(self, x: Tensor, device: torch.device | None = None) -> Tensor:
         """Return the inputs of networks for raw x [..., *shape]: float32, images normalised.

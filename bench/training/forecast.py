@@ -138,18 +138,18 @@ class _StepTimer:
         method = self._method(cell)
         if method.is_teacher:
             return 0.0
-        network = student.build(method, 0, "forecast")
         inputs = student.StudentInputs(
             method=method,
             data=self.data,
-            teacher=teacher.Teacher({"train": self.outputs}, {}),
+            teacher=teacher.Teacher({"train": self.outputs, "validation": self.outputs}, {}),
             recipe=self.recipe,
             seed=0,
             dataset="forecast",
             compute=self.compute,
         )
-        train = partial(student.train_student, network, inputs)
-        train()
+        untrained = student.build(inputs)
+        train = partial(student.train_student, untrained, inputs)
+        network, _ = train()
         train_seconds = _timed(train, self.compute)
         stream = torch.Generator(self.compute.device)
         forward = partial(student.predict, inputs, network, self.data.train[0], stream)
@@ -163,6 +163,7 @@ class _StepTimer:
             members=self.recipe.members,
             examples=self.count,
             networks=self.networks,
+            inputs=self.data.input_range,
             teacher=lambda: self.networks.members([torch.Generator()] * self.recipe.members),
         )
         method = METHODS[cell.method]

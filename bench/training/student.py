@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +20,8 @@ from distillation_bench.bench.training.optimization.loop import (
 )
 from distillation_bench.bench.training.teacher import Teacher, chunks
 from distillation_bench.bench.training.training_inputs import TrainingInputs
-from distillation_bench.methods.base import Batch, Method, Stage
+from distillation_bench.methods.base import Batch, Examples, Method, Outputs, Stage
 from distillation_bench.methods.predictions import Prediction
-
-
-def build(method: Method, seed: int, dataset: str) -> nn.Module:
-    """Return the untrained student; all students of a seed start from the same random stream."""
-    seed_global_streams(seed, dataset, "student", "weights")
-    return method.build(torch_stream(seed, dataset, "student", "weights"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +37,42 @@ class StudentInputs(TrainingInputs):
     teacher: Teacher
 
 
+def build(inputs: StudentInputs, checkpoint: Checkpoint | None = None) -> nn.Module:
+    """Return the untrained student; all students of a seed start from the same random stream.
+
+    Args:
+        inputs: what it is trained with. Their method gets what it fits, if that is not stored.
+        checkpoint: of the training.
+    """
+    method, device = inputs.method, inputs.compute.device
+    fitted = checkpoint.fitted if checkpoint else {}
+    if not fitted and type(method).fit is not Method.fit:
+        train = _examples(inputs, "train", *inputs.data.train)
+        fitted = dict(method.fit(train, _stream_of(inputs, "fit", device)))
+    method.fitted = {name: tensor.to(device) for name, tensor in fitted.items()}
+    return method.build(_stream_of(inputs, "weights"))
+
+
+def _stream_of(
+    inputs: StudentInputs, purpose: str, device: torch.device | None = None
+) -> torch.Generator:
+    """Return the random stream of a hook; also seed the global streams, in case it draws there."""
+    names = (inputs.dataset, "student", purpose)
+    seed_global_streams(inputs.seed, *names)
+    return torch_stream(inputs.seed, *names, device=device or torch.device("cpu"))
+
+
+def _examples(inputs: StudentInputs, split: str, x: Tensor, y: Tensor) -> Examples:
+    """Return a whole split, on the device of the training."""
+    device = inputs.compute.device
+    outputs = inputs.teacher.outputs[split].to(device)
+    return Examples(inputs.data.inputs(x, device), y.to(device), outputs)
+
+
 def train_student(
     student: nn.Module, inputs: StudentInputs, checkpoint: Checkpoint | None = None
-) -> list[HistoryRow]:
-    """Train a student in place, stage by stage.
+) -> tuple[nn.Module, list[HistoryRow]]:
+    """Train a student in place, stage by stage, and finish it.
 
     Args:
         student: as `build` returned it.
@@ -54,7 +80,7 @@ def train_student(
         checkpoint: stores the state; training continues from it.
 
     Returns:
-        The history of all stages.
+        The finished student, and the history of all stages.
 
     Raises:
         ValueError: two stages have the same name.
@@ -65,11 +91,19 @@ def train_student(
     student.to(device)
     # In memory as networks return outputs: the examples of a class are adjacent.
     stored_outputs = inputs.teacher.outputs["train"].to(device).mT.contiguous().mT
-    inputs = inputs.on_device()
-    training = _StudentTraining(inputs, student, stored_outputs, _teacher_network(inputs))
+    training = _StudentTraining(inputs.on_device(), student, stored_outputs)
     history = training.run(stages, checkpoint)
-    student.eval()
-    return history
+    return _finished(student.eval(), inputs), history
+
+
+def _finished(student: nn.Module, inputs: StudentInputs) -> nn.Module:
+    """Return what a method makes of its trained student, in evaluation mode."""
+    if type(inputs.method).finish is Method.finish:
+        return student
+    validation = inputs.data.validation
+    assert validation.y is not None
+    examples = _examples(inputs, "validation", validation.x, validation.y)
+    return inputs.method.finish(student, examples).to(inputs.compute.device).eval()
 
 
 def _stages(student: nn.Module, inputs: StudentInputs) -> Sequence[Stage]:
@@ -78,19 +112,11 @@ def _stages(student: nn.Module, inputs: StudentInputs) -> Sequence[Stage]:
     Raises:
         ValueError: two stages have the same name.
     """
-    stream = torch_stream(inputs.seed, inputs.dataset, "student", "stages")
-    stages = inputs.method.stages(student, stream)
+    stages = inputs.method.stages(student, _stream_of(inputs, "stages"))
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ValueError(f"stages of one name: {', '.join(names)}")
     return stages
-
-
-def _teacher_network(inputs: StudentInputs) -> nn.Module | None:
-    """Return the teacher's networks if inputs are augmented: they see the same images."""
-    if not (inputs.recipe.views and inputs.method.taught):
-        return None
-    return inputs.method.setting.teacher().to(inputs.compute.device)
 
 
 def _epochs_of(stages: Sequence[Stage], epochs: int) -> Iterator[tuple[Stage, int, int]]:
@@ -117,8 +143,15 @@ def predict(
     """
     method, compute = inputs.method, inputs.compute
     batches = (inputs.data.inputs(chunk, compute.device) for chunk in chunks(x))
-    outputs = [compute.outputs(partial(method.forward, network, b, stream)) for b in batches]
-    return method.predict(torch.cat(outputs, dim=1))
+    outputs = [compute.outputs(partial(method.infer, network, b, stream)) for b in batches]
+    return method.predict(_joined(outputs))
+
+
+def _joined(outputs: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of several batches as those of one; axis 1 is the batch."""
+    if isinstance(outputs[0], Tensor):
+        return torch.cat(list(outputs), dim=1)
+    return tuple(torch.cat(parts, dim=1) for parts in zip(*outputs, strict=True))
 
 
 @torch.no_grad()
@@ -136,15 +169,11 @@ def predict_passes(
 
 @dataclass(frozen=True)
 class _StudentTraining:
-    """The training of a student's stages.
-
-    The teacher's outputs are the stored ones [M, N, K], unless its networks are given.
-    """
+    """The training of a student's stages, with the stored outputs of the teacher [M, N, K]."""
 
     inputs: StudentInputs
     student: nn.Module
     stored_outputs: Tensor
-    teacher: nn.Module | None
 
     def run(self, stages: Sequence[Stage], checkpoint: Checkpoint | None) -> list[HistoryRow]:
         """Train the stages in order, and return their history."""
@@ -174,8 +203,10 @@ class _StudentTraining:
             examples=self.inputs.data.examples,
             epoch=partial(self._epoch, stage, start),
             validation=partial(self._validation_loss, stage),
-            undecayed=self.inputs.method.undecayed(stage.network),
+            groups=self.inputs.method.groups(stage.network),
             student=self.student if self.student is not stage.network else None,
+            fitted=self.inputs.method.fitted,
+            predicts=stage.predicts,
         )
 
     def _epoch(self, stage: Stage, start: int, number: int) -> Epoch:
@@ -187,12 +218,15 @@ class _StudentTraining:
         noise = self._stream(stage, "noise", number)
         augment = Augmentation(recipe.views, data, self._stream(stage, "views", number))
 
+        def answer(x: Tensor) -> Outputs:
+            forward = partial(method.forward, stage.network, x, noise)
+            return self.inputs.compute.outputs(forward)
+
         def terms(indices: Indices) -> Mapping[str, Tensor]:
-            x, targets = augment(*data.batch(indices))
+            x, y = augment(*data.batch(indices))
             taught = self._teacher_outputs(x, indices)
-            batch = Batch(x, targets, taught, stage.network, stage.name)
-            outputs = self.inputs.compute.outputs(partial(method.forward, stage.network, x, noise))
-            return method.loss(outputs, batch, now)
+            batch = Batch(x, y, taught, stage.network, stage.name, noise, self._ask, answer)
+            return method.step(batch, now)
 
         return Epoch(terms, partial(self._order, stage, number), method.weights(now))
 
@@ -212,9 +246,20 @@ class _StudentTraining:
     @torch.no_grad()
     def _teacher_outputs(self, x: Tensor, indices: Indices) -> Tensor:
         """Return the members' outputs [M, B, K] on a batch."""
-        if self.teacher is None:
-            return self.stored_outputs[:, indices]
-        return self.inputs.compute.outputs(partial(self.teacher, x))
+        if self.inputs.recipe.views and self.inputs.method.taught:
+            return self._ask(x)
+        return self.stored_outputs[:, indices]
+
+    def _ask(self, x: Tensor) -> Tensor:
+        """Return the members' outputs [M, B, K] on any inputs [B, ...]; differentiable."""
+        outputs: Tensor = self.inputs.compute.outputs(partial(self._teacher, x))
+        return outputs
+
+    @cached_property
+    def _teacher(self) -> nn.Module:
+        """The teacher's networks, which are loaded when they are first asked."""
+        teacher = self.inputs.method.setting.teacher()
+        return teacher.to(self.inputs.compute.device).requires_grad_(False)
 
     def _validation_loss(self, stage: Stage) -> Tensor:
         """Return the negative log-likelihood on the validation split, [1]."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from distillation_bench.methods import Batch, Setting
+from distillation_bench.methods import Batch, InputRange, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
@@ -153,10 +153,12 @@ def setting() -> Callable[..., Setting]:
         outputs = outputs if task == "classification" else 2
         networks = network_builder(described, (3,), outputs)
 
+        inputs = InputRange(torch.full((3,), -3.0), torch.full((3,), 3.0))
+
         def teacher() -> nn.Module:
             return networks.members([torch.Generator().manual_seed(m) for m in range(members)])
 
-        return Setting(TASKS[task], members, examples, networks, teacher)
+        return Setting(TASKS[task], members, examples, networks, inputs, teacher)
 
     return make
 
@@ -167,7 +169,9 @@ def batch(draw: Callable[..., Tensor], targets: Callable[..., Tensor]) -> Callab
 
     def make(setting: Setting, network: nn.Module, stage: str = "train") -> Batch:
         outputs = draw(setting.members, 7, setting.networks.outputs)
-        return Batch(draw(7, 3), targets(setting.task.name, 7), outputs, network.double(), stage)
+        x, y, noise = draw(7, 3), targets(setting.task.name, 7), torch.Generator()
+        members = setting.teacher().double()
+        return Batch(x, y, outputs, network.double(), stage, noise, members, network)
 
     return make
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from distillation_bench.bench.training.data import EvaluationSet, PreparedData, Scaling
 from distillation_bench.bench.training.optimization.optimizer import Adam
-from distillation_bench.methods import METHODS, Batch, Setting
+from distillation_bench.methods import METHODS, Batch, Examples, InputRange, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
@@ -47,7 +48,8 @@ def test_a_step_and_a_prediction_stay_on_the_device(
     networks = network_builder(description, shape, 4 if classification else 2)
     streams = [torch.Generator().manual_seed(m) for m in range(MEMBERS)]
     members = networks.members(streams).to(META)
-    setting = Setting(TASKS[task], MEMBERS, EXAMPLES, networks, lambda: members)
+    inputs = InputRange.of(torch.zeros(1, *shape))
+    setting = Setting(TASKS[task], MEMBERS, EXAMPLES, networks, inputs, lambda: members)
     method = METHODS[name](METHODS[name].Parameters(), setting)
     student = method.build(torch.Generator()).to(META)
     stages = method.stages(student, torch.Generator())
@@ -56,16 +58,18 @@ def test_a_step_and_a_prediction_stay_on_the_device(
     y = torch.zeros(EXAMPLES, dtype=torch.int64 if classification else torch.float32, device=META)
     for stage in stages:
         stage.network.to(META)
-        batch = Batch(x, y, members(x), stage.network, stage.name)
-        outputs = method.forward(stage.network, x, torch.Generator())
-        terms = method.loss(outputs, batch, method.parameters.at(0, 10))
+        noise = torch.Generator()
+        answer = partial(method.forward, stage.network, generator=noise)
+        batch = Batch(x, y, members(x), stage.network, stage.name, noise, members, answer)
+        terms = method.step(batch, method.parameters.at(0, 10))
         parameters = list(stage.network.parameters())
         total = torch.stack(list(terms.values())).sum()
         gradients = torch.autograd.grad(total, parameters, materialize_grads=True)
         norm = Adam(parameters, [0.0] * len(parameters), 5.0, False).step(gradients, 0.1)
         assert norm.device == META
     with torch.no_grad():
-        prediction = method.predict(method.forward(student, x, torch.Generator()))
+        finished = method.finish(student, Examples(x, y, members(x)))
+        prediction = method.predict(method.infer(finished, x, torch.Generator()))
     for value in (prediction.mean, prediction.total, prediction.log_prob(y)):
         assert value.device == META
 

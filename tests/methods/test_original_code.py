@@ -23,7 +23,7 @@ from distillation_bench.bench.training.data import EvaluationSet, PreparedData
 from distillation_bench.bench.training.student import StudentInputs, train_student
 from distillation_bench.bench.training.teacher import Teacher
 from distillation_bench.datasets import DATASETS
-from distillation_bench.methods import METHODS, Method, Setting
+from distillation_bench.methods import METHODS, InputRange, Method, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
@@ -104,7 +104,8 @@ def method_of(problem: Problem, student: str) -> Method:
         parameters["a"] = problem.a
     networks = network_builder(problem.network, problem.shape, problem.outputs)
     method = METHODS[student]
-    setting = Setting(TASKS[problem.task], MEMBERS, problem.examples, networks, nn.Identity)
+    inputs = InputRange.of(torch.zeros(1, *problem.shape))
+    setting = Setting(TASKS[problem.task], MEMBERS, problem.examples, networks, inputs, nn.Identity)
     return method(method.Parameters(**parameters), setting)
 
 
@@ -156,7 +157,7 @@ def test_training_equals_that_of_the_original_code(name: str, student: str, floa
         seed=SEED,
         dataset=name,
     )
-    history = train_student(student_of(method), inputs)
+    _, history = train_student(student_of(method), inputs)
     expected = original(name, student)
     assert len(history) == len(expected) == STEPS
     for row, values in zip(history, expected, strict=True):

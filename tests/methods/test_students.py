@@ -237,7 +237,7 @@ def test_gauss_samples_have_the_posteriors_moments(
 
 
 def test_gauss_divergence_is_the_kl_to_the_prior(
-    gauss: tuple[Gauss, GaussianLast], draw: Draw, targets: Draw
+    gauss: tuple[Gauss, GaussianLast], draw: Draw, batch: MakeBatch
 ) -> None:
     method, student = gauss
     means = list(student.last.parameters())
@@ -246,7 +246,7 @@ def test_gauss_divergence_is_the_kl_to_the_prior(
         for mean, log_variance in zip(means, student.log_variances, strict=True)
     )
     assert student.divergence().item() == pytest.approx(expected, rel=1e-12)
-    data = Batch(draw(7, 3), targets("classification", 7), draw(3, 7, 4), student, "train")
+    data = batch(method.setting, student)
     terms = weighted(method, draw(3, 7, 4), data)
     assert terms["divergence"] == pytest.approx(0.5 * expected / 45_000, rel=1e-12)
 
@@ -262,7 +262,9 @@ def test_gauss_starts_at_its_variance(setting: MakeSetting) -> None:
 
 def test_the_posterior_and_nothing_else_is_undecayed(gauss: tuple[Gauss, GaussianLast]) -> None:
     method, student = gauss
-    free = {id(parameter) for parameter in method.undecayed(student)}
+    (group,) = method.groups(student)
+    assert (group.rate, group.decay) == (1, 0)
+    free = {id(parameter) for parameter in group.parameters}
     names = {name for name, parameter in student.named_parameters() if id(parameter) in free}
     assert names == {"last.weight", "last.bias", "log_variances.0", "log_variances.1"}
     assert {name for name, _ in student.named_parameters()} - names == {

@@ -62,10 +62,9 @@ class Run:
         figures = {}
         for name in ("ensemble", "kd"):
             method = method_for(name, {}, networks, MEMBERS, data.examples)
-            built = student.build(method, self.seed, MNIST.name)
             own = student.StudentInputs(**vars(common), method=method, teacher=taught)
-            student.train_student(built, own)
-            figures[name], *_ = evaluate(built, own, EvaluationSources())
+            trained, _ = student.train_student(student.build(own), own)
+            figures[name], *_ = evaluate(trained, own, EvaluationSources())
         return figures
 
 

@@ -25,7 +25,7 @@ from distillation_bench.bench.training.hardware.compute import Compute, process_
 from distillation_bench.bench.training.training_inputs import TrainingInputs
 from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset
-from distillation_bench.methods import METHODS, Method, Setting
+from distillation_bench.methods import METHODS, InputRange, Method, Setting
 from distillation_bench.methods.networks import NetworkBuilder, network_builder
 from distillation_bench.methods.tasks import TASKS
 
@@ -89,7 +89,7 @@ class Training:
         method = self.student()
         taught = teacher.Teacher({"train": torch.randn(self.members, self.images, 10)}, {})
         own = student.StudentInputs(**vars(common), method=method, teacher=taught)
-        return lambda: student.train_student(student.build(method, 0, self.dataset), own)
+        return lambda: student.train_student(student.build(own), own)
 
     def inputs(self) -> TrainingInputs:
         """What members and students are trained with."""
@@ -201,5 +201,6 @@ def method_for(
         return networks.members([torch.Generator()] * members)
 
     chosen = METHODS[method]
-    setting = Setting(TASKS["classification"], members, examples, networks, untrained)
+    inputs = InputRange.of(torch.zeros(1, *networks.shape))
+    setting = Setting(TASKS["classification"], members, examples, networks, inputs, untrained)
     return chosen(chosen.Parameters(**parameters), setting)

@@ -54,21 +54,22 @@ class _FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-i
 def counts(method: Method, network: nn.Module, x: Tensor) -> dict[str, float]:
     """Return exact costs: parameters, FLOPs per example, both of core and heads too, and bytes.
 
-    The core is what all heads share, the heads are the rest; an ensemble has no core. A
-    multiply-accumulate counts as 2 FLOPs; the tables of arXiv 2205.09526 count it once.
+    The core is what all heads share, the heads are the rest, with all that is computed from their
+    outputs; an ensemble has no core. A multiply-accumulate counts as 2 FLOPs; the tables of arXiv
+    2205.09526 count it once. What the method has fitted is a part of the bytes.
 
     Args:
-        method: makes outputs from the network.
+        method: makes predictions from the network.
         network: a trained student.
         x: inputs of the network [N, ...], of which the first is used.
     """
     x, stream = x[:1], torch.Generator(x.device)
     shared = shared_part(network)
-    flops = _flops(lambda: method.forward(network, x, stream))
+    flops = _flops(lambda: method.predict(method.infer(network, x, stream)))
     core_flops = _flops(lambda: shared(x)) if shared is not None else 0
     parameters = _parameters(network)
     core = _parameters(shared) if shared is not None else 0
-    tensors = [*network.parameters(), *network.buffers()]
+    tensors = [*network.parameters(), *network.buffers(), *method.fitted.values()]
     return {
         "parameters": float(parameters),
         "parameters_core": float(core),
@@ -95,14 +96,14 @@ def _flops(function: Callable[[], object]) -> int:
 def latencies(
     method: Method, network: nn.Module, x: Tensor, compute: Compute = CPU
 ) -> dict[str, float]:
-    """Return the seconds per example of a forward pass, in batches of 1 and of 256.
+    """Return the seconds per example of a prediction, in batches of 1 and of 256.
 
     Each is the median of many passes, which other work of the machine hardly moves, so that equal
     networks tie; `…_low` and `…_high` are the quartiles. Passes of both sizes alternate, and each
     follows an untimed one that fills the processor's caches.
 
     Args:
-        method: makes outputs from the network.
+        method: makes predictions from the network.
         network: a trained student.
         x: inputs of the network [N, ...]; repeated to fill a batch.
         compute: device and precision.
@@ -111,7 +112,7 @@ def latencies(
     batches = [x[torch.arange(size, device=x.device) % len(x)] for size in BATCH_SIZES]
 
     def forward(batch: Tensor) -> None:
-        compute.outputs(lambda: method.forward(network, batch, stream))
+        method.predict(compute.outputs(lambda: method.infer(network, batch, stream)))
         if x.is_cuda:
             torch.cuda.synchronize(x.device)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distillation_bench.bench.common.devices import DEVICE_VARIABLE
+from distillation_bench.methods.base import Outputs
 
 
 def prepare_process() -> None:
@@ -52,12 +53,15 @@ class Compute:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = "float32"
 
-    def outputs(self, function: Callable[[], Tensor]) -> Tensor:
+    def outputs(self, function: Callable[[], Outputs]) -> Outputs:
         """Call a forward pass in this precision; return its result as float32."""
         if self.precision != "bfloat16":
             return function()
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            return function().float()
+            outputs = function()
+        if isinstance(outputs, Tensor):
+            return outputs.float()
+        return tuple(output.float() for output in outputs)
 
 
 CPU = Compute()

@@ -14,6 +14,8 @@ from distillation_bench.bench.storage.cache import Cache, DamagedEntry
 
 HistoryRow = dict[str, float | int | str]
 """One epoch of a training: its stage, number, learning rate, loss, terms and gradient norm."""
+FITTED = "fitted"
+"""The part of the state that holds what `Method.fit` gave."""
 
 
 class Checkpoint:
@@ -46,6 +48,16 @@ class Checkpoint:
         """Return the rows of a stage if it had ended before the checkpoint; else none."""
         rows = [row for row in self.history if row["stage"] == stage]
         return rows if rows and self.history[-1]["stage"] != stage else []
+
+    @property
+    def fitted(self) -> dict[str, Tensor]:
+        """What `Method.fit` had given, by name; empty if nothing was stored."""
+        start = f"{FITTED}."
+        return {
+            name.removeprefix(start): tensor
+            for name, tensor in self._arrays.items()
+            if name.startswith(start)
+        }
 
     @torch.no_grad()
     def restore(self, stage: str, state: Mapping[str, Tensor]) -> list[HistoryRow]:

@@ -14,8 +14,13 @@ from torch import Tensor, nn
 from distillation_bench.bench.common.signals import postpone_termination
 from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.storage.formats.limits import MAX_NAME_LENGTH
-from distillation_bench.bench.training.optimization.checkpoints import Checkpoint, HistoryRow
+from distillation_bench.bench.training.optimization.checkpoints import (
+    FITTED,
+    Checkpoint,
+    HistoryRow,
+)
 from distillation_bench.bench.training.optimization.optimizer import Adam
+from distillation_bench.methods.base import Group
 
 Indices = Tensor | slice
 """Indices of examples [B] or, batched, [M, B]; a slice for the whole split."""
@@ -56,8 +61,10 @@ class Problem:
         epoch: returns the epoch of a number, counted from 0.
         validation: returns the NLL on the validation split, [1] or, batched, [M].
         batched: whether the first axis of the parameters counts independent networks.
-        undecayed: parameters without weight decay.
+        groups: parameters with a learning rate or weight decay of their own.
         student: the student that the network is a part of, to be stored in checkpoints too.
+        fitted: what the method fitted before, to be stored in checkpoints too.
+        predicts: whether `validation` may be called.
     """
 
     stage: str
@@ -66,8 +73,10 @@ class Problem:
     epoch: Callable[[int], Epoch]
     validation: Callable[[], Tensor]
     batched: bool = False
-    undecayed: Iterable[nn.Parameter] = field(default=())
+    groups: Sequence[Group] = ()
     student: nn.Module | None = None
+    fitted: Mapping[str, Tensor] = field(default_factory=dict)
+    predicts: bool = True
 
 
 def cosine_rate(rate: float, epoch: int, epochs: int) -> float:
@@ -100,7 +109,8 @@ def train_network(
         NonFinite: at the end of the epoch in which a term or the gradient was not finite.
     """
     optimizer = _optimizer(problem, decay, recipe.clip)
-    best = _BestEpoch(problem) if recipe.select == "validation" else None
+    selects = recipe.select == "validation" and problem.predicts
+    best = _BestEpoch(problem) if selects else None
     state = _state(problem, optimizer, best)
     history = checkpoint.restore(problem.stage, state) if checkpoint else []
     problem.network.train()
@@ -128,7 +138,8 @@ def _is_validated(problem: Problem, epoch: int, epochs: int) -> bool:
     prediction, so that its loss is measured only if that selects the epoch.
     """
     every = -(-epochs // VALIDATIONS)
-    return problem.student is None and (epoch % every == 0 or epoch == epochs - 1)
+    is_due = epoch % every == 0 or epoch == epochs - 1
+    return is_due and problem.student is None and problem.predicts
 
 
 @torch.no_grad()
@@ -141,9 +152,11 @@ def _validation_loss(problem: Problem) -> Tensor:
 
 def _optimizer(problem: Problem, decay: float, clip: float) -> Adam:
     parameters = [p for p in problem.network.parameters() if p.requires_grad]
-    undecayed = {id(parameter) for parameter in problem.undecayed}
-    decays = [0.0 if id(parameter) in undecayed else decay for parameter in parameters]
-    return Adam(parameters, decays, clip, problem.batched)
+    groups = {id(parameter): group for group in problem.groups for parameter in group.parameters}
+    of_parameters = [groups.get(id(parameter), Group(())) for parameter in parameters]
+    decays = [decay * group.decay for group in of_parameters]
+    rates = [group.rate for group in of_parameters]
+    return Adam(parameters, decays, clip, problem.batched, rates)
 
 
 def _state(problem: Problem, optimizer: Adam, best: _BestEpoch | None) -> dict[str, Tensor]:
@@ -151,6 +164,8 @@ def _state(problem: Problem, optimizer: Adam, best: _BestEpoch | None) -> dict[s
     parts = {"network": problem.network.state_dict(), "optimizer": optimizer.state()}
     if problem.student is not None:
         parts["student"] = problem.student.state_dict()
+    if problem.fitted:
+        parts[FITTED] = dict(problem.fitted)
     if best is not None:
         parts["best"] = best.state()
     return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 
 import torch
 from torch import Tensor, nn
@@ -32,13 +33,19 @@ class Adam:
         decay: weight decay of each parameter.
         clip: upper bound on the norm of the gradient.
         batched: whether the first axis counts independent networks.
+        rates: factor of each parameter on the learning rate; 1 for all if none are given.
 
     Raises:
         ValueError: the parameters have several data types.
     """
 
     def __init__(
-        self, parameters: Sequence[nn.Parameter], decay: Sequence[float], clip: float, batched: bool
+        self,
+        parameters: Sequence[nn.Parameter],
+        decay: Sequence[float],
+        clip: float,
+        batched: bool,
+        rates: Sequence[float] = (),
     ) -> None:
         types = sorted({str(parameter.dtype) for parameter in parameters})
         if len(types) > 1:
@@ -53,10 +60,11 @@ class Adam:
         self._decay = self._weights.new_zeros(sum(sizes))
         self._gradients: list[Tensor] = []
         self._steps = torch.zeros((), device=self._weights.device)
-        starts = [0, *accumulate(sizes)][:-1]
-        for parameter, start, size, value in zip(parameters, starts, sizes, decay, strict=True):
-            self._decay[start : start + size] = value
-            self._move(parameter, start, batched)
+        ends = list(accumulate(sizes))
+        for parameter, end, size, value in zip(parameters, ends, sizes, decay, strict=True):
+            self._decay[end - size : end] = value
+            self._move(parameter, end - size, batched)
+        self._spans = _spans(ends, rates or [1.0] * len(ends))
 
     def _move(self, parameter: nn.Parameter, start: int, batched: bool) -> None:
         """Make a parameter a view of the weights' matrix that begins at column `start`."""
@@ -84,11 +92,16 @@ class Adam:
         self._gradient.addcmul_(self._weights, self._decay)
         norm: Tensor = torch.linalg.vector_norm(self._gradient, dim=1)
         self._gradient.mul_((self._clip / (norm + 1e-6)).clamp(max=1)[:, None])
+        for columns, factor in self._spans:
+            self._update(columns, rate * factor)
+        return norm
+
+    def _update(self, columns: slice, rate: float) -> None:
         torch._fused_adam_(
-            [self._weights],
-            [self._gradient],
-            [self._first],
-            [self._second],
+            [self._weights[:, columns]],
+            [self._gradient[:, columns]],
+            [self._first[:, columns]],
+            [self._second[:, columns]],
             [],
             [self._steps],
             lr=rate,
@@ -99,8 +112,22 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
-        return norm
 
     def state(self) -> dict[str, Tensor]:
         """Return the optimiser's tensors by name; `step` changes them in place."""
         return {"steps": self._steps, "first": self._first, "second": self._second}
+
+
+def _spans(ends: Sequence[int], rates: Sequence[float]) -> list[tuple[slice, float]]:
+    """Return the columns of neighbouring parameters that have the same rate, and that rate.
+
+    Args:
+        ends: of each parameter's columns.
+        rates: of each parameter.
+    """
+    spans, start = [], 0
+    for rate, parameters in groupby(zip(ends, rates, strict=True), key=itemgetter(1)):
+        *_, (end, _) = parameters
+        spans.append((slice(start, end), rate))
+        start = end
+    return spans

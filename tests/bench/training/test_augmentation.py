@@ -158,15 +158,14 @@ def test_the_teacher_sees_the_very_same_view(augment: str, batch_size: int) -> N
     members = networks.members([stream(m) for m in range(3)]).eval()
     batches: list[Batch] = []
     method = spied(batches)
-    setting = Setting(TASKS["classification"], 3, 20, networks, lambda: members)
+    setting = Setting(TASKS["classification"], 3, 20, networks, data.input_range, lambda: members)
     chosen = method(method.Parameters(), setting)
-    network = build(chosen, 0, "some")
     values = Recipe(members=3, epochs=2, batch_size=batch_size, augment=augment)
     stored = Teacher({"train": torch.full((3, 20, 3), torch.nan)}, {})
     inputs = StudentInputs(
         method=chosen, data=data, teacher=stored, recipe=values, seed=0, dataset="some"
     )
-    train_student(network, inputs)
+    train_student(build(inputs), inputs)
     assert len(batches) == 2 * math.ceil(20 / batch_size)
     for batch in batches:
         with torch.no_grad():

@@ -1,12 +1,11 @@
 """Students equal students trained with torch.optim; stages, schedules and decays."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from tests.bench.training.plain_training import (
-    DATASET,
-    SEED,
     SIZES,
     assert_same_layers,
     descend,
@@ -22,10 +21,11 @@ from tests.bench.training.plain_training import (
 from torch import Tensor, nn
 from torch.nn import functional
 
+from distillation_bench.bench.planning.recipe import Recipe
 from distillation_bench.bench.training.optimization.checkpoints import HistoryRow
 from distillation_bench.bench.training.student import build, train_student
 from distillation_bench.bench.training.teacher import Teacher
-from distillation_bench.methods import METHODS, Batch, Setting, parameter
+from distillation_bench.methods import METHODS, Batch, InputRange, Method, Setting, parameter
 from distillation_bench.methods.hydra import Hydra
 from distillation_bench.methods.networks.heads import CoreAndHeads
 from distillation_bench.methods.networks.mlp import MLPBuilder
@@ -44,11 +44,12 @@ def test_a_student_equals_one_trained_with_torch_optim(examples: int, float64: N
         recipe(),
     )
     method = student_method("kd", networks, a=0.9, temperature=2.0)
-    student = build(method, SEED, DATASET)
+    teacher = Teacher({"train": normal_numbers(3, examples, 3, seed=4)}, {})
+    inputs = student_inputs(method, data, teacher, values)
+    student = build(inputs)
     assert isinstance(student, CoreAndHeads)
     model = perceptron([*layers_of(student.core, 0), *layers_of(student.heads, 0)])
-    teacher = Teacher({"train": normal_numbers(3, examples, 3, seed=4)}, {})
-    train_student(student, student_inputs(method, data, teacher, values))
+    train_student(student, inputs)
 
     x, y = data.train
     soft = (teacher.outputs["train"] / 2).softmax(-1).mean(0)
@@ -74,16 +75,24 @@ def student_method(name: str, networks: MLPBuilder, **parameters: Any) -> Any:
     def absent() -> nn.Module:
         raise AssertionError("this student needs no network of the teacher")
 
-    where = Setting(TASKS["classification"], 3, 12, networks, absent)
-    return method(method.Parameters(**parameters), where)
+    return method(method.Parameters(**parameters), setting_with(networks, absent))
+
+
+def setting_with(networks: MLPBuilder, teacher: Callable[[], nn.Module]) -> Setting:
+    inputs = InputRange.of(normal_numbers(12, *networks.shape, seed=5))
+    return Setting(TASKS["classification"], 3, 12, networks, inputs, teacher)
 
 
 def hydra_history(epochs: int, first: float) -> list[HistoryRow]:
     method = student_method("hydra", networks_for("classification"), first=first)
-    student = build(method, SEED, DATASET)
+    return trained(method, recipe(epochs=epochs))[1]
+
+
+def trained(method: Method, values: Recipe) -> tuple[nn.Module, list[HistoryRow]]:
+    """Train a student on twelve examples."""
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
-    data = prepared("classification", 12)
-    return train_student(student, student_inputs(method, data, teacher, recipe(epochs=epochs)))
+    inputs = student_inputs(method, prepared("classification", 12), teacher, values)
+    return train_student(build(inputs), inputs)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 5, 7, 12])
@@ -104,11 +113,7 @@ def test_two_stages_share_the_epochs(epochs: int, first: float) -> None:
 def test_a_stage_without_epochs_selects_no_epoch() -> None:
     """One epoch for two stages: the untrained part stays as it was built."""
     method = student_method("hydra", networks_for("classification"), first=0.1)
-    student = build(method, SEED, DATASET)
-    teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
-    values = recipe(epochs=1, select="validation")
-    data = prepared("classification", 12)
-    history = train_student(student, student_inputs(method, data, teacher, values))
+    student, history = trained(method, recipe(epochs=1, select="validation"))
     assert [row["stage"] for row in history] == ["train"]
     assert all(value.isfinite().all() for value in student.state_dict().values())
 
@@ -126,11 +131,8 @@ def test_schedules_run_over_the_whole_training() -> None:
             return super().loss(outputs, batch, now)
 
     networks = networks_for("classification")
-    where = Setting(TASKS["classification"], 3, 12, networks, nn.Module)
-    method = Scheduled(Scheduled.Parameters(first=0.4), where)
-    teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
-    data, student = prepared("classification", 12), build(method, SEED, DATASET)
-    train_student(student, student_inputs(method, data, teacher, recipe(epochs=5)))
+    method = Scheduled(Scheduled.Parameters(first=0.4), setting_with(networks, nn.Module))
+    trained(method, recipe(epochs=5))
     stages = ["hinton"] * 2 + ["train"] * 3
     assert [stage for stage, _ in coefficients] == stages
     assert [value for _, value in coefficients] == pytest.approx([epoch / 5 for epoch in range(5)])
@@ -149,12 +151,12 @@ def test_decay_is_that_of_the_recipe_or_the_method(
 ) -> None:
     """Decay outweighs the loss, so Adam's first step moves each weight towards 0 by the rate."""
     method = student_method(name, networks_for("classification"))
-    student = build(method, SEED, DATASET)
     teacher = Teacher({"train": normal_numbers(3, 12, 3, seed=4)}, {})
     values = recipe(**{"weight_decay": 0.0, "student_weight_decay": 0.0, decay: 1e6}, epochs=1)
+    inputs = student_inputs(method, prepared("classification", 12), teacher, values)
+    student = build(inputs)
     before = {key: value.clone() for key, value in student.state_dict().items()}
-    data = prepared("classification", 12)
-    train_student(student, student_inputs(method, data, teacher, values))
+    train_student(student, inputs)
     for key, value in student.state_dict().items():
         moved = value - before[key]
         towards_zero = torch.allclose(moved, -0.05 * before[key].sign(), rtol=0, atol=5e-3)

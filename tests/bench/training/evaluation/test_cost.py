@@ -11,7 +11,7 @@ import torch
 from distillation_bench.bench.common.random_streams import torch_stream
 from distillation_bench.bench.training.evaluation import cost
 from distillation_bench.datasets.spiral import Spiral
-from distillation_bench.methods import METHODS, Method, Setting
+from distillation_bench.methods import METHODS, InputRange, Method, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
@@ -46,6 +46,7 @@ def test_counts_of_the_networks_of_the_original_code(
         members=20,
         examples=240,
         networks=networks,
+        inputs=InputRange.of(torch.zeros(1, 2)),
         teacher=lambda: networks.members([torch_stream(0, m) for m in range(20)]),
     )
     method = METHODS[name](METHODS[name].Parameters(), setting)
@@ -66,6 +67,7 @@ def small_method() -> Method:
         members=1,
         examples=240,
         networks=network_builder(Spiral.network, Spiral.shape, Spiral.outputs),
+        inputs=InputRange.of(torch.zeros(1, 2)),
         teacher=torch.nn.Module,
     )
     return METHODS["kd"](METHODS["kd"].Parameters(), setting)

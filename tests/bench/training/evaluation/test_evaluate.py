@@ -60,18 +60,17 @@ class UntrainedTeacher:
             members=3,
             examples=self.data.examples,
             networks=self.networks,
+            inputs=self.data.input_range,
             teacher=lambda: self.teacher.network(self.networks),
         )
         return METHODS[name](METHODS[name].Parameters(), setting)
 
     def student(self, name: str, epochs: int = 0) -> nn.Module:
         """Return a student of seed 0, trained for some epochs."""
-        method = self.method(name)
-        network = student.build(method, 0, self.dataset.name)
-        if epochs:
-            recipe = self.recipe.model_copy(update={"epochs": epochs})
-            student.train_student(network, self.inputs(name, self.data, recipe))
-        return network
+        recipe = self.recipe.model_copy(update={"epochs": max(epochs, 1)})
+        inputs = self.inputs(name, self.data, recipe)
+        network = student.build(inputs)
+        return student.train_student(network, inputs)[0] if epochs else network
 
     def inputs(self, name: str, prepared: data.PreparedData, recipe: Recipe) -> StudentInputs:
         return StudentInputs(

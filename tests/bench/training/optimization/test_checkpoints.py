@@ -85,14 +85,14 @@ NETWORKS = network_builder({"family": "mlp", "member": [6], "core": [5], "head":
 def student_of(
     name: str, parameters: dict[str, Any], checkpoint: Checkpoint | None, options: dict[str, Any]
 ) -> Result:
-    setting = Setting(TASKS["classification"], 3, 41, NETWORKS, nn.Module)
+    setting = Setting(TASKS["classification"], 3, 41, NETWORKS, DATA.input_range, nn.Module)
     method = METHODS[name](METHODS[name].Parameters(**parameters), setting)
-    student = build(method, 0, "some")
     taught = Teacher({"train": normal_draws(3, 41, 3, seed=2)}, {})
     inputs = StudentInputs(
         method=method, data=DATA, teacher=taught, recipe=recipe(**options), seed=0, dataset="some"
     )
-    return student.state_dict(), train_student(student, inputs, checkpoint)
+    student, history = train_student(build(inputs, checkpoint), inputs, checkpoint)
+    return student.state_dict(), history
 
 
 def hydra(checkpoint: Checkpoint | None, **options: Any) -> Result:
