@@ -83,6 +83,13 @@ class MethodUnderTest:
         epochs = max(math.ceil(1 / share) for share in [*shares, 1 / RECIPE.epochs])
         return RECIPE.model_copy(update={"epochs": min(epochs, MOST_EPOCHS)})
 
+    def interruptions(self) -> list[int]:
+        """Return the epochs after which trainings are interrupted: some of each stage."""
+        total = self.recipe.epochs
+        ends = [(start, start + n) for _, start, n in student.epochs_of(self.stages(), total)]
+        epochs = {epoch for start, end in ends for epoch in (start + 1, end - 1, end)}
+        return sorted(epochs & set(range(1, total)))
+
     def check_fit(self) -> None:
         """Check that `fit` gives finite tensors, the same ones from the same stream."""
         first, second = self._fitted(), self._fitted()

@@ -21,7 +21,7 @@ import torch
 
 from distillation_bench.bench.check.checks import ContractBroken, require
 from distillation_bench.bench.check.method_under_test import MethodUnderTest
-from distillation_bench.bench.check.synthetic_data import RECIPE, SOURCES
+from distillation_bench.bench.check.synthetic_data import SOURCES
 from distillation_bench.bench.common.paths import IMPORT_FOLDER, SAFE_PATH
 from distillation_bench.bench.execution.executors.base import describe_failure
 from distillation_bench.bench.planning.plugins.installed_plugins import load_installed
@@ -65,7 +65,7 @@ class Repeatability:
         require(not bad, f"not finite: {', '.join(bad)}")
         difference = _first_difference(values, cell_values(method, noise=2))
         require(not difference, f"run twice, {difference}; draw from the given generator alone")
-        for epochs in range(1, RECIPE.epochs):
+        for epochs in method.interruptions():
             _interrupt(method, self._folder, epochs)
         self._uninterrupted[method.name, method.task] = values
 
@@ -74,7 +74,7 @@ class Repeatability:
         values = self._uninterrupted.get((name, task))
         if values is None:
             raise ContractBroken("there is no run to resume")
-        for epochs, resumed in enumerate(self._resumed_values()[f"{name} {task}"], 1):
+        for epochs, resumed in self._resumed_values()[f"{name} {task}"]:
             if isinstance(resumed, str):
                 raise ContractBroken(f"resumed after {epochs} epochs: {resumed}")
             difference = _first_difference(values, resumed)
@@ -105,7 +105,7 @@ def cell_values(
         method=method.make(),
         data=method.data,
         teacher=method.teacher,
-        recipe=RECIPE,
+        recipe=method.recipe,
         sources=SOURCES,
         seed=0,
         dataset="check",
@@ -212,11 +212,12 @@ def resume_cells(plugin: str, folder: Path) -> None:
     prepare_process()
     load_installed()
     load_plugins([plugin])
-    resumed: dict[str, list[ValueTexts | str]] = {}
+    resumed: dict[str, list[tuple[int, ValueTexts | str]]] = {}
     for name, task in json.loads((folder / INTERRUPTED_FILE).read_text()):
         method = MethodUnderTest(METHODS[name], task)
-        epochs = range(1, RECIPE.epochs)
-        resumed[f"{name} {task}"] = [_resume(method, folder, count) for count in epochs]
+        resumed[f"{name} {task}"] = [
+            (epochs, _resume(method, folder, epochs)) for epochs in method.interruptions()
+        ]
     (folder / RESUMED_FILE).write_text(json.dumps(resumed))
 
 

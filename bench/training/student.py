@@ -119,7 +119,7 @@ def _stages(student: nn.Module, inputs: StudentInputs) -> Sequence[Stage]:
     return stages
 
 
-def _epochs_of(stages: Sequence[Stage], epochs: int) -> Iterator[tuple[Stage, int, int]]:
+def epochs_of(stages: Sequence[Stage], epochs: int) -> Iterator[tuple[Stage, int, int]]:
     """Yield each stage, the number of epochs before it, and its own number of epochs."""
     end = 0.0
     for stage in stages:
@@ -181,7 +181,7 @@ class _StudentTraining:
         of_teacher = self.inputs.method.recipe == "teacher"
         decay = recipe.weight_decay if of_teacher else recipe.student_weight_decay
         history: list[HistoryRow] = []
-        for stage, start, epochs in _epochs_of(stages, recipe.epochs):
+        for stage, start, epochs in epochs_of(stages, recipe.epochs):
             rows = checkpoint.rows_of_finished(stage.name) if checkpoint else []
             if not rows and epochs:
                 stage.network.to(self.inputs.compute.device)

@@ -64,7 +64,10 @@ class Adam:
         for parameter, end, size, value in zip(parameters, ends, sizes, decay, strict=True):
             self._decay[end - size : end] = value
             self._move(parameter, end - size, batched)
-        self._spans = _spans(ends, rates or [1.0] * len(ends))
+        self._parts = [
+            (factor, self._contiguous(columns))
+            for columns, factor in _spans(ends, rates or [1.0] * len(ends))
+        ]
 
     def _move(self, parameter: nn.Parameter, start: int, batched: bool) -> None:
         """Make a parameter a view of the weights' matrix that begins at column `start`."""
@@ -92,26 +95,30 @@ class Adam:
         self._gradient.addcmul_(self._weights, self._decay)
         norm: Tensor = torch.linalg.vector_norm(self._gradient, dim=1)
         self._gradient.mul_((self._clip / (norm + 1e-6)).clamp(max=1)[:, None])
-        for columns, factor in self._spans:
-            self._update(columns, rate * factor)
+        for factor, (weights, gradient, first, second) in self._parts:
+            torch._fused_adam_(
+                weights,
+                gradient,
+                first,
+                second,
+                [],
+                [self._steps] * len(weights),
+                lr=rate * factor,
+                beta1=0.9,
+                beta2=0.999,
+                weight_decay=0.0,
+                eps=1e-8,
+                amsgrad=False,
+                maximize=False,
+            )
         return norm
 
-    def _update(self, columns: slice, rate: float) -> None:
-        torch._fused_adam_(
-            [self._weights[:, columns]],
-            [self._gradient[:, columns]],
-            [self._first[:, columns]],
-            [self._second[:, columns]],
-            [],
-            [self._steps],
-            lr=rate,
-            beta1=0.9,
-            beta2=0.999,
-            weight_decay=0.0,
-            eps=1e-8,
-            amsgrad=False,
-            maximize=False,
-        )
+    def _contiguous(self, columns: slice) -> list[list[Tensor]]:
+        """Return some columns of weights, gradient and moments, in contiguous pieces."""
+        matrices = (self._weights, self._gradient, self._first, self._second)
+        if columns == slice(0, self._weights.shape[1]):
+            return [[matrix] for matrix in matrices]
+        return [list(matrix[:, columns].unbind(0)) for matrix in matrices]
 
     def state(self) -> dict[str, Tensor]:
         """Return the optimiser's tensors by name; `step` changes them in place."""

@@ -35,7 +35,7 @@ from distillation_bench.methods import METHODS
 METHOD = """
 import os, random, time
 import numpy, torch
-from distillation_bench.methods import Method, register
+from distillation_bench.methods import Group, Method, register
 from distillation_bench.methods.networks.heads import core_and_heads
 
 {above}
@@ -59,11 +59,20 @@ class Faulty(Method):
         {loss}
         return {{"correctness": scale * self.task.correctness(outputs, batch.y)}}
 
+    {hooks}
+
     def predict(self, outputs):
         {predict}
         return self.task.prediction(outputs)
 """
-PARTS = {"above": "", "build": "pass", "forward": "pass", "loss": "scale = 1", "predict": "pass"}
+PARTS = {
+    "above": "",
+    "build": "pass",
+    "forward": "pass",
+    "loss": "scale = 1",
+    "hooks": "",
+    "predict": "pass",
+}
 
 TWICE = "a whole run gives the same values twice: run twice, "
 RESUMED = "can be resumed in another process: resumed in another process after 1 epochs, "
@@ -89,10 +98,47 @@ FAULTS = {
         {"build": "network.extra = torch.nn.Parameter(torch.ones(2))"},
         "gradient for extra",
     ),
-    "shape": ({"forward": "return network(x)[0]"}, "outputs are [40, 3], not [S, 40, 3]"),
+    "shape": (
+        {"forward": "return network(x)[0]"},
+        "outputs for a batch of 40 are [40, 3]: axis 1 is the batch",
+    ),
     "vector": ({"loss": "return {'a': outputs.mean((0, 2))}"}, "term 'a' is [40], not a scalar"),
     "overflow": ({"loss": "return {'a': outputs.exp().mean()}"}, "term 'a' is inf"),
-    "global": ({"forward": "return network(x) + torch.rand(1)"}, "the outputs differ"),
+    "global": ({"forward": "return network(x) + torch.rand(1)"}, "infer, called twice"),
+    "a fit that is not repeated": (
+        {"hooks": "def fit(self, train, generator): return {'a': torch.rand(2)}"},
+        "called twice, 'a' differs",
+    ),
+    "a fit that is not finite": (
+        {"hooks": "def fit(self, train, generator): return {'a': torch.tensor([1e400])}"},
+        "'a' is not finite",
+    ),
+    "members asked on other inputs": (
+        {"loss": "scale = batch.ask(batch.x[:, :1]).mean()"},
+        "the members were asked on [40, 1]; inputs are ['B', 2]",
+    ),
+    "a group of strangers": (
+        {
+            "hooks": "def groups(self, network): "
+            "return [Group([torch.nn.Parameter(torch.ones(1))], decay=0)]"
+        },
+        "stage 'train': a parameter that it does not train",
+    ),
+    "a negative factor": (
+        {"hooks": "def groups(self, network): return [Group(network.parameters(), rate=-1)]"},
+        "stage 'train': rate is -1; it is a factor of 0 or more",
+    ),
+    "a finish that draws": (
+        {
+            "hooks": "def finish(self, student, validation): "
+            "student.core.layers[0].bias.data += torch.rand(1); return student"
+        },
+        TWICE,
+    ),
+    "outputs of another batch": (
+        {"hooks": "def infer(self, network, x, generator): return network(x), network(x)[:, 1:]"},
+        "outputs for a batch of 40 are [1, 39,",
+    ),
     # Each part works alone, but a run would fail.
     "another prediction": (
         {"above": OWN_PREDICTION, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"},
@@ -220,13 +266,16 @@ def test_a_loss_without_end_fails_its_check(
     resume: Resume,
 ) -> None:
     monkeypatch.setattr("distillation_bench.bench.check.plugin_check.CHECK_SECONDS", 0.5)
-    checks = ("gives outputs [S, B, K]", "finite terms and a gradient for every parameter")
+    checks = (
+        "gives outputs whose axis 1 is the batch",
+        "finite terms and a gradient for every parameter",
+    )
     monkeypatch.setattr(
         "distillation_bench.bench.check.method_contract.HOOK_CHECKS",
         {name: HOOK_CHECKS[name] for name in checks},
     )
     short = RECIPE.model_copy(update={"epochs": 1})
-    monkeypatch.setattr("distillation_bench.bench.check.repeatability.RECIPE", short)
+    monkeypatch.setattr("distillation_bench.bench.check.method_under_test.RECIPE", short)
     path = plugin(tmp_path, {"loss": "while True: pass"})
     assert not check_plugin(path, resume)
     out = capsys.readouterr().out

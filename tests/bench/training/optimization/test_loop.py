@@ -20,6 +20,7 @@ from distillation_bench.bench.training.optimization.loop import (
     Problem,
     train_network,
 )
+from distillation_bench.methods.base import Group
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -215,6 +216,23 @@ def test_validation_is_measured_in_some_epochs_and_changes_no_weight() -> None:
     assert part == [] and torch.equal(validated(60)[1].row, unmeasured.row)
 
 
+def test_a_group_has_its_own_learning_rate() -> None:
+    """Without decay and clipping, Adam's first step moves each weight by the rate."""
+    network = Weights(2)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def pull(epoch: int, step: int, indices: Indices) -> dict[str, Tensor]:
+        return {"pull": network.row.sum() + network.free.sum()}
+
+    groups = [Group([network.row], rate=0.25)]
+    values = recipe(batch_size=40, clip=1e9)
+    train_network(scripted(network, pull, groups=groups), values, 1, 0.0)
+    moved = {name: before[name] - value for name, value in network.state_dict().items()}
+    rate = values.learning_rate
+    torch.testing.assert_close(moved["free"], torch.full_like(moved["free"], rate))
+    torch.testing.assert_close(moved["row"], torch.full_like(moved["row"], rate / 4))
+
+
 def test_decay_skips_undecayed_parameters() -> None:
     network = Weights(2)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -222,7 +240,7 @@ def test_decay_skips_undecayed_parameters() -> None:
         network,
         lambda epoch, step, indices: {"none": 0.0 * sizes(network, indices)},
         batched=True,
-        undecayed=iter([network.free]),
+        groups=[Group(iter([network.free]), decay=0.0)],
     )
     train_network(problem, recipe(), 3, 0.5)
     assert torch.equal(network.free, before["free"])

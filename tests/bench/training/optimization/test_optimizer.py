@@ -132,6 +132,29 @@ def test_the_first_step_is_the_rate_with_the_gradients_sign() -> None:
     torch.testing.assert_close(parameter.detach(), expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("rates", [(1.0, 0.5, 0.5, 2.0), (0.25, 1.0, 0.25, 1.0)])
+def test_each_parameter_has_its_rate(
+    rates: tuple[float, ...],
+    batched: bool,
+    start: list[Tensor],
+    gradients: list[list[Tensor]],
+) -> None:
+    """A parameter moves as it does where all parameters have its rate."""
+    free = [0.0] * len(start)
+    factors = [rates[index % len(rates)] for index in range(len(start))]
+    mixed = [nn.Parameter(tensor.clone()) for tensor in start]
+    adam = Adam(mixed, free, 0.1, batched, factors)
+    for step, rate in zip(gradients, RATES, strict=True):
+        adam.step(step, rate)
+    for index, factor in enumerate(factors):
+        alone = [nn.Parameter(tensor.clone()) for tensor in start]
+        adam = Adam(alone, free, 0.1, batched)
+        for step, rate in zip(gradients, RATES, strict=True):
+            adam.step(step, rate * factor)
+        assert torch.equal(mixed[index], alone[index])
+
+
 def test_the_norm_is_that_with_decay_before_clipping() -> None:
     parameter = nn.Parameter(torch.tensor([[3.0], [0.0]], dtype=torch.float64))
     adam = Adam([parameter], [2.0], 0.01, batched=True)
