@@ -25,7 +25,7 @@ _FLAGS = ("download", "fail_fast", "force", "mixed", "retry_failed")
 _NAMES = (
     *("baseline", "cache", "cells_per_gpu", "checkpoint", "corruptions", "data_root", "device"),
     *("executor", "jobs", "metric", "ood", "preset", "results", "scheduler", "timeout"),
-    *("font", "on", "width"),
+    *("font", "on", "seed", "width"),
 )
 _OPTION = re.compile(r"(?<![\w'\"/-])(--?[a-z][a-z-]*)(?![\w=/-])(:| (?!or |and |to |twice))?")
 

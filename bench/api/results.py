@@ -109,7 +109,7 @@ class Results(analysis.Results):
         """
         from distillation_bench.bench.figures.drawing import draw
         from distillation_bench.bench.figures.figure_data import FigureOptions
-        from distillation_bench.bench.figures.image_files import show_in_notebooks
+        from distillation_bench.bench.figures.rendering import show_in_notebooks
 
         options = FigureOptions(
             datasets=texts_of("datasets", datasets),

@@ -9,7 +9,6 @@
     stored_curves arrays that are stored beside a cell's record
     drawing       which figures there are for a selection, and drawing them
     rendering     the same as contents of PNG, PDF and SVG files, drawn by several processes
-    image_files   one figure as an image file, or in a notebook
     families      one module for each family of figures
 
 A family is a module in `families` with a function that is registered; nothing else lists it but
@@ -56,4 +55,4 @@ Rules:
   stay: `shift-digits`, and `shift-digits-ece` with `--metric ece`.
 """
 
-__all__ = ["drawing", "figure_data", "image_files", "registry", "rendering"]
+__all__ = ["drawing", "figure_data", "panels", "registry", "rendering"]

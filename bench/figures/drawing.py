@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from inspect import signature, unwrap
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,10 +21,10 @@ from distillation_bench.bench.analysis.comparison import one_label
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.figures.figure_data import FigureData, FigureOptions
-from distillation_bench.bench.figures.image_files import RenderedFigure
 from distillation_bench.bench.figures.panels import Drawing
 from distillation_bench.bench.figures.registry import FigureKind, NoData, figure_kind, figure_kinds
 from distillation_bench.bench.figures.style import (
+    LabelStyle,
     check_font,
     figure_style,
     label_styles,
@@ -35,14 +37,20 @@ LEFT_OUT = "arrays were left out of this copy (merge --no-arrays)"
 PLUGIN_SHAPE = 0.75
 """Height of a plugin's figure, as a share of its width."""
 
-AnyFigure = TypeVar("AnyFigure", Drawing, RenderedFigure)
-
 
 class FigureRequest(NamedTuple):
     """A kind of figure and a dataset; no dataset for a figure over all of them."""
 
     kind: str
     dataset: str
+
+
+class Answer(NamedTuple):
+    """The figures of a request, or none and the reason; and all damaged files that were met."""
+
+    figures: Sequence[Drawing]
+    reason: str = ""
+    damaged: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -58,17 +66,27 @@ class Selection:
     options: FigureOptions = ALL
     damaged: dict[Path, str] = field(default_factory=dict)
 
+    @cached_property
+    def styles(self) -> Mapping[str, LabelStyle]:
+        """How each label is drawn."""
+        return label_styles(self.results)
+
+    @cached_property
+    def settings(self) -> dict[Any, Any]:
+        """Settings of matplotlib for drawing and writing."""
+        return figure_style(self.options.font)
+
     def check(self) -> None:
         """Raise UsageError if a name in the options is unknown."""
         options, results = self.options, self.results
         page_widths(options.width)
         check_font(options.font)
-        results.select_labels(options.labels, None, "method", "the run")
-        results.select_datasets(options.datasets, "dataset", "the run")
+        results.select_labels(options.labels)
+        results.select_datasets(options.datasets)
         seeds = sorted(set(results.planned["seed"]))
         if options.seed is not None and options.seed not in seeds:
             there = ", ".join(map(str, seeds))
-            raise UsageError(f"seed {options.seed}: not in the run; there is {there}")
+            raise UsageError(f"--seed {options.seed}: not in these runs; there is {there}")
         if options.baseline:
             one_label(options.baseline, results)
         if options.sets:
@@ -82,29 +100,32 @@ class Selection:
         """
         selected = {name: figure_kind(name) for name in kinds} or figure_kinds()
         self.check()
-        chosen = set(self.options.datasets) or set(self.results.datasets)
-        datasets = [name for name in self.results.datasets if name in chosen]
+        datasets = [d for d in self.results.datasets if d in (self.options.datasets or [d])]
         single = [name for name, kind in selected.items() if not kind.over_datasets]
         requests = [FigureRequest(kind, dataset) for dataset in datasets for kind in single]
         requests += [FigureRequest(name, "") for name in selected if name not in single]
         order = [*selected]
         return sorted(requests, key=lambda r: order.index(r.kind)) if kinds else requests
 
-    def draw(self, request: FigureRequest, ax: Axes | None = None) -> tuple[list[Drawing], str]:
+    def draw(self, request: FigureRequest, ax: Axes | None = None) -> Answer:
         """Return the figures of a request, or none and the reason why there is nothing to draw."""
-        kind, styles = figure_kind(request.kind), label_styles(self.results)
-        data = FigureData(self.results, self.options, styles, request.dataset, ax, self.damaged)
+        kind = figure_kind(request.kind)
+        data = FigureData(
+            self.results, self.options, self.styles, request.dataset, ax, self.damaged
+        )
         # Axes of the caller are drawn into in the caller's style.
-        style = figure_style(self.options.font) if ax is None else nullcontext()
+        style = mpl.rc_context(self.settings) if ax is None else nullcontext()
         try:
             with style, plugin_faults(kind):
                 drawings = _draw(kind, data)
         except NoData as error:
-            if data.arrays_are_left_out:
-                return [], LEFT_OUT
-            return [], f"{request.dataset}: {error}" if request.dataset else str(error)
-        named = (replace(d, name=_file_name(*request, d.part)) for d in drawings)
-        return [replace(drawing, dataset=request.dataset) for drawing in named], ""
+            why = f"{request.dataset}: {error}" if request.dataset else str(error)
+            return Answer([], LEFT_OUT if data.arrays_are_left_out else why, [*self.damaged])
+        named = [
+            replace(drawing, dataset=request.dataset, name=_file_name(*request, drawing.part))
+            for drawing in drawings
+        ]
+        return Answer(named, "", [*self.damaged])
 
 
 class PluginFault(UsageError):
@@ -147,15 +168,15 @@ def draw(
     Raises:
         UsageError: a name is unknown, there is nothing to draw, or there are several figures.
     """
-    selection = Selection(results, options)
     if ax is None:
         drawings = list(draw_figures(results, [kind], options))
         if len(drawings) > 1:
             raise UsageError(f"figure {kind}: {_choice(drawings)}")
         return drawings[0].figure
+    selection = Selection(results, options)
     requests = selection.requests([kind])
     if len(requests) > 1:
-        requests = [request for request in requests if selection.draw(request)[0]] or requests[:1]
+        requests = [r for r in requests if selection.draw(r).figures] or requests[:1]
     if len(requests) > 1:
         names = ", ".join(request.dataset for request in requests)
         raise UsageError(
@@ -210,13 +231,10 @@ def _draw(kind: FigureKind, data: FigureData) -> list[Drawing]:
 
 def _selected(data: FigureData) -> Results:
     """Return the results with the selected cells alone, for a plugin."""
-    planned = data.planned
-    if data.options.datasets:
-        planned = planned[planned["dataset"].isin(data.options.datasets)]
     names = ("dataset", "method", "label")
-    tidy = planned.assign(**{k: planned[k].cat.remove_unused_categories() for k in names})
-    headline = data.results.headline.loc[planned.index]
-    return replace(data.results, planned=tidy, headline=headline)
+    tidy = {name: data.planned[name].cat.remove_unused_categories() for name in names}
+    headline = data.results.headline.loc[data.planned.index]
+    return replace(data.results, planned=data.planned.assign(**tidy), headline=headline)
 
 
 def _check_sets(results: Results, sets: Sequence[str]) -> None:
@@ -225,19 +243,17 @@ def _check_sets(results: Results, sets: Sequence[str]) -> None:
     names = {"test"} | {f"{shift}/{severity}" if shift else name for name, shift, severity in rows}
     for name in sets:
         if name.removeprefix("test/") not in names:
-            raise UsageError(f"--on {name}: not in the run{nearest(name, names)}")
+            raise UsageError(f"--on {name}: not in these runs{nearest(name, names)}")
 
 
 def collect(
-    requests: Sequence[FigureRequest],
-    answers: Iterable[tuple[Sequence[AnyFigure], str]],
-    required: Sequence[str],
-) -> Iterator[AnyFigure]:
+    requests: Sequence[FigureRequest], answers: Iterable[Answer], required: Sequence[str]
+) -> Iterator[Drawing]:
     """Yield the figures of all requests under names that no two figures share.
 
     Args:
         requests: what was drawn.
-        answers: for each request its figures, or none and the reason.
+        answers: one for each request.
         required: kinds of which there must be a figure.
 
     Raises:
@@ -245,15 +261,17 @@ def collect(
     """
     used: set[str] = set()
     reasons: dict[str, list[str]] = {kind: [] for kind in required}
-    for request, (figures, reason) in zip(requests, answers, strict=True):
-        for figure in figures:
-            name = _unused(figure.name, used)
+    for request, answer in zip(requests, answers, strict=True):
+        for figure in answer.figures:
+            numbered = (f"{figure.name}-{number}" for number in count(2))
+            # A file system may not distinguish cases.
+            name = next(n for n in chain([figure.name], numbered) if n.lower() not in used)
             used.add(name.lower())
             yield replace(figure, name=name)
-        if figures:
+        if answer.figures:
             reasons.pop(request.kind, None)
         elif request.kind in reasons:
-            reasons[request.kind].append(reason)
+            reasons[request.kind].append(answer.reason)
     for kind, texts in reasons.items():
         why = "; ".join(dict.fromkeys(texts))
         if why == LEFT_OUT:
@@ -264,9 +282,3 @@ def collect(
 def _file_name(*parts: str) -> str:
     """Return a file name that is safe on every system, from a figure's kind and its subject."""
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", "-".join(filter(None, parts))).strip("._")
-
-
-def _unused(name: str, used: Container[str]) -> str:
-    """Return the name, with a number if another file has it on a file system without case."""
-    numbered = (f"{name}-{number}" for number in count(2))
-    return next(text for text in chain([name], numbered) if text.lower() not in used)

@@ -83,7 +83,7 @@ class FigureData:
     @cached_property
     def labels(self) -> list[str]:
         """Selected labels of the dataset in the order of tables."""
-        selected = self.results.select_labels(self.options.labels, None, "method", "the run")
+        selected = self.results.select_labels(self.options.labels)
         return [label for label in self.results.labels(self.dataset or None) if label in selected]
 
     @cached_property

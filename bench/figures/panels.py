@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -29,6 +29,7 @@ MAX_HEIGHT = 100.0
 PAD = 0.04
 """Inches around a panel with its texts."""
 
+Format = Literal["png", "pdf", "svg"]
 LegendEntries = Sequence[tuple[Artist, str]]
 
 
@@ -44,6 +45,7 @@ class Drawing:
         part: tells several figures of a kind and a dataset apart.
         name: name of its file, without the suffix.
         dataset: that it shows; empty if it shows all.
+        contents: of its image files, by format, if it was rendered.
     """
 
     figure: Figure
@@ -53,6 +55,13 @@ class Drawing:
     part: str = ""
     name: str = ""
     dataset: str = ""
+    contents: Mapping[Format, bytes] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Send an empty figure of the same size to another process, which needs the contents."""
+        return vars(self) | {
+            "figure": Figure(figsize=(self.figure.get_figwidth(), self.figure.get_figheight()))
+        }
 
 
 class Panels:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.font_manager import get_font_names
@@ -37,10 +36,6 @@ WIDTHS = {
 }
 """Widths of a column and of the text in inches; neurips and iclr have one column."""
 
-# Seaborn's colours for readers with a colour vision deficiency, without those too light for
-# lines (brown, pink, yellow); then three of Tol's.
-_PALETTE = sns.color_palette("colorblind").as_hex()
-_STUDENT_COLORS = [_PALETTE[7], *_PALETTE[:5], _PALETTE[9], "#882255", "#999933", "#332288"]
 _REFERENCE_COLORS = (INK, "#4D4D4D")
 _SHADES = (0.0, -0.4, 0.35, -0.2, 0.2, -0.6, 0.45)
 """Shares of black (negative) or white that are mixed into the colour of the method."""
@@ -52,6 +47,8 @@ _SETTINGS: dict[Any, Any] = {
     **{f"{axis}tick.{name}": 2.0 for axis in "xy" for name in ("major.size", "major.pad")},
     **{"axes.spines.top": False, "axes.spines.right": False},
     **{"lines.linewidth": 0.9, "lines.markersize": 3.5, "lines.markeredgewidth": 0.0},
+    # Seaborn's own map is known only where seaborn is imported.
+    "image.cmap": UNCERTAINTY_COLORMAP,
     # A `$` in a label is a dollar sign.
     "text.parse_math": False,
     "svg.hashsalt": "distillation-bench",
@@ -61,20 +58,23 @@ _SETTINGS: dict[Any, Any] = {
 _LINE_WIDTHS = {"axes.linewidth": 0.5, "xtick.major.width": 0.5, "ytick.major.width": 0.5}
 
 
-@contextlib.contextmanager
-def figure_style(font: str = "") -> Iterator[None]:
-    """Set matplotlib up for drawing and writing figures, whatever the user's own settings are."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(sns.axes_style("ticks"))
-        mpl.rcParams.update(sns.plotting_context("paper", rc=_LINE_WIDTHS))
-        sizes = [name for name in mpl.rcParams if name.endswith((".labelsize", "font.size"))]
-        sizes += ["axes.titlesize", "legend.fontsize", "legend.title_fontsize"]
-        mpl.rcParams.update(dict.fromkeys(sizes, FONT_SIZE))
-        mpl.rcParams.update(_SETTINGS)
-        # The second font has the characters that the first one lacks.
-        mpl.rcParams["font.family"] = [font, FONT] if font else [FONT]
-        yield
+def figure_style(font: str = "") -> dict[Any, Any]:
+    """Return all settings of matplotlib for drawing and writing figures, for `mpl.rc_context`.
+
+    None of the user's own settings is left. Processes that draw are given the settings, and do not
+    import seaborn, which takes half a second.
+    """
+    import seaborn as sns
+
+    settings: dict[Any, Any] = {
+        name: v for name, v in mpl.rcParamsDefault.items() if name != "backend"
+    }
+    settings |= sns.axes_style("ticks") | sns.plotting_context("paper", rc=_LINE_WIDTHS)
+    sizes = [name for name in settings if name.endswith((".labelsize", "font.size"))]
+    sizes += ["axes.titlesize", "legend.fontsize", "legend.title_fontsize"]
+    settings |= dict.fromkeys(sizes, FONT_SIZE) | _SETTINGS
+    # The second font has the characters that the first one lacks.
+    return settings | {"font.family": [font, FONT] if font else [FONT]}
 
 
 def check_font(font: str) -> None:
@@ -127,7 +127,7 @@ def label_styles(results: Results) -> dict[str, LabelStyle]:
     references = [method["name"] for method in registered if method["reference"]]
     students = [method["name"] for method in registered if not method["reference"]]
     colors = dict(zip(references, cycle(_REFERENCE_COLORS), strict=False))
-    colors |= dict(zip(students, cycle(_STUDENT_COLORS), strict=False))
+    colors |= dict(zip(students, cycle(_student_colors()), strict=False))
     positions = {method["name"]: position for position, method in enumerate(registered)}
     variants: dict[str, int] = {}
     styles = {}
@@ -140,6 +140,17 @@ def label_styles(results: Results) -> dict[str, LabelStyle]:
             _DASHES[variant % len(_DASHES)],
         )
     return styles
+
+
+def _student_colors() -> list[str]:
+    """Return colours for readers with a colour vision deficiency.
+
+    They are seaborn's without those too light for lines (brown, pink, yellow), then three of Tol's.
+    """
+    import seaborn as sns
+
+    palette = list(sns.color_palette("colorblind").as_hex())
+    return [palette[7], *palette[:5], palette[9], "#882255", "#999933", "#332288"]
 
 
 def mix(color: str, share: float) -> str:

@@ -118,11 +118,12 @@ def _figures(results: Results) -> Iterator[dict[str, Any]]:
     options = FigureOptions(note=False)
     for figure in render(results, options=options, dots_per_inch=DOTS_PER_INCH):
         content = base64.b64encode(figure.contents["png"]).decode()
+        width, height = (round(PIXELS_PER_INCH * x) for x in figure.figure.get_size_inches())
         yield {
             **vars(figure),
             "source": f"data:image/png;base64,{content}",
-            "width": round(PIXELS_PER_INCH * figure.width),
-            "height": round(PIXELS_PER_INCH * figure.height),
+            "width": width,
+            "height": height,
         }
 
 

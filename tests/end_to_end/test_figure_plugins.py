@@ -109,7 +109,11 @@ def test_results_draw_a_figure_of_the_program_itself(run_with_plugin: Path) -> N
         (lambda r: r.plot("metrix"), "figure metrix: unknown; did you mean 'metrics'?"),
         (lambda r: r.plot("metrics", metric="nlll"), "nlll: unknown metric; did you mean 'nll'?"),
         (lambda r: r.plot("metrics", methods=5), "methods=5: not a text or a list of texts"),
-        (lambda r: r.plot("metrics", methods="kdd"), "kdd: not in the run; did you mean 'kd'?"),
+        (lambda r: r.plot("metrics", seed=9), "seed=9: not in these runs; there is 0, 1"),
+        (
+            lambda r: r.plot("metrics", methods="kdd"),
+            "methods=kdd: not in these runs; did you mean 'kd'?",
+        ),
     ],
 )
 def test_mistakes_in_python_are_one_line(

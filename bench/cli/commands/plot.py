@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from distillation_bench.bench.figures.figure_data import FigureOptions
-    from distillation_bench.bench.figures.image_files import Format, RenderedFigure
+    from distillation_bench.bench.figures.panels import Drawing, Format
 
 
 FORMATS: dict[str, Format] = {"png": "png", "pdf": "pdf", "svg": "svg"}
@@ -133,7 +133,7 @@ def _listing() -> str:
     return "\n".join(f"{name:{width}}  {kind.summary}" for name, kind in kinds.items())
 
 
-def _write(figures: Iterable[RenderedFigure], folder: Path, formats: list[Format]) -> int:
+def _write(figures: Iterable[Drawing], folder: Path, formats: list[Format]) -> int:
     """Write figures as they come, with a line on stderr for each; return their number."""
     from distillation_bench.bench.common.files import write_atomically
 

@@ -16,8 +16,8 @@ from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
 from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.figure_data import FigureOptions
-from distillation_bench.bench.figures.image_files import to_bytes
 from distillation_bench.bench.figures.registry import figure_kinds
+from distillation_bench.bench.figures.rendering import to_bytes
 from distillation_bench.bench.figures.style import label_styles
 from distillation_bench.bench.figures.text_fit import drawable
 
@@ -45,7 +45,7 @@ def test_bytes_are_the_same_twice_and_in_another_process(make_run: Make, tmp_pat
     program = (
         "import sys, hashlib\n"
         "from distillation_bench.bench.analysis.results import load\n"
-        "from distillation_bench.bench.figures.image_files import to_bytes\n"
+        "from distillation_bench.bench.figures.rendering import to_bytes\n"
         "from distillation_bench.bench.figures.drawing import draw_figures\n"
         "for name in ('maps', 'fidelity', 'metrics'):\n"
         "  (d,) = draw_figures(load(sys.argv[1]), [name])\n"
@@ -86,12 +86,16 @@ def test_selecting_labels_does_not_change_their_style(make_run: Make, tmp_path: 
     [
         ("mapz", {}, "figure mapz: unknown; did you mean 'maps'?"),
         ("bands", {}, "figure bands: no data (plane: no canvas of a curve); it needs a dataset"),
-        ("maps", {"labels": ("kdd",)}, "method kdd: not in the run; did you mean 'kd'?"),
-        ("maps", {"datasets": ("plan",)}, "dataset plan: not in the run; did you mean 'plane'?"),
+        ("maps", {"labels": ("kdd",)}, "--method kdd: not in these runs; did you mean 'kd'?"),
+        (
+            "maps",
+            {"datasets": ("plan",)},
+            "--dataset plan: not in these runs; did you mean 'plane'?",
+        ),
         ("cost", {"metrics": ("nl",)}, "nl: unknown metric; did you mean 'nll'?"),
         ("cost", {"metrics": ("rmse",)}, "no cell has rmse"),
-        ("histograms", {"sets": ("ood:fa",)}, "--on ood:fa: not in the run; did you mean"),
-        ("maps", {"seed": 9}, "seed 9: not in the run; there is 0"),
+        ("histograms", {"sets": ("ood:fa",)}, "--on ood:fa: not in these runs; did you mean"),
+        ("maps", {"seed": 9}, "--seed 9: not in these runs; there is 0"),
     ],
 )
 def test_mistakes_are_one_line(

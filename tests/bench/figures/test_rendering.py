@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -149,6 +150,39 @@ def test_processes_that_draw_import_nothing_from_the_current_folder(
     monkeypatch.setattr(rendering, "cores", lambda: 2)
     assert list(render(results, dots_per_inch=30))
     assert not (tmp_path / "ran").exists()
+
+
+def test_without_other_processes_this_one_draws(make_run: Make, tmp_path: Path) -> None:
+    """With JOBLIB_MULTIPROCESSING=0, joblib starts no process and prepares none."""
+    a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
+    program = (
+        "import sys\n"
+        "from distillation_bench.bench.analysis.results import load\n"
+        "from distillation_bench.bench.figures import rendering\n"
+        "rendering.cores = lambda: 2\n"
+        "print(*(f.name for f in rendering.render(load(sys.argv[1]), dots_per_inch=30)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "run")],
+        cwd=IMPORT_FOLDER,
+        env={**os.environ, "JOBLIB_MULTIPROCESSING": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "metrics-plane" in done.stdout.split()
+
+
+def test_processes_that_draw_import_no_seaborn(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its import takes as long as a figure; they are given what it decides."""
+    results = a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
+    (tmp_path / "seaborn.py").write_text("raise ImportError('seaborn is imported')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(rendering, "cores", lambda: 2)
+    assert list(render(results, dots_per_inch=30))
 
 
 def test_ctrl_c_does_not_reach_the_drawing_processes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 from matplotlib.text import Text
 from tests.bench.figures.figure_runs import Make, a_run
@@ -25,7 +26,7 @@ def test_text_stays_on_the_page_and_is_large_enough(
     labels = [f"method {i} with a rather long name" for i in range(count)]
     results = a_run(make_run, tmp_path / "run", labels, seeds=2)
     for drawing in draw_figures(results):
-        with figure_style():
+        with mpl.rc_context(figure_style()):
             drawing.figure.draw_without_rendering()
         width = drawing.figure.bbox.width
         for text in written(drawing):
