@@ -24,6 +24,10 @@ class _LazyModule:
 
 torch = _LazyModule("torch")
 functional = _LazyModule("torch.nn.functional")
+predictions = _LazyModule("distillation_bench.methods.predictions")
 batched = _LazyModule("distillation_bench.methods.networks.batched")
 heads = _LazyModule("distillation_bench.methods.networks.heads")
-predictions = _LazyModule("distillation_bench.methods.predictions")
+lenet = _LazyModule("distillation_bench.methods.networks.lenet")
+mlp = _LazyModule("distillation_bench.methods.networks.mlp")
+resnet = _LazyModule("distillation_bench.methods.networks.resnet")
+wide_resnet = _LazyModule("distillation_bench.methods.networks.wide_resnet")

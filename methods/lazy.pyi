@@ -4,3 +4,7 @@ from torch.nn import functional as functional
 from distillation_bench.methods import predictions as predictions
 from distillation_bench.methods.networks import batched as batched
 from distillation_bench.methods.networks import heads as heads
+from distillation_bench.methods.networks import lenet as lenet
+from distillation_bench.methods.networks import mlp as mlp
+from distillation_bench.methods.networks import resnet as resnet
+from distillation_bench.methods.networks import wide_resnet as wide_resnet

@@ -14,7 +14,7 @@ from distillation_bench.bench.common.random_streams import numpy_stream, torch_s
 from distillation_bench.datasets.base import Dataset, DatasetArrays, Split
 from distillation_bench.datasets.shifts import LEVELS
 from distillation_bench.methods.networks import network_builder
-from distillation_bench.methods.networks.options import describe
+from distillation_bench.methods.networks.families import describe
 
 
 def dataset_checks(dataset: type[Dataset]) -> Iterator[Check]:

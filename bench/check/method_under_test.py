@@ -30,7 +30,7 @@ from distillation_bench.bench.training.teacher import Teacher, all_outputs
 from distillation_bench.methods import Batch, Examples, Method, Setting
 from distillation_bench.methods.base import Outputs, Stage
 from distillation_bench.methods.networks import network_builder
-from distillation_bench.methods.networks.options import describe
+from distillation_bench.methods.networks.families import describe
 from distillation_bench.methods.predictions import Categorical
 from distillation_bench.methods.tasks import TASKS
 

@@ -1,4 +1,4 @@
-"""Registries that plugins add to, beside those of methods, datasets and metrics.
+"""Registries that plugins add to, beside those of methods, datasets, networks and metrics.
 
 A room that has one adds it here, so that what a plugin has registered can be forgotten by rooms
 below it, when the plugin is loaded again.

@@ -20,6 +20,7 @@ from distillation_bench.bench.planning.code_digests import (
     TEACHER,
     TEACHER_LIBRARIES,
     class_code,
+    network_code,
 )
 from distillation_bench.bench.planning.evaluation_sources import EvaluationSources
 from distillation_bench.bench.planning.recipe import Recipe
@@ -65,6 +66,7 @@ class TeacherPlan:
         data: what they are trained and evaluated on.
         key: of the members' weights, the start of each one's key.
         outputs_key: of the members' outputs on all sets.
+        network_code: hash of the code of a plugin's networks; empty for those of this suite.
     """
 
     dataset: str
@@ -73,6 +75,7 @@ class TeacherPlan:
     data: DataPlan
     key: str
     outputs_key: str
+    network_code: str = ""
 
     @property
     def pieces(self) -> list[range]:
@@ -130,9 +133,12 @@ class Planner:
             "code": TEACHER.digest(),
             "versions": versions(*TEACHER_LIBRARIES),
         }
+        networks = network_code(recipe.network["family"])
+        if networks:
+            content["network"] = networks
         key = entry_key("weights", content)
         outputs_key = entry_key("outputs", {"weights": key, "sets": data.sets_key})
-        return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key)
+        return TeacherPlan(dataset.name, seed, recipe, data, key, outputs_key, networks)
 
     def _data_plan(self, dataset: type[Dataset], recipe: Recipe, seed: int) -> DataPlan:
         key = dataset.name, seed if recipe.data_seed is None else recipe.data_seed

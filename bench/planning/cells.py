@@ -229,6 +229,7 @@ def _cells_of(
     label = label_of(variant, {name: parameters[name] for name in values})
     recipe, data = teachers[0].recipe, teachers[0].data
     code = cell_code(method, dataset.task)
+    all_code = [code, data.code, *filter(None, [teachers[0].network_code])]
     identity = _identity(method, parameters, recipe, data.sources, code)
     stem = _id_stem(dataset, method, variant)
     for teacher in teachers:
@@ -243,7 +244,7 @@ def _cells_of(
             recipe=recipe,
             teacher=teacher,
             protocol=protocol_code(dataset.task),
-            code=digest([code, data.code])[:32],
+            code=digest(all_code)[:32],
             data=data.content[:32],
             skip=method.refuses.get(dataset.task, ""),
         )

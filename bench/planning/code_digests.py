@@ -18,7 +18,10 @@ from distillation_bench.bench.common.paths import PACKAGE
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.bench.planning.plugins.integrity import require_source
 from distillation_bench.bench.planning.plugins.module_digests import module_digest, plugin_files_of
+from distillation_bench.bench.planning.plugins.source_files import is_of_suite
 from distillation_bench.methods.base import Method
+from distillation_bench.methods.networks import NetworkBuilder, NetworkOptions
+from distillation_bench.methods.networks.families import FAMILIES
 
 DATA_LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "torch", "torchvision")
 TEACHER_LIBRARIES = ("torch",)
@@ -188,6 +191,21 @@ def cell_code(method: type[Method], task: str) -> str:
             "metrics": _metrics_code(task),
         }
     )
+
+
+def network_code(family: str) -> str:
+    """Return a hash of the code of a plugin's networks; empty for those of this suite.
+
+    These are in the digest `TEACHER`.
+
+    Raises:
+        UsageError: as `class_code`.
+    """
+    networks = FAMILIES[family]
+    if is_of_suite(networks.module):
+        return ""
+    builder, options = networks.builder(), networks.options
+    return digest([class_code(builder, NetworkBuilder), class_code(options, NetworkOptions)])
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from distillation_bench.bench.storage.formats.limits import MAX_SEED
+from distillation_bench.methods.networks.families import FAMILIES
 
 VIEWS = ("crop", "flip", "mixup")
 """Augmentations, in the order in which they are applied."""
@@ -41,7 +42,7 @@ class Recipe(BaseModel):
     piece: int | None = Field(
         None,
         ge=1,
-        description="members trained as one job; none: 10 perceptrons, 1 convolutional network",
+        description="members trained as one job; none: 10 perceptrons, 1 other network",
     )
     network: dict[str, Any] = Field(
         default_factory=dict, description="family and its options: network.width=0.5"
@@ -82,6 +83,11 @@ class Recipe(BaseModel):
     def _stacked(self) -> bool:
         return self.network.get("batching") == "vmap"
 
+    @property
+    def _of_students(self) -> frozenset[str]:
+        """The options of the network that no member depends on."""
+        return FAMILIES[self.network["family"]].options.of_students
+
     def training(self) -> dict[str, Any]:
         """Return the values that a cell's results depend on, as plain values.
 
@@ -96,7 +102,7 @@ class Recipe(BaseModel):
         values = self.training()
         for name in ("student_weight_decay", "examples", "test_examples", "data_seed"):
             del values[name]
-        values["network"] = {k: v for k, v in self.network.items() if k not in ("core", "head")}
+        values["network"] = {k: v for k, v in self.network.items() if k not in self._of_students}
         return values
 
 

@@ -11,7 +11,7 @@ from distillation_bench.bench.planning.configuration.config import Config
 from distillation_bench.bench.planning.configuration.validation_errors import first_error
 from distillation_bench.bench.planning.recipe import Recipe, recipe_for
 from distillation_bench.datasets.base import Dataset
-from distillation_bench.methods.networks.options import OPTIONS, describe
+from distillation_bench.methods.networks.families import FAMILIES, describe
 
 
 def resolve_recipe(dataset: type[Dataset], config: Config) -> Recipe:
@@ -70,14 +70,14 @@ def _resolve_network(dataset: type[Dataset], options: Any) -> dict[str, Any]:
     try:
         return describe({**base, **options, "family": family})
     except ValidationError as error:
-        path, reason = first_error(error, OPTIONS[family])
+        path, reason = first_error(error, FAMILIES[family].options)
         raise _BadNetwork(f"network: {reason}", str(path[0]) if path else "") from None
 
 
 def _check_family(family: Any, dataset: type[Dataset]) -> None:
-    if not isinstance(family, str) or family not in OPTIONS:
-        message = f"unknown network family {family!r}{nearest(str(family), OPTIONS)}"
+    if not isinstance(family, str) or family not in FAMILIES:
+        message = f"unknown network family {family!r}{nearest(str(family), FAMILIES)}"
         raise _BadNetwork(message, "family")
-    if family != "mlp" and not dataset.images:
+    if FAMILIES[family].options.needs_images and not dataset.images:
         message = f"network {family!r} needs images, but {dataset.name} has none"
         raise _BadNetwork(message, "family")

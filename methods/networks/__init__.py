@@ -1,38 +1,27 @@
-"""Networks as batched modules: members of a teacher, cores and heads of students.
+"""Networks: members of a teacher, cores and heads of students, and plain networks.
 
-heads       students: a core with heads, dropout or a Gaussian in the last layer
-options     the options of each family of networks; does not import torch
-mlp         perceptrons, and the batched linear layer
+Everything that a family of networks needs can be imported from here:
+
+    NetworkBuilder, register_network
+                    the base class of a family, and the decorator that adds one
+    NetworkOptions, Batching
+                    the options of a family, and the type of the option `batching`
+    network_builder the builder of a family, by the description of a dataset's network
+
+None of these names imports torch. The modules:
+
 builder     what every family of networks builds
+families    all families by name; does not import torch
+options     the options of each family; does not import torch
+batched     n copies of any network as one module
+heads       students: a core with heads, dropout or a Gaussian in the last layer
+mlp         perceptrons, and the batched linear layer
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from distillation_bench.methods.networks.builder import NetworkBuilder
-from distillation_bench.methods.networks.options import options_of
+from distillation_bench.methods.networks.families import network_builder, register_network
+from distillation_bench.methods.networks.options import Batching, NetworkOptions
 
-__all__ = ["NetworkBuilder", "network_builder"]
-
-
-def network_builder(
-    description: Mapping[str, Any], shape: tuple[int, ...], outputs: int
-) -> NetworkBuilder:
-    """Return the builder for a dataset's `network` description.
-
-    Args:
-        description: `family` and its options; an option that is not given has its default.
-        shape: of one input, [C, H, W] for images.
-        outputs: of each network, K.
-
-    Raises:
-        ValueError: the family is unknown, or does not support inputs of this shape.
-        pydantic.ValidationError: an option is unknown or has a wrong value.
-    """
-    # Imported here, because it imports torch.
-    from distillation_bench.methods.networks.families import FAMILIES
-
-    options = options_of(description)
-    return FAMILIES[options.family](options, shape, outputs)
+__all__ = ["Batching", "NetworkBuilder", "NetworkOptions", "network_builder", "register_network"]

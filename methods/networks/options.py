@@ -1,36 +1,55 @@
 """The options of each family of networks; this module does not import torch.
 
-In every family, `member` describes the networks of the teacher, `core` the shared part of a
-student and `head` its separate parts. So the teacher depends on neither core nor head.
+In the families of this suite, `member` describes the networks of the teacher, `core` the shared
+part of a student and `head` its separate parts. So the teacher depends on neither core nor head.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Size = Annotated[int, Field(ge=1)]
 Sizes = list[Size]
 Batching = Literal["turn", "vmap"]
+"""Networks computed one after another, or as one grouped convolution."""
+STUDENT_PARTS = frozenset({"core", "head"})
 
 
 class NetworkOptions(BaseModel):
-    """The options of a family: typed, documented and frozen; unknown names are refused."""
+    """The options of a family: typed, documented and frozen; unknown names are refused.
+
+    Attributes:
+        family: the name that a configuration gives.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     family: ClassVar[str]
     needs_images: ClassVar[bool] = False
     """Whether inputs have to be images."""
+    of_students: ClassVar[frozenset[str]] = frozenset()
+    """Options that no member depends on, so that teachers are the same whatever their values."""
+
+    def products(self, shape: Sequence[int], outputs: int) -> tuple[int, int, int] | None:
+        """Return the multiplications of an input's pass through a member, a core and a head.
+
+        The estimate of a run's duration needs them; None if they are not known.
+
+        Args:
+            shape: of one input, [C, H, W] for images.
+            outputs: of the member and the head.
+        """
+        return None
 
 
 class MLPOptions(NetworkOptions):
     """Perceptrons with ReLU between layers."""
 
     family = "mlp"
+    of_students = STUDENT_PARTS
 
     member: Sizes = Field(description="hidden widths of a member")
     core: Sizes = Field(description="hidden widths of the core")
@@ -49,6 +68,8 @@ class _Convolutional(NetworkOptions):
 
 class _Scaled(_Convolutional):
     """Options of families whose sizes have a common factor."""
+
+    of_students = STUDENT_PARTS
 
     width: float = Field(1.0, gt=0, description="factor on every number of planes and width")
 
@@ -108,42 +129,3 @@ class WideResNetOptions(_Convolutional):
         if (value - 4) % 6:
             raise ValueError(f"{value} is not 4 + 6 times the blocks of a group: 10, 16, 22, 28, …")
         return value
-
-
-OPTIONS: dict[str, type[NetworkOptions]] = {
-    options.family: options
-    for options in (MLPOptions, LeNetOptions, ResNetOptions, ResNet18Options, WideResNetOptions)
-}
-
-
-def options_of(description: Mapping[str, Any]) -> NetworkOptions:
-    """Return the options of a `network` description.
-
-    Args:
-        description: the name of the `family`, and its options.
-
-    Raises:
-        ValueError: the family is unknown.
-        pydantic.ValidationError: an option is unknown or has a wrong value.
-    """
-    family = description.get("family")
-    if family not in OPTIONS:
-        close = difflib.get_close_matches(str(family), OPTIONS, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(OPTIONS)}"
-        raise ValueError(f"unknown network family {family!r}{hint}")
-    values = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in description.items()
-        if name != "family"
-    }
-    return OPTIONS[family](**values)
-
-
-def describe(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description with the default of every option that is not given.
-
-    Raises:
-        ValueError, pydantic.ValidationError: as `options_of`.
-    """
-    options = options_of(description)
-    return {"family": options.family, **options.model_dump()}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from distillation_bench.datasets import Dataset
     from distillation_bench.methods import Method
+    from distillation_bench.methods.networks import NetworkOptions
 
 
 def list_(
@@ -116,11 +117,17 @@ def list_presets() -> str:
 
 def list_networks() -> str:
     """Return each family of networks with its options."""
-    from distillation_bench.methods.networks.options import OPTIONS
+    from distillation_bench.methods.networks.families import FAMILIES
 
     note = "--set network.family=NAME chooses another, --set network.OPTION=VALUE changes it"
-    parts = ["\n".join([name, *_field_lines(model)]) for name, model in OPTIONS.items()]
+    parts = [_network_text(family.options) for family in FAMILIES.values()]
     return "\n\n".join([*parts, note])
+
+
+def _network_text(options: type[NetworkOptions]) -> str:
+    summary = (options.__doc__ or "").strip().partition("\n")[0]
+    name = f"{options.family}: {summary}" if summary else options.family
+    return "\n".join([terminal_safe(name), *_field_lines(options)])
 
 
 def list_recipe() -> str:

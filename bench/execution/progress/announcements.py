@@ -76,7 +76,7 @@ def announce_duration(cells: Sequence[Cell], cache: Cache, jobs: int, device: st
     if device != "cpu":
         return
     seconds = rough_seconds(cells, cache, max(jobs, 1))
-    if seconds >= LONG_SECONDS:
+    if seconds is not None and seconds >= LONG_SECONDS:
         screen().note(
             f"this will take roughly {rough_duration(seconds)} with {jobs} at a time, by the "
             "operations of its networks; plan --estimate times them"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from distillation_bench.bench.planning.plugins.source_files import is_of_suite
 from distillation_bench.methods.networks.options import (
     LeNetOptions,
     MLPOptions,
@@ -23,22 +24,29 @@ Planes = Sequence[int]
 
 def forward_products(
     options: NetworkOptions, shape: Sequence[int], outputs: int
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int] | None:
     """Return the multiplications of one input's pass through a member, a core and a head.
+
+    A plugin's networks may say them; None if they do not.
 
     Args:
         options: of the family of networks.
         shape: of an input, [C, H, W] for images.
         outputs: of the member and the head.
     """
-    if isinstance(options, MLPOptions):
-        return _mlp(options, shape, outputs)
-    if isinstance(options, LeNetOptions):
-        return _lenet(options, shape, outputs)
-    if isinstance(options, WideResNetOptions):
-        return _wide_resnet(options, shape, outputs)
-    assert isinstance(options, ResNetOptions)
-    return _resnet(options, shape, outputs)
+    match options:
+        # Options that a plugin derives from these are those of other networks.
+        case _ if not is_of_suite(type(options).__module__):
+            return options.products(shape, outputs)
+        case MLPOptions():
+            return _mlp(options, shape, outputs)
+        case LeNetOptions():
+            return _lenet(options, shape, outputs)
+        case WideResNetOptions():
+            return _wide_resnet(options, shape, outputs)
+        case _:
+            assert isinstance(options, ResNetOptions)
+            return _resnet(options, shape, outputs)
 
 
 def _mlp(options: MLPOptions, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from distillation_bench.bench.planning.cells import Cell
 from distillation_bench.bench.planning.estimates.network_operations import forward_products
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.methods import METHODS
-from distillation_bench.methods.networks.options import options_of
+from distillation_bench.methods.networks.families import options_of
 
 TRAINING_STEP = 3
 """The cost of a training step, in forward passes."""
@@ -52,18 +52,21 @@ def wall_seconds(work: float, chains: Iterable[Chain], jobs: int) -> float:
     return max([work / jobs, *(chain.seconds(jobs) for chain in chains)])
 
 
-def rough_seconds(cells: Sequence[Cell], cache: Cache, jobs: int = 1) -> float:
+def rough_seconds(cells: Sequence[Cell], cache: Cache, jobs: int = 1) -> float | None:
     """Estimate the seconds until cells, and their teachers that are not cached, are done.
 
     The cells' data have to be in the cache. The estimate is right within a factor of about two
-    where networks take more time than what surrounds them.
+    where networks take more time than what surrounds them. It is None if a plugin's networks do
+    not say how many multiplications they need.
     """
+    teachers = {cell.teacher.outputs_key: cell.teacher for cell in cells}
+    if not all(map(network_products, teachers.values())):
+        return None
     speed = _speed()
 
     def seconds(products: int, passes: int) -> float:
         return 2 * products * passes / (speed * _efficiency(products))
 
-    teachers = {cell.teacher.outputs_key: cell.teacher for cell in cells}
     teacher_seconds = {
         key: 0.0 if cache.has(key) else seconds(*_teacher_work(plan, cache))
         for key, plan in teachers.items()
@@ -106,12 +109,16 @@ def _efficiency(products: int) -> float:
 
 def _teacher_work(plan: TeacherPlan, cache: Cache) -> tuple[int, int]:
     """Return the products of a member's forward pass, and the passes of all members."""
-    return network_products(plan)[0], plan.recipe.members * _passes(plan, cache)
+    products = network_products(plan)
+    assert products is not None
+    return products[0], plan.recipe.members * _passes(plan, cache)
 
 
 def _student_work(cell: Cell, cache: Cache) -> tuple[int, int]:
     """Return the products of a student's forward pass, and the number of passes."""
-    member, core, head = network_products(cell.teacher)
+    products = network_products(cell.teacher)
+    assert products is not None
+    member, core, head = products
     if METHODS[cell.method].is_teacher:
         return member, 0
     heads = cell.parameters.get("heads", 1)
@@ -129,7 +136,10 @@ def _passes(plan: TeacherPlan, cache: Cache) -> int:
     return TRAINING_STEP * recipe.epochs * examples + evaluated
 
 
-def network_products(plan: TeacherPlan) -> tuple[int, int, int]:
-    """Return the multiplications of one input's pass through a member, a core and a head."""
+def network_products(plan: TeacherPlan) -> tuple[int, int, int] | None:
+    """Return the multiplications of one input's pass through a member, a core and a head.
+
+    None if they are not known.
+    """
     dataset = datasets.get(plan.dataset)
     return forward_products(options_of(plan.recipe.network), dataset.shape, dataset.outputs)

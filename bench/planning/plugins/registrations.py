@@ -1,4 +1,4 @@
-"""Which file has registered a method, a dataset, a metric or a figure.
+"""Which file has registered a method, a dataset, networks, a metric or a figure.
 
 A program in Python can have several runs, each with plugins of its own, and can register classes
 itself. A run knows what the command line would know: this suite, installed plugins and its own.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from distillation_bench.bench.planning.plugins.plugin_files import Plugin
 from distillation_bench.bench.planning.plugins.source_files import is_installed, is_of_suite
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
+from distillation_bench.methods.networks.families import FAMILIES
 
 
 class Registration(NamedTuple):
@@ -44,6 +45,7 @@ def foreign_registrations() -> Iterator[Registration]:
     kinds: dict[str, tuple[dict[str, Any], Callable[[Any], str]]] = {
         "method": (METHODS, lambda method: str(method.__module__)),
         "dataset": (DATASETS, lambda dataset: str(dataset.__module__)),
+        "network": (FAMILIES, lambda family: str(family.module)),
         "metric": (METRICS, lambda metric: str(metric.function.__module__)),
         **REGISTRIES,
     }
@@ -98,6 +100,7 @@ def require_reachable(config: Config, plugins: Collection[Plugin]) -> None:
     wanted = {("metric", name) for name in METRICS}
     wanted |= {("method", variant.method) for variant in config.variants}
     wanted |= {("dataset", name) for name in config.datasets}
+    wanted |= {("network", family) for family in _families(config)}
     files = {file.path for plugin in plugins for file in plugin.own_files}
     for entry in _of_program():
         if (entry.kind, entry.name) in wanted and entry.file not in files:
@@ -108,3 +111,13 @@ def require_reachable(config: Config, plugins: Collection[Plugin]) -> None:
                 f"{entry.kind} {entry.name!r} is defined in {place}, which workers do not load; "
                 f"have it in a file, and give that with --plugin {file}"
             )
+
+
+def _families(config: Config) -> Iterator[str]:
+    """Yield the families of networks that a configuration or its datasets name."""
+    recipes = (config.recipe, *config.recipes.values())
+    networks = [recipe.get("network") for recipe in recipes]
+    networks += [DATASETS[name].network for name in config.datasets if name in DATASETS]
+    for network in networks:
+        if isinstance(network, Mapping):
+            yield str(network.get("family"))

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from distillation_bench.bench.common.paths import IMPORT_FOLDER
-from distillation_bench.methods.networks.options import OPTIONS, LeNetOptions, describe
+from distillation_bench.methods.networks.families import FAMILIES, describe
+from distillation_bench.methods.networks.options import LeNetOptions
 
 
 def test_missing_options_have_their_defaults() -> None:
@@ -23,7 +24,7 @@ def test_missing_options_have_their_defaults() -> None:
     }
 
 
-@pytest.mark.parametrize("family", [name for name in OPTIONS if name != "mlp"])
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "mlp"])
 def test_describing_a_description_changes_nothing(family: str) -> None:
     once = describe({"family": family})
     assert describe(once) == once
@@ -31,14 +32,15 @@ def test_describing_a_description_changes_nothing(family: str) -> None:
 
 def test_options_of_teacher_core_and_head_are_separate() -> None:
     """What a teacher does not depend on is under these two names."""
-    for family, options in OPTIONS.items():
-        if family != "wide-resnet":
-            assert {"member", "core", "head"} <= set(options.model_fields)
+    for name, family in FAMILIES.items():
+        if name != "wide-resnet":
+            assert {"member", "core", "head"} <= set(family.options.model_fields)
+            assert family.options.of_students == {"core", "head"}
 
 
 def test_every_option_is_documented() -> None:
-    for options in OPTIONS.values():
-        assert all(field.description for field in options.model_fields.values())
+    for family in FAMILIES.values():
+        assert all(field.description for field in family.options.model_fields.values())
 
 
 def test_width_is_a_factor() -> None:
@@ -76,7 +78,7 @@ def test_an_unknown_family_is_answered_with_the_nearest() -> None:
 def test_options_are_read_without_torch() -> None:
     program = (
         "import sys; import distillation_bench.methods.networks;"
-        "from distillation_bench.methods.networks.options import describe;"
+        "from distillation_bench.methods.networks.families import describe;"
         "describe({'family': 'resnet'}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=IMPORT_FOLDER)

@@ -21,11 +21,14 @@ import distillation_bench.bench.training.cell  # noqa: E402
 import distillation_bench.bench.training.data_preparation  # noqa: E402
 import distillation_bench.bench.training.hardware.bfloat16_speed  # noqa: E402
 import distillation_bench.bench.training.teacher_cache  # noqa: E402
-import distillation_bench.methods.networks.families  # noqa: E402, F401
+import distillation_bench.methods.networks.heads  # noqa: E402, F401
 from distillation_bench.bench.planning.plugins.installed_plugins import import_installed  # noqa: E402
 from distillation_bench.bench.training.hardware.compute import prepare_process  # noqa: E402
 from distillation_bench.bench.training.hardware.environment import machine  # noqa: E402
+from distillation_bench.methods.networks.families import FAMILIES  # noqa: E402
 
+for family in FAMILIES.values():
+    family.builder()
 # Workers inherit the plugins.
 import_installed()
 # Each job does so again; here it applies to the memory that workers inherit.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from distillation_bench.bench.planning.estimates.run_time import Chain, rough_se
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.training.evaluation.cost import _flops
 from distillation_bench.methods.networks import network_builder
-from distillation_bench.methods.networks.options import options_of
+from distillation_bench.methods.networks.families import options_of
+from distillation_bench.methods.networks.options import MLPOptions
 
 Plan = Callable[..., list[Cell]]
 
@@ -47,6 +49,7 @@ def test_products_equal_the_count_of_torch(
         _flops(lambda: head(features)),
     ]
     products = forward_products(options_of(description), shape, 10)
+    assert products is not None
     assert [2 * count for count in products] == counted
 
 
@@ -67,12 +70,16 @@ def test_all_remaining_work_is_counted(
     recipe = {"epochs": 7, "members": 3, "examples": 100}
     planned = cells("kd", "ensemble", "hydra+[heads=2]", datasets=["digits"], recipe=recipe)
     cache = Cache(tmp_path)
-    member, core, head = run_time.network_products(planned[0].teacher)
+    products = run_time.network_products(planned[0].teacher)
+    assert products is not None
+    member, core, head = products
     expected = (3 * member + core + head + core + 2 * head) * 2 * (3 * 7 * 100) / 1e9
     assert rough_seconds(planned, cache) == pytest.approx(expected)
     # Two seeds have two teachers.
     seeds = cells("kd", datasets=["digits"], recipe=recipe, seeds=[0, 1])
-    assert rough_seconds(seeds, cache) == pytest.approx(2 * rough_seconds(seeds[:1], cache))
+    one_seed = rough_seconds(seeds[:1], cache)
+    assert one_seed is not None
+    assert rough_seconds(seeds, cache) == pytest.approx(2 * one_seed)
 
 
 @pytest.mark.parametrize("heads", ["many", [2], 1.5, None])
@@ -81,7 +88,34 @@ def test_the_heads_parameter_of_a_plugin_may_have_any_value(
 ) -> None:
     (cell,) = cells("hydra+")
     odd = replace(cell, parameters={**cell.parameters, "heads": heads})
-    assert rough_seconds([odd], Cache(tmp_path)) > 0
+    seconds = rough_seconds([odd], Cache(tmp_path))
+    assert seconds is not None and seconds > 0
+
+
+class _Wide(MLPOptions):
+    """Options of another network than those that they are derived from."""
+
+    family = "wide"
+
+
+class _Counted(_Wide):
+    def products(self, shape: Sequence[int], outputs: int) -> tuple[int, int, int]:
+        return 100 * math.prod(shape), 7, 10 * outputs
+
+
+def test_networks_of_plugins_may_say_their_products() -> None:
+    values: dict[str, Any] = {"member": [5], "core": [5], "head": [5]}
+    assert forward_products(_Counted(**values), (2, 3), 4) == (600, 7, 40)
+    assert forward_products(_Wide(**values), (2, 3), 4) is None
+
+
+def test_nothing_is_announced_of_networks_of_unknown_size(
+    cells: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_time, "forward_products", lambda *_: None)
+    assert rough_seconds(cells(), Cache(tmp_path)) is None
+    announce_duration(cells(), Cache(tmp_path), 1, "cpu")
+    assert capsys.readouterr().err == ""
 
 
 def test_only_long_runs_are_announced(

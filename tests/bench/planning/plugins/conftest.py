@@ -13,12 +13,13 @@ from distillation_bench.bench.planning.code_digests import class_code
 from distillation_bench.bench.planning.plugins import installed_plugins, loading
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
+from distillation_bench.methods.networks.families import FAMILIES
 
 
 @pytest.fixture(autouse=True)
 def process() -> Iterator[None]:
     """Remove what plugins leave in the process after each test."""
-    registries: list[dict[Any, Any]] = [METHODS, DATASETS, METRICS]
+    registries: list[dict[Any, Any]] = [METHODS, DATASETS, FAMILIES, METRICS]
     registries += [loading._loaded, loading._module_files]
     contents = [dict(registry) for registry in registries]
     modules, path = set(sys.modules), list(sys.path)

@@ -32,7 +32,7 @@ from distillation_bench.datasets import get
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods import METHODS, Method, Setting
 from distillation_bench.methods.networks import network_builder
-from distillation_bench.methods.networks.options import describe
+from distillation_bench.methods.networks.families import describe
 from distillation_bench.methods.tasks import TASKS
 
 
