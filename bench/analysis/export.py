@@ -103,13 +103,23 @@ def _write_parquet(results: Results, path: Path) -> int:
         for name, column in columns.items():
             if pa.types.is_dictionary(column.type) or pa.types.is_null(column.type):
                 columns[name] = column.cast(pa.string())
-        chunk = pa.table(columns)
+        chunk = _nullable(pa.table(columns))
         writer = writer or pyarrow.parquet.ParquetWriter(path, chunk.schema, compression="zstd")
         writer.write_table(chunk)
         count += len(rows)
     if writer:
         writer.close()
     return count
+
+
+def _nullable(table: Any) -> Any:
+    """Return a table whose whole numbers stay whole in pandas where a cell has none."""
+    import pyarrow as pa
+
+    whole = [x.name for x in table.schema if pa.types.is_integer(x.type) and x.name != "seed"]
+    kinds = pd.DataFrame({name: pd.Series(dtype="Int64") for name in whole})
+    metadata = pa.Schema.from_pandas(kinds, preserve_index=False).metadata
+    return table.replace_schema_metadata(metadata)
 
 
 def _cells(results: Results) -> pd.DataFrame:

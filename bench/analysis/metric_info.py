@@ -113,13 +113,13 @@ def metric_format(
     Args:
         metric: the metric.
         values: all recorded values that will be printed, which decide the size (k, M, …) of FLOPs
-            and parameters.
-        digits: number of decimals; by default those of the metric's unit.
+            and parameters, and whether small values get one more decimal.
+        digits: number of decimals; by default those of the metric.
         raw: print values as recorded: fractions, accuracy instead of error, nothing scaled.
     """
     display = metric_display(metric.name)
     shown = MetricFormat(metric, *display[:3], metric.better, note=display.note)
-    changes: dict[str, Any] = {}
+    values, changes = list(values), dict[str, Any](digits=display.digits_for(values))
     if display.unit == "size":
         largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
         fitting = [size for size in SIZES if largest >= size[1] and not raw]
@@ -151,7 +151,7 @@ def parse_metric(selector: str, described: Mapping[str, Any]) -> MetricInfo:
 
     Args:
         selector: the text.
-        described: `better` and `headline` of the metric NAME.
+        described: `better` and `headline` of the metric NAME; `set` if it has a usual one.
 
     Raises:
         ValueError: a severity is not a whole number.
@@ -164,10 +164,7 @@ def parse_metric(selector: str, described: Mapping[str, Any]) -> MetricInfo:
     if severity and not severity.isdecimal():
         raise ValueError(f"{selector}: {severity!r}: a severity is a whole number")
     is_ood = name.startswith("ood_")
-    place = (
-        ("test", base, int(severity))
-        if severity
-        else (base or ("ood" if is_ood else "test"), "", 0)
-    )
+    usual = described.get("set") or ("ood" if is_ood else "test")
+    place = ("test", base, int(severity)) if severity else (base or usual, "", 0)
     score = score or ("total" if is_ood else "")
     return MetricInfo(name, score, *place, described["better"], headline=False)

@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from distillation_bench.bench.common.terminal_tables import text_table
-from distillation_bench.bench.common.text import terminal_safe, truncated
+from distillation_bench.bench.common.text import counted, terminal_safe, truncated
 from distillation_bench.bench.storage.formats.schema import STATUSES
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ def _headline(results: Results) -> str:
     folders = ", ".join(terminal_safe(str(run.folder)) for run in results.runs)
     counts = results.planned["status"].value_counts()
     parts = (f"{counts[status]} {status}" for status in STATUSES if counts.get(status, 0))
-    return f"Results of {folders}: {len(results.planned)} cells, {', '.join(parts)}"
+    return f"Results of {folders}: {counted(len(results.planned), 'cell')}, {', '.join(parts)}"

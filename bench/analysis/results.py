@@ -27,6 +27,8 @@ from distillation_bench.bench.storage.protocol import ProtocolClash
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run
 from distillation_bench.bench.storage.tables import CellKey, cell_key
 
+COST: dict[str, Any] = {"better": "lower", "headline": True}
+"""What the description of a run would say of a cost that is a column of results.csv."""
 PLACE = ["set", "shift", "severity", "metric", "score"]
 """Columns of `Results.metrics` that say which value a row holds."""
 
@@ -92,8 +94,9 @@ class Results:
         """A row for each value of each cell that is done.
 
         Columns: `dataset`, `method`, `label`, `seed`, `set`, `shift`, `severity`, `metric`,
-        `score`, `value`, `defined`. A metric that does not apply to a cell has no row. A value that
-        applies and is undefined, such as a correlation with a constant, is nan and not `defined`.
+        `score`, `value`, `defined`, in whose order the rows are. A metric that does not apply to a
+        cell has no row. A value that applies and is undefined, such as a correlation with a
+        constant, is nan and not `defined`.
         """
         tables = [read_metrics(run, self._shown_labels(run)) for run in self.runs]
         table = tables[0] if len(tables) == 1 else join_tables(tables)
@@ -106,10 +109,13 @@ class Results:
         return {cell_key(own[cell_id]): planned[cell_id]["label"] for cell_id in held}
 
     def _in_order(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return a table whose categories of names are in the order of `planned`."""
+        """Return a table of values in the order of `planned`, then of evaluation sets."""
+        places = [name for name in PLACE if name != "severity"]
+        orders = {name: sorted(table[name].cat.categories, key=natural_key) for name in places}
+        orders |= {k: [*self.planned[k].cat.categories] for k in ("dataset", "method", "label")}
         # Not `astype`: to it categories are equal in any order.
-        orders = {k: self.planned[k].cat.categories for k in ("dataset", "method", "label")}
-        return table.assign(**{k: table[k].cat.set_categories(v) for k, v in orders.items()})
+        ordered = table.assign(**{k: table[k].cat.set_categories(v) for k, v in orders.items()})
+        return ordered.sort_values(["dataset", "label", "seed", *PLACE], ignore_index=True)
 
     @property
     def datasets(self) -> list[str]:
@@ -149,7 +155,8 @@ class Results:
         """Return datasets by name, each once, in the order given; by default all.
 
         Raises:
-            UsageError: a name is unknown; `option` and `where` are said before and after it.
+            UsageError: a name is unknown; `option`, which may end with =, and `where` are said
+                before and after it.
         """
         return _selected(names, {name: [name] for name in self.datasets}, option, where)
 
@@ -197,16 +204,23 @@ class Results:
             UsageError: no run has such a metric.
         """
         name = selector.partition("@")[0].partition(":")[0]
-        metrics = self.manifest["metrics"]
-        known = [*metrics, *self.costs]
-        if name.lower() == "error" and "accuracy" in metrics:
+        known: dict[str, Any] = {**self.manifest["metrics"], **dict.fromkeys(self.costs, COST)}
+        if name.lower() == "error" and "accuracy" in known:
             raise UsageError(f"--metric {name}: give accuracy, which tables print as error")
+        if name not in known:
+            known |= dict.fromkeys(self._further_costs, COST | {"headline": False, "set": "cost"})
         if name not in known:
             raise UsageError(f"{name}: unknown metric{_nearest_metric(name, known)}")
         try:
-            return parse_metric(selector, metrics.get(name, {"better": "lower", "headline": True}))
+            return parse_metric(selector, known[name])
         except ValueError as error:
             raise UsageError(str(error)) from None
+
+    @property
+    def _further_costs(self) -> list[str]:
+        """Names of costs that are in `metrics` alone, such as bytes."""
+        costs = self.metrics["metric"][self.metrics["set"].eq("cost")].unique()
+        return sorted({*costs} - {*self.costs})
 
     def values(self, metric: MetricInfo | str, optional: bool = False) -> pd.DataFrame:
         """Return a metric's values in cells that are done.
@@ -324,7 +338,8 @@ def _selected(
     """Return what names stand for, each once; by default all."""
     for name in names:
         if name not in by_name:
-            raise UsageError(f"{option} {name}: not in {where}{nearest(name, by_name)}")
+            given = f"{option}{name}" if option.endswith("=") else f"{option} {name}"
+            raise UsageError(f"{given}: not in {where}{nearest(name, by_name)}")
     return list(dict.fromkeys(found for name in names or by_name for found in by_name[name]))
 
 

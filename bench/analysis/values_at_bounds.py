@@ -12,6 +12,7 @@ import pandas as pd
 
 from distillation_bench.bench.analysis.chance_level import TEACHER
 from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.common.text import counted
 
 TEMPERED_METRICS = ("temperature", "nll_tempered", "ece_tempered")
 """Metrics that depend on the fitted temperature."""
@@ -43,7 +44,8 @@ def describe_temperatures(
     count = sum(cell in at_bound for cell in shown)
     if not count or not any(name in TEMPERED_METRICS for name in metrics):
         return ""
-    return f"in {count} of {len(shown)} cells the temperature is at a bound of its fit, 0.05 or 20"
+    cells = f"{count} of {counted(len(shown), 'cell')}"
+    return f"in {cells} the temperature is at a bound of its fit, 0.05 or 20"
 
 
 def describe_clamped_variances(

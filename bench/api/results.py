@@ -73,6 +73,7 @@ class Results(analysis.Results):
         if dataset is None and len(self.datasets) > 1:
             raise UsageError(f"leaderboard: of which dataset? there is {', '.join(self.datasets)}")
         name = self.datasets[0] if dataset is None else text_of("dataset", dataset)
+        self.select_datasets([name], option="dataset=")
         return leaderboard(self, name, texts_of("methods", methods))
 
     def plot(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -21,6 +23,15 @@ class MetricDisplay(NamedTuple):
     digits: int = 3
     note: str = ""
 
+    def digits_for(self, values: Iterable[float]) -> int:
+        """Return the number of decimals for values in this unit: one more if most are small.
+
+        With three decimals values of which most are below 0.01 would often look equal.
+        """
+        sizes = sorted(abs(value) for value in values if value and math.isfinite(value))
+        is_small = self.unit not in ("%", "size") and sizes and sizes[len(sizes) // 2] < 0.01
+        return self.digits + bool(is_small)
+
 
 def metric_display(name: str) -> MetricDisplay:
     """Return how a metric or a cost is displayed; without an entry, its own name is used."""
@@ -35,6 +46,7 @@ _BINS = "ECE with 15 equal-width bins"
 _TEMPERED = "tempered: after a temperature fitted on validation"
 _TV = "TV: total variation, 0 to 1, of the uncertainty's 50-bin histogram to the teacher's"
 _FLOPS = "FLOPs per example, a multiply-accumulate as 2"
+_UNCERTAINTY = "uncertainties: nats in classification, variances in regression"
 _DISPLAYS = {
     # The error, 1 − accuracy, unless values are displayed as recorded.
     "accuracy": _percent("Error"),
@@ -69,6 +81,17 @@ _DISPLAYS = {
     "teacher_variance_capped": _percent("Teacher's clamped variances"),
     "disagreement": _percent("Disagreement"),
     "pairwise_kl": MetricDisplay("Pairwise KL", "nats"),
+    "total": MetricDisplay("Total uncertainty", note=_UNCERTAINTY),
+    "aleatoric": MetricDisplay("Aleatoric uncertainty", note=_UNCERTAINTY),
+    "epistemic": MetricDisplay("Epistemic uncertainty", note=_UNCERTAINTY),
+    "epistemic_unbiased": MetricDisplay("Epistemic, unbiased", note=_UNCERTAINTY),
+    "temperature": MetricDisplay("Temperature"),
+    "temperature_at_bound": MetricDisplay("Temperature at bound"),
     "flops": MetricDisplay("FLOPs", "size", 2, _FLOPS),
+    "flops_core": MetricDisplay("FLOPs of core", "size", 2, _FLOPS),
+    "flops_heads": MetricDisplay("FLOPs of heads", "size", 2, _FLOPS),
     "parameters": MetricDisplay("Params", "size", 2),
+    "parameters_core": MetricDisplay("Params of core", "size", 2),
+    "parameters_heads": MetricDisplay("Params of heads", "size", 2),
+    "bytes": MetricDisplay("Bytes", "size", 2),
 }

@@ -33,6 +33,11 @@ class Outcome:
     targets: Any
     log_likelihood: Any
 
+    @property
+    def members(self) -> int:
+        """The number of distributions that the prediction is the mean of."""
+        return 1
+
 
 @dataclass(frozen=True)
 class ClassOutcome(Outcome):
@@ -48,6 +53,10 @@ class ClassOutcome(Outcome):
     log_mean: Array = field(default_factory=lambda: np.empty(0))
     log_members: Array | None = None
     temperature: float = 1.0
+
+    @property
+    def members(self) -> int:
+        return 1 if self.log_members is None else len(self.log_members)
 
     @cached_property
     def probabilities(self) -> Array:
@@ -67,6 +76,10 @@ class ValueOutcome(Outcome):
     means: Array = field(default_factory=lambda: np.empty(0))
     variances: Array = field(default_factory=lambda: np.empty(0))
     log_variance_limit: float = np.inf
+
+    @property
+    def members(self) -> int:
+        return len(self.means)
 
     @cached_property
     def mean(self) -> Array:

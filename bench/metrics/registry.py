@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 MetricKind = Literal["labelled", "unlabelled", "ood", "teacher_ood", "fidelity"]
 Direction = Literal["higher", "lower", ""]
+MetricFunction = TypeVar("MetricFunction", bound=Callable[..., float | None])
 TASKS = ("classification", "regression", "any")
 RESERVED = frozenset(
     (
@@ -45,7 +46,8 @@ class Metric:
             "teacher_ood": the teacher's; "fidelity": the student's outcome and the teacher's on the
             same set.
         better: the better direction, "higher" or "lower"; empty if there is none.
-        function: returns a float; nan and inf are shown as such.
+        function: returns a float, of which nan and inf are shown as such, or None for a prediction
+            that cannot have the metric: then there is no value.
         headline: whether the metric is a column of results.csv and of the leaderboard.
         summary: one line.
     """
@@ -54,7 +56,7 @@ class Metric:
     task: Literal["classification", "regression", "any"]
     kind: MetricKind
     better: Direction
-    function: Callable[..., float]
+    function: Callable[..., float | None]
     headline: bool = False
     summary: str = ""
 
@@ -99,14 +101,14 @@ def metric(
     better: Direction,
     kind: MetricKind = "labelled",
     headline: bool = False,
-) -> Callable[[Callable[..., float]], Callable[..., float]]:
+) -> Callable[[MetricFunction], MetricFunction]:
     """Return a decorator that registers a function as a metric under the function's name.
 
     The first line of the function's docstring is the metric's summary. The arguments are those of
     `Metric`; example: `@metric(task="classification", better="higher", headline=True)`.
     """
 
-    def decorate(function: Callable[..., float]) -> Callable[..., float]:
+    def decorate(function: MetricFunction) -> MetricFunction:
         summary = (function.__doc__ or "").strip().split("\n")[0]
         register(Metric(function.__name__, task, kind, better, function, headline, summary))
         return function
@@ -210,28 +212,27 @@ def aurc(outcome: ClassOutcome) -> float:
 
 
 @metric("classification", "", kind="unlabelled")
-def disagreement(outcome: ClassOutcome) -> float:
+def disagreement(outcome: ClassOutcome) -> float | None:
     """Share of pairs of heads with different top-1 classes."""
-    if outcome.log_members is None:
-        return float("nan")
+    if outcome.log_members is None or outcome.members < 2:
+        return None
     return diversity.disagreement(outcome.log_members)
 
 
 @metric("any", "", kind="unlabelled")
 def epistemic_unbiased(outcome: Any) -> float:
     """Mean epistemic uncertainty of S samples times S / (S − 1); a Dirichlet's as it is."""
-    samples = outcome.means if isinstance(outcome, ValueOutcome) else outcome.log_members
-    count = len(samples) if samples is not None else 1
+    count = outcome.members
     return float(outcome.epistemic.mean() * (count / (count - 1) if count > 1 else 1.0))
 
 
 @metric("any", "", kind="unlabelled")
-def pairwise_kl(outcome: Any) -> float:
+def pairwise_kl(outcome: Any) -> float | None:
     """KL between heads, mean over ordered pairs, nats."""
+    if outcome.members < 2:
+        return None
     if isinstance(outcome, ValueOutcome):
         return diversity.pairwise_kl_gaussian(outcome.means, outcome.variances)
-    if outcome.log_members is None:
-        return float("nan")
     return diversity.pairwise_kl(outcome.log_members)
 
 
@@ -266,8 +267,11 @@ def teacher_agreement(student: ClassOutcome, teacher: ClassOutcome) -> float:
 
 
 @metric("any", "higher", kind="fidelity")
-def teacher_spearman(student: Outcome, teacher: Outcome) -> float:
+def teacher_spearman(student: Outcome, teacher: Outcome) -> float | None:
     """Rank correlation of epistemic uncertainty with the teacher's."""
+    # A single network has none: it is 0 for every input.
+    if not student.epistemic.any() or not teacher.epistemic.any():
+        return None
     return fidelity.spearman(teacher.epistemic, student.epistemic)
 
 

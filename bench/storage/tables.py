@@ -244,8 +244,8 @@ def results_file(run: Run) -> Iterator[BinaryIO]:
 def metrics_file(run: Run) -> Iterator[BinaryIO]:
     """Open metrics.csv, as `results_file`: a row per value, in the columns `METRIC_COLUMNS`.
 
-    A value that is undefined is `nan`, as the disagreement of a single head; one that does not
-    apply to a cell, as the CRPS of a classifier, has no row. Other values are finite or `inf`.
+    A value that is undefined is `nan`, as the correlation with a constant; one that a cell cannot
+    have, as the CRPS of a classifier, has no row. Other values are finite or `inf`.
     """
     with open_current(run, "metrics") as file:
         yield file or recorded_metrics_file(run)

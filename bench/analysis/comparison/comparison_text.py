@@ -160,18 +160,19 @@ def _pair_texts(pair: Any, places: int) -> dict[str, str]:
         "difference": fixed(pair.mean, places),
         "95 % interval": "–" if math.isnan(pair.low) else limits,
         "n": str(pair.n),
-        "p": _marked_p(pair.p, pair.p_holm, pair.n),
+        "p": _marked_p(pair),
         "p Holm": p_text(pair.p_holm) + ("*" if pair.distinguishable else ""),
         "d_z": fixed(pair.effect, 2),
         "P": fixed(pair.improvement, 2),
         "W/T/L": f"{pair.wins}/{pair.ties}/{pair.losses}",
-        "p rank": _marked_p(pair.p_rank, pair.p_rank_holm, pair.n),
+        "p rank": _marked_p(pair, "p_rank"),
         "p rank Holm": p_text(pair.p_rank_holm),
     }
 
 
-def _marked_p(p: float, corrected: float, n: int) -> str:
-    is_smallest = corrected > ALPHA and p <= smallest_p(n) * (1 + 1e-9)
+def _marked_p(pair: Any, test: str = "p") -> str:
+    p, corrected = getattr(pair, test), getattr(pair, f"{test}_holm")
+    is_smallest = corrected > ALPHA and p <= smallest_p(pair.n) * (1 + 1e-9)
     return p_text(p) + (SMALLEST if is_smallest else "")
 
 
@@ -191,6 +192,9 @@ def legend(*comparisons: Comparison, marks: bool) -> str:
     shown = [comparison for comparison in comparisons if len(comparison.pairs)]
     better = [each.format for each in shown if each.format.better]
     is_tested = any(comparison.is_tested for comparison in shown)
+    columns = {x for each in shown for k in each.datasets.index for x in pair_columns(each, k)}
+    columns |= {x for each in shown if each.across for x in ACROSS}
+    texts = [text for each in shown for text in each.pairs.apply(_marked_p, axis=1)]
     parts = {
         **{f"{each.name}: {each.better} is better.": True for each in better},
         "Differences are of pairs with the same teacher and seed.": bool(shown),
@@ -198,8 +202,12 @@ def legend(*comparisons: Comparison, marks: bool) -> str:
         "d_z: Cohen's, with Hedges' correction.": bool(shown),
         PROBABILITY: bool(better),
         f"W/T/L: seeds on which the method is {BETTER if better else ABOVE}.": bool(shown),
-        TESTS: is_tested,
-        SIGNS: is_tested and marks,
+        INTERVALS: "95 % interval" in columns,
+        "p: sign-flip test, two-sided.": is_tested,
+        "p rank: Wilcoxon's, two-sided.": is_tested and "p rank" in columns,
+        HOLM: is_tested and "p Holm" in columns,
+        "* p Holm at most .05.": marks and any(x.pairs["distinguishable"].any() for x in shown),
+        f"{SMALLEST} no smaller p is possible with this n.": marks and SMALLEST in "".join(texts),
         BASELINE: is_tested and any(comparison.baseline for comparison in shown),
         ACROSS_DATASETS: any(comparison.across for comparison in shown),
         "–: not tested.": not all(comparison.pairs["tested"].all() for comparison in shown),
@@ -212,12 +220,11 @@ def legend(*comparisons: Comparison, marks: bool) -> str:
 
 BETTER, ABOVE = "better, equal, worse", "above, equal, below"
 PROBABILITY = "P: probability that one of its runs is better than one of the other's, of any seed."
-TESTS = (
+INTERVALS = (
     "Student's t intervals assume normal differences; each is for one comparison alone, not "
-    "corrected. p: sign-flip test, p rank: Wilcoxon's, both two-sided; Holm: after Holm's "
-    "correction over the comparisons of the dataset, as the p of sentences."
+    "corrected."
 )
-SIGNS = f"* p Holm at most .05; {SMALLEST} no smaller p is possible with this n."
+HOLM = "Holm: after Holm's correction over the comparisons of the dataset, as the p of sentences."
 BASELINE = "The correction holds for a baseline that was chosen before the values were seen."
 ACROSS_DATASETS = (
     "Across datasets n and W/T/L count datasets, by means over seeds; p and p rank test the "

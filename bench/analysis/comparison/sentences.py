@@ -36,7 +36,7 @@ def verdict_lines(comparison: Comparison) -> list[str]:
 def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
     pairs, start = comparison.pairs, f"{comparison.format.name} on {dataset}"
     tested = pairs[pairs["tested"] & pairs["dataset"].eq(dataset)]
-    different = tested[tested["distinguishable"]].sort_values("p_holm", kind="stable")
+    different = _by_p(tested[tested["distinguishable"]], "effect")
     n, total, _, needed = comparison.datasets.loc[dataset]
     n, total = int(n), int(total)
     if needed or not total:
@@ -58,6 +58,12 @@ def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
             which = "all" if best["better"] == best.sum() else f"{best['better']} of"
             rest = f"{which} {best.sum()} other methods and worse than {best['worse'] or 'none'}"
             yield f"{start}: {best.name} is better than {rest}; {count}"
+
+
+def _by_p(tests: pd.DataFrame, size: str) -> pd.DataFrame:
+    """Return tests by corrected p; of equal ones the largest effects first."""
+    order = tests.assign(size=-tests[size].abs()).sort_values(["p_holm", "size"], kind="stable")
+    return tests.loc[order.index]
 
 
 def _spelled_out(
@@ -219,7 +225,7 @@ def _pooled_sentence(comparison: Comparison) -> str:
     tests, names = comparison.pooled, comparison.datasets.index
     if tests.empty:
         return ""
-    different = tests[tests["p_holm"] <= ALPHA].sort_values("p_holm", kind="stable")
+    different = _by_p(tests[tests["p_holm"] <= ALPHA], "scaled_mean")
     parts = first_few([_pooled_clause(comparison, x) for x in different.itertuples()], "; ")
     n, total = int(tests["n"].max()), len(tests)
     few = smallest_corrected_p(total, n) > ALPHA

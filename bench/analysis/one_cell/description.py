@@ -13,7 +13,7 @@ from distillation_bench.bench.analysis.one_cell.training import describe_trainin
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
-from distillation_bench.bench.common.text import duration, terminal_safe
+from distillation_bench.bench.common.text import counted, duration, terminal_safe
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import (
     CellEntry,
@@ -87,7 +87,11 @@ def _find_cell(run: Run, cells: Mapping[str, Any], text: str) -> str:
         examples = ", ".join([*matches[:MAX_EXAMPLES], *["…"] * (len(matches) > MAX_EXAMPLES)])
         raise UsageError(f"{text}: {len(matches)} cells begin so: {examples}")
     close = difflib.get_close_matches(wanted, [*names, *cell_ids], n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"{run.folder} has {len(cells)} cells"
+    hint = (
+        f"did you mean {close[0]!r}?"
+        if close
+        else f"{run.folder} has {counted(len(cells), 'cell')}"
+    )
     raise UsageError(f"{text}: no such cell; {hint}")
 
 
@@ -176,5 +180,5 @@ def _teacher(manifest: Manifest, cell: CellEntry, cache: Path) -> str:
     sharing = {i: other for i, other in manifest["cells"].items() if other["measured"] == key}
     references = {m["name"] for m in manifest["methods"] if m["reference"]}
     own = [f"{i} measures it" for i, other in sharing.items() if other["method"] in references]
-    lines = [source, f"shared by {len(sharing)} cells of this run", *own]
+    lines = [source, f"shared by {counted(len(sharing), 'cell')} of this run", *own]
     return "\n".join([f"teacher  {key}", *(f"  {line}" for line in lines)])

@@ -92,13 +92,13 @@ def _entries_of_metric(
         columns: dict[str, dict[str, Any]] = {
             "reference": dict.fromkeys(results.references, True),
             "rank": {label: rank for rank, label in enumerate(ranked, start=1)},
-            "mark": _marks(ranked, own["mean"].map(format.text)),
             "auroc": {label: detection.auroc for label, detection in found.items()},
             "chance": {label: detection.verdict for label, detection in found.items()},
         }
         if tested:
             students = paired_values(values, str(dataset)).reindex(columns=ranked)
             columns |= compare_with_best(students.to_numpy(), ranked)
+        columns["mark"] = _marks(ranked, own["mean"].map(format.text), columns.get("level", {}))
         filled = {
             name: [of_label.get(label, UNMARKED[name]) for label in own.index]
             for name, of_label in columns.items()
@@ -106,18 +106,21 @@ def _entries_of_metric(
         yield part.assign(**filled).astype({"rank": float})
 
 
-def _marks(ranked: Sequence[str], texts: Mapping[str, str]) -> dict[str, str]:
+def _marks(
+    ranked: Sequence[str], texts: Mapping[str, str], level: Mapping[str, str]
+) -> dict[str, str]:
     """Return the marks of the best and the second by printed mean; equal means share a mark.
 
-    A single student is not best, and if two are best none is second.
+    One that is distinguishable from the best does not share its mark. A single student is not best,
+    and if two are best none is second.
     """
     if len(ranked) < 2:
         return {}
-    best, *others = dict.fromkeys(texts[label] for label in ranked)
-    names = {best: "best"}
-    if texts[ranked[1]] != best:
-        names[others[0]] = "second"
-    return {label: names[texts[label]] for label in ranked if texts[label] in names}
+    equal = [label for label in ranked if texts[label] == texts[ranked[0]]]
+    best = [label for label in equal if level.get(label) != "no"]
+    others = [label for label in ranked if label not in best] if len(best) == 1 else []
+    second = [label for label in others if texts[label] == texts[others[0]]]
+    return dict.fromkeys(best, "best") | dict.fromkeys(second, "second")
 
 
 def compare_with_best(values: np.ndarray, ranked: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -62,7 +62,10 @@ def _metric_notes(entries: pd.DataFrame) -> list[str]:
 
 
 def _marks_note(entries: pd.DataFrame, signs: Signs) -> str:
-    note = f"{signs.best}: best, {signs.second}: second student by rounded mean"
+    second = (
+        f", {signs.second}: second student" if entries["mark"].eq("second").any() else " student"
+    )
+    note = f"{signs.best}: best{second} by rounded mean"
     if _is_uneven(entries):
         note += ", of those with all seeds"
     if names := list(entries["label"][entries["reference"]].unique()):

@@ -141,16 +141,23 @@ def build_table(
     for dataset in datasets:
         remarks += dataset_remarks(results, dataset, entries)
     is_reference = [label in results.references for label in labels]
+    columns = datasets if by == "metric" else [format.header for format in formats]
+    entries, counts = with_texts(entries), []
+    if len(columns) == 1 and len(entries):
+        # A column alone would say less than it could.
+        n = dict(zip(entries["row"], entries["n"], strict=True))
+        counts = [str(n.get(row, 0)) for row in range(len(labels))]
     changes = [i for i in range(1, len(labels)) if is_reference[i] != is_reference[i - 1]]
     return Table(
         *names,
         corner="method",
         rows=labels,
-        columns=datasets if by == "metric" else [format.header for format in formats],
-        entries=with_texts(entries),
+        columns=columns,
+        entries=entries,
         remarks=remarks,
         missing=describe_missing(results, cells),
         rule=changes[0] if len(changes) == 1 else 0,
+        counts=counts,
     )
 
 

@@ -87,7 +87,13 @@ class Table:
         """Return the table with its rows as columns."""
         turned = self.entries.rename(columns={"row": "column", "column": "row"})
         return replace(
-            self, corner=corner, rows=self.columns, columns=self.rows, entries=turned, rule=0
+            self,
+            corner=corner,
+            rows=self.columns,
+            columns=self.rows,
+            entries=turned,
+            rule=0,
+            counts=[],
         )
 
     # Forms

@@ -28,6 +28,7 @@ from distillation_bench.bench.common.text import terminal_safe
 
 PAGE_WIDTH = 125
 """Characters that fit a page; further columns go into another table."""
+MARK_NAMES = {"best": "bold best", "second": "underlined second"}
 MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
 DIGIT_WORDS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
@@ -75,10 +76,10 @@ def _explanation(table: Table) -> str:
     """Return what a caption says: what values are, and the marks that the table has."""
     entries = table.entries
     parts = [f"Mean ± std, {seeds_text(entries)}"]
-    parts += ["bold best, underlined second"] * bool(entries["mark"].ne("").any())
+    parts += [text for mark, text in MARK_NAMES.items() if entries["mark"].eq(mark).any()]
     parts += ["† not distinguishable from the best"] * bool(entries["level"].eq("yes").any())
     parts += ["grey below chance"] * _is_grey(table)
-    return f"{'; '.join(parts)}."
+    return f"{'; '.join(parts)}.".replace("bold best; underlined", "bold best, underlined")
 
 
 def _is_grey(table: Table) -> bool:

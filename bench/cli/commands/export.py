@@ -80,4 +80,5 @@ def _export_curves(results: Results, folder: Path) -> None:
     count, errors = write_curves(results, folder)
     for error in errors:
         notice(f"{error}, left out")
-    page(f"{count} cells' curves in {folder}; view them with: tensorboard --logdir {folder}")
+    curves = f"curves of {counted(count, 'cell')} in {folder}"
+    page(f"{curves}; view them with: tensorboard --logdir {folder}")

@@ -75,5 +75,7 @@ def _remarks(run: Run, recorded: int) -> list[str]:
     driver = run.driver()
     remarks = [f"driven by {driver}"] if driver else []
     if older := len(run.record_ids()) - recorded:
-        remarks.append(f"{older} records of cells no longer asked for, or of older code, are kept")
+        records = f"{older} records of cells" if older > 1 else "1 record of a cell"
+        verb = "are" if older > 1 else "is"
+        remarks.append(f"{records} no longer asked for, or of older code, {verb} kept")
     return remarks

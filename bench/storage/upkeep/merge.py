@@ -9,6 +9,7 @@ from typing import Any
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import real_path, write_atomically
 from distillation_bench.bench.common.hashing import canonical_json
+from distillation_bench.bench.common.text import counted
 from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.formats.older_formats import FORMAT
 from distillation_bench.bench.storage.joined_runs import join_runs
@@ -71,7 +72,8 @@ def merge(sources: Sequence[Run], target: Run, prefer: Run | None, arrays: bool 
 def _summary(plan: MergePlan, target: Run, copied: int) -> str:
     cells = plan.manifest["cells"]
     missing = len(target.missing(cells))
-    return f"{target.folder}: {copied} records copied; {len(cells)} cells, {missing} missing"
+    counts = f"{counted(copied, 'record')} copied; {counted(len(cells), 'cell')}, {missing} missing"
+    return f"{target.folder}: {counts}"
 
 
 def _running(sources: Sequence[Run]) -> list[str]:

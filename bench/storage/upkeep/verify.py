@@ -1,7 +1,7 @@
 """Checks of a run: every record, the files beside it, and the tables derived from it.
 
 A finding is `wrong` if a value is missing, changed, out of date, or not finite on the leaderboard.
-Other values may be nan by their definition, such as the disagreement of a single head. These,
+Other values may be nan by their definition, such as the correlation with a constant. These,
 leftovers, and what cannot be checked are only noted.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
-from distillation_bench.bench.common.text import truncated
+from distillation_bench.bench.common.text import counted, truncated
 from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.formats.cell_files import parse_curves
@@ -82,7 +82,8 @@ def _missing_cells(
     run: Run, cells: Mapping[str, Any], missing: Sequence[str], driver: str
 ) -> Iterator[Finding]:
     if driver:
-        what = f"being run by {driver}, {len(missing)} cells are still missing"
+        are_missing = f"{counted(len(missing), 'cell')} {'is' if len(missing) == 1 else 'are'}"
+        what = f"being run by {driver}, {are_missing} still missing"
         yield Finding(run.folder, what, wrong=False)
         return
     for cell_id in missing:
@@ -182,7 +183,7 @@ def _check_other_files(run: Run, cells: Mapping[str, Any]) -> Iterator[Finding]:
         elif what:
             yield Finding(path, what, wrong=False)
     if older:
-        what = f"{older} records of cells no longer asked for, or of older code"
+        what = f"{counted(older, 'record')} of cells no longer asked for, or of older code"
         yield Finding(run.cells, what, wrong=False)
 
 

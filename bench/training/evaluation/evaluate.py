@@ -146,7 +146,8 @@ def _set_values(
         task: classification or regression.
     """
     outcome = outcomes[0]
-    values = {m.name: m.function(outcome) for m in _metrics("unlabelled", task)}
+    values: dict[str, float | None] = {}
+    values |= {m.name: m.function(outcome) for m in _metrics("unlabelled", task)}
     values |= {m.name: m.function(*outcomes) for m in _metrics("fidelity", task)}
     if outcome.targets is not None:
         values |= {m.name: m.function(outcome) for m in _metrics("labelled", task)}
@@ -156,7 +157,8 @@ def _set_values(
             for m in _metrics(kind, task)
             for score in inside
         }
-    return {name: float(value) for name, value in values.items()}
+    # None is of a metric that this kind of prediction cannot have.
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def _arrays(
@@ -201,7 +203,8 @@ def _group_entries(
     metrics = {metric.name for kind in DETECTION_KINDS for metric in _metrics(kind, task)}
     result = []
     for group, names in sorted(groups.items()):
-        keys = [key for key in values_of[names[0]] if key.partition(":")[0] in metrics]
+        shared = set.intersection(*({*values_of[name]} for name in names))
+        keys = [k for k in values_of[names[0]] if k in shared and k.partition(":")[0] in metrics]
         means = {key: float(np.mean([values_of[name][key] for name in names])) for key in keys}
         result.append(_unshifted_entry(group, {"sets": float(len(names)), **means}))
     absent = [ood_set.name for ood_set in sources.ood if ood_set.absent]
@@ -220,7 +223,7 @@ def _headline(entries: list[SetValues], task: str) -> Values:
         if metric.headline and metric.applies(task):
             if metric.kind == "ood":
                 headline[metric.name] = unshifted.get("ood", {}).get(f"{metric.name}:total", np.nan)
-            else:
+            elif metric.name in unshifted["test"]:
                 headline[metric.name] = unshifted["test"][metric.name]
     return headline | _flags(entries)
 

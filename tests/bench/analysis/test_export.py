@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from distillation_bench.bench.analysis import export
@@ -107,6 +108,11 @@ def test_parquet_holds_the_same_rows(run: Run, tmp_path: Path) -> None:
     assert kinds["value"] == kinds["timing.seconds"] == "double"
     assert kinds["seed"] == kinds["severity"] == kinds["param.heads"] == "int64"
     assert kinds["timing.attempts"] == "int64" and kinds["param.none"] == "string"
+    # Cells without values have none of these.
+    frame = pd.read_parquet(tmp_path / "out.parquet")
+    whole = ["severity", "param.heads", "timing.attempts"]
+    assert [str(frame[name].dtype) for name in whole] == ["Int64"] * 3
+    assert str(frame["seed"].dtype) == "int64" and frame["severity"].isna().any()
     assert kinds["param.flat"] == "bool" and kinds["param.lam"] == "string"
     exported: list[dict[str, Any]] = table.to_pylist()
     assert len(exported) == len(text)

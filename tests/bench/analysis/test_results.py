@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from distillation_bench.bench.analysis.comparison import compare
 from distillation_bench.bench.analysis.overview import describe_runs
 from distillation_bench.bench.analysis.results import Results, load
 from distillation_bench.bench.common.errors import UsageError
@@ -259,6 +260,48 @@ def test_names_stay_text(make_run: MakeRun, tmp_path: Path, name: str) -> None:
     results = load(tmp_path / "a")
     for table in (results.cells, results.metrics, results.values("nll@rotation/1")):
         assert set(table["dataset"]) == set(table["label"]) == set(table["method"]) == {label}
+
+
+def test_rows_of_metrics_are_in_natural_order(make_run: MakeRun, tmp_path: Path) -> None:
+    values = {"nll": 1.0, "ece@rotation/2": 0.2, "ece@rotation/10": 0.1, "nll@a-9/1": 1.0}
+    values |= {"nll@a-10/1": 1.0, "ood_auroc@ood:far": 0.5}
+    methods = {"heads=10": "hydra", "heads=5": "hydra"}
+    slots = [("d", "heads=10", 0), ("d", "heads=5", 10), ("d", "heads=5", 2), ("c", "heads=5", 0)]
+    folders = [
+        make_run(tmp_path / str(i), dict.fromkeys(part, values), methods=methods).folder
+        for i, part in enumerate((slots[:2], slots[2:]))
+    ]
+    for results in (load(*folders), load(*folders[::-1])):
+        cells = results.metrics[["dataset", "label", "seed"]].drop_duplicates()
+        assert [tuple(row) for row in cells.to_numpy()] == [
+            ("c", "heads=5", 0),
+            ("d", "heads=5", 2),
+            ("d", "heads=5", 10),
+            ("d", "heads=10", 0),
+        ]
+        sets = results.metrics[["set", "shift", "severity"]].iloc[:6].to_numpy().tolist()
+        assert sets == [
+            ["ood:far", "", 0],
+            ["test", "", 0],
+            ["test", "a-9", 1],
+            ["test", "a-10", 1],
+            ["test", "rotation", 2],
+            ["test", "rotation", 10],
+        ]
+        assert results.metrics.index.tolist() == list(range(24))
+
+
+def test_costs_that_are_no_columns_of_results_can_be_selected(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    values = {("d", x, 0): {"nll": 1.0, "bytes@cost": 100.0 * i} for i, x in enumerate("ab")}
+    results = load(make_run(tmp_path / "r", values).folder)
+    assert results.metric("bytes") == results.metric("bytes@cost")
+    assert results.summary("bytes")["mean"].tolist() == [0.0, 100.0]
+    comparison = compare(results, "bytes")
+    assert comparison.note.startswith("Bytes: what a student costs is chosen")
+    with pytest.raises(UsageError, match="byte: unknown metric; did you mean 'bytes'"):
+        results.metric("byte")
 
 
 def test_labels_are_in_natural_order(make_run: MakeRun, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_several_runs_are_joined(results: Results, tmp_path: Path) -> None:
         (lambda r: r.leaderboard(), "leaderboard: of which dataset? there is digits, sine"),
         (
             lambda r: r.leaderboard("digit"),
-            "datasets=digit: not in these runs; did you mean 'digits'?",
+            "dataset=digit: not in these runs; did you mean 'digits'?",
         ),
         (lambda r: r.compare("nlll"), "nlll: unknown metric; did you mean 'nll'?"),
         (

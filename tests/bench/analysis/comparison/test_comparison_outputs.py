@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.bench.analysis.comparison.compared_runs import (
     TEN,
+    THREE,
     MakeResults,
     pairs_of,
 )
@@ -27,6 +28,7 @@ from distillation_bench.bench.analysis.comparison.comparison_files import (
     comparison_latex,
 )
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.sentences import verdict_lines
 from distillation_bench.bench.analysis.markup.latex_tables import preamble
 from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.cli.main import main
@@ -158,6 +160,35 @@ def test_the_text_begins_with_verdicts_and_ends_with_the_legend(make_results: Ma
     for words in ("Cohen's", "lower is better. Differences", "Student's t"):
         assert text.count(words) == 1
     assert text.rstrip().splitlines()[-1].endswith("seen.")
+
+
+def test_the_legend_explains_only_what_is_shown(make_results: MakeResults) -> None:
+    few = comparison_text(compare(make_results(THREE)), width=1000)
+    assert "° no smaller p" in few and "p: sign-flip test" in few
+    assert not any(text in few for text in ("p rank", "Holm: ", "* p Holm"))
+    many = comparison_text(compare(make_results(TEN)), width=1000)
+    assert all(text in many for text in ("p rank: Wilcoxon's", "Holm: after", "* p Holm at most"))
+    alike = {"kd": TEN["kd"], "gauss": TEN["gauss"]}
+    same = comparison_text(compare(make_results(alike)), width=1000)
+    assert "Holm: after" in same and "* p Holm" not in same and "° no" not in same
+
+
+def test_verdicts_of_equal_p_begin_with_the_largest_effect(make_results: MakeResults) -> None:
+    seeds = range(10)
+    gains = {"a": 0.0, "b": 0.1, "c": 5.0, "d": 0.2}
+    table = {
+        x: [s + gain + 0.01 * (s % 3) * i for s in seeds]
+        for i, (x, gain) in enumerate(gains.items())
+    }
+    comparison = compare(make_results(table), baseline="a")
+    assert comparison.pairs["p_holm"].nunique() == 1
+    verdicts = verdict_lines(comparison)
+    effects = comparison.pairs.set_index("first")["effect"].abs().sort_values(ascending=False)
+    assert (
+        [line.split(" than ")[1][0] for line in verdicts[:3]]
+        == list(effects.index)
+        != ["b", "c", "d"]
+    )
 
 
 def test_the_error_is_printed_for_the_accuracy(make_results: MakeResults) -> None:

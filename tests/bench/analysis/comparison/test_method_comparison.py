@@ -61,7 +61,7 @@ def test_a_metric_without_direction_has_no_better_method(make_results: MakeResul
     assert comparison.pairs["improvement"].isna().all()
     text = " ".join([comparison_text(comparison), *comparison.sentences])
     assert "better" not in text.replace("no better direction", "")
-    assert "hydra+ has a lower epistemic than kd" in text
+    assert "hydra+ has a lower Epistemic uncertainty than kd" in text
 
 
 def test_the_text_says_when_there_are_too_few_seeds(make_results: MakeResults) -> None:

@@ -17,6 +17,7 @@ from distillation_bench.bench.analysis.metric_info import metric_format
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
 from distillation_bench.bench.analysis.tables.table import Table, tables_text
+from distillation_bench.bench.analysis.tables.table_latex import tables_latex
 from distillation_bench.bench.common.errors import UsageError
 
 
@@ -61,6 +62,45 @@ def test_best_and_second_are_decided_by_rounded_means(results_of: Callable[..., 
     }
     finer = entries(make_tables(results_of(figures), TableOptions(digits=4))[0])
     assert (finer["a"].mark, finer["b"].mark, finer["c"].mark) == ("best", "second", "")
+
+
+def test_a_student_that_is_distinguishable_from_the_best_does_not_share_its_mark(
+    results_of: Callable[..., Results],
+) -> None:
+    seeds = range(10)
+    figures = of(
+        "nll",
+        a=[0.5 + 0.01 * s for s in seeds],
+        b=[0.5001 + 0.01 * s for s in seeds],
+        c=[0.5 + 0.01 * s - 0.0003 * (-1) ** s for s in seeds],
+        d=[0.9] * 10,
+    )
+    (table,) = make_tables(results_of(figures), TableOptions())
+    assert {x.format.text(x.mean) for label, x in entries(table).items() if label != "d"} == {
+        "0.545"
+    }
+    assert levels(table) == {"b": "no", "c": "yes", "d": "no"}
+    assert {label: entry.mark for label, entry in entries(table).items()} == {
+        "a": "best",
+        "b": "",
+        "c": "best",
+        "d": "",
+    }
+    # Nobody is second, so the legend does not explain its mark.
+    assert ": second" not in tables_text([table]) and "*: best student" in tables_text([table])
+    assert "underlined" not in tables_latex([table])
+
+
+def test_a_column_is_not_alone(results_of: Callable[..., Results]) -> None:
+    figures = of("nll", a=[0.1, 0.2], b=[0.3]) | {("e", "a", 0): {"nll": 1.0, "rmse": 1.0}}
+    results = results_of(figures, missing=[("d", "b", 1)])
+    (table,) = make_tables(results, TableOptions(metrics=("rmse",), by="metric"))
+    assert table.headers == ["e", "n"] and table.counts == ["1"]
+    alone, both = make_tables(results, TableOptions())
+    assert (alone.headers, alone.counts) == (["NLL [nats] ↓", "n"], ["2", "1"])
+    assert both.headers == ["NLL [nats] ↓", "RMSE ↓"]
+    (turned,) = make_tables(results, TableOptions(datasets=("d",), transpose=True))
+    assert turned.headers == ["a", "b"]
 
 
 def test_the_highest_mean_is_best_if_higher_is_better(results_of: Callable[..., Results]) -> None:

@@ -21,7 +21,9 @@ def test_damaged_histories_are_named_and_left_out(
     run.paths("d.a.s0").history.write_text("loss\nabc\n")
     status, out, error = program("export", "r", "--tensorboard", "tb")
     message = "r/cells/d.a.s0/history.csv: damaged: its SHA-256 is wrong"
-    assert (status, error) == (0, f"{message}, left out\n") and out.startswith("1 cells' curves")
+    assert (status, error) == (0, f"{message}, left out\n") and out.startswith(
+        "curves of 1 cell in"
+    )
     status, out, _ = program("why", "r", "d", "a", "0")
     assert status == 0 and f"training: left out, {message}" in out
 

@@ -113,7 +113,7 @@ def test_missing_failed_and_unplanned_cells_are_noted(
     run.write_manifest(manifest)
     derived.write_tables(run)
     assert wrong(run) == []
-    assert "1 records of cells no longer asked for, or of older code" in notes(run)
+    assert "1 record of cells no longer asked for, or of older code" in notes(run)
 
 
 def test_non_finite_values_are_noted(tmp_path: Path, complete_run: MakeRun) -> None:
@@ -191,7 +191,7 @@ def test_a_run_in_progress_is_noted(
     (run.folder / "results.csv").write_text("old")
     with driver(run.folder):
         assert wrong(run) == []
-        assert any("1 cells are still missing" in note for note in notes(run))
+        assert any("1 cell is still missing" in note for note in notes(run))
     assert len(wrong(run)) == 2
 
 
