@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from distillation_bench.methods import METHODS, Setting
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.tasks import TASKS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 EPOCHS = 5
 Result = tuple[dict[str, Tensor], list[HistoryRow]]
 
@@ -48,15 +50,6 @@ class Doomed(Checkpoint):
         self.saves_left -= 1
         if not self.saves_left:
             raise Killed
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Give torch one thread, as in a worker."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
