@@ -187,8 +187,10 @@ def _further_files(plugin: Plugin, before: set[str]) -> list[PluginFile]:
     files = {}
     for name in set(sys.modules) - before:
         path = Path(getattr(sys.modules[name], "__file__", None) or "")
-        # Some libraries give modules without a file a name that looks like one.
-        if not path.is_absolute() or not path.is_file() or is_of_suite(name):
+        # Some libraries give modules without a file a name that looks like one. Others enter the
+        # program itself a second time, as __mp_main__.
+        is_program = sys.modules[name] is sys.modules.get("__main__")
+        if not path.is_absolute() or not path.is_file() or is_of_suite(name) or is_program:
             continue
         path = path.resolve()
         if str(path) not in planned and is_own(name, path):

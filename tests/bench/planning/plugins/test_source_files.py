@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.bench.planning.plugins.plugin_files import (
@@ -119,6 +120,18 @@ def test_every_file_of_a_plugin_is_in_its_digest(layout: str, tmp_path: Path) ->
         load_planned([first])
     load_plugins([path])
     assert code_of("m") != before
+
+
+def test_the_program_is_no_file_of_a_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries that a plugin imports enter it a second time, as __mp_main__."""
+    program = ModuleType("__main__")
+    program.__file__ = write(tmp_path / "program.py", "")
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    text = "import sys\nsys.modules['again'] = sys.modules['__main__']\n"
+    (plugin,) = load_plugins([write(tmp_path / "plugin.py", text)])
+    assert [Path(file.path).name for file in plugin.files] == ["plugin.py"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
