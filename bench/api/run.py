@@ -69,7 +69,7 @@ def run(
         seeds: a seed, several such as range(5), or a text such as "0-4".
         recipe: values of the recipe by name, such as {"epochs": 5}.
         results: the run's folder; by default results/PRESET.
-        plugins: Python files, folders or packages with methods, datasets and metrics.
+        plugins: Python files, folders or packages with methods, datasets, networks and metrics.
         cache: the folder of cached data and teachers; by default results/cache.
         data_root: the folder of the datasets' files; by default data.
         ood: OOD sets to use instead of each dataset's own.

@@ -9,6 +9,8 @@ method_under_test  a method on synthetic data, with the checks of its hooks
 repeatability      whole cells: repeated in one process, and resumed in another
 metric_contract    the checks of a metric
 dataset_contract   the checks of a dataset
+network_contract   the checks of a family of networks
+network_under_test a family on random inputs, with the checks of what it builds
 synthetic_data     the data that methods and metrics are checked on
 """
 

@@ -12,6 +12,7 @@ from distillation_bench.bench.check.checks import Check, ContractBroken
 from distillation_bench.bench.check.dataset_contract import dataset_checks
 from distillation_bench.bench.check.method_contract import method_checks, resume_checks
 from distillation_bench.bench.check.metric_contract import metric_checks
+from distillation_bench.bench.check.network_contract import network_checks
 from distillation_bench.bench.check.repeatability import Repeatability, Resume
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import terminal_safe
@@ -30,11 +31,13 @@ from distillation_bench.datasets import DATASETS
 from distillation_bench.datasets.base import Dataset
 from distillation_bench.methods import METHODS
 from distillation_bench.methods.base import Method
+from distillation_bench.methods.networks.families import FAMILIES, Family
 
 CHECK_SECONDS = 10
 """Seconds of processor time that one check of a method or a metric may take.
 
-Checks of datasets have no limit, since data may take long to load.
+Checks of datasets and networks have no limit, since data may take long to load, and networks may
+be large.
 """
 TOTAL_SECONDS = 300.0
 """Seconds that all checks may take together; only code that waits or loads data gets there."""
@@ -45,6 +48,7 @@ class _Registered(NamedTuple):
 
     methods: list[type[Method]]
     datasets: list[type[Dataset]]
+    networks: list[Family]
     metrics: list[Metric]
 
 
@@ -93,7 +97,7 @@ def check_plugin(path: str, resume: Resume | None = None) -> bool:
 
 def _load(path: str) -> _Registered:
     """Load a plugin and return what it has registered."""
-    registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
+    registries: list[dict[str, Any]] = [METHODS, DATASETS, FAMILIES, METRICS]
     load_installed()
     names_before = [set(registry) for registry in registries]
     load_plugins([path])
@@ -104,7 +108,7 @@ def _load(path: str) -> _Registered:
         )
     )
     if not any(registered):
-        raise UsageError(f"{path}: registers no method, dataset or metric")
+        raise UsageError(f"{path}: registers no method, dataset, network or metric")
     return registered
 
 
@@ -118,6 +122,8 @@ def _timed_checks(registered: _Registered, repeatability: Repeatability) -> Iter
 def _untimed_checks(registered: _Registered, repeatability: Repeatability) -> Iterable[Check]:
     for dataset in registered.datasets:
         yield from dataset_checks(dataset)
+    for family in registered.networks:
+        yield from network_checks(family)
     yield from resume_checks(registered.methods, repeatability)
 
 

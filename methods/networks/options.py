@@ -33,6 +33,9 @@ class NetworkOptions(BaseModel):
     of_students: ClassVar[frozenset[str]] = frozenset()
     """Options that no member depends on, so that teachers are the same whatever their values."""
 
+    example: ClassVar[tuple[int, ...] | None] = None
+    """The shape of an input that `check` tries; None: a small vector, or a small image."""
+
     def products(self, shape: Sequence[int], outputs: int) -> tuple[int, int, int] | None:
         """Return the multiplications of an input's pass through a member, a core and a head.
 

@@ -9,7 +9,8 @@ import typer
 
 def check(
     plugin: Annotated[
-        str, typer.Argument(help="a Python file or folder with methods, datasets or metrics")
+        str,
+        typer.Argument(help="a Python file or folder with methods, datasets, networks, metrics"),
     ],
 ) -> None:
     """Check a plugin; exit status 1 if it breaks the contract."""

@@ -286,7 +286,7 @@ def test_a_loss_without_end_fails_its_check(
 def test_a_plugin_that_registers_nothing_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "nothing.py"
     path.write_text("x = 1\n")
-    with pytest.raises(UsageError, match="registers no method, dataset or metric"):
+    with pytest.raises(UsageError, match="registers no method, dataset, network or metric"):
         check_plugin(str(path))
 
 
