@@ -24,6 +24,7 @@ BUILD_CHECKS: dict[str, Callable[[NetworkUnderTest], None]] = {
     "in evaluation, an output is that of its example": NetworkUnderTest.check_examples,
     "weights come from the given generator alone": NetworkUnderTest.check_generator,
     "a member is the same alone and among others": NetworkUnderTest.check_stack,
+    "batching, if it is an option, changes no output": NetworkUnderTest.check_batching,
     "the same after save and load": NetworkUnderTest.check_saving,
     "products, if given, are numbers": NetworkUnderTest.check_products,
 }

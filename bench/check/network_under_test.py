@@ -147,6 +147,26 @@ class NetworkUnderTest:
                 "weights from its own generator, and compute members in turn, as Batched does",
             )
 
+    def check_batching(self) -> None:
+        """Check that networks, computed as one grouped convolution, have the outputs of turns."""
+        if "batching" not in self._options.model_fields:
+            return
+        turn, vmap = (self._outputs_with(batching) for batching in ("turn", "vmap"))
+        require(
+            torch.allclose(turn, vmap, rtol=1e-3, atol=1e-4),
+            "batching=vmap gives other outputs than batching=turn; leave the option out",
+        )
+
+    def _outputs_with(self, batching: str) -> Tensor:
+        description = {**self._description, "batching": batching}
+        networks = network_builder(description, self._shape, OUTPUTS)
+        members = networks.members([torch_stream(seed) for seed in range(MEMBERS)])
+        try:
+            outputs: Tensor = members(self._x)
+        except RuntimeError as error:
+            raise ContractBroken(f"batching={batching}: {error}; leave the option out") from None
+        return outputs
+
     def check_saving(self) -> None:
         """Check that outputs are the same after the tensors are saved and loaded."""
         loaded = dict(self._modules(1))

@@ -24,7 +24,7 @@ import math
 import torch
 from pydantic import Field
 from torch import nn
-from distillation_bench.methods.networks import NetworkBuilder, NetworkOptions, register_network
+from distillation_bench.methods.networks import *
 
 {above}
 
@@ -97,6 +97,7 @@ TIED_MEMBERS = """
             parameter.data *= len(generators)
         return members
 """
+BATCHING = "batching: Batching = Field('turn', description='how')"
 PLAIN_CORE = "def core(self, _): return nn.Sequential(*self.core_layers(self.shape))"
 EQUAL_HEADS = """
     def heads(self, count, generator, outputs=None):
@@ -126,6 +127,18 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "plain core": ({"builder": PLAIN_CORE}, "features are [6, 4], not [1, B, …]"),
     "equal heads": ({"builder": EQUAL_HEADS}, "two heads are the same; draw each anew"),
     "fixed inputs": ({"inputs": "5"}, "inputs [6, 7]: RuntimeError: mat1 and mat2 shapes"),
+    "batching": (
+        {"above": COUNTS, "options": BATCHING, "core": "Odd()"},
+        "batching=vmap gives other outputs than batching=turn; leave the option out",
+    ),
+    "no batching": (
+        {
+            "above": layer("return x if x[0, 0] > 0 else 2 * x"),
+            "options": BATCHING,
+            "core": "Odd()",
+        },
+        "batching=vmap: vmap: ",
+    ),
     "last layer": ({"last": ", nn.Tanh()"}, "last layer of a head of faulty is not an nn.Linear"),
     "without gradient": (
         {"above": layer("return x", "self.unused = nn.Linear(2, 2)"), "core": "Odd()"},
@@ -176,7 +189,7 @@ def plugin(folder: Path, parts: Mapping[str, str]) -> str:
 
 def test_sound_networks_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check_plugin(plugin(tmp_path, {}))
-    assert "verdict: 'faulty' fits (13 checks)" in capsys.readouterr().out
+    assert "verdict: 'faulty' fits (14 checks)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fault", FAULTS)
