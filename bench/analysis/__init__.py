@@ -7,13 +7,12 @@ metric_info       how a metric is selected and printed
 ranking           students from best to worst
 missing_cells     which cells have no values, and why
 pairing           values of methods paired by seed and teacher
-statistics        sign-flip and rank tests, intervals, effect sizes
-holm              Holm's correction of a family of tests, and how many seeds it takes
+statistics        sign-flip and rank tests with Holm's correction, intervals, effect sizes
 chance_level      whether the teacher detects better than chance
 values_at_bounds  temperatures and variances that end at a bound
 comparison        which method is better, and what n allows to say
 tables            leaderboards, and tables for papers
-markup            escaping for LaTeX and Markdown, floats of LaTeX
+latex             any text in LaTeX, and tables that fit its page
 export            all values as one long table, curves for TensorBoard
 one_cell          everything that is known of one cell
 """

@@ -1,5 +1,7 @@
 """Tests and intervals for few paired seeds and few datasets, and what their number allows.
 
+A family of tests is corrected by Holm's method (Holm 1979).
+
 Differences are of pairs: the same dataset, teacher and seed under two methods. All functions raise
 ValueError for numbers that are not finite; `pairing` leaves these out before.
 
@@ -10,6 +12,7 @@ wrong with ties, its Friedman test refuses two methods, and its permutation test
 from __future__ import annotations
 
 import math
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -163,6 +166,40 @@ def mean_ranks(means: ArrayLike) -> Array:
 def smallest_p(n: int) -> float:
     """Return 2^(1 - n), the smallest two-sided p of a sign-flip or Wilcoxon test of n pairs."""
     return min(1.0, 2.0 ** (1 - n))
+
+
+# Families of tests
+
+
+def holm(ps: ArrayLike) -> Array:
+    """Return p-values [n] after Holm's correction, in the order given.
+
+    They bound the probability of any false rejection among all of them. A nan stays nan and does
+    not count as a test.
+    """
+    adjusted = np.array(ps, float)
+    order = adjusted.argsort()[: np.isfinite(adjusted).sum()]
+    steps = np.arange(len(order), 0, -1)
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, steps * adjusted[order]))
+    return adjusted
+
+
+def smallest_corrected_p(comparisons: int, n: int) -> float:
+    """Return the smallest p-value of n pairs after Holm's correction over some comparisons."""
+    return min(1.0, comparisons * smallest_p(n))
+
+
+def can_reach_alpha(comparisons: int, n: int) -> bool:
+    """Return whether a test of n pairs can pass the first step of Holm's correction."""
+    return n > 0 and smallest_corrected_p(comparisons, n) <= ALPHA
+
+
+def seeds_needed(comparisons: int) -> int:
+    """Return the number of pairs with which the smallest corrected p-value can reach .05."""
+    return next(n for n in count(1) if can_reach_alpha(comparisons, n))
+
+
+# Datasets
 
 
 def average_ranks(table: ArrayLike) -> Array:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from distillation_bench.bench.analysis.comparison.methods import Comparison
     from distillation_bench.bench.analysis.metric_info import MetricInfo
-    from distillation_bench.bench.analysis.tables.leaderboard import Leaderboard
+    from distillation_bench.bench.analysis.tables.table import Table
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,7 +58,7 @@ class Results(analysis.Results):
 
     def leaderboard(
         self, dataset: str | None = None, *, methods: TextOrTexts | None = None
-    ) -> Leaderboard:
+    ) -> Table:
         """Return the leaderboard of a dataset; it may be left out if there is only one.
 
         Returns:
@@ -68,13 +68,13 @@ class Results(analysis.Results):
         Raises:
             UsageError: a name is unknown, or there are several datasets and none is given.
         """
-        from distillation_bench.bench.analysis.tables.leaderboard import leaderboard
+        from distillation_bench.bench.analysis.tables.leaderboard import leaderboards
 
         if dataset is None and len(self.datasets) > 1:
             raise UsageError(f"leaderboard: of which dataset? there is {', '.join(self.datasets)}")
         name = self.datasets[0] if dataset is None else text_of("dataset", dataset)
         self.select_datasets([name], option="dataset=")
-        return leaderboard(self, name, texts_of("methods", methods))
+        return leaderboards(self, [name], texts_of("methods", methods))[0]
 
     def plot(
         self,

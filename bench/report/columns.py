@@ -13,9 +13,8 @@ import pandas as pd
 from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN, TeacherDetection
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo
 from distillation_bench.bench.analysis.results import PLACE, Results, summarise
-from distillation_bench.bench.analysis.tables.entries import make_entries
+from distillation_bench.bench.analysis.tables.entries import make_entries, with_texts
 from distillation_bench.bench.analysis.tables.paper_tables import dataset_remarks, metric_formats
-from distillation_bench.bench.analysis.tables.table import with_texts
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_NOTE
 from distillation_bench.bench.metrics.registry import FLAGS
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distillation_bench.bench.analysis.holm import holm
 from distillation_bench.bench.analysis.statistics import (
     average_ranks,
     friedman_p,
+    holm,
     nemenyi_p,
     paired_interval,
     sign_flip_p,

@@ -24,13 +24,7 @@ from distillation_bench.bench.analysis.comparison.sentences import (
     ranks_sentence,
     verdict_lines,
 )
-from distillation_bench.bench.analysis.markup.latex import escape_latex
-from distillation_bench.bench.analysis.markup.latex_tables import (
-    floats,
-    preamble,
-    split_rows,
-    tabular,
-)
+from distillation_bench.bench.analysis.latex import escape_latex, floats, preamble, tabulars
 from distillation_bench.bench.analysis.statistics import smallest_p
 from distillation_bench.bench.storage.formats.csv_files import as_csv, spreadsheet_safe
 from distillation_bench.bench.storage.formats.json_files import encodable
@@ -98,9 +92,9 @@ def _rank_floats(comparison: Comparison) -> Iterator[str]:
 
 def _floats(table: pd.DataFrame, title: str, explanation: str, name: str) -> list[str]:
     """Return a table of plain text as floats; the explanation is LaTeX."""
-    headers, columns = [SYMBOLS.get(x, x) for x in table], "l" + "r" * (table.shape[1] - 1)
-    cells = table.map(escape_latex).to_numpy().tolist()
-    pages = [tabular(headers, [cells[i] for i in part], columns) for part in split_rows(len(cells))]
+    pages = tabulars(
+        [SYMBOLS.get(x, x) for x in table], table.map(escape_latex).to_numpy().tolist()
+    )
     return floats(pages, escape_latex(title), explanation, f"tab:{name}")
 
 

@@ -21,8 +21,7 @@ from distillation_bench.bench.analysis.comparison.sentences import (
     standings,
     verdict_lines,
 )
-from distillation_bench.bench.analysis.holm import can_reach_alpha
-from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
+from distillation_bench.bench.analysis.statistics import ALPHA, can_reach_alpha, smallest_p
 from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
 from distillation_bench.bench.common.text import counted, terminal_safe
 

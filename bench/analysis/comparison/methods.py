@@ -21,13 +21,12 @@ from distillation_bench.bench.analysis.comparison.pairs import (
     pair_table,
     pool_datasets,
 )
-from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
 from distillation_bench.bench.analysis.missing_cells import describe_seeds
 from distillation_bench.bench.analysis.overview import describe_runs
 from distillation_bench.bench.analysis.pairing import paired_values, unusable_cells
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.statistics import ALPHA
+from distillation_bench.bench.analysis.statistics import ALPHA, seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.values_at_bounds import (
     describe_temperatures,
     temperatures_at_bound,

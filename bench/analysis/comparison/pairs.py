@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from distillation_bench.bench.analysis import statistics
-from distillation_bench.bench.analysis.holm import holm
-from distillation_bench.bench.analysis.statistics import ALPHA
+from distillation_bench.bench.analysis.statistics import ALPHA, holm
 
 DATASETS_NEEDED = 5
 PAIR_COLUMNS = [

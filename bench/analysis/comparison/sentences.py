@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.holm import seeds_needed, smallest_corrected_p
 from distillation_bench.bench.analysis.missing_cells import describe_seeds
-from distillation_bench.bench.analysis.statistics import ALPHA, smallest_p
+from distillation_bench.bench.analysis.statistics import (
+    ALPHA,
+    seeds_needed,
+    smallest_corrected_p,
+    smallest_p,
+)
 from distillation_bench.bench.common.text import counted
 
 if TYPE_CHECKING:

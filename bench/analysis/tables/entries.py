@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.chance_level import TeacherDetection, label_detections
+from distillation_bench.bench.analysis.chance_level import label_detections
 from distillation_bench.bench.analysis.metric_info import MetricFormat
 from distillation_bench.bench.analysis.pairing import paired_values
 from distillation_bench.bench.analysis.ranking import rank_students
 from distillation_bench.bench.analysis.results import Results, summarise
+from distillation_bench.bench.analysis.statistics import (
+    ALPHA,
+    can_reach_alpha,
+    holm,
+    sign_flip_p,
+)
 from distillation_bench.bench.analysis.values_at_bounds import (
     TEMPERED_METRICS,
     temperatures_at_bound,
@@ -28,6 +34,7 @@ UNMARKED: Mapping[str, Any] = {
 TYPES = {
     **{"dataset": object, "label": object, "reference": bool},
     **{"mean": float, "std": float, "n": int, "planned": int},
+    **{"rank": float, "comparisons": int, "shared": float, "auroc": float, "at_bound": int},
 }
 
 
@@ -50,15 +57,10 @@ def make_entries(
         formats: how each metric is printed.
         tested: whether to test students against the best.
     """
-    groups = planned.groupby(["dataset", "label"], observed=True)["status"]
-    status = groups.agg(lambda found: "–" if "done" in set(found) else found.iloc[0])
-    parts = [
-        part.assign(status=status.reindex(part.index), format=format).reset_index()
-        for format in formats
-        for part in _entries_of_metric(results, planned, format, tested)
-    ]
+    parts = [_entries_of_metric(results, planned, format, tested) for format in formats]
+    parts = [part for of_metric in parts for part in of_metric]
     columns = pd.DataFrame(columns=list({**TYPES, "format": "", **UNMARKED}))
-    table = pd.concat(parts, ignore_index=True) if parts else columns
+    table = pd.concat(parts).reset_index() if parts else columns
     return table.astype(TYPES)
 
 
@@ -71,39 +73,46 @@ def shown_values(results: Results, planned: pd.DataFrame, format: MetricFormat) 
 
 def _entries_of_metric(
     results: Results, planned: pd.DataFrame, format: MetricFormat, tested: bool
-) -> Iterator[pd.DataFrame]:
-    """Yield the entries of each dataset that has the metric, by dataset and label."""
+) -> list[pd.DataFrame]:
+    """Return the entries of each dataset that has the metric, by dataset and label."""
     values = shown_values(results, planned, format)
-    detections = label_detections(results, format.metric)
-    table = summarise(values, planned).assign(**UNMARKED)
+    by = planned.groupby(["dataset", "label"], observed=True)
+    status = by["status"].agg(lambda found: "–" if "done" in set(found) else found.iloc[0])
+    table = summarise(values, planned).assign(**{**UNMARKED, "status": status}, format=format)
+    table["reference"] = table.index.get_level_values("label").isin(results.references)
+    if detections := label_detections(results, format.metric):
+        found = [detections[key] for key in table.index]
+        table["auroc"], table["chance"] = [x.auroc for x in found], [x.verdict for x in found]
     if format.metric.name in TEMPERED_METRICS:
         flagged = values[values["id"].isin(temperatures_at_bound(results))]
         bounds = flagged.groupby(["dataset", "label"], observed=True).size()
         table["at_bound"] = bounds.reindex(table.index, fill_value=0)
-    for dataset, part in table.groupby(level="dataset", observed=True):
-        if not part["n"].any():
-            continue
-        own = part.droplevel("dataset")
-        found: dict[str, TeacherDetection] = {
-            label: detections[str(dataset), label] for label in own.index if detections
+    return [
+        _ranked(part, values, results, tested)
+        for _, part in table.groupby(level="dataset", observed=True)
+        if part["n"].any()
+    ]
+
+
+def _ranked(
+    entries: pd.DataFrame, values: pd.DataFrame, results: Results, tested: bool
+) -> pd.DataFrame:
+    """Return the entries of a metric on a dataset with ranks, marks and tests."""
+    dataset, format, own = entries.index[0][0], entries["format"].iloc[0], entries.droplevel(0)
+    is_below = bool(own["chance"].eq("worse").any())
+    ranked = rank_students(own, format.better, results.references, is_below)
+    columns: dict[str, dict[str, Any]] = {"rank": dict(zip(ranked, count(1), strict=False))}
+    if tested:
+        students = paired_values(values, dataset).reindex(columns=ranked)
+        columns |= compare_with_best(students.to_numpy(), ranked)
+    columns["mark"] = _marks(ranked, own["mean"].map(format.text), columns.get("level", {}))
+    found = pd.DataFrame(columns, index=own.index.astype(str), dtype=object)
+    return entries.assign(
+        **{
+            name: found[name].where(found[name].notna(), UNMARKED[name]).to_numpy()
+            for name in found
         }
-        is_below = any(detection.is_below_chance for detection in found.values())
-        ranked = rank_students(own, format.better, results.references, is_below)
-        columns: dict[str, dict[str, Any]] = {
-            "reference": dict.fromkeys(results.references, True),
-            "rank": {label: rank for rank, label in enumerate(ranked, start=1)},
-            "auroc": {label: detection.auroc for label, detection in found.items()},
-            "chance": {label: detection.verdict for label, detection in found.items()},
-        }
-        if tested:
-            students = paired_values(values, str(dataset)).reindex(columns=ranked)
-            columns |= compare_with_best(students.to_numpy(), ranked)
-        columns["mark"] = _marks(ranked, own["mean"].map(format.text), columns.get("level", {}))
-        filled = {
-            name: [of_label.get(label, UNMARKED[name]) for label in own.index]
-            for name, of_label in columns.items()
-        }
-        yield part.assign(**filled).astype({"rank": float})
+    )
 
 
 def _marks(
@@ -136,10 +145,6 @@ def compare_with_best(values: np.ndarray, ranked: Sequence[str]) -> dict[str, di
     Returns:
         `comparisons`, `shared` and `level`, by label; see `make_entries`.
     """
-    # SciPy is imported for tests alone.
-    from distillation_bench.bench.analysis.holm import can_reach_alpha, holm
-    from distillation_bench.bench.analysis.statistics import ALPHA, sign_flip_p
-
     pairs = {(i, j): values[:, i] - values[:, j] for i, j in combinations(range(len(ranked)), 2)}
     pairs = {pair: d[~np.isnan(d)] for pair, d in pairs.items()}
     pairs = {pair: d for pair, d in pairs.items() if len(d)}
@@ -153,3 +158,32 @@ def compare_with_best(values: np.ndarray, ranked: Sequence[str]) -> dict[str, di
         if can_reach_alpha(len(pairs), n) or p.get((0, i), 1.0) <= ALPHA
     }
     return {"comparisons": dict.fromkeys(ranked, len(pairs)), "shared": shared, "level": level}
+
+
+# What is printed of an entry
+
+
+def is_below_chance(entry: Any) -> bool:
+    """Return whether a value is grey, since the teacher itself detects worse than chance."""
+    return bool(entry.chance == "worse" and entry.n)
+
+
+def value_text(entry: Any) -> str:
+    """Return mean ± deviation in the printed unit, with n if it is not the usual one."""
+    return entry.text if entry.n in (0, entry.usual) else f"{entry.text} ({entry.n})"
+
+
+def with_texts(entries: pd.DataFrame, usual: Sequence[int] | int | None = None) -> pd.DataFrame:
+    """Return entries with their `text` and the `usual` n, by default that of most."""
+    if usual is None:
+        counts = entries["n"][entries["n"] > 0].value_counts()
+        usual = int(counts[counts.eq(counts.max())].index.max()) if len(counts) else 0
+    texts = [_mean_text(entry) if entry.n else entry.status for entry in entries.itertuples()]
+    return entries.assign(text=texts, usual=usual)
+
+
+def _mean_text(entry: Any) -> str:
+    text: str = entry.format.text(entry.mean)
+    if np.isfinite(entry.std) and (entry.std or not entry.format.exact):
+        text += f" ± {entry.format.text(entry.std)}"
+    return text

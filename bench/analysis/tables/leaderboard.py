@@ -17,42 +17,15 @@ from distillation_bench.bench.analysis.tables.paper_tables import (
     shown_cells,
     shown_headline_metrics,
 )
-from distillation_bench.bench.analysis.tables.table import (
-    Table,
-    tables_markdown,
-    tables_text,
-    with_texts,
-)
-from distillation_bench.bench.analysis.tables.table_latex import tables_latex
-
-
-class Leaderboard(Table):
-    """The leaderboard of a dataset: a row for each label, a column for each headline metric, n.
-
-    The n is the number of cells that are done; a value over fewer has its own behind it.
-    """
-
-    def __repr__(self) -> str:
-        return tables_text([self])
-
-    def to_latex(self) -> str:
-        """Return a float or more, with the notes below the first."""
-        return tables_latex([self])
-
-
-def leaderboard(results: Results, dataset: str, labels: Sequence[str] = ()) -> Leaderboard:
-    """Return the leaderboard of a dataset, by default with all labels.
-
-    Raises:
-        UsageError: there is no such dataset or label.
-    """
-    return leaderboards(results, [dataset], labels)[0]
+from distillation_bench.bench.analysis.tables.table import Table, tables_markdown, tables_text
 
 
 def leaderboards(
     results: Results, datasets: Sequence[str] = (), labels: Sequence[str] = ()
-) -> list[Leaderboard]:
+) -> list[Table]:
     """Return the leaderboard of each dataset that has any of the labels; by default all.
+
+    It has a row for each label, a column for each headline metric, and n.
 
     Raises:
         UsageError: there is no such dataset or label, or no such cell.
@@ -61,19 +34,9 @@ def leaderboards(
     formats = metric_formats(results, planned, shown_headline_metrics(results, planned))
     entries = make_entries(results, planned, formats, tested=False)
     return [
-        _leaderboard(results, str(dataset), cells, entries[entries["dataset"].eq(dataset)])
-        for dataset, cells in planned.groupby("dataset", observed=True)
+        build_table(results, cells, entries[entries["dataset"].eq(name)], (name, name), with_n=True)
+        for name, cells in planned.groupby("dataset", observed=True)
     ]
-
-
-def _leaderboard(
-    results: Results, dataset: str, cells: pd.DataFrame, entries: pd.DataFrame
-) -> Leaderboard:
-    table = build_table(results, cells, entries, (dataset, dataset))
-    done = cells["label"][cells["status"].eq("done")].value_counts()
-    usual = [done[label] for label in table.entries["label"]]
-    entries, counts = with_texts(table.entries, usual), [str(done[label]) for label in table.rows]
-    return Leaderboard(**{**vars(table), "entries": entries, "counts": counts})
 
 
 def leaderboards_text(
@@ -118,7 +81,7 @@ def average_ranks(entries: pd.DataFrame) -> pd.DataFrame:
     return in_order.dropna(how="all").dropna(axis=1, how="all")
 
 
-def _ranks_table(boards: Sequence[Leaderboard]) -> list[Table]:
+def _ranks_table(boards: Sequence[Table]) -> list[Table]:
     """Return the table of average ranks; none where no metric ranks two datasets."""
     ranks = average_ranks(pd.concat([board.entries for board in boards]))
     is_below = any(board.entries["chance"].eq("worse").any() for board in boards)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from distillation_bench.bench.analysis.chance_level import TeacherDetection
+from distillation_bench.bench.analysis.statistics import ALPHA, can_reach_alpha, seeds_needed
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_NOTE
+
+if TYPE_CHECKING:
+    from distillation_bench.bench.analysis.tables.table import Table
 
 
 class Signs(NamedTuple):
@@ -18,6 +22,11 @@ class Signs(NamedTuple):
     best: str
     second: str
     chance: str
+
+
+def entries_of(tables: Iterable[Table]) -> pd.DataFrame:
+    """Return the entries of several tables."""
+    return pd.concat([table.entries for table in tables])
 
 
 def shared_notes(entries: pd.DataFrame, signs: Signs) -> list[str]:
@@ -81,10 +90,6 @@ def _test_notes(entries: pd.DataFrame) -> Iterator[str]:
     """Yield what daggers mean, and which students could not be tested."""
     if not entries["comparisons"].any():
         return
-    # SciPy is imported for tests alone.
-    from distillation_bench.bench.analysis.holm import can_reach_alpha, seeds_needed
-    from distillation_bench.bench.analysis.statistics import ALPHA
-
     # A place is one column of methods: a dataset and a metric.
     entries = entries.assign(place=[*zip(entries["dataset"], entries["format"], strict=True)])
     compared = entries[entries["shared"].notna()]

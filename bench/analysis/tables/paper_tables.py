@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -12,18 +11,29 @@ from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricIn
 from distillation_bench.bench.analysis.missing_cells import describe_counts
 from distillation_bench.bench.analysis.ranking import rank_students
 from distillation_bench.bench.analysis.results import Results, summarise
-from distillation_bench.bench.analysis.tables.entries import make_entries, shown_values
-from distillation_bench.bench.analysis.tables.table import Table, with_texts
+from distillation_bench.bench.analysis.tables.entries import make_entries, shown_values, with_texts
+from distillation_bench.bench.analysis.tables.table import Table
 from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_variances
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.text import truncated
 
 
-@dataclass(frozen=True)
-class TableOptions:
-    """Which results are shown, and how.
+def make_tables(
+    results: Results,
+    metrics: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    *,
+    by: str = "dataset",
+    transpose: bool = False,
+    sort: str = "",
+    digits: int | None = None,
+    raw: bool = False,
+) -> list[Table]:
+    """Return the selected tables.
 
-    Attributes:
+    Args:
+        results: the results.
         metrics: selectors; by default the headline metrics.
         datasets, labels: selected ones, in this order; by default all in the order of tables.
         by: "dataset" for a table per dataset with metrics as columns, or "metric" for a table per
@@ -32,48 +42,32 @@ class TableOptions:
         sort: selector of a metric that methods are sorted by, the best first.
         digits: decimals of all values.
         raw: show values as recorded, not as papers print them.
-    """
-
-    metrics: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    by: str = "dataset"
-    transpose: bool = False
-    sort: str = ""
-    digits: int | None = None
-    raw: bool = False
-
-
-def make_tables(results: Results, options: TableOptions) -> list[Table]:
-    """Return the selected tables.
 
     Raises:
         UsageError: there is no such dataset, method or metric, or no value of it.
     """
-    planned = shown_cells(results, options.datasets, options.labels)
-    names = ", ".join([*options.datasets, *options.labels])
-    metrics = [results.metric(selector) for selector in options.metrics]
-    for metric in [*metrics, *map(results.metric, filter(None, [options.sort]))]:
+    planned = shown_cells(results, datasets, labels)
+    names = ", ".join([*datasets, *labels])
+    shown = [results.metric(selector) for selector in metrics]
+    for metric in [*shown, *map(results.metric, filter(None, [sort]))]:
         if not results.values(metric).index.isin(planned.index).any():
             raise UsageError(f"{metric}: no cell of {names} has this value")
-    metrics = metrics or shown_headline_metrics(results, planned)
-    if not metrics:
+    shown = shown or shown_headline_metrics(results, planned)
+    if not shown:
         raise UsageError(f"{names or 'table'}: no cell has a headline value; give --metric")
-    formats = metric_formats(results, planned, metrics, options.digits, options.raw)
+    formats = metric_formats(results, planned, shown, digits, raw)
     entries = make_entries(results, planned, formats)
-    if options.by == "metric":
-        names_of = {format: (str(format.metric), format.header) for format in formats}
-        keys = entries["format"]
-    else:
-        names_of = {name: (name, name) for name in planned["dataset"].cat.categories}
-        keys = entries["dataset"]
+    titles = {format: (str(format.metric), format.header) for format in formats}
+    if by == "dataset":
+        titles = {name: (name, name) for name in planned["dataset"].cat.categories}
+    parts = dict(iter(entries.groupby("format" if by == "metric" else "dataset", sort=False)))
     tables = [
-        build_table(results, planned, entries[keys.eq(key)], names, options.by, options.sort)
-        for key, names in names_of.items()
-        if keys.eq(key).any()
+        build_table(results, planned, parts[key], title, by, sort, False if transpose else None)
+        for key, title in titles.items()
+        if key in parts
     ]
-    corner = "metric" if options.by == "dataset" else "dataset"
-    return [table.transposed(corner) for table in tables] if options.transpose else tables
+    corner = "metric" if by == "dataset" else "dataset"
+    return [table.transposed(corner) for table in tables] if transpose else tables
 
 
 def shown_cells(
@@ -119,6 +113,7 @@ def build_table(
     names: tuple[str, str],
     by: str = "dataset",
     sort: str = "",
+    with_n: bool | None = None,
 ) -> Table:
     """Return a table of entries.
 
@@ -129,6 +124,9 @@ def build_table(
         names: name and title.
         by: "dataset" for metrics as columns, "metric" for datasets as columns.
         sort: selector of a metric that rows are sorted by.
+        with_n: whether there is a last column n, the number of cells that are done, so that values
+            over fewer alone have their own behind them; by default if there is one column, which
+            alone would say little.
     """
     shown = frozenset(entries["dataset"])
     datasets = [name for name in cells["dataset"].cat.categories if name in shown]
@@ -142,22 +140,20 @@ def build_table(
         remarks += dataset_remarks(results, dataset, entries)
     is_reference = [label in results.references for label in labels]
     columns = datasets if by == "metric" else [format.header for format in formats]
-    entries, counts = with_texts(entries), []
-    if len(columns) == 1 and len(entries):
-        # A column alone would say less than it could.
-        n = dict(zip(entries["row"], entries["n"], strict=True))
-        counts = [str(n.get(row, 0)) for row in range(len(labels))]
+    done = cells["label"][cells["status"].eq("done")].value_counts()
+    has_n = len(columns) == 1 if with_n is None else with_n
+    usual = entries["label"].map(done) if has_n else None
     changes = [i for i in range(1, len(labels)) if is_reference[i] != is_reference[i - 1]]
     return Table(
         *names,
         corner="method",
         rows=labels,
         columns=columns,
-        entries=entries,
+        entries=with_texts(entries, usual),
         remarks=remarks,
         missing=describe_missing(results, cells),
         rule=changes[0] if len(changes) == 1 else 0,
-        counts=counts,
+        counts=[str(done[label]) for label in labels] if has_n else [],
     )
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables.entries import UNMARKED, make_entries
-from distillation_bench.bench.analysis.tables.table import Table, with_texts
+from distillation_bench.bench.analysis.tables.entries import UNMARKED, make_entries, with_texts
+from distillation_bench.bench.analysis.tables.table import Table
 
 PUBLISHED = Path(__file__).with_name("published") / "hydra_plus.csv"
 NAMES = {"svhn": "SVHN", "cifar10": "CIFAR-10"}

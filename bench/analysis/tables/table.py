@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.tables.notes import Signs, shared_notes
+from distillation_bench.bench.analysis.tables.entries import is_below_chance, value_text
+from distillation_bench.bench.analysis.tables.notes import Signs, entries_of, shared_notes
+from distillation_bench.bench.analysis.tables.table_latex import tables_latex
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_SIGN
 from distillation_bench.bench.common.terminal_tables import terminal_width, text_table, wrap_words
 from distillation_bench.bench.common.text import CHANCE_SIGN, terminal_safe
@@ -29,7 +31,7 @@ CSV_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table of values, rows by columns.
 
@@ -56,6 +58,9 @@ class Table:
     missing: dict[str, str] = field(default_factory=dict)
     rule: int = 0
     counts: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return tables_text([self])
 
     def cells(self, write: Callable[[Any], str], empty: str = "–") -> list[list[str]]:
         """Return the texts of each row, without its header; `write` returns that of an entry."""
@@ -119,6 +124,10 @@ class Table:
         notes = [*shared_notes(self.entries, Signs("Bold", "underlined", "Grey")), *self.notes]
         return f"{self.style.to_html()}<p>{'<br>'.join(map(_html, notes))}</p>"
 
+    def to_latex(self) -> str:
+        """Return a float or more, with the notes below the first."""
+        return tables_latex([self])
+
     def to_markdown(self) -> str:
         """Return the table with its notes as Markdown."""
         return tables_markdown([self])
@@ -132,32 +141,6 @@ def _html(text: str) -> str:
 
 def _html_style(entry: Any) -> str:
     return "color: gray" if is_below_chance(entry) else HTML_STYLES[entry.mark]
-
-
-def is_below_chance(entry: Any) -> bool:
-    """Return whether a value is grey, since the teacher itself detects worse than chance."""
-    return bool(entry.chance == "worse" and entry.n)
-
-
-def value_text(entry: Any) -> str:
-    """Return mean ± deviation in the printed unit, with n if it is not the usual one."""
-    return entry.text if entry.n in (0, entry.usual) else f"{entry.text} ({entry.n})"
-
-
-def with_texts(entries: pd.DataFrame, usual: Sequence[int] | int | None = None) -> pd.DataFrame:
-    """Return entries with their `text` and the `usual` n, by default that of most."""
-    if usual is None:
-        counts = entries["n"][entries["n"] > 0].value_counts()
-        usual = int(counts[counts.eq(counts.max())].index.max()) if len(counts) else 0
-    texts = [_mean_text(entry) if entry.n else entry.status for entry in entries.itertuples()]
-    return entries.assign(text=texts, usual=usual)
-
-
-def _mean_text(entry: Any) -> str:
-    text: str = entry.format.text(entry.mean)
-    if np.isfinite(entry.std) and (entry.std or not entry.format.exact):
-        text += f" ± {entry.format.text(entry.std)}"
-    return text
 
 
 # For the terminal, Markdown and CSV
@@ -188,11 +171,6 @@ def tables_text(
         parts += [wrapped([table.title]), text, wrapped(table.notes)]
     parts.append(wrapped([*shared_notes(entries_of(tables), SIGNS), *notes]))
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def entries_of(tables: Sequence[Table]) -> pd.DataFrame:
-    """Return the entries of several tables."""
-    return pd.concat([table.entries for table in tables])
 
 
 def _text_writer(entries: pd.DataFrame) -> Callable[[Any], str]:

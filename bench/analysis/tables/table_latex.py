@@ -7,24 +7,21 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from distillation_bench.bench.analysis.markup.latex import escape_latex
-from distillation_bench.bench.analysis.markup.latex_tables import (
-    floats,
-    preamble,
-    split_rows,
-    tabular,
-)
-from distillation_bench.bench.analysis.tables.notes import Signs, seeds_text, shared_notes
-from distillation_bench.bench.analysis.tables.table import (
-    Table,
+from distillation_bench.bench.analysis.latex import escape_latex, floats, preamble, tabulars
+from distillation_bench.bench.analysis.tables.entries import is_below_chance, value_text
+from distillation_bench.bench.analysis.tables.notes import (
+    Signs,
     entries_of,
-    is_below_chance,
-    value_text,
+    seeds_text,
+    shared_notes,
 )
 from distillation_bench.bench.common.terminal_tables import fitting_columns
 from distillation_bench.bench.common.text import terminal_safe
+
+if TYPE_CHECKING:
+    from distillation_bench.bench.analysis.tables.table import Table
 
 PAGE_WIDTH = 125
 """Characters that fit a page; further columns go into another table."""
@@ -53,11 +50,7 @@ def tables_latex(
     for number, table in enumerate(tables):
         name = label if label and len(tables) == 1 else f"{label or 'tab'}:{table.name}"
         title = escape_latex(caption or table.title).rstrip(".")
-        pages = [
-            _tabular(table, rows, columns)
-            for columns in _column_blocks(table)
-            for rows in split_rows(len(table.rows))
-        ]
+        pages = [page for columns in _column_blocks(table) for page in _pages(table, columns)]
         note = r"\tablenote" if with_note and number == 0 else ""
         text += floats(pages, title, escape_latex(_explanation(table)), name, note)
     return "\n".join(text)
@@ -96,14 +89,11 @@ def _column_blocks(table: Table) -> list[range]:
     return fitting_columns(sizes, PAGE_WIDTH - max(map(len, table.rows)))
 
 
-def _tabular(table: Table, rows: range, columns: range) -> str:
-    cells = table.cells(_cell, empty="--")
-    body: list[list[str]] = []
-    for row in rows:
-        body += [[]] * (row == table.rule and row != rows.start)
-        body.append([escape_latex(table.rows[row]), *(cells[row][i] for i in columns)])
+def _pages(table: Table, columns: range) -> list[str]:
+    lines = zip(table.rows, table.cells(_cell, empty="--"), strict=True)
+    rows = [[escape_latex(name), *(cells[i] for i in columns)] for name, cells in lines]
     headers = [table.corner, *(_header(table.headers[i]) for i in columns)]
-    return tabular(headers, body, f"l{'r' * len(columns)}")
+    return tabulars(headers, rows, table.rule)
 
 
 def _header(text: str) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from distillation_bench.bench.analysis.results import Results
-    from distillation_bench.bench.analysis.tables.paper_tables import TableOptions
     from distillation_bench.bench.analysis.tables.table import Table
 
 GROUPINGS = ("dataset", "metric")
@@ -77,23 +76,6 @@ class TableContent:
         bool, typer.Option("--raw", help="values as recorded: fractions, accuracy instead of error")
     ] = False
 
-    def options(self) -> TableOptions:
-        """Return these options for the analysis; raise UsageError for an unknown `--by`."""
-        from distillation_bench.bench.analysis.tables.paper_tables import TableOptions
-
-        if self.by not in GROUPINGS:
-            raise UsageError(f"--by {self.by}: unknown{nearest(self.by, GROUPINGS)}")
-        return TableOptions(
-            metrics=tuple(self.metric or ()),
-            datasets=tuple(self.dataset or ()),
-            labels=tuple(self.method or ()),
-            by=self.by,
-            transpose=self.transpose,
-            sort=self.sort,
-            digits=self.digits,
-            raw=self.raw,
-        )
-
 
 def table(
     runs: RunFolders,
@@ -114,13 +96,27 @@ def table(
     from distillation_bench.bench.analysis.tables.published_values import published_tables
     from distillation_bench.bench.analysis.tables.table import tables_text
 
-    options = content.options()
+    if content.by not in GROUPINGS:
+        raise UsageError(f"--by {content.by}: unknown{nearest(content.by, GROUPINGS)}")
     if paper and content != TableContent():
         raise UsageError("--paper: rows, columns and digits are the paper's; omit other options")
     check_targets(files.latex, files.markdown, files.csv, files.macros, files.note)
     check_folders(runs)
     results = load(*runs, mixed=mixed)
-    tables = published_tables(results) if paper else make_tables(results, options)
+    if paper:
+        tables = published_tables(results)
+    else:
+        tables = make_tables(
+            results,
+            content.metric or (),
+            content.dataset or (),
+            content.method or (),
+            by=content.by,
+            transpose=content.transpose,
+            sort=content.sort,
+            digits=content.digits,
+            raw=content.raw,
+        )
     texts = _texts_of_files(files, tables, results, caption, label)
     write_outputs(texts)
     if not texts:

@@ -11,15 +11,16 @@ from scipy import stats
 from tests.simulation.null import NOISES, coverage, false_positives, over_datasets, pooling
 
 from distillation_bench.bench.analysis import statistics
-from distillation_bench.bench.analysis.holm import holm, seeds_needed
 from distillation_bench.bench.analysis.statistics import (
     average_ranks,
     critical_difference,
     effect_size,
     friedman_p,
+    holm,
     nemenyi_p,
     paired_interval,
     probability_of_improvement,
+    seeds_needed,
     sign_flip_p,
     smallest_p,
     wilcoxon_p,

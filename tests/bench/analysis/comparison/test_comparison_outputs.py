@@ -16,7 +16,7 @@ from tests.bench.analysis.comparison.compared_runs import (
     MakeResults,
     pairs_of,
 )
-from tests.bench.analysis.markup.test_latex import HOSTILE, compiled, needs_pdflatex
+from tests.bench.analysis.test_latex import HOSTILE, compiled, needs_pdflatex
 
 from distillation_bench.bench.analysis.comparison import (
     Comparison,
@@ -29,7 +29,7 @@ from distillation_bench.bench.analysis.comparison.comparison_files import (
 )
 from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.comparison.sentences import verdict_lines
-from distillation_bench.bench.analysis.markup.latex_tables import preamble
+from distillation_bench.bench.analysis.latex import preamble
 from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.cli.main import main
 

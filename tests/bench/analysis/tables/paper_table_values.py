@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.entries import value_text
+from distillation_bench.bench.analysis.tables.leaderboard import leaderboards
 from distillation_bench.bench.analysis.tables.notes import Signs, shared_notes
-from distillation_bench.bench.analysis.tables.table import Table, value_text
+from distillation_bench.bench.analysis.tables.table import Table
 from distillation_bench.bench.storage.tables import CellKey
 
 
@@ -32,6 +36,11 @@ def row(table: Table, number: int) -> dict[str, Any]:
 def texts(table: Table, number: int) -> list[str]:
     """Return the texts of a row."""
     return table.cells(value_text)[number]
+
+
+def board_of(results: Results, dataset: str, labels: Sequence[str] = ()) -> Table:
+    """Return the leaderboard of a dataset."""
+    return leaderboards(results, [dataset], labels)[0]
 
 
 def notes(table: Table) -> str:

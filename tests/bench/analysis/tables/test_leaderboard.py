@@ -8,16 +8,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tests.bench.analysis.tables.paper_table_values import board_of
 from tests.bench.generated_runs import generate
 
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.analysis.tables.leaderboard import (
-    Leaderboard,
     average_ranks,
-    leaderboard,
     leaderboards,
     leaderboards_text,
 )
+from distillation_bench.bench.analysis.tables.table import Table
 from distillation_bench.bench.cli.leaderboard import board_text
 from distillation_bench.bench.common.errors import UsageError
 
@@ -45,7 +45,7 @@ def boards_of(results_of: ResultsOf) -> ResultsOf:
     return make
 
 
-def ranked(board: Leaderboard, header: str) -> list[str]:
+def ranked(board: Table, header: str) -> list[str]:
     """Return the ranked labels from best to worst in one column."""
     own = board.entries[board.entries["column"].eq(board.columns.index(header))]
     return list(own.dropna(subset="rank").sort_values("rank")["label"])
@@ -53,7 +53,7 @@ def ranked(board: Leaderboard, header: str) -> list[str]:
 
 def test_best_and_second_are_marked_among_students(boards_of: ResultsOf) -> None:
     results = boards_of({"ensemble": [0.99], "kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
-    board = leaderboard(results, "d")
+    board = board_of(results, "d")
     assert ranked(board, "Error [%] ↓") == ["hydra", "kd", "gauss"]
     assert ranked(board, "NLL [nats] ↓") == ["hydra", "kd", "gauss"]
     text = leaderboards_text(results)
@@ -62,20 +62,20 @@ def test_best_and_second_are_marked_among_students(boards_of: ResultsOf) -> None
 
 
 def test_values_are_printed_as_in_tables(boards_of: ResultsOf) -> None:
-    board = leaderboard(boards_of({"kd": [0.8, 0.7], "hydra": [0.9, 0.8]}), "d")
+    board = board_of(boards_of({"kd": [0.8, 0.7], "hydra": [0.9, 0.8]}), "d")
     assert list(board.table.columns) == ["Error [%] ↓", "NLL [nats] ↓", "n"]
     assert list(board.table.loc["kd"]) == ["25.00 ± 7.07", "0.250 ± 0.071", "2"]
 
 
 def test_methods_with_few_seeds_are_not_ranked(boards_of: ResultsOf) -> None:
     results = boards_of({"kd": [0.8, 0.8], "hydra": [0.7, 0.7], "gauss": [0.9, "failed"]})
-    assert ranked(leaderboard(results, "d"), "Error [%] ↓") == ["kd", "hydra"]
+    assert ranked(board_of(results, "d"), "Error [%] ↓") == ["kd", "hydra"]
     assert "10.00 *" not in leaderboards_text(results)
 
 
 def test_missing_failed_and_skipped_cells_are_shown(boards_of: ResultsOf) -> None:
     results = boards_of({"kd": [0.8, None, None], "gauss": [0.9, "failed"], "hydra": ["skipped"]})
-    board = leaderboard(results, "d")
+    board = board_of(results, "d")
     assert board.missing == {
         "kd on d: 2 missing of 3": "",
         "gauss on d: 1 failed of 2": "a failed reason",
@@ -93,7 +93,7 @@ def test_missing_failed_and_skipped_cells_are_shown(boards_of: ResultsOf) -> Non
 def test_labels_that_lack_cells_for_the_same_reason_are_named_together(
     boards_of: ResultsOf,
 ) -> None:
-    board = leaderboard(boards_of({"kd": [0.8], "a": ["skipped"], "b": ["skipped"]}), "d")
+    board = board_of(boards_of({"kd": [0.8], "a": ["skipped"], "b": ["skipped"]}), "d")
     assert board.notes == ["a, b on d: 1 skipped of 1: a skipped reason."]
 
 
@@ -108,7 +108,7 @@ def test_a_run_without_values_still_has_a_leaderboard(boards_of: ResultsOf) -> N
 def test_a_value_over_fewer_seeds_than_the_row_says_so(results_of: ResultsOf) -> None:
     row = {"nll": 0.1, "ece": 0.1}
     results = results_of({("d", "kd", 0): row, ("d", "kd", 1): {"nll": 0.3}})
-    board = leaderboard(results, "d")
+    board = board_of(results, "d")
     assert list(board.table.loc["kd"]) == ["10.00 (1)", "0.200 ± 0.141", "2"]
     assert "(n) after a value: over n seeds only" in " ".join(leaderboards_text(results).split())
 
@@ -147,7 +147,7 @@ def test_equal_means_share_a_rank_whatever_the_order_of_their_values(
 
 def test_labels_and_datasets_are_selected(boards_of: ResultsOf) -> None:
     results = boards_of({"kd": [0.8], "hydra": [0.9], "gauss": [0.7]})
-    board = leaderboard(results, "d", ["gauss", "kd"])
+    board = board_of(results, "d", ["gauss", "kd"])
     assert board.rows == ["gauss", "kd"] and ranked(board, "Error [%] ↓") == ["kd", "gauss"]
     with pytest.raises(UsageError, match="--method gaus: not in these runs; did you mean 'gauss'"):
         leaderboards(results, labels=["gaus"])
@@ -159,7 +159,7 @@ def test_rows_are_in_natural_order(results_of: ResultsOf) -> None:
         {("d", label, 0): {"nll": 0.1} for label in reversed(labels)},
         methods=dict.fromkeys(labels, "hydra+"),
     )
-    assert leaderboard(results, "d").rows == labels
+    assert board_of(results, "d").rows == labels
 
 
 def test_several_runs_are_one_leaderboard(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_the_ood_sets_below_chance_are_named(results_of: ResultsOf) -> None:
         {("d", label, seed): aurocs for label in ("ensemble", "kd", "hydra") for seed in range(2)},
         ood={"d": {"near": "near", "far": "far", "gone": "absent: no file"}},
     )
-    (remark,) = leaderboard(results, "d").remarks
+    (remark,) = board_of(results, "d").remarks
     assert remark == (
         "On d, OOD AUROC is a mean over far (far; there the teacher itself is worse than chance, "
         "30.00 %), near (near); absent OOD sets: gone."
@@ -186,7 +186,7 @@ def test_the_ood_sets_below_chance_are_named(results_of: ResultsOf) -> None:
 
 
 def test_pipes_do_not_break_markdown(boards_of: ResultsOf) -> None:
-    assert "a\\|b" in leaderboard(boards_of({"a|b": [0.5]}), "d").to_markdown()
+    assert "a\\|b" in board_of(boards_of({"a|b": [0.5]}), "d").to_markdown()
 
 
 def test_marks_are_aligned_and_lines_fit_the_terminal(
@@ -212,7 +212,7 @@ def test_names_send_no_control_characters(boards_of: ResultsOf) -> None:
 
 
 def test_a_notebook_shows_an_escaped_table_with_marks(boards_of: ResultsOf) -> None:
-    board = leaderboard(boards_of({"<b>kd": [0.8], "hydra": [0.9], "gauss": [0.7]}), "d")
+    board = board_of(boards_of({"<b>kd": [0.8], "hydra": [0.9], "gauss": [0.7]}), "d")
     page = board._repr_html_()
     assert "<b>kd" not in page and "&lt;b&gt;kd" in page
     assert "font-weight: bold" in page and "text-decoration: underline" in page

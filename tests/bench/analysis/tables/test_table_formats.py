@@ -12,7 +12,7 @@ import pytest
 from tests.bench.analysis.tables.paper_table_values import of
 
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 from distillation_bench.bench.analysis.tables.table import tables_csv, tables_markdown, tables_text
 from distillation_bench.bench.cli.main import main
 from distillation_bench.bench.common.terminal_tables import terminal_width
@@ -31,7 +31,7 @@ def test_a_narrow_terminal_gets_the_table_in_blocks(
         for label in ("kd", "hydra+[heads=20]")
         for seed in range(3)
     }
-    text = tables_text(make_tables(results_of(figures), TableOptions()), width=width)
+    text = tables_text(make_tables(results_of(figures)), width=width)
     assert max(map(len, text.splitlines())) <= width
     # All columns are there, each block with the names of its rows.
     for part in ("Error", "NLL", "ECE", "Brier", "AUROC", "KL", "TV epistemic ↓"):
@@ -50,11 +50,7 @@ def test_without_a_terminal_lines_have_100_characters(monkeypatch: pytest.Monkey
 def test_csv_is_tidy_and_unrounded(results_of: Callable[..., Results]) -> None:
     values = [0.123456789, 0.2, 0.3]
     results = results_of(of("nll", a=values), failed={("d", "b", 0): "x"})
-    rows = list(
-        csv.DictReader(
-            io.StringIO(tables_csv(make_tables(results, TableOptions()), results.methods))
-        )
-    )
+    rows = list(csv.DictReader(io.StringIO(tables_csv(make_tables(results), results.methods))))
     assert [row["label"] for row in rows] == ["a", "b"]
     assert float(rows[0]["mean"]) == fmean(values)
     assert float(rows[0]["deviation"]) == pytest.approx(stdev(values), rel=1e-15)
@@ -65,13 +61,13 @@ def test_csv_is_tidy_and_unrounded(results_of: Callable[..., Results]) -> None:
 
 def test_markdown_escapes_names(results_of: Callable[..., Results]) -> None:
     label = "a|b_*<script>\n[x](y)"
-    text = tables_markdown(make_tables(results_of(of("nll", **{label: [0.5]})), TableOptions()))
+    text = tables_markdown(make_tables(results_of(of("nll", **{label: [0.5]}))))
     assert r"a\|b\_\*\<script\> \[x\](y)" in text
     assert "<script>" not in text.replace(r"\<", "")
 
 
 def test_a_terminal_gets_no_control_characters(results_of: Callable[..., Results]) -> None:
-    text = tables_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]})), TableOptions()))
+    text = tables_text(make_tables(results_of(of("nll", **{"a\x1b[2J\b": [0.5]}))))
     assert "\x1b" not in text and "\b" not in text
 
 

@@ -6,11 +6,10 @@ import csv
 import io
 from collections.abc import Callable
 
-from tests.bench.analysis.tables.paper_table_values import row
+from tests.bench.analysis.tables.paper_table_values import board_of, row
 
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.analysis.tables.leaderboard import leaderboard
-from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 from distillation_bench.bench.analysis.tables.table import tables_csv, tables_markdown, tables_text
 from distillation_bench.bench.analysis.tables.table_latex import tables_latex
 from distillation_bench.bench.analysis.values_at_bounds import describe_clamped_variances
@@ -28,7 +27,7 @@ def test_a_temperature_at_a_bound_is_marked_in_tables_that_use_it(results_of: Re
         }
     )
     names = ("nll", "nll_tempered", "nll_tempered@rotation/3", "ece_tempered")
-    tables = make_tables(results, TableOptions(metrics=names))
+    tables = make_tables(results, metrics=names)
     counts = {
         label: [entry.at_bound for entry in row(tables[0], i).values()]
         for i, label in enumerate(tables[0].rows)
@@ -44,7 +43,7 @@ def test_a_temperature_at_a_bound_is_marked_in_tables_that_use_it(results_of: Re
     rows = [*csv.DictReader(io.StringIO(tables_csv(tables, results.methods)))]
     at_bound = {row["label"]: row["at_bound"] for row in rows if row["metric"].startswith("nll_te")}
     assert at_bound == {"kd": "1", "endd": "", "hydra": "2"}
-    assert "‡" not in tables_text(make_tables(results, TableOptions(metrics=("nll",))))
+    assert "‡" not in tables_text(make_tables(results, metrics=("nll",)))
 
 
 def flagged(own: float, teacher: float) -> dict[str, float]:
@@ -73,10 +72,10 @@ def test_clamped_variances_are_named_with_the_largest_share(results_of: ResultsO
 
 def test_leaderboards_and_tables_name_clamped_variances(clamped: Results) -> None:
     sentence = "the teacher (up to 2 % of them), hydra (up to 50 % of them)"
-    sine = leaderboard(clamped, "sine")
+    sine = board_of(clamped, "sine")
     assert sentence in " ".join(sine.notes) and sentence in sine.to_markdown()
-    assert sine.columns == ["NLL [nats] ↓"] and not leaderboard(clamped, "digits").remarks
-    plain = tables_text(make_tables(clamped, TableOptions()), width=200)
+    assert sine.columns == ["NLL [nats] ↓"] and not board_of(clamped, "digits").remarks
+    plain = tables_text(make_tables(clamped), width=200)
     assert plain.count("On sine, variances clamped") == 1 and sentence in plain
-    (table,) = make_tables(clamped, TableOptions(datasets=("sine",), metrics=("variance_capped",)))
+    (table,) = make_tables(clamped, datasets=("sine",), metrics=("variance_capped",))
     assert "50.00" in tables_text([table])

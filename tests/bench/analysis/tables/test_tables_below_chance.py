@@ -11,22 +11,20 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.bench.analysis.tables.paper_table_values import notes, row
+from tests.bench.analysis.tables.paper_table_values import board_of, notes, row
 from tests.bench.analysis.two_datasets import BELOW, figures_of
 
 from distillation_bench.bench.analysis.chance_level import TeacherDetection, teacher_detections
 from distillation_bench.bench.analysis.results import Results
+from distillation_bench.bench.analysis.tables.entries import is_below_chance
 from distillation_bench.bench.analysis.tables.leaderboard import (
-    Leaderboard,
     average_ranks,
-    leaderboard,
     leaderboards,
     leaderboards_text,
 )
-from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 from distillation_bench.bench.analysis.tables.table import (
     Table,
-    is_below_chance,
     tables_csv,
     tables_markdown,
     tables_text,
@@ -45,7 +43,7 @@ def by_dataset(tables: list[Table]) -> dict[str, dict[str, Any]]:
     }
 
 
-def ranked(board: Leaderboard, name: str) -> list[str]:
+def ranked(board: Table, name: str) -> list[str]:
     own = board.entries[[format.name == name for format in board.entries["format"]]]
     return list(own.dropna(subset="rank").sort_values("rank")["label"])
 
@@ -93,11 +91,11 @@ def test_metrics_that_detect_nothing_are_not_judged(results_of: Callable[..., Re
 def test_misclassification_detection_is_judged_too(results_of: Callable[..., Results]) -> None:
     name = "misclassification_auroc@rotation/3"
     results = results_of(figures_of("d", ensemble={name: 0.4}, kd={name: 0.8}, hydra={name: 0.6}))
-    (table,) = make_tables(results, TableOptions(metrics=(name,)))
+    (table,) = make_tables(results, metrics=(name,))
     assert not table.entries["mark"].any()
 
 
-# Leaderboards
+# Tables
 
 
 def test_a_leaderboard_marks_and_ranks_no_method(two_datasets: Results) -> None:
@@ -143,19 +141,19 @@ def test_values_below_chance_are_grey_on_a_terminal_with_colours(
 
 
 def test_a_notebook_shows_such_values_in_grey(two_datasets: Results) -> None:
-    html = leaderboard(two_datasets, "spiral")._repr_html_()
+    html = board_of(two_datasets, "spiral")._repr_html_()
     assert "color: gray" in html and "Grey: OOD AUROC on spiral, where the teacher" in html
-    assert "color: gray" not in leaderboard(two_datasets, "digits")._repr_html_()
+    assert "color: gray" not in leaderboards(two_datasets, ["digits"])[0]._repr_html_()
 
 
 def test_without_the_teacher_students_are_ranked_with_a_note(
     results_of: Callable[..., Results],
 ) -> None:
     results = results_of({k: v for k, v in BELOW.items() if k[1] != "ensemble"})
-    assert ranked(leaderboard(results, "spiral"), "OOD AUROC") == ["hydra", "kd"]
+    assert ranked(leaderboards(results, ["spiral"])[0], "OOD AUROC") == ["hydra", "kd"]
     text = " ".join(leaderboards_text(results).split())
     assert "there is no AUROC of the teacher, which -m ensemble adds to a run" in text
-    (table,) = make_tables(results, TableOptions(metrics=("ood_auroc",)))
+    (table,) = make_tables(results, metrics=("ood_auroc",))
     assert by_dataset([table])["spiral"]["hydra"].mark == "best"
     assert "there is no AUROC of the teacher" in notes(table)
 
@@ -163,20 +161,20 @@ def test_without_the_teacher_students_are_ranked_with_a_note(
 def test_a_failed_teacher_counts_as_missing(results_of: Callable[..., Results]) -> None:
     students = {k: v for k, v in BELOW.items() if k[1] != "ensemble"}
     results = results_of(students, failed={("spiral", "ensemble", 0): "ValueError: no"})
-    assert set(leaderboard(results, "spiral").entries["chance"]) == {"unknown", ""}
+    assert set(leaderboards(results, ["spiral"])[0].entries["chance"]) == {"unknown", ""}
 
 
 def test_the_teacher_is_found_by_its_method(results_of: Callable[..., Results]) -> None:
     figures = {(d, {"ensemble": "mine"}.get(x, x), s): v for (d, x, s), v in BELOW.items()}
     results = results_of(figures, methods={"mine": "ensemble"})
-    assert ranked(leaderboard(results, "spiral"), "OOD AUROC") == []
+    assert ranked(leaderboards(results, ["spiral"])[0], "OOD AUROC") == []
 
 
 # Tables
 
 
 def test_tables_mark_rank_and_test_no_method(two_datasets: Results) -> None:
-    cells = by_dataset(make_tables(two_datasets, TableOptions(metrics=("ood_auroc",))))
+    cells = by_dataset(make_tables(two_datasets, metrics=("ood_auroc",)))
     assert [cell.mark for cell in cells["spiral"].values()] == [""] * 3
     assert [cell.level for cell in cells["spiral"].values()] == [""] * 3
     assert all(map(is_below_chance, cells["spiral"].values()))
@@ -185,16 +183,18 @@ def test_tables_mark_rank_and_test_no_method(two_datasets: Results) -> None:
 
 
 def test_a_selection_without_the_teacher_is_still_judged_by_it(two_datasets: Results) -> None:
-    chosen = TableOptions(
-        metrics=("ood_auroc", "nll"), labels=("kd", "hydra"), datasets=("spiral",)
-    )
-    (table,) = make_tables(two_datasets, chosen)
+    chosen: dict[str, Any] = {
+        "metrics": ("ood_auroc", "nll"),
+        "labels": ("kd", "hydra"),
+        "datasets": ("spiral",),
+    }
+    (table,) = make_tables(two_datasets, **chosen)
     detected, nll = row(table, table.rows.index("hydra")).values()
     assert is_below_chance(detected) and not detected.mark and nll.mark == "best"
 
 
 def test_every_format_says_that_values_are_below_chance(two_datasets: Results) -> None:
-    tables = make_tables(two_datasets, TableOptions(metrics=("ood_auroc", "nll")))
+    tables = make_tables(two_datasets, metrics=("ood_auroc", "nll"))
     plain = tables_text(tables)
     assert "60.70 ± 0.49 ~" in plain and "~: OOD AUROC on spiral, where the teacher" in plain
     marked = tables_markdown(tables)
@@ -214,19 +214,15 @@ def test_every_format_says_that_values_are_below_chance(two_datasets: Results) -
     }
     assert latex_macros(tables).count("the teacher itself is worse than chance") == 6
     # Where nothing is grey, nothing more is needed.
-    above_chance = make_tables(
-        two_datasets, TableOptions(metrics=("ood_auroc",), datasets=("digits",))
-    )
+    above_chance = make_tables(two_datasets, ("ood_auroc",), datasets=("digits",))
     assert "xcolor" not in tables_latex(above_chance) and "chance" not in tables_text(above_chance)
 
 
 def test_rows_are_not_sorted_by_values_below_chance(two_datasets: Results) -> None:
-    (table,) = make_tables(two_datasets, TableOptions(datasets=("spiral",), sort="ood_auroc"))
+    (table,) = make_tables(two_datasets, datasets=("spiral",), sort="ood_auroc")
     assert table.rows == ["ensemble", "kd", "hydra"]
     assert "worse than chance, so methods can't be sorted by it" in " ".join(table.remarks)
-    (table,) = make_tables(
-        two_datasets, TableOptions(metrics=("nll",), by="metric", sort="ood_auroc")
-    )
+    (table,) = make_tables(two_datasets, ("nll",), by="metric", sort="ood_auroc")
     # By digits alone.
     assert table.rows == ["ensemble", "hydra", "kd"]
     assert "average rank" not in " ".join(table.remarks)

@@ -8,19 +8,19 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from distillation_bench.bench.analysis.markup.latex import escape_latex
-from distillation_bench.bench.analysis.markup.latex_tables import (
+from distillation_bench.bench.analysis.latex import (
+    escape_latex,
     floats,
     preamble,
-    split_rows,
-    tabular,
+    tabulars,
 )
 from distillation_bench.bench.analysis.results import load
 from distillation_bench.bench.analysis.tables.leaderboard import leaderboards
-from distillation_bench.bench.analysis.tables.paper_tables import TableOptions, make_tables
+from distillation_bench.bench.analysis.tables.paper_tables import make_tables
 from distillation_bench.bench.analysis.tables.published_values import published_tables
 from distillation_bench.bench.analysis.tables.table_latex import (
     latex_macros,
@@ -78,8 +78,8 @@ def test_output_is_ascii_and_holds_no_command_of_the_input() -> None:
 
 
 def test_a_table_float_equals_the_one_written_by_hand() -> None:
-    table = tabular(["a", "b"], [["1", "2"], [], ["3", "4"]], "lr")
-    (text,) = floats([table], "C", "", "tab: a_b}")
+    tables = tabulars(["a", "b"], [["1", "2"], ["3", "4"]], rule=1)
+    (text,) = floats(tables, "C", "", "tab: a_b}")
     lines = text.splitlines()
     assert r"\label{tab:-a-b-}" in lines and r"\caption{C.}" in lines
     start = lines.index(r"\toprule")
@@ -90,10 +90,16 @@ def test_a_table_float_equals_the_one_written_by_hand() -> None:
 
 
 def test_a_long_table_is_cut_into_numbered_parts() -> None:
-    assert [list(part) for part in split_rows(2)] == [[0, 1]]
-    assert [len(part) for part in split_rows(100)] == [33, 34, 33]
-    assert [len(part) for part in split_rows(46)] == [23, 23] and split_rows(0) == []
-    assert [row for part in split_rows(100) for row in part] == list(range(100))
+    def rows_of(count: int, rule: int = 0) -> list[list[int]]:
+        tables = tabulars(["n"], [[f"{row}"] for row in range(count)], rule)
+        assert all(table.count(r"\midrule") == 1 for table in tables)
+        return [list(map(int, re.findall(r"^(\d+) ", table, re.M))) for table in tables]
+
+    assert rows_of(2) == [[0, 1]]
+    assert [len(part) for part in rows_of(100)] == [33, 34, 33]
+    # A thin line above the first row of a part would double that of its header.
+    assert [len(part) for part in rows_of(46, rule=23)] == [23, 23] and rows_of(0) == []
+    assert [row for part in rows_of(100) for row in part] == list(range(100))
     first, second = floats(["x", "y"], "T", "E.", "tab:t")
     assert r"\caption{T. E.}" in first and r"\label{tab:t}" in first
     assert r"\caption{T, continued.}" in second and r"\label{tab:t-2}" in second
@@ -103,7 +109,7 @@ def test_a_long_table_is_cut_into_numbered_parts() -> None:
 def test_all_characters_compile(tmp_path: Path) -> None:
     signs = "".join(map(chr, (*range(0x20, 0x500), *range(0x2010, 0x2040), *range(0x2190, 0x2200))))
     rows = [[escape_latex(signs[i : i + 30]), escape_latex("x")] for i in range(0, len(signs), 30)]
-    compiled(tmp_path, tabular(["a", "b"], rows, "lr"))
+    compiled(tmp_path, "\n\n".join(tabulars(["a", "b"], rows)))
 
 
 @needs_pdflatex
@@ -126,8 +132,8 @@ def test_tables_compile_and_fit_on_the_page(
     failed = {("a_b & 100% #1 \\input{x}", "all } failed", 0): "100% \\bad_ {"}
     make_run(tmp_path / "run", values, missing=missing, failed=failed)
     results = load(tmp_path / "run")
-    choices = (TableOptions(), TableOptions(by="metric"), TableOptions(transpose=True))
-    tables = [table for choice in choices for table in make_tables(results, choice)]
+    choices: tuple[dict[str, Any], ...] = ({}, {"by": "metric"}, {"transpose": True})
+    tables = [table for choice in choices for table in make_tables(results, **choice)]
     tables += [replace(board, name=f"board {board.name}") for board in leaderboards(results)]
     body = latex_macros(tables) + tables_latex(tables, label="tab:a_b}")
     log = compiled(tmp_path, body)
@@ -145,7 +151,7 @@ def test_the_tables_of_the_paper_compile(make_run: Callable[..., Run], tmp_path:
 def test_macros_have_distinct_legal_names(make_run: Callable[..., Run], tmp_path: Path) -> None:
     labels = ("a b", "a-b", "a_b", "A B", "ab", "hydra+ 20", "hydra 20", "中", "{}", "1", "one")
     make_run(tmp_path / "run", figures(labels, 3))
-    tables = make_tables(load(tmp_path / "run"), TableOptions(metrics=("nll",)))
+    tables = make_tables(load(tmp_path / "run"), metrics=("nll",))
     text = latex_macros(tables)
     names = re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}", text, re.M)
     assert len(names) == len(text.splitlines()) == 2 * len(labels) == len(set(names))
@@ -157,18 +163,16 @@ def test_a_macro_is_named_after_what_it_prints(
     make_run: Callable[..., Run], tmp_path: Path
 ) -> None:
     make_run(tmp_path / "run", {("digits", "kd", 0): {"accuracy": 0.75}})
-    options = TableOptions(metrics=("accuracy",))
-    text = latex_macros(make_tables(load(tmp_path / "run"), options))
+    options: dict[str, Any] = {"metrics": ("accuracy",)}
+    text = latex_macros(make_tables(load(tmp_path / "run"), **options))
     assert r"\newcommand{\resDigitsKdError}{25.00} % digits, kd, error: % n = 1" in text
-    raw = latex_macros(make_tables(load(tmp_path / "run"), replace(options, raw=True)))
+    raw = latex_macros(make_tables(load(tmp_path / "run"), raw=True, **options))
     assert r"\newcommand{\resDigitsKdAccuracy}{0.750} % digits, kd, accuracy: n = 1" in raw
 
 
 def test_the_same_table_gives_the_same_bytes(make_run: Callable[..., Run], tmp_path: Path) -> None:
     make_run(tmp_path / "run", figures(HOSTILE, 3))
-    first, second = (
-        tables_latex(make_tables(load(tmp_path / "run"), TableOptions())) for _ in range(2)
-    )
+    first, second = (tables_latex(make_tables(load(tmp_path / "run"))) for _ in range(2))
     assert first == second and first.isascii()
 
 
@@ -177,7 +181,7 @@ def test_the_note_is_printed_once_and_captions_are_short(
 ) -> None:
     labels = ("ensemble", "kd", *(f"hydra+[heads={heads}]" for heads in range(60)))
     make_run(tmp_path / "run", figures(labels, 8) | figures(labels, 8, "e"))
-    tables = make_tables(load(tmp_path / "run"), TableOptions())
+    tables = make_tables(load(tmp_path / "run"))
     text = tables_latex(tables)
     assert text.count(r"\newcommand{\tablenote}") == 1
     assert text.count(r"\footnotesize \tablenote") == 1
@@ -195,8 +199,8 @@ def test_no_column_is_alone_in_its_part_of_a_table(
     make_run(tmp_path / "run", figures(labels, 2))
     results = load(tmp_path / "run")
     for count in range(2, len(labels)):
-        options = TableOptions(transpose=True, labels=labels[:count], metrics=("nll",))
-        latex = tables_latex(make_tables(results, options))
+        options: dict[str, Any] = {"transpose": True, "labels": labels[:count], "metrics": ("nll",)}
+        latex = tables_latex(make_tables(results, **options))
         columns = [len(part) for part in re.findall(r"\\begin\{tabular\}\{l(r+)\}", latex)]
         assert sum(columns) == count and min(columns) > 1
         assert max(columns) - min(columns) <= 1
