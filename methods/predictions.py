@@ -34,6 +34,8 @@ def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
 class Prediction(ABC):
     """A predictive distribution for each of N examples.
 
+    A method may bring a kind of its own. Metrics that a kind cannot have are absent.
+
     Attributes:
         total, aleatoric, epistemic: uncertainties [N].
         scores: further uncertainty scores by name [N], high for unfamiliar inputs.
@@ -52,6 +54,14 @@ class Prediction(ABC):
     @abstractmethod
     def log_prob(self, y: Tensor) -> Tensor:
         """Return the log-probability or log-density of targets [N]; −inf is not clipped."""
+
+    def cdf(self, y: Tensor) -> Tensor | None:
+        """Return the probability of a value of at most y [N], for regression; None if unknown."""
+        return None
+
+    def crps(self, y: Tensor) -> Tensor | None:
+        """Return the continuous ranked probability score of targets [N]; None if unknown."""
+        return None
 
 
 class Categorical(Prediction):

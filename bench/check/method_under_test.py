@@ -31,7 +31,6 @@ from distillation_bench.methods import Batch, Examples, Method, Setting
 from distillation_bench.methods.base import Outputs, Stage
 from distillation_bench.methods.networks import network_builder
 from distillation_bench.methods.networks.families import describe
-from distillation_bench.methods.predictions import Categorical
 from distillation_bench.methods.tasks import TASKS
 
 EXTREME = 1e4
@@ -186,7 +185,13 @@ class MethodUnderTest:
 
     def _check_prediction(self, network: nn.Module) -> None:
         prediction = self._method.predict(self._outputs(network))
-        if isinstance(prediction, Categorical):
+        classes = [self.outputs] if self.task == "classification" else []
+        shape = list(prediction.mean.shape)
+        require(
+            shape == [EXAMPLES, *classes],
+            f"the mean for {EXAMPLES} inputs is {shape}, not {[EXAMPLES, *classes]}",
+        )
+        if classes:
             error = (prediction.mean.sum(-1) - 1).abs().max().item()
             require(error < TOLERANCE, f"probabilities sum to 1 ± {error:.1e}")
         for name in UNCERTAINTIES:

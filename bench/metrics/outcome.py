@@ -66,28 +66,29 @@ class ClassOutcome(Outcome):
 
 @dataclass(frozen=True)
 class ValueOutcome(Outcome):
-    """An equal mixture of S Gaussians for each example.
+    """A distribution of a number for each example.
 
     Attributes:
-        means, variances: of the components [S, N].
-        log_variance_limit: log variances are clamped to ± this.
+        mean: of the distribution [N].
+        components: means and variances [S, N] of the Gaussians that it is the equal mixture of;
+            None if it is another distribution.
+        log_variance_limit: log variances of the components are clamped to ± this.
+        cdf, crps: of another distribution, at the targets [N]; None if they are not known.
     """
 
-    means: Array = field(default_factory=lambda: np.empty(0))
-    variances: Array = field(default_factory=lambda: np.empty(0))
+    mean: Array = field(default_factory=lambda: np.empty(0))
+    components: tuple[Array, Array] | None = None
     log_variance_limit: float = np.inf
+    cdf: Array | None = None
+    crps: Array | None = None
 
     @property
     def members(self) -> int:
-        return len(self.means)
-
-    @cached_property
-    def mean(self) -> Array:
-        """The mean of the mixture [N]."""
-        mean: Array = self.means.mean(0)
-        return mean
+        return 1 if self.components is None else len(self.components[0])
 
     @cached_property
     def median_variance(self) -> Array:
-        """The median of the components' variances [N]."""
-        return np.asarray(np.median(self.variances, axis=0))
+        """The median of the components' variances [N]; the variance if there are none."""
+        if self.components is None:
+            return self.aleatoric
+        return np.asarray(np.median(self.components[1], axis=0))

@@ -153,9 +153,11 @@ def rmse(outcome: ValueOutcome) -> float:
 
 
 @metric("regression", "lower", headline=True)
-def crps(outcome: ValueOutcome) -> float:
-    """Continuous ranked probability score of the mixture."""
-    return regression.crps_mixture(outcome.means, outcome.variances, outcome.targets)
+def crps(outcome: ValueOutcome) -> float | None:
+    """Continuous ranked probability score."""
+    if outcome.components:
+        return regression.crps_mixture(*outcome.components, outcome.targets)
+    return None if outcome.crps is None else float(outcome.crps.mean())
 
 
 @metric("regression", "lower")
@@ -231,19 +233,21 @@ def pairwise_kl(outcome: Any) -> float | None:
     """KL between heads, mean over ordered pairs, nats."""
     if outcome.members < 2:
         return None
-    if isinstance(outcome, ValueOutcome):
-        return diversity.pairwise_kl_gaussian(outcome.means, outcome.variances)
+    if isinstance(outcome, ValueOutcome) and outcome.components:
+        return diversity.pairwise_kl_gaussian(*outcome.components)
     return diversity.pairwise_kl(outcome.log_members)
 
 
 @metric("regression", "", kind="unlabelled")
-def variance_capped(outcome: ValueOutcome) -> float:
+def variance_capped(outcome: ValueOutcome) -> float | None:
     """Share of the heads' variances at the bounds of a variance, exp(±15)."""
-    return regression.share_at_bounds(outcome.variances, outcome.log_variance_limit)
+    if outcome.components is None:
+        return None
+    return regression.share_at_bounds(outcome.components[1], outcome.log_variance_limit)
 
 
 @metric("regression", "", kind="fidelity")
-def teacher_variance_capped(student: ValueOutcome, teacher: ValueOutcome) -> float:
+def teacher_variance_capped(student: ValueOutcome, teacher: ValueOutcome) -> float | None:
     """Share of the members' variances at the bounds of a variance, exp(±15)."""
     return variance_capped(teacher)
 
@@ -275,10 +279,13 @@ def teacher_spearman(student: Outcome, teacher: Outcome) -> float | None:
     return fidelity.spearman(teacher.epistemic, student.epistemic)
 
 
-def _coverage(level: float) -> Callable[[ValueOutcome], float]:
-    return lambda outcome: regression.coverage(
-        outcome.means, outcome.variances, outcome.targets, level
-    )
+def _coverage(level: float) -> Callable[[ValueOutcome], float | None]:
+    def coverage(outcome: ValueOutcome) -> float | None:
+        if outcome.components:
+            return regression.coverage(*outcome.components, outcome.targets, level)
+        return None if outcome.cdf is None else regression.share_within(outcome.cdf, level)
+
+    return coverage
 
 
 def _mean(uncertainty: str) -> Callable[[Outcome], float]:

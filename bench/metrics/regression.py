@@ -88,14 +88,28 @@ def coverage(means: ArrayLike, variances: ArrayLike, targets: ArrayLike, level: 
         ValueError: empty input, shapes that do not match, a negative variance, or a level outside
             (0, 1).
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
     mean, variance, truth = _mixture(means, variances, targets)
     below = 0.5 * (1 + _erf(_standardised(truth - mean, np.sqrt(variance)))).mean(0)
-    if np.isnan(below).any():
+    return share_within(below, level)
+
+
+def share_within(below: ArrayLike, level: float) -> float:
+    """Share of targets within the central interval of the given level, 0 to 1.
+
+    Args:
+        below: the distribution function at the targets [N].
+        level: nominal coverage, above 0 and below 1.
+
+    Raises:
+        ValueError: empty input, or a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    values = as_float64("below", below, 1)
+    if np.isnan(values).any():
         return NAN
     tail = (1 - level) / 2
-    return float(((below >= tail) & (below <= 1 - tail)).mean())
+    return float(((values >= tail) & (values <= 1 - tail)).mean())
 
 
 def share_at_bounds(variances: ArrayLike, log_limit: float) -> float:

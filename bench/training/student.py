@@ -103,6 +103,7 @@ def _finished(student: nn.Module, inputs: StudentInputs) -> nn.Module:
     validation = inputs.data.validation
     assert validation.y is not None
     examples = _examples(inputs, "validation", validation.x, validation.y)
+    seed_global_streams(inputs.seed, inputs.dataset, "student", "finish")
     return inputs.method.finish(student, examples).to(inputs.compute.device).eval()
 
 

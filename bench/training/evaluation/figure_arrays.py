@@ -115,7 +115,8 @@ def canvas_arrays(outcome: Outcome, passes: Outcome, data: PreparedData) -> Figu
     if isinstance(outcome, ValueOutcome) and isinstance(passes, ValueOutcome):
         step = -(-len(outcome.mean) // MOST_POINTS)
         arrays["canvas/mean"] = outcome.mean
-        arrays["canvas/passes"] = passes.means[:MOST_PASSES, ::step]
+        if passes.components:
+            arrays["canvas/passes"] = passes.components[0][:MOST_PASSES, ::step]
     x, y = data.train
     points = {"canvas/x": data.canvas.x, "canvas/y": data.canvas.y, "train/x": x, "train/y": y}
     return arrays | {name: tensor.numpy() for name, tensor in points.items()}

@@ -22,30 +22,37 @@ def outcome_of(
 ) -> Outcome:
     """Convert a prediction on an evaluation set into an outcome.
 
+    It is one of classes if its mean is [N, C], and one of values if its mean is [N].
+
     Args:
         prediction: for the N inputs of the set.
         evaluation_set: its targets are needed for the log-likelihood; None on OOD sets.
         temperature: fitted on the validation split; classification only.
-
-    Raises:
-        TypeError: the prediction is neither Categorical nor GaussianMixture.
     """
+    y = evaluation_set.y
+    y = None if y is None else y.to(prediction.total.device)
+    if prediction.mean.dim() == 1:
+        return ValueOutcome(**_common_fields(prediction, y), **_value_fields(prediction, y))
+    log_mean, log_members = prediction.mean.log(), None
     if isinstance(prediction, Categorical):
-        return ClassOutcome(
-            **_common_fields(prediction, evaluation_set.y),
-            log_mean=_array(prediction.log_mean),
-            log_members=_array(prediction.log_members),
-            temperature=temperature,
-        )
-    if not isinstance(prediction, GaussianMixture):
-        kind = type(prediction).__name__
-        raise TypeError(f"predict gives a {kind}, which is no Categorical or GaussianMixture")
-    return ValueOutcome(
-        **_common_fields(prediction, evaluation_set.y),
-        means=_array(prediction.means),
-        variances=_array(prediction.variances),
-        log_variance_limit=LOG_VARIANCE_LIMIT,
+        log_mean, log_members = prediction.log_mean, prediction.log_members
+    return ClassOutcome(
+        **_common_fields(prediction, y),
+        log_mean=_array(log_mean),
+        log_members=_array(log_members),
+        temperature=temperature,
     )
+
+
+def _value_fields(prediction: Prediction, y: Tensor | None) -> dict[str, Any]:
+    """The fields of `ValueOutcome` alone."""
+    mean = _array(prediction.mean)
+    if isinstance(prediction, GaussianMixture):
+        components = _array(prediction.means), _array(prediction.variances)
+        return {"mean": mean, "components": components, "log_variance_limit": LOG_VARIANCE_LIMIT}
+    if y is None:
+        return {"mean": mean}
+    return {"mean": mean, "cdf": _array(prediction.cdf(y)), "crps": _array(prediction.crps(y))}
 
 
 def _common_fields(prediction: Prediction, y: Tensor | None) -> dict[str, Any]:
@@ -56,9 +63,7 @@ def _common_fields(prediction: Prediction, y: Tensor | None) -> dict[str, Any]:
         "epistemic": _array(prediction.epistemic),
         "scores": {name: _array(score) for name, score in prediction.scores.items()},
         "targets": _array(y),
-        "log_likelihood": None
-        if y is None
-        else _array(prediction.log_prob(y.to(prediction.total.device))),
+        "log_likelihood": None if y is None else _array(prediction.log_prob(y)),
     }
 
 

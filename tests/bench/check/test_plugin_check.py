@@ -128,27 +128,23 @@ FAULTS = {
         {"hooks": "def groups(self, network): return [Group(network.parameters(), rate=-1)]"},
         "stage 'train': rate is -1; it is a factor of 0 or more",
     ),
-    "a finish that draws": (
-        {
-            "hooks": "def finish(self, student, validation): "
-            "student.core.layers[0].bias.data += torch.rand(1); return student"
-        },
-        TWICE,
-    ),
     "outputs of another batch": (
         {"hooks": "def infer(self, network, x, generator): return network(x), network(x)[:, 1:]"},
         "outputs for a batch of 40 are [1, 39,",
     ),
     # Each part works alone, but a run would fail.
     "another prediction": (
-        {"above": OWN_PREDICTION, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"},
-        "predict gives a Odd, which is no Categorical or GaussianMixture",
+        {"above": OWN_PREDICTION, "predict": "return Odd(outputs)"},
+        "faulty, classification: the prediction is a distribution: the mean for 40 inputs is [40]",
     ),
     "nan in a prediction": (
         {"predict": "outputs = outputs * float('nan')"},
         "uncertainty is negative or not finite",
     ),
-    "a prediction of other examples": ({"predict": "outputs = outputs[:, 1:]"}, "total is [39]"),
+    "a prediction of other examples": (
+        {"predict": "outputs = outputs[:, 1:]"},
+        "the mean for 40 inputs is [39]",
+    ),
     # Values that a second run would not repeat.
     "predict draws": ({"predict": "outputs = outputs + torch.rand(1)"}, TWICE),
     "predict draws with numpy": ({"predict": "outputs = outputs + numpy.random.rand()"}, TWICE),
@@ -177,6 +173,13 @@ STATE_IN_A_BUFFER = {
     "loss": "batch.network.steps += 1; scale = batch.network.steps",
 }
 """What a method may do: its state is in a buffer."""
+
+
+def test_a_prediction_of_another_kind_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], resume: Resume
+) -> None:
+    parts = {"above": OWN_PREDICTION, "predict": "if outputs.shape[-1] == 2: return Odd(outputs)"}
+    assert check_plugin(plugin(tmp_path, parts), resume), capsys.readouterr().out
 
 
 @pytest.fixture(autouse=True)

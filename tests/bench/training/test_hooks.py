@@ -151,6 +151,7 @@ class Merged(KD):
     """Trains three heads, and keeps the mean of their weights."""
 
     given: Examples
+    draws: list[float]
 
     def build(self, generator: Generator) -> nn.Module:
         return CoreAndHeads(
@@ -159,6 +160,7 @@ class Merged(KD):
 
     def finish(self, student: nn.Module, validation: Examples) -> nn.Module:
         type(self).given = validation
+        type(self).draws.append(torch.rand(1).item())
         assert isinstance(student, CoreAndHeads) and not student.training
         merged = CoreAndHeads(student.core, self.setting.networks.heads(1, Generator()))
         means = {name: value.mean(0, True) for name, value in student.heads.state_dict().items()}
@@ -167,6 +169,7 @@ class Merged(KD):
 
 
 def test_the_finished_network_is_evaluated_and_counted() -> None:
+    Merged.draws = []
     inputs = inputs_of(Merged)
     network = trained(inputs)
     outputs = inputs.method.forward(network, inputs.data.train[0], Generator())
@@ -177,6 +180,19 @@ def test_the_finished_network_is_evaluated_and_counted() -> None:
     validation = inputs.data.validation
     assert torch.equal(Merged.given.x, validation.x)
     assert torch.equal(Merged.given.teacher, inputs.teacher.outputs["validation"])
+
+
+def test_finishing_after_a_resumed_training_draws_the_same_numbers(tmp_path: Path) -> None:
+    """A training may be resumed after its last epoch."""
+    Merged.draws = []
+    trained(inputs_of(Merged, recipe(epochs=1)))
+    cache = Cache(tmp_path)
+    with pytest.raises(Killed):
+        trained(inputs_of(Merged, recipe(epochs=1)), Doomed(cache, "cell", 0))
+    torch.manual_seed(99)
+    trained(inputs_of(Merged, recipe(epochs=1)), Checkpoint(cache, "cell", 0))
+    first, resumed = Merged.draws
+    assert first == resumed
 
 
 class TwoOutputs(KD):

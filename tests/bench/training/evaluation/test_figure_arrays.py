@@ -104,12 +104,12 @@ def test_regression_bins_end_where_those_of_the_metric_end() -> None:
         means, variances = RNG.normal(size=(5, 400)), RNG.gamma(2.0, scale, (5, 400))
         variances[0, explodes] = 1e6
         parts = variances.mean(0), means.var(0)
-        return ValueOutcome(sum(parts), *parts, {}, None, None, means, variances)
+        return ValueOutcome(sum(parts), *parts, {}, None, None, means.mean(0), (means, variances))
 
     # One of five members, on most inputs.
     student, teacher = values(3.0, slice(0)), values(1.0, slice(300))
     arrays = figure_arrays.set_arrays("test", student, teacher)
-    typical = np.median(teacher.variances, 0)
+    typical = teacher.median_variance
     for name, bounded in (
         ("total", typical + teacher.epistemic),
         ("aleatoric", typical),
