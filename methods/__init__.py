@@ -42,6 +42,7 @@ from distillation_bench.methods.hydra import Hydra
 from distillation_bench.methods.hydra_plus import HydraPlus
 from distillation_bench.methods.kd import KD
 from distillation_bench.methods.mc_dropout import MCDropout
+from distillation_bench.methods.proxy_endd import ProxyEnDD
 from distillation_bench.methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
 from distillation_bench.methods.single import Single
 
@@ -88,7 +89,7 @@ __all__ = [
     "register",
 ]
 
-BUILT_IN = (Ensemble, Single, KD, EnDD, Hydra, HydraPlus, MCDropout, Gauss)
+BUILT_IN = (Ensemble, Single, KD, EnDD, Hydra, ProxyEnDD, HydraPlus, MCDropout, Gauss)
 """The methods of this suite, in the order of tables: references first, then by year."""
 METHODS: dict[str, type[Method]] = {}
 """All methods by name: those of this suite, then those of plugins."""

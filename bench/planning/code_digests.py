@@ -135,6 +135,7 @@ TEACHER = CodeScope(
         "bench/training/evaluation": "measures what was trained",
         "bench/training/student.py": _NO_TEACHER,
         "methods/base.py": _NO_TEACHER,
+        "methods/dirichlets.py": _NO_TEACHER,
         "methods/schedules.py": _NO_TEACHER,
     },
 )

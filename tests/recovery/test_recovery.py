@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 ENOUGH = Size(30, 512, 80)
 RECOVERED = {
     "endd": ("Dirichlet", 0.30),
+    "proxy-endd": ("Dirichlet", 0.25),
     "hydra": ("mixture", 0.20),
     "hydra+": ("mixture", 0.20),
 }

@@ -87,6 +87,7 @@ STALE: dict[str, str] = {
     "methods": "weights outputs cells",
     "methods/__init__.py": "",
     "methods/base.py": "cells",
+    "methods/dirichlets.py": "cells",
     "methods/lazy.py": "",
     "methods/predictions.py": "weights outputs cells protocol",
     "methods/schedules.py": "cells",
@@ -106,6 +107,7 @@ METHOD_FILES = {
     "methods/hydra_plus.py": {"hydra+"},
     "methods/kd.py": {"kd"},
     "methods/mc_dropout.py": {"mc-dropout"},
+    "methods/proxy_endd.py": {"proxy-endd"},
     "methods/single.py": {"single"},
 }
 """The methods whose cells become stale, and no other's."""
