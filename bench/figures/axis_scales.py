@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from distillation_bench.bench.analysis.metric_info import MetricFormat
 from distillation_bench.bench.figures.style import FAINT, GREY
 
 AxisName = Literal["x", "y"]
@@ -21,22 +20,6 @@ ANY: Limits = (-math.inf, math.inf)
 LINEAR_RATIO = 30.0
 """Values with a larger ratio can be distinguished only on a logarithmic scale."""
 CUT = "arrow: beyond the axis"
-
-_BOUNDS: dict[str, Limits] = {
-    "brier": (0.0, 2.0),
-    "aurc": (0.0, 1.0),
-    "teacher_spearman": (-1.0, 1.0),
-    **dict.fromkeys((f"teacher_tv_{u}" for u in ("total", "aleatoric", "epistemic")), (0.0, 1.0)),
-    **dict.fromkeys(("accuracy", "ece", "ood_auroc"), (0.0, 1.0)),
-    **dict.fromkeys(("teacher_kl", "rmse", "mae", "crps", "flops", "parameters"), (0.0, math.inf)),
-    **dict.fromkeys(("latency", "temperature"), (0.0, math.inf)),
-}
-"""The values that metrics can have, where they are drawn as recorded."""
-
-
-def possible_values(shown: MetricFormat) -> Limits:
-    """Return the least and the largest value that a metric can have in the printed unit."""
-    return (0.0, 100.0) if shown.unit == "%" else _BOUNDS.get(shown.metric.name, ANY)
 
 
 def plain_number(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,18 +11,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from scipy.special import stdtrit
 
-from distillation_bench.bench.analysis.chance_level import TeacherDetection, teacher_detections
-from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo, metric_format
+from distillation_bench.bench.analysis.chance_level import teacher_detections
+from distillation_bench.bench.analysis.metric_info import MetricInfo, metric_format
 from distillation_bench.bench.analysis.missing_cells import describe_seeds
-from distillation_bench.bench.analysis.ranking import rank_students
 from distillation_bench.bench.analysis.results import Results
-from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.text import counted
-from distillation_bench.bench.figures.axis_scales import ANY, Limits, possible_values
 from distillation_bench.bench.figures.registry import NoData
-from distillation_bench.bench.figures.stored_curves import Curves, are_consistent, defined
+from distillation_bench.bench.figures.shown_metrics import (
+    ShownMetric,
+    describe_grey,
+    possible_values,
+    seed_means,
+)
+from distillation_bench.bench.figures.stored_arrays import Arrays, are_consistent, defined
 from distillation_bench.bench.figures.style import LabelStyle
 from distillation_bench.bench.storage.run_folder import DamagedFile
 
@@ -35,8 +37,8 @@ class FigureOptions:
     Attributes:
         datasets: names of datasets.
         labels: labels of variants, or names of methods, which select all their variants.
-        seed: a single seed. Figures that show one seed use by default the first one that most
-            variants have.
+        seed: a single seed. Figures that show one seed use by default the first one for which most
+            variants have arrays.
         metrics: selectors (`NAME[:SCORE][@SET]`) for figures that show metrics.
         baseline: label that figures of differences compare with.
         sets: evaluation sets (`test`, `rotation/3`, `ood:plane`) for figures that show sets.
@@ -90,11 +92,10 @@ class FigureData:
     def planned(self) -> pd.DataFrame:
         """The selected rows of `Results.planned`, those of cells that are not done included."""
         table = self.results.planned
+        datasets = [self.dataset] if self.dataset else self.options.datasets
         rows = table["label"].isin(self.labels)
-        if self.dataset:
-            rows &= table["dataset"].eq(self.dataset)
-        elif self.options.datasets:
-            rows &= table["dataset"].isin(self.options.datasets)
+        if datasets:
+            rows &= table["dataset"].isin(datasets)
         if self.options.seed is not None:
             rows &= table["seed"].eq(self.options.seed)
         return table[rows]
@@ -105,32 +106,42 @@ class FigureData:
         return self.planned[self.planned["status"].eq("done")]
 
     @cached_property
-    def seed(self) -> int:
-        """The seed of figures that show one: the first of those that most labels have.
+    def of_one_seed(self) -> pd.DataFrame:
+        """The cells that are done of the first seed for which most labels have arrays, or any cell.
 
         Raises:
             NoData: no cell is done.
         """
-        counts = self.done["seed"].value_counts().sort_index()
-        if counts.empty:
+        if self.done.empty:
             raise NoData("no cell is done")
-        return int(counts.idxmax())
+        has_arrays = [bool((self.results.record(i) or {}).get("curves")) for i in self.done["id"]]
+        cells = self.done[has_arrays] if any(has_arrays) else self.done
+        counts = cells["seed"].value_counts().sort_index()
+        return self.done[self.done["seed"].eq(counts.idxmax())]
 
-    def cells_of(self, labels: Iterable[str] = (), seed: int | None = None) -> pd.DataFrame:
-        """Return the cells that are done, by default of all selected labels and seeds."""
-        rows = self.done["label"].isin([*(labels or self.labels)])
-        return self.done[rows if seed is None else rows & self.done["seed"].eq(seed)]
+    @property
+    def task(self) -> str:
+        """`classification`, `regression` or, without a metric of either, empty."""
+        described = self.results.manifest["metrics"].items()
+        tasks = {name: entry["task"] for name, entry in described if entry["headline"]}
+        of_tasks = (n for n, task in tasks.items() if task != "any" and len(self.values(n)))
+        return str(tasks.get(next(of_tasks, ""), ""))
 
-    # Files beside records
+    @property
+    def uncertainty_unit(self) -> str:
+        """The unit of uncertainties: nats, or a squared target in regression."""
+        return "y²" if self.task == "regression" else "nats"
 
-    def curves(self, cell_id: str) -> Curves:
+    # Arrays and histories beside records
+
+    def arrays(self, cell_id: str) -> Arrays:
         """Return the arrays beside a cell's record; empty if there are none or they are damaged."""
         self.asked.add((cell_id, "curves"))
         try:
-            curves = self.results.curves(cell_id)
+            arrays = self.results.curves(cell_id)
         except DamagedFile:
             return self._leave_out(cell_id, "curves")
-        return defined(curves) if are_consistent(curves) else self._leave_out(cell_id, "curves")
+        return defined(arrays) if are_consistent(arrays) else self._leave_out(cell_id, "curves")
 
     def history(self, cell_id: str) -> pd.DataFrame:
         """Return a cell's training by epoch; empty if there is none or it is damaged."""
@@ -141,45 +152,66 @@ class FigureData:
             self._leave_out(cell_id, "history")
             return pd.DataFrame()
 
-    @property
-    def arrays_are_left_out(self) -> bool:
-        """Whether none of the files that were asked for is there, since a copy was made without."""
-        asked = [(self.results.record(cell) or {}, part) for cell, part in self.asked]
-        return any(part in record.get("left_out", ()) for record, part in asked) and not any(
-            record.get(part) for record, part in asked
-        )
-
-    def _leave_out(self, cell_id: str, part: str) -> Curves:
+    def _leave_out(self, cell_id: str, part: str) -> Arrays:
         self.damaged[getattr(self.results.holders[cell_id].paths(cell_id), part)] = cell_id
         return {}
 
-    def curves_of_one_seed(self) -> dict[str, Curves]:
+    @property
+    def left_out(self) -> set[str]:
+        """The ids of cells whose files were asked for, of which a copy was made without them."""
+        return {
+            cell_id
+            for cell_id, part in self.asked
+            if part in (self.results.record(cell_id) or {}).get("left_out", ())
+        }
+
+    @property
+    def arrays_are_left_out(self) -> bool:
+        """Whether files were asked for and are left out of the copies of all these cells."""
+        asked = [(self.results.record(cell) or {}).get(part) for cell, part in self.asked]
+        return bool(self.left_out) and not any(asked)
+
+    def arrays_of_one_seed(self) -> dict[str, Arrays]:
         """Return the arrays of the one seed that is shown, by label, where there are any."""
-        cells = self.cells_of(seed=self.seed)
-        found = {k: self.curves(i) for k, i in zip(cells["label"], cells["id"], strict=True)}
+        found = {row.label: self.arrays(row.id) for row in self.of_one_seed.itertuples()}
         return {label: found[label] for label in self.labels if found.get(label)}
 
-    def array_of_seeds(self, name: str) -> dict[str, dict[int, np.ndarray]]:
-        """Return an array of all seeds that have it, by label and seed."""
-        arrays: dict[str, dict[int, np.ndarray]] = {}
-        for row in self.done.sort_values(["label", "seed"]).itertuples():
-            curves = self.curves(str(row.id))
-            if name in curves:
-                arrays.setdefault(str(row.label), {})[int(row.seed)] = curves[name]
-        return arrays
+    def arrays_of_seeds(self, name: str) -> pd.DataFrame:
+        """Return the cells that are done and have an array of this name, with the `array`."""
+        found = [self.arrays(cell_id).get(name) for cell_id in self.done["id"]]
+        cells = self.done.assign(array=pd.Series(found, self.done.index, dtype=object))
+        return cells[[array is not None for array in found]]
+
+    def sets_with(self, prefix: str, arrays: Iterable[Arrays]) -> list[str]:
+        """Return the selected evaluation sets, by default the test set and the first OOD set.
+
+        Args:
+            prefix: what the names of the needed arrays begin with, before the set.
+            arrays: those of each label.
+
+        Raises:
+            NoData: no array of a selected set is stored.
+        """
+        stored = {n.removeprefix(prefix) for names in arrays for n in names if n.startswith(prefix)}
+        for name in self.sets:
+            if name not in stored:
+                raise NoData(f"no set {name}{nearest(name, stored)}")
+        default = ["test", *sorted(name for name in stored if name.startswith("ood:"))][:2]
+        return self.sets or [name for name in default if name in stored]
+
+    @property
+    def sets(self) -> list[str]:
+        """The selected sets as arrays name them: `rotation/3` is `test/rotation/3`."""
+        names = (name.removeprefix("test/") for name in self.options.sets)
+        return [f"test/{name}" if "/" in name else name for name in names]
 
     # Values
 
-    def values(self, metric: MetricInfo | str) -> pd.DataFrame:
-        """Return the finite values of the selected cells; see `Results.values`. It may be empty."""
+    def values(self, metric: MetricInfo | str, finite: bool = True) -> pd.DataFrame:
+        """Return the values of the selected cells, see `Results.values`; there may be none."""
         table = self.results.values(metric, optional=True)
-        return table[table["id"].isin(self.planned["id"]) & np.isfinite(table["value"])]
-
-    def printed_values(self, metric: MetricInfo) -> tuple[MetricFormat, pd.DataFrame]:
-        """Return a metric's format, and its finite values in the printed unit."""
-        values = self.values(metric)
-        shown = metric_format(metric, values["value"])
-        return shown, values.assign(value=shown.convert(values["value"]))
+        is_shown = table["id"].isin(self.planned["id"])
+        return table[is_shown & (np.isfinite(table["value"]) | (not finite))]
 
     def metrics(self, default: Sequence[str] | Sequence[MetricInfo]) -> list[MetricInfo]:
         """Return the selected metrics, or those of the default, that have values here.
@@ -205,51 +237,36 @@ class FigureData:
         except UsageError:
             return None
 
-    @cached_property
-    def task(self) -> str:
-        """`classification`, `regression` or, without a metric of either, empty."""
-        described = self.results.manifest["metrics"].items()
-        tasks = {name: entry["task"] for name, entry in described if entry["headline"]}
-        of_tasks = (n for n, task in tasks.items() if task != "any" and len(self.values(n)))
-        return str(tasks.get(next(of_tasks, ""), ""))
-
-    @property
-    def uncertainty_unit(self) -> str:
-        """The unit of uncertainties: nats, or a squared target in regression."""
-        return "y²" if self.task == "regression" else "nats"
-
-    def possible_values(self, shown: MetricFormat) -> Limits:
-        """Return the least and the largest value that a metric can have in the printed unit."""
-        is_of_classes = shown.metric.name.startswith("nll") and self.task == "classification"
-        return (0.0, math.inf) if is_of_classes else possible_values(shown)
-
-    def printed_means(
-        self, metric: MetricInfo, by: str | Sequence[str] = "label"
-    ) -> tuple[MetricFormat, pd.DataFrame]:
-        """Return a metric's format and `seed_means` of its printed values."""
-        shown, values = self.printed_values(metric)
-        return shown, seed_means(values, by, self.possible_values(shown))
-
-    def best_student(
-        self, means: pd.DataFrame, better: str, detection: TeacherDetection | None = None
-    ) -> str:
-        """Return the student with the best mean, of those with the most seeds.
-
-        Empty without a direction or a second student, and if the teacher detects worse than chance.
+    def shown(
+        self,
+        metric: MetricInfo,
+        values: pd.DataFrame | None = None,
+        by: str | Sequence[str] = "label",
+    ) -> ShownMetric:
+        """Return a metric as a figure shows it.
 
         Args:
-            means: `mean` and `n` by label; see `seed_means`.
-            better: direction of the metric.
-            detection: of the teacher; see `below_chance`.
+            metric: the metric.
+            values: the recorded values; by default those of the selected cells.
+            by: columns to group means by; see `seed_means`.
         """
-        is_below = detection is not None and detection.is_below_chance
-        ranked = rank_students(means, better, self.results.references, is_below)
-        return ranked[0] if len(ranked) > 1 else ""
-
-    def below_chance(self, metrics: Iterable[MetricInfo]) -> dict[MetricInfo, TeacherDetection]:
-        """Return the metrics in which the teacher detects worse than chance: none is best."""
-        found = {m: teacher_detections(self.results, m).get(self.dataset) for m in metrics}
-        return {metric: d for metric, d in found.items() if d and d.is_below_chance}
+        values = self.values(metric, finite=False) if values is None else values
+        is_finite = np.isfinite(values["value"])
+        finite = values[is_finite]
+        shown = metric_format(metric, finite["value"])
+        printed = finite.assign(value=shown.convert(finite["value"]))
+        possible = possible_values(shown, self.task == "classification")
+        reasons = [f"{shown.name} {value}" for value in values.loc[~is_finite, "value"]]
+        detection = teacher_detections(self.results, metric).get(self.dataset)
+        return ShownMetric(
+            format=shown,
+            values=printed,
+            means=seed_means(printed, by, possible),
+            possible=possible,
+            not_finite=values[~is_finite].assign(reason=reasons),
+            why_grey=detection.reason if detection and detection.is_below_chance else "",
+            references=self.results.references,
+        )
 
     # Legend and note
 
@@ -259,101 +276,69 @@ class FigureData:
 
     def note(
         self,
-        text: str,
         counts: Mapping[str, int],
+        *parts: str,
+        shown: Sequence[ShownMetric] = (),
         labels: Sequence[str] = (),
-        metrics: Iterable[MetricInfo] = (),
     ) -> str:
         """Return the note of a figure over seeds.
 
         Args:
-            text: what is shown.
             counts: number of seeds of each label that is shown.
+            *parts: what is shown; empty ones are left out.
+            shown: the metrics that are shown: their intervals are explained, why they are grey is
+                said, and values that are not finite are listed.
             labels: labels whose missing cells are listed; by default all selected ones.
-            metrics: what is shown; their values that are not finite are listed.
         """
         numbers = pd.Series(dict(counts), dtype=int)
         usual = int(numbers.mode().max()) if len(numbers) else 0
         exceptions = [f"{label} n = {n}" for label, n in counts.items() if n != usual]
-        missing = self._missing(counts, labels or self.labels, self.options.seed, metrics)
+        missing = self._missing(counts, labels or self.labels, self.planned, shown)
+        parts = (describe_intervals(counts), describe_grey(shown), *parts) if shown else parts
+        text = "; ".join([*filter(None, parts), f"n = {counted(usual, 'seed')}"])
         subject = f"{self.dataset}: " if self.dataset else ""
-        start = f"{subject}{text}; n = {counted(usual, 'seed')}"
-        return ". ".join([start, *exceptions, *missing]) + "."
+        return ". ".join([f"{subject}{text}", *exceptions, *missing]) + "."
 
     def note_of_one_seed(self, text: str, shown: Iterable[str]) -> str:
         """Return the note of a figure that shows one seed of these labels."""
-        missing = self._missing([*shown], self.labels, self.seed)
-        return ". ".join([f"{self.dataset}: {text}; seed {self.seed}", *missing]) + "."
+        seed = self.of_one_seed["seed"].iloc[0]
+        missing = self._missing([*shown], self.labels, self.planned[self.planned["seed"].eq(seed)])
+        return ". ".join([f"{self.dataset}: {text}; seed {seed}", *missing]) + "."
 
     def _missing(
         self,
-        shown: Iterable[str],
+        drawn: Iterable[str],
         labels: Sequence[str],
-        seed: int | None,
-        metrics: Iterable[MetricInfo] = (),
+        planned: pd.DataFrame,
+        shown: Iterable[ShownMetric] = (),
     ) -> list[str]:
         """Return each reason with the labels whose cells or values are missing for it."""
-        shown = frozenset(shown)
-        status = self.planned["status"].astype(str)
-        reasons = status.mask(self.planned["id"].isin(self.damaged.values()), "damaged")
-        not_finite = [self._not_finite(metric) for metric in metrics]
-        cells = pd.concat([self.planned.assign(reason=reasons), *not_finite])
-        if seed is not None:
-            cells = cells[cells["seed"].eq(seed)]
+        drawn = frozenset(drawn)
+        reasons = planned["status"].astype(str)
+        reasons = reasons.mask(planned["id"].isin(self.damaged.values()), "damaged")
+        absent = planned["id"].isin(self.left_out) & ~planned["label"].isin(drawn)
+        reasons = reasons.mask(absent & reasons.eq("done"), "arrays left out of a copy")
+        cells = pd.concat([planned.assign(reason=reasons), *(s.not_finite for s in shown)])
         cells = cells[cells["reason"].ne("done")]
         labels_by_reason: dict[str, list[str]] = {}
         for label in labels:
-            of_label = cells[cells["label"].eq(label)]
+            of_label = cells[cells["label"].eq(label)].drop_duplicates(["seed", "reason"])
             kinds = set(of_label["reason"])
             why = describe_seeds(of_label) if kinds else "no data"
-            if label not in shown and len(kinds - {"damaged"}) == len(kinds) == 1:
+            if label not in drawn and len(kinds - {"damaged"}) == len(kinds) == 1:
                 why = kinds.pop()
-            if label not in shown or len(of_label):
+            if label not in drawn or len(of_label):
                 labels_by_reason.setdefault(why, []).append(label)
         return [f"{reason}: {', '.join(names)}" for reason, names in labels_by_reason.items()]
 
-    def _not_finite(self, metric: MetricInfo) -> pd.DataFrame:
-        """Return the selected cells whose value is nan or inf, with the `reason`."""
-        table = self.results.values(metric, optional=True)
-        table = table[table["id"].isin(self.planned["id"]) & ~np.isfinite(table["value"])]
-        name = metric_format(metric).name
-        return table.assign(reason=[f"{name} {value}" for value in table["value"]])
+
+def seed_counts(tables: Iterable[pd.DataFrame], labels: Iterable[str]) -> dict[str, int]:
+    """Return the largest n of each label in tables of means, without those that are in none."""
+    counts = pd.concat([table["n"] for table in tables]).groupby(level="label", observed=True).max()
+    return {label: int(counts[label]) for label in labels if label in counts.index}
 
 
-def seed_means(
-    values: pd.DataFrame, by: str | Sequence[str] = "label", possible: Limits = ANY
-) -> pd.DataFrame:
-    """Return means over seeds with 95 % t intervals: `mean`, `low`, `high`, `n`.
-
-    Args:
-        values: finite values, see `FigureData.values`.
-        by: the columns to group by; the result is indexed by them, in order.
-        possible: the values that the metric can have; intervals end there.
-    """
-    groups = values.groupby(by if isinstance(by, str) else [*by], observed=True)["value"]
-    table = groups.agg(["mean", "std", "size"]).rename(columns={"size": "n"})
-    half = stdtrit(table["n"] - 1, 0.975) * table["std"] / np.sqrt(table["n"])
-    table = table.assign(low=table["mean"] - half, high=table["mean"] + half)
-    table[["low", "high"]] = table[["low", "high"]].clip(*possible)
-    return table[["mean", "low", "high", "n"]]
-
-
-def describe_intervals(counts: Mapping[str, int], *additions: str) -> str:
-    """Return what means and intervals are over, for a note, and what else is to be said."""
+def describe_intervals(counts: Mapping[str, int]) -> str:
+    """Return what means and intervals are over."""
     several = max(counts.values(), default=0) > 1
-    text = "mean and 95 % t interval over seeds" if several else "a single seed has no interval"
-    return "; ".join(filter(None, [text, *additions]))
-
-
-def describe_below_chance(below_chance: Mapping[MetricInfo, TeacherDetection]) -> str:
-    """Return why metrics are grey, since the teacher is worse than chance; empty if none are."""
-    if not below_chance:
-        return ""
-    reasons = dict.fromkeys(detection.reason for detection in below_chance.values())
-    names = ", ".join(metric_format(metric).name for metric in below_chance)
-    return f"grey, and none is best: {names}, where {' and '.join(reasons)}"
-
-
-def with_unit(shown: MetricFormat, value: float) -> str:
-    """Return the text of a value in the printed unit with its unit: `2.000 nats`."""
-    return f"{shown.text(value)} {shown.unit}".rstrip()
+    return "mean and 95 % t interval over seeds" if several else "a single seed has no interval"

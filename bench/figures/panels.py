@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,6 +18,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
 
 from distillation_bench.bench.common.errors import UsageError
+from distillation_bench.bench.figures.axis_scales import (
+    ANY,
+    CUT,
+    AxisName,
+    Limits,
+    set_limits,
+    set_ticks,
+)
 from distillation_bench.bench.figures.registry import NoData
 from distillation_bench.bench.figures.style import FONT_SIZE, GREY, even_columns, page_widths
 from distillation_bench.bench.figures.text_fit import text_width, wrap
@@ -93,7 +102,7 @@ class Panels:
         Raises:
             UsageError: there are several panels and the caller's axes.
         """
-        self.data, self.given = data, data.ax
+        self.data, self.given, self.cut = data, data.ax, ""
         narrow, wide = page_widths(data.options.width)
         fitting = columns or even_columns(count, min(most, wide / width))
         self.width = narrow if fitting * width <= narrow * 1.01 else wide
@@ -133,6 +142,28 @@ class Panels:
     def is_bottom(self, index: int) -> bool:
         """Return whether there is no panel below."""
         return index + self.columns >= len(self.axes)
+
+    def scale(
+        self,
+        axes: Axes,
+        axis: AxisName,
+        means: pd.DataFrame,
+        possible: Limits = ANY,
+        ticks: int = 4,
+        **settings: Any,
+    ) -> None:
+        """Set the limits and the ticks of an axis for means with intervals, as `seed_means` has.
+
+        Other arguments are those of `set_limits`. `cut` says for the note if something is beyond.
+        """
+        ends = means[["low", "high"]].to_numpy().ravel()
+        arguments = {"values": means["mean"], "ends": ends, "possible": possible} | settings
+        self.note_cut(set_limits(axes, axis, **arguments))
+        set_ticks(axes.xaxis if axis == "x" else axes.yaxis, ticks)
+
+    def note_cut(self, is_cut: bool) -> None:
+        """Let `cut` say that something is beyond an axis, if it is."""
+        self.cut = CUT if is_cut else self.cut
 
     def label(self, x: str = "", y: str = "") -> None:
         """Label the axes at the left and at the bottom."""

@@ -8,15 +8,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.analysis.metric_info import MetricFormat
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.text import natural_key
-from distillation_bench.bench.figures import axis_scales as scales
-from distillation_bench.bench.figures import figure_data as words
-from distillation_bench.bench.figures.figure_data import FigureData
+from distillation_bench.bench.figures.axis_scales import draw_means, scale_suffix
+from distillation_bench.bench.figures.figure_data import FigureData, seed_counts
 from distillation_bench.bench.figures.panels import Drawing, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.style import GREY, INK
+from distillation_bench.bench.figures.shown_metrics import describe_best
+from distillation_bench.bench.figures.style import GREY
 from distillation_bench.bench.figures.text_fit import wrap
 
 METRICS = ("nll", "ood_auroc", "teacher_tv_epistemic")
@@ -48,41 +47,34 @@ class Sweep(NamedTuple):
 )
 def draw_ablation(data: FigureData) -> Drawing:
     """Draw a column for each parameter of a method and a row for each metric."""
-    metrics = data.metrics(METRICS)
-    sweeps = [*_sweeps(data)][:MAX_SWEEPS]
+    metrics, sweeps = data.metrics(METRICS), [*_sweeps(data)][:MAX_SWEEPS]
     if not sweeps:
         raise NoData("no two variants of a method differ in one parameter alone")
     swept = {label for sweep in sweeps for group in sweep.groups for label in group.values()}
     labels = [label for label in data.labels if label in swept]
-    rows = [data.printed_means(metric) for metric in metrics]
-    rows = [(shown, means[means.index.isin(labels)]) for shown, means in rows]
-    below, count = data.below_chance(metrics), len(sweeps)
+    rows, count = [data.shown(metric).of_labels(labels) for metric in metrics], len(sweeps)
     panels = Panels(data, len(rows) * count, width=1.3, height=1.15, columns=count, sharey="row")
-    is_cut = False
     for index, axes in enumerate(panels):
-        (shown, means), sweep = rows[index // count], sweeps[index % count]
-        is_cut |= _draw_panel(axes, data, sweep, shown, means)
+        shown, sweep = rows[index // count], sweeps[index % count]
+        panels.scale(axes, "y", shown.means, shown.possible, ticks=3, reach=10)
+        _draw_panel(axes, data, sweep, shown.means)
         if index < count:
             panels.title(axes, sweep.method, 1)
         if panels.is_left(index):
-            name = wrap(f"{shown.header}{scales.scale_suffix(axes, 'y')}", 1.0)
-            axes.set_ylabel(name, color=GREY if shown.metric in below else INK)
+            name = f"{shown.format.header}{scale_suffix(axes, 'y')}"
+            axes.set_ylabel(wrap(name, 1.0), color=shown.color)
         if panels.is_bottom(index):
             axes.set_xlabel(wrap(SYMBOLS.get(sweep.parameter, sweep.parameter), 1.3))
-    counts = {k: max(int(means["n"].get(k, 0)) for _, means in rows) for k in labels}
     text = "lines join variants that differ in nothing else; values equally spaced"
-    why_grey, cut = words.describe_below_chance(below), scales.CUT if is_cut else ""
-    note = words.describe_intervals(counts, text, why_grey, cut)
+    counts = seed_counts((shown.means for shown in rows), labels)
     parameters = ", ".join(f"{sweep.parameter} of {sweep.method}" for sweep in sweeps)
-    names = ", ".join(shown.name for shown, _ in rows)
-    alt = f"{names} on {data.dataset} against {parameters}."
-    shown, means = rows[0]
-    if best := data.best_student(means, shown.better, below.get(shown.metric)):
-        mean = words.with_unit(shown, means["mean"][best])
-        alt += f" The best mean {shown.name} is that of {best} ({mean})."
-    legend = data.legend(labels, line=False)
-    note = data.note(note, counts, labels, metrics)
-    return panels.finish(f"Ablation on {data.dataset}", alt, note, legend)
+    names = ", ".join(shown.format.name for shown in rows)
+    return panels.finish(
+        f"Ablation on {data.dataset}",
+        f"{names} on {data.dataset} against {parameters}.{describe_best(rows)}",
+        data.note(counts, text, panels.cut, shown=rows, labels=labels),
+        data.legend(labels, line=False),
+    )
 
 
 def _sweeps(data: FigureData) -> Iterator[Sweep]:
@@ -99,12 +91,7 @@ def _sweeps(data: FigureData) -> Iterator[Sweep]:
                 yield Sweep(str(method), parameter, several)
 
 
-def _draw_panel(
-    axes: Axes, data: FigureData, sweep: Sweep, shown: MetricFormat, means: pd.DataFrame
-) -> bool:
-    """Draw a metric against a parameter; return whether something is beyond the axis."""
-    ends = means[["low", "high"]].to_numpy().ravel()
-    is_cut = scales.set_limits(axes, "y", means["mean"], ends, data.possible_values(shown), 10)
+def _draw_panel(axes: Axes, data: FigureData, sweep: Sweep, means: pd.DataFrame) -> None:
     for index, group in enumerate(sweep.groups):
         # Groups stand side by side, or their intervals would hide each other.
         aside = min(0.12, 0.5 / len(sweep.groups)) * (index - (len(sweep.groups) - 1) / 2)
@@ -114,11 +101,9 @@ def _draw_panel(
         for label, x in points.items():
             style = data.styles[label]
             marker: dict[str, Any] = {"marker": style.marker, "markersize": 4.5}
-            scales.draw_means(axes, "y", [x], means.loc[[label]], style.color, **marker)
+            draw_means(axes, "y", [x], means.loc[[label]], style.color, **marker)
     axes.set_xlim(-0.5, len(sweep.values) - 0.5)
     axes.set_xticks(range(len(sweep.values)), [wrap(value, 0.6) for value in sweep.values])
-    scales.set_ticks(axes.yaxis, 3)
-    return is_cut
 
 
 def _value_text(value: Any) -> str:

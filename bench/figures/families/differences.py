@@ -12,13 +12,7 @@ from matplotlib.lines import Line2D
 from distillation_bench.bench.analysis.comparison import Comparison, compare
 from distillation_bench.bench.analysis.metric_info import MetricInfo
 from distillation_bench.bench.common.errors import UsageError
-from distillation_bench.bench.figures.axis_scales import (
-    CUT,
-    draw_means,
-    set_limits,
-    set_rows,
-    set_ticks,
-)
+from distillation_bench.bench.figures.axis_scales import draw_means, set_rows
 from distillation_bench.bench.figures.figure_data import FigureData
 from distillation_bench.bench.figures.panels import Drawing, LegendEntries, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
@@ -66,21 +60,22 @@ def _draw(
     labels = [label for label in data.labels if label in tables.index]
     names = [wrap(label, LABEL_WIDTH, lines=2) for label in labels]
     panels, room = _panels(data, len(found), names)
-    is_cut = False
     for axes, (comparison, dataset, table) in zip(panels, found, strict=True):
-        is_cut |= _draw_panel(axes, data, labels, table)
+        panels.scale(axes, "x", table, values=[0, *table["mean"]], linear=True)
+        _draw_panel(axes, data, labels, table)
         set_rows(axes, names, [row for row, k in enumerate(labels) if k not in table.index])
         title = f"{comparison.format.title} − {baseline}'s"
         arrow = BETTER.get(comparison.metric.better and comparison.format.better, "")
         axes.set_xlabel(f"{wrap(title, room)}\n{arrow}")
         panels.title(axes, dataset if len(datasets) > 1 else "", 1)
     counts = tables.groupby(level=0, observed=True)["n"].min()
-    text = f"mean difference to {baseline} on the same seeds, 95 % t interval"
-    tests = "sign-flip tests at .05 with Holm's correction"
     note = data.note(
-        "; ".join([text, tests, *remarks, *([CUT] if is_cut else [])]),
         {label: int(counts[label]) for label in labels},
-        [label for label in data.labels if label != baseline],
+        f"mean difference to {baseline} on the same seeds, 95 % t interval",
+        "sign-flip tests at .05 with Holm's correction",
+        *remarks,
+        panels.cut,
+        labels=[label for label in data.labels if label != baseline],
     )
     subjects = " and ".join(comparison.format.name for comparison, _, _ in found[:: len(datasets)])
     signs = tables[["tested", "distinguishable"]]
@@ -141,18 +136,13 @@ def _compare(
     return found, remarks
 
 
-def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], table: pd.DataFrame) -> bool:
-    """Draw the differences on a dataset; return whether something is beyond the axis."""
-    ends = table[["low", "high"]].to_numpy().ravel()
-    is_cut = set_limits(axes, "x", [0, *table["mean"]], ends, linear=True)
+def _draw_panel(axes: Axes, data: FigureData, labels: Sequence[str], table: pd.DataFrame) -> None:
     axes.axvline(0, color=GREY, linewidth=0.7, zorder=1)
     for row, label in enumerate(labels):
         if label in table.index:
             means, color = table.loc[[label]], data.styles[label].color
             marker = MARKERS[_sign(means["tested"].iloc[0], means["distinguishable"].iloc[0])]
             draw_means(axes, "x", [row], means, color, 1.0, **{"markeredgecolor": color} | marker)
-    set_ticks(axes.xaxis)
-    return is_cut
 
 
 def _sign(is_tested: bool, is_distinguishable: bool) -> str:

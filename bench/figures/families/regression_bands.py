@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from distillation_bench.bench.figures.axis_scales import set_ticks
 from distillation_bench.bench.figures.figure_data import FigureData
-from distillation_bench.bench.figures.panels import Drawing, Panels
+from distillation_bench.bench.figures.panels import Drawing, LegendEntries, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.stored_curves import Curves, points_of_passes
+from distillation_bench.bench.figures.stored_arrays import Arrays, points_of_passes
 from distillation_bench.bench.figures.style import GREY, INK, mix
 
 MAX_POINTS = 250
@@ -29,7 +28,7 @@ THIN, DOTTED, DASHED = 0.35, (0, (1.5, 1.5)), (0, (4, 1.5))
 )
 def draw_bands(data: FigureData) -> Drawing:
     """Draw the mean with two standard deviations of each uncertainty, over the noiseless curve."""
-    stored = data.curves_of_one_seed()
+    stored = data.arrays_of_one_seed()
     curves = {k: c for k, c in stored.items() if "canvas/mean" in c and c["canvas/x"].shape[1] == 1}
     if not curves:
         raise NoData("no canvas of a curve")
@@ -52,7 +51,7 @@ def draw_bands(data: FigureData) -> Drawing:
     return panels.finish(title, _alt_text(data, curves), note, _legend(any(passes)))
 
 
-def _draw_panel(axes: Axes, curves: Curves, color: str) -> None:
+def _draw_panel(axes: Axes, curves: Arrays, color: str) -> None:
     shown = slice(None, None, max(1, len(curves["canvas/x"]) // MAX_POINTS))
     x, mean = curves["canvas/x"][shown, 0], curves["canvas/mean"][shown]
 
@@ -69,22 +68,22 @@ def _draw_panel(axes: Axes, curves: Curves, color: str) -> None:
     axes.set_xlim(x[0], x[-1])
 
 
-def _band(curves: Curves, name: str) -> np.ndarray:
+def _band(curves: Arrays, name: str) -> np.ndarray:
     """Return the lower and the upper end [2, N] of two standard deviations around the mean."""
     half = 2 * np.sqrt(np.maximum(curves[f"canvas/{name}"], 0))
     ends: np.ndarray = curves["canvas/mean"] + np.stack([-half, half])
     return ends
 
 
-def _passes(curves: Curves) -> np.ndarray:
+def _passes(curves: Arrays) -> np.ndarray:
     """Return the functions [S, n] that are drawn; none for a single one, which is the mean."""
     passes = curves.get("canvas/passes", np.empty((0, 0)))
     return passes if len(passes) > 1 else passes[:0]
 
 
-def _legend(has_passes: bool) -> list[tuple[Artist, str]]:
+def _legend(has_passes: bool) -> LegendEntries:
     """Return entries in grey, since the panels are in the colours of their labels."""
-    entries: list[tuple[Artist, str]] = [
+    entries: LegendEntries = [
         (Line2D([], [], color=GREY), "mean"),
         (Patch(color=GREY, alpha=0.45, linewidth=0), "± 2 epistemic"),
         (Line2D([], [], color=GREY, linewidth=0.6, linestyle=DOTTED), "± 2 aleatoric"),
@@ -95,7 +94,7 @@ def _legend(has_passes: bool) -> list[tuple[Artist, str]]:
     return [*entries, (Line2D([], [], color=INK, linewidth=THIN), "one function")][: 6 + has_passes]
 
 
-def _limits(curves: Collection[Curves]) -> tuple[float, float]:
+def _limits(curves: Collection[Arrays]) -> tuple[float, float]:
     """Return limits of y for all bands, but at most 1.5 times the training points' range beyond."""
     points = np.concatenate([arrays["train/y"] for arrays in curves])
     low, high, margin = points.min(), points.max(), 1.5 * (np.ptp(points) or 1.0)
@@ -104,7 +103,7 @@ def _limits(curves: Collection[Curves]) -> tuple[float, float]:
     return float(min(low, bands.min())), float(max(high, bands.max()))
 
 
-def _alt_text(data: FigureData, curves: dict[str, Curves]) -> str:
+def _alt_text(data: FigureData, curves: dict[str, Arrays]) -> str:
     deviations = {label: _deviation_outside(arrays) for label, arrays in curves.items()}
     largest = max(deviations, key=deviations.__getitem__)
     return (
@@ -114,7 +113,7 @@ def _alt_text(data: FigureData, curves: dict[str, Curves]) -> str:
     )
 
 
-def _deviation_outside(curves: Curves) -> float:
+def _deviation_outside(curves: Arrays) -> float:
     """Return the mean epistemic standard deviation beyond the training points; 0 if none is."""
     x, train = curves["canvas/x"][:, 0], curves["train/x"][:, 0]
     outside = (x < train.min()) | (x > train.max())

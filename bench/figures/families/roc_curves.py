@@ -2,60 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from distillation_bench.bench.analysis.chance_level import TeacherDetection
 from distillation_bench.bench.figures.axis_scales import set_ticks
-from distillation_bench.bench.figures.figure_data import FigureData, seed_means
+from distillation_bench.bench.figures.figure_data import FigureData, seed_counts
 from distillation_bench.bench.figures.panels import Drawing, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.stored_curves import with_arrays
-from distillation_bench.bench.figures.style import FAINT, GREY, INK
+from distillation_bench.bench.figures.shown_metrics import ShownMetric, describe_best, describe_grey
+from distillation_bench.bench.figures.style import FAINT
 from distillation_bench.bench.figures.text_fit import wrap
 from distillation_bench.bench.metrics.uncertainties import UNCERTAINTIES
 
 DEFAULT_SCORE = "total"
 SCORES = {name: f"{name} uncertainty" for name in UNCERTAINTIES}
 
-Rocs = Mapping[str, Mapping[int, np.ndarray]]
-"""By label and seed, the TPR at rising FPR."""
-Means = Mapping[str, pd.DataFrame]
-"""By OOD set, the mean AUROC over seeds by label; see `seed_means`."""
-
 
 @figure("roc", "detection of OOD inputs, with AUROC", "OOD sets")
 def draw_roc(data: FigureData) -> Drawing:
     """Draw a panel for each OOD set, a line for each label; the legend is sorted by AUROC."""
     score = _score(data)
-    sets = _sets(data, score)
-    rocs = {name: data.array_of_seeds(f"roc/{score}/{name}") for name in sets}
-    metrics = {name: data.results.metric(f"ood_auroc:{score}@{name}") for name in sets}
-    below = {m.set: detection for m, detection in data.below_chance(metrics.values()).items()}
-    aurocs = {
-        name: seed_means(with_arrays(data.values(metrics[name]), rocs[name])) for name in sets
-    }
-    height = 2.2 if len(sets) == 1 else 1.65
-    panels = Panels(data, len(sets), width=1.6, height=height, most=4, sharex=True, sharey=True)
-    for axes, name in zip(panels, sets, strict=True):
-        _draw_panel(axes, data, rocs[name])
-        color = GREY if name in below else INK
-        panels.title(axes, name.removeprefix("ood:"), 1, color=color)
+    rocs = {name: data.arrays_of_seeds(f"roc/{score}/{name}") for name in _sets(data, score)}
+    aurocs = {name: _auroc(data, score, name, cells) for name, cells in rocs.items()}
+    count = len(rocs)
+    height = 2.2 if count == 1 else 1.65
+    panels = Panels(data, count, width=1.6, height=height, most=4, sharex=True, sharey=True)
+    for axes, (name, cells) in zip(panels, rocs.items(), strict=True):
+        _draw_panel(axes, data, cells)
+        panels.title(axes, name.removeprefix("ood:"), 1, color=aurocs[name].color)
     panels.label("FPR (test inputs flagged)", "TPR (OOD inputs found)")
-    labels = _sorted(data, aurocs, [name for name in sets if name not in below])
-    counts = {k: max(len(rocs[name].get(k, ())) for name in sets) for k in labels}
-    text = f"OOD by {SCORES.get(score, score)}"
-    text += ", mean and range of the seeds" if max(counts.values()) > 1 else ""
-    text += "; legend: mean AUROC [%]" + (" in the order of panels" if len(sets) > 1 else "")
+    sizes = (cells.groupby("label", observed=True).size().to_frame("n") for cells in rocs.values())
+    counts = seed_counts(sizes, _sorted(data, aurocs))
+    by = SCORES.get(score, score)
+    text = f"OOD by {by}" + (", mean and range of the seeds" if max(counts.values()) > 1 else "")
+    order = " in the order of panels" if count > 1 else ""
+    why_grey = describe_grey(aurocs.values())
+    alt = f"ROC curves of detecting {', '.join(rocs)} against the test set of {data.dataset} by "
+    alt += f"{by}.{describe_best(aurocs.values())}" + (f" In {why_grey}." if why_grey else "")
     return panels.finish(
         f"OOD detection on {data.dataset}",
-        _alt_text(data, score, aurocs, below),
-        data.note(f"{text}{_describe(below)}", counts),
-        [_legend_entry(data, label, aurocs, panels.width) for label in labels],
+        alt,
+        data.note(counts, text, f"legend: mean AUROC [%]{order}", why_grey),
+        [_legend_entry(data, label, aurocs, panels.width) for label in counts],
     )
 
 
@@ -71,65 +64,53 @@ def _score(data: FigureData) -> str:
 def _sets(data: FigureData, score: str) -> list[str]:
     """Return the OOD sets for which there are ROC curves and that are selected."""
     prefix = f"roc/{score}/"
-    curves = data.curves_of_one_seed().values()
-    found = {name.removeprefix(prefix) for c in curves for name in c if name.startswith(prefix)}
+    stored = data.arrays_of_one_seed().values()
+    found = {n.removeprefix(prefix) for names in stored for n in names if n.startswith(prefix)}
     sets = sorted(name for name in found if name in (data.options.sets or found))
     if not sets:
         raise NoData(f"no ROC of {score}")
     return sets
 
 
-def _draw_panel(axes: Axes, data: FigureData, rocs: Rocs) -> None:
+def _auroc(data: FigureData, score: str, name: str, cells: pd.DataFrame) -> ShownMetric:
+    """Return the AUROC of the cells that have a curve."""
+    metric = data.results.metric(f"ood_auroc:{score}@{name}")
+    values = data.values(metric)
+    return data.shown(metric, values[values["id"].isin(cells["id"])])
+
+
+def _draw_panel(axes: Axes, data: FigureData, cells: pd.DataFrame) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
-    for position, label in enumerate(label for label in data.labels if label in rocs):
-        curves, style = np.array([*rocs[label].values()]), data.styles[label]
+    groups = cells.groupby("label", observed=True)["array"]
+    for position, (label, arrays) in enumerate(groups):
+        curves, style = np.stack([*arrays]), data.styles[str(label)]
         rates = np.linspace(0, 1, curves.shape[1])
         if len(curves) > 1:
-            ends = curves.min(0), curves.max(0)
-            axes.fill_between(rates, *ends, color=style.color, alpha=min(0.15, 1 / len(rocs)), lw=0)
+            band: dict[str, Any] = {
+                "color": style.color,
+                "alpha": min(0.15, 1 / len(groups)),
+                "linewidth": 0,
+            }
+            axes.fill_between(rates, curves.min(0), curves.max(0), **band)
         marks = 5 + 7 * position % 40, 50
         axes.plot(rates, curves.mean(0), **style.line, markevery=marks, markersize=3)
-    axes.set_xlim(0, 1.02)
-    axes.set_ylim(0, 1.02)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     set_ticks(axes.xaxis)
     set_ticks(axes.yaxis)
 
 
-def _sorted(data: FigureData, means: Means, sets: Sequence[str]) -> list[str]:
+def _sorted(data: FigureData, aurocs: Mapping[str, ShownMetric]) -> list[str]:
     """Return labels by mean AUROC over sets, the largest first; those without a value are last."""
-    table = pd.DataFrame({name: means[name]["mean"] for name in sets}, index=data.labels)
-    present = set().union(*(table.index for table in means.values()))
-    order = table.mean(axis=1, skipna=False).sort_values(ascending=False, kind="stable").index
-    return [label for label in order if label in present]
+    means = {name: shown.means["mean"] for name, shown in aurocs.items() if not shown.why_grey}
+    table = pd.DataFrame(means, index=data.labels)
+    order = table.mean(axis=1, skipna=False).sort_values(ascending=False, kind="stable")
+    return [*order.index]
 
 
-def _describe(below_chance: Mapping[str, TeacherDetection]) -> str:
-    """Return on which sets no label is best, to follow another sentence."""
-    if not below_chance:
-        return ""
-    sets = (f"on {name.removeprefix('ood:')} {d.reason}" for name, d in below_chance.items())
-    return f". Grey titles, none is best: {'; '.join(sets)}"
-
-
-def _alt_text(
-    data: FigureData, score: str, means: Means, below: Mapping[str, TeacherDetection]
-) -> str:
-    alt = (
-        f"ROC curves of detecting {', '.join(means)} against the test set of {data.dataset} by "
-        f"{SCORES.get(score, score)}."
-    )
-    first = next(iter(means))
-    if best := data.best_student(means[first], "higher", below.get(first)):
-        value = _percent(means[first], best)
-        alt += f" On {first} the student with the largest mean AUROC is {best} ({value} %)."
-    return alt + (f"{_describe(below)}." if below else "")
-
-
-def _legend_entry(data: FigureData, label: str, means: Means, width: float) -> tuple[Artist, str]:
+def _legend_entry(
+    data: FigureData, label: str, aurocs: Mapping[str, ShownMetric], width: float
+) -> tuple[Artist, str]:
     """Return a label's entry with its AUROC values; a long label is cut, never a value."""
-    values = "/".join(_percent(table, label) for table in means.values())
+    means = [(shown.format, shown.means["mean"]) for shown in aurocs.values()]
+    values = "/".join(f.text(mean[label]) if label in mean.index else "–" for f, mean in means)
     return data.styles[label].handle(), f"{wrap(label, width / 2 - 0.5)}  {values}"
-
-
-def _percent(means: pd.DataFrame, label: str) -> str:
-    return f"{100 * means['mean'][label]:.2f}" if label in means.index else "–"

@@ -13,9 +13,8 @@ from matplotlib.lines import Line2D
 
 from distillation_bench.bench.figures.axis_scales import set_ticks
 from distillation_bench.bench.figures.figure_data import FigureData
-from distillation_bench.bench.figures.panels import Drawing, Panels
+from distillation_bench.bench.figures.panels import Drawing, LegendEntries, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.stored_curves import sets_to_show
 from distillation_bench.bench.figures.style import FAINT, GREY, INK
 from distillation_bench.bench.figures.text_fit import wrap
 
@@ -40,34 +39,31 @@ MARKERS = (RING, DOT)
 )
 def draw_fidelity(data: FigureData) -> Drawing:
     """Draw a panel for each student with the diagonal; the test set and one OOD set."""
-    found = data.curves_of_one_seed().items()
-    curves = {k: arrays for k, arrays in found if k not in data.results.references}
-    sets = sets_to_show(data.options.sets, curves.values(), KIND)[:2]
+    stored = data.arrays_of_one_seed().items()
+    arrays = {k: own for k, own in stored if k not in data.results.references}
+    sets = data.sets_with(KIND, arrays.values())[:2]
     complete = {
-        label: [arrays[f"{KIND}{name}"] for name in sets]
-        for label, arrays in curves.items()
-        if sets and all(f"{KIND}{name}" in arrays for name in sets)
+        label: [own[f"{KIND}{name}"] for name in sets]
+        for label, own in arrays.items()
+        if sets and all(f"{KIND}{name}" in own for name in sets)
     }
     pairs = {k: p for k, p in complete.items() if any(s.max() > FLAT * t.max() for s, t in p)}
     flat = [label for label in complete if label not in pairs]
     if not pairs:
         reason = "no student has epistemic uncertainty"
         raise NoData(reason if flat else "no pairs of a student's and the teacher's uncertainty")
-    correlations = _correlations(data, {n for c in curves.values() for n in c})
+    correlations = _correlations(data, {name for own in arrays.values() for name in own})
     height = 1.5 + 0.12 * len(correlations.columns)
     panels = Panels(data, len(pairs), width=1.1, height=height, most=6, sharex=True, sharey=True)
-    limits = _limits(pairs.values())
+    limits, width = _limits(pairs.values()), panels.panel_width
     for axes, (label, pair) in zip(panels, pairs.items(), strict=True):
         _draw_panel(axes, pair, data.styles[label].color, limits)
         rows = correlations.reindex([label]).iloc[0].items()
         lines = [f"ρ {_rounded(value)} {name.removeprefix('ood:')}" for name, value in rows]
-        width = panels.panel_width
-        title = [wrap(label, width, 2), *(wrap(line, width, 1) for line in lines)]
         if panels.given is None:
-            axes.set_title("\n".join(title))
-    panels.label(
-        f"teacher [{data.uncertainty_unit}] (log)", f"student [{data.uncertainty_unit}] (log)"
-    )
+            axes.set_title("\n".join([wrap(label, width, 2), *(wrap(k, width, 1) for k in lines)]))
+    unit = f"[{data.uncertainty_unit}] (log)"
+    panels.label(f"teacher {unit}", f"student {unit}")
     text = "epistemic uncertainty of the same inputs, at most 500; ρ: Spearman's of all inputs"
     text += "; values below the axes' least are on them"
     text += f"; without epistemic uncertainty: {', '.join(flat)}" if flat else ""
@@ -85,7 +81,7 @@ def _correlations(data: FigureData, arrays: Iterable[str]) -> pd.DataFrame:
     columns = {}
     for name in sorted(names, key=lambda name: name != "test"):
         values = data.results.values(f"teacher_spearman@{name}", optional=True)
-        rows = values[values["id"].isin(data.cells_of(seed=data.seed)["id"])]
+        rows = values[values["id"].isin(data.of_one_seed["id"])]
         columns[name] = rows.set_index("label")["value"]
     return pd.DataFrame(columns, dtype=float)
 
@@ -116,7 +112,7 @@ def _rounded(value: float) -> str:
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "–"
 
 
-def _legend(sets: Sequence[str]) -> list[tuple[Line2D, str]]:
+def _legend(sets: Sequence[str]) -> LegendEntries:
     ring = Line2D([], [], color=GREY, linestyle="none", **RING | {"markersize": 3})
     dot = Line2D([], [], color=INK, linestyle="none", **DOT | {"markersize": 4})
     last = (dot, f"{sets[-1]}, in the method's colour")

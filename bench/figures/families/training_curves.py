@@ -51,7 +51,7 @@ def draw_training(data: FigureData) -> Drawing:
     last = {k: v.iloc[-1] for k, v in _means(table, "loss").items()} if "loss" in table else {}
     if last:
         alt += f" Last loss: {', '.join(f'{label} {loss:.3g}' for label, loss in last.items())}."
-    note = data.note(text, counts)
+    note = data.note(counts, text)
     return panels.finish(f"Training on {data.dataset}", alt, note, data.legend(counts))
 
 

@@ -12,7 +12,7 @@ from distillation_bench.bench.figures.axis_scales import set_ticks
 from distillation_bench.bench.figures.figure_data import FigureData
 from distillation_bench.bench.figures.panels import Drawing, Panels
 from distillation_bench.bench.figures.registry import NoData, figure
-from distillation_bench.bench.figures.stored_curves import Curves
+from distillation_bench.bench.figures.stored_arrays import Arrays
 from distillation_bench.bench.figures.style import (
     UNCERTAINTY_COLORMAP,
     even_columns,
@@ -42,7 +42,7 @@ Window = Sequence[tuple[float, float]]
 )
 def draw_maps(data: FigureData) -> Drawing:
     """Draw blocks of three rows, one for each uncertainty, a column for each label."""
-    stored = data.curves_of_one_seed()
+    stored = data.arrays_of_one_seed()
     curves = {k: c for k, c in stored.items() if "canvas/x" in c and _is_grid(c["canvas/x"])}
     if not curves:
         raise NoData("no canvas in the plane")
@@ -96,7 +96,7 @@ def _layout(data: FigureData, labels: Sequence[str]) -> tuple[Panels, np.ndarray
     return panels, positions, side
 
 
-def _window(curves: Collection[Curves]) -> Window:
+def _window(curves: Collection[Arrays]) -> Window:
     """Return the part of the canvas that is shown: the training points and a margin."""
     points, canvas = (np.concatenate([c[f"{of}/x"] for c in curves]) for of in ("train", "canvas"))
     margin = MARGIN * np.ptp(points, 0)
@@ -104,19 +104,19 @@ def _window(curves: Collection[Curves]) -> Window:
     return [*zip(low, np.minimum(points.max(0) + margin, canvas.max(0)), strict=True)]
 
 
-def _is_shown(curves: Curves, window: Window) -> np.ndarray:
+def _is_shown(curves: Arrays, window: Window) -> np.ndarray:
     low, high = np.transpose(window)
     shown: np.ndarray = ((curves["canvas/x"] >= low) & (curves["canvas/x"] <= high)).all(1)
     return shown
 
 
-def _highest(curves: Mapping[str, Curves], uncertainty: str, window: Window) -> float:
+def _highest(curves: Mapping[str, Arrays], uncertainty: str, window: Window) -> float:
     """Return the end of the scale of an uncertainty; few values of any label are beyond it."""
     shown = [c[f"canvas/{uncertainty}"][_is_shown(c, window)] for c in curves.values()]
     return max(float(np.quantile(values, HIGHEST_QUANTILE)) for values in shown if len(values))
 
 
-def _draw_map(axes: Axes, curves: Curves, uncertainty: str, highest: float, window: Window) -> None:
+def _draw_map(axes: Axes, curves: Arrays, uncertainty: str, highest: float, window: Window) -> None:
     x = curves["canvas/x"]
     shape = [len(np.unique(x[:, axis])) for axis in (1, 0)]
     low, high = x.min(0), x.max(0)
@@ -137,7 +137,7 @@ def _draw_map(axes: Axes, curves: Curves, uncertainty: str, highest: float, wind
         set_ticks(getattr(axes, f"{axis}axis"), 3)
 
 
-def _draw_points(axes: Axes, curves: Curves) -> None:
+def _draw_points(axes: Axes, curves: Arrays) -> None:
     points = curves["train/x"][:: -(-len(curves["train/x"]) // MAX_POINTS)]
     axes.plot(*points.T, ".", color="w", markersize=1.2, markeredgewidth=0, alpha=0.6)
 
@@ -151,7 +151,7 @@ def _draw_colorbar(panels: Panels, row: np.ndarray, unit: str) -> None:
     set_ticks(bar.ax.yaxis, 3)
 
 
-def _alt_text(data: FigureData, curves: Mapping[str, Curves], window: Window) -> str:
+def _alt_text(data: FigureData, curves: Mapping[str, Arrays], window: Window) -> str:
     means = {
         label: float(arrays["canvas/epistemic"][_is_shown(arrays, window)].mean())
         for label, arrays in curves.items()

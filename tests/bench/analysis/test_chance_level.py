@@ -157,11 +157,11 @@ def test_cost_has_no_front_and_ablation_no_best(results_of: Callable[..., Result
     variants = {"kd": {"lam": 0.0}, "hydra": {"lam": 1.0}}
     results = results_of(figures, parameters=variants, methods=dict.fromkeys(variants, "hydra+"))
     cost, ablation = figures_by(results, "cost", "ablation", metrics=("ood_auroc",)).values()
-    assert "none is better in both" not in cost.alt and "The best mean" not in ablation.alt
+    assert "none is better in both" not in cost.alt and "Best student" not in ablation.alt
     for figure in (cost, ablation):
         assert "grey, and none is best: OOD AUROC" in figure.note
     _, ablation = figures_by(results, "cost", "ablation", metrics=("nll",)).values()
-    assert "The best mean NLL is that of hydra" in ablation.alt and "grey, and" not in ablation.note
+    assert "Best student means: NLL: hydra" in ablation.alt and "grey, and" not in ablation.note
 
 
 def test_a_roc_figure_names_no_best_method(results_of: Callable[..., Results]) -> None:
@@ -172,5 +172,5 @@ def test_a_roc_figure_names_no_best_method(results_of: Callable[..., Results]) -
     results = results_of(figures, curves=dict.fromkeys(figures, curve))
     for chosen in ((), ("kd", "hydra")):
         (roc,) = figures_by(results, "roc", labels=chosen).values()
-        assert "largest mean AUROC" not in roc.alt and "worse than chance" in roc.alt
-        assert "Grey titles, none is best: on plane" in roc.note
+        assert "Best student" not in roc.alt and "worse than chance" in roc.alt
+        assert "grey, and none is best: OOD AUROC (total, ood:plane), where" in roc.note

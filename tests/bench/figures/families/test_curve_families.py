@@ -178,5 +178,8 @@ def test_roc_shows_the_range_of_seeds_and_sorts_labels_by_auroc(
     drawing = draw_one(load(tmp_path / "below"), "roc")
     legend = [text.get_text().split()[0] for text in drawing.figure.legends[0].get_texts()]
     assert legend == load(tmp_path / "below").labels()
-    assert "none is best: on far the teacher itself detects worse than chance" in drawing.note
-    assert "the largest mean AUROC" not in drawing.alt
+    assert (
+        "none is best: OOD AUROC (total, ood:far), where the teacher itself detects worse"
+        in drawing.note
+    )
+    assert "Best student" not in drawing.alt
