@@ -6,6 +6,7 @@ Private to the room:
 checks             what a check is, and how it fails
 method_contract    the checks of a method
 method_under_test  a method on synthetic data, with the checks of its hooks
+processor_time     a limit on processor time
 repeatability      whole cells: repeated in one process, and resumed in another
 metric_contract    the checks of a metric
 dataset_contract   the checks of a dataset

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from distillation_bench.bench.check import processor_time
 from distillation_bench.bench.check.checks import ContractBroken, require
 from distillation_bench.bench.check.method_under_test import MethodUnderTest
 from distillation_bench.bench.check.synthetic_data import SOURCES
@@ -37,7 +39,7 @@ ValueTexts = dict[str, str]
 Resume = Callable[[str, Path], None]
 """Resumes the interrupted cells of a plugin in a folder, in another process."""
 RESUME_SECONDS = 120.0
-"""The most time that the other process may take."""
+"""The most processor time that the other process may take."""
 INTERRUPTED_FILE, RESUMED_FILE = "interrupted.json", "resumed.json"
 """The methods and tasks of interrupted cells; the values of the cells that were resumed."""
 
@@ -184,22 +186,20 @@ def resume_in_new_process(plugin: str, folder: Path) -> None:
     """Call `resume_cells` in a new process with other hashes of text.
 
     Raises:
-        ContractBroken: the process takes too long, or ends without a result.
+        ContractBroken: the process computes for too long, or ends without a result.
     """
     path = os.pathsep.join(filter(None, [str(IMPORT_FOLDER), os.environ.get("PYTHONPATH")]))
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, plugin, str(folder)],
-            env={**os.environ, SAFE_PATH: "1", "PYTHONPATH": path, "PYTHONHASHSEED": seed},
-            timeout=RESUME_SECONDS,
-            capture_output=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, plugin, str(folder), str(RESUME_SECONDS)],
+        env={**os.environ, SAFE_PATH: "1", "PYTHONPATH": path, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode == -signal.SIGXCPU:
         raise ContractBroken(
-            f"in another process it took longer than {RESUME_SECONDS:g} s"
-        ) from None
+            f"in another process it took more than {RESUME_SECONDS:g} s of processor time"
+        )
     if not (folder / RESUMED_FILE).exists():
         *_, last_line = ["", *done.stderr.decode(errors="replace").split("\n")[:-1]]
         raise ContractBroken(
@@ -230,4 +230,5 @@ def _resume(method: MethodUnderTest, folder: Path, epochs: int) -> ValueTexts | 
 
 
 if __name__ == "__main__":
+    processor_time.limit(float(sys.argv[3]))
     resume_cells(sys.argv[1], Path(sys.argv[2]))

@@ -193,14 +193,14 @@ def test_a_plugin_reaches_workers_and_tables(
 @pytest.mark.parametrize(
     ("action", "reason"),
     [
-        ("while True: pass", "took longer than 8 s"),
+        ("while True: pass", "the worker used more processor time than it may"),
         ("__import__('os')._exit(0)", "the worker ended with status 0"),
     ],
 )
 def test_a_check_ends_in_a_verdict_whatever_the_plugin_does(
     in_process: Bench, tmp_path: Path, action: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distillation_bench.bench.check.plugin_check.TOTAL_SECONDS", 8)
+    monkeypatch.setattr("distillation_bench.bench.check.plugin_check.TOTAL_SECONDS", 4)
     failing_plugin(tmp_path, action)
     done = in_process("check", str(tmp_path / "failing.py"))
     assert done.returncode == 1

@@ -218,6 +218,8 @@ def _end_without_answer(status: int | None) -> WorkerLost | WorkerDied:
         return WorkerLost("it was told to end by SIGTERM")
     if status >= 0:
         return WorkerDied(f"the worker ended with status {status}")
+    if status == -signal.SIGXCPU:
+        return WorkerDied("the worker used more processor time than it may")
     hint = " (out of memory?)" if status == -signal.SIGKILL else ""
     return WorkerDied(f"the worker was killed by {_signal_name(-status)}{hint}")
 
