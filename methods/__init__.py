@@ -45,6 +45,9 @@ from distillation_bench.methods.mc_dropout import MCDropout
 from distillation_bench.methods.proxy_endd import ProxyEnDD
 from distillation_bench.methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
 from distillation_bench.methods.single import Single
+from distillation_bench.methods.small_ensemble import SmallEnsemble
+from distillation_bench.methods.sub_ensemble import SubEnsemble
+from distillation_bench.methods.temperature import TemperatureScaling
 
 if TYPE_CHECKING:
     from distillation_bench.methods.networks.heads import (
@@ -89,8 +92,21 @@ __all__ = [
     "register",
 ]
 
-BUILT_IN = (Ensemble, Single, KD, EnDD, Hydra, ProxyEnDD, HydraPlus, MCDropout, Gauss)
-"""The methods of this suite, in the order of tables: references first, then by year."""
+BUILT_IN = (
+    Ensemble,
+    Single,
+    TemperatureScaling,
+    SubEnsemble,
+    SmallEnsemble,
+    KD,
+    EnDD,
+    Hydra,
+    ProxyEnDD,
+    HydraPlus,
+    MCDropout,
+    Gauss,
+)
+"""The methods of this suite, in the order of tables: references and controls, then by year."""
 METHODS: dict[str, type[Method]] = {}
 """All methods by name: those of this suite, then those of plugins."""
 

@@ -3,9 +3,12 @@ from torch.nn import functional as functional
 
 from distillation_bench.methods import dirichlets as dirichlets
 from distillation_bench.methods import predictions as predictions
+from distillation_bench.methods import tasks as tasks
 from distillation_bench.methods.networks import batched as batched
+from distillation_bench.methods.networks import frozen as frozen
 from distillation_bench.methods.networks import heads as heads
 from distillation_bench.methods.networks import lenet as lenet
 from distillation_bench.methods.networks import mlp as mlp
+from distillation_bench.methods.networks import rescaled as rescaled
 from distillation_bench.methods.networks import resnet as resnet
 from distillation_bench.methods.networks import wide_resnet as wide_resnet

@@ -136,6 +136,8 @@ TEACHER = CodeScope(
         "bench/training/student.py": _NO_TEACHER,
         "methods/base.py": _NO_TEACHER,
         "methods/dirichlets.py": _NO_TEACHER,
+        "methods/networks/frozen.py": _NO_TEACHER,
+        "methods/networks/rescaled.py": _NO_TEACHER,
         "methods/schedules.py": _NO_TEACHER,
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from distillation_bench.methods.lazy import batched, torch
 from distillation_bench.methods.networks.options import Batching, NetworkOptions
@@ -57,6 +57,15 @@ class NetworkBuilder(ABC):
     def members(self, generators: Sequence[Generator]) -> nn.Module:
         """Return M members of a teacher as one module, one per generator: [M, B, K]."""
         return batched.Batched(self.member, generators, self._batching, self._rank)
+
+    def stack(self, count: int, generator: Generator) -> nn.Module:
+        """Return networks with a core and a head of their own as one module: [count, B, K]."""
+        streams = [generator] * count
+        return batched.Batched(self._core_and_head, streams, self._batching, self._rank)
+
+    def narrowed(self, factor: float) -> Self:
+        """Return a builder of the same networks, all their widths multiplied by a factor."""
+        return type(self)(self.options.narrowed(factor), self.shape, self.outputs)
 
     def core(self, generator: Generator) -> nn.Module:
         """Return the shared part of a student: features [1, B, ...]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -31,6 +31,23 @@ class CoreAndHeads(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         outputs: Tensor = self.heads(self.core(x))
         return outputs
+
+
+class JoinedHeads(Stacked):
+    """Heads of several modules as one: the parts' outputs [S, B, K], one after another."""
+
+    def __init__(self, parts: Sequence[Stacked]) -> None:
+        super().__init__()
+        self.joined = parts
+        self.parts = nn.ModuleList(parts)
+        self.count = sum(part.count for part in parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([part(x) for part in self.joined])
+
+    def rows(self) -> Iterator[Tensor]:
+        for layers in zip(*(part.rows() for part in self.joined), strict=True):
+            yield torch.cat(layers)
 
 
 def core_and_heads(

@@ -141,6 +141,10 @@ class MLPBuilder(NetworkBuilder):
         widths = [math.prod(self.shape), *self.options.member, self.outputs]
         return BatchedMLP(widths, generators, rank=len(self.shape))
 
+    def stack(self, count: int, generator: Generator) -> nn.Module:
+        widths = [*self._core, *self._head(self.outputs)[1:]]
+        return BatchedMLP(widths, [generator] * count, rank=len(self.shape))
+
     def core(self, generator: Generator) -> nn.Module:
         return BatchedMLP(self._core, [generator], activated=True, rank=len(self.shape))
 

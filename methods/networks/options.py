@@ -7,7 +7,7 @@ part of a student and `head` its separate parts. So the teacher depends on neith
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -47,6 +47,21 @@ class NetworkOptions(BaseModel):
         """
         return None
 
+    def narrowed(self, factor: float) -> Self:
+        """Return the options of networks whose widths are multiplied by a factor.
+
+        Raises:
+            ValueError: the family has no networks of other widths.
+        """
+        if factor != 1:
+            raise ValueError(f"networks of the family {self.family} have one width")
+        return self
+
+
+def _scaled(sizes: Sizes, factor: float) -> Sizes:
+    """Return sizes times a factor, rounded, at least 1."""
+    return [max(1, round(size * factor)) for size in sizes]
+
 
 class MLPOptions(NetworkOptions):
     """Perceptrons with ReLU between layers."""
@@ -57,6 +72,9 @@ class MLPOptions(NetworkOptions):
     member: Sizes = Field(description="hidden widths of a member")
     core: Sizes = Field(description="hidden widths of the core")
     head: Sizes = Field(description="hidden widths of a head")
+
+    def narrowed(self, factor: float) -> Self:
+        return self.model_copy(update={name: _scaled(sizes, factor) for name, sizes in self})
 
 
 class _Convolutional(NetworkOptions):
@@ -78,7 +96,10 @@ class _Scaled(_Convolutional):
 
     def scaled(self, sizes: Sizes) -> Sizes:
         """Return sizes times `width`, rounded, at least 1."""
-        return [max(1, round(size * self.width)) for size in sizes]
+        return _scaled(sizes, self.width)
+
+    def narrowed(self, factor: float) -> Self:
+        return self.model_copy(update={"width": self.width * factor})
 
 
 class LeNetOptions(_Scaled):
@@ -125,6 +146,9 @@ class WideResNetOptions(_Convolutional):
 
     widen: int = Field(2, ge=1, description="w: planes are 16w, 32w, 64w")
     depth: int = Field(28, ge=10, description="layers: 4 + 6 times the blocks of a group")
+
+    def narrowed(self, factor: float) -> Self:
+        return self.model_copy(update={"widen": max(1, round(self.widen * factor))})
 
     @field_validator("depth")
     @classmethod

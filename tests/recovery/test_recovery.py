@@ -24,18 +24,21 @@ RECOVERED = {
     "proxy-endd": ("Dirichlet", 0.25),
     "hydra": ("mixture", 0.20),
     "hydra+": ("mixture", 0.20),
+    "small-ensemble": ("mixture", 0.20),
 }
 """The teacher of each method, and the bound on the error of its epistemic uncertainty."""
-NONE = ("single", "kd")
+NONE = ("single", "temperature", "kd")
 """Methods of one network, whose epistemic uncertainty is 0."""
 MATCHED = ("mc-dropout", "gauss")
 """Methods whose loss, as in the paper, has its optimum at no epistemic uncertainty."""
 ABSENT = ("ensemble",)
 """Methods that need the members' networks."""
+UNTAUGHT = ("sub-ensemble",)
+"""Methods whose heads never see the members."""
 
 
 def test_every_method_is_tested() -> None:
-    assert {*RECOVERED, *NONE, *MATCHED, *ABSENT} == set(METHODS)
+    assert {*RECOVERED, *NONE, *MATCHED, *ABSENT, *UNTAUGHT} == set(METHODS)
 
 
 @pytest.mark.parametrize("name", RECOVERED)

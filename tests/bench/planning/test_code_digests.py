@@ -89,6 +89,8 @@ STALE: dict[str, str] = {
     "methods/base.py": "cells",
     "methods/dirichlets.py": "cells",
     "methods/lazy.py": "",
+    "methods/networks/frozen.py": "cells",
+    "methods/networks/rescaled.py": "cells",
     "methods/predictions.py": "weights outputs cells protocol",
     "methods/schedules.py": "cells",
     "datasets": "splits sets weights outputs cells",
@@ -108,7 +110,10 @@ METHOD_FILES = {
     "methods/kd.py": {"kd"},
     "methods/mc_dropout.py": {"mc-dropout"},
     "methods/proxy_endd.py": {"proxy-endd"},
-    "methods/single.py": {"single"},
+    "methods/single.py": {"single", "temperature"},
+    "methods/small_ensemble.py": {"small-ensemble"},
+    "methods/sub_ensemble.py": {"sub-ensemble"},
+    "methods/temperature.py": {"temperature"},
 }
 """The methods whose cells become stale, and no other's."""
 DATASET_FILES = {
