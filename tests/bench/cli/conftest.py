@@ -22,6 +22,8 @@ def program(
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["run_bench.py", *arguments])
+        # Else the help names pytest as the program, if that was started as a module.
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
