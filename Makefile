@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench test test-slow lint types speed speed-cells speed-images clean
+.PHONY: bench test test-slow lint types pytest speed speed-cells speed-images clean
 
 # The report names failed cells, too: status 1 of the run is kept until it is written.
 bench: $(VENV)/run.done
@@ -15,8 +15,10 @@ bench: $(VENV)/run.done
 	fi; \
 	exit $$status
 
+test: lint types pytest
+
 # A file's tests share what they set up: they stay in one process.
-test: lint types
+pytest: $(VENV)/check.done
 	$(BIN)/pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # Clusters, killed processes, full disks: a quarter of an hour.
