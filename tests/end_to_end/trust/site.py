@@ -167,7 +167,7 @@ def run_with_names(folder: Path, names: Sequence[str] = NAMES) -> Run:
     for cell_id in run.record_ids():
         record = run.record(cell_id)
         assert record is not None
-        # One metric a set, on the first dataset: all on all would make a thousand columns of tables.
+        # One metric a set, on the first dataset: all would make a thousand columns of tables.
         sets = [
             {**test, "set": name, "shift": name, "values": {"nll": 0.25, metric: 0.5}}
             for test in record["sets"][:1]
