@@ -15,6 +15,7 @@ from tests.in_process import local_executor
 
 from distillation_bench.bench.cli import main as cli
 from distillation_bench.bench.execution.executors.processes import forked_process
+from distillation_bench.bench.figures import rendering
 from distillation_bench.bench.metrics.registry import METRICS
 from distillation_bench.datasets import DATASETS
 from distillation_bench.methods import METHODS
@@ -36,7 +37,10 @@ def bench(tmp_path: Path) -> Bench:
 def in_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Bench]:
-    """Runs the program in this process, which has loaded torch; cells run in it, one at a time."""
+    """Runs the program in this process, which has loaded torch; cells run in it, one at a time.
+
+    Figures are drawn in it, too: other processes would import pandas and matplotlib first.
+    """
     monkeypatch.chdir(tmp_path)
     registries: list[dict[str, Any]] = [METHODS, DATASETS, METRICS]
     contents = [dict(registry) for registry in registries]
@@ -44,6 +48,7 @@ def in_process(
     monkeypatch.setattr(cli, "app", commands())
     monkeypatch.setattr("distillation_bench.bench.execution.runner.LocalExecutor", local_executor)
     monkeypatch.setattr(forked_process, "start_server", lambda: None)
+    monkeypatch.setattr(rendering, "cores", lambda: 1)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         jobs = ("--jobs", "1") if arguments[0] == "run" and "--jobs" not in arguments else ()

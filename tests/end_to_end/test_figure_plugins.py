@@ -11,7 +11,7 @@ from tests.bench.generated_runs import generate
 from tests.end_to_end.bench_command import Bench
 
 import distillation_bench as db
-from distillation_bench.bench.figures import registry
+from distillation_bench.bench.figures import registry, rendering
 
 PLUGIN = '''
 import distillation_bench as db
@@ -36,6 +36,12 @@ def kinds() -> Iterator[None]:
 
 
 @pytest.fixture
+def drawing_processes(in_process: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw figures in two processes, which have no plugin."""
+    monkeypatch.setattr(rendering, "cores", lambda: 2)
+
+
+@pytest.fixture
 def run_with_plugin(tmp_path: Path) -> Path:
     (tmp_path / "plugin.py").write_text(PLUGIN)
     values = {
@@ -44,6 +50,7 @@ def run_with_plugin(tmp_path: Path) -> Path:
     return generate(tmp_path / "run", values).folder
 
 
+@pytest.mark.usefixtures("drawing_processes")
 def test_commands_draw_a_plugins_figure(in_process: Bench, run_with_plugin: Path) -> None:
     plugin = ("--plugin", "plugin.py")
     assert "mine " in in_process("plot", "--list", *plugin).stdout
@@ -55,6 +62,7 @@ def test_commands_draw_a_plugins_figure(in_process: Bench, run_with_plugin: Path
     assert "NLL of each label" in (run_with_plugin / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("drawing_processes")
 def test_a_plugins_figure_that_fails_is_one_line(in_process: Bench, run_with_plugin: Path) -> None:
     file = run_with_plugin.parent / "plugin.py"
     file.write_text(PLUGIN.replace("results.compare(", "results.compar("))

@@ -10,6 +10,7 @@ from tests.bench.generated_runs import generate
 from tests.bench.report.reading import LONG
 
 from distillation_bench.bench.analysis.results import load
+from distillation_bench.bench.figures import rendering
 from distillation_bench.bench.report.page import build_report
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -29,7 +30,10 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def write_report(run: Run, with_figures: bool = False) -> Path:
         path = tmp_path_factory.mktemp("report") / "report.html"
-        path.write_text(build_report(load(run.folder), with_figures), encoding="utf-8")
+        with pytest.MonkeyPatch.context() as patch:
+            # Figures are drawn here: other processes would import pandas and matplotlib first.
+            patch.setattr(rendering, "cores", lambda: 1)
+            path.write_text(build_report(load(run.folder), with_figures), encoding="utf-8")
         return path
 
     return write_report

@@ -14,13 +14,15 @@ from tests.end_to_end.fuzz.runs import (
 )
 
 from distillation_bench.bench.cli import main as cli
+from distillation_bench.bench.figures import rendering
 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_commands() -> Iterator[None]:
-    """Build the command line once."""
+    """Build the command line once, and draw figures in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "app", commands())
+        patch.setattr(rendering, "cores", lambda: 1)
         yield
 
 
