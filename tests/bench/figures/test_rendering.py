@@ -61,7 +61,8 @@ def test_curves_of_wrong_shapes_are_named_and_left_out(
     with unchecked():
         run = make_run(tmp_path / "run", {slot: figures() for slot in slots}, curves=arrays)
     figures_by_name = {
-        figure.name: figure for figure in render(load(run.folder), ["reliability", "maps"])
+        figure.name: figure
+        for figure in render(load(run.folder), ["reliability", "maps"], dots_per_inch=30)
     }
     (path,) = run.cells.glob("plane-kd*/curves.safetensors")
     assert capsys.readouterr().err == f"{path}: damaged, left out\n"
