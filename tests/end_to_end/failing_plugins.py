@@ -35,13 +35,14 @@ def failing_plugin(folder: Path, action: str) -> tuple[str, ...]:
     return "--plugin", str(path), "-m", "failing", *CELL
 
 
+TIMEOUT = ("--timeout", "5")
 ENDS = {
     "exits": ("__import__('sys').exit(0)", "SystemExit: 0"),
     "dies": (
         "__import__('os').kill(__import__('os').getpid(), 9)",
         "the worker was killed by SIGKILL (out of memory?), 2 times",
     ),
-    "hangs": ("__import__('time').sleep(600)", "took longer than 10 s"),
+    "hangs": ("__import__('time').sleep(600)", "took longer than 5 s"),
 }
 
 

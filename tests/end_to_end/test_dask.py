@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.end_to_end.bench_command import ROOT, SHORT, Bench, folders, records, start
 from tests.end_to_end.dask_cluster import Cluster, can_hide, cluster, kill_all
-from tests.end_to_end.failing_plugins import CELL, ENDS, ending_plugin
+from tests.end_to_end.failing_plugins import CELL, ENDS, TIMEOUT, ending_plugin
 from tests.end_to_end.test_same_bits import assert_part_of
 
 pytestmark = pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_killed_worker_that_held_arrays_is_replaced(
 def test_each_failure_costs_its_own_cell(dask: Cluster, bench: Bench, tmp_path: Path) -> None:
     """One that exits, one that kills its process, one that hangs until the timeout."""
     dask.worker("--nthreads", "2")
-    arguments = (*ending_plugin(tmp_path, ENDS), *CELL, *dask.options, "--timeout", "10")
+    arguments = (*ending_plugin(tmp_path, ENDS), *CELL, *dask.options, *TIMEOUT)
     done = bench("run", *arguments, *folders("run"))
     assert done.returncode == 1
     for name, (_, reason) in ENDS.items():

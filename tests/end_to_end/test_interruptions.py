@@ -55,7 +55,7 @@ def test_ctrl_c_at_any_moment_ends_cleanly(tmp_path: Path, moments: Iterable[flo
         assert not list(temporary.iterdir())
 
 
-def test_two_drivers_of_one_folder_are_refused(bench: Bench, tmp_path: Path) -> None:
+def test_two_drivers_of_one_folder_are_refused(in_process: Bench, tmp_path: Path) -> None:
     """Two folders may share a cache, and a teacher that is being trained."""
     arguments = ending_plugin(tmp_path, ["hangs"])
     shared = ("--cache", "cache", "--set", "members=3", "--set", "piece=1", "--jobs", "2")
@@ -63,13 +63,13 @@ def test_two_drivers_of_one_folder_are_refused(bench: Bench, tmp_path: Path) -> 
     with_shared_cache = start("run", *CELL[:8], *shared, "--results", "other", folder=tmp_path)
     # Its output is no sign: the other run may have prepared the data.
     wait_for(tmp_path / "run" / ".driver", first)
-    second = bench("run", *CELL[:8], *shared, "--results", "run")
+    second = in_process("run", *CELL[:8], *shared, "--results", "run")
     _, err = with_shared_cache.communicate(timeout=120)
     assert with_shared_cache.returncode == 0, err
     assert first.stderr is not None
     while "] spiral kd seed 0" not in (line := first.stderr.readline()):
         assert line, "the first run ended"
-    status = bench("status", "run").stdout
+    status = in_process("status", "run").stdout
     first.terminate()
     first.communicate(timeout=60)
     assert second.returncode == 2

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.bench_command import Bench, folders
-from tests.end_to_end.failing_plugins import CELL, ENDS, FAILING, ending_plugin, failing_plugin
+from tests.end_to_end.failing_plugins import (
+    CELL,
+    ENDS,
+    FAILING,
+    TIMEOUT,
+    ending_plugin,
+    failing_plugin,
+)
 
 from distillation_bench.bench.execution.executors.local import LocalExecutor
 
@@ -31,7 +38,7 @@ def test_a_failure_is_recorded_with_its_reason(in_process: Bench, tmp_path: Path
 
 def test_each_failure_costs_its_own_cell(bench: Bench, tmp_path: Path) -> None:
     """A job over its timeout is killed; the job of a dead worker is retried once."""
-    arguments = (*ending_plugin(tmp_path, ENDS), *CELL, "--jobs", "2", "--timeout", "10")
+    arguments = (*ending_plugin(tmp_path, ENDS), *CELL, "--jobs", "2", *TIMEOUT)
     done = bench("run", *arguments, *folders("run"))
     assert done.returncode == 1
     for name, (_, reason) in ENDS.items():

@@ -1,4 +1,4 @@
-"""A dozen kills at random moments; `python -m tests.faults` is the long form."""
+"""Some kills at random moments, others each time; `python -m tests.faults` is the long form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 from tests.faults.injection import injected
 
-KILLS = 6
+KILLS = 4
 
 
 DASK = pytest.param(("--executor", "dask"), id="dask", marks=pytest.mark.slow)
