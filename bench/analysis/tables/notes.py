@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,15 +122,19 @@ def _test_notes(entries: pd.DataFrame) -> Iterator[str]:
 def _chance_notes(entries: pd.DataFrame, sign: str) -> Iterator[str]:
     """Yield the metrics and datasets in which no student is best, or that is unknown."""
     detecting = entries[entries["chance"].isin(["worse", "unknown"])]
-    places = zip(detecting["format"], detecting["dataset"], detecting["auroc"], strict=True)
-    found = [(f.name, dataset, TeacherDetection(auroc)) for f, dataset, auroc in places]
-    reasons = {(name, dataset, each.reason): each for name, dataset, each in found}
-    for (name, dataset, _), detection in reasons.items():
-        if detection.is_unknown:
-            yield f"{name} on {dataset}: {detection.reason}."
-        else:
-            where = f"{sign}: {name} on {dataset}, where {detection.reason}"
-            yield f"{where}, so none is best, ranked or tested."
+    labels: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for each in detecting.itertuples():
+        reasons = labels.setdefault((each.format.name, each.dataset), {})
+        reasons.setdefault(TeacherDetection(each.auroc).reason, []).append(each.label)
+    for (name, dataset), reasons in labels.items():
+        for reason, of in reasons.items():
+            # Methods of several protocols have teachers of their own.
+            whose = f" of {', '.join(of)}" if len(reasons) > 1 else ""
+            place = f"{name} on {dataset}{whose}"
+            if reason == TeacherDetection(math.nan).reason:
+                yield f"{place}: {reason}."
+            else:
+                yield f"{sign}: {place}, where {reason}, so none is best, ranked or tested."
 
 
 def _unique(texts: Iterable[str], separator: str = "; ") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,10 @@ def test_labels_follow_the_teacher_of_their_own_protocol(
     assert teacher_detections(results, metric)["spiral"].auroc == pytest.approx(0.201)
     text = " ".join(leaderboards_text(results).split())
     assert "20.10 %" in text and "45.10 %" in text and "32.60 %" not in text
+    notes = dict(
+        re.findall(r"OOD AUROC on spiral of ([^,]*), [^~]*? \(its mean AUROC is (.*?)\)", text)
+    )
+    assert notes == {"ensemble": "20.10 %", "ensemble (b)": "45.10 %"}
 
 
 # Comparisons

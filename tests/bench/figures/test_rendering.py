@@ -87,6 +87,22 @@ def test_figures_whose_arrays_were_left_out_of_a_copy_say_so(
         list(render(load(tmp_path / "run"), ["bands"]))
 
 
+def test_arrays_are_shown_of_the_cells_that_have_them(make_run: Make, tmp_path: Path) -> None:
+    slots = [("plane", label, seed) for label in ("ensemble", "kd") for seed in (0, 1)]
+    for name, own in (("without", slots[:3]), ("with", slots[3:])):
+        arrays = {slot: curves(index) for index, slot in enumerate(own)}
+        make_run(tmp_path / name, {slot: figures() for slot in own}, curves=arrays)
+    merge([Run(tmp_path / "without")], Run(tmp_path / "copy"), None, arrays=False)
+    results = load(tmp_path / "copy", tmp_path / "with")
+    notes = [
+        drawn.note for kind in ("histograms", "maps") for drawn in draw_figures(results, [kind])
+    ]
+    assert all("seed 1. arrays left out of a copy: ensemble." in note for note in notes)
+    (drawn,) = draw_figures(results, ["reliability"])
+    assert [axes.get_title().split()[0] for axes in drawn.figure.axes] == ["kd"]
+    assert "n = 1 seed. arrays left out of a copy: ensemble." in drawn.note
+
+
 def test_changed_histories_are_named_and_left_out(
     make_run: Make,
     tmp_path: Path,
