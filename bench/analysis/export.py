@@ -15,7 +15,6 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.recorded_tables import first_rows
 from distillation_bench.bench.analysis.results import PLACE, Results
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.files import atomic_file
@@ -146,16 +145,13 @@ def _timings(results: Results) -> pd.DataFrame:
 def _chunks(results: Results) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield, in the order of tables, the cell of each row and its row in `metrics`, or -1."""
     keys = ["dataset", "label", "seed"]
-    positions = results.planned[keys].assign(cell=np.arange(len(results.planned)))
-    starts = first_rows(results.metrics)
-    firsts = results.metrics[keys].iloc[starts].merge(positions, on=keys, how="left")["cell"]
-    of_values = np.repeat(firsts.to_numpy(), np.diff(np.append(starts, len(results.metrics))))
-    without = np.setdiff1d(positions["cell"], of_values)
-    cells = np.concatenate((of_values, without))
-    rows = np.concatenate((np.arange(len(of_values)), np.full(len(without), -1)))
-    order = cells.argsort(kind="stable")
-    for start in range(0, len(order), CHUNK_ROWS):
-        part = order[start : start + CHUNK_ROWS]
+    counts = results.metrics.groupby(keys, observed=True).size().rename("n")
+    n = results.planned[keys].join(counts, on=keys)["n"].fillna(0).astype(int).to_numpy()
+    # Rows of both are in the order of tables; a cell without values has one row, too.
+    cells = np.repeat(np.arange(len(n)), n.clip(1))
+    rows = np.where(n[cells] > 0, (n[cells] > 0).cumsum() - 1, -1)
+    for start in range(0, len(cells), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
         yield cells[part], rows[part]
 
 

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from distillation_bench.bench.common.errors import UsageError, did_you_mean
 from distillation_bench.bench.metrics.display import metric_display
 
 SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 RAW_DIGITS = 3
 """Decimals of values as recorded."""
+COST = {"better": "lower", "headline": True}
+"""What the description of a run would say of a cost that is a column of results.csv."""
 ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
@@ -144,27 +147,47 @@ def metric_format(
     return replace(shown, **changes)
 
 
-def parse_metric(selector: str, described: Mapping[str, Any]) -> MetricInfo:
+def metric_name(selector: str) -> str:
+    """Return the NAME of `NAME[:SCORE][@SET]`."""
+    return selector.partition("@")[0].partition(":")[0]
+
+
+def parse_metric(selector: str, known: Mapping[str, Mapping[str, Any]]) -> MetricInfo:
     """Return the metric that `NAME[:SCORE][@SET]` stands for.
 
     SET is `test`, `SHIFT/SEVERITY`, `ood`, `ood:NAME` or `cost`.
 
     Args:
         selector: the text.
-        described: `better` and `headline` of the metric NAME; `set` if it has a usual one.
+        known: by NAME, its `better` and `headline`, and `set` if it has a usual one.
 
     Raises:
-        ValueError: a severity is not a whole number.
+        UsageError: there is no such metric, or a severity is not a whole number.
     """
     names, _, set_name = selector.partition("@")
     name, _, score = names.partition(":")
+    if name not in known:
+        raise UsageError(_unknown(name, known))
+    described = known[name]
     if not set_name and not score and described["headline"]:
         return MetricInfo(name, "", "", "", 0, described["better"], headline=True)
     base, _, severity = set_name.partition("/")
     if severity and not severity.isdecimal():
-        raise ValueError(f"{selector}: {severity!r}: a severity is a whole number")
+        raise UsageError(f"{selector}: {severity!r}: a severity is a whole number")
     is_ood = name.startswith("ood_")
     usual = described.get("set") or ("ood" if is_ood else "test")
     place = ("test", base, int(severity)) if severity else (base or usual, "", 0)
     score = score or ("total" if is_ood else "")
     return MetricInfo(name, score, *place, described["better"], headline=False)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    """Return a message on a name, which may be one that tables print."""
+    if name.lower() == "error" and "accuracy" in known:
+        return f"--metric {name}: give accuracy, which tables print as error"
+    printed = {metric_display(metric).name.lower(): metric for metric in known}
+    if found := printed.get(name.lower()):
+        hint = f"; give {found}, which tables print as {metric_display(found).name}"
+    else:
+        hint = did_you_mean(name, known) or "; `list metrics` has all"
+    return f"{name}: unknown metric{hint}"

@@ -1,20 +1,21 @@
-"""The tables of a run, read by pandas."""
+"""The tables of a run, read by pandas, and that of its planned cells."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
+from distillation_bench.bench.common.text import natural_key
 from distillation_bench.bench.storage import tables
 from distillation_bench.bench.storage.formats.limits import VALUE_BOUND
-from distillation_bench.bench.storage.formats.schema import CELL_COLUMNS, METRIC_COLUMNS
+from distillation_bench.bench.storage.formats.schema import CELL_COLUMNS, METRIC_COLUMNS, STATUSES
 from distillation_bench.bench.storage.run_folder import DamagedFile, Run
-from distillation_bench.bench.storage.tables import CellKey
+from distillation_bench.bench.storage.tables import CellKey, cell_key
 
 _TEXTS = ("dataset", "method", "label", "set", "shift", "metric", "score")
 _TYPES = {
@@ -116,3 +117,31 @@ def read_cell_facts(run: Run) -> pd.DataFrame:
 def _numbers(texts: pd.Series) -> pd.Series:
     """Return numbers; nan where there is no text."""
     return texts.replace("", "nan").astype(float)
+
+
+def planned_cells(
+    manifest: Mapping[str, Any], rows: Mapping[Any, Mapping[str, str]]
+) -> pd.DataFrame:
+    """Return the planned cells in the order of tables."""
+    methods = [method["name"] for method in manifest["methods"]]
+    references = {method["name"] for method in manifest["methods"] if method["reference"]}
+    cells = manifest["cells"]
+    names = ["dataset", "method", "label", "seed", "measured"]
+    table = pd.DataFrame(list(cells.values()), columns=names).rename(
+        columns={"measured": "teacher"}
+    )
+    table.insert(4, "id", list(cells))
+    table["reference"] = table["method"].isin(references)
+    table["status"] = [
+        row["status"] if (row := rows.get(cell_key(cell))) else "missing" for cell in cells.values()
+    ]
+    method_of = dict(zip(table["label"], table["method"], strict=True))
+    methods += sorted({*method_of.values()} - {*methods})
+    orders = {
+        "dataset": sorted(set(table["dataset"]), key=natural_key),
+        "method": methods,
+        "label": sorted(method_of, key=lambda x: (methods.index(method_of[x]), natural_key(x))),
+        "status": STATUSES,
+    }
+    table = table.astype({name: pd.CategoricalDtype(order) for name, order in orders.items()})
+    return table.sort_values(["dataset", "label", "seed"], ignore_index=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,24 +11,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distillation_bench.bench.analysis.metric_info import MetricInfo, parse_metric
+from distillation_bench.bench.analysis.metric_info import (
+    COST,
+    MetricInfo,
+    metric_name,
+    parse_metric,
+)
 from distillation_bench.bench.analysis.overview import overview, overview_html
 from distillation_bench.bench.analysis.recorded_tables import (
     join_tables,
+    planned_cells,
     read_cell_facts,
     read_metrics,
 )
-from distillation_bench.bench.common.errors import UsageError, did_you_mean, nearest
+from distillation_bench.bench.common.errors import UsageError, nearest
 from distillation_bench.bench.common.text import natural_key
-from distillation_bench.bench.metrics.display import metric_display
-from distillation_bench.bench.storage.formats.schema import RESULT_COLUMNS, STATUSES
+from distillation_bench.bench.storage.formats.schema import RESULT_COLUMNS
 from distillation_bench.bench.storage.joined_runs import join_runs
 from distillation_bench.bench.storage.protocol import ProtocolClash
 from distillation_bench.bench.storage.run_folder import DamagedFile, Record, Run
 from distillation_bench.bench.storage.tables import CellKey, cell_key
 
-COST: dict[str, Any] = {"better": "lower", "headline": True}
-"""What the description of a run would say of a cost that is a column of results.csv."""
 PLACE = ["set", "shift", "severity", "metric", "score"]
 """Columns of `Results.metrics` that say which value a row holds."""
 
@@ -203,24 +206,12 @@ class Results:
         Raises:
             UsageError: no run has such a metric.
         """
-        name = selector.partition("@")[0].partition(":")[0]
-        known: dict[str, Any] = {**self.manifest["metrics"], **dict.fromkeys(self.costs, COST)}
-        if name.lower() == "error" and "accuracy" in known:
-            raise UsageError(f"--metric {name}: give accuracy, which tables print as error")
-        if name not in known:
-            known |= dict.fromkeys(self._further_costs, COST | {"headline": False, "set": "cost"})
-        if name not in known:
-            raise UsageError(f"{name}: unknown metric{_nearest_metric(name, known)}")
-        try:
-            return parse_metric(selector, known[name])
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-
-    @property
-    def _further_costs(self) -> list[str]:
-        """Names of costs that are in `metrics` alone, such as bytes."""
-        costs = self.metrics["metric"][self.metrics["set"].eq("cost")].unique()
-        return sorted({*costs} - {*self.costs})
+        known = {**self.manifest["metrics"], **dict.fromkeys(self.costs, COST)}
+        if metric_name(selector) not in known:
+            # Reading all values takes a while, and few costs are in them alone, such as bytes.
+            costs = self.metrics["metric"][self.metrics["set"].eq("cost")].unique()
+            known = {name: {**COST, "headline": False, "set": "cost"} for name in costs} | known
+        return parse_metric(selector, known)
 
     def values(self, metric: MetricInfo | str, optional: bool = False) -> pd.DataFrame:
         """Return a metric's values in cells that are done.
@@ -324,14 +315,6 @@ class Results:
         return arrays
 
 
-def _nearest_metric(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message with the metric of a name, which may be one that tables print."""
-    names = {metric_display(metric).name.lower(): metric for metric in known}
-    if found := names.get(name.lower()):
-        return f"; give {found}, which tables print as {metric_display(found).name}"
-    return did_you_mean(name, known) or "; `list metrics` has all"
-
-
 def _selected(
     names: Sequence[str], by_name: Mapping[str, Sequence[str]], option: str, where: str
 ) -> list[str]:
@@ -389,36 +372,8 @@ def assemble(
     rows: Mapping[CellKey, Mapping[str, str]],
 ) -> Results:
     """Return results from the description of runs and, by cell, the rows of results.csv."""
-    planned = _planned_cells(manifest, rows)
+    planned = planned_cells(manifest, rows)
     keys = zip(planned["dataset"], planned["label"], planned["seed"], strict=True)
     texts = pd.DataFrame([rows.get(k, {}) for k in keys], index=planned.index, dtype=object)
     headline = texts.fillna("").drop(columns=[*RESULT_COLUMNS], errors="ignore")
     return Results(runs, manifest, holders, planned, headline)
-
-
-def _planned_cells(
-    manifest: Mapping[str, Any], rows: Mapping[Any, Mapping[str, str]]
-) -> pd.DataFrame:
-    """Return the planned cells in the order of tables."""
-    methods = [method["name"] for method in manifest["methods"]]
-    references = {method["name"] for method in manifest["methods"] if method["reference"]}
-    cells = manifest["cells"]
-    names = ["dataset", "method", "label", "seed", "measured"]
-    table = pd.DataFrame(list(cells.values()), columns=names).rename(
-        columns={"measured": "teacher"}
-    )
-    table.insert(4, "id", list(cells))
-    table["reference"] = table["method"].isin(references)
-    table["status"] = [
-        row["status"] if (row := rows.get(cell_key(cell))) else "missing" for cell in cells.values()
-    ]
-    method_of = dict(zip(table["label"], table["method"], strict=True))
-    methods += sorted({*method_of.values()} - {*methods})
-    orders = {
-        "dataset": sorted(set(table["dataset"]), key=natural_key),
-        "method": methods,
-        "label": sorted(method_of, key=lambda x: (methods.index(method_of[x]), natural_key(x))),
-        "status": STATUSES,
-    }
-    table = table.astype({name: pd.CategoricalDtype(order) for name, order in orders.items()})
-    return table.sort_values(["dataset", "label", "seed"], ignore_index=True)

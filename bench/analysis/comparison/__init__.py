@@ -3,8 +3,8 @@
 methods           compare methods in a metric, on each dataset and across them
 pairs             two methods on the same seeds, ranks over datasets, tests pooled over all seeds
 sentences         the results in sentences, the verdict first
-comparison_text   verdicts and tables for the terminal
-comparison_files  tables for LaTeX; all values as CSV and JSON
+comparison_tables  tables with what they mean, for the terminal and for LaTeX
+comparison_values  all values as CSV and JSON
 """
 
 from distillation_bench.bench.analysis.comparison.methods import (

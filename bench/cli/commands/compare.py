@@ -37,12 +37,14 @@ def compare(
 ) -> None:
     """Test which methods differ, paired by teacher and seed."""
     from distillation_bench.bench.analysis import comparison
-    from distillation_bench.bench.analysis.comparison.comparison_files import (
+    from distillation_bench.bench.analysis.comparison.comparison_tables import (
+        comparison_latex,
+        comparison_text,
+    )
+    from distillation_bench.bench.analysis.comparison.comparison_values import (
         comparison_csv,
         comparison_json,
-        comparison_latex,
     )
-    from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
     from distillation_bench.bench.analysis.results import load
 
     check_targets(csv, json, latex)

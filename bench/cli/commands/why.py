@@ -23,7 +23,7 @@ def why(
     cache: CacheFolder = CACHE,
 ) -> None:
     """Explain a cell: reason, traceback, parameters, values, training."""
-    from distillation_bench.bench.analysis.one_cell.description import describe_cell
+    from distillation_bench.bench.analysis.one_cell import describe_cell
     from distillation_bench.bench.cli.rerun_command import rerun_command
 
     page(describe_cell(cell, cache, rerun_command))

@@ -17,12 +17,14 @@ from tests.bench.analysis.two_datasets import ABOVE, BELOW, Figures
 from distillation_bench.bench.analysis import comparison as comparisons
 from distillation_bench.bench.analysis.chance_level import label_detections, teacher_detections
 from distillation_bench.bench.analysis.comparison import Comparison
-from distillation_bench.bench.analysis.comparison.comparison_files import (
+from distillation_bench.bench.analysis.comparison.comparison_tables import (
+    comparison_latex,
+    comparison_text,
+)
+from distillation_bench.bench.analysis.comparison.comparison_values import (
     comparison_csv,
     comparison_json,
-    comparison_latex,
 )
-from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.results import Results, load
 from distillation_bench.bench.analysis.tables.leaderboard import leaderboards_text
 from distillation_bench.bench.figures.drawing import draw_figures

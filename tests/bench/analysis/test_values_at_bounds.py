@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from distillation_bench.bench.analysis.comparison import compare
-from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.comparison_tables import comparison_text
 from distillation_bench.bench.analysis.results import Results
 from distillation_bench.bench.figures.drawing import draw_figures
 from distillation_bench.bench.figures.figure_data import FigureOptions

@@ -22,8 +22,8 @@ from tests.bench.analysis.comparison.compared_runs import (
 from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.comparison.comparison_files import comparison_csv
-from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.comparison_tables import comparison_text
+from distillation_bench.bench.analysis.comparison.comparison_values import comparison_csv
 from distillation_bench.bench.analysis.comparison.pairs import (
     NotComparable,
     compare_across_datasets,

@@ -22,12 +22,14 @@ from distillation_bench.bench.analysis.comparison import (
     Comparison,
     compare,
 )
-from distillation_bench.bench.analysis.comparison.comparison_files import (
+from distillation_bench.bench.analysis.comparison.comparison_tables import (
+    comparison_latex,
+    comparison_text,
+)
+from distillation_bench.bench.analysis.comparison.comparison_values import (
     comparison_csv,
     comparison_json,
-    comparison_latex,
 )
-from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
 from distillation_bench.bench.analysis.comparison.sentences import verdict_lines
 from distillation_bench.bench.analysis.latex import preamble
 from distillation_bench.bench.analysis.results import load

@@ -15,7 +15,7 @@ from tests.simulation.runs import frames_of as results_of
 from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.comparison.comparison_files import comparison_json
+from distillation_bench.bench.analysis.comparison.comparison_values import comparison_json
 from distillation_bench.bench.analysis.results import Results, load
 from distillation_bench.bench.storage.tables import CellKey
 

@@ -21,11 +21,11 @@ from tests.bench.analysis.comparison.compared_runs import (
 from distillation_bench.bench.analysis.comparison import (
     compare,
 )
-from distillation_bench.bench.analysis.comparison.comparison_files import (
-    comparison_json,
+from distillation_bench.bench.analysis.comparison.comparison_tables import (
     comparison_latex,
+    comparison_text,
 )
-from distillation_bench.bench.analysis.comparison.comparison_text import comparison_text
+from distillation_bench.bench.analysis.comparison.comparison_values import comparison_json
 from distillation_bench.bench.analysis.results import load
 
 

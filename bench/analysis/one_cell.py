@@ -1,4 +1,7 @@
-"""A cell in text: its status, what made it, its values and how its training went."""
+"""Everything that a run knows of one cell, as text, for the command `why`.
+
+Its status, what made it, its values, and its training as curves drawn with characters.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from distillation_bench.bench.analysis.metric_info import ARROWS
-from distillation_bench.bench.analysis.one_cell.training import describe_training
 from distillation_bench.bench.common.errors import UsageError
 from distillation_bench.bench.common.hashing import canonical_json
 from distillation_bench.bench.common.terminal_tables import terminal_width, text_table
@@ -17,6 +22,7 @@ from distillation_bench.bench.common.text import counted, duration, terminal_saf
 from distillation_bench.bench.storage.cache import Cache
 from distillation_bench.bench.storage.run_folder import (
     CellEntry,
+    DamagedFile,
     Record,
     Run,
     cell_name,
@@ -28,6 +34,11 @@ RerunCommand = Callable[[Run, Manifest, CellEntry], str]
 """Returns how to run a cell again, from its run, the run's description and the cell."""
 MAX_EXAMPLES = 5
 """Number of cells that an error message lists."""
+MAX_CURVE = 60
+"""Characters of a curve."""
+BARS = "▁▂▃▄▅▆▇█"
+NOT_FINITE = "×"
+ALIGNMENT = ("left", "right", "right", "right", "left", "left")
 
 
 def describe_cell(
@@ -182,3 +193,56 @@ def _teacher(manifest: Manifest, cell: CellEntry, cache: Path) -> str:
     own = [f"{i} measures it" for i, other in sharing.items() if other["method"] in references]
     lines = [source, f"shared by {counted(len(sharing), 'cell')} of this run", *own]
     return "\n".join([f"teacher  {key}", *(f"  {line}" for line in lines)])
+
+
+# Training
+
+
+def describe_training(run: Run, record: Record, width: int) -> str:
+    """Return the first, lowest and last value of each term and its course, stage by stage."""
+    try:
+        history = pd.DataFrame(run.history(record), dtype=str)
+    except DamagedFile as error:
+        return f"training: left out, {error}"
+    if history.empty:
+        return ""
+    stages = history.get("stage", pd.Series("", history.index))
+    terms = history.drop(columns=["stage", "epoch"], errors="ignore")
+    groups = terms.groupby(stages.fillna(""), sort=False)
+    return "\n\n".join(_describe_stage(str(name), rows, width) for name, rows in groups)
+
+
+def _describe_stage(stage: str, texts: pd.DataFrame, width: int) -> str:
+    terms = texts.loc[:, texts.fillna("").ne("").any()].apply(pd.to_numeric, errors="coerce")
+    curve_width = max(10, min(MAX_CURVE, width - max(map(len, terms), default=0) - 44))
+    rows = []
+    for name, values in terms.items():
+        lowest = values[np.isfinite(values)].min()
+        least = "" if pd.isna(lowest) else f"{lowest:.4g}"
+        ends = f"{values.iloc[0]:.4g}", f"{values.iloc[-1]:.4g}"
+        rows.append([name, ends[0], least, ends[1], *sparkline(list(values), curve_width)])
+    header = ["term", "first", "lowest", "last", "by epoch", ""]
+    table = text_table(rows, header, style="plain", align=ALIGNMENT)
+    return f"training, stage {stage}: {len(texts)} epochs\n{textwrap.indent(table, '  ')}"
+
+
+def sparkline(values: Sequence[float], width: int) -> tuple[str, str]:
+    """Return a curve of at most `width` characters, and `log` if its scale is logarithmic.
+
+    Neighbouring values share a character, which shows their mean. Positive values that span more
+    than two powers of ten are drawn by their logarithm. A value that is not finite is shown as ×.
+    """
+    heights = np.array(values, float)
+    finite = np.isfinite(heights)
+    if not finite.any():
+        return NOT_FINITE * min(width, len(heights)), ""
+    low, high = heights[finite].min(), heights[finite].max()
+    is_logarithmic = bool(0 < 100 * low < high)
+    if is_logarithmic:
+        low, high = np.log((low, high))
+        heights[finite] = np.log(heights[finite])
+    means = (part.mean() for part in np.array_split(heights, min(width, len(heights))))
+    shares = [(mean - low) / ((high - low) or 1.0) for mean in means]
+    last = len(BARS) - 1
+    bars = (BARS[round(x * last)] if np.isfinite(x) else NOT_FINITE for x in shares)
+    return "".join(bars), "log" if is_logarithmic else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from distillation_bench.bench.analysis.one_cell.description import describe_cell
+from distillation_bench.bench.analysis.one_cell import describe_cell, sparkline
 from distillation_bench.bench.cli.rerun_command import rerun_command
 from distillation_bench.bench.storage.run_folder import Run
 
@@ -201,3 +202,14 @@ def test_the_description_fits_the_terminal(run: Run, tmp_path: Path, width: int)
     text = why([str(run.folder), "spiral hydra+ 0"], tmp_path, width)
     curves = text[text.index("training") : text.index("recipe")]
     assert max(map(len, curves.splitlines())) <= max(width, 70)
+
+
+def test_sparklines_show_the_course_of_values() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == ("▁▂▃▄▅▆▇█", "")
+    assert sparkline([0, 0, 7, 7], 2) == ("▁█", "")
+    assert sparkline([1, 10, 100, 1000], 4) == ("▁▃▆█", "log")
+    assert sparkline([2, 2, 2], 5) == ("▁▁▁", "")
+    assert sparkline([0, math.nan, math.inf, 7], 4) == ("▁××█", "")
+    assert sparkline([math.nan], 4) == ("×", "")
+    bars, _ = sparkline([float(i) for i in range(1000)], 60)
+    assert len(bars) == 60 and list(bars) == sorted(bars)
