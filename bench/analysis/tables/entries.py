@@ -57,11 +57,14 @@ def make_entries(
         formats: how each metric is printed.
         tested: whether to test students against the best.
     """
-    parts = [_entries_of_metric(results, planned, format, tested) for format in formats]
-    parts = [part for of_metric in parts for part in of_metric]
-    columns = pd.DataFrame(columns=list({**TYPES, "format": "", **UNMARKED}))
-    table = pd.concat(parts).reset_index() if parts else columns
-    return table.astype(TYPES)
+    parts = [
+        part for format in formats for part in _entries_of_metric(results, planned, format, tested)
+    ]
+    if not parts:
+        return pd.DataFrame(columns=list({**TYPES, "format": "", **UNMARKED})).astype(TYPES)
+    table, groups = pd.concat(parts), planned.groupby(["dataset", "label"], observed=True)["status"]
+    status = groups.agg(lambda found: "–" if "done" in set(found) else found.iloc[0])
+    return table.assign(status=status.reindex(table.index)).reset_index().astype(TYPES)
 
 
 def shown_values(results: Results, planned: pd.DataFrame, format: MetricFormat) -> pd.DataFrame:
@@ -76,9 +79,7 @@ def _entries_of_metric(
 ) -> list[pd.DataFrame]:
     """Return the entries of each dataset that has the metric, by dataset and label."""
     values = shown_values(results, planned, format)
-    by = planned.groupby(["dataset", "label"], observed=True)
-    status = by["status"].agg(lambda found: "–" if "done" in set(found) else found.iloc[0])
-    table = summarise(values, planned).assign(**{**UNMARKED, "status": status}, format=format)
+    table = summarise(values, planned).assign(**UNMARKED, format=format)
     table["reference"] = table.index.get_level_values("label").isin(results.references)
     if detections := label_detections(results, format.metric):
         found = [detections[key] for key in table.index]
