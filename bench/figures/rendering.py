@@ -171,14 +171,19 @@ def _report(
 
 
 def _answers(work: _Work, requests: Sequence[FigureRequest]) -> Iterator[Answer]:
-    """Return the answers in order; figures of plugins are drawn by this process, which has them."""
+    """Return the answers in order.
+
+    This process draws figures of plugins, since it has them, and as many others as each of those
+    that help it.
+    """
     plugins = {name for name, kind in figure_kinds().items() if kind.is_plugin}
-    elsewhere = [request for request in requests if request.kind not in plugins]
-    if len(elsewhere) <= FEW or _processes() == 1:
-        yield from map(work.render, requests)
-        return
-    answers = _answers_in_parallel(work, elsewhere)
-    yield from (work.render(r) if r.kind in plugins else next(answers) for r in requests)
+    others = [request for request in requests if request.kind not in plugins]
+    count = 1 if len(others) <= FEW else min(_processes(), len(others))
+    elsewhere = [request for index, request in enumerate(others) if index % count]
+    answers = _answers_of_helpers(work, elsewhere, count - 1)
+    if elsewhere:
+        next(answers)
+    yield from (next(answers) if r in elsewhere else work.render(r) for r in requests)
 
 
 def _processes() -> int:
@@ -188,26 +193,27 @@ def _processes() -> int:
     return int(joblib.effective_n_jobs(cores()))
 
 
-def _answers_in_parallel(work: _Work, requests: Sequence[FigureRequest]) -> Iterator[Answer]:
-    import joblib
+def _answers_of_helpers(
+    work: _Work, requests: Sequence[FigureRequest], count: int
+) -> Iterator[Answer]:
+    """Yield an empty answer when the processes have their work, and then the answers in order."""
+    from joblib.externals import loky
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     # What all processes need is made once, before it is sent.
     _ = work.selection.results.metrics, work.selection.styles, work.selection.settings
-    setup = {"initializer": _begin, "initargs": (work,), "idle_worker_timeout": 5}
-    with (
-        safe_path(),
-        joblib.parallel_config("loky", n_jobs=min(_processes(), len(requests)), **setup),
-    ):
-        parallel = joblib.Parallel(return_as="generator", batch_size=1)
+    helpers = loky.ProcessPoolExecutor(count, initializer=_begin, initargs=(work,))
+    try:
         # Processes start when requests are submitted.
-        with shield_children():
-            answers = parallel(joblib.delayed(_render_request)(request) for request in requests)
-        try:
-            yield from answers
-        except BrokenProcessPool:
-            reason = "a process that draws was ended, perhaps for want of memory"
-            raise UsageError(f"figures: {reason}") from None
+        with safe_path(), shield_children():
+            answers = helpers.map(_render_request, requests)
+        yield Answer([])
+        yield from answers
+    except BrokenProcessPool:
+        reason = "a process that draws was ended, perhaps for want of memory"
+        raise UsageError(f"figures: {reason}") from None
+    finally:
+        helpers.shutdown(kill_workers=True)
 
 
 _work: _Work

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import signal
@@ -11,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
+from joblib.externals import loky
 from tests.bench.figures.figure_runs import Make, a_run, curves, figures
 from tests.unchecked import unchecked
 
@@ -211,22 +210,20 @@ def test_ctrl_c_does_not_reach_the_drawing_processes(
     class InProcess:
         """Draws in this process."""
 
-        def __init__(self, **settings: Any) -> None: ...
+        def __init__(self, count: int, initializer: Any, initargs: Any) -> None:
+            initializer(*initargs)
 
-        def __call__(self, calls: Any) -> Any:
+        def map(self, function: Any, requests: Any) -> Any:
             blocked.append({*signal.pthread_sigmask(signal.SIG_BLOCK, ())})
-            return (function(*arguments) for function, arguments, _ in calls)
+            return map(function, requests)
 
-    def configure(backend: str, initializer: Any, initargs: Any, **_: Any) -> Any:
-        initializer(*initargs)
-        return contextlib.nullcontext()
+        def shutdown(self, kill_workers: bool) -> None: ...
 
-    monkeypatch.setattr(joblib, "Parallel", InProcess)
-    monkeypatch.setattr(joblib, "parallel_config", configure)
+    monkeypatch.setattr(loky, "ProcessPoolExecutor", InProcess)
     monkeypatch.setattr(rendering, "FEW", 0)
     monkeypatch.setattr(rendering, "cores", lambda: 2)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     results = a_run(make_run, tmp_path / "run", ["ensemble", "kd"], seeds=1)
-    (_,) = render(results, ["training"])
+    assert len([*render(results, ["training", "metrics"])]) == 2
     assert blocked == [before | {signal.SIGINT, signal.SIGHUP}]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
