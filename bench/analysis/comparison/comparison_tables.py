@@ -13,6 +13,7 @@ import pandas as pd
 from distillation_bench.bench.analysis.comparison.methods import Comparison
 from distillation_bench.bench.analysis.comparison.sentences import (
     allowed_sentence,
+    by_p,
     decimals,
     fixed,
     further_notes,
@@ -38,6 +39,7 @@ COSTS = ("difference", "n")
 """What is chosen and not measured has no spread."""
 ACROSS = ("n", "p", "p Holm", "W/T/L", "p rank", "p rank Holm")
 """Without averages: datasets' values need not be of the same size or unit."""
+STANDINGS = ("method", "better than", "worse than", "not distinguishable from")
 MAX_ROWS = 30
 """Pairs of a table that compares all with all; files hold the others, too."""
 MANY_PAIRS = 10
@@ -63,10 +65,10 @@ def comparison_text(*comparisons: Comparison, width: int | None = None) -> str:
     """
     width = width or terminal_width()
     verdicts = [_wrapped(x, width, "  ") for each in comparisons for x in verdict_lines(each)]
-    parts = [part for comparison in comparisons for part in _parts(comparison, width)]
-    parts.append(_wrapped(legend(*comparisons, marks=True), width))
-    parts += dict.fromkeys(_wrapped(comparison.runs, width) for comparison in comparisons)
-    return "\n\n".join(filter(None, ["\n".join(verdicts), *parts]))
+    parts = [part for comparison in comparisons for part in _parts(comparison)]
+    parts += [legend(*comparisons, marks=True), *dict.fromkeys(each.runs for each in comparisons)]
+    texts = [_wrapped(x, width) if isinstance(x, str) else _fitted(x, width) for x in parts]
+    return "\n\n".join(filter(None, ["\n".join(verdicts), *texts]))
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> str:
@@ -78,59 +80,52 @@ def _wrapped(text: str, width: int, indent: str = "") -> str:
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def _parts(comparison: Comparison, width: int) -> Iterator[str]:
+def _fitted(table: pd.DataFrame, width: int) -> str:
+    rows = [[terminal_safe(str(cell)) for cell in row] for row in table.to_numpy()]
+    align = ["left", *["right"] * (table.shape[1] - 1)]
+    return text_table(rows, list(table), align=align, width=width)
+
+
+def _parts(comparison: Comparison) -> Iterator[str | pd.DataFrame]:
+    """Yield the paragraphs and the tables of a comparison."""
     for dataset, pairs in comparison.printed.groupby("dataset", sort=False):
         title, columns = (
             f"{comparison.format.title} on {dataset}",
             pair_columns(comparison, dataset),
         )
-        if len(pairs) > MANY_PAIRS and not comparison.baseline and comparison.format.better:
-            yield from _standings(comparison, title, pairs, width)
-        yield from _pairs_table(comparison, title, pairs, columns, width)
+        is_many = len(pairs) > MANY_PAIRS and not comparison.baseline and comparison.format.better
+        if is_many and pairs["distinguishable"].any():
+            yield title
+            table = standings(comparison, pairs[pairs["tested"]])
+            yield table.reset_index().set_axis(STANDINGS, axis=1)
+        yield from _pairs_table(comparison, title, pairs, columns)
         if columns == COLUMNS:
-            yield _wrapped(allowed_sentence(comparison, str(dataset)), width)
+            yield allowed_sentence(comparison, str(dataset))
     if comparison.across:
         n, pairs = len(comparison.across.seeds), comparison.across.pairs
         title = f"{comparison.format.name} on {n} datasets, means over seeds"
-        yield from _pairs_table(comparison, title, pairs, ACROSS, width)
+        yield from _pairs_table(comparison, title, pairs, ACROSS)
         if not can_reach_alpha(len(pairs), n):
-            yield _wrapped(f"Pair by pair: {power_text(n, len(pairs), 'dataset')}.", width)
-    yield from (_wrapped(note, width) for note in further_notes(comparison))
-
-
-def _standings(
-    comparison: Comparison, title: str, pairs: pd.DataFrame, width: int
-) -> Iterator[str]:
-    if pairs["distinguishable"].any():
-        table = standings(comparison, pairs[pairs["tested"]]).reset_index()
-        header = ("method", "better than", "worse than", "not distinguishable from")
-        yield _wrapped(title, width)
-        yield _fitted(table.set_axis(header, axis=1), width)
+            yield f"Pair by pair: {power_text(n, len(pairs), 'dataset')}."
+    yield from further_notes(comparison)
 
 
 def _pairs_table(
-    comparison: Comparison, title: str, pairs: pd.DataFrame, columns: Sequence[str], width: int
-) -> Iterator[str]:
+    comparison: Comparison, title: str, pairs: pd.DataFrame, columns: Sequence[str]
+) -> Iterator[str | pd.DataFrame]:
     """Yield the title, the table, and how to see pairs that it leaves out."""
     shown, baseline = pairs, comparison.baseline
     against = f"method − {marked_label(comparison, baseline)}" if baseline else "first − second"
     title += f": {against}"
     if is_cut := len(pairs) > MAX_ROWS and not baseline:
         is_tested = pairs["tested"].any()
-        order = pairs.assign(size=-pairs["effect"].abs()).sort_values(["p_holm", "p", "size"])
-        shown = (order if is_tested else pairs).head(MAX_ROWS)
+        shown = (by_p(pairs, "effect") if is_tested else pairs).head(MAX_ROWS)
         title += f", {MAX_ROWS} of {len(pairs)} pairs{', smallest p first' if is_tested else ''}"
-    yield _wrapped(title, width)
-    yield _fitted(pair_texts(comparison, shown, columns, shared_decimals(pairs)), width)
+    yield title
+    yield pair_texts(comparison, shown, columns, shared_decimals(pairs))
     if is_cut:
         left = counted(len(pairs) - MAX_ROWS, "more pair")
-        yield _wrapped(f"{left}: see --csv, --json or --baseline LABEL.", width)
-
-
-def _fitted(table: pd.DataFrame, width: int) -> str:
-    rows = [[terminal_safe(str(cell)) for cell in row] for row in table.to_numpy()]
-    align = ["left", *["right"] * (table.shape[1] - 1)]
-    return text_table(rows, list(table), align=align, width=width)
+        yield f"{left}: see --csv, --json or --baseline LABEL."
 
 
 # For LaTeX

@@ -40,7 +40,7 @@ def verdict_lines(comparison: Comparison) -> list[str]:
 def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
     pairs, start = comparison.pairs, f"{comparison.format.name} on {dataset}"
     tested = pairs[pairs["tested"] & pairs["dataset"].eq(dataset)]
-    different = _by_p(tested[tested["distinguishable"]], "effect")
+    different = by_p(tested[tested["distinguishable"]], "effect")
     n, total, _, needed = comparison.datasets.loc[dataset]
     n, total = int(n), int(total)
     if needed or not total:
@@ -64,10 +64,10 @@ def _verdicts(comparison: Comparison, dataset: str) -> Iterator[str]:
             yield f"{start}: {best.name} is better than {rest}; {count}"
 
 
-def _by_p(tests: pd.DataFrame, size: str) -> pd.DataFrame:
-    """Return tests by corrected p; of equal ones the largest effects first."""
-    order = tests.assign(size=-tests[size].abs()).sort_values(["p_holm", "size"], kind="stable")
-    return tests.loc[order.index]
+def by_p(tests: pd.DataFrame, size: str) -> pd.DataFrame:
+    """Return tests by their p-values; of equal ones the largest effects first."""
+    sizes = tests.assign(size=-tests[size].abs())
+    return sizes.sort_values(["p_holm", "p", "size"], kind="stable").drop(columns="size")
 
 
 def _spelled_out(
@@ -229,7 +229,7 @@ def _pooled_sentence(comparison: Comparison) -> str:
     tests, names = comparison.pooled, comparison.datasets.index
     if tests.empty:
         return ""
-    different = _by_p(tests[tests["p_holm"] <= ALPHA], "scaled_mean")
+    different = by_p(tests[tests["p_holm"] <= ALPHA], "scaled_mean")
     parts = first_few([_pooled_clause(comparison, x) for x in different.itertuples()], "; ")
     n, total = int(tests["n"].max()), len(tests)
     few = smallest_corrected_p(total, n) > ALPHA
