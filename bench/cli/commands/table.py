@@ -70,7 +70,9 @@ class TableContent:
     ] = ""
     digits: Annotated[
         int | None,
-        typer.Option("--digits", min=0, max=15, help="decimals; by default 2 of %, otherwise 3"),
+        typer.Option(
+            "--digits", min=0, max=15, help="decimals; by default 2 of %, otherwise 3 or 4"
+        ),
     ] = None
     raw: Annotated[
         bool, typer.Option("--raw", help="values as recorded: fractions, accuracy instead of error")
