@@ -41,6 +41,7 @@ from distillation_bench.methods.gauss import Gauss
 from distillation_bench.methods.hydra import Hydra
 from distillation_bench.methods.hydra_plus import HydraPlus
 from distillation_bench.methods.kd import KD
+from distillation_bench.methods.kd_uncertainty import KDUncertainty
 from distillation_bench.methods.mc_dropout import MCDropout
 from distillation_bench.methods.proxy_endd import ProxyEnDD
 from distillation_bench.methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
@@ -99,6 +100,7 @@ BUILT_IN = (
     SubEnsemble,
     SmallEnsemble,
     KD,
+    KDUncertainty,
     EnDD,
     Hydra,
     ProxyEnDD,

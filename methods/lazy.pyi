@@ -11,4 +11,5 @@ from distillation_bench.methods.networks import lenet as lenet
 from distillation_bench.methods.networks import mlp as mlp
 from distillation_bench.methods.networks import rescaled as rescaled
 from distillation_bench.methods.networks import resnet as resnet
+from distillation_bench.methods.networks import two_heads as two_heads
 from distillation_bench.methods.networks import wide_resnet as wide_resnet

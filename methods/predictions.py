@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Categorical", "Dirichlet", "GaussianMixture", "Prediction", "Samples"]
+__all__ = [
+    "Categorical",
+    "Dirichlet",
+    "GaussianMixture",
+    "Prediction",
+    "Samples",
+    "StatedCategorical",
+    "StatedGaussian",
+]
 
 LOG_CONCENTRATION_LIMIT = 30.0
 """Bound of ln α: gradients grow with α, and beyond exp(30) their squared norm leaves float32."""
@@ -132,6 +140,20 @@ class Dirichlet(Categorical):
         self.scores = {"precision": -log_precision[:, 0]}
 
 
+class StatedCategorical(Categorical):
+    """One softmax distribution, of logits [N, C], with a stated epistemic uncertainty [N].
+
+    The latter is clipped to at most the total uncertainty, the entropy; aleatoric is the rest.
+    """
+
+    def __init__(self, logits: Tensor, epistemic: Tensor) -> None:
+        self.log_mean = functional.log_softmax(logits.double(), dim=-1)
+        self.total = entropy(self.log_mean)
+        self.epistemic = epistemic.double().clamp(min=0).minimum(self.total)
+        self.aleatoric = self.total - self.epistemic
+        self.scores = {}
+
+
 class GaussianMixture(Prediction):
     """The equal mixture of S Gaussians with means and log variances [S, N].
 
@@ -155,3 +177,15 @@ class GaussianMixture(Prediction):
         error = (y.double() - self.means).square() / self.variances
         parts = -0.5 * (error + self.log_variances + math.log(2 * math.pi))
         return parts.logsumexp(0) - math.log(len(parts))
+
+
+class StatedGaussian(GaussianMixture):
+    """One Gaussian, of mean and log variance [1, N], with a stated epistemic uncertainty [N].
+
+    The latter is clipped to at most the total uncertainty, the variance; aleatoric is the rest.
+    """
+
+    def __init__(self, means: Tensor, log_variances: Tensor, epistemic: Tensor) -> None:
+        super().__init__(means, log_variances)
+        self.epistemic = epistemic.double().clamp(min=0).minimum(self.total)
+        self.aleatoric = self.total - self.epistemic

@@ -138,6 +138,7 @@ TEACHER = CodeScope(
         "methods/dirichlets.py": _NO_TEACHER,
         "methods/networks/frozen.py": _NO_TEACHER,
         "methods/networks/rescaled.py": _NO_TEACHER,
+        "methods/networks/two_heads.py": _NO_TEACHER,
         "methods/schedules.py": _NO_TEACHER,
     },
 )

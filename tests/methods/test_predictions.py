@@ -14,7 +14,14 @@ from scipy.special import digamma, log_softmax, logsumexp, softmax, xlogy
 from scipy.stats import norm
 from torch import Tensor
 
-from distillation_bench.methods.predictions import Dirichlet, GaussianMixture, Prediction, Samples
+from distillation_bench.methods.predictions import (
+    Dirichlet,
+    GaussianMixture,
+    Prediction,
+    Samples,
+    StatedCategorical,
+    StatedGaussian,
+)
 
 Array = NDArray[np.float64]
 Draw = Callable[..., Tensor]
@@ -321,3 +328,34 @@ def test_extreme_means_give_finite_values(log_variance: float) -> None:
     predicted = GaussianMixture(means, torch.full((2, 2), log_variance))
     assert_close(predicted.epistemic, [1e8, 0])
     assert predicted.log_prob(torch.tensor([0.0, -1e4])).isfinite().all()
+
+
+# --- A stated epistemic uncertainty --------------------------------------------------------------
+
+
+def test_a_stated_uncertainty_is_clipped_to_the_total(draw: Draw) -> None:
+    logits = draw(4, 3)
+    stated = torch.tensor([-1.0, 0.25, 5.0, math.inf])
+    classes = StatedCategorical(logits, stated)
+    gaussian = StatedGaussian(draw(1, 4), torch.zeros(1, 4), stated)
+    for predicted, total in (
+        (classes, entropies(softmax(logits, axis=-1))),
+        (gaussian, np.ones(4)),
+    ):
+        assert_close(predicted.total, total)
+        assert_close(predicted.epistemic, [0, 0.25, total[2], total[3]])
+        assert_close(predicted.aleatoric, [total[0], total[1] - 0.25, 0, 0])
+
+
+def test_a_stated_uncertainty_changes_no_probability(draw: Draw) -> None:
+    logits, stated = draw(6, 4, scale=2), draw(6).abs()
+    point = Samples(logits[None])
+    classes = StatedCategorical(logits, stated)
+    means, log_variances = draw(1, 6), draw(1, 6)
+    plain, gaussian = (
+        GaussianMixture(means, log_variances),
+        StatedGaussian(means, log_variances, stated),
+    )
+    assert_close(classes.mean, point.mean)
+    assert_close(gaussian.log_prob(stated), plain.log_prob(stated))
+    assert_close(gaussian.mean, plain.mean)

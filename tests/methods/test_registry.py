@@ -46,7 +46,8 @@ def refuse(name: str, **attributes: Any) -> None:
 def test_the_registry_has_the_methods_in_the_order_of_tables() -> None:
     names = [
         *("ensemble", "single", "temperature", "sub-ensemble", "small-ensemble"),
-        *("kd", "endd", "hydra", "proxy-endd", "hydra+", "mc-dropout", "gauss"),
+        *("kd", "kd-uncertainty", "endd", "hydra", "proxy-endd"),
+        *("hydra+", "mc-dropout", "gauss"),
     ]
     assert list(METHODS) == names
     assert all(method.name == name for name, method in METHODS.items())

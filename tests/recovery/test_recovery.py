@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 ENOUGH = Size(30, 512, 80)
 RECOVERED = {
+    "kd-uncertainty": ("mixture", 0.10),
     "endd": ("Dirichlet", 0.30),
     "proxy-endd": ("Dirichlet", 0.25),
     "hydra": ("mixture", 0.20),
