@@ -4,6 +4,7 @@ from torch.nn import functional as functional
 from distillation_bench.methods import dirichlets as dirichlets
 from distillation_bench.methods import predictions as predictions
 from distillation_bench.methods import tasks as tasks
+from distillation_bench.methods.networks import batch_ensemble as batch_ensemble
 from distillation_bench.methods.networks import batched as batched
 from distillation_bench.methods.networks import frozen as frozen
 from distillation_bench.methods.networks import heads as heads

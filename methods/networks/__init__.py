@@ -14,6 +14,8 @@ builder     what every family of networks builds
 families    all families by name; does not import torch
 options     the options of each family; does not import torch
 batched     n copies of any network as one module
+batch_ensemble
+            members that share their weights, up to a factor of rank one
 heads       students: a core with heads, dropout or a Gaussian in the last layer
 mlp         perceptrons, and the batched linear layer
 """
