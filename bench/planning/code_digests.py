@@ -139,6 +139,8 @@ TEACHER = CodeScope(
         "methods/networks/frozen.py": _NO_TEACHER,
         "methods/networks/rescaled.py": _NO_TEACHER,
         "methods/networks/two_heads.py": _NO_TEACHER,
+        "methods/networks/batch_ensemble.py": _NO_TEACHER,
+        "methods/perturbations.py": _NO_TEACHER,
         "methods/schedules.py": _NO_TEACHER,
     },
 )
