@@ -35,6 +35,7 @@ from distillation_bench.methods.base import (
     Stage,
     parameter,
 )
+from distillation_bench.methods.be_kd import BEKD
 from distillation_bench.methods.endd import EnDD
 from distillation_bench.methods.ensemble import Ensemble
 from distillation_bench.methods.gauss import Gauss
@@ -42,6 +43,7 @@ from distillation_bench.methods.hydra import Hydra
 from distillation_bench.methods.hydra_plus import HydraPlus
 from distillation_bench.methods.kd import KD
 from distillation_bench.methods.kd_uncertainty import KDUncertainty
+from distillation_bench.methods.latent_be import LatentBE
 from distillation_bench.methods.mc_dropout import MCDropout
 from distillation_bench.methods.proxy_endd import ProxyEnDD
 from distillation_bench.methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
@@ -104,7 +106,9 @@ BUILT_IN = (
     EnDD,
     Hydra,
     ProxyEnDD,
+    BEKD,
     HydraPlus,
+    LatentBE,
     MCDropout,
     Gauss,
 )

@@ -24,11 +24,12 @@ RECOVERED = {
     "endd": ("Dirichlet", 0.30),
     "proxy-endd": ("Dirichlet", 0.25),
     "hydra": ("mixture", 0.20),
+    "be-kd": ("mixture", 0.20),
     "hydra+": ("mixture", 0.20),
     "small-ensemble": ("mixture", 0.20),
 }
 """The teacher of each method, and the bound on the error of its epistemic uncertainty."""
-NONE = ("single", "temperature", "kd")
+NONE = ("single", "temperature", "kd", "latent-be")
 """Methods of one network, whose epistemic uncertainty is 0."""
 MATCHED = ("mc-dropout", "gauss")
 """Methods whose loss, as in the paper, has its optimum at no epistemic uncertainty."""

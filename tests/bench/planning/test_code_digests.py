@@ -89,9 +89,11 @@ STALE: dict[str, str] = {
     "methods/base.py": "cells",
     "methods/dirichlets.py": "cells",
     "methods/lazy.py": "",
+    "methods/networks/batch_ensemble.py": "cells",
     "methods/networks/frozen.py": "cells",
     "methods/networks/rescaled.py": "cells",
     "methods/networks/two_heads.py": "cells",
+    "methods/perturbations.py": "cells",
     "methods/predictions.py": "weights outputs cells protocol",
     "methods/schedules.py": "cells",
     "datasets": "splits sets weights outputs cells",
@@ -103,6 +105,7 @@ STALE: dict[str, str] = {
     "datasets/shifts.py": "sets outputs cells",
 }
 METHOD_FILES = {
+    "methods/be_kd.py": {"be-kd"},
     "methods/endd.py": {"endd"},
     "methods/ensemble.py": {"ensemble"},
     "methods/gauss.py": {"gauss"},
@@ -110,6 +113,7 @@ METHOD_FILES = {
     "methods/hydra_plus.py": {"hydra+"},
     "methods/kd.py": {"kd", "kd-uncertainty"},
     "methods/kd_uncertainty.py": {"kd-uncertainty"},
+    "methods/latent_be.py": {"latent-be"},
     "methods/mc_dropout.py": {"mc-dropout"},
     "methods/proxy_endd.py": {"proxy-endd"},
     "methods/single.py": {"single", "temperature"},
