@@ -158,12 +158,8 @@ class Panels:
         """
         ends = means[["low", "high"]].to_numpy().ravel()
         arguments = {"values": means["mean"], "ends": ends, "possible": possible} | settings
-        self.note_cut(set_limits(axes, axis, **arguments))
+        self.cut = CUT if set_limits(axes, axis, **arguments) else self.cut
         set_ticks(axes.xaxis if axis == "x" else axes.yaxis, ticks)
-
-    def note_cut(self, is_cut: bool) -> None:
-        """Let `cut` say that something is beyond an axis, if it is."""
-        self.cut = CUT if is_cut else self.cut
 
     def label(self, x: str = "", y: str = "") -> None:
         """Label the axes at the left and at the bottom."""
@@ -224,23 +220,27 @@ class Panels:
     def _add_legend_below(self, axes: Axes, entries: LegendEntries) -> None:
         """Add a legend below the caller's axes, for which a layout of matplotlib makes room."""
         size = FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points()
-        widest = max(text_width(line) for _, text in entries for line in text.split("\n"))
-        columns = even_columns(len(entries), self.width / ((widest + 0.6) * size / FONT_SIZE))
-        renderer = self.figure._get_renderer()  # type: ignore[attr-defined]
-        box = axes.xaxis.get_tightbbox(renderer)
+        box = axes.xaxis.get_tightbbox(self.figure._get_renderer())  # type: ignore[attr-defined]
         # In inches, so that it stays where it is when the layout changes the axes' height.
         ticks = (box.height if box else 0) / self.figure.dpi + 0.04
         place = ScaledTranslation(0, -ticks, self.figure.dpi_scale_trans)
         anchor = {"bbox_to_anchor": (0.5, 0), "bbox_transform": axes.transAxes + place}
-        handles, texts = zip(*entries, strict=True)
-        axes.legend(handles, texts, loc="upper center", ncols=columns, frameon=False, **anchor)
+        columns = _legend_columns(entries, self.width * FONT_SIZE / size, 0.6)
+        axes.legend(
+            *zip(*entries, strict=True), loc="upper center", ncols=columns, frameon=False, **anchor
+        )
 
     def _legend(self, entries: LegendEntries) -> Artist:
-        widest = max(text_width(line) for _, text in entries for line in text.split("\n"))
-        columns = even_columns(len(entries), (self.width + 0.05) / (widest + 0.4))
-        handles, texts = zip(*entries, strict=True)
+        columns = _legend_columns(entries, self.width + 0.05, 0.4)
         spacing = {"borderpad": 0.0, "borderaxespad": 0.0, "labelspacing": 0.25}
         spacing |= {"handlelength": 2.4, "columnspacing": 1.2, "handletextpad": 0.5}
+        handles, texts = zip(*entries, strict=True)
         return self.figure.legend(
             handles, texts, loc="upper left", ncols=columns, frameon=False, **spacing
         )
+
+
+def _legend_columns(entries: LegendEntries, room: float, sign: float) -> int:
+    """Return how many columns of a legend fit into inches, beside a sign before each text."""
+    widest = max(text_width(line) for _, text in entries for line in text.split("\n"))
+    return even_columns(len(entries), room / (widest + sign))

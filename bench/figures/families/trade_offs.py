@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from distillation_bench.bench.analysis.metric_info import metric_format
 from distillation_bench.bench.analysis.ranking import rank_students
 from distillation_bench.bench.figures.axis_scales import (
+    CUT,
     Limits,
     draw_means,
     scale_suffix,
@@ -61,8 +62,8 @@ class Quantity(NamedTuple):
         is_log = 0 < 3 * low < high
         limits = (low / 1.5, high * 1.5) if is_log else (low - pad, high + pad)
         axes.set(**{f"{axis}scale": "log" if is_log else "linear", f"{axis}lim": limits})
-        panels.note_cut(bool((self.means["low"] < limits[0]).any()))
-        panels.note_cut(bool((self.means["high"] > limits[1]).any()))
+        if (self.means["low"] < limits[0]).any() or (self.means["high"] > limits[1]).any():
+            panels.cut = CUT
         set_ticks(getattr(axes, f"{axis}axis"), text=short_number)
 
 
