@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,8 @@ import pandas as pd
 from distillation_bench.bench.analysis.chance_level import CHANCE_SIGN, TeacherDetection
 from distillation_bench.bench.analysis.metric_info import MetricFormat, MetricInfo
 from distillation_bench.bench.analysis.results import PLACE, Results, summarise
-from distillation_bench.bench.analysis.tables.entries import make_entries, with_texts
+from distillation_bench.bench.analysis.tables.entries import UNMARKED, make_entries, with_texts
+from distillation_bench.bench.analysis.tables.notes import chance_notes
 from distillation_bench.bench.analysis.tables.paper_tables import dataset_remarks, metric_formats
 from distillation_bench.bench.analysis.values_at_bounds import BOUND_NOTE
 from distillation_bench.bench.metrics.registry import FLAGS
@@ -111,16 +111,7 @@ def _timing_columns(results: Results) -> Iterator[Column]:
             shown = MetricFormat(info, title, unit, digits, "", factor)
             cells = results.planned.loc[values.index].assign(value=values)
             entries = (
-                summarise(cells, results.planned)
-                .reset_index()
-                .assign(
-                    format=shown,
-                    status="–",
-                    **dict.fromkeys(["rank", "auroc"], math.nan),
-                    mark="",
-                    chance="",
-                    at_bound=0,
-                )
+                summarise(cells, results.planned).assign(**UNMARKED, format=shown).reset_index()
             )
             yield Column(f"timing.{name}", shown, "cost", "", with_texts(entries), values)
 
@@ -154,19 +145,10 @@ def as_sentence(text: str) -> str:
 
 def footnotes(results: Results, dataset: str, columns: Sequence[Column]) -> list[str]:
     """Return what must be said of the values of a dataset."""
-    quality = [column for column in columns if column.group == "quality"]
     entries = pd.concat([column.entries for column in columns])
     entries = entries[entries["dataset"] == dataset]
-    lines = dataset_remarks(
-        results, dataset, entries[entries["format"].isin([c.format for c in quality])]
-    )
-    for column in quality:
-        if reason := column.reasons.get(dataset):
-            is_below = (
-                column.entries.set_index("dataset").loc[[dataset], "chance"].eq("worse").any()
-            )
-            end = ", so none is best and none is ranked" if is_below else ""
-            lines.append(
-                f"{f'{CHANCE_SIGN} ' if is_below else ''}{column.format.name}: {reason}{end}."
-            )
+    quality = [column.format for column in columns if column.group == "quality"]
+    of_quality = entries[entries["format"].isin(quality)]
+    lines = dataset_remarks(results, dataset, of_quality)
+    lines += chance_notes(of_quality, CHANCE_SIGN)
     return [*lines, BOUND_NOTE] if entries["at_bound"].any() else lines

@@ -37,7 +37,7 @@ def shared_notes(entries: pd.DataFrame, signs: Signs) -> list[str]:
     notes = [_seeds_note(entries), *_metric_notes(entries)]
     if entries["mark"].ne("").any():
         notes += [_marks_note(entries, signs), *_test_notes(entries)]
-    notes += _chance_notes(entries, signs.chance)
+    notes += chance_notes(entries, signs.chance)
     return [*notes, BOUND_NOTE] if entries["at_bound"].any() else notes
 
 
@@ -119,7 +119,7 @@ def _test_notes(entries: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _chance_notes(entries: pd.DataFrame, sign: str) -> Iterator[str]:
+def chance_notes(entries: pd.DataFrame, sign: str) -> Iterator[str]:
     """Yield the metrics and datasets in which no student is best, or that is unknown."""
     detecting = entries[entries["chance"].isin(["worse", "unknown"])]
     labels: dict[tuple[str, str], dict[str, list[str]]] = {}

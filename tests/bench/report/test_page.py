@@ -188,7 +188,7 @@ def test_values_below_chance_are_grey_and_the_reason_is_said(
     run = make_run(tmp_path / "run", values)
     page = build_report(load(run.folder), with_figures=False)
     assert page.count('class="number chance"') == 3
-    assert "so none is best and none is ranked" in page and "Grey ~" in page
+    assert "so none is best, ranked or tested" in page and "Grey ~" in page
     assert "none: the teacher itself detects worse than chance" in page
     start = page.index('id="board-2"')
     assert "spiral" in page[start : start + 200]
