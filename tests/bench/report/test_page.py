@@ -243,6 +243,20 @@ def test_other_metrics_can_be_ticked(make_run: MakeRun, tmp_path: Path) -> None:
     assert by_key["nll@rotation/3"]["title"] == "NLL (rotation 3) [nats]"
 
 
+def test_uncertainties_and_temperatures_have_names(make_run: MakeRun, tmp_path: Path) -> None:
+    names = ("total", "aleatoric", "epistemic", "temperature")
+    row = {"nll": 1.0, **{f"{name}@test": 0.5 for name in names}}
+    run = make_run(tmp_path / "run", {("far", "a", 0): row, ("far", "b", 0): row})
+    data = data_of(build_report(load(run.folder), False))
+    titles = {column["key"].partition("@")[0]: column["title"] for column in data["columns"]}
+    assert [titles[name] for name in names] == [
+        "Total uncertainty",
+        "Aleatoric uncertainty",
+        "Epistemic uncertainty",
+        "Temperature",
+    ]
+
+
 def test_a_large_run_is_bounded_and_says_so(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
