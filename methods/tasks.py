@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from distillation_bench.methods.predictions import GaussianMixture, Prediction, Samples, log_softmax
+from distillation_bench.methods.sample_distances import energy_distance
 
 
 def matched(teacher: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,6 +82,30 @@ class TaskTerms(ABC):
         """
 
     @abstractmethod
+    def points(self, outputs: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs and teacher as points, [S, B, D] and [M, B, D].
+
+        The distance between two points says how much the predictions differ.
+
+        Args:
+            outputs: of the heads [S, B, K].
+            teacher: outputs of the members [M, B, K].
+        """
+
+    def distribution(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """Return the energy distance between heads and members, which have no identity.
+
+        It is that of their `points` on each example, and it is 0 if they have one distribution.
+        Both samples are taken as independent draws: the estimate is unbiased, and may be negative.
+
+        Args:
+            outputs: of the heads [S, B, K].
+            teacher: outputs of the members [M, B, K].
+        """
+        heads, members = (points.movedim(0, 1) for points in self.points(outputs, teacher))
+        return energy_distance(heads, members, unbiased=True).mean()
+
+    @abstractmethod
     def prediction(self, outputs: Tensor) -> Prediction:
         """Return the equal mixture of the S predictions of outputs [S, B, K]."""
 
@@ -118,6 +143,10 @@ class Classification(TaskTerms):
         """(T²/K) Σ_i KL( softmax(t_i/T) ‖ softmax(z_i/T) ), K = max(M, S) matched pairs."""
         pairs = matched(log_softmax(teacher, temperature), log_softmax(outputs, temperature))
         return temperature**2 * _kl(*pairs)
+
+    def points(self, outputs: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        """Class probabilities."""
+        return log_softmax(outputs).exp(), log_softmax(teacher).exp()
 
     def prediction(self, outputs: Tensor) -> Prediction:
         return Samples(outputs)
@@ -177,6 +206,20 @@ class Regression(TaskTerms):
         """½[(σ_T² + (μ_T − μ_S)²)/σ_S² − 1 − ln σ_T² + ln σ_S²], KL(member ‖ head)."""
         teacher, outputs = matched(teacher, outputs)
         return _gaussian_kl(gaussian(teacher), gaussian(outputs))
+
+    def points(self, outputs: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        """(μ/σ, ln σ²/√2), with the geometric mean over members of σ in μ/σ.
+
+        Half the squared distance between two Gaussians of similar σ is then their KL divergence,
+        whatever the scale of the targets.
+        """
+        deviation = (gaussian(teacher)[1].mean(0) / 2).exp()
+
+        def points(outputs: Tensor) -> Tensor:
+            mean, log_variance = gaussian(outputs)
+            return torch.stack([mean / deviation, log_variance / math.sqrt(2)], -1)
+
+        return points(outputs), points(teacher)
 
     def prediction(self, outputs: Tensor) -> Prediction:
         mean, log_variance = gaussian(outputs)

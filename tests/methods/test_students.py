@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -145,6 +145,101 @@ def test_samples_come_from_the_generator_alone(
     assert torch.equal(outputs, method.forward(student, x, stream(5)))
     assert not torch.equal(outputs, method.forward(student, x, stream(6)))
     assert not torch.equal(outputs[0], outputs[1])
+
+
+def energy(points: Sequence[Sequence[Sequence[float]]], same: bool) -> float:
+    """E|a − b| over pairs of rows of two samples; over different rows if both are the same."""
+    left, right = points
+    pairs = [(a, b) for i, a in enumerate(left) for j, b in enumerate(right) if i != j or not same]
+    return sum(math.dist(a, b) for a, b in pairs) / len(pairs)
+
+
+@TASKS
+@pytest.mark.parametrize("name", ["mc-dropout", "gauss"])
+@pytest.mark.parametrize("samples", [None, 2, 5])
+def test_samples_are_matched_to_the_members_distribution(
+    task: str,
+    name: str,
+    samples: int | None,
+    setting: MakeSetting,
+    batch: MakeBatch,
+    plain: Mapping[str, Any],
+    generator: Generator,
+) -> None:
+    """2 E|p_s − p_m| − E|p_s − p_s'| − E|p_m − p_m'|, each pair of one example.
+
+    p has the class probabilities, or μ/σ and ln σ²/√2, where ln σ of μ/σ is the members' mean.
+    """
+    where = setting(task, examples=240)
+    parameters = {"samples": samples, "a": 0.7, "match": "distribution"}
+    method = METHODS[name](METHODS[name].Parameters(**parameters), where)
+    student = method.build(generator)
+    data = batch(where, student)
+    outputs = method.forward(student, data.x, generator)
+    loops = plain[task]
+    distances = []
+    for example in range(7):
+        rows = [side[:, example].tolist() for side in (outputs, data.teacher)]
+        if task == "classification":
+            sides = [[loops.kind.part(row, 1.0) for row in side] for side in rows]
+        else:
+            log_deviation = sum(row[1] / 2 for row in rows[1]) / len(rows[1])
+            scale = math.exp(log_deviation)
+            sides = [[(row[0] / scale, row[1] / math.sqrt(2)) for row in side] for side in rows]
+        within = sum(energy((side, side), same=True) for side in sides)
+        distances.append(2 * energy(sides, same=False) - within)
+    expected = {
+        "correctness": 0.3 * loops.correctness(outputs, data.y),
+        "distribution": 0.7 * sum(distances) / 7,
+    }
+    actual = weighted(method, outputs, data)
+    actual.pop("divergence", None)
+    assert actual == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mc-dropout", "gauss"])
+def test_a_single_sample_has_no_distribution(name: str, setting: MakeSetting) -> None:
+    method = METHODS[name]
+    parameters = method.Parameters.model_validate({"samples": 1, "match": "distribution"})
+    with pytest.raises(ValueError, match="needs two samples"):
+        method(parameters, setting()).build(stream(0))
+
+
+@pytest.mark.parametrize("match, least, most", [("members", 0, 0.2), ("distribution", 0.8, 1.1)])
+def test_only_the_distance_of_distributions_keeps_samples_apart(
+    match: str, least: float, most: float, setting: MakeSetting
+) -> None:
+    """Members that disagree alike on every input: the samples' share of their deviation."""
+    where = setting(members=8, outputs=2)
+    parameters = {"match": match, "a": 1.0, "kl": 0.0, "log_variance": -2.0, "temperature": 1.0}
+    method = METHODS["gauss"](METHODS["gauss"].Parameters.model_validate(parameters), where)
+    student, noise = method.build(stream(0)), stream(1)
+    x = torch.randn(64, 3, generator=stream(2))
+    members = torch.linspace(-2, 2, 8)[:, None, None].expand(8, 64, 1)
+    teacher = torch.cat([members, -members], -1)
+    data = Batch(
+        x,
+        torch.zeros(64, dtype=torch.int64),
+        teacher,
+        student,
+        "train",
+        noise,
+        nn.Identity(),
+        nn.Identity(),
+    )
+    now = method.parameters.at(0, 1)
+    optimizer = torch.optim.Adam(student.parameters(), 0.02)
+    for _ in range(300):
+        terms = method.loss(method.forward(student, x, noise), data, now)
+        weights = method.weights(now)
+        loss = sum(weights[name] * term for name, term in terms.items())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[union-attr]
+        optimizer.step()
+    with torch.no_grad():
+        samples = student(x, 200, noise).softmax(-1)[..., 0]
+    share = samples.std(0).mean() / teacher.softmax(-1)[..., 0].std(0).mean()
+    assert least < share < most
 
 
 # --- mc-dropout ----------------------------------------------------------------------------------

@@ -95,6 +95,7 @@ STALE: dict[str, str] = {
     "methods/networks/two_heads.py": "cells",
     "methods/perturbations.py": "cells",
     "methods/predictions.py": "weights outputs cells protocol",
+    "methods/sample_distances.py": "cells",
     "methods/schedules.py": "cells",
     "datasets": "splits sets weights outputs cells",
     "datasets/__init__.py": "",
