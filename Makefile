@@ -35,6 +35,7 @@ types: $(VENV)/check.done
 
 speed: $(VENV)/run.done
 	$(BIN)/python -m tests.speed toy
+	$(BIN)/python -m tests.speed steps
 
 # Beside benchopt, an environment of its own with `pip install benchopt`: BENCHOPT=PATH/bin/benchopt.
 speed-cells: $(VENV)/run.done

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tests.speed import cell_costs, gpu, images, precision, toy
+from tests.speed import cell_costs, gpu, images, precision, steps, toy
 from tests.speed.measure import Pool, print_table
 
 from distillation_bench.bench.common.devices import parse_devices
@@ -17,6 +17,7 @@ from distillation_bench.bench.common.devices import parse_devices
 PARTS = {
     "toy": "the toy data, the engine and its tables",
     "cells": "300 cells that take no time, beside benchopt",
+    "steps": "a training step of each method, beside the time of its FLOPs",
     "images": "real images on the CPU, and on a GPU if there is one",
     "precision": "bfloat16 against float32 over 3 seeds of MNIST, from --data-root",
 }
@@ -42,6 +43,8 @@ def main() -> None:
         elif arguments.part == "cells":
             table = cell_costs.rows(arguments.rounds, arguments.benchopt, arguments.checkout)
             print_table(table, pool.hardware)
+        elif arguments.part == "steps":
+            print_table(steps.rows(pool, arguments.rounds), pool.hardware)
         elif arguments.part == "precision":
             print_table(precision.rows(pool, arguments.scale, arguments.data_root), pool.hardware)
         else:

@@ -59,6 +59,8 @@ class Training:
         method, parameters: of a student, which learns from random teacher outputs.
         network: options that replace the dataset's.
         root: where the dataset's files are; empty: random images.
+        validation: images of the validation split; 0: as many as are trained on.
+        epochs: how often each image is seen.
     """
 
     dataset: str
@@ -70,15 +72,25 @@ class Training:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     root: str = ""
+    validation: int = 0
+    epochs: int = 1
 
     def rate(self) -> float:
         """A run of all steps less one of a few, which is done twice: first to warm up."""
-        first = replace(self, images=START * self.batch)
+        first = self.of(START * self.batch)
         device = process_device()
         start = min(timed(first.runner(), device) for _ in range(2))
         seconds = timed(self.runner(), device) - start
         networks = 1 if self.method else self.members
-        return (self.images - first.images) * networks / seconds
+        return (self.images - first.images) * self.epochs * networks / seconds
+
+    def of(self, images: int) -> Training:
+        """Return the same training on another number of images."""
+        return replace(self, images=images)
+
+    def with_method(self, method: str) -> Training:
+        """Return the training of a method's student: an epoch of each of two stages."""
+        return replace(self, method=method, validation=self.batch, epochs=2)
 
     def runner(self) -> Any:
         """The training, ready to be called."""
@@ -87,7 +99,9 @@ class Training:
             members, task = range(self.members), TASKS["classification"]
             return lambda: teacher.train_members(members, task, networks, common)
         method = self.student()
-        taught = teacher.Teacher({"train": torch.randn(self.members, self.images, 10)}, {})
+        outputs = torch.randn(self.members, self.images, 10)
+        held_out = outputs[:, : self.validation or self.images]
+        taught = teacher.Teacher({"train": outputs, "validation": held_out}, {})
         own = student.StudentInputs(**vars(common), method=method, teacher=taught)
         return lambda: student.train_student(student.build(own), own)
 
@@ -110,8 +124,10 @@ class Training:
             y = y[: self.images]
         else:
             x, y = random_images(dataset, self.images), torch.arange(self.images) % 10
-        scaling = Scaling(*torch.full((2, dataset.shape[0]), 0.3))
-        return PreparedData((x, y), EvaluationSet("validation", x, y), (), scaling, dataset.outputs)
+        scaling = Scaling(*torch.full((2, dataset.shape[0]), 0.3)) if dataset.images else None
+        held_out = self.validation or len(x)
+        validation = EvaluationSet("validation", x[:held_out], y[:held_out])
+        return PreparedData((x, y), validation, (), scaling, dataset.outputs)
 
     def networks(self) -> NetworkBuilder:
         """The builders of members, cores and heads."""
@@ -120,9 +136,9 @@ class Training:
         return network_builder(description, dataset.shape, dataset.outputs)
 
     def recipe(self) -> Recipe:
-        """One epoch of the dataset's recipe."""
+        """The dataset's recipe, for these epochs."""
         dataset = get(self.dataset)
-        options = {"members": self.members, "epochs": 1, "batch_size": self.batch}
+        options = {"members": self.members, "epochs": self.epochs, "batch_size": self.batch}
         return recipe_for(dataset.recipe, dataset.network, {**options, "precision": self.precision})
 
     def student(self) -> Method:
@@ -183,8 +199,10 @@ def _sources() -> EvaluationSources:
 
 
 def random_images(dataset: type[Dataset], count: int) -> Tensor:
-    """uint8 noise of a dataset's shape."""
+    """Noise of a dataset's shape: uint8, or float32 if it has no images."""
     generator = torch.Generator().manual_seed(0)
+    if not dataset.images:
+        return torch.randn(count, *dataset.shape, generator=generator)
     return torch.randint(256, (count, *dataset.shape), dtype=torch.uint8, generator=generator)
 
 
