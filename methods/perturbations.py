@@ -67,6 +67,22 @@ def noisy(x: Tensor, inputs: InputRange, size: float, generator: Generator) -> T
     return _clipped(inputs.to_unit(x) + size * noise, inputs, x)
 
 
+def mixed(x: Tensor, share: float, generator: Generator) -> Tensor:
+    """Return inputs [B, ...], of which a share is (1 − λ) x + λ x', λ ~ U(0, 1).
+
+    Mixup of inputs, Zhang et al. 2018 (arXiv 1710.09412); x' is another input of the batch.
+
+    Args:
+        x: inputs [B, ...].
+        share: probability that an input is mixed.
+        generator: for λ, x' and which are mixed.
+    """
+    numbers = torch.rand((3, len(x)), generator=generator, device=x.device)
+    weight = numbers[0] * (numbers[1] < share)
+    others = x[numbers[2].argsort()]
+    return x.lerp(others, weight.to(x.dtype).view(-1, *[1] * (x.dim() - 1)))
+
+
 def ascended(x: Tensor, inputs: InputRange, size: float, value: Value) -> Tensor:
     """Return inputs after a step along the gradient of a value, for each example its own.
 

@@ -10,6 +10,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+RELATIVE = (0.25, 1, 4)
+"""Bandwidths as multiples of the mean squared distance of two samples."""
+DIMENSIONAL = {
+    "mmd-cifar10": [a / 640 for a in (2, 10, 20, 50)],
+    "mmd-cifar100": [a / 6400 for a in (10, 15, 20, 50)],
+}
+"""Bandwidths per dimension, of Penso et al. 2022 for 64 images of 10 or 100 classes."""
+
 
 def energy_distance(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
     """Return 2 E|x − y| − E|x − x'| − E|y − y'| of rows, [...].
@@ -24,7 +32,9 @@ def energy_distance(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
     return _discrepancy(-_distances(x, x), -_distances(y, y), -_distances(x, y), unbiased)
 
 
-def mmd(x: Tensor, y: Tensor, bandwidths: Iterable[float], unbiased: bool = False) -> Tensor:
+def mmd(
+    x: Tensor, y: Tensor, bandwidths: Iterable[float | Tensor], unbiased: bool = False
+) -> Tensor:
     """Return the squared maximum mean discrepancy of rows, [...].
 
     E k(x, x') + E k(y, y') − 2 E k(x, y), Gretton et al. 2012 (JMLR 13, 723), with the kernel
@@ -67,6 +77,26 @@ def mmd_to_normal(x: Tensor, bandwidth: float) -> Tensor:
     to_normal = mean_kernel(x.square().sum(-1), 1).mean(-1)
     between_normals = mean_kernel(torch.zeros_like(to_normal), 2)
     return pairs - 2 * to_normal + between_normals
+
+
+def distance(name: str, x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
+    """Return the energy distance or an `mmd` of rows, whose bandwidths are scaled to the rows, [].
+
+    Args:
+        name: "energy"; "mmd", scaled by the mean of |x − y|²; or a name of `DIMENSIONAL`, scaled by
+            the number of dimensions.
+        x: samples [N, D].
+        y: samples [M, D].
+        unbiased: as of `mmd`.
+    """
+    if name == "energy":
+        return energy_distance(x, y, unbiased)
+    if name == "mmd":
+        # Not below the smallest normal number, where quotients would overflow.
+        scale = _squares(x, y).mean().detach().clamp(min=1e-30)
+        return mmd(x, y, [scale * factor for factor in RELATIVE], unbiased)
+    dimensions = x.shape[-1]
+    return mmd(x, y, [dimensions * bandwidth for bandwidth in DIMENSIONAL[name]], unbiased)
 
 
 def _discrepancy(within_x: Tensor, within_y: Tensor, between: Tensor, unbiased: bool) -> Tensor:

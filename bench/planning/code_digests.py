@@ -141,6 +141,8 @@ TEACHER = CodeScope(
         "methods/networks/two_heads.py": _NO_TEACHER,
         "methods/networks/batch_ensemble.py": _NO_TEACHER,
         "methods/perturbations.py": _NO_TEACHER,
+        "methods/factor_model.py": _NO_TEACHER,
+        "methods/networks/noisy_network.py": _NO_TEACHER,
         "methods/sample_distances.py": _NO_TEACHER,
         "methods/schedules.py": _NO_TEACHER,
     },
