@@ -36,8 +36,10 @@ from distillation_bench.methods.base import (
     parameter,
 )
 from distillation_bench.methods.be_kd import BEKD
+from distillation_bench.methods.dlf import DLF
 from distillation_bench.methods.endd import EnDD
 from distillation_bench.methods.ensemble import Ensemble
+from distillation_bench.methods.fed import FED
 from distillation_bench.methods.gauss import Gauss
 from distillation_bench.methods.hydra import Hydra
 from distillation_bench.methods.hydra_plus import HydraPlus
@@ -111,6 +113,8 @@ BUILT_IN = (
     LatentBE,
     MCDropout,
     Gauss,
+    FED,
+    DLF,
 )
 """The methods of this suite, in the order of tables: references and controls, then by year."""
 METHODS: dict[str, type[Method]] = {}

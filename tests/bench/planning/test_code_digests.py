@@ -95,6 +95,8 @@ STALE: dict[str, str] = {
     "methods/networks/two_heads.py": "cells",
     "methods/perturbations.py": "cells",
     "methods/predictions.py": "weights outputs cells protocol",
+    "methods/factor_model.py": "cells",
+    "methods/networks/noisy_network.py": "cells",
     "methods/sample_distances.py": "cells",
     "methods/schedules.py": "cells",
     "datasets": "splits sets weights outputs cells",
@@ -107,8 +109,10 @@ STALE: dict[str, str] = {
 }
 METHOD_FILES = {
     "methods/be_kd.py": {"be-kd"},
+    "methods/dlf.py": {"dlf"},
     "methods/endd.py": {"endd"},
     "methods/ensemble.py": {"ensemble"},
+    "methods/fed.py": {"fed"},
     "methods/gauss.py": {"gauss"},
     "methods/hydra.py": {"hydra"},
     "methods/hydra_plus.py": {"hydra+"},
