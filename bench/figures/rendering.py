@@ -202,9 +202,11 @@ def _answers_of_helpers(
 
     # What all processes need is made once, before it is sent.
     _ = work.selection.results.metrics, work.selection.styles, work.selection.settings
-    helpers = loky.ProcessPoolExecutor(count, initializer=_begin, initargs=(work,))
+    with safe_path():
+        # This starts a process that watches what the others share.
+        helpers = loky.ProcessPoolExecutor(count, initializer=_begin, initargs=(work,))
     try:
-        # Processes start when requests are submitted.
+        # The others start when requests are submitted.
         with safe_path(), shield_children():
             answers = helpers.map(_render_request, requests)
         yield Answer([])
