@@ -36,6 +36,7 @@ from distillation_bench.methods.base import (
     parameter,
 )
 from distillation_bench.methods.be_kd import BEKD
+from distillation_bench.methods.ced import CED
 from distillation_bench.methods.dlf import DLF
 from distillation_bench.methods.endd import EnDD
 from distillation_bench.methods.ensemble import Ensemble
@@ -115,6 +116,7 @@ BUILT_IN = (
     Gauss,
     FED,
     DLF,
+    CED,
 )
 """The methods of this suite, in the order of tables: references and controls, then by year."""
 METHODS: dict[str, type[Method]] = {}

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from distillation_bench.methods import credal_entropy
+
 __all__ = [
     "Categorical",
+    "CredalInterval",
     "Dirichlet",
     "GaussianMixture",
     "Prediction",
@@ -152,6 +156,37 @@ class StatedCategorical(Categorical):
         self.epistemic = epistemic.double().clamp(min=0).minimum(self.total)
         self.aleatoric = self.total - self.epistemic
         self.scores = {}
+
+
+class CredalInterval(Categorical):
+    """Class probabilities, given by ln p [N, C], with an interval around each of them.
+
+    Total uncertainty is the largest entropy of probabilities within the intervals, aleatoric the
+    smallest, and epistemic their difference. Beyond 15 classes aleatoric is a lower bound of it.
+    They are computed when they are read: training and latencies need the probabilities alone.
+
+    Attributes:
+        lower, upper: the intervals [N, C], clipped to [0, 1] and extended to p where they miss it,
+            so that some probabilities within them sum to 1.
+    """
+
+    def __init__(self, log_mean: Tensor, lower: Tensor, upper: Tensor) -> None:
+        self.log_mean = log_mean.double()
+        self.lower = lower.double().minimum(self.mean).clamp(min=0)
+        self.upper = upper.double().maximum(self.mean).clamp(max=1)
+        self.scores = {}
+
+    @cached_property
+    def total(self) -> Tensor:  # type: ignore[override]
+        return credal_entropy.largest(self.lower, self.upper)
+
+    @cached_property
+    def aleatoric(self) -> Tensor:  # type: ignore[override]
+        return credal_entropy.smallest(self.lower, self.upper).minimum(self.total)
+
+    @cached_property
+    def epistemic(self) -> Tensor:  # type: ignore[override]
+        return self.total - self.aleatoric
 
 
 class GaussianMixture(Prediction):

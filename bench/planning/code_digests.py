@@ -135,6 +135,7 @@ TEACHER = CodeScope(
         "bench/training/evaluation": "measures what was trained",
         "bench/training/student.py": _NO_TEACHER,
         "methods/base.py": _NO_TEACHER,
+        "methods/credal_entropy.py": _NO_TEACHER,
         "methods/dirichlets.py": _NO_TEACHER,
         "methods/networks/frozen.py": _NO_TEACHER,
         "methods/networks/rescaled.py": _NO_TEACHER,
@@ -153,7 +154,13 @@ CELL = CodeScope(paths=(*TEACHER.paths, "bench/metrics"), excluded={})
 """The code that trains and measures students, besides the files of methods and plugins."""
 
 PROTOCOL = CodeScope(
-    paths=("bench/training/evaluation", "bench/metrics", "methods/predictions.py"), excluded={}
+    paths=(
+        "bench/training/evaluation",
+        "bench/metrics",
+        "methods/credal_entropy.py",
+        "methods/predictions.py",
+    ),
+    excluded={},
 )
 """The code that measures; values of different protocols are not compared."""
 

@@ -87,6 +87,7 @@ STALE: dict[str, str] = {
     "methods": "weights outputs cells",
     "methods/__init__.py": "",
     "methods/base.py": "cells",
+    "methods/credal_entropy.py": "cells protocol",
     "methods/dirichlets.py": "cells",
     "methods/lazy.py": "",
     "methods/networks/batch_ensemble.py": "cells",
@@ -109,6 +110,7 @@ STALE: dict[str, str] = {
 }
 METHOD_FILES = {
     "methods/be_kd.py": {"be-kd"},
+    "methods/ced.py": {"ced"},
     "methods/dlf.py": {"dlf"},
     "methods/endd.py": {"endd"},
     "methods/ensemble.py": {"ensemble"},
