@@ -38,6 +38,7 @@ from distillation_bench.methods.base import (
 from distillation_bench.methods.be_kd import BEKD
 from distillation_bench.methods.ced import CED
 from distillation_bench.methods.dlf import DLF
+from distillation_bench.methods.edfm import EDFM
 from distillation_bench.methods.endd import EnDD
 from distillation_bench.methods.ensemble import Ensemble
 from distillation_bench.methods.fed import FED
@@ -47,6 +48,7 @@ from distillation_bench.methods.hydra_plus import HydraPlus
 from distillation_bench.methods.kd import KD
 from distillation_bench.methods.kd_uncertainty import KDUncertainty
 from distillation_bench.methods.latent_be import LatentBE
+from distillation_bench.methods.logit_gaussian import LogitGaussian
 from distillation_bench.methods.mc_dropout import MCDropout
 from distillation_bench.methods.proxy_endd import ProxyEnDD
 from distillation_bench.methods.schedules import Coefficient, Cosine, Linear, Share, Temperature
@@ -108,6 +110,7 @@ BUILT_IN = (
     KDUncertainty,
     EnDD,
     Hydra,
+    LogitGaussian,
     ProxyEnDD,
     BEKD,
     HydraPlus,
@@ -116,6 +119,7 @@ BUILT_IN = (
     Gauss,
     FED,
     DLF,
+    EDFM,
     CED,
 )
 """The methods of this suite, in the order of tables: references and controls, then by year."""

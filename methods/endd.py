@@ -36,8 +36,7 @@ def dirichlet_nll(
     )
     alpha = log_alpha.exp()
     log_p = predictions.log_softmax(teacher.double(), temperature)
-    if smoothing > 0:
-        log_p = (log_p.exp() * (1 - smoothing) + smoothing / log_p.shape[-1]).log()
+    log_p = predictions.smoothed(log_p, smoothing)
     normaliser = torch.lgamma(alpha).sum(-1) - torch.lgamma(alpha.sum(-1))
     return temperature**2 * (normaliser - ((alpha - 1) * log_p.mean(0)).sum(-1)).mean()
 

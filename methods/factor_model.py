@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from distillation_bench.methods.networks.heads import CoreAndHeads
+from distillation_bench.methods.predictions import smoothed
 
 
 class Posterior(NamedTuple):
@@ -164,10 +165,7 @@ class FactorNetwork(nn.Module):
         """
         if not self.centred:
             return teacher.double()
-        log_p = teacher.double().log_softmax(-1)
-        if smoothing > 0:
-            log_p = (log_p.exp() * (1 - smoothing) + smoothing / len(self.mixing)).log()
-        return centred(log_p)
+        return centred(smoothed(teacher.double().log_softmax(-1), smoothing))
 
     def sampled(self, x: Tensor, z: Tensor, generator: Generator | None = None) -> Tensor:
         """Return values [S, B, K] of functions with factors z [S, K, q].

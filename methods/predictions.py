@@ -43,6 +43,18 @@ def log_softmax(logits: Tensor, temperature: float = 1.0) -> Tensor:
     return functional.log_softmax(logits.mT / temperature, dim=-2).mT
 
 
+def smoothed(log_p: Tensor, smoothing: float) -> Tensor:
+    """Return ln((1 − ε) p + ε/C) of log-probabilities [..., C], p moved towards uniform.
+
+    Args:
+        log_p: ln p.
+        smoothing: ε.
+    """
+    if smoothing == 0:
+        return log_p
+    return (log_p.exp() * (1 - smoothing) + smoothing / log_p.shape[-1]).log()
+
+
 class Prediction(ABC):
     """A predictive distribution for each of N examples.
 

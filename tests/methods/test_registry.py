@@ -46,8 +46,8 @@ def refuse(name: str, **attributes: Any) -> None:
 def test_the_registry_has_the_methods_in_the_order_of_tables() -> None:
     names = [
         *("ensemble", "single", "temperature", "sub-ensemble", "small-ensemble"),
-        *("kd", "kd-uncertainty", "endd", "hydra", "proxy-endd", "be-kd"),
-        *("hydra+", "latent-be", "mc-dropout", "gauss", "fed", "dlf", "ced"),
+        *("kd", "kd-uncertainty", "endd", "hydra", "logit-gaussian", "proxy-endd", "be-kd"),
+        *("hydra+", "latent-be", "mc-dropout", "gauss", "fed", "dlf", "edfm", "ced"),
     ]
     assert list(METHODS) == names
     assert all(method.name == name for name, method in METHODS.items())
@@ -108,7 +108,7 @@ def test_numbers_must_be_finite_and_integers_whole(name: str, field: str) -> Non
         refuse(name, **{field: 1.5})
 
 
-@pytest.mark.parametrize(("field", "count"), [("heads", 5), ("samples", 2)])
+@pytest.mark.parametrize(("field", "count"), [("heads", 5), ("samples", 4)])
 def test_counts_must_be_at_least_one(field: str, count: int) -> None:
     owners = [name for name, m in METHODS.items() if field in m.Parameters.model_fields]
     assert len(owners) == count

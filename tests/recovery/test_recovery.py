@@ -31,6 +31,8 @@ RECOVERED = {
     "gauss": ("mixture", 0.30),
     "fed": ("mixture", 0.45),
     "dlf": ("factor model", 0.30),
+    "logit-gaussian": ("logit Gaussian", 0.30),
+    "edfm": ("mixture", 0.20),
 }
 """The teacher of each method, and the bound on the error of its epistemic uncertainty."""
 NONE = ("single", "temperature", "kd", "latent-be")
