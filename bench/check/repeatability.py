@@ -102,6 +102,7 @@ def cell_values(
 
     The cell is trained and evaluated by the same functions as in a run.
     """
+    prepare_process()
     random.seed(noise)
     inputs = cell.CellInputs(
         method=method.make(),
