@@ -43,6 +43,7 @@ from distillation_bench.methods.endd import EnDD
 from distillation_bench.methods.ensemble import Ensemble
 from distillation_bench.methods.fed import FED
 from distillation_bench.methods.gauss import Gauss
+from distillation_bench.methods.h2d import H2D
 from distillation_bench.methods.hydra import Hydra
 from distillation_bench.methods.hydra_plus import HydraPlus
 from distillation_bench.methods.kd import KD
@@ -114,6 +115,7 @@ BUILT_IN = (
     ProxyEnDD,
     BEKD,
     HydraPlus,
+    H2D,
     LatentBE,
     MCDropout,
     Gauss,

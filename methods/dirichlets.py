@@ -58,3 +58,33 @@ def proxy(
     divergence_of_mean = (mean * (log_mean - log_p.mean(0))).sum(-1).clamp(min=0)
     factor = members / (members - 1) if corrected and members > 1 else 1.0
     return mean, (classes - 1) / (2 * factor * divergence_of_mean)
+
+
+def fitted(log_p: Tensor, weights: Tensor, steps: int, cap: float) -> Tensor:
+    """Return the concentrations [B, C] of the Dirichlet of weighted samples, by fixed-point steps.
+
+    Its mean is that of the samples; its precision α₀ maximises their likelihood for that mean. From
+    the precision of the samples' moments, each step is
+
+        α₀ ← (C − 1) / [(C − 1)/α₀ − ψ(α₀) + Σ_c p̄_c (ψ(α₀ p̄_c) − mean ln p_c)],
+
+    Minka 2000, "Estimating a Dirichlet distribution". Equal samples have an infinite precision.
+
+    Args:
+        log_p: log-probabilities of the samples [S, B, C], in float64.
+        weights: of the samples [S], which sum to 1.
+        steps: their number.
+        cap: the largest precision.
+    """
+    shares, classes = weights[:, None, None], log_p.shape[-1]
+    mean, mean_log = (shares * log_p.exp()).sum(0), (shares * log_p).sum(0)
+    variance = (shares * (log_p.exp() - mean).square()).sum((0, -1))
+    spread = (mean * (1 - mean)).sum(-1)
+    precision = (spread / variance.clamp(min=SMALLEST) - 1).clamp(SMALLEST, cap)
+    for _ in range(steps):
+        alpha = (precision[:, None] * mean).clamp(min=SMALLEST)
+        excess = (mean * (alpha.digamma() - mean_log)).sum(-1)
+        inverse = (classes - 1) / precision - precision.digamma() + excess
+        # Where it is not positive, the likelihood grows without end.
+        precision = ((classes - 1) / inverse.clamp(min=(classes - 1) / cap)).clamp(SMALLEST, cap)
+    return precision[:, None] * mean

@@ -47,7 +47,7 @@ def test_the_registry_has_the_methods_in_the_order_of_tables() -> None:
     names = [
         *("ensemble", "single", "temperature", "sub-ensemble", "small-ensemble"),
         *("kd", "kd-uncertainty", "endd", "hydra", "logit-gaussian", "proxy-endd", "be-kd"),
-        *("hydra+", "latent-be", "mc-dropout", "gauss", "fed", "dlf", "edfm", "ced"),
+        *("hydra+", "h2d", "latent-be", "mc-dropout", "gauss", "fed", "dlf", "edfm", "ced"),
     ]
     assert list(METHODS) == names
     assert all(method.name == name for name, method in METHODS.items())

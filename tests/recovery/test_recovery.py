@@ -22,6 +22,7 @@ ENOUGH = Size(30, 512, 80)
 RECOVERED = {
     "kd-uncertainty": ("mixture", 0.10),
     "endd": ("Dirichlet", 0.30),
+    "h2d": ("Dirichlet", 0.30),
     "proxy-endd": ("Dirichlet", 0.25),
     "hydra": ("mixture", 0.20),
     "be-kd": ("mixture", 0.20),

@@ -117,6 +117,7 @@ METHOD_FILES = {
     "methods/ensemble.py": {"ensemble"},
     "methods/fed.py": {"fed"},
     "methods/gauss.py": {"gauss"},
+    "methods/h2d.py": {"h2d"},
     "methods/hydra.py": {"hydra"},
     "methods/hydra_plus.py": {"hydra+"},
     "methods/kd.py": {"kd", "kd-uncertainty", "edfm"},
