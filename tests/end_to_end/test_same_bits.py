@@ -14,6 +14,7 @@ from tests.end_to_end.bench_command import GRID, SHORT, Bench, folders, start, t
 
 from distillation_bench.bench.execution.executors.local import LocalExecutor
 from distillation_bench.bench.execution.executors.processes.forked_process import ForkedProcess
+from distillation_bench.methods import METHODS
 
 CELLS, SKIPPED = 54, 2
 
@@ -75,6 +76,19 @@ def test_another_order_gives_the_same_bits(
     turned = [text for pair in reversed(pairs) for text in pair]
     assert in_process("run", *turned, *folders("run")).returncode == 0
     assert tables(tmp_path / "run") == tables(reference)
+
+
+def test_every_method_has_the_same_bits_in_any_order_and_number_of_workers(
+    in_process: Bench, tmp_path: Path
+) -> None:
+    """Those of the grid above and all others, on both tasks."""
+    where = ("-d", "spiral", "-d", "sine", "-s", "3", *SHORT)
+    for name, names, jobs in (("one", [*METHODS], "1"), ("two", [*reversed(METHODS)], "2")):
+        methods = (text for method in names for text in ("-m", method))
+        done = in_process("run", *methods, *where, "--jobs", jobs, *folders(name))
+        assert done.returncode == 0, done.stderr
+    assert rows(tmp_path / "one", "metrics.csv")
+    assert tables(tmp_path / "one") == tables(tmp_path / "two")
 
 
 @pytest.mark.parametrize("piece", [1, 2])
