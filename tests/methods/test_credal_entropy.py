@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import product
 
@@ -93,7 +94,7 @@ def test_the_bound_is_below_the_smallest_entropy_by_at_most_one_chord(
     lower, upper = intervals(100, classes)
     gap = smallest(lower, upper) - smallest_bound(lower, upper)
     assert gap.min() > -1e-12
-    assert gap.max() < 1 / np.e
+    assert gap.max() < math.exp(-1)
     assert gap.mean() < 0.1
 
 
